@@ -1,0 +1,69 @@
+# Needs Python 3.11 or newer with venv and pip, and a package index. Everything else goes into .venv.
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+PYTEST_ARGS ?=
+
+BIN := .venv/bin
+STAMPS := .venv/stamps
+UV := $(STAMPS)/uv-$(UV_VERSION)
+
+# uv does not read pip's configuration: hand it the index and the certificates that pip would use.
+PIP_HAS = $$($(BIN)/pip config list 2>/dev/null | sed -n "s/^[^=]*[.]$(1)='\(.*\)'/\1/p" | head -n 1)
+UV_RUN = UV_PYTHON_DOWNLOADS=never \
+	UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$(call PIP_HAS,index-url)}" \
+	SSL_CERT_FILE="$${SSL_CERT_FILE:-$(call PIP_HAS,cert)}" $(BIN)/uv
+INSTALL = $(UV_RUN) pip install -q --compile-bytecode --python $(BIN)/python -c constraints.txt --build-constraints constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-run demo test check fmt bench constraints
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMPS)/dev  ## install everything that developing needs, test servers included
+
+setup-run: $(STAMPS)/run  ## install only what running needs
+
+demo: setup-run  ## see a generation arrive, be mirrored and be forwarded; needs no account
+	@$(BIN)/receiver demo
+
+test: setup  ## run the tests; PYTEST_ARGS="-k name -x" narrows them
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+check: setup  ## formatting, lint, types, import floors
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+fmt: setup  ## format the code and mend what ruff can mend
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench: setup  ## measure how many deliveries per second are accepted durably
+	$(BIN)/python -m tests.benchmark.accept
+
+constraints: $(UV)  ## choose dependency versions anew, after a change of pyproject.toml
+	@$(UV_RUN) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		--all-extras --group dev pyproject.toml -o constraints.txt
+
+$(STAMPS)/dev: $(UV) pyproject.toml constraints.txt
+	@echo "installing into .venv, for development"
+	@$(INSTALL) -e '.[all]' --group dev
+	@touch $(STAMPS)/run $@
+
+$(STAMPS)/run: $(UV) pyproject.toml constraints.txt
+	@echo "installing into .venv"
+	@$(INSTALL) -e '.[postgres,redis,sandbox]'
+	@touch $@
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Python 3.11 or newer is needed and '$(PYTHON)' is not: install it, or run make PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "'$(PYTHON)' cannot make virtual environments: install python3-venv (Debian, Ubuntu)" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+	@mkdir -p $(STAMPS)
+	@touch $@

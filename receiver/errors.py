@@ -1,0 +1,76 @@
+"""Every error this package raises on purpose.
+
+    ReceiverError
+    ├── ConfigError            a setting is missing or wrong; the message names it
+    ├── SignatureError         a delivery is not genuine; `reason` is the metric label
+    ├── NotJson                bytes that `JSON.parse` would refuse
+    ├── StoreUnavailable       the database did not answer; the sender should try again
+    ├── BucketUnavailable      the asset bucket did not answer; the mirror should try again
+    ├── BlockedUrl             (receiver.assets.guard) an asset URL we will not fetch
+    ├── BlockedAddress         (receiver.assets.guard) an address we will not dial
+    └── ClientError            (receiver.client) the provider's API refused, or did not answer
+
+An exception here is a refusal. What a step may normally end in is a value: see `receiver.outcomes`.
+"""
+
+from typing import ClassVar, Literal
+
+SignatureFault = Literal[
+    "header_count",
+    "header_malformed",
+    "timestamp_malformed",
+    "timestamp_outside_window",
+    "no_signature",
+    "mismatch",
+]
+
+
+class ReceiverError(Exception):
+    """The root of the tree; never raised itself."""
+
+    code: ClassVar[str] = "receiver_error"
+    """Stable name, used as metric label and in JSON answers."""
+    status: ClassVar[int] = 500
+    """The HTTP status that fits, should this reach a client."""
+    retryable: ClassVar[bool] = False
+    """Whether the same call may succeed later, unchanged."""
+
+
+class ConfigError(ReceiverError):
+    """A setting is missing or wrong. The message says which and what to put there."""
+
+    code = "config_error"
+
+
+class SignatureError(ReceiverError):
+    """A delivery is not genuine. Carries the reason, never the secret, the digest or the body."""
+
+    code = "invalid_signature"
+    status = 401
+
+    def __init__(self, reason: SignatureFault) -> None:
+        super().__init__(reason)
+        self.reason: SignatureFault = reason
+
+
+class NotJson(ReceiverError, ValueError):
+    """Bytes that `JSON.parse` refuses, or nested deeper than we follow."""
+
+    code = "not_json"
+    status = 400
+
+
+class StoreUnavailable(ReceiverError):
+    """The database failed or is too busy. Nothing was promised: the sender must try again."""
+
+    code = "store_unavailable"
+    status = 503
+    retryable = True
+
+
+class BucketUnavailable(ReceiverError):
+    """The asset bucket failed or refused us. The asset itself may be fine: mirror again later."""
+
+    code = "bucket_unavailable"
+    status = 503
+    retryable = True

@@ -1,0 +1,32 @@
+"""What one attempt at a piece of work came to: values, so that callers must look at them."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The destination confirmed that it holds the message."""
+
+    receipt: str = ""
+    """The destination's own name for what it stored (stream entry id, message id); may be empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Not this time; the same message may succeed later."""
+
+    error: str
+    """One line for an operator: no secret, no query string."""
+    after_s: float | None = None
+    """Seconds the other side asked us to wait (`Retry-After`), or None to back off as configured."""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """Never: the other side refused this message for good. It becomes a dead letter."""
+
+    error: str
+    """One line for an operator: no secret, no query string."""
+
+
+Outcome = Delivered | Retry | GivenUp

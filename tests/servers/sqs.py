@@ -1,0 +1,83 @@
+"""An SQS server: moto, over real HTTP.
+
+SQS exists only at AWS, so moto stands in for the service itself: the one server here that is not the real
+thing. It keeps queues in memory, and does not enforce every limit that AWS documents.
+"""
+
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from itertools import count
+from typing import TYPE_CHECKING
+
+import boto3.session
+import pytest
+
+from tests.servers.process import ServerProcess
+from tests.servers.require import free_ports, missing
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.client import SQSClient
+
+_REGION = "eu-west-1"
+_numbers = count(1)
+
+
+class SqsServer(ServerProcess):
+    """moto_server; it forgets its queues when it ends."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], port)
+
+    @property
+    def endpoint_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def client(self) -> "SQSClient":
+        """Return a client of this server; the caller closes it."""
+        session = boto3.session.Session(aws_access_key_id="test", aws_secret_access_key="test")
+        return session.client("sqs", region_name=_REGION, endpoint_url=self.endpoint_url)
+
+    def create_queue(self, name: str) -> str:
+        """Create the queue, FIFO if *name* ends in `.fifo`, and return its URL."""
+        client = self.client()
+        try:
+            fifo = {"FifoQueue": "true"} if name.endswith(".fifo") else {}
+            return client.create_queue(QueueName=name, Attributes=fifo)["QueueUrl"]  # type: ignore[arg-type]  # of str
+        finally:
+            client.close()
+
+
+@pytest.fixture(scope="session")
+def sqs_server() -> Iterator[SqsServer]:
+    if find_spec("moto") is None or find_spec("flask") is None:
+        missing("sqs", "moto or flask is not installed")
+    server = SqsServer(free_ports(1)[0])
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture
+def aws_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give boto3's chain test credentials, and keep it off this machine's profile and metadata service."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", _REGION)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+
+
+@pytest.fixture
+def sqs_queue(sqs_server: SqsServer, aws_environment: None) -> str:
+    """Return the URL of a fresh standard queue."""
+    return sqs_server.create_queue(f"events-{next(_numbers)}")
+
+
+@pytest.fixture
+def sqs_fifo_queue(sqs_server: SqsServer, aws_environment: None) -> str:
+    """Return the URL of a fresh FIFO queue."""
+    return sqs_server.create_queue(f"events-{next(_numbers)}.fifo")
