@@ -1,0 +1,158 @@
+"""Prove that a delivery is the provider's, and sign one the same way.
+
+The header is `t=<unix seconds>,v1=<hex HMAC-SHA256 of "t.body">`. How it is read, and what each rule refuses:
+
+- exactly one header (`header_count`), of at most 2048 printable ASCII bytes, made of `name=value` entries
+  separated by commas (`header_malformed`); blanks may stand before an entry and nowhere else;
+- exactly one `t`, in plain decimal: no sign, no padding, at most ten digits, so no milliseconds
+  (`timestamp_malformed`), within the tolerance of the clock on either side, edges included
+  (`timestamp_outside_window`);
+- at least one `v1` of exactly 64 hex digits, either case; other values and other names are skipped
+  (`no_signature`);
+- one of these covers the body under one of the secrets (`mismatch`). The bytes as received are tried first,
+  then what `JSON.stringify` would print of them, because that is what the provider's own example signs.
+
+Source: https://aivisualstudio.co/docs/api, "Verifying Webhook Signatures".
+"""
+
+import hmac
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final, Literal
+
+from receiver import ecmajson
+from receiver.errors import NotJson, SignatureError
+
+__all__ = ["SignatureError", "Verified", "check_secrets", "sign", "verify"]
+
+MIN_SECRET_BYTES: Final = 16
+MAX_HEADER_BYTES: Final = 2048
+MAX_CANONICAL_BYTES: Final = 64 * 1024
+MAX_CANONICAL_DEPTH: Final = 64
+
+_PRINTABLE: Final = re.compile(rb"[\t -~]*")
+_SECONDS: Final = re.compile(rb"0|[1-9][0-9]{0,9}")
+_SHA256_HEX: Final = re.compile(rb"[0-9A-Fa-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A delivery that its signature covers."""
+
+    via: Literal["raw", "canonical"]
+    body: bytes = field(repr=False)
+    """The bytes that were signed. Parse these and nothing else: the received ones may differ."""
+    timestamp: int
+    """When the sender signed, Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    timestamp: bytes
+    digests: Sequence[bytes]
+
+
+def verify(
+    headers: Sequence[bytes],
+    body: bytes,
+    *,
+    secrets: Sequence[bytes],
+    now: float,
+    tolerance_s: int = 300,
+    mode: Literal["auto", "raw"] = "auto",
+) -> Verified:
+    """Return the bytes that the signature covers, or refuse.
+
+    The canonical form is tried second, only inside the window, up to 64 KiB and 64 levels of nesting.
+
+    Args:
+        headers: every value of the signature header, as received.
+        body: the request body, as received.
+        secrets: each is tried, so that a secret can be rotated.
+        now: the present time, Unix seconds.
+        tolerance_s: how far the signing time may lie from *now*, both ways.
+        mode: `raw` never tries the canonical form.
+
+    Raises:
+        SignatureError: the delivery is not genuine; `reason` says why.
+        ValueError: see `check_secrets`.
+    """
+    keys = tuple(secrets)
+    _check_once(keys)
+    claim = _read_header(headers)
+    timestamp = int(claim.timestamp)
+    if not abs(now - timestamp) <= tolerance_s:
+        raise SignatureError("timestamp_outside_window")
+    if not claim.digests:
+        raise SignatureError("no_signature")
+    if _covers(claim, body, keys):
+        return Verified("raw", body, timestamp)
+    canonical = _canonical(body) if mode == "auto" else None
+    if canonical is not None and _covers(claim, canonical, keys):
+        return Verified("canonical", canonical, timestamp)
+    raise SignatureError("mismatch")
+
+
+def sign(body: bytes, *, secret: bytes, timestamp: int) -> str:
+    """Return the header value that signs exactly these bytes at *timestamp*, Unix seconds."""
+    signed = b"%d.%b" % (timestamp, body)
+    return f"t={timestamp},v1={hmac.digest(secret, signed, 'sha256').hex()}"
+
+
+def check_secrets(secrets: Sequence[bytes]) -> None:
+    """Refuse secrets that would let anyone sign, or that were mistyped.
+
+    Raises:
+        ValueError: there is none, or one of them is shorter than 16 bytes or has whitespace around it.
+            The message tells its place in the list, never its value.
+    """
+    if not secrets:
+        raise ValueError("no signing secret is given")
+    for place, secret in enumerate(secrets, start=1):
+        if secret != secret.strip():
+            raise ValueError(f"signing secret {place} is blank or has whitespace around it")
+        if len(secret) < MIN_SECRET_BYTES:
+            raise ValueError(f"signing secret {place} is shorter than {MIN_SECRET_BYTES} bytes")
+
+
+# Secrets change on a restart at most; errors are never cached, so a bad list is refused every time.
+_check_once = lru_cache(maxsize=64)(check_secrets)
+
+
+def _read_header(headers: Sequence[bytes]) -> _Claim:
+    if len(headers) != 1:
+        raise SignatureError("header_count")
+    entries = list(_entries(headers[0]))
+    timestamps = [value for name, value in entries if name == b"t"]
+    if len(timestamps) != 1 or not _SECONDS.fullmatch(timestamps[0]):
+        raise SignatureError("timestamp_malformed")
+    signatures = [value for name, value in entries if name == b"v1" and _SHA256_HEX.fullmatch(value)]
+    return _Claim(timestamps[0], [bytes.fromhex(value.decode("ascii")) for value in signatures])
+
+
+def _entries(header: bytes) -> Iterator[tuple[bytes, bytes]]:
+    if len(header) > MAX_HEADER_BYTES or not _PRINTABLE.fullmatch(header):
+        raise SignatureError("header_malformed")
+    for entry in header.split(b","):
+        name, equals, value = entry.lstrip(b" \t").partition(b"=")
+        if not (name and equals):
+            raise SignatureError("header_malformed")
+        yield name, value
+
+
+def _covers(claim: _Claim, body: bytes, keys: Sequence[bytes]) -> bool:
+    signed = b"%b.%b" % (claim.timestamp, body)
+    expected = [hmac.digest(key, signed, "sha256") for key in keys]
+    # A list, so that every pair is compared: how long a refusal takes must not tell which one nearly fitted.
+    return any([hmac.compare_digest(ours, theirs) for ours in expected for theirs in claim.digests])  # noqa: C419
+
+
+def _canonical(body: bytes) -> bytes | None:
+    if len(body) > MAX_CANONICAL_BYTES:
+        return None
+    try:
+        return ecmajson.stringify(body, max_depth=MAX_CANONICAL_DEPTH)
+    except NotJson:
+        return None
