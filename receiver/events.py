@@ -1,0 +1,227 @@
+"""Events: what a verified body says, and the CloudEvents message made of it.
+
+Nothing here reads the clock or does I/O. An event is derived from its stored body whenever it is needed,
+so a better reading of an old body needs no migration.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, TypeGuard
+
+import orjson
+
+from receiver import contract
+
+TYPE_PREFIX: Final = "co.aivisualstudio."
+DATA_SCHEMA: Final = "urn:aivisualstudio:generation-event:1"
+
+_IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+_MAX_ERROR_CHARS: Final = 2_000
+
+AssetStatus = Literal["mirrored", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One verified fact about one generation, as the provider told it."""
+
+    source: str
+    generation_id: str
+    """`[A-Za-z0-9_.:-]{1,128}`, the only part of a body that we ever use as a key."""
+    type: str
+    """The provider's word, `generation.completed`; types we do not know are kept as they are."""
+    data: dict[str, Any]
+    """The body's `data` object, unchecked but for its id."""
+    sent_at: object = None
+    """The body's own `created_at`, whatever JSON value that is."""
+
+    @property
+    def kind(self) -> str:
+        """`image`, `video`, or `unknown`."""
+        kind = self.data.get("type")
+        return kind if kind in contract.KINDS else "unknown"
+
+    @property
+    def output_url(self) -> object:
+        """Whatever JSON value the body has there; the URL gate judges it."""
+        return self.data.get("output_url")
+
+    @property
+    def expects_asset(self) -> bool:
+        """Whether there is something to mirror: always for a completed generation."""
+        return self.type == contract.COMPLETED or isinstance(self.output_url, str)
+
+    def occurred_at(self, received_ms: int) -> str:
+        """Return when it happened, RFC 3339 in UTC: as the body says, else when we received it."""
+        told = (self.sent_at, self.data.get("completed_at"), self.data.get("created_at"))
+        usable = (time for value in told if (time := _canonical_time(value)))
+        return next(usable, None) or _format(datetime.fromtimestamp(received_ms / 1000, UTC))
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A genuine body that does not say which generation it is about."""
+
+    reason: str
+    """`not_json`, `not_an_object`, `no_event_type`, `no_data` or `no_generation_id`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """The settled fate of an event's asset."""
+
+    status: AssetStatus
+    url: str | None = None
+    """`s3://bucket/key` or `file:///path`, when mirrored."""
+    content_type: str | None = None
+    size_bytes: int | None = None
+    sha256: str | None = None
+    error: str | None = None
+    """Stable code of the reason, when failed."""
+
+
+def normalize(body: bytes, *, source: str) -> Event | Unreadable:
+    """Read a verified *body*.
+
+    Pass the bytes that verified and no others: parsed from any other form, an attacker could pick the id.
+    """
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return Unreadable("not_json")
+    if not isinstance(document, dict):
+        return Unreadable("not_an_object")
+    event_type, data = document.get("event"), document.get("data")
+    if not _is_identifier(event_type):
+        return Unreadable("no_event_type")
+    if not isinstance(data, dict):
+        return Unreadable("no_data")
+    generation_id = data.get("id")
+    if not _is_identifier(generation_id):
+        return Unreadable("no_generation_id")
+    if document.get("error") and _failure(data) is None:
+        data = {**data, "error": document["error"]}
+    return Event(
+        source=source,
+        generation_id=generation_id,
+        type=event_type,
+        data=data,
+        sent_at=document.get("created_at"),
+    )
+
+
+def event_id(unix_ms: int, entropy: bytes) -> str:
+    """Make a UUIDv7 of a time in milliseconds and ten random bytes.
+
+    Source: https://www.rfc-editor.org/rfc/rfc9562#section-5.7
+    """
+    head = unix_ms.to_bytes(6, "big")
+    version = 0x70 | (entropy[0] & 0x0F)
+    variant = 0x80 | (entropy[2] & 0x3F)
+    text = (head + bytes((version, entropy[1], variant)) + entropy[3:10]).hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def envelope(
+    event: Event,
+    *,
+    event_id: str,
+    received_ms: int,
+    asset: Asset | None,
+    submission: Mapping[str, object] | None = None,
+) -> bytes:
+    """Build the message that every destination gets: CloudEvents 1.0, structured JSON, UTF-8, one line.
+
+    The same stored event, asset and *submission* (`client_ref` and `metadata`) always give the same bytes.
+
+    Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
+    """
+    return orjson.dumps(
+        {
+            "specversion": "1.0",
+            "id": event_id,
+            "source": f"urn:aivisualstudio:{event.source}",
+            "type": TYPE_PREFIX + event.type,
+            "subject": event.generation_id,
+            "time": event.occurred_at(received_ms),
+            "datacontenttype": "application/json",
+            "dataschema": DATA_SCHEMA,
+            "data": _message_data(event, asset, submission),
+        }
+    )
+
+
+def asset_key(event: Event, *, received_ms: int, extension: str) -> str:
+    """Name the bucket key of *event*'s asset: `<source>/<kind>/<yyyy>/<mm>/<dd>/<generation id>.<ext>`.
+
+    Deterministic, so that a second attempt finds what a first one stored. Only our own words and the
+    checked generation id enter it, never a path or a name from the URL.
+    """
+    day = event.occurred_at(received_ms)[:10].replace("-", "/")
+    return f"{event.source}/{event.kind}/{day}/{event.generation_id}.{extension}"
+
+
+def _message_data(
+    event: Event, asset: Asset | None, submission: Mapping[str, object] | None
+) -> dict[str, Any]:
+    data = event.data
+    return {
+        "generation_id": event.generation_id,
+        "kind": event.kind,
+        "status": _text(data.get("status")),
+        "prompt": _text(data.get("prompt")),
+        "error": None if event.type == contract.COMPLETED else _failure(data),
+        "created_at": _text(data.get("created_at")),
+        "completed_at": _text(data.get("completed_at")),
+        "asset": asset and _asset_data(asset, _text(event.output_url)),
+        "submission": submission,
+    }
+
+
+def _asset_data(asset: Asset, source_url: str | None) -> dict[str, Any]:
+    return {
+        "status": asset.status,
+        "url": asset.url,
+        "content_type": asset.content_type,
+        "size_bytes": asset.size_bytes,
+        "sha256": asset.sha256,
+        "error": asset.error,
+        "source_url": source_url,
+    }
+
+
+def _failure(data: dict[str, Any]) -> dict[str, str | None] | None:
+    """Find why a generation failed. The document shows no failed payload, so every natural place is read."""
+    for name in ("error", "error_message", "failure_reason", "message"):
+        found = data.get(name)
+        if isinstance(found, str) and found:
+            return {"code": None, "message": found[:_MAX_ERROR_CHARS]}
+        if isinstance(found, dict):
+            message = _text(found.get("message"))
+            return {"code": _text(found.get("code")), "message": message and message[:_MAX_ERROR_CHARS]}
+    return None
+
+
+def _is_identifier(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and _IDENTIFIER.fullmatch(value) is not None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _canonical_time(value: object) -> str | None:
+    """Return *value* as RFC 3339 in UTC, or None unless it is a time with an offset."""
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+        return _format(moment) if moment.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _format(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

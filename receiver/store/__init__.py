@@ -1,0 +1,203 @@
+"""The store: events, their assets and deliveries, on SQLite or PostgreSQL by one code path."""
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from receiver.errors import StoreUnavailable
+from receiver.store import migrations
+from receiver.store.claim import Claim, DeliveryJob, EventJob, claim_deliveries, claim_events, release, renew
+from receiver.store.committer import Committer, describe
+from receiver.store.engine import connect, is_sqlite
+from receiver.store.health import check
+from receiver.store.listen import listen
+from receiver.store.passes import (
+    Turn,
+    awaited,
+    end_turn,
+    kept_cursor,
+    known_endings,
+    save_cursor,
+    take_turn,
+)
+from receiver.store.progress import Progress, progress
+from receiver.store.record import (
+    Duplicate,
+    Entry,
+    Late,
+    NewEvent,
+    NewQuarantine,
+    Recorded,
+    RecordResult,
+    record,
+)
+from receiver.store.settle import (
+    DeliveryConfirmed,
+    DeliveryDead,
+    DeliveryPostponed,
+    EventPostponed,
+    EventSettled,
+    Settlement,
+    settle,
+)
+from receiver.store.wake import FORWARD, MIRROR, Wake
+
+__all__ = [
+    "FORWARD",
+    "MIRROR",
+    "Claim",
+    "DeliveryConfirmed",
+    "DeliveryDead",
+    "DeliveryJob",
+    "DeliveryPostponed",
+    "Duplicate",
+    "Entry",
+    "EventJob",
+    "EventPostponed",
+    "EventSettled",
+    "Late",
+    "NewEvent",
+    "NewQuarantine",
+    "Progress",
+    "RecordResult",
+    "Recorded",
+    "Settlement",
+    "Store",
+    "Turn",
+    "Wake",
+]
+
+_POSTGRES_THREADS = 6
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
+
+
+class Store:
+    """Everything durable. Its methods await the database in threads and return after the commit.
+
+    Raises `StoreUnavailable` from every method when the database fails: nothing was promised then.
+    """
+
+    def __init__(self, url: str, *, destinations: Sequence[str] = ()) -> None:
+        """Prepare to use the database at *url*; connects on first use.
+
+        *destinations* are the names an event is fanned out to when its asset is settled.
+        """
+        self.engine: Engine = connect(url)
+        self.wake = Wake()
+        # SQLite has one writer at a time. One thread makes that a fair queue; a lock would not.
+        self._threads = ThreadPoolExecutor(1 if is_sqlite(self.engine) else _POSTGRES_THREADS, "store")
+        self._records = Committer[Entry, RecordResult](self.engine, self._threads, record)
+        self._settlements = Committer[Settlement, bool](
+            self.engine, self._threads, partial(settle, destinations=destinations)
+        )
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether this is SQLite, which nobody but us administers."""
+        return is_sqlite(self.engine)
+
+    async def record(self, entry: Entry) -> RecordResult:
+        """Write *entry* down durably and say whether it was the first of its kind."""
+        result = await self._records.submit(entry)
+        if isinstance(result, Recorded):
+            self.wake.signal(MIRROR)
+        return result
+
+    async def settle(self, settlement: Settlement) -> bool:
+        """Write down what came of claimed work; False when its lease was lost and nothing was written."""
+        held = await self._settlements.submit(settlement)
+        if isinstance(settlement, EventSettled):
+            self.wake.signal(FORWARD)
+        return held
+
+    async def claim_events(
+        self, claim: Claim, *, with_asset: bool, except_hosts: Collection[str] = ()
+    ) -> list[EventJob]:
+        """Take due events with or without an asset to fetch, oldest first, sparing *except_hosts*."""
+        return await self._run(claim_events, claim, with_asset=with_asset, except_hosts=except_hosts)
+
+    async def claim_deliveries(self, claim: Claim, *, destination: str) -> list[DeliveryJob]:
+        """Take due deliveries of one destination, oldest first."""
+        return await self._run(claim_deliveries, claim, destination=destination)
+
+    async def renew(self, leases: Collection[str], *, until_ms: int) -> None:
+        """Move the end of *leases* to *until_ms*."""
+        await self._run(renew, leases, until_ms=until_ms)
+
+    async def release(self, leases: Collection[str], *, now_ms: int) -> None:
+        """Give unfinished work back at once."""
+        await self._run(release, leases, now_ms=now_ms)
+
+    async def take_turn(self, claim: Claim, *, source: str, at_once: bool = False) -> Turn | None:
+        """Take the turn to reconcile *source* if it is due, or, *at_once*, if nobody else has it."""
+        return await self._run(take_turn, claim, source=source, at_once=at_once)
+
+    async def kept_cursor(self, source: str) -> str | None:
+        """Return how far the last turn of *source* came."""
+        return await self._run(kept_cursor, source)
+
+    async def save_cursor(self, turn: Turn, cursor: str) -> bool:
+        """Keep how far *turn* came; False when another has the turn by now."""
+        return await self._run(save_cursor, turn, cursor)
+
+    async def end_turn(self, turn: Turn, *, due_ms: int) -> None:
+        """Give the turn back; the next is at *due_ms*."""
+        await self._run(end_turn, turn, due_ms=due_ms)
+
+    async def known_endings(self, source: str, generation_ids: Collection[str]) -> set[tuple[str, str]]:
+        """Return generation and type of the terminal events that are there already."""
+        return await self._run(known_endings, source, generation_ids)
+
+    async def awaited(self, source: str, *, since_ms: int) -> dict[str, int]:
+        """Return what our client asked for and no event told the end of, with when: oldest first."""
+        return await self._run(awaited, source, since_ms=since_ms)
+
+    async def listen(self) -> None:
+        """Pass on what other machines signal, until cancelled. On SQLite there are none."""
+        if not self.is_embedded:
+            await listen(self.engine, self.wake)
+
+    async def check(self) -> None:
+        """Refuse unless the schema fits this release and the database takes writes."""
+        await self._run(check)
+
+    async def progress(self, generation_ids: Collection[str]) -> list[Progress]:
+        """Tell how far the events of these generations have come, oldest first."""
+        return await self._run(progress, generation_ids)
+
+    def migrate(self) -> tuple[str | None, str]:
+        """Bring the schema to this release's revision; return the revisions before and after. Blocks."""
+        try:
+            return migrations.migrate(self.engine)
+        except SQLAlchemyError as error:
+            raise StoreUnavailable(describe(error)) from error
+
+    def close(self) -> None:
+        """Wait for running transactions and close all connections."""
+        self._threads.shutdown()
+        self.engine.dispose()
+
+    async def _run(
+        self,
+        work: Callable[Concatenate[Connection, P], Result],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Result:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, partial(self._transact, work, *args, **kwargs))
+
+    def _transact(
+        self, work: Callable[Concatenate[Connection, P], Result], *args: P.args, **kwargs: P.kwargs
+    ) -> Result:
+        try:
+            with self.engine.begin() as connection:
+                return work(connection, *args, **kwargs)
+        except SQLAlchemyError as error:
+            raise StoreUnavailable(describe(error)) from error

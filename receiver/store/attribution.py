@@ -1,0 +1,105 @@
+"""Which submission an event answers: decided once, before any destination hears of it.
+
+The decision is part of the delivery, so that a message is the same on every attempt. A webhook may overtake
+the answer to the very request that caused it. An event that could belong to a submission whose answer is
+still out is therefore held back a little; whichever of the two transactions comes second sees the first.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import Connection, select, tuple_, update
+
+from receiver.events import Event, normalize
+from receiver.store.claim import EventJob
+from receiver.store.engine import wake_others
+from receiver.store.tables import DELIVERY, EVENT, SUBMISSION
+from receiver.store.wake import FORWARD
+
+HOLD_MS: Final = 10_000
+"""How long an event waits for the answer to a request that may have caused it."""
+_OPEN_FOR_MS: Final = 3_600_000
+"""No event waits for a request that was sent longer ago than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """What the deliveries of one event say of its submission, and when they may go."""
+
+    submission: str | None
+    due_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    source: str
+    kind: str
+    prompt: object
+
+
+def attribute(connection: Connection, jobs: Sequence[EventJob], *, now_ms: int) -> dict[str, Attribution]:
+    """Find the submission of each event, by event id; hold back those that may still get one."""
+    # The open ones first, and locked: were they read last, an answer written in between would be missed.
+    still_open = _open(connection, {job.source for job in jobs}, since_ms=now_ms - _OPEN_FOR_MS)
+    told = _told(connection, jobs)
+    return {job.id: _attribution(job, told, still_open, now_ms) for job in jobs}
+
+
+def attach(connection: Connection, source: str, generation_id: str, told: str, *, now_ms: int) -> None:
+    """Give *told* to the events of a generation that are held back for it, and let them go."""
+    deliveries = connection.execute(
+        select(DELIVERY.c.event_id, DELIVERY.c.attempts, DELIVERY.c.due_ms)
+        .join(EVENT, EVENT.c.id == DELIVERY.c.event_id)
+        .where(EVENT.c.source == source, EVENT.c.generation_id == generation_id)
+        .order_by(DELIVERY.c.event_id, DELIVERY.c.destination)
+        .with_for_update(of=DELIVERY)
+    ).all()
+    begun = {row.event_id for row in deliveries if row.attempts or row.due_ms <= now_ms}
+    held = {row.event_id for row in deliveries} - begun
+    if held:
+        released = {"submission": told, "due_ms": now_ms}
+        connection.execute(update(DELIVERY).where(DELIVERY.c.event_id.in_(sorted(held))).values(released))
+        wake_others(connection, FORWARD)
+
+
+def _open(connection: Connection, sources: set[str], *, since_ms: int) -> list[_Open]:
+    rows = connection.execute(
+        select(SUBMISSION.c.source, SUBMISSION.c.kind, SUBMISSION.c.request)
+        .where(
+            SUBMISSION.c.source.in_(sorted(sources)),
+            SUBMISSION.c.generation_id.is_(None),
+            SUBMISSION.c.state.in_(("sending", "unknown")),
+            SUBMISSION.c.sent_ms >= since_ms,
+        )
+        .order_by(SUBMISSION.c.client_ref)
+        .with_for_update(read=True)
+    )
+    return [_Open(row.source, row.kind, orjson.loads(row.request).get("prompt")) for row in rows]
+
+
+def _told(connection: Connection, jobs: Sequence[EventJob]) -> Mapping[tuple[str, str], str]:
+    key = (SUBMISSION.c.source, SUBMISSION.c.generation_id)
+    wanted = {(job.source, job.generation_id) for job in jobs}
+    rows = connection.execute(select(*key, SUBMISSION.c.told).where(tuple_(*key).in_(wanted)))
+    return {(row.source, row.generation_id): row.told for row in rows}
+
+
+def _attribution(
+    job: EventJob, told: Mapping[tuple[str, str], str], still_open: Sequence[_Open], now_ms: int
+) -> Attribution:
+    found = told.get((job.source, job.generation_id))
+    if found is None and still_open and _may_answer(job, still_open):
+        return Attribution(None, now_ms + HOLD_MS)
+    return Attribution(found, now_ms)
+
+
+def _may_answer(job: EventJob, still_open: Sequence[_Open]) -> bool:
+    event: Any = normalize(job.body, source=job.source)
+    return isinstance(event, Event) and any(
+        one.source == event.source
+        and event.kind in (one.kind, "unknown")
+        and event.data.get("prompt") in (one.prompt, None)
+        for one in still_open
+    )

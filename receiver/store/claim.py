@@ -1,0 +1,173 @@
+"""Claiming due work under a lease.
+
+Any number of workers may claim at once: PostgreSQL skips rows another claim holds, SQLite lets one claim run
+at a time. A claim counts the attempt before the work, so that work which kills its worker is counted too.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import ColumnElement, Connection, Table, and_, literal, select, update
+
+from receiver.events import Asset
+from receiver.store.engine import wake_others
+from receiver.store.tables import ASSET, DELIVERY, EVENT, PENDING, RECONCILE
+from receiver.store.wake import TOPICS
+
+_IS_PENDING: Final = literal(PENDING, literal_execute=True)
+"""Written into the statement: neither planner would use the partial index for a bound parameter."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventJob:
+    """A claimed event whose asset is to be mirrored."""
+
+    id: str
+    source: str
+    generation_id: str
+    asset_host: str | None
+    body: bytes
+    received_ms: int
+    attempts: int
+    """How many attempts were begun, this one included."""
+    lease: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryJob:
+    """A claimed delivery: an event, its asset's fate, and where it is to go."""
+
+    event_id: str
+    destination: str
+    source: str
+    generation_id: str
+    body: bytes
+    received_ms: int
+    asset: Asset | None
+    attempts: int
+    """How many attempts were begun, this one included."""
+    lease: str
+    submission: Mapping[str, object] | None = None
+    """What the message says of the submission that the event answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """How work is taken: when it is due, until when it is held, and under which name."""
+
+    now_ms: int
+    until_ms: int
+    lease: str
+    """A random name, never used for another claim."""
+    limit: int
+
+
+def claim_events(
+    connection: Connection, claim: Claim, *, with_asset: bool, except_hosts: Collection[str] = ()
+) -> list[EventJob]:
+    """Take due events that have an asset to fetch, or due events that have none, oldest first.
+
+    Assets on *except_hosts* are left for later.
+    """
+    has_asset = EVENT.c.asset_host.is_not(None) if with_asset else EVENT.c.asset_host.is_(None)
+    due = and_(EVENT.c.state == _IS_PENDING, EVENT.c.due_ms <= claim.now_ms, has_asset)
+    if except_hosts:
+        due = and_(due, EVENT.c.asset_host.not_in(except_hosts))
+    statement = select(EVENT).where(due).order_by(EVENT.c.due_ms).limit(claim.limit)
+    rows = connection.execute(statement.with_for_update(skip_locked=True)).all()
+    _take(connection, EVENT, EVENT.c.id.in_([row.id for row in rows]), claim)
+    return [_event_job(row, claim.lease) for row in rows]
+
+
+def claim_deliveries(connection: Connection, claim: Claim, *, destination: str) -> list[DeliveryJob]:
+    """Take due deliveries of one destination, oldest first."""
+    ours = DELIVERY.c.destination == destination
+    statement = (
+        select(
+            DELIVERY.c.event_id,
+            DELIVERY.c.attempts,
+            DELIVERY.c.submission,
+            EVENT.c.source,
+            EVENT.c.generation_id,
+            EVENT.c.body,
+            EVENT.c.received_ms,
+            ASSET,
+        )
+        .join(EVENT, EVENT.c.id == DELIVERY.c.event_id)
+        .outerjoin(ASSET, ASSET.c.event_id == DELIVERY.c.event_id)
+        .where(DELIVERY.c.state == _IS_PENDING, ours, DELIVERY.c.due_ms <= claim.now_ms)
+        .order_by(DELIVERY.c.due_ms)
+        .limit(claim.limit)
+    )
+    rows = connection.execute(statement.with_for_update(skip_locked=True, of=DELIVERY)).all()
+    taken = and_(ours, DELIVERY.c.event_id.in_([row.event_id for row in rows]))
+    _take(connection, DELIVERY, taken, claim)
+    return [_delivery_job(row, destination, claim.lease) for row in rows]
+
+
+def renew(connection: Connection, leases: Collection[str], *, until_ms: int) -> None:
+    """Move the end of *leases* to *until_ms*, for work that takes longer than one lease."""
+    for table in (EVENT, DELIVERY):
+        connection.execute(update(table).where(_held(table, leases)).values(due_ms=until_ms))
+    connection.execute(update(RECONCILE).where(RECONCILE.c.lease.in_(leases)).values(due_ms=until_ms))
+
+
+def release(connection: Connection, leases: Collection[str], *, now_ms: int) -> None:
+    """Give unfinished work back, due at once and without having cost an attempt."""
+    for table in (EVENT, DELIVERY):
+        given_back = {"due_ms": now_ms, "lease": None, "attempts": table.c.attempts - 1}
+        connection.execute(update(table).where(_held(table, leases)).values(given_back))
+    free = {"due_ms": now_ms, "lease": None}
+    connection.execute(update(RECONCILE).where(RECONCILE.c.lease.in_(leases)).values(free))
+    for topic in TOPICS:
+        wake_others(connection, topic)
+
+
+def _take(connection: Connection, table: Table, rows: ColumnElement[bool], claim: Claim) -> None:
+    held = {"due_ms": claim.until_ms, "lease": claim.lease, "attempts": table.c.attempts + 1}
+    connection.execute(update(table).where(rows).values(held))
+
+
+def _held(table: Table, leases: Collection[str]) -> ColumnElement[bool]:
+    return and_(table.c.state == _IS_PENDING, table.c.lease.in_(leases))
+
+
+def _event_job(row: Any, lease: str) -> EventJob:
+    return EventJob(
+        id=row.id,
+        source=row.source,
+        generation_id=row.generation_id,
+        asset_host=row.asset_host,
+        body=row.body,
+        received_ms=row.received_ms,
+        attempts=row.attempts + 1,
+        lease=lease,
+    )
+
+
+def _delivery_job(row: Any, destination: str, lease: str) -> DeliveryJob:
+    return DeliveryJob(
+        event_id=row.event_id,
+        destination=destination,
+        source=row.source,
+        generation_id=row.generation_id,
+        body=row.body,
+        received_ms=row.received_ms,
+        asset=_asset(row) if row.status else None,
+        attempts=row.attempts + 1,
+        lease=lease,
+        submission=orjson.loads(row.submission) if row.submission else None,
+    )
+
+
+def _asset(row: Any) -> Asset:
+    return Asset(
+        status=row.status,
+        url=row.url,
+        content_type=row.content_type,
+        size_bytes=row.size_bytes,
+        sha256=row.sha256,
+        error=row.error,
+    )

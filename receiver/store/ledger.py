@@ -1,0 +1,243 @@
+"""The ledger of submissions, kept beside the events that will answer them."""
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+import orjson
+from sqlalchemy import Connection, Engine, Row, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from receiver.contract import COMPLETED, EVENT_TYPES
+from receiver.errors import ReceiverError, StoreUnavailable
+from receiver.events import Event, normalize
+from receiver.store import migrations
+from receiver.store.attribution import attach
+from receiver.store.committer import describe
+from receiver.store.engine import is_sqlite
+from receiver.store.tables import EVENT, SUBMISSION
+
+_REPLACED: Final = ("source", "kind", "request", "told", "state", "generation_id", "sent_ms", "error")
+_FINAL: Final = "submitted"
+_FREE: Final = "refused"
+
+
+class SubmissionLike(Protocol):
+    """A row of the ledger, as the client has it."""
+
+    @property
+    def client_ref(self) -> str:
+        """Its unique name."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """`image` or `video`."""
+        ...
+
+    @property
+    def request(self) -> Mapping[str, object]:
+        """The JSON body that is sent."""
+        ...
+
+    @property
+    def state(self) -> str:
+        """`sending`, `submitted`, `refused` or `unknown`."""
+        ...
+
+    @property
+    def generation_id(self) -> str | None:
+        """The provider's id, once known."""
+        ...
+
+    @property
+    def metadata(self) -> Mapping[str, object]:
+        """The caller's own, passed on with the event."""
+        ...
+
+    @property
+    def sent_at(self) -> float | None:
+        """In seconds since the epoch."""
+        ...
+
+    @property
+    def error(self) -> str | None:
+        """Why it was refused, or what is in doubt."""
+        ...
+
+
+S = TypeVar("S", bound=SubmissionLike)
+
+
+class StoreLedger(Generic[S]):
+    """Keeps the submissions of one source in the store's database. Blocks; any number of threads may use it.
+
+    Every method raises `StoreUnavailable` when the database fails.
+
+    Args:
+        engine: the store's database.
+        source: the account that the submissions belong to.
+        row: makes a submission of its fields by name.
+        claimed: makes the error raised by `settle` when another submission has the generation.
+        clock: the time, in seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        source: str,
+        *,
+        row: Callable[..., S],
+        claimed: Callable[[str], ReceiverError],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._engine = engine
+        self._source = source
+        self._row = row
+        self._claimed = claimed
+        self._clock = clock
+        # SQLite has one writer at a time and does not queue the others: whoever waits here does not starve.
+        self._writer = threading.Lock() if is_sqlite(engine) else nullcontext()
+
+    def migrate(self) -> None:
+        """Bring an embedded database to this release's schema; leave a shared one to `receiver migrate`."""
+        if is_sqlite(self._engine):
+            with _refusing():
+                migrations.migrate(self._engine)
+
+    def begin(self, submission: S) -> S | None:
+        """Write *submission* to disk and return None, or return the row that has its `client_ref` already.
+
+        A refused row gives its name up.
+
+        Raises:
+            TypeError: the metadata is not JSON, which would stop the event that is to carry it.
+        """
+        values = self._values(submission)
+        dialect = sqlite if is_sqlite(self._engine) else postgresql
+        insert = dialect.insert(SUBMISSION).values(values)
+        replace = insert.on_conflict_do_update(
+            index_elements=[SUBMISSION.c.client_ref],
+            set_={name: insert.excluded[name] for name in _REPLACED},
+            where=SUBMISSION.c.state == _FREE,
+        )
+        with self._transaction() as connection:
+            if connection.execute(replace.returning(SUBMISSION.c.client_ref)).one_or_none():
+                return None
+            return self._get(connection, submission.client_ref)
+
+    def settle(
+        self, client_ref: str, *, state: str, generation_id: str | None = None, error: str | None = None
+    ) -> None:
+        """Write down what became of a submission, unless that is known already.
+
+        An event of the generation that waits for this is let go, and carries the submission.
+
+        Raises:
+            ReceiverError: the one made by *claimed*: another submission has this generation.
+        """
+        change = (
+            update(SUBMISSION)
+            .where(SUBMISSION.c.client_ref == client_ref, SUBMISSION.c.state != _FINAL)
+            .values(state=state, generation_id=generation_id, error=error)
+            .returning(SUBMISSION.c.source, SUBMISSION.c.told)
+        )
+        try:
+            with self._writer, self._engine.begin() as connection:
+                row = connection.execute(change).one_or_none()
+                if row is not None and generation_id is not None:
+                    now_ms = int(self._clock() * 1000)
+                    attach(connection, row.source, generation_id, row.told, now_ms=now_ms)
+        except IntegrityError as taken:
+            message = f"{generation_id} belongs to another submission already"
+            raise self._claimed(message) from taken
+        except SQLAlchemyError as failure:
+            raise StoreUnavailable(describe(failure)) from failure
+
+    def get(self, client_ref: str) -> S | None:
+        """Return the row of that name."""
+        with self._transaction() as connection:
+            return self._get(connection, client_ref)
+
+    def claimed(self, generation_ids: Collection[str]) -> set[str]:
+        """Return which of these belong to a row already."""
+        known = select(SUBMISSION.c.generation_id).where(
+            SUBMISSION.c.source == self._source, SUBMISSION.c.generation_id.in_(generation_ids)
+        )
+        with self._transaction() as connection:
+            return set(connection.execute(known).scalars())
+
+    def list(self, *, state: str | None = None, limit: int = 100) -> Sequence[S]:
+        """Return up to *limit* rows, or of those in *state*, latest sent first."""
+        rows = select(SUBMISSION).where(SUBMISSION.c.source == self._source)
+        if state is not None:
+            rows = rows.where(SUBMISSION.c.state == state)
+        latest = rows.order_by(SUBMISSION.c.sent_ms.desc().nulls_last(), SUBMISSION.c.client_ref)
+        with self._transaction() as connection:
+            return [self._read(row) for row in connection.execute(latest.limit(limit))]
+
+    def outcome(self, generation_id: str) -> Mapping[str, object] | None:
+        """Return the `data` object of the generation's terminal event; a completion before a failure."""
+        told = select(EVENT.c.type, EVENT.c.body).where(
+            EVENT.c.source == self._source,
+            EVENT.c.generation_id == generation_id,
+            EVENT.c.type.in_(EVENT_TYPES),
+        )
+        with self._transaction() as connection:
+            bodies = {row.type: row.body for row in connection.execute(told)}
+        if not bodies:
+            return None
+        event = normalize(bodies.get(COMPLETED) or next(iter(bodies.values())), source=self._source)
+        return event.data if isinstance(event, Event) else None
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        with _refusing(), self._writer, self._engine.begin() as connection:
+            yield connection
+
+    def _get(self, connection: Connection, client_ref: str) -> S | None:
+        named = select(SUBMISSION).where(SUBMISSION.c.client_ref == client_ref)
+        row = connection.execute(named).one_or_none()
+        return None if row is None else self._read(row)
+
+    def _values(self, submission: S) -> dict[str, Any]:
+        told = {"client_ref": submission.client_ref, "metadata": dict(submission.metadata)}
+        sent_at = submission.sent_at
+        return {
+            "client_ref": submission.client_ref,
+            "source": self._source,
+            "kind": submission.kind,
+            "request": orjson.dumps(dict(submission.request)).decode(),
+            "told": orjson.dumps(told).decode(),
+            "state": submission.state,
+            "generation_id": submission.generation_id,
+            "sent_ms": None if sent_at is None else round(sent_at * 1000),
+            "error": submission.error,
+        }
+
+    def _read(self, row: Row[Any]) -> S:
+        return self._row(
+            client_ref=row.client_ref,
+            kind=row.kind,
+            request=orjson.loads(row.request),
+            state=row.state,
+            generation_id=row.generation_id,
+            metadata=orjson.loads(row.told)["metadata"],
+            sent_at=None if row.sent_ms is None else row.sent_ms / 1000,
+            error=row.error,
+        )
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as failure:
+        raise StoreUnavailable(describe(failure)) from failure

@@ -1,0 +1,92 @@
+"""Reconciling, as the store sees it: whose turn it is, how far it came, and what is still missing."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, and_, or_, select, update
+
+from receiver.contract import EVENT_TYPES
+from receiver.store.claim import Claim
+from receiver.store.insert import insert_new
+from receiver.store.tables import EVENT, RECONCILE, SUBMISSION
+
+_MOST_AWAITED: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Leave to reconcile one source, until the lease runs out."""
+
+    source: str
+    lease: str
+    cursor: str | None
+    """What the last one saved."""
+
+
+def take_turn(connection: Connection, claim: Claim, *, source: str, at_once: bool) -> Turn | None:
+    """Take the turn of *source* if it is due, or, *at_once*, if only nobody else has it."""
+    insert_new(connection, RECONCILE, ("source",), [{"source": source, "due_ms": 0}])
+    due = RECONCILE.c.due_ms <= claim.now_ms
+    free = or_(due, RECONCILE.c.lease.is_(None)) if at_once else due
+    taken = (
+        update(RECONCILE)
+        .where(RECONCILE.c.source == source, free)
+        .values(due_ms=claim.until_ms, lease=claim.lease)
+        .returning(RECONCILE.c.cursor)
+    )
+    row = connection.execute(taken).one_or_none()
+    return None if row is None else Turn(source, claim.lease, row.cursor)
+
+
+def kept_cursor(connection: Connection, source: str) -> str | None:
+    """Return what the last turn of *source* saved."""
+    return connection.execute(select(RECONCILE.c.cursor).where(RECONCILE.c.source == source)).scalar()
+
+
+def save_cursor(connection: Connection, turn: Turn, cursor: str) -> bool:
+    """Keep how far *turn* came; False when another has the turn by now."""
+    held = and_(RECONCILE.c.source == turn.source, RECONCILE.c.lease == turn.lease)
+    return bool(connection.execute(update(RECONCILE).where(held).values(cursor=cursor)).rowcount)
+
+
+def end_turn(connection: Connection, turn: Turn, *, due_ms: int) -> None:
+    """Give the turn back; the next is at *due_ms*."""
+    held = and_(RECONCILE.c.source == turn.source, RECONCILE.c.lease == turn.lease)
+    connection.execute(update(RECONCILE).where(held).values(due_ms=due_ms, lease=None))
+
+
+def known_endings(
+    connection: Connection, source: str, generation_ids: Collection[str]
+) -> set[tuple[str, str]]:
+    """Return generation and type of the events that are there already."""
+    rows = connection.execute(
+        select(EVENT.c.generation_id, EVENT.c.type).where(
+            EVENT.c.source == source,
+            EVENT.c.generation_id.in_(generation_ids),
+            EVENT.c.type.in_(EVENT_TYPES),
+        )
+    )
+    return {(row.generation_id, row.type) for row in rows}
+
+
+def awaited(connection: Connection, source: str, *, since_ms: int) -> dict[str, int]:
+    """Return what our client asked for and no event told the end of, with when: oldest first."""
+    ending = and_(
+        EVENT.c.source == SUBMISSION.c.source,
+        EVENT.c.generation_id == SUBMISSION.c.generation_id,
+        EVENT.c.type.in_(EVENT_TYPES),
+    )
+    rows = connection.execute(
+        select(SUBMISSION.c.generation_id, SUBMISSION.c.sent_ms)
+        .outerjoin(EVENT, ending)
+        .where(
+            SUBMISSION.c.source == source,
+            SUBMISSION.c.generation_id.is_not(None),
+            SUBMISSION.c.sent_ms >= since_ms,
+            EVENT.c.id.is_(None),
+        )
+        .order_by(SUBMISSION.c.sent_ms)
+        .limit(_MOST_AWAITED)
+    )
+    return {row.generation_id: row.sent_ms for row in rows}

@@ -1,0 +1,206 @@
+"""Settling claimed work: many results at a time, each only while its lease still holds.
+
+Where a lease was lost, another worker has the work now and nothing is written.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection, bindparam, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from receiver.events import Asset
+from receiver.store.attribution import Attribution, attribute
+from receiver.store.claim import DeliveryJob, EventJob
+from receiver.store.engine import wake_others
+from receiver.store.tables import ASSET, DEAD, DELIVERED, DELIVERY, EVENT, PENDING, SETTLED
+from receiver.store.wake import FORWARD
+
+
+@dataclass(frozen=True, slots=True)
+class EventSettled:
+    """The asset's fate is known: *asset*, or None where the event has none. Its deliveries become due."""
+
+    job: EventJob
+    asset: Asset | None
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventPostponed:
+    """The asset is to be tried again at *due_ms*."""
+
+    job: EventJob
+    due_ms: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryConfirmed:
+    """The destination has the message."""
+
+    job: DeliveryJob
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPostponed:
+    """The delivery is to be tried again at *due_ms*."""
+
+    job: DeliveryJob
+    due_ms: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryDead:
+    """The delivery is given up and becomes a dead letter."""
+
+    job: DeliveryJob
+    now_ms: int
+    error: str
+
+
+Settlement = EventSettled | EventPostponed | DeliveryConfirmed | DeliveryPostponed | DeliveryDead
+
+_MAX_ERROR_CHARS: Final = 1_000
+
+_Kind = TypeVar("_Kind")
+_Key = tuple[str, str]
+
+
+def settle(
+    connection: Connection, settlements: Sequence[Settlement], *, destinations: Sequence[str]
+) -> list[bool]:
+    """Write *settlements* and say for each, in order, whether its lease still held."""
+    written = _settle_events(connection, _only(EventSettled, settlements), destinations)
+    written |= _confirm(connection, _only(DeliveryConfirmed, settlements))
+    for settlement in settlements:
+        match settlement:
+            case EventPostponed(job, due_ms, error):
+                written |= _postpone_event(connection, job, due_ms, error)
+            case DeliveryPostponed(job, due_ms, error):
+                written |= _close(connection, job, PENDING, due_ms, error)
+            case DeliveryDead(job, now_ms, error):
+                written |= _close(connection, job, DEAD, now_ms, error)
+            case EventSettled() | DeliveryConfirmed():
+                pass
+    return [_key(settlement.job) in written for settlement in settlements]
+
+
+def fan_out(connection: Connection, events: Mapping[str, Attribution], destinations: Sequence[str]) -> None:
+    """Make one delivery of each event for each destination that has none of it yet."""
+    rows = [
+        {
+            "event_id": id_,
+            "destination": name,
+            "state": PENDING,
+            "due_ms": events[id_].due_ms,
+            "attempts": 0,
+            "submission": events[id_].submission,
+        }
+        for id_ in sorted(events)
+        for name in destinations
+    ]
+    if rows:
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        connection.execute(dialect.insert(DELIVERY).on_conflict_do_nothing(), rows)
+
+
+def _settle_events(
+    connection: Connection, settled: Sequence[EventSettled], destinations: Sequence[str]
+) -> set[_Key]:
+    if not settled:
+        return set()
+    held = tuple_(EVENT.c.id, EVENT.c.lease).in_([(one.job.id, one.job.lease) for one in settled])
+    done = {"state": SETTLED, "due_ms": settled[0].now_ms, "lease": None, "last_error": None}
+    ids = set(connection.execute(update(EVENT).where(held).values(done).returning(EVENT.c.id)).scalars())
+    assets = [
+        _asset_row(one.job.id, one.asset, one.now_ms) for one in settled if one.asset and one.job.id in ids
+    ]
+    if assets:
+        connection.execute(ASSET.insert(), assets)
+    jobs = [one.job for one in settled if one.job.id in ids]
+    fan_out(connection, attribute(connection, jobs, now_ms=settled[0].now_ms), destinations)
+    wake_others(connection, FORWARD)
+    return {(id_, "") for id_ in ids}
+
+
+def _confirm(connection: Connection, confirmed: Sequence[DeliveryConfirmed]) -> set[_Key]:
+    if not confirmed:
+        return set()
+    key = (DELIVERY.c.event_id, DELIVERY.c.destination)
+    held = tuple_(*key, DELIVERY.c.lease).in_(
+        [(one.job.event_id, one.job.destination, one.job.lease) for one in confirmed]
+    )
+    now_ms = confirmed[0].now_ms
+    done = {"state": DELIVERED, "due_ms": now_ms, "settled_ms": now_ms, "lease": None, "last_error": None}
+    rows = connection.execute(update(DELIVERY).where(held).values(done).returning(*key))
+    return {(row.event_id, row.destination) for row in rows}
+
+
+_POSTPONE_EVENT: Final = (
+    update(EVENT)
+    .where(EVENT.c.id == bindparam("job"), EVENT.c.lease == bindparam("held"))
+    .values(due_ms=bindparam("due"), last_error=bindparam("error"), lease=None)
+)
+_CLOSE_DELIVERY: Final = (
+    update(DELIVERY)
+    .where(
+        DELIVERY.c.event_id == bindparam("job"),
+        DELIVERY.c.destination == bindparam("where"),
+        DELIVERY.c.lease == bindparam("held"),
+    )
+    .values(
+        state=bindparam("to"),
+        due_ms=bindparam("due"),
+        settled_ms=bindparam("settled"),
+        last_error=bindparam("error"),
+        lease=None,
+    )
+)
+
+
+def _postpone_event(connection: Connection, job: EventJob, due_ms: int, error: str) -> set[_Key]:
+    values = {"job": job.id, "held": job.lease, "due": due_ms, "error": _clean(error)}
+    return {_key(job)} if connection.execute(_POSTPONE_EVENT, values).rowcount else set()
+
+
+def _close(connection: Connection, job: DeliveryJob, state: str, due_ms: int, error: str) -> set[_Key]:
+    values = {
+        "job": job.event_id,
+        "where": job.destination,
+        "held": job.lease,
+        "to": state,
+        "due": due_ms,
+        "settled": due_ms if state == DEAD else None,
+        "error": _clean(error),
+    }
+    return {_key(job)} if connection.execute(_CLOSE_DELIVERY, values).rowcount else set()
+
+
+def _clean(error: str) -> str:
+    """Return *error* as any database takes it: no NUL, no lone surrogate, bounded."""
+    return error.encode("utf-8", "replace").decode().replace("\0", "")[:_MAX_ERROR_CHARS]
+
+
+def _only(kind: type[_Kind], settlements: Iterable[object]) -> list[_Kind]:
+    return [settlement for settlement in settlements if isinstance(settlement, kind)]
+
+
+def _key(job: EventJob | DeliveryJob) -> _Key:
+    return (job.id, "") if isinstance(job, EventJob) else (job.event_id, job.destination)
+
+
+def _asset_row(event_id: str, asset: Asset, now_ms: int) -> dict[str, Any]:
+    return {
+        "event_id": event_id,
+        "status": asset.status,
+        "url": asset.url,
+        "content_type": asset.content_type,
+        "size_bytes": asset.size_bytes,
+        "sha256": asset.sha256,
+        "error": asset.error,
+        "settled_ms": now_ms,
+    }

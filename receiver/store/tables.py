@@ -1,0 +1,165 @@
+"""The tables. Times are milliseconds since the epoch, so that SQLite and PostgreSQL compare them alike.
+
+`event` and `delivery` are also the queues: a row is due once `due_ms` has passed while its state is
+`pending`. A claim writes a random `lease` and moves `due_ms` to the moment that lease runs out, so the
+work of a dead worker becomes due again by itself.
+"""
+
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Index, LargeBinary, Table, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+PENDING: Final = "pending"
+"""Waiting for work: an event for its asset, a delivery for its destination."""
+SETTLED: Final = "settled"
+"""An event whose asset's fate is known and whose deliveries exist."""
+LATE: Final = "late"
+"""A failure told after the completion of the same generation: kept, never forwarded."""
+DELIVERED: Final = "delivered"
+DEAD: Final = "dead"
+"""A dead letter: given up, kept for a person to look at and replay."""
+
+SQLModel.metadata.naming_convention = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+}
+
+
+class EventRow(SQLModel, table=True):
+    """One verified event, with the bytes it came in and the state of its mirroring."""
+
+    __tablename__ = "event"
+    __table_args__ = (
+        UniqueConstraint("source", "generation_id", "type"),
+        Index(
+            "ix_event_due",
+            "due_ms",
+            postgresql_where=text("state = 'pending'"),
+            sqlite_where=text("state = 'pending'"),
+        ),
+    )
+
+    id: str = Field(primary_key=True, max_length=36)
+    source: str = Field(max_length=63)
+    generation_id: str = Field(max_length=128)
+    type: str = Field(max_length=128)
+    asset_host: str | None = Field(default=None, max_length=255)
+    body: bytes = Field(sa_type=LargeBinary)
+    via: str = Field(max_length=16)
+    received_ms: int = Field(sa_type=BigInteger)
+    repeats: int = Field(default=0)
+    state: str = Field(max_length=16)
+    due_ms: int = Field(sa_type=BigInteger)
+    lease: str | None = Field(default=None, max_length=32)
+    attempts: int = Field(default=0)
+    last_error: str | None = Field(default=None)
+
+
+class AssetRow(SQLModel, table=True):
+    """The settled fate of one event's asset."""
+
+    __tablename__ = "asset"
+
+    event_id: str = Field(primary_key=True, max_length=36, foreign_key="event.id", ondelete="CASCADE")
+    status: str = Field(max_length=16)
+    url: str | None = None
+    content_type: str | None = Field(default=None, max_length=64)
+    size_bytes: int | None = Field(default=None, sa_type=BigInteger)
+    sha256: str | None = Field(default=None, max_length=64)
+    error: str | None = Field(default=None, max_length=64)
+    settled_ms: int = Field(sa_type=BigInteger)
+
+
+class DeliveryRow(SQLModel, table=True):
+    """One event for one destination: the outbox."""
+
+    __tablename__ = "delivery"
+    __table_args__ = (
+        Index(
+            "ix_delivery_due",
+            "destination",
+            "due_ms",
+            postgresql_where=text("state = 'pending'"),
+            sqlite_where=text("state = 'pending'"),
+        ),
+    )
+
+    event_id: str = Field(primary_key=True, max_length=36, foreign_key="event.id", ondelete="CASCADE")
+    destination: str = Field(primary_key=True, max_length=63)
+    state: str = Field(max_length=16)
+    due_ms: int = Field(sa_type=BigInteger)
+    lease: str | None = Field(default=None, max_length=32)
+    attempts: int = Field(default=0)
+    last_error: str | None = Field(default=None)
+    settled_ms: int | None = Field(default=None, sa_type=BigInteger)
+    submission: str | None = Field(default=None)
+
+
+class QuarantineRow(SQLModel, table=True):
+    """A genuine delivery that we could not read, kept whole."""
+
+    __tablename__ = "quarantine"
+    __table_args__ = (UniqueConstraint("source", "sha256"),)
+
+    id: str = Field(primary_key=True, max_length=36)
+    source: str = Field(max_length=63)
+    sha256: str = Field(max_length=64)
+    reason: str = Field(max_length=64)
+    body: bytes = Field(sa_type=LargeBinary)
+    received_ms: int = Field(sa_type=BigInteger)
+    repeats: int = Field(default=0)
+
+
+class SubmissionRow(SQLModel, table=True):
+    """One generation that our client asked for, written down before it was."""
+
+    __tablename__ = "submission"
+    __table_args__ = (
+        UniqueConstraint("source", "generation_id"),
+        Index(
+            "ix_submission_open",
+            "source",
+            "sent_ms",
+            postgresql_where=text("generation_id IS NULL"),
+            sqlite_where=text("generation_id IS NULL"),
+        ),
+    )
+
+    client_ref: str = Field(primary_key=True)
+    source: str = Field(max_length=63)
+    kind: str = Field(max_length=16)
+    request: str
+    told: str
+    state: str = Field(max_length=16)
+    generation_id: str | None = Field(default=None, max_length=128)
+    sent_ms: int | None = Field(default=None, sa_type=BigInteger)
+    error: str | None = None
+
+
+class ReconcileRow(SQLModel, table=True):
+    """How far one source was reconciled, and who is at it."""
+
+    __tablename__ = "reconcile"
+
+    source: str = Field(primary_key=True, max_length=63)
+    cursor: str | None = None
+    due_ms: int = Field(sa_type=BigInteger)
+    lease: str | None = Field(default=None, max_length=32)
+
+
+def _table(model: Any) -> Table:
+    table = model.__table__
+    assert isinstance(table, Table)
+    return table
+
+
+EVENT: Final = _table(EventRow)
+ASSET: Final = _table(AssetRow)
+DELIVERY: Final = _table(DeliveryRow)
+QUARANTINE: Final = _table(QuarantineRow)
+SUBMISSION: Final = _table(SubmissionRow)
+RECONCILE: Final = _table(ReconcileRow)
+METADATA: Final = SQLModel.metadata

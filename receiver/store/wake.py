@@ -1,0 +1,34 @@
+"""Waking workers the moment there is work, in this process and from others."""
+
+import asyncio
+from collections import defaultdict
+from typing import Final
+
+MIRROR: Final = "mirror"
+"""Events were recorded."""
+FORWARD: Final = "forward"
+"""Deliveries became due."""
+TOPICS: Final = (MIRROR, FORWARD)
+
+
+class Wake:
+    """Signals that reach every subscriber. A signal while nobody waits is kept for the next wait."""
+
+    def __init__(self) -> None:
+        self._subscribers: defaultdict[str, list[asyncio.Event]] = defaultdict(list)
+
+    def subscribe(self, topic: str) -> asyncio.Event:
+        """Return an event that is set at each signal on *topic*; the subscriber clears it."""
+        event = asyncio.Event()
+        self._subscribers[topic].append(event)
+        return event
+
+    def signal(self, topic: str) -> None:
+        """Wake the subscribers of *topic*. Call from the event loop."""
+        for event in self._subscribers[topic]:
+            event.set()
+
+    def signal_all(self) -> None:
+        """Wake everyone: something may have been missed, or it is time to stop."""
+        for topic in TOPICS:
+            self.signal(topic)

@@ -1,0 +1,389 @@
+"""The store's promises, kept alike by SQLite and PostgreSQL."""
+
+import asyncio
+import itertools
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.event import listen
+
+from receiver.contract import COMPLETED, FAILED
+from receiver.errors import StoreUnavailable
+from receiver.events import Asset, event_id
+from receiver.store import (
+    Claim,
+    DeliveryConfirmed,
+    DeliveryDead,
+    DeliveryJob,
+    DeliveryPostponed,
+    Duplicate,
+    EventJob,
+    EventPostponed,
+    EventSettled,
+    Late,
+    NewEvent,
+    NewQuarantine,
+    Recorded,
+    Store,
+)
+from receiver.store.migrations import revisions
+from receiver.store.tables import ASSET, DELIVERY, EVENT, QUARANTINE
+
+NOW = 1_700_000_000_000
+LEASE_MS = 60_000
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path}/receiver.db"
+    else:
+        url = request.getfixturevalue("postgres_database")
+    opened = Store(url, destinations=("orders", "audit"))
+    opened.migrate()
+    yield opened
+    opened.close()
+
+
+def an_event(generation_id: str = "gen_1", type_: str = COMPLETED, *, host: str | None = None) -> NewEvent:
+    new_id = event_id(NOW, secrets.token_bytes(10))
+    return NewEvent(new_id, "photoverse", generation_id, type_, host, b'{"\x00\xff', "webhook", NOW)
+
+
+def a_quarantine(digest: str = "0" * 64) -> NewQuarantine:
+    new_id = event_id(NOW, secrets.token_bytes(10))
+    return NewQuarantine(new_id, "photoverse", digest, "not_json", b"\x00\xff", NOW)
+
+
+def claim(limit: int = 100, *, at: int = NOW, lease: str | None = None) -> Claim:
+    return Claim(at, at + LEASE_MS, lease or secrets.token_hex(16), limit)
+
+
+async def claimed_event(store: Store, *, at: int = NOW) -> EventJob:
+    (job,) = await store.claim_events(claim(1, at=at), with_asset=False)
+    return job
+
+
+async def claimed_delivery(store: Store, destination: str = "orders", *, at: int = NOW) -> DeliveryJob:
+    (job,) = await store.claim_deliveries(claim(1, at=at), destination=destination)
+    return job
+
+
+async def settled_event(store: Store, asset: Asset | None = None) -> EventJob:
+    await store.record(an_event())
+    job = await claimed_event(store)
+    assert await store.settle(EventSettled(job, asset, NOW))
+    return job
+
+
+class TestRecord:
+    async def test_first_is_recorded(self, store: Store) -> None:
+        """A new event is recorded under its own id, its bytes kept whole, NUL and all."""
+        event = an_event()
+        assert await store.record(event) == Recorded(event.id)
+        with store.engine.begin() as connection:
+            row = connection.execute(select(EVENT)).one()
+        assert (row.id, row.body, row.state, row.repeats) == (event.id, event.body, "pending", 0)
+
+    async def test_repeat_is_counted_on_the_first(self, store: Store) -> None:
+        """The same generation and type again gives the first event's id and counts the repeat."""
+        first = an_event()
+        await store.record(first)
+        assert await store.record(an_event()) == Duplicate(first.id)
+        assert await store.record(an_event()) == Duplicate(first.id)
+        with store.engine.begin() as connection:
+            assert connection.execute(select(EVENT.c.repeats)).scalars().all() == [2]
+
+    async def test_fifty_at_once_make_one_event(self, store: Store) -> None:
+        """Invariant 3: fifty parallel copies make one event and forty-nine duplicates of it."""
+        results = await asyncio.gather(*(store.record(an_event()) for _ in range(50)))
+        recorded = [result for result in results if isinstance(result, Recorded)]
+        assert len(recorded) == 1
+        assert results.count(Duplicate(recorded[0].id)) == 49
+
+    async def test_other_source_is_another_event(self, store: Store) -> None:
+        """Two accounts may use the same generation id."""
+        await store.record(an_event())
+        other = NewEvent(event_id(NOW, b"0" * 10), "acme", "gen_1", COMPLETED, None, b"{}", "webhook", NOW)
+        assert await store.record(other) == Recorded(other.id)
+
+    async def test_completed_after_failed_is_recorded(self, store: Store) -> None:
+        """A completion after a failure is a real change."""
+        await store.record(an_event(type_=FAILED))
+        assert isinstance(await store.record(an_event(type_=COMPLETED)), Recorded)
+
+    async def test_failed_after_completed_is_late(self, store: Store) -> None:
+        """A failure after a completion is kept, never queued; a repeat of it is a duplicate."""
+        await store.record(an_event(type_=COMPLETED))
+        late = an_event(type_=FAILED)
+        assert await store.record(late) == Late(late.id)
+        assert await store.record(an_event(type_=FAILED)) == Duplicate(late.id)
+        jobs = await store.claim_events(claim(), with_asset=False)
+        assert late.id not in [job.id for job in jobs]
+
+    async def test_order_within_one_batch_decides_lateness(self, store: Store) -> None:
+        """Of deliveries that share a transaction, a failure is late only behind the completion."""
+        results = await asyncio.gather(
+            store.record(an_event("gen_a", FAILED)),
+            store.record(an_event("gen_a", COMPLETED)),
+            store.record(an_event("gen_b", COMPLETED)),
+            store.record(an_event("gen_b", FAILED)),
+        )
+        assert [type(result) for result in results] == [Recorded, Recorded, Recorded, Late]
+
+    async def test_quarantine_keeps_bytes_once(self, store: Store) -> None:
+        """An unreadable delivery is kept whole; the same bytes again are counted."""
+        first = a_quarantine()
+        assert await store.record(first) == Recorded(first.id)
+        assert await store.record(a_quarantine()) == Duplicate(first.id)
+        with store.engine.begin() as connection:
+            row = connection.execute(select(QUARANTINE)).one()
+        assert (row.body, row.repeats) == (b"\x00\xff", 1)
+
+    async def test_events_and_quarantine_share_a_batch(self, store: Store) -> None:
+        """Each caller gets the result of its own entry."""
+        entries: list[NewEvent | NewQuarantine] = [
+            an_event("gen_a"),
+            a_quarantine("1" * 64),
+            an_event("gen_b"),
+            a_quarantine("2" * 64),
+        ]
+        results = await asyncio.gather(*(store.record(entry) for entry in entries))
+        assert list(results) == [Recorded(entry.id) for entry in entries]
+
+    async def test_two_processes_record_the_same_events(self, store: Store) -> None:
+        """Two stores given the same events in opposite orders agree, and never deadlock."""
+        other = Store(store.engine.url.render_as_string(hide_password=False))
+        names = [f"gen_{number}" for number in range(60)]
+        try:
+            results = await asyncio.gather(
+                *itertools.chain.from_iterable(
+                    (store.record(an_event(one)), other.record(an_event(two)))
+                    for one, two in zip(names, reversed(names), strict=True)
+                )
+            )
+        finally:
+            other.close()
+        assert sum(isinstance(result, Recorded) for result in results) == 60
+
+
+class TestClaimEvents:
+    async def test_claims_only_once(self, store: Store) -> None:
+        """What one claim holds, another does not get."""
+        await store.record(an_event())
+        assert len(await store.claim_events(claim(), with_asset=False)) == 1
+        assert await store.claim_events(claim(), with_asset=False) == []
+
+    async def test_parallel_claims_share_the_work(self, store: Store) -> None:
+        """Claims at the same time never overlap, and together get everything."""
+        await asyncio.gather(*(store.record(an_event(f"gen_{number}")) for number in range(100)))
+        batches = await asyncio.gather(*(store.claim_events(claim(10), with_asset=False) for _ in range(20)))
+        ids = [job.id for batch in batches for job in batch]
+        rest = await store.claim_events(claim(), with_asset=False)
+        assert len(ids) == len(set(ids))
+        assert len(ids) + len(rest) == 100
+
+    async def test_lease_runs_out(self, store: Store) -> None:
+        """The work of a dead worker is due again when its lease runs out, and the attempt was counted."""
+        await store.record(an_event())
+        first = await claimed_event(store)
+        assert await store.claim_events(claim(at=NOW + LEASE_MS - 1), with_asset=False) == []
+        again = await claimed_event(store, at=NOW + LEASE_MS)
+        assert (first.attempts, again.attempts) == (1, 2)
+
+    async def test_with_and_without_asset(self, store: Store) -> None:
+        """Events with a host to fetch from are claimed apart from those without."""
+        await store.record(an_event("gen_a", host="cdn.example.com"))
+        await store.record(an_event("gen_b"))
+        (with_asset,) = await store.claim_events(claim(), with_asset=True)
+        (without,) = await store.claim_events(claim(), with_asset=False)
+        assert (with_asset.generation_id, without.generation_id) == ("gen_a", "gen_b")
+
+    async def test_spares_busy_hosts(self, store: Store) -> None:
+        """Events of a host that is busy are left for later, whatever their age."""
+        await store.record(an_event("gen_a", host="slow.example.com"))
+        await store.record(an_event("gen_b", host="fast.example.com"))
+        (job,) = await store.claim_events(claim(), with_asset=True, except_hosts=["slow.example.com"])
+        assert job.generation_id == "gen_b"
+
+    async def test_renewed_lease_holds(self, store: Store) -> None:
+        """A renewed lease runs out at its new end."""
+        await store.record(an_event())
+        job = await claimed_event(store)
+        await store.renew([job.lease], until_ms=NOW + 2 * LEASE_MS)
+        assert await store.claim_events(claim(at=NOW + LEASE_MS), with_asset=False) == []
+
+    async def test_released_work_is_due_at_once(self, store: Store) -> None:
+        """Work given back is due at once and cost no attempt."""
+        await store.record(an_event())
+        job = await claimed_event(store)
+        await store.release([job.lease], now_ms=NOW)
+        assert (await claimed_event(store)).attempts == 1
+
+
+class TestSettleEvents:
+    async def test_settled_event_is_due_at_every_destination(self, store: Store) -> None:
+        """Settling keeps the asset's fate and makes one delivery per destination, in one transaction."""
+        asset = Asset("mirrored", "s3://b/k.png", "image/png", 2**40, "0" * 64)
+        job = await settled_event(store, asset)
+        for destination in ("orders", "audit"):
+            delivery = await claimed_delivery(store, destination)
+            assert (delivery.event_id, delivery.asset, delivery.body) == (job.id, asset, job.body)
+
+    async def test_event_without_asset(self, store: Store) -> None:
+        """An event without an asset is delivered without one."""
+        await settled_event(store, None)
+        assert (await claimed_delivery(store)).asset is None
+
+    async def test_lost_lease_writes_nothing(self, store: Store) -> None:
+        """A worker that lost its lease settles nothing; the one that has it does."""
+        await store.record(an_event())
+        slow = await claimed_event(store)
+        quick = await claimed_event(store, at=NOW + LEASE_MS)
+        assert not await store.settle(EventSettled(slow, Asset("failed", error="timeout"), NOW))
+        assert not await store.settle(EventPostponed(slow, NOW, "timeout"))
+        assert await store.settle(EventSettled(quick, None, NOW))
+        with store.engine.begin() as connection:
+            assert connection.execute(select(ASSET)).all() == []
+
+    async def test_settling_twice_makes_no_second_delivery(self, store: Store) -> None:
+        """A settlement repeated after its commit changes nothing."""
+        job = await settled_event(store)
+        assert not await store.settle(EventSettled(job, None, NOW))
+        with store.engine.begin() as connection:
+            assert len(connection.execute(select(DELIVERY)).all()) == 2
+
+    async def test_postponed_event_waits(self, store: Store) -> None:
+        """A postponed event is due at its time, not before, and carries the reason."""
+        await store.record(an_event())
+        job = await claimed_event(store)
+        assert await store.settle(EventPostponed(job, NOW + 500, "http_503"))
+        assert await store.claim_events(claim(at=NOW + 499), with_asset=False) == []
+        assert (await claimed_event(store, at=NOW + 500)).attempts == 2
+
+
+class TestSettleDeliveries:
+    async def test_confirmed_is_done(self, store: Store) -> None:
+        """A confirmed delivery is never claimed again; the other destination's still is."""
+        await settled_event(store)
+        job = await claimed_delivery(store)
+        assert await store.settle(DeliveryConfirmed(job, NOW))
+        assert await store.claim_deliveries(claim(at=NOW + 10 * LEASE_MS), destination="orders") == []
+        assert (await claimed_delivery(store, "audit")).destination == "audit"
+
+    async def test_postponed_waits(self, store: Store) -> None:
+        """A postponed delivery is due at its time, with its attempts counted."""
+        await settled_event(store)
+        job = await claimed_delivery(store)
+        assert await store.settle(DeliveryPostponed(job, NOW + 500, "connection refused"))
+        assert await store.claim_deliveries(claim(at=NOW + 499), destination="orders") == []
+        assert (await claimed_delivery(store, at=NOW + 500)).attempts == 2
+
+    async def test_dead_letter_is_kept(self, store: Store) -> None:
+        """A dead letter is never claimed again, and says why."""
+        await settled_event(store)
+        job = await claimed_delivery(store)
+        assert await store.settle(DeliveryDead(job, NOW, "http_422"))
+        assert await store.claim_deliveries(claim(at=NOW + 10 * LEASE_MS), destination="orders") == []
+        with store.engine.begin() as connection:
+            row = connection.execute(select(DELIVERY).where(DELIVERY.c.destination == "orders")).one()
+        assert (row.state, row.last_error, row.settled_ms) == ("dead", "http_422", NOW)
+
+    async def test_many_kinds_in_one_batch(self, store: Store) -> None:
+        """Settlements that share a transaction are each answered for themselves."""
+        await asyncio.gather(*(store.record(an_event(f"gen_{number}")) for number in range(4)))
+        events = await store.claim_events(claim(), with_asset=False)
+        await asyncio.gather(*(store.settle(EventSettled(job, None, NOW)) for job in events))
+        one, two, three, four = await store.claim_deliveries(claim(), destination="orders")
+        await store.release([four.lease], now_ms=NOW)
+        held = await asyncio.gather(
+            store.settle(DeliveryConfirmed(one, NOW)),
+            store.settle(DeliveryPostponed(two, NOW, "busy")),
+            store.settle(DeliveryDead(three, NOW, "no")),
+        )
+        assert list(held) == [False, False, False]
+
+    async def test_lost_lease_writes_nothing(self, store: Store) -> None:
+        """A late confirmation after the lease was lost does not close another worker's attempt."""
+        await settled_event(store)
+        slow = await claimed_delivery(store)
+        quick = await claimed_delivery(store, at=NOW + LEASE_MS)
+        assert not await store.settle(DeliveryConfirmed(slow, NOW))
+        assert not await store.settle(DeliveryDead(slow, NOW, "no"))
+        assert await store.settle(DeliveryConfirmed(quick, NOW))
+
+
+class TestWake:
+    async def test_recording_wakes_the_mirror(self, store: Store) -> None:
+        """A recorded event wakes who waits for events; a duplicate wakes nobody."""
+        woken = store.wake.subscribe("mirror")
+        await store.record(an_event())
+        assert woken.is_set()
+        woken.clear()
+        await store.record(an_event())
+        assert not woken.is_set()
+
+    async def test_settling_wakes_the_forwarders(self, store: Store) -> None:
+        """A settled event wakes who waits for deliveries."""
+        woken = store.wake.subscribe("forward")
+        await settled_event(store)
+        assert woken.is_set()
+
+
+class TestMigrate:
+    async def test_twice_is_a_no_op(self, store: Store) -> None:
+        """Migrating a database that is up to date changes nothing."""
+        assert store.migrate() == (revisions()[0], revisions()[0])
+
+    async def test_tables_match_the_models(self, store: Store) -> None:
+        """The migrations build exactly what the models declare."""
+        from alembic.autogenerate import compare_metadata  # noqa: PLC0415
+        from alembic.migration import MigrationContext  # noqa: PLC0415
+
+        from receiver.store.tables import METADATA  # noqa: PLC0415
+
+        with store.engine.connect() as connection:
+            context = MigrationContext.configure(connection, opts={"compare_type": True})
+            assert compare_metadata(context, METADATA) == []
+
+
+class TestCheck:
+    async def test_ready(self, store: Store) -> None:
+        """A migrated, writable store is ready."""
+        await store.check()
+
+    async def test_not_migrated(self, store: Store) -> None:
+        """A database without our schema is refused, with the command that helps."""
+        with store.engine.begin() as connection:
+            connection.execute(text("DELETE FROM alembic_version"))
+        with pytest.raises(StoreUnavailable, match="receiver migrate"):
+            await store.check()
+
+    async def test_newer_schema_is_ready(self, store: Store) -> None:
+        """During a rolling deployment the old release accepts the schema of the new one."""
+        with store.engine.begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        await store.check()
+
+
+class TestQueryPlan:
+    @pytest.mark.parametrize("index", ["ix_event_due", "ix_delivery_due"])
+    async def test_claims_read_the_index_of_what_is_due(self, store: Store, index: str) -> None:
+        """Finding due work reads the partial index, however many rows are done."""
+        seen: list[tuple[str, Any]] = []
+        listen(store.engine, "before_cursor_execute", lambda *call: seen.append((call[2], call[3])))
+        if index == "ix_event_due":
+            await store.claim_events(claim(), with_asset=True, except_hosts=["slow.example.com"])
+        else:
+            await store.claim_deliveries(claim(), destination="orders")
+        query, parameters = next(one for one in seen if one[0].startswith("SELECT"))
+        with store.engine.begin() as connection:
+            if not store.is_embedded:
+                connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+            explain = "EXPLAIN QUERY PLAN " if store.is_embedded else "EXPLAIN "
+            plan = connection.exec_driver_sql(explain + query, parameters).all()
+        assert index in str(plan)

@@ -1,0 +1,218 @@
+"""Group commit."""
+
+import asyncio
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from receiver.errors import StoreUnavailable
+from receiver.store.committer import MAX_BATCH, Committer, describe
+from receiver.store.engine import connect
+
+WITHIN_S = 10
+
+
+class Work:
+    """Writes numbers down, in batches it remembers; waits while it is held."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.begun = threading.Event()
+        self.free = threading.Event()
+        self.free.set()
+        self.error: BaseException | None = None
+
+    def __call__(self, connection: Connection, items: Sequence[int]) -> list[str]:
+        self.begun.set()
+        assert self.free.wait(WITHIN_S)
+        self.batches.append(list(items))
+        if self.error:
+            raise self.error
+        connection.exec_driver_sql("INSERT INTO number VALUES (?)", [(item,) for item in items])
+        return [f"result {item}" for item in items]
+
+    async def has_begun(self) -> None:
+        """Wait until a batch is being worked on."""
+        await asyncio.to_thread(self.begun.wait, WITHIN_S)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    opened = connect(f"sqlite:///{tmp_path}/numbers.db")
+    with opened.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE number (n INTEGER PRIMARY KEY)")
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture
+def executor() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(1) as threads:
+        yield threads
+
+
+@pytest.fixture
+def work() -> Iterator[Work]:
+    offered = Work()
+    yield offered
+    offered.free.set()
+
+
+def count(engine: Engine) -> int:
+    with engine.begin() as connection:
+        return int(connection.exec_driver_sql("SELECT count(*) FROM number").scalar_one())
+
+
+async def settled(tasks: Sequence["asyncio.Task[str]"]) -> list[str | BaseException]:
+    async with asyncio.timeout(WITHIN_S):
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def submitted(committer: Committer[int, str], items: Sequence[int]) -> list["asyncio.Task[str]"]:
+    return [asyncio.create_task(committer.submit(item)) for item in items]
+
+
+class TestSubmit:
+    async def test_answers_after_the_commit(
+        self, engine: Engine, executor: ThreadPoolExecutor, work: Work
+    ) -> None:
+        """Invariant 1: when the result is there, the row is."""
+        committer = Committer(engine, executor, work)
+        assert await committer.submit(7) == "result 7"
+        assert count(engine) == 1
+
+    async def test_those_at_once_share_a_transaction(
+        self, engine: Engine, executor: ThreadPoolExecutor, work: Work
+    ) -> None:
+        """Calls of one turn of the loop are one batch; each gets its own result."""
+        results = await settled(submitted(Committer(engine, executor, work), range(50)))
+        assert results == [f"result {number}" for number in range(50)]
+        assert work.batches == [list(range(50))]
+
+    async def test_the_next_gathers_while_one_commits(
+        self, engine: Engine, executor: ThreadPoolExecutor, work: Work
+    ) -> None:
+        """Whatever comes during a commit is the next batch, whole."""
+        committer = Committer(engine, executor, work)
+        work.free.clear()
+        first = submitted(committer, [0])
+        await work.has_begun()
+        rest = submitted(committer, range(1, 21))
+        await asyncio.sleep(0)
+        work.free.set()
+        await settled([*first, *rest])
+        assert work.batches == [[0], list(range(1, 21))]
+
+    async def test_more_than_a_batch(self, engine: Engine, executor: ThreadPoolExecutor, work: Work) -> None:
+        """No transaction is larger than the maximum; none of those behind is forgotten."""
+        numbers = range(2 * MAX_BATCH + 1)
+        results = await settled(submitted(Committer(engine, executor, work), numbers))
+        assert results == [f"result {number}" for number in numbers]
+        assert max(map(len, work.batches)) <= MAX_BATCH
+        assert sorted(number for batch in work.batches for number in batch) == list(numbers)
+
+    async def test_cancelled_waiter(self, engine: Engine, executor: ThreadPoolExecutor, work: Work) -> None:
+        """A caller that goes away takes nobody with it; its item is written all the same."""
+        committer = Committer(engine, executor, work)
+        work.free.clear()
+        tasks = submitted(committer, range(3))
+        await work.has_begun()
+        tasks[1].cancel()
+        await asyncio.sleep(0)
+        work.free.set()
+        one, cancelled, three = await settled(tasks)
+        assert (one, three) == ("result 0", "result 2")
+        assert isinstance(cancelled, asyncio.CancelledError)
+        assert count(engine) == 3
+
+    async def test_failure_refuses_the_batch(
+        self, engine: Engine, executor: ThreadPoolExecutor, work: Work
+    ) -> None:
+        """A transaction that fails promises nothing to any of its callers, and the next one is tried anew."""
+        committer = Committer(engine, executor, work)
+        work.error = RuntimeError("no disk")
+        one, two = await settled(submitted(committer, [1, 2]))
+        assert isinstance(one, StoreUnavailable)
+        assert isinstance(two, StoreUnavailable)
+        assert one is not two
+        assert (str(one), one.__cause__) == ("RuntimeError: no disk", work.error)
+        work.error = None
+        assert await committer.submit(3) == "result 3"
+        assert count(engine) == 1
+
+    async def test_failing_commit(self, engine: Engine, executor: ThreadPoolExecutor, work: Work) -> None:
+        """The work may be done and its commit still fail: that is a refusal too."""
+
+        def fail(_connection: Connection) -> None:
+            raise OperationalError("COMMIT", {}, RuntimeError("disk full"))
+
+        event.listen(engine, "commit", fail)
+        with pytest.raises(StoreUnavailable, match="disk full"):
+            await Committer(engine, executor, work).submit(1)
+        event.remove(engine, "commit", fail)
+        assert count(engine) == 0
+
+    async def test_too_many_waiting(self, engine: Engine, executor: ThreadPoolExecutor, work: Work) -> None:
+        """Beyond the limit callers are refused at once; those within it are served."""
+        committer = Committer(engine, executor, work, max_waiting=2)
+        work.free.clear()
+        first = submitted(committer, [0])
+        await work.has_begun()
+        waiting = submitted(committer, [1, 2])
+        await asyncio.sleep(0)
+        with pytest.raises(StoreUnavailable, match="too many"):
+            await committer.submit(3)
+        work.free.set()
+        assert await settled([*first, *waiting]) == ["result 0", "result 1", "result 2"]
+
+    async def test_hanging_commit(self, engine: Engine, executor: ThreadPoolExecutor, work: Work) -> None:
+        """A commit that hangs keeps nobody waiting: not its callers, those behind it, nor those after."""
+        committer = Committer(engine, executor, work, timeout_s=0.2)
+        work.free.clear()
+        hanging = submitted(committer, [0])
+        await work.has_begun()
+        behind = submitted(committer, [1])
+        refusals = await settled([*hanging, *behind])
+        after = await settled(submitted(committer, [2, 3]))
+        assert [type(refusal) for refusal in (*refusals, *after)] == [StoreUnavailable] * 4
+        work.free.set()
+
+    async def test_recovers_from_a_hanging_commit(
+        self, engine: Engine, executor: ThreadPoolExecutor, work: Work
+    ) -> None:
+        """Once the database answers again, so do we."""
+        committer = Committer(engine, executor, work, timeout_s=0.05)
+        work.free.clear()
+        await settled(submitted(committer, [0]))
+        work.free.set()
+        async with asyncio.timeout(WITHIN_S):
+            while isinstance((await settled(submitted(committer, [1])))[0], StoreUnavailable):
+                await asyncio.to_thread(work.free.wait)
+        assert work.batches == [[0], [1]]
+
+    async def test_after_the_executor_stopped(
+        self, engine: Engine, executor: ThreadPoolExecutor, work: Work
+    ) -> None:
+        """Work that comes during the shutdown is refused and left to nobody's patience."""
+        executor.shutdown()
+        async with asyncio.timeout(0.5):
+            with pytest.raises(StoreUnavailable):
+                await Committer(engine, executor, work).submit(1)
+
+
+class TestDescribe:
+    def test_one_line_without_the_statement(self) -> None:
+        """What the driver said, its first line, and nothing of the statement or its values."""
+        error = IntegrityError(
+            "INSERT INTO event", {"body": "secret"}, ValueError("duplicate key\nDETAIL: secret")
+        )
+        assert describe(error) == "ValueError: duplicate key"
+
+    def test_nothing_to_say(self) -> None:
+        """An error without a text still has its name."""
+        assert describe(TimeoutError()) == "TimeoutError: "

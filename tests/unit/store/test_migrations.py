@@ -1,0 +1,70 @@
+"""The schema's history."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+
+from receiver.errors import ReceiverError
+from receiver.store import Store
+from receiver.store.engine import connect
+from receiver.store.migrations import current, migrate, revisions
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/receiver.db"
+    return str(request.getfixturevalue("postgres_database"))
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[Engine]:
+    opened = connect(url)
+    yield opened
+    opened.dispose()
+
+
+class TestMigrate:
+    def test_tells_what_it_did(self, engine: Engine) -> None:
+        """The revision before, none on an empty database, and the one after."""
+        assert migrate(engine) == (None, revisions()[0])
+        with engine.begin() as connection:
+            assert current(connection) == revisions()[0]
+
+    def test_several_at_once(self, url: str) -> None:
+        """Machines that start together migrate once, and none of them fails."""
+        engines = [connect(url) for _ in range(4)]
+        with ThreadPoolExecutor(4) as threads:
+            results = list(threads.map(migrate, engines))
+        for engine in engines:
+            engine.dispose()
+        assert {after for _, after in results} == {revisions()[0]}
+        assert [before for before, _ in results].count(None) == 1
+
+    def test_a_newer_schema_is_left_alone(self, url: str) -> None:
+        """The release before, started again after a newer one migrated, goes on or says why not."""
+        with closing(Store(url)) as store:
+            store.migrate()
+            with store.engine.begin() as connection:
+                connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+            with suppress(ReceiverError):
+                store.migrate()
+            with store.engine.begin() as connection:
+                assert current(connection) == "9999"
+
+    def test_leaves_no_setting_behind(self, engine: Engine) -> None:
+        """The connection that waited without a time-out is not used again."""
+        migrate(engine)
+        if engine.dialect.name == "postgresql":
+            with engine.begin() as connection:
+                assert connection.execute(text("SHOW statement_timeout")).scalar() == "10s"
+
+
+class TestRevisions:
+    def test_one_line(self) -> None:
+        """The revisions are one history, numbered in order, newest first."""
+        assert revisions() == tuple(f"{number:04}" for number in range(len(revisions()), 0, -1))
