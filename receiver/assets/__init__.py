@@ -1,0 +1,68 @@
+"""Mirroring: fetch an asset from the provider's CDN safely and keep a copy in our bucket."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A whole asset, downloaded and checked, waiting on local disk to be stored."""
+
+    path: Path
+    """A temporary file; whoever fetched it deletes it."""
+    size_bytes: int
+    sha256: str
+    """Hex digest of the whole file."""
+    content_type: str
+    """Decided by content: one of `receiver.assets.media.MEDIA_TYPES`."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotFetched:
+    """The asset could not be downloaded."""
+
+    code: str
+    """Stable name of the reason: `blocked_url`, `too_large`, `http_404`, …"""
+    permanent: bool
+    """True when trying again cannot help."""
+    after_s: float | None = None
+    """Seconds the server asked us to wait, already clamped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Where a bucket keeps an asset."""
+
+    url: str
+    """`s3://bucket/key` or `file:///path`."""
+    conflict: bool = False
+    """True when the key already held other bytes, so that this copy was kept beside it."""
+
+
+class Bucket(Protocol):
+    """Where mirrored assets live."""
+
+    async def put(self, key: str, asset: Fetched, *, metadata: dict[str, str]) -> Stored:
+        """Keep *asset* under *key*, durably, before returning.
+
+        The same bytes under the same key again are a no-op. Other bytes already under *key* are never
+        overwritten: this copy is then kept beside them, under a key that carries its own digest.
+
+        Raises:
+            BucketUnavailable: the bucket failed, or refused us; the same call may succeed later.
+        """
+        ...
+
+    async def check(self) -> None:
+        """Refuse now, with a message naming the setting, if the bucket cannot be written at all.
+
+        Raises:
+            ConfigError: no such bucket or folder, or no right to write there.
+            BucketUnavailable: it did not answer.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of connections. Called once, after the last `put` returned."""
+        ...

@@ -1,0 +1,93 @@
+"""The network below the asset fetcher: it dials the very address it has checked.
+
+A check made before the client resolves a name again is worthless (DNS rebinding), so resolving, checking and
+connecting are one step here. The client above still speaks of the host by name, for SNI and the Host header.
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import httpcore2
+
+from receiver.assets.allowlist import AllowList, parse_address
+from receiver.assets.guard import check_address
+
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+"""Return every address of a host, in the order to try them; raise OSError if there is none."""
+
+_DNS_THREADS: Final = 16
+
+
+class SystemResolver:
+    """`getaddrinfo` in threads of its own, so that a dead name server delays nothing but downloads."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_DNS_THREADS, thread_name_prefix="receiver-dns")
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]:
+        """Resolve *host* as the operating system does."""
+        answers = await asyncio.get_running_loop().run_in_executor(
+            self._threads, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        )
+        return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in answers))
+
+    def close(self) -> None:
+        """Let the threads go; those still waiting for a name server end by themselves."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class NameNotResolved(Exception):
+    """The host has no address, or its name servers did not answer."""
+
+
+class GuardedBackend(httpcore2.AsyncNetworkBackend):
+    """Dials only addresses that `check_address` permits, or hosts that *allow* names."""
+
+    def __init__(self, *, resolve: Resolve, allow: AllowList) -> None:
+        self._resolve = resolve
+        self._allow = allow
+        self._network = httpcore2.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109  httpcore2's signature
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        """Resolve *host*, check every answer, and connect to the first that takes us.
+
+        Raises:
+            NameNotResolved: there is nothing to dial.
+            BlockedAddress: at least one answer is not permitted; nothing was dialled.
+            httpcore2.ConnectError: no address took the connection.
+            httpcore2.ConnectTimeout: nor did one in time.
+            TimeoutError: resolving took too long.
+        """
+        async with asyncio.timeout(timeout):
+            addresses = await self._permitted_addresses(host, port)
+        # Split the time, so that an address that swallows packets leaves some for the next.
+        share = timeout and timeout / len(addresses)
+        failure: Exception = httpcore2.ConnectError("no address")
+        for address in addresses:
+            try:
+                return await self._network.connect_tcp(address, port, share, local_address, socket_options)
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
+                failure = error
+        raise failure
+
+    async def _permitted_addresses(self, host: str, port: int) -> Sequence[str]:
+        try:
+            addresses = [host] if parse_address(host) else await self._resolve(host, port)
+        except (OSError, UnicodeError) as error:
+            raise NameNotResolved(f"{host} did not resolve") from error
+        if not addresses:
+            raise NameNotResolved(f"{host} has no address")
+        if not self._allow.names(host, port):
+            for address in addresses:
+                check_address(address, allow=self._allow)
+        return addresses

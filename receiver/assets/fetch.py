@@ -1,0 +1,204 @@
+"""Download an asset from a URL that anyone may have written.
+
+The steps are: URL gate, address gate (`receiver.assets.dial`), response gate (`receiver.assets.response`,
+which holds the table of codes), type by content, spool with a cap, a count and a digest.
+"""
+
+import asyncio
+import ssl
+import tempfile
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import httpcore2
+
+from receiver.assets import Fetched, NotFetched
+from receiver.assets.allowlist import AllowList
+from receiver.assets.dial import GuardedBackend, NameNotResolved, Resolve, SystemResolver
+from receiver.assets.guard import BlockedAddress, BlockedUrl, Target, check_url
+from receiver.assets.media import HEAD_BYTES, sniff
+from receiver.assets.response import NotAcceptable, declared_length
+from receiver.assets.spool import Spool, remove_stale
+
+HEAD_TIMEOUT_S: Final = 60.0
+"""From the first DNS query to the end of the response head, however many 1xx come before it."""
+
+
+class Fetcher:
+    """Downloads assets to temporary files; any number at once, each over a connection of its own.
+
+    No redirect is followed, no proxy or netrc of the environment is used, and nothing is sent but the URL.
+    """
+
+    def __init__(  # noqa: PLR0913  one keyword per setting
+        self,
+        *,
+        allow: AllowList | Iterable[str] = (),
+        hosts: Sequence[str] | None = None,
+        deny_hosts: Iterable[str] = (),
+        spool_dir: Path | None = None,
+        max_bytes: int = 512 * 1024 * 1024,
+        total_timeout_s: float = 300.0,
+        connect_timeout_s: float = 10.0,
+        resolve: Resolve | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        """Prepare to download; connect nowhere yet.
+
+        Args:
+            allow: networks and hosts reachable although not public, and over http.
+            hosts: CDN names that assets must come from; None for any public name.
+            deny_hosts: hosts (`name`, `name:port`, network) never fetched from: our own, so as not to loop.
+            spool_dir: where temporary files go, created if missing; None for the system's own place.
+            max_bytes: the largest asset.
+            total_timeout_s: for a whole download, DNS to last byte.
+            connect_timeout_s: for each of DNS, connecting and TLS.
+            resolve: instead of the system's resolver.
+            ssl_context: instead of the system's certificate authorities.
+
+        Raises:
+            ValueError: *allow* or *deny_hosts* is malformed.
+            OSError: *spool_dir* cannot be created.
+        """
+        self._allow = allow if isinstance(allow, AllowList) else AllowList.parse(allow)
+        self._denied = AllowList.parse(deny_hosts)
+        self._hosts = hosts
+        self._spool_dir = _prepared(spool_dir or Path(tempfile.gettempdir()))
+        self._max_bytes = max_bytes
+        self._total_timeout_s = total_timeout_s
+        self._connect_timeout_s = connect_timeout_s
+        self._system_resolver = SystemResolver()
+        self._pool = httpcore2.AsyncConnectionPool(
+            ssl_context=ssl_context or httpcore2.default_ssl_context(),
+            # Unbounded: callers bound their own work, and a slow host must not take another's connection.
+            max_connections=None,
+            network_backend=GuardedBackend(resolve=resolve or self._system_resolver, allow=self._allow),
+        )
+
+    async def fetch(self, url: object) -> Fetched | NotFetched:
+        """Download *url*, which may be anything a sender put in its place. Never raises for what it finds."""
+        try:
+            target = self._admit(url)
+            async with asyncio.timeout(self._total_timeout_s):
+                return await self._download(target)
+        except NotAcceptable as refusal:
+            return refusal.outcome
+        except (BlockedUrl, BlockedAddress) as refusal:
+            return NotFetched(refusal.code, permanent=True)
+        except TimeoutError:
+            return NotFetched("timeout", permanent=False)
+        except OSError:  # the network's errors are translated where they arise; this is our own disk
+            return NotFetched("spool", permanent=False)
+
+    async def aclose(self) -> None:
+        """Let go of what the fetcher holds. Downloads under way fail."""
+        await self._pool.aclose()
+        self._system_resolver.close()
+
+    def _admit(self, url: object) -> Target:
+        target = check_url(url, allow=self._allow, hosts=self._hosts)
+        if self._denied.matches(target.host, target.port):
+            raise BlockedUrl(f"{target.host} is our own")
+        return target
+
+    async def _download(self, target: Target) -> Fetched:
+        async with Spool(self._spool_dir) as spool:
+            async with self._response(target) as response:
+                length = declared_length(
+                    response.status, response.headers, max_bytes=self._max_bytes, now=datetime.now(UTC)
+                )
+                async with aclosing(_body(response, length, self._max_bytes)) as body:
+                    content_type = await _save(body, spool)
+            return await spool.keep(content_type)
+
+    @asynccontextmanager
+    async def _response(self, target: Target) -> AsyncIterator[httpcore2.Response]:
+        request = _request(target, self._connect_timeout_s)
+        with _network_faults(malformed="framing", cut="connect"):
+            async with asyncio.timeout(HEAD_TIMEOUT_S):
+                response = await self._pool.handle_async_request(request)
+        try:
+            yield response
+        finally:
+            await response.aclose()
+
+
+def _prepared(spool_dir: Path) -> Path:
+    spool_dir.mkdir(parents=True, exist_ok=True)
+    remove_stale(spool_dir)
+    return spool_dir
+
+
+def _request(target: Target, connect_timeout_s: float) -> httpcore2.Request:
+    return httpcore2.Request(
+        "GET",
+        httpcore2.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path_and_query),
+        headers=[
+            ("Host", target.authority),
+            ("Accept", "*/*"),
+            ("Accept-Encoding", "identity"),
+            # A connection kept may be dead, or hold bytes that would pass for the next response's.
+            ("Connection", "close"),
+            ("User-Agent", "avs-receiver"),
+        ],
+        extensions={"timeout": {"connect": connect_timeout_s}},
+    )
+
+
+async def _body(response: httpcore2.Response, length: int | None, max_bytes: int) -> AsyncGenerator[bytes]:
+    """Yield the body's parts, and refuse it when it grows over *max_bytes* or is not *length* long."""
+    size = 0
+    with _network_faults(malformed="truncated", cut="truncated"):
+        async for part in response.aiter_stream():
+            size += len(part)
+            if size > max_bytes:
+                raise NotAcceptable("too_large")
+            yield part
+    if length is not None and size != length:
+        raise NotAcceptable("truncated")
+
+
+async def _save(body: AsyncIterator[bytes], spool: Spool) -> str:
+    """Write *body* to *spool* once its first bytes have shown what it is. Return its content type."""
+    head = await _first_bytes(body)
+    content_type = sniff(head)
+    if content_type is None:
+        raise NotAcceptable("wrong_type" if head else "empty")
+    await spool.write(head)
+    async for part in body:
+        await spool.write(part)
+    return content_type
+
+
+async def _first_bytes(body: AsyncIterator[bytes]) -> bytes:
+    head = bytearray()
+    async for part in body:
+        head += part
+        if len(head) >= HEAD_BYTES:
+            break
+    return bytes(head)
+
+
+@contextmanager
+def _network_faults(*, malformed: str, cut: str) -> Iterator[None]:
+    """Translate what the HTTP library raises; *malformed* and *cut* are the codes for those two faults."""
+    try:
+        yield
+    except NameNotResolved as error:
+        raise NotAcceptable("dns") from error
+    except httpcore2.TimeoutException as error:
+        raise NotAcceptable("timeout") from error
+    except httpcore2.ConnectError as error:
+        raise NotAcceptable("tls" if _is_caused_by(error, ssl.SSLError) else "connect") from error
+    except httpcore2.ProtocolError as error:
+        # Only h11's own complaints are wrapped; a hang-up before the head is the library's text.
+        raise NotAcceptable(malformed if _is_caused_by(error, Exception) else cut) from error
+    except httpcore2.NetworkError as error:
+        raise NotAcceptable(cut) from error
+
+
+def _is_caused_by(error: Exception, kind: type[Exception]) -> bool:
+    return bool(error.args) and isinstance(error.args[0], kind)

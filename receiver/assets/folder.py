@@ -1,0 +1,168 @@
+"""Assets in a local folder: durable, and never overwritten."""
+
+import asyncio
+import hashlib
+import os
+import re
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+from urllib.parse import unquote
+
+from receiver.assets import Fetched, Stored
+from receiver.assets.keys import beside, require_safe
+from receiver.errors import BucketUnavailable, ConfigError
+
+STALE_AFTER_S: Final = 24 * 3600.0
+"""Age at which a file in `.incoming` can only be what a killed process left."""
+
+_URL: Final = re.compile(r"file:(?://(?=/))?(?P<path>[^?#]+)")
+_INCOMING: Final = ".incoming"
+_BLOCK_BYTES: Final = 1024 * 1024
+
+
+def open_folder(url: str) -> "FolderBucket":
+    """Return the folder that `file:///absolute` or `file:relative` names; create nothing yet.
+
+    Raises:
+        ConfigError: *url* has another form.
+    """
+    match = _URL.fullmatch(url)
+    path = unquote(match["path"]) if match else ""
+    if not path or path.startswith("//") or "\0" in path:
+        raise ConfigError("RECEIVER_ASSETS_URL is neither file:///absolute/folder nor file:folder")
+    return FolderBucket(Path(path).resolve())
+
+
+@dataclass(frozen=True, slots=True)
+class FolderBucket:
+    """A `Bucket` on a local disk."""
+
+    root: Path
+
+    async def put(self, key: str, asset: Fetched, *, metadata: dict[str, str]) -> Stored:  # noqa: ARG002
+        """Keep *asset* under *key*. *metadata* has no place in a file and is left out.
+
+        Raises:
+            BucketUnavailable: the disk failed or is full.
+            ValueError: *key* is not safe.
+        """
+        require_safe(key)
+        return await asyncio.to_thread(self._put, key, asset)
+
+    async def check(self) -> None:
+        """Refuse if the folder cannot be written; sweep up what killed processes left in it.
+
+        Raises:
+            ConfigError: the folder cannot be made, or takes no files or links.
+        """
+        await asyncio.to_thread(self._check)
+
+    async def aclose(self) -> None:
+        """Do nothing: a folder holds nothing open."""
+
+    def _put(self, key: str, asset: Fetched) -> Stored:
+        with _failures(self.root):
+            if self._place(key, asset):
+                return Stored(self._path(key).as_uri())
+            other = beside(key, asset.sha256)
+            if self._place(other, asset):
+                return Stored(self._path(other).as_uri(), conflict=True)
+        raise BucketUnavailable(f"{self._path(other)} holds other bytes than its name says")
+
+    def _place(self, key: str, asset: Fetched) -> bool:
+        """Make *asset* durable under *key*; False if the key holds other bytes."""
+        path = self._path(key)
+        _make_folders(path.parent)
+        is_ours = not path.exists() and self._copy_in(asset, path)
+        same = is_ours or _sha256(path) == asset.sha256
+        # Also when the file was there before: whoever put it may have died before its folder was on disk.
+        _sync_folder(path.parent)
+        return same
+
+    def _copy_in(self, asset: Fetched, path: Path) -> bool:
+        """Copy *asset* to *path*; False if another file took that name first."""
+        digest = hashlib.sha256()
+        with self._incoming() as (temporary, file), asset.path.open("rb") as source:
+            while block := source.read(_BLOCK_BYTES):
+                digest.update(block)
+                file.write(block)
+            if digest.hexdigest() != asset.sha256:
+                raise BucketUnavailable(f"{asset.path} changed since it was downloaded")
+            file.flush()
+            os.fsync(file.fileno())
+            return _link(temporary, path)
+
+    @contextmanager
+    def _incoming(self) -> Iterator[tuple[Path, IO[bytes]]]:
+        folder = self.root / _INCOMING
+        _make_folders(folder)
+        temporary = folder / uuid.uuid4().hex
+        try:
+            with temporary.open("xb") as file:
+                yield temporary, file
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _check(self) -> None:
+        try:
+            with self._incoming() as (temporary, _):
+                probe = temporary.with_suffix(".check")
+                _link(temporary, probe)
+                probe.unlink()
+            self._remove_stale()
+        except OSError as error:
+            raise ConfigError(
+                f"RECEIVER_ASSETS_URL: cannot write to {self.root}: {error.strerror}"
+            ) from error
+
+    def _remove_stale(self) -> None:
+        for path in (self.root / _INCOMING).iterdir():
+            if path.stat().st_mtime < time.time() - STALE_AFTER_S:
+                path.unlink(missing_ok=True)
+
+    def _path(self, key: str) -> Path:
+        return self.root.joinpath(*key.split("/"))
+
+
+@contextmanager
+def _failures(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise BucketUnavailable(f"{root}: {error.strerror}") from error
+
+
+def _link(temporary: Path, path: Path) -> bool:
+    """Give *temporary* the name *path*, all at once; False if that name is taken."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _make_folders(folder: Path) -> None:
+    """Create *folder* and its parents, each on disk before what it will hold."""
+    if folder.is_dir():
+        return
+    _make_folders(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

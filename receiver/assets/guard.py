@@ -1,0 +1,172 @@
+"""The two gates every asset download passes: its URL, then each address it would dial.
+
+A URL is read by the small grammar below and by nothing else, and the request is built from the parts found
+here, so that no second parser can disagree about the host.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from ipaddress import AddressValueError, IPv6Address
+from typing import Final, Literal
+
+from receiver.assets.addresses import is_public
+from receiver.assets.allowlist import AllowList, parse_address
+from receiver.errors import ReceiverError
+
+MAX_URL_CHARS: Final = 4096
+MAX_HOST_CHARS: Final = 253
+
+_URL: Final = re.compile(
+    r"(?P<scheme>[A-Za-z]+)://(?P<authority>[^/?]*)(?P<path>/[^?]*)?(?P<query>\?.*)?",
+)
+_PRINTABLE: Final = re.compile(r"[!-~]+")
+_AUTHORITY: Final = re.compile(
+    r"(?:(?P<name>[A-Za-z0-9._-]+)|\[(?P<ipv6>[0-9A-Fa-f:.]+)\])(?::(?P<port>[1-9][0-9]{0,4}))?",
+)
+_LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_TOP_LEVEL: Final = re.compile(r"[a-z]{2,63}|xn--[a-z0-9-]{0,58}[a-z0-9]")
+_DEFAULT_PORTS: Final = {"https": 443, "http": 80}
+_MAX_PORT: Final = 65535
+
+# RFC 2606, 6761, 6762 (appendix G), 7686, 9476; ICANN's never-to-be-delegated names; and the names that
+# routers, clusters and service meshes give to what is inside them.
+_NOT_PUBLIC_TOP_LEVEL: Final = frozenset(
+    (
+        *("alt", "arpa", "example", "invalid", "local", "localhost", "onion", "test"),
+        *("corp", "home", "internal", "intranet", "lan", "localdomain", "mail", "private", "workgroup"),
+        *("cluster", "consul", "docker", "kubernetes", "svc"),
+    )
+)
+
+
+class BlockedUrl(ReceiverError):
+    """An asset URL we will not fetch. The message says why, and never holds the query string."""
+
+    code = "blocked_url"
+    status = 422
+
+
+class BlockedAddress(ReceiverError):
+    """An address we will not dial."""
+
+    code = "blocked_address"
+    status = 422
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A URL that may be fetched, as the parts a request is made of."""
+
+    scheme: Literal["https", "http"]
+    host: str
+    """In lower case; an IPv6 address without its brackets."""
+    port: int
+    path_and_query: str = field(repr=False)
+    """The request target (RFC 9112); its query may be a credential."""
+
+    @property
+    def authority(self) -> str:
+        """The value of the Host header."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+
+
+def check_url(
+    url: object, *, allow: AllowList | Iterable[str] = (), hosts: Sequence[str] | None = None
+) -> Target:
+    """Read *url*, which may be anything a sender put in its place.
+
+    Args:
+        url: https on port 443 of a public dotted name; over http or on other ports only what *allow* names.
+        allow: networks and hosts that need not be public.
+        hosts: names the asset must come from, each with its subdomains; None for any public name.
+
+    Raises:
+        BlockedUrl: we will not fetch it.
+        ValueError: *allow* is malformed.
+    """
+    allowed = _allow_list(allow)
+    match = _match(url)
+    scheme = match["scheme"].lower()
+    if scheme not in _DEFAULT_PORTS:
+        raise BlockedUrl("only https is fetched")
+    host, port = _host_and_port(match["authority"], _DEFAULT_PORTS[scheme])
+    target = Target(
+        "http" if scheme == "http" else "https", host, port, (match["path"] or "/") + (match["query"] or "")
+    )
+    if not allowed.matches(host, port):
+        _require_public(target, hosts)
+    return target
+
+
+def check_address(address: str, *, allow: AllowList | Iterable[str] = ()) -> None:
+    """Refuse *address*, as a resolver gave it, unless it is public or in *allow*.
+
+    Raises:
+        BlockedAddress: we will not dial it.
+        ValueError: *allow* is malformed.
+    """
+    parsed = parse_address(address)
+    if parsed is None or getattr(parsed, "scope_id", None):
+        raise BlockedAddress(f"{address[:64]!r} is not a plain address")
+    if not is_public(parsed) and not _allow_list(allow).covers(parsed):
+        raise BlockedAddress(f"{parsed} is not a public address")
+
+
+def _allow_list(allow: AllowList | Iterable[str]) -> AllowList:
+    return allow if isinstance(allow, AllowList) else AllowList.parse(allow)
+
+
+def _match(url: object) -> re.Match[str]:
+    if not isinstance(url, str):
+        raise BlockedUrl(f"a URL is text, not {type(url).__name__}")
+    if len(url) > MAX_URL_CHARS:
+        raise BlockedUrl(f"longer than {MAX_URL_CHARS} characters")
+    if not _PRINTABLE.fullmatch(url):
+        raise BlockedUrl("empty, or holds something else than printable ASCII")
+    if "\\" in url or "#" in url:
+        raise BlockedUrl("holds a backslash or a fragment")
+    match = _URL.fullmatch(url)
+    if match is None:
+        raise BlockedUrl("not of the form https://host/path")
+    return match
+
+
+def _host_and_port(authority: str, default_port: int) -> tuple[str, int]:
+    match = _AUTHORITY.fullmatch(authority)
+    if match is None:
+        raise BlockedUrl("the authority is not a plain host, or host:port")
+    port = int(match["port"] or default_port)
+    if port > _MAX_PORT:
+        raise BlockedUrl("the port is out of range")
+    if match["ipv6"] is None:
+        return match["name"].lower(), port
+    try:
+        return str(IPv6Address(match["ipv6"])), port
+    except AddressValueError as error:
+        raise BlockedUrl("malformed IPv6 address") from error
+
+
+def _require_public(target: Target, hosts: Sequence[str] | None) -> None:
+    if target.scheme != "https" or target.port != _DEFAULT_PORTS["https"]:
+        raise BlockedUrl("only https on port 443 is fetched")
+    if parse_address(target.host):
+        raise BlockedUrl("a CDN has a name, not an address")
+    _require_public_name(target.host)
+    if hosts is not None and not any(_is_within(target.host, suffix) for suffix in hosts):
+        raise BlockedUrl(f"{target.host} is not one of the CDN hosts allowed")
+
+
+def _require_public_name(host: str) -> None:
+    labels = host.split(".")
+    well_formed = len(host) <= MAX_HOST_CHARS and all(map(_LABEL.fullmatch, labels))
+    if not well_formed or not _TOP_LEVEL.fullmatch(labels[-1]):
+        raise BlockedUrl("the host is not a well-formed DNS name")
+    if len(labels) == 1 or labels[-1] in _NOT_PUBLIC_TOP_LEVEL:
+        raise BlockedUrl(f"{host} is not a public name")
+
+
+def _is_within(host: str, suffix: str) -> bool:
+    name = suffix.lower().removeprefix(".")
+    return host == name or host.endswith(f".{name}")

@@ -1,0 +1,27 @@
+"""The names that mirrored assets have in a bucket."""
+
+import re
+from pathlib import PurePosixPath
+from typing import Final
+
+MAX_KEY_BYTES: Final = 1024
+"""What S3 takes."""
+
+_SEGMENT: Final = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._:=+@-]{1,200}")
+_DIGEST_CHARS: Final = 16
+
+
+def require_safe(key: str) -> None:
+    """Refuse a *key* that could leave its prefix, or that file systems and S3 would read differently.
+
+    Raises:
+        ValueError: it is empty, absolute, too long, or a segment holds more than plain ASCII name characters.
+    """
+    if len(key) > MAX_KEY_BYTES or not all(map(_SEGMENT.fullmatch, key.split("/"))):
+        raise ValueError(f"not a safe asset key: {key[:80]!r}")
+
+
+def beside(key: str, sha256: str) -> str:
+    """Return the key for other bytes than those already under *key*: its name carries their digest."""
+    path = PurePosixPath(key)
+    return str(path.with_name(f"{path.stem}-{sha256[:_DIGEST_CHARS]}{path.suffix}"))

@@ -1,0 +1,120 @@
+"""Which response may become an asset, judged before its body is read.
+
+| code            | permanent | when |
+|-----------------|-----------|------|
+| blocked_url     | yes | the URL gate refused it |
+| blocked_address | yes | the host has an address that is not public |
+| dns             | no  | the host's name did not resolve |
+| connect         | no  | no address answered, or the server hung up before it answered |
+| tls             | no  | the handshake failed; certificates get renewed |
+| timeout         | no  | a deadline passed |
+| redirect        | yes | 3xx: a redirect is never followed |
+| http_408, 425, 429, 5xx | no | the server asks us to come back, perhaps saying when |
+| http_*          | yes | any other status than 200; 403, 404 and 410 are what an expired URL gives |
+| framing         | yes | the end of the body is uncertain, or the head is malformed or too large |
+| encoding        | yes | compressed although we asked for identity |
+| too_large       | yes | declared, or found, to be over the cap |
+| empty           | yes | 204, 304, or no byte of body |
+| wrong_type      | yes | the content is none of `receiver.assets.media.MEDIA_TYPES` |
+| truncated       | no  | the body stopped before its end |
+| spool           | no  | our own disk failed or is full |
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Final
+
+from receiver.assets import NotFetched
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+MAX_HEAD_BYTES: Final = 32 * 1024
+MAX_RETRY_AFTER_S: Final = 3600.0
+
+RETRYABLE: Final = frozenset(("dns", "connect", "tls", "timeout", "truncated", "spool"))
+"""Every code without a status in it that is not permanent."""
+
+_LENGTH: Final = re.compile(rb"[0-9]{1,19}")
+_RETRYABLE_STATUSES: Final = frozenset((408, 425, 429))
+_NO_CONTENT: Final = frozenset((204, 205, 304))
+
+
+class NotAcceptable(Exception):
+    """This response never becomes an asset; carries what to tell the caller."""
+
+    def __init__(self, code: str, *, permanent: bool | None = None, after_s: float | None = None) -> None:
+        super().__init__(code)
+        if permanent is None:
+            permanent = code not in RETRYABLE
+        self.outcome = NotFetched(code, permanent, after_s)
+
+
+def declared_length(status: int, headers: Headers, *, max_bytes: int, now: datetime) -> int | None:
+    """Return the Content-Length of an acceptable response; None when its body is chunked instead.
+
+    Args:
+        status: the final one, after any 1xx.
+        headers: as received, in any case.
+        max_bytes: the most an asset may hold.
+        now: aware; what a Retry-After date counts from.
+
+    Raises:
+        NotAcceptable: this response is not an asset.
+    """
+    if sum(len(name) + len(value) for name, value in headers) > MAX_HEAD_BYTES:
+        raise NotAcceptable("framing")
+    _require_ok(status, headers, now)
+    if any(coding.lower() != b"identity" for coding in _values(headers, b"content-encoding")):
+        raise NotAcceptable("encoding")
+    length = _framed_length(headers)
+    if length == 0:
+        raise NotAcceptable("empty")
+    if length is not None and length > max_bytes:
+        raise NotAcceptable("too_large")
+    return length
+
+
+def retry_after(headers: Headers, now: datetime) -> float | None:
+    """Return the seconds Retry-After asks for, 0 to `MAX_RETRY_AFTER_S`; None if it asks nothing."""
+    value = next(iter(_values(headers, b"retry-after")), b"").decode("latin-1")
+    if value.isascii() and value.isdigit():
+        return MAX_RETRY_AFTER_S if len(value) > len("3600") else min(float(value), MAX_RETRY_AFTER_S)
+    try:
+        date = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return min(max((_aware(date) - now).total_seconds(), 0.0), MAX_RETRY_AFTER_S)
+
+
+def _aware(date: datetime) -> datetime:
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
+
+
+def _require_ok(status: int, headers: Headers, now: datetime) -> None:
+    if status == HTTPStatus.OK:
+        return
+    if status in _NO_CONTENT:
+        raise NotAcceptable("empty")
+    if 300 <= status < 400:  # noqa: PLR2004  the class of status codes
+        raise NotAcceptable("redirect")
+    if status in _RETRYABLE_STATUSES or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise NotAcceptable(f"http_{status}", permanent=False, after_s=retry_after(headers, now))
+    raise NotAcceptable(f"http_{status}", permanent=True)
+
+
+def _framed_length(headers: Headers) -> int | None:
+    lengths = _values(headers, b"content-length")
+    codings = _values(headers, b"transfer-encoding")
+    if [coding.lower() for coding in codings] == [b"chunked"] and not lengths:
+        return None
+    # A body that ends when the connection does looks whole when it was cut (RFC 9112, section 6.3).
+    if codings or len(lengths) != 1 or not _LENGTH.fullmatch(lengths[0]):
+        raise NotAcceptable("framing")
+    return int(lengths[0])
+
+
+def _values(headers: Headers, name: bytes) -> list[bytes]:
+    return [value.strip() for key, value in headers if key.lower() == name]

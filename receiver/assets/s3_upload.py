@@ -1,0 +1,149 @@
+"""One upload to S3 that either creates the object whole or leaves nothing.
+
+Not boto3's `upload_fileobj`: that one cannot send If-None-Match, and stores less than the
+file when a read comes back short.
+"""
+
+import hashlib
+import re
+from base64 import b64encode
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from receiver.assets import Fetched
+from receiver.errors import BucketUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+SHA256_METADATA: Final = "sha256"
+"""The user metadata that says what an object holds; an ETag does not for one uploaded in parts."""
+
+_TAKEN: Final = frozenset(("PreconditionFailed", "ConditionalRequestConflict", "412", "409"))
+_MAX_PARTS: Final = 10_000
+_MAX_METADATA_CHARS: Final = 256
+_DISPOSITION: Final = "attachment"  # a browser that follows the link saves the file rather than showing it
+
+
+class KeyTaken(Exception):
+    """The key holds an object, or another upload to it is just finishing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What is to be stored where."""
+
+    client: "S3Client"
+    bucket: str
+    key: str
+    asset: Fetched
+    metadata: dict[str, str]
+
+    def run(self, part_bytes: int) -> None:
+        """Create the object, in parts if it is larger than *part_bytes*.
+
+        Raises:
+            KeyTaken: nothing was created.
+            BucketUnavailable: the file is not what was downloaded; nothing was created.
+            ClientError: S3 refused; nothing was created.
+            BotoCoreError: S3 did not answer; what was created is not known.
+        """
+        try:
+            if self.asset.size_bytes <= part_bytes:
+                self._put_whole()
+            else:
+                self._put_in_parts(max(part_bytes, -(-self.asset.size_bytes // _MAX_PARTS)))
+        except ClientError as error:
+            if error_code(error) in _TAKEN:
+                raise KeyTaken(self.key) from error
+            raise
+
+    def _put_whole(self) -> None:
+        self.client.put_object(
+            Bucket=self.bucket,
+            Key=self.key,
+            Body=self.asset.path.read_bytes(),
+            ChecksumSHA256=b64encode(bytes.fromhex(self.asset.sha256)).decode(),
+            IfNoneMatch="*",
+            ContentType=self.asset.content_type,
+            ContentDisposition=_DISPOSITION,
+            Metadata=self._metadata(),
+        )
+
+    def _put_in_parts(self, part_bytes: int) -> None:
+        self._abort_abandoned()
+        upload_id = self.client.create_multipart_upload(
+            Bucket=self.bucket,
+            Key=self.key,
+            ChecksumAlgorithm="SHA256",
+            ContentType=self.asset.content_type,
+            ContentDisposition=_DISPOSITION,
+            Metadata=self._metadata(),
+        )["UploadId"]
+        try:
+            self.client.complete_multipart_upload(
+                Bucket=self.bucket,
+                Key=self.key,
+                UploadId=upload_id,
+                MultipartUpload={"Parts": self._send_parts(upload_id, part_bytes)},
+                IfNoneMatch="*",
+            )
+        except BaseException:
+            self._abort(upload_id)
+            raise
+
+    def _send_parts(self, upload_id: str, part_bytes: int) -> list["CompletedPartTypeDef"]:
+        digest = hashlib.sha256()
+        parts: list[CompletedPartTypeDef] = []
+        for number, block in enumerate(self._blocks(part_bytes), start=1):
+            digest.update(block)
+            checksum = b64encode(hashlib.sha256(block).digest()).decode()
+            answer = self.client.upload_part(
+                Bucket=self.bucket,
+                Key=self.key,
+                UploadId=upload_id,
+                PartNumber=number,
+                Body=block,
+                ChecksumSHA256=checksum,
+            )
+            parts.append({"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": checksum})
+        if digest.hexdigest() != self.asset.sha256:
+            raise BucketUnavailable(f"{self.asset.path} changed since it was downloaded")
+        return parts
+
+    def _blocks(self, part_bytes: int) -> "Iterator[bytes]":
+        with self.asset.path.open("rb") as file:
+            while block := file.read(part_bytes):
+                yield block
+
+    def _abort_abandoned(self) -> None:
+        """Free the parts that a killed predecessor left under this key, which no one would see but the bill.
+
+        Only the holder of an asset's lease uploads it, so an upload to its key is not anyone's work. It is
+        an economy: a refusal is passed over.
+        """
+        with suppress(ClientError, BotoCoreError):
+            answer = self.client.list_multipart_uploads(Bucket=self.bucket, Prefix=self.key)
+            for upload in answer.get("Uploads", ()):
+                if upload["Key"] == self.key:
+                    self._abort(upload["UploadId"])
+
+    def _abort(self, upload_id: str) -> None:
+        with suppress(ClientError, BotoCoreError):
+            self.client.abort_multipart_upload(Bucket=self.bucket, Key=self.key, UploadId=upload_id)
+
+    def _metadata(self) -> dict[str, str]:
+        """Return what travels in headers: printable ASCII, bounded."""
+        printable = {k: re.sub(r"[^ -~]", "?", v)[:_MAX_METADATA_CHARS] for k, v in self.metadata.items()}
+        return {**printable, SHA256_METADATA: self.asset.sha256}
+
+
+def error_code(error: ClientError) -> str:
+    """Return S3's own name for *error*, or the HTTP status where its answer had no body."""
+    return str(error.response.get("Error", {}).get("Code", "Unknown"))

@@ -1,0 +1,102 @@
+"""A temporary file an asset is downloaded into: hashed on the way, gone unless it is finished."""
+
+import asyncio
+import hashlib
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Final, Self
+
+from receiver.assets import Fetched
+
+BLOCK_BYTES: Final = 1024 * 1024
+"""Memory one download may hold before it is written out."""
+STALE_AFTER_S: Final = 24 * 3600.0
+"""Age at which a file can only be what a killed process left."""
+
+_PREFIX: Final = "receiver-asset-"
+
+
+class Spool:
+    """One temporary file, opened at the first full block. The disk is touched only in threads.
+
+    Leaving its `async with` block deletes the file unless `keep` had succeeded, also when the task is
+    cancelled while a write is under way.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._file: IO[bytes] | None = None
+        self._digest = hashlib.sha256()
+        self._size_bytes = 0
+        self._block = bytearray()
+        self._in_use = threading.Lock()
+        self._abandoned = False
+        self._kept = False
+
+    async def write(self, data: bytes) -> None:
+        """Append *data*.
+
+        Raises:
+            OSError: the disk failed or is full.
+        """
+        self._block += data
+        self._size_bytes += len(data)
+        if len(self._block) >= BLOCK_BYTES:
+            await asyncio.to_thread(self._flush)
+
+    async def keep(self, content_type: str) -> Fetched:
+        """Finish the file; from here on it is the caller's to delete.
+
+        Raises:
+            OSError: the disk failed or is full.
+        """
+        path = await asyncio.to_thread(self._finish)
+        # Nothing may be awaited from here to the caller: a cancellation would lose track of the file.
+        self._kept = True
+        return Fetched(path, self._size_bytes, self._digest.hexdigest(), content_type)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        if not self._kept:
+            await asyncio.shield(asyncio.to_thread(self._abandon))
+
+    def _flush(self) -> IO[bytes]:
+        with self._in_use:
+            if self._abandoned:
+                raise OSError("abandoned")
+            if self._file is None:
+                self._file = tempfile.NamedTemporaryFile(  # noqa: SIM115  closed by _finish or _abandon
+                    prefix=_PREFIX, dir=self._directory, delete=False
+                )
+            block, self._block = self._block, bytearray()
+            self._digest.update(block)
+            self._file.write(block)
+            return self._file
+
+    def _finish(self) -> Path:
+        file = self._flush()
+        file.close()
+        return Path(file.name)
+
+    def _abandon(self) -> None:
+        with self._in_use:
+            self._abandoned = True
+            if self._file is not None:
+                Path(self._file.name).unlink(missing_ok=True)
+                with suppress(OSError):  # what the buffer still held may no longer fit the disk
+                    self._file.close()
+
+
+def remove_stale(directory: Path) -> None:
+    """Delete the files that killed processes left in *directory* more than `STALE_AFTER_S` ago."""
+    for path in directory.glob(f"{_PREFIX}*"):
+        try:
+            if path.stat().st_mtime < time.time() - STALE_AFTER_S:
+                path.unlink()
+        except (FileNotFoundError, PermissionError):  # swept by another process, or another user's
+            continue

@@ -1,0 +1,114 @@
+"""The address gate, against a listener that counts who reaches it."""
+
+import asyncio
+import socket
+import threading
+
+import httpcore2
+import pytest
+
+from receiver.assets.allowlist import AllowList
+from receiver.assets.dial import GuardedBackend, NameNotResolved, Resolve, SystemResolver
+from receiver.assets.guard import BlockedAddress
+from tests.unit.assets.conftest import HOST, RawServer, Serve, answers
+
+
+def backend(resolve: Resolve, *allow: str) -> GuardedBackend:
+    return GuardedBackend(resolve=resolve, allow=AllowList.parse(allow))
+
+
+@pytest.fixture
+async def private(serve: Serve) -> RawServer:
+    """A listener on loopback, which counts who reaches it."""
+    return await serve(b"", tls=False)
+
+
+class TestConnectTcp:
+    @pytest.mark.parametrize(
+        "addresses", [["127.0.0.1"], ["::ffff:127.0.0.1"], ["8.8.8.8", "127.0.0.1"], ["127.0.0.1", "8.8.8.8"]]
+    )
+    async def test_one_private_answer_blocks_all(self, private: RawServer, addresses: list[str]) -> None:
+        """If any answer is not public, nothing is dialled at all."""
+        with pytest.raises(BlockedAddress):
+            await backend(answers(addresses)).connect_tcp(HOST, private.port, 1)
+        assert private.connections == 0
+
+    async def test_literals_are_checked_without_resolving(self, private: RawServer) -> None:
+        """An address in the place of a name is not handed to the resolver, and is checked all the same."""
+        with pytest.raises(BlockedAddress):
+            await backend(answers("8.8.8.8")).connect_tcp("127.0.0.1", private.port, 1)
+        assert private.connections == 0
+
+    @pytest.mark.parametrize("allow", ["127.0.0.0/8", HOST])
+    async def test_allowed_network_or_name(self, private: RawServer, allow: str) -> None:
+        """An allowed network, or the name itself, opens the way."""
+        stream = await backend(answers("127.0.0.1"), allow).connect_tcp(HOST, private.port, 5)
+        await stream.aclose()
+
+    async def test_name_allowed_on_another_port(self, private: RawServer) -> None:
+        """A name allowed on one port is no leave for the next."""
+        with pytest.raises(BlockedAddress):
+            await backend(answers("127.0.0.1"), f"{HOST}:1").connect_tcp(HOST, private.port, 1)
+
+    async def test_tries_the_next_address(self, private: RawServer) -> None:
+        """An address that refuses is followed by the next one, in the resolver's order."""
+        dialler = backend(answers(["127.0.0.2", "127.0.0.1"]), HOST)
+        stream = await dialler.connect_tcp(HOST, private.port, 5)
+        assert stream.get_extra_info("server_addr")[0] == "127.0.0.1"
+        await stream.aclose()
+
+    async def test_no_address_takes_us(self, private: RawServer) -> None:
+        """When all refuse, the error is the library's own."""
+        with pytest.raises(httpcore2.ConnectError):
+            await backend(answers(["127.0.0.2", "127.0.0.3"]), HOST).connect_tcp(HOST, private.port, 1)
+
+    @pytest.mark.parametrize(
+        "error", [socket.gaierror(-2, "unknown"), OSError("down"), UnicodeError("label")]
+    )
+    async def test_resolver_failure(self, error: Exception) -> None:
+        """Every way a resolver fails is one error."""
+
+        async def resolve(_host: str, _port: int) -> list[str]:
+            raise error
+
+        with pytest.raises(NameNotResolved):
+            await backend(resolve).connect_tcp(HOST, 443, 1)
+
+    async def test_no_answer(self) -> None:
+        """An empty answer is that error too."""
+        with pytest.raises(NameNotResolved):
+            await backend(answers([])).connect_tcp(HOST, 443, 1)
+
+    async def test_slow_resolver(self) -> None:
+        """The deadline covers resolving."""
+
+        async def resolve(_host: str, _port: int) -> list[str]:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        with pytest.raises(TimeoutError):
+            await backend(resolve).connect_tcp(HOST, 443, 0.05)
+
+
+class TestSystemResolver:
+    async def test_resolves_as_the_system_does(self) -> None:
+        """Each address is given once, as text."""
+        resolver = SystemResolver()
+        found = await resolver("localhost", 443)
+        resolver.close()
+        assert "127.0.0.1" in found
+        assert len(found) == len(set(found))
+
+    async def test_runs_in_threads_of_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A name server that hangs does not use up the threads that everyone shares."""
+        names: list[str] = []
+
+        def getaddrinfo(*_args: object, **_options: object) -> list[tuple[object, ...]]:
+            names.append(threading.current_thread().name)
+            return []
+
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+        resolver = SystemResolver()
+        await resolver("localhost", 443)
+        resolver.close()
+        assert names[0].startswith("receiver-dns")

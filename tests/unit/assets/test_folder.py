@@ -1,0 +1,189 @@
+"""Assets in a folder: durable, never overwritten, nothing left over."""
+
+import asyncio
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from receiver.assets import Bucket, Fetched, Stored
+from receiver.assets.folder import STALE_AFTER_S, FolderBucket, open_folder
+from receiver.errors import BucketUnavailable, ConfigError
+from tests.unit.assets.conftest import PNG, files
+
+MakeAsset = Callable[..., Fetched]
+KEY = "photoverse/image/2025/01/09/gen_1.png"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "assets"
+
+
+@pytest.fixture
+def bucket(root: Path) -> Bucket:
+    return open_folder(root.as_uri())
+
+
+class TestOpenFolder:
+    @pytest.mark.parametrize("url", ["file:rel/dir", "file:./rel/dir"])
+    def test_relative(self, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A relative folder is fixed where the process started."""
+        monkeypatch.chdir(tmp_path)
+        assert open_folder(url).root == tmp_path.resolve() / "rel" / "dir"
+
+    @pytest.mark.parametrize("url", ["file:///data/a%20b", "file:/data/a%20b"])
+    def test_absolute(self, url: str) -> None:
+        """An absolute one is taken as it is, percent signs decoded."""
+        assert open_folder(url).root == Path("/data/a b")
+
+    @pytest.mark.parametrize(
+        "url", ["", "file:", "file://host/dir", "data/assets", "s3://b/p", "file:////x", "file:a%00b"]
+    )
+    def test_malformed(self, url: str) -> None:
+        """Any other form is refused with the setting's name."""
+        with pytest.raises(ConfigError, match="RECEIVER_ASSETS_URL"):
+            open_folder(url)
+
+
+class TestPut:
+    async def test_keeps_the_bytes(self, bucket: Bucket, root: Path, asset: MakeAsset) -> None:
+        """The file is under the root at its key, readable as the umask says, and its URL is returned."""
+        stored = await bucket.put(KEY, asset(), metadata={"event": "1"})
+        path = root / KEY
+        assert stored == Stored(path.as_uri())
+        assert path.read_bytes() == PNG
+        mask = os.umask(0)
+        os.umask(mask)
+        assert path.stat().st_mode & 0o777 == 0o666 & ~mask
+        assert files(root / ".incoming") == []
+
+    async def test_same_bytes_again(self, bucket: Bucket, root: Path, asset: MakeAsset) -> None:
+        """A repeated put changes nothing."""
+        first = await bucket.put(KEY, asset(), metadata={})
+        inode = (root / KEY).stat().st_ino
+        assert await bucket.put(KEY, asset(), metadata={}) == first
+        assert (root / KEY).stat().st_ino == inode
+        assert files((root / KEY).parent) == ["gen_1.png"]
+
+    async def test_other_bytes(self, bucket: Bucket, root: Path, asset: MakeAsset) -> None:
+        """Other bytes are kept beside, and again without a third copy."""
+        await bucket.put(KEY, asset(), metadata={})
+        other = asset(PNG + b"2")
+        expected = root / KEY.replace("gen_1", f"gen_1-{other.sha256[:16]}")
+        for _ in range(2):
+            assert await bucket.put(KEY, other, metadata={}) == Stored(expected.as_uri(), conflict=True)
+        assert (root / KEY).read_bytes() == PNG
+        assert expected.read_bytes() == PNG + b"2"
+        assert len(files(expected.parent)) == 2
+
+    async def test_race(self, bucket: Bucket, root: Path, asset: MakeAsset) -> None:
+        """Of many writers at once one gets the key; the rest see it, or stand beside it."""
+        same, other = asset(), asset(PNG + b"2")
+        stored = await asyncio.gather(*(bucket.put(KEY, a, metadata={}) for a in [same, other] * 10))
+        assert len({s.url for s in stored}) == 2
+        assert {path.read_bytes() for path in (root / KEY).parent.iterdir()} == {PNG, PNG + b"2"}
+        assert files(root / ".incoming") == []
+
+    async def test_everything_is_on_disk_before_it_returns(
+        self, bucket: Bucket, root: Path, asset: MakeAsset, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The file is synced before it gets its name, its folder after, and every new folder's parent."""
+        done: list[str] = []
+        fsync, link = os.fsync, os.link
+
+        def record_sync(descriptor: int) -> None:
+            done.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+            fsync(descriptor)
+
+        def record_link(source: Path, target: Path) -> None:
+            done.append("link")
+            link(source, target)
+
+        monkeypatch.setattr(os, "fsync", record_sync)
+        monkeypatch.setattr(os, "link", record_link)
+        await bucket.put("a/b.png", asset(), metadata={})
+        assert done[:2] == [root.parent.name, root.name]
+        assert done[2] == root.name
+        assert len(done[3]) == 32
+        assert done[4:] == ["link", "a"]
+
+    async def test_repeated_put_syncs_the_folder(
+        self, bucket: Bucket, asset: MakeAsset, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The name a dead predecessor gave may not be on disk yet, so it is synced again."""
+        await bucket.put("a/b.png", asset(), metadata={})
+        synced: list[str] = []
+        monkeypatch.setattr(
+            os, "fsync", lambda fd: synced.append(Path(f"/proc/self/fd/{fd}").readlink().name)
+        )
+        await bucket.put("a/b.png", asset(), metadata={})
+        assert synced == ["a"]
+
+    @pytest.mark.parametrize("key", ["../evil.png", "/etc/passwd", "a/../../evil.png", ""])
+    async def test_key_that_leaves_the_root(
+        self, bucket: Bucket, root: Path, asset: MakeAsset, key: str
+    ) -> None:
+        """A key that is not plain names is refused before anything is written."""
+        with pytest.raises(ValueError, match="key"):
+            await bucket.put(key, asset(), metadata={})
+        assert files(root) == []
+
+    async def test_spooled_file_changed(self, bucket: Bucket, root: Path, asset: MakeAsset) -> None:
+        """Bytes that are not those that were checked get no name."""
+        changed = asset()
+        await asyncio.to_thread(changed.path.write_bytes, PNG[:-1])
+        with pytest.raises(BucketUnavailable, match="changed"):
+            await bucket.put("b.png", changed, metadata={})
+        assert files(root) == [".incoming"]
+        assert files(root / ".incoming") == []
+
+    async def test_full_disk(
+        self, bucket: Bucket, root: Path, asset: MakeAsset, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A disk that takes no more is a bucket to try again later, and nothing is left on it."""
+
+        def full(_descriptor: int) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        await bucket.put("a/first.png", asset(), metadata={})
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(BucketUnavailable, match="No space left"):
+            await bucket.put("a/b.png", asset(PNG + b"2"), metadata={})
+        assert files(root / "a") == ["first.png"]
+        assert files(root / ".incoming") == []
+
+
+class TestCheck:
+    async def test_makes_the_folder(self, bucket: Bucket, root: Path) -> None:
+        """A folder that can be written is made, and left empty."""
+        await bucket.check()
+        assert files(root) == [".incoming"]
+        assert files(root / ".incoming") == []
+
+    async def test_removes_what_killed_processes_left(self, bucket: Bucket, root: Path) -> None:
+        """Old temporary files go; one that may be in use stays."""
+        await bucket.check()
+        for name, age in (("old", STALE_AFTER_S + 60), ("new", 0)):
+            path = root / ".incoming" / name
+            path.touch()
+            now = path.stat().st_mtime
+            os.utime(path, (now - age, now - age))
+        await bucket.check()
+        assert files(root / ".incoming") == ["new"]
+
+    async def test_cannot_be_written(self, tmp_path: Path) -> None:
+        """A folder that cannot be made is refused with the setting's name."""
+        (tmp_path / "file").touch()
+        with pytest.raises(ConfigError, match="RECEIVER_ASSETS_URL"):
+            await open_folder((tmp_path / "file" / "assets").as_uri()).check()
+
+
+class TestFolderBucket:
+    async def test_is_a_bucket(self, root: Path) -> None:
+        """It can stand wherever a bucket is asked for, and closing it does nothing."""
+        bucket: Bucket = FolderBucket(root)
+        await bucket.check()
+        await FolderBucket(root).aclose()

@@ -1,0 +1,134 @@
+"""The response gate, without a network."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from receiver.assets import NotFetched
+from receiver.assets.response import (
+    MAX_HEAD_BYTES,
+    RETRYABLE,
+    Headers,
+    NotAcceptable,
+    declared_length,
+    retry_after,
+)
+
+NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
+
+
+def refused(status: int, *headers: tuple[bytes, bytes]) -> NotFetched:
+    with pytest.raises(NotAcceptable) as refusal:
+        declared_length(status, headers, max_bytes=1000, now=NOW)
+    return refusal.value.outcome
+
+
+class TestDeclaredLength:
+    def test_content_length(self) -> None:
+        """The declared length is returned, up to and including the cap."""
+        headers: Headers = [(b"CONTENT-length", b"1000"), (b"Content-Encoding", b"Identity")]
+        assert declared_length(200, headers, max_bytes=1000, now=NOW) == 1000
+
+    def test_chunked(self) -> None:
+        """A chunked body declares none."""
+        assert declared_length(200, [(b"transfer-encoding", b"Chunked")], max_bytes=1, now=NOW) is None
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            (),
+            ((b"Content-Length", b"5"), (b"Transfer-Encoding", b"chunked")),
+            ((b"Content-Length", b"5"), (b"Content-Length", b"5")),
+            ((b"Transfer-Encoding", b"gzip, chunked"),),
+            ((b"Transfer-Encoding", b"chunked"), (b"Transfer-Encoding", b"chunked")),
+            ((b"Content-Length", b"-5"),),
+            ((b"Content-Length", b"+5"),),
+            ((b"Content-Length", b"5, 5"),),
+            ((b"Content-Length", b""),),
+            ((b"Content-Length", b"9" * 5000),),
+        ],
+    )
+    def test_uncertain_end(self, headers: Headers) -> None:
+        """Anything but one plain length, or chunked alone, is refused: a cut body could look whole."""
+        assert refused(200, *headers) == NotFetched("framing", permanent=True)
+
+    def test_head_too_large(self) -> None:
+        """All header names and values together are bounded."""
+        many = [(b"x", b"y" * 1000)] * (MAX_HEAD_BYTES // 1000 + 1)
+        assert refused(200, *many, (b"Content-Length", b"5")).code == "framing"
+
+    def test_over_the_cap(self) -> None:
+        """A declared length over the cap is refused, however many digits it has."""
+        for length in (b"1001", b"9" * 19):
+            assert refused(200, (b"Content-Length", length)) == NotFetched("too_large", permanent=True)
+
+    def test_declared_empty(self) -> None:
+        """Zero bytes are no asset."""
+        assert refused(200, (b"Content-Length", b"0")) == NotFetched("empty", permanent=True)
+
+    def test_compressed(self) -> None:
+        """Any coding but identity is refused, wherever it stands."""
+        ok = (b"Content-Length", b"5")
+        assert refused(200, ok, (b"Content-Encoding", b"gzip")).code == "encoding"
+        assert (
+            refused(200, ok, (b"Content-Encoding", b"identity"), (b"content-encoding", b"br")).code
+            == "encoding"
+        )
+
+    @pytest.mark.parametrize("status", [204, 205, 304])
+    def test_no_content(self, status: int) -> None:
+        """Statuses that mean no body are empty, not successes."""
+        assert refused(status) == NotFetched("empty", permanent=True)
+
+    @pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308, 399])
+    def test_redirects(self, status: int) -> None:
+        """Every other 3xx is a redirect, and final."""
+        assert refused(status, (b"Location", b"https://x.com/")) == NotFetched("redirect", permanent=True)
+
+    @pytest.mark.parametrize("status", [101, 201, 206, 400, 401, 403, 404, 410, 451, 499])
+    def test_final_statuses(self, status: int) -> None:
+        """What an expired or wrong URL gives is final."""
+        assert refused(status, (b"Retry-After", b"5")) == NotFetched(f"http_{status}", permanent=True)
+
+    @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
+    def test_statuses_to_try_again(self, status: int) -> None:
+        """What a busy or broken server gives is retryable, when it asks for it."""
+        assert refused(status, (b"Retry-After", b"5")) == NotFetched(
+            f"http_{status}", permanent=False, after_s=5
+        )
+        assert refused(status).after_s is None
+
+
+class TestRetryAfter:
+    @pytest.mark.parametrize(
+        ("value", "seconds"),
+        [
+            (b"0", 0),
+            (b" 120 ", 120),
+            (b"3600", 3600),
+            (b"3601", 3600),
+            (b"1000000000", 3600),
+            (b"9" * 5000, 3600),
+            (b"Sun, 22 Nov 2026 12:01:00 GMT", 60),
+            (b"Sun, 22 Nov 2026 12:01:00 -0000", 60),
+            (b"Sun, 22 Nov 2026 11:00:00 GMT", 0),
+            (b"Mon, 22 Nov 2027 12:00:00 GMT", 3600),
+        ],
+    )
+    def test_clamped(self, value: bytes, seconds: float) -> None:
+        """Seconds and dates are both read, and kept between now and an hour."""
+        assert retry_after([(b"Retry-After", value)], NOW) == seconds
+
+    @pytest.mark.parametrize(
+        "value", [b"", b"soon", b"-5", b"1.5", b"\xb2", b"Sun, 99 Nov 2026 12:00:00 GMT", b"1e9"]
+    )
+    def test_unreadable(self, value: bytes) -> None:
+        """Anything else asks nothing."""
+        assert retry_after([(b"Retry-After", value)], NOW) is None
+
+
+class TestNotAcceptable:
+    def test_permanence_follows_the_code(self) -> None:
+        """Only the codes in the table's retryable rows may succeed later."""
+        assert all(not NotAcceptable(code).outcome.permanent for code in RETRYABLE)
+        assert NotAcceptable("wrong_type").outcome.permanent

@@ -1,0 +1,278 @@
+"""Assets in S3, against a real server that checks signatures, checksums and conditions."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from receiver.assets import Bucket, Fetched, Stored
+from receiver.assets.s3 import MIN_PART_BYTES, S3Bucket, open_s3
+from receiver.errors import BucketUnavailable, ConfigError
+from tests.servers.require import free_ports
+from tests.servers.seaweedfs import S3Server
+from tests.unit.assets.conftest import PNG
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+MakeAsset = Callable[..., Fetched]
+Open = Callable[..., S3Bucket]
+KEY = "photoverse/video/2025/01/09/gen_1.mp4"
+LARGE = os.urandom(MIN_PART_BYTES + 1000)
+
+
+@pytest.fixture
+def credentials(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_server.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.secret_key)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+
+
+@pytest.fixture
+async def open_bucket(s3_server: S3Server, s3_bucket: str, credentials: None) -> AsyncIterator[Open]:
+    """Return a function that opens the server's bucket, with a prefix and small parts."""
+    opened: list[S3Bucket] = []
+
+    def make(url: str = f"s3://{s3_bucket}/pre/fix/", **settings: Any) -> S3Bucket:
+        defaults = {"endpoint_url": s3_server.endpoint_url, "region": s3_server.region}
+        opened.append(open_s3(url, **(defaults | {"part_bytes": MIN_PART_BYTES} | settings)))
+        return opened[-1]
+
+    yield make
+    for bucket in opened:
+        await bucket.aclose()
+
+
+@pytest.fixture(scope="module")
+def s3(s3_server: S3Server) -> Iterator["S3Client"]:
+    client = s3_server.client()
+    yield client
+    client.close()
+
+
+def keys(s3: "S3Client", bucket: str) -> list[str]:
+    return [found["Key"] for found in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
+
+
+class TestOpenS3:
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "",
+            "s3://",
+            "s3://B/p",
+            "s3://ab",
+            "s3://bucket?x",
+            "file:///x",
+            "s3://u:p@bucket/x",
+            "s3://bucket/a//b",
+        ],
+    )
+    def test_malformed_url(self, url: str) -> None:
+        """Anything but s3://bucket/prefix is refused with the setting's name."""
+        with pytest.raises(ConfigError, match="RECEIVER_ASSETS_URL"):
+            open_s3(url)
+
+    @pytest.mark.parametrize("endpoint", ["nonsense", "http://", "ftp://host", "http:// host", ""])
+    def test_malformed_endpoint(self, endpoint: str) -> None:
+        """So is an endpoint that is no URL."""
+        with pytest.raises(ConfigError, match="RECEIVER_S3_ENDPOINT_URL"):
+            open_s3("s3://bucket", endpoint_url=endpoint)
+
+    def test_parts_too_small_for_s3(self) -> None:
+        """S3 takes no part under 5 MiB but the last."""
+        with pytest.raises(ValueError, match="part_bytes"):
+            open_s3("s3://bucket", part_bytes=MIN_PART_BYTES - 1)
+
+
+class TestPut:
+    @pytest.mark.parametrize("data", [PNG, LARGE], ids=["whole", "in parts"])
+    async def test_keeps_the_bytes(
+        self, open_bucket: Open, s3: "S3Client", s3_bucket: str, asset: MakeAsset, data: bytes
+    ) -> None:
+        """The object holds every byte, our constant type and metadata, and no one's cache headers."""
+        fetched = asset(data, content_type="video/mp4")
+        stored = await open_bucket().put(KEY, fetched, metadata={"event": "e\n1é"})
+        assert stored == Stored(f"s3://{s3_bucket}/pre/fix/{KEY}")
+        found = s3.get_object(Bucket=s3_bucket, Key=f"pre/fix/{KEY}")
+        with found["Body"] as body:
+            assert body.read() == data
+        assert (found["ContentType"], found["ContentDisposition"]) == ("video/mp4", "attachment")
+        assert found["Metadata"] == {"event": "e?1?", "sha256": fetched.sha256}
+        assert not {"CacheControl", "WebsiteRedirectLocation", "ContentEncoding"} & found.keys()
+
+    async def test_no_prefix(
+        self, open_bucket: Open, s3: "S3Client", s3_bucket: str, asset: MakeAsset
+    ) -> None:
+        """Without a prefix the key is the whole name."""
+        stored = await open_bucket(f"s3://{s3_bucket}").put(KEY, asset(), metadata={})
+        assert stored.url == f"s3://{s3_bucket}/{KEY}"
+        assert keys(s3, s3_bucket) == [KEY]
+
+    @pytest.mark.parametrize("data", [PNG, LARGE], ids=["whole", "in parts"])
+    async def test_same_bytes_again(
+        self, open_bucket: Open, s3: "S3Client", s3_bucket: str, asset: MakeAsset, data: bytes
+    ) -> None:
+        """A repeated put changes nothing."""
+        bucket = open_bucket()
+        first = await bucket.put(KEY, asset(data), metadata={"event": "1"})
+        assert await bucket.put(KEY, asset(data), metadata={"event": "2"}) == first
+        head = s3.head_object(Bucket=s3_bucket, Key=f"pre/fix/{KEY}")
+        assert head["Metadata"]["event"] == "1"
+        assert len(keys(s3, s3_bucket)) == 1
+
+    @pytest.mark.parametrize("data", [PNG, LARGE], ids=["whole", "in parts"])
+    async def test_other_bytes(
+        self, open_bucket: Open, s3: "S3Client", s3_bucket: str, asset: MakeAsset, data: bytes
+    ) -> None:
+        """Other bytes of the same length are kept beside, and again without a third copy."""
+        bucket = open_bucket()
+        await bucket.put(KEY, asset(data), metadata={})
+        other = asset(data[:-1] + b"\0")
+        name = f"pre/fix/{KEY}".replace("gen_1", f"gen_1-{other.sha256[:16]}")
+        for _ in range(2):
+            assert await bucket.put(KEY, other, metadata={}) == Stored(
+                f"s3://{s3_bucket}/{name}", conflict=True
+            )
+        assert sorted(keys(s3, s3_bucket)) == sorted([f"pre/fix/{KEY}", name])
+        assert (
+            s3.head_object(Bucket=s3_bucket, Key=f"pre/fix/{KEY}")["Metadata"]["sha256"] == asset(data).sha256
+        )
+
+    async def test_object_of_someone_else(
+        self, open_bucket: Open, s3: "S3Client", s3_bucket: str, asset: MakeAsset
+    ) -> None:
+        """An object without our digest is other bytes, though its length is the same."""
+        s3.put_object(Bucket=s3_bucket, Key=f"pre/fix/{KEY}", Body=PNG)
+        assert (await open_bucket().put(KEY, asset(), metadata={})).conflict
+
+    async def test_race(self, open_bucket: Open, s3: "S3Client", s3_bucket: str, asset: MakeAsset) -> None:
+        """Of many writers at once one gets the key; the rest see it, or stand beside it."""
+        bucket, same, other = open_bucket(), asset(), asset(PNG + b"2")
+        stored = await asyncio.gather(*(bucket.put(KEY, a, metadata={}) for a in [same, other] * 6))
+        assert len({s.url for s in stored}) == 2
+        assert len(keys(s3, s3_bucket)) == 2
+
+    async def test_key_taken_while_parts_went_up(
+        self,
+        open_bucket: Open,
+        s3: "S3Client",
+        s3_bucket: str,
+        asset: MakeAsset,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """An object that appears meanwhile is not replaced, and the parts are freed."""
+        bucket, large = open_bucket(), asset(LARGE)
+        look = S3Bucket._look
+
+        def look_then_lose(self: S3Bucket, key: str, *, required: bool = False) -> object:
+            found = look(self, key, required=required)
+            if not required and key == KEY:
+                s3.put_object(Bucket=s3_bucket, Key=f"pre/fix/{KEY}", Body=b"theirs")
+            return found
+
+        monkeypatch.setattr(S3Bucket, "_look", look_then_lose)
+        assert (await bucket.put(KEY, large, metadata={})).conflict
+        assert s3.head_object(Bucket=s3_bucket, Key=f"pre/fix/{KEY}")["ContentLength"] == len(b"theirs")
+        assert not s3.list_multipart_uploads(Bucket=s3_bucket).get("Uploads")
+
+    async def test_parts_of_a_killed_predecessor(
+        self, open_bucket: Open, s3: "S3Client", s3_bucket: str, asset: MakeAsset
+    ) -> None:
+        """An unfinished upload to the same key is aborted; one to a key that begins alike is not."""
+        for key in (KEY, f"{KEY}2"):
+            s3.create_multipart_upload(Bucket=s3_bucket, Key=f"pre/fix/{key}")
+        await open_bucket().put(KEY, asset(LARGE), metadata={})
+        left = s3.list_multipart_uploads(Bucket=s3_bucket).get("Uploads", [])
+        assert [upload["Key"] for upload in left] == [f"pre/fix/{KEY}2"]
+
+    @pytest.mark.parametrize("data", [PNG, LARGE], ids=["whole", "in parts"])
+    async def test_spooled_file_changed(
+        self, open_bucket: Open, s3: "S3Client", s3_bucket: str, asset: MakeAsset, data: bytes
+    ) -> None:
+        """Bytes that are not those that were checked become no object, and leave no parts."""
+        changed = asset(data)
+        await asyncio.to_thread(changed.path.write_bytes, data[:-1] + b"\0")
+        with pytest.raises(BucketUnavailable):
+            await open_bucket().put(KEY, changed, metadata={})
+        assert keys(s3, s3_bucket) == []
+        assert not s3.list_multipart_uploads(Bucket=s3_bucket).get("Uploads")
+
+    async def test_spooled_file_gone(self, open_bucket: Open, asset: MakeAsset) -> None:
+        """A file that is no longer there is our fault, and not for good."""
+        gone = asset()
+        await asyncio.to_thread(gone.path.unlink)
+        with pytest.raises(BucketUnavailable, match="FileNotFoundError"):
+            await open_bucket().put(KEY, gone, metadata={})
+
+    async def test_unsafe_key(
+        self, open_bucket: Open, s3: "S3Client", s3_bucket: str, asset: MakeAsset
+    ) -> None:
+        """A key that is not plain names is refused."""
+        with pytest.raises(ValueError, match="key"):
+            await open_bucket().put("../x.png", asset(), metadata={})
+        assert keys(s3, s3_bucket) == []
+
+    async def test_wrong_secret(
+        self, open_bucket: Open, asset: MakeAsset, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A refusal is one line with S3's own name for it, and no secret."""
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
+        with pytest.raises(BucketUnavailable) as refusal:
+            await open_bucket().put(KEY, asset(), metadata={})
+        assert str(refusal.value) == "S3 PutObject: SignatureDoesNotMatch"
+
+    async def test_unreachable(self, open_bucket: Open, asset: MakeAsset) -> None:
+        """A server that does not answer is a bucket to try again later."""
+        bucket = open_bucket(endpoint_url=f"http://127.0.0.1:{free_ports(1)[0]}")
+        with pytest.raises(BucketUnavailable, match="EndpointConnectionError"):
+            await bucket.put(KEY, asset(), metadata={})
+
+
+class TestCheck:
+    async def test_writable(self, open_bucket: Open, s3: "S3Client", s3_bucket: str) -> None:
+        """A bucket that can be written passes, and nothing is left in it."""
+        await open_bucket().check()
+        assert keys(s3, s3_bucket) == []
+        assert not s3.list_multipart_uploads(Bucket=s3_bucket).get("Uploads")
+
+    async def test_no_such_bucket(self, open_bucket: Open) -> None:
+        """A missing bucket is refused with the setting's name."""
+        with pytest.raises(ConfigError, match=r"RECEIVER_ASSETS_URL.*no-such-bucket"):
+            await open_bucket("s3://no-such-bucket/x").check()
+
+    @pytest.mark.parametrize(
+        ("variable", "message"),
+        [("AWS_SECRET_ACCESS_KEY", "wrong secret key"), ("AWS_ACCESS_KEY_ID", "unknown access key")],
+    )
+    async def test_wrong_credentials(
+        self, open_bucket: Open, monkeypatch: pytest.MonkeyPatch, variable: str, message: str
+    ) -> None:
+        """Wrong credentials are named, not shown."""
+        monkeypatch.setenv(variable, "hunter2")
+        with pytest.raises(ConfigError, match=f"{message}.*{variable}") as refusal:
+            await open_bucket().check()
+        assert "hunter2" not in str(refusal.value)
+
+    async def test_no_credentials(self, open_bucket: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Missing credentials are named too."""
+        monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+        monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+        with pytest.raises(ConfigError, match="AWS_ACCESS_KEY_ID"):
+            await open_bucket().check()
+
+    async def test_unreachable(self, open_bucket: Open) -> None:
+        """A server that does not answer is not a wrong setting for certain, but may be."""
+        with pytest.raises(BucketUnavailable, match="RECEIVER_S3_ENDPOINT_URL"):
+            await open_bucket(endpoint_url=f"http://127.0.0.1:{free_ports(1)[0]}").check()
+
+
+class TestS3Bucket:
+    async def test_is_a_bucket(self, open_bucket: Open) -> None:
+        """It can stand wherever a bucket is asked for."""
+        bucket: Bucket = open_bucket()
+        await bucket.check()
