@@ -1,0 +1,121 @@
+"""Downstream queues: what the worker asks of one, and which module answers to which URL scheme.
+
+A destination is configured by its name: `RECEIVER_DESTINATIONS__<NAME>__URL` and one variable per option.
+Every destination has the option `timeout_s` (seconds, default 10): no message stays undecided for longer.
+
+To add a system, write a module beside this one with a `connect` (see `Connect`), give its schemes a row in
+`SCHEMES`, and add it to `tests/contract/test_destinations.py`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Final, Protocol
+
+from receiver.destinations.options import setting
+from receiver.errors import ConfigError
+from receiver.outcomes import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One event, ready for any broker."""
+
+    id: str
+    """The event id (UUIDv7): the same on every attempt, so the key consumers dedupe on."""
+    source: str
+    generation_id: str
+    type: str
+    """CloudEvents type, `co.aivisualstudio.generation.completed`."""
+    kind: str
+    """`image`, `video` or `unknown`."""
+    body: bytes
+    """The whole CloudEvents envelope, structured JSON, UTF-8, one line."""
+
+
+class Destination(Protocol):
+    """A downstream queue that confirms what it took."""
+
+    @property
+    def max_batch(self) -> int:
+        """The most messages one `send` takes."""
+        ...
+
+    async def send(self, batch: Sequence[Message]) -> Sequence[Outcome]:
+        """Deliver *batch* and say what became of each message, in the same order.
+
+        Never raises for what the other side did: a dead server is a `Retry` for every message.
+        A message counts as `Delivered` only once the other side has confirmed it.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of connections. Called once, after the last `send` returned."""
+        ...
+
+
+class Connect(Protocol):
+    """What each destination module calls `connect`."""
+
+    def __call__(self, name: str, url: str, options: Mapping[str, str]) -> Destination:
+        """Read *url* and *options*, and return a destination that dials on its first `send`.
+
+        Raises:
+            ConfigError: the URL or an option is not usable; the message names the setting.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BackEnd:
+    """The module behind a URL scheme."""
+
+    module: str
+    extra: str | None = None
+    """The extra of this package that installs the module's client library, or None if it is always there."""
+
+
+_HTTP: Final = BackEnd("receiver.destinations.http")
+_REDIS: Final = BackEnd("receiver.destinations.redis", extra="redis")
+_SQS: Final = BackEnd("receiver.destinations.sqs")
+
+SCHEMES: Final[Mapping[str, BackEnd]] = {
+    "file": BackEnd("receiver.destinations.jsonlines"),
+    "stdout": BackEnd("receiver.destinations.stdout"),
+    "http": _HTTP,
+    "https": _HTTP,
+    "redis": _REDIS,
+    "rediss": _REDIS,
+    "sqs": _SQS,
+    "sqs+http": _SQS,
+    "sqs+https": _SQS,
+}
+
+
+def open_destination(name: str, url: str, options: Mapping[str, str]) -> Destination:
+    """Return the destination called *name* at *url*; nothing is dialled before its first `send`.
+
+    *options* are the destination's own: whoever reads the settings first takes out what is not (filters).
+
+    Raises:
+        ConfigError: unknown scheme, unusable URL or option, or a client library that is not installed.
+    """
+    scheme, _, rest = url.strip().partition(":")
+    back_end = SCHEMES.get(scheme.lower())
+    if back_end is None:
+        accepted = ", ".join(f"{scheme}:" for scheme in SCHEMES)
+        raise ConfigError(f"{setting(name, 'url')} must begin with one of: {accepted}")
+    return _connect_of(back_end, name)(name, f"{scheme.lower()}:{rest}", options)
+
+
+def _connect_of(back_end: BackEnd, name: str) -> Connect:
+    try:
+        connect: Connect = import_module(back_end.module).connect
+    except ModuleNotFoundError as error:
+        if back_end.extra is None:
+            raise
+        raise ConfigError(
+            f"{setting(name, 'url')} needs the Python package {error.name!r}: "
+            f"pip install 'avs-receiver[{back_end.extra}]'"
+        ) from error
+    return connect

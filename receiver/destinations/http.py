@@ -1,0 +1,212 @@
+"""POST events to an HTTP endpoint, one request per event.
+
+URL: `https://hooks.example.com/generations`. Userinfo becomes Basic authentication. Proxies from the
+environment are not used.
+
+Options:
+    secrets: Signing secrets, comma-separated, newest first, 16 bytes or more each. None: requests are not
+        signed.
+    signature_header: Header of the signature (default `X-Receiver-Signature`).
+    bearer_token: Sent as `Authorization: Bearer …`.
+    concurrency: Requests at once (default 8).
+    timeout_s: Seconds for one whole request, connecting included (default 10).
+    ca_file: PEM file of the authorities to trust instead of the system's.
+
+What a consumer receives:
+    POST with the CloudEvents envelope as body, structured mode.
+    Content-Type: application/cloudevents+json; charset=utf-8
+    Idempotency-Key: the event id, the same on every attempt. Delivery is at least once: skip an id that you
+        have seen.
+    X-Receiver-Signature: t=<Unix seconds>,v1=<hex HMAC-SHA256 of "<t>.<body>">, one v1 per secret, so that
+        a secret is rotated by adding the new one in front, changing the consumer, then removing the old
+        one. The time is that of the attempt. `receiver.signatures.verify` checks it.
+
+What a consumer answers:
+    2xx: it has the event. The body is ignored.
+    408, 409, 425, 429, 5xx, or nothing in time: sent again, after `Retry-After` if given (seconds or a
+        date, an hour at most). 409 counts as an earlier attempt with the same Idempotency-Key that is still
+        being worked on.
+    3xx: not followed, and sent again: the address is configured, so only its operator may change it.
+    Any other 4xx: the event is refused for good and becomes a dead letter.
+"""
+
+import asyncio
+import base64
+import contextlib
+import re
+import ssl
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import httpx2
+
+from receiver.destinations import Message
+from receiver.destinations.options import count, existing_file, option, read_options, seconds, setting, word
+from receiver.destinations.retry_after import retry_after_s
+from receiver.errors import ConfigError
+from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
+from receiver.signatures import check_secrets, sign
+
+_CONTENT_TYPE: Final = "application/cloudevents+json; charset=utf-8"
+_RETRYABLE_4XX: Final = frozenset({408, 409, 425, 429})
+_WRONG_ENDPOINT: Final = frozenset({401, 403, 404, 405, 407})
+_MAX_PORT: Final = 65_535
+_MAX_ANSWER_BYTES: Final = 64 * 1024
+_DRAIN_S: Final = 1.0
+_TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_SQS_HOST: Final = re.compile(r"sqs[.-].*\.amazonaws\.com(\.cn)?")
+
+
+def _secrets(text: str) -> tuple[bytes, ...]:
+    secrets = tuple(part.strip().encode() for part in text.split(","))
+    try:
+        check_secrets(secrets)
+    except ValueError as error:
+        raise ValueError(f"comma-separated signing secrets, newest first, but {error}") from None
+    return secrets
+
+
+def _header_name(text: str) -> str:
+    if not _TOKEN.fullmatch(text):
+        raise ValueError("the name of an HTTP header")
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What may be set beside the URL."""
+
+    secrets: tuple[bytes, ...] = option(_secrets, (), secret=True)
+    signature_header: str = option(_header_name, "X-Receiver-Signature")
+    bearer_token: str | None = option(word, None, secret=True)
+    concurrency: int = option(count(at_most=256), 8)
+    timeout_s: float = option(seconds, 10.0)
+    ca_file: str | None = option(existing_file, None)
+
+
+def connect(name: str, url: str, options: Mapping[str, str]) -> "HttpEndpoint":
+    """Return the destination for an `http:` or `https:` URL. See `receiver.destinations.Connect`."""
+    return HttpEndpoint(name, _checked(name, url), read_options(Options, name, options))
+
+
+def _checked(name: str, url: str) -> httpx2.URL:
+    try:
+        parsed = httpx2.URL(url)
+    except httpx2.InvalidURL:
+        parsed = httpx2.URL("")
+    if not parsed.host or parsed.fragment or (parsed.port or 0) > _MAX_PORT:
+        raise ConfigError(
+            f"{setting(name, 'url')} must be a full address, like https://hooks.example.com/generations"
+        )
+    if _SQS_HOST.fullmatch(parsed.host):
+        raise ConfigError(f"{setting(name, 'url')} is the URL of an SQS queue: put `sqs:` in front of it")
+    return parsed
+
+
+class HttpEndpoint:
+    """Posts each message to one URL."""
+
+    def __init__(
+        self, name: str, url: httpx2.URL, options: Options, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        """*clock* returns the Unix time in seconds."""
+        self._name = name
+        self._url = url
+        self._options = options
+        self._clock = clock
+        self._headers = {
+            "Content-Type": _CONTENT_TYPE,
+            "User-Agent": "avs-receiver",
+            "Accept-Encoding": "identity",
+        }
+        self._headers |= _authorization(name, url, options.bearer_token)
+        # The client above this transport logs every URL and keeps cookies; a webhook wants neither.
+        self._transport = httpx2.AsyncHTTPTransport(
+            verify=ssl.create_default_context(cafile=options.ca_file),
+            trust_env=False,
+            limits=httpx2.Limits(
+                max_connections=options.concurrency, max_keepalive_connections=options.concurrency
+            ),
+        )
+
+    @property
+    def max_batch(self) -> int:
+        """As many messages as requests may run at once, so that none waits for a slow one's connection."""
+        return self._options.concurrency
+
+    async def send(self, batch: Sequence[Message]) -> Sequence[Outcome]:
+        """Post every message of *batch*, concurrently."""
+        return await asyncio.gather(*(self._post(message) for message in batch))
+
+    async def aclose(self) -> None:
+        """Close the pooled connections."""
+        await self._transport.aclose()
+
+    async def _post(self, message: Message) -> Outcome:
+        try:
+            async with asyncio.timeout(self._options.timeout_s):
+                response = await self._transport.handle_async_request(self._request(message))
+        except TimeoutError:
+            return Retry(f"{self._url.host} did not answer within {self._options.timeout_s:g} s")
+        except httpx2.HTTPError as error:
+            fault = f"{self._url.host} could not be reached: {type(error).__name__}"
+            return Retry(f"{fault} ({setting(self._name, 'url')})")
+        await _drain(response)
+        return self._outcome(response)
+
+    def _request(self, message: Message) -> httpx2.Request:
+        headers = self._headers | {"Idempotency-Key": message.id}
+        if self._options.secrets:
+            signature = _signature(message.body, self._options.secrets, int(self._clock()))
+            headers[self._options.signature_header] = signature
+        return httpx2.Request("POST", self._url, headers=headers, content=message.body)
+
+    def _outcome(self, response: httpx2.Response) -> Outcome:
+        status = response.status_code
+        told = f"{self._url.host} answered {status}"
+        if response.is_success:
+            return Delivered()
+        if response.is_redirect:
+            return Retry(f"{told}, a redirect, which is not followed: correct {setting(self._name, 'url')}")
+        if response.is_client_error and status not in _RETRYABLE_4XX:
+            return GivenUp(told + self._advice(status))
+        return Retry(told, retry_after_s(response.headers.get("Retry-After"), now=self._clock()))
+
+    def _advice(self, status: int) -> str:
+        if status not in _WRONG_ENDPOINT:
+            return ""
+        return f": check {setting(self._name, 'url')} and {setting(self._name, 'bearer_token')}"
+
+
+def _signature(body: bytes, secrets: Sequence[bytes], timestamp: int) -> str:
+    newest, *older = (sign(body, secret=secret, timestamp=timestamp) for secret in secrets)
+    return ",".join([newest, *(signature.partition(",")[2] for signature in older)])
+
+
+def _authorization(name: str, url: httpx2.URL, bearer_token: str | None) -> dict[str, str]:
+    if bearer_token is None and not url.userinfo:
+        return {}
+    if bearer_token is None:
+        credentials = f"{url.username}:{url.password}".encode()
+        return {"Authorization": f"Basic {base64.b64encode(credentials).decode()}"}
+    if url.userinfo:
+        raise ConfigError(
+            f"{setting(name, 'bearer_token')} and a password in {setting(name, 'url')} exclude each other"
+        )
+    return {"Authorization": f"Bearer {bearer_token}"}
+
+
+async def _drain(response: httpx2.Response) -> None:
+    """Read a short answer to its end so that the connection can serve again; close on a long or slow one."""
+    try:
+        with contextlib.suppress(httpx2.HTTPError, TimeoutError):
+            async with asyncio.timeout(_DRAIN_S), contextlib.aclosing(response.aiter_raw()) as chunks:
+                size = 0
+                async for chunk in chunks:
+                    size += len(chunk)
+                    if size > _MAX_ANSWER_BYTES:
+                        break
+    finally:
+        await response.aclose()

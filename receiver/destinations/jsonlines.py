@@ -1,0 +1,154 @@
+"""Append events to a file, one JSON object per line.
+
+URL: `file:data/events.jsonl` (relative to the working directory) or
+`file:///var/lib/receiver/events.jsonl`.
+
+Options:
+    timeout_s: Seconds to wait for another process that holds the file's lock (default 10).
+
+What a consumer reads: UTF-8, one CloudEvents envelope per line, each line ended by a line feed. Lines are
+only ever appended, under `flock`, so any number of processes may write one file. A batch is one write and
+one fsync; a batch that does not fit on the disk is taken back whole. After a power cut the last line may be
+torn: the next event starts on a line of its own, the torn one is not JSON, and its event is written again.
+Delivery is at least once: skip an `id` that you have seen. The file may be renamed away at any time
+(logrotate without `copytruncate`); the next batch starts a new one.
+"""
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from receiver.destinations import Message
+from receiver.destinations.options import option, read_options, seconds, setting
+from receiver.errors import ConfigError
+from receiver.outcomes import Delivered, Outcome, Retry
+
+_LOCK_POLL_S: Final = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What may be set beside the URL."""
+
+    timeout_s: float = option(seconds, 10.0)
+
+
+def connect(name: str, url: str, options: Mapping[str, str]) -> "JsonLinesFile":
+    """Return the destination for a `file:` URL. See `receiver.destinations.Connect`."""
+    return JsonLinesFile(name, _path(name, url), read_options(Options, name, options))
+
+
+def _path(name: str, url: str) -> Path:
+    parts = urlsplit(url)
+    path = unquote(parts.path)
+    if parts.netloc or parts.query or parts.fragment or not path or path.endswith("/") or "\0" in path:
+        raise ConfigError(
+            f"{setting(name, 'url')} must name a file: file:data/events.jsonl or file:///var/lib/receiver/events.jsonl"
+        )
+    return Path(path)
+
+
+class JsonLinesFile:
+    """Appends batches to one file."""
+
+    max_batch: Final = 500
+
+    def __init__(self, name: str, path: Path, options: Options) -> None:
+        self._setting = setting(name, "url")
+        self._path = path
+        self._options = options
+
+    async def send(self, batch: Sequence[Message]) -> Sequence[Outcome]:
+        """Append *batch*, all of it or nothing, and return once it is on disk."""
+        lines = b"".join(message.body + b"\n" for message in batch)
+        outcome: Outcome = Delivered()
+        try:
+            await asyncio.to_thread(append, self._path, lines, timeout_s=self._options.timeout_s)
+        except OSError as error:
+            outcome = Retry(f"cannot append to {self._path} ({self._setting}): {error.strerror}")
+        return [outcome] * len(batch)
+
+    async def aclose(self) -> None:
+        """Do nothing: no file stays open between batches."""
+
+
+def append(path: Path, lines: bytes, *, timeout_s: float) -> None:
+    """Add *lines* to the end of *path* and force them to disk, creating the file and its folders if need be.
+
+    Raises:
+        OSError: nothing was added (TimeoutError: another process held the lock for *timeout_s* seconds).
+    """
+    _create_folder(path.parent)
+    with _opened(path) as fd:
+        _lock(fd, deadline=time.monotonic() + timeout_s)
+        size = os.fstat(fd).st_size
+        if size == 0:
+            _sync_folder(path.parent)
+        try:
+            _write(fd, lines if _ends_a_line(fd, size) else b"\n" + lines)
+            os.fsync(fd)
+        except OSError:
+            # Should this fail too, the next append finds a torn line and starts a new one.
+            with contextlib.suppress(OSError):
+                os.ftruncate(fd, size)
+            raise
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        yield fd
+    finally:
+        os.close(fd)  # and the lock with it
+
+
+def _lock(fd: int, *, deadline: float) -> None:
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise TimeoutError(errno.ETIMEDOUT, "another process holds its lock") from None
+            time.sleep(_LOCK_POLL_S)
+        else:
+            break
+    # Deleted while we waited: what we wrote would vanish with the last handle.
+    if os.fstat(fd).st_nlink == 0:
+        raise FileNotFoundError(errno.ENOENT, "the file was deleted meanwhile")
+
+
+def _ends_a_line(fd: int, size: int) -> bool:
+    return size == 0 or os.pread(fd, 1, size - 1) == b"\n"
+
+
+def _write(fd: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(fd, rest) :]
+
+
+def _create_folder(folder: Path) -> None:
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in missing:
+        _sync_folder(each.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

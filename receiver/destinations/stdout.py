@@ -1,0 +1,89 @@
+"""Print events on standard output, one JSON object per line: for pipes, containers and trying things out.
+
+URL: `stdout:`.
+
+Options:
+    timeout_s: Seconds to wait for a reader that does not read (default 10).
+
+What a consumer reads: UTF-8, one CloudEvents envelope per line, each line ended by a line feed. `Delivered`
+means the operating system took the line, no more: a reader that crashes loses what it had not read. Should
+the reader stop in the middle of a line, the event is printed again, whole, on a line of its own.
+"""
+
+import asyncio
+import errno
+import os
+import select
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from receiver.destinations import Message
+from receiver.destinations.options import option, read_options, seconds, setting
+from receiver.errors import ConfigError
+from receiver.outcomes import Delivered, Outcome, Retry
+
+_STDOUT_FD: Final = 1
+_CHUNK: Final = select.PIPE_BUF  # a pipe that polls as writable takes this much without blocking
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What may be set beside the URL."""
+
+    timeout_s: float = option(seconds, 10.0)
+
+
+def connect(name: str, url: str, options: Mapping[str, str]) -> "Stdout":
+    """Return the destination for `stdout:`. See `receiver.destinations.Connect`."""
+    if url.partition(":")[2].strip("/"):
+        raise ConfigError(f"{setting(name, 'url')} must be stdout: and nothing more")
+    return Stdout(read_options(Options, name, options))
+
+
+class Stdout:
+    """Prints lines, giving up on a reader that does not read."""
+
+    max_batch: Final = 100
+
+    def __init__(self, options: Options, *, fd: int = _STDOUT_FD) -> None:
+        self._options = options
+        self._fd = fd
+        self._torn = False
+        self._one_at_a_time = threading.Lock()
+
+    async def send(self, batch: Sequence[Message]) -> Sequence[Outcome]:
+        """Print *batch*, a line at a time."""
+        return await asyncio.to_thread(self._print, batch)
+
+    async def aclose(self) -> None:
+        """Do nothing: standard output is not ours to close."""
+
+    def _print(self, batch: Sequence[Message]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        with self._one_at_a_time:
+            deadline = time.monotonic() + self._options.timeout_s
+            try:
+                for message in batch:
+                    self._write_line(message.body, deadline)
+                    outcomes.append(Delivered())
+            except OSError as error:
+                failure = Retry(f"cannot print on standard output: {error.strerror}")
+                outcomes += [failure] * (len(batch) - len(outcomes))
+        return outcomes
+
+    def _write_line(self, line: bytes, deadline: float) -> None:
+        rest = memoryview((b"\n" if self._torn else b"") + line + b"\n")
+        while rest:
+            _wait_until_writable(self._fd, deadline)
+            rest = rest[os.write(self._fd, rest[:_CHUNK]) :]
+            self._torn = bool(rest)
+
+
+def _wait_until_writable(fd: int, deadline: float) -> None:
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT)
+    if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+        raise TimeoutError(errno.ETIMEDOUT, "nobody reads it")

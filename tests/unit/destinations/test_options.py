@@ -1,0 +1,100 @@
+"""Options: strings in, a frozen dataclass or a message that names the setting out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from receiver.destinations.options import (
+    count,
+    existing_file,
+    option,
+    read_options,
+    seconds,
+    setting,
+    word,
+)
+from receiver.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    timeout_s: float = option(seconds, 10.0)
+    token: str | None = option(word, None, secret=True)
+
+
+class TestSetting:
+    def test_name_and_option_are_upper_case(self) -> None:
+        """The environment variable is spelled as the settings spell it."""
+        assert setting("billing", "timeout_s") == "RECEIVER_DESTINATIONS__BILLING__TIMEOUT_S"
+
+
+class TestReadOptions:
+    def test_defaults(self) -> None:
+        """What is not set keeps its default."""
+        assert read_options(Options, "q", {}) == Options(timeout_s=10.0, token=None)
+
+    def test_values_are_read_whatever_the_case_of_their_name(self) -> None:
+        """Environment variables may arrive in either case; blanks around a value do not count."""
+        assert read_options(Options, "q", {"TIMEOUT_S": " 2.5 "}).timeout_s == 2.5
+
+    def test_an_unknown_option_lists_the_known_ones(self) -> None:
+        """A mistyped option names its variable and what is accepted, never the value."""
+        with pytest.raises(ConfigError) as refused:
+            read_options(Options, "q", {"tokn": "hunter2"})
+        assert "RECEIVER_DESTINATIONS__Q__TOKN" in str(refused.value)
+        assert "timeout_s, token" in str(refused.value)
+        assert "hunter2" not in str(refused.value)
+
+    def test_an_unreadable_value_says_what_is_accepted(self) -> None:
+        """A value of the wrong kind names its variable and the kind, never the value."""
+        with pytest.raises(ConfigError) as refused:
+            read_options(Options, "q", {"timeout_s": "hunter2"})
+        assert "RECEIVER_DESTINATIONS__Q__TIMEOUT_S must be a number of seconds" in str(refused.value)
+        assert "hunter2" not in str(refused.value)
+        assert refused.value.__cause__ is None
+
+    def test_a_secret_stays_out_of_the_repr(self) -> None:
+        """Printing the options does not print a secret."""
+        assert "hunter2" not in repr(read_options(Options, "q", {"token": "hunter2"}))
+
+
+class TestSeconds:
+    @pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "1e9", "", "ten", "3601"])
+    def test_refuses(self, text: str) -> None:
+        """Nothing, never, for ever and not-a-number are no durations."""
+        with pytest.raises(ValueError, match="seconds"):
+            seconds(text)
+
+    def test_accepts_fractions_up_to_an_hour(self) -> None:
+        """Both ends of the range count."""
+        assert (seconds("0.05"), seconds("3600")) == (0.05, 3600)
+
+
+class TestCount:
+    @pytest.mark.parametrize("text", ["0", "-1", "9", "1.0", "", "+1", "1_0", "\u0661", "9" * 5000])
+    def test_refuses(self, text: str) -> None:
+        """Only plain decimals from 1 to the limit are counts."""
+        with pytest.raises(ValueError, match="from 1 to 8"):
+            count(at_most=8)(text)
+
+    def test_accepts_the_edges(self) -> None:
+        """Both ends of the range count."""
+        assert [count(at_most=8)(text) for text in ("1", "8")] == [1, 8]
+
+
+class TestExistingFile:
+    def test_accepts_a_file_and_refuses_a_folder(self, tmp_path: Path) -> None:
+        """Only a file that is there will do."""
+        (tmp_path / "ca.pem").touch()
+        assert existing_file(str(tmp_path / "ca.pem")) == str(tmp_path / "ca.pem")
+        with pytest.raises(ValueError, match="existing file"):
+            existing_file(str(tmp_path))
+
+
+class TestWord:
+    @pytest.mark.parametrize("text", ["", "a b", "a\nb", "a\x00", "é"])
+    def test_refuses(self, text: str) -> None:
+        """What could break out of a header or a command is no word."""
+        with pytest.raises(ValueError, match="printable ASCII"):
+            word(text)

@@ -1,0 +1,169 @@
+"""Redis streams: entries, and what each refusal of the server means."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import redis.asyncio
+
+from receiver.destinations import Destination, open_destination
+from receiver.destinations.redis import RedisStream
+from receiver.errors import ConfigError
+from receiver.outcomes import Delivered, Retry
+from tests.messages import message
+from tests.servers.valkey import ValkeyServer
+
+
+@asynccontextmanager
+async def _open(url: str, **options: str) -> AsyncIterator[Destination]:
+    destination = open_destination("stream", url, options)
+    try:
+        yield destination
+    finally:
+        await destination.aclose()
+
+
+@pytest.fixture
+async def server(valkey_server: ValkeyServer) -> AsyncIterator[Any]:
+    """Return a client of an empty server; untyped, because the driver types sync and async answers as one."""
+    async with redis.asyncio.Redis.from_url(valkey_server.url, protocol=2, decode_responses=True) as client:
+        await client.flushall()
+        yield client
+
+
+class TestConnect:
+    def test_the_query_and_the_variables_are_the_same_options(self) -> None:
+        """`?stream=` is an option too, and a variable wins over it."""
+        url = "redis://host/0?stream=from-url&maxlen=5"
+        destination = open_destination("stream", url, {"STREAM": "from-variable"})
+        assert isinstance(destination, RedisStream)
+        assert (destination._options.stream, destination._options.maxlen) == ("from-variable", 5)
+
+    def test_credentials_are_decoded(self) -> None:
+        """A password with reserved characters is written percent-encoded."""
+        destination = open_destination("stream", "redis://me:p%40ss%2F@host:7000/3", {})
+        assert isinstance(destination, RedisStream)
+        arguments = destination._client.connection_pool.connection_kwargs
+        assert {key: arguments[key] for key in ("username", "password", "host", "port", "db")} == {
+            "username": "me",
+            "password": "p@ss/",
+            "host": "host",
+            "port": 7000,
+            "db": 3,
+        }
+
+    def test_tls_is_verified(self) -> None:
+        """`rediss:` checks certificate and host name."""
+        destination = open_destination("stream", "rediss://host/0", {})
+        assert isinstance(destination, RedisStream)
+        pool: Any = destination._client.connection_pool
+        context: ssl.SSLContext = pool.make_connection().ssl_context.get()
+        assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+
+    @pytest.mark.parametrize(("option", "value"), [("maxlen", "0"), ("stream", ""), ("stram", "x")])
+    def test_a_bad_option_is_refused(self, option: str, value: str) -> None:
+        """Every option is checked at start, and the message names it."""
+        with pytest.raises(ConfigError, match=f"RECEIVER_DESTINATIONS__STREAM__{option.upper()}"):
+            open_destination("stream", "redis://host/0", {option: value})
+
+
+class TestSend:
+    async def test_fields_of_an_entry(self, valkey_server: ValkeyServer, server: Any) -> None:
+        """An entry holds id, type, subject and the envelope, and its stream id is the receipt."""
+        async with _open(valkey_server.url) as destination:
+            [outcome] = await destination.send([message(1)])
+        entries = await server.xrange("receiver:events")
+        assert outcome == Delivered(entries[0][0])
+        assert entries[0][1] == {
+            "id": message(1).id,
+            "type": message(1).type,
+            "subject": "gen_1",
+            "event": message(1).body.decode(),
+        }
+
+    async def test_maxlen_trims_the_stream(self, valkey_server: ValkeyServer, server: Any) -> None:
+        """`maxlen` keeps the stream near that length."""
+        async with _open(valkey_server.url, maxlen="10") as destination:
+            await destination.send([message(number) for number in range(500)])
+        assert 10 <= await server.xlen("receiver:events") < 500
+
+    async def test_a_key_of_another_type_is_named(self, valkey_server: ValkeyServer, server: Any) -> None:
+        """A key that is no stream is a Retry naming the key and the setting."""
+        await server.set("taken", "x")
+        async with _open(valkey_server.url, stream="taken") as destination:
+            [outcome] = await destination.send([message(1)])
+        assert isinstance(outcome, Retry)
+        assert "'taken'" in outcome.error
+        assert "RECEIVER_DESTINATIONS__STREAM__STREAM" in outcome.error
+
+    async def test_a_full_server_is_a_retry(self, valkey_server: ValkeyServer, server: Any) -> None:
+        """Out of memory is the server's trouble: the event is kept until there is room."""
+        async with _open(valkey_server.url) as destination:
+            await server.config_set("maxmemory", "1")
+            try:
+                [outcome] = await destination.send([message(1)])
+            finally:
+                await server.config_set("maxmemory", "0")
+            assert isinstance(outcome, Retry)
+            assert "used memory > 'maxmemory'" in outcome.error
+            assert isinstance((await destination.send([message(1)]))[0], Delivered)
+
+    async def test_a_replica_is_a_retry(self, valkey_server: ValkeyServer, server: Any) -> None:
+        """A read-only replica, as during a failover, is a Retry."""
+        async with _open(valkey_server.url) as destination:
+            await server.replicaof("127.0.0.1", 9)
+            try:
+                [outcome] = await destination.send([message(1)])
+            finally:
+                await server.replicaof("NO", "ONE")
+        assert isinstance(outcome, Retry)
+        assert "read only" in outcome.error
+
+    async def test_a_missing_password_names_the_url(self, valkey_server: ValkeyServer, server: Any) -> None:
+        """NOAUTH for a whole batch leaves nothing unread on the connection that the next batch could get."""
+        async with _open(valkey_server.url) as destination:
+            await server.config_set("requirepass", "hunter2")
+            try:
+                outcomes = await destination.send([message(1), message(2)])
+            finally:
+                await server.config_set("requirepass", "")
+            assert all(isinstance(each, Retry) and "__URL" in each.error for each in outcomes)
+            [late] = await destination.send([message(3)])
+        assert isinstance(late, Delivered)
+        entries = await server.xrange("receiver:events")
+        assert [entry["id"] for _, entry in entries] == [message(3).id]
+
+    async def test_a_user_without_the_right_is_named(self, valkey_server: ValkeyServer, server: Any) -> None:
+        """A user who may not XADD is the operator's to correct, and no event is lost."""
+        await server.execute_command("ACL", "SETUSER", "reader", "on", ">hunter2", "~*", "+xrange")
+        url = valkey_server.url.replace("127", "reader:hunter2@127")
+        try:
+            async with _open(url) as destination:
+                [outcome] = await destination.send([message(1)])
+        finally:
+            await server.execute_command("ACL", "DELUSER", "reader")
+        assert isinstance(outcome, Retry)
+        assert "XADD" in outcome.error
+        assert "hunter2" not in outcome.error
+
+    async def test_a_batch_is_written_once(self) -> None:
+        """When the connection breaks before the answer, nothing below us sends the batch again."""
+        commands: list[bytes] = []
+
+        async def hang_up_on_xadd(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while (chunk := await reader.read(65536)) and b"XADD" not in chunk:
+                writer.write(b"+OK\r\n" * chunk.count(b"*"))
+            commands.append(chunk)
+            writer.close()
+
+        server = await asyncio.start_server(hang_up_on_xadd, "127.0.0.1", 0)
+        async with _open(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0") as destination:
+            [outcome] = await destination.send([message(1)])
+        server.close()
+        await server.wait_closed()
+        assert isinstance(outcome, Retry)
+        assert "RECEIVER_DESTINATIONS__STREAM__URL" in outcome.error
+        assert b"".join(commands).count(b"XADD") == 1
