@@ -1,0 +1,110 @@
+"""The provider's API for Python programs: `Client` blocks, `AsyncClient` awaits, both do the same."""
+
+from typing import TYPE_CHECKING, Any
+
+from receiver.client.blocking.client import Client
+from receiver.client.blocking.session import SessionClient
+from receiver.client.errors import (
+    ApiError,
+    ClientError,
+    DownloadFailed,
+    ExpiredApiKey,
+    Forbidden,
+    GenerationClaimed,
+    GenerationFailed,
+    InsufficientCredits,
+    InsufficientScope,
+    InvalidApiKey,
+    InvalidParameter,
+    InvalidRequest,
+    IpNotAllowed,
+    MissingApiKey,
+    NoAnswer,
+    NotFound,
+    NotSent,
+    OutcomeUnknown,
+    RateLimited,
+    ServerError,
+    Unauthorized,
+    UnexpectedResponse,
+    WaitTimeout,
+)
+from receiver.client.ledger import Ledger, Submission
+from receiver.client.memory import MemoryLedger
+from receiver.client.parameters import INHERIT, OMIT
+from receiver.client.results import (
+    ApiKey,
+    ApiKeyList,
+    Generation,
+    GenerationPage,
+    Model,
+    ModelList,
+    RateLimit,
+    Webhook,
+    WebhookEvent,
+    WebhookList,
+)
+from receiver.client.timeout import Timeout
+
+if TYPE_CHECKING:
+    from receiver.client.aio.client import AsyncClient
+    from receiver.client.aio.session import AsyncSessionClient
+
+__all__ = [
+    "INHERIT",
+    "OMIT",
+    "ApiError",
+    "ApiKey",
+    "ApiKeyList",
+    "AsyncClient",
+    "AsyncSessionClient",
+    "Client",
+    "ClientError",
+    "DownloadFailed",
+    "ExpiredApiKey",
+    "Forbidden",
+    "Generation",
+    "GenerationClaimed",
+    "GenerationFailed",
+    "GenerationPage",
+    "InsufficientCredits",
+    "InsufficientScope",
+    "InvalidApiKey",
+    "InvalidParameter",
+    "InvalidRequest",
+    "IpNotAllowed",
+    "Ledger",
+    "MemoryLedger",
+    "MissingApiKey",
+    "Model",
+    "ModelList",
+    "NoAnswer",
+    "NotFound",
+    "NotSent",
+    "OutcomeUnknown",
+    "RateLimit",
+    "RateLimited",
+    "ServerError",
+    "SessionClient",
+    "Submission",
+    "Timeout",
+    "Unauthorized",
+    "UnexpectedResponse",
+    "WaitTimeout",
+    "Webhook",
+    "WebhookEvent",
+    "WebhookList",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # asyncio takes as long to import as everything else here, and programs that block never need it.
+    if name == "AsyncClient":
+        from receiver.client.aio.client import AsyncClient  # noqa: PLC0415
+
+        return AsyncClient
+    if name == "AsyncSessionClient":
+        from receiver.client.aio.session import AsyncSessionClient  # noqa: PLC0415
+
+        return AsyncSessionClient
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

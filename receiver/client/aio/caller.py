@@ -1,0 +1,122 @@
+"""Sends requests and does what the decisions say: pace, send, decide, and perhaps once more."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+from receiver.client.config import Config
+from receiver.client.decisions import Again, Attempt, Done, Moved, Refused, decide
+from receiver.client.downloads import Partial, decide_download
+from receiver.client.pacing import Pacer, Priority, lower
+from receiver.client.requests import Request
+from receiver.client.wire import AsyncTransport, Outgoing, Reply
+
+T = TypeVar("T")
+
+
+class Caller:
+    """What every resource calls through."""
+
+    def __init__(
+        self,
+        config: Config,
+        transport: AsyncTransport,
+        *,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+        chance: Callable[[], float],
+        pacer: Pacer | None = None,
+    ) -> None:
+        self.config = config
+        self.clock = clock
+        self.sleep = sleep
+        self.pacer = Pacer() if pacer is None else pacer
+        self._transport = transport
+        self._chance = chance
+
+    def configured(self, config: Config) -> "Caller":
+        """Return one that differs in its configuration only, and shares connections and pace."""
+        return Caller(
+            config,
+            self._transport,
+            clock=self.clock,
+            sleep=self.sleep,
+            chance=self._chance,
+            pacer=self.pacer,
+        )
+
+    async def call(self, request: Request[T], *, priority: Priority | None = None) -> T:
+        """Send *request* until it is answered, refused or in doubt."""
+        attempt = Attempt(1, request.url(self.config.base_url), self.clock())
+        while True:
+            await self._wait_for_the_window(lower(self.config.priority, priority))
+            attempt = replace(attempt, sent_at=self.clock(), chance=self._chance())
+            reply = await self._send(request, attempt)
+            match decide(request, reply, attempt, max_retries=self.config.max_retries):
+                case Done(result):
+                    return result
+                case Refused(error):
+                    raise error
+                case Moved(url):
+                    attempt = replace(attempt, number=attempt.number + 1, url=url)
+                case Again(after_s, doubted):
+                    await self.pause(after_s)
+                    doubted = doubted or attempt.doubted
+                    attempt = replace(attempt, number=attempt.number + 1, doubted=doubted)
+
+    async def fetch(self, name: str, url: str, partial: Partial) -> str:
+        """Fetch an asset into *partial*, without the API key; return its content type."""
+        attempt = Attempt(1, url, self.clock())
+        while True:
+            partial.restart()
+            attempt = replace(attempt, sent_at=self.clock(), chance=self._chance())
+            outgoing = Outgoing("GET", attempt.url, _ANONYMOUS, timeout=self.config.timeout)
+            reply = await self._transport.send(outgoing, sink=partial.write)
+            match decide_download(name, reply, attempt, max_retries=self.config.max_retries):
+                case Done(content_type):
+                    return content_type
+                case Refused(error):
+                    raise error
+                case Moved(url):
+                    attempt = replace(attempt, number=attempt.number + 1, url=url)
+                case Again(after_s):
+                    await self.pause(after_s)
+                    attempt = replace(attempt, number=attempt.number + 1)
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep, if there is anything to sleep for."""
+        if seconds > 0:
+            await self.sleep(seconds)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._transport.close()
+
+    async def _wait_for_the_window(self, priority: Priority) -> None:
+        while (wait := self.pacer.reserve(self.clock(), self._chance(), priority)) > 0:
+            await self.sleep(wait)
+
+    async def _send(self, request: Request[T], attempt: Attempt) -> Reply:
+        content = request.content()
+        outgoing = Outgoing(
+            request.method,
+            attempt.url,
+            self._headers(content),
+            content,
+            fresh=not request.repeatable,
+            total_s=self.config.timeout.total_s,
+            timeout=self.config.timeout,
+        )
+        reply = None
+        try:
+            reply = await self._transport.send(outgoing)
+        finally:
+            self.pacer.observe(reply, self.clock())
+        return reply
+
+    def _headers(self, content: bytes | None) -> Mapping[str, str]:
+        kind = {} if content is None else {"Content-Type": "application/json"}
+        return {**_ANONYMOUS, **self.config.headers(), **kind}
+
+
+_ANONYMOUS = {"Accept-Encoding": "identity", "User-Agent": "avs-receiver"}

@@ -1,0 +1,122 @@
+"""Exchanges over HTTP/1.1, by httpx2's transport alone: no cookies, redirects, environment or log of URLs."""
+
+import ssl
+import threading
+import time
+from functools import cache
+from typing import Any
+
+import httpx2
+
+from receiver.client.timeout import Timeout
+from receiver.client.wire import MAX_ANSWER_BYTES, Answer, Lost, Outgoing, Reply, Sink, Unsent
+
+_NEVER_CONNECTED = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.ProxyError,
+    httpx2.UnsupportedProtocol,
+)
+
+
+class HttpTransport:
+    """Sends each request once and says what came of it."""
+
+    def __init__(self, timeout: Timeout, *, proxy: str | None = None) -> None:
+        self._timeout = timeout
+        self._proxy = proxy
+        self._kept: httpx2.AsyncHTTPTransport | None = None
+        self._lock = threading.Lock()
+
+    async def send(self, outgoing: Outgoing, *, sink: Sink | None = None) -> Reply:
+        """Send once, whatever comes of it. The body of a 2xx goes to *sink*, if there is one."""
+        if not outgoing.fresh:
+            return await self._exchange(self._keep(), outgoing, sink)
+        async with self._connections() as fresh:
+            return await self._exchange(fresh, outgoing, sink)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._kept is not None:
+            await self._kept.aclose()
+            self._kept = None
+
+    def _keep(self) -> httpx2.AsyncHTTPTransport:
+        # Two threads that come first at the same moment must not make two, one of which nobody would close.
+        with self._lock:
+            self._kept = self._kept or self._connections()
+            return self._kept
+
+    def _connections(self) -> httpx2.AsyncHTTPTransport:
+        return httpx2.AsyncHTTPTransport(verify=_tls(), trust_env=False, proxy=self._proxy)
+
+    async def _exchange(
+        self, connections: httpx2.AsyncHTTPTransport, outgoing: Outgoing, sink: Sink | None
+    ) -> Reply:
+        writing = _Writing()
+        try:
+            request = self._request(outgoing, writing)
+            response = await connections.handle_async_request(request)
+            return await self._answer(response, outgoing, sink)
+        except httpx2.InvalidURL:
+            return Unsent("the URL cannot be read")
+        except httpx2.HTTPError as error:
+            if isinstance(error, _NEVER_CONNECTED) and not writing.started:
+                return Unsent(_describe(error))
+            return Lost(_describe(error))
+
+    def _request(self, outgoing: Outgoing, writing: "_Writing") -> httpx2.Request:
+        limits = outgoing.timeout or self._timeout
+        timeout = {
+            "connect": limits.connect_s,
+            "read": limits.read_s,
+            "write": limits.read_s,
+            "pool": limits.total_s,
+        }
+        return httpx2.Request(
+            outgoing.method,
+            outgoing.url,
+            headers=dict(outgoing.headers) | ({"Connection": "close"} if outgoing.fresh else {}),
+            content=outgoing.content,
+            extensions={"timeout": timeout, "trace": writing.trace},
+        )
+
+    async def _answer(self, response: httpx2.Response, outgoing: Outgoing, sink: Sink | None) -> Reply:
+        body = bytearray()
+        keep = sink if sink is not None and response.is_success else body.extend
+        deadline = None if outgoing.total_s is None else time.monotonic() + outgoing.total_s
+        try:
+            async for chunk in response.aiter_bytes():
+                keep(chunk)
+                if len(body) > MAX_ANSWER_BYTES:
+                    return Lost(f"an answer of more than {MAX_ANSWER_BYTES} bytes")
+                if deadline is not None and time.monotonic() > deadline:
+                    return Lost(f"no whole answer within {outgoing.total_s:.0f} s")
+        finally:
+            await response.aclose()
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Answer(response.status_code, headers, bytes(body))
+
+
+class _Writing:
+    """Notices the moment from which the server may have seen the request."""
+
+    def __init__(self) -> None:
+        self.started = False
+
+    async def trace(self, event: str, info: dict[str, Any]) -> None:
+        if event.endswith("send_request_headers.started") and info["request"].method != b"CONNECT":
+            self.started = True
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    # One for the process: reading the certificates takes longer than connecting.
+    return httpx2.create_ssl_context(trust_env=False)
+
+
+def _describe(error: httpx2.HTTPError) -> str:
+    words = str(error).strip()
+    name = type(error).__name__
+    return f"{name}: {words}" if words else name

@@ -1,0 +1,85 @@
+"""`client.webhooks`: register where events are sent, and read the ones that arrive."""
+
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+
+from receiver.client import requests
+from receiver.client.aio.caller import Caller
+from receiver.client.deliveries import Headers, unwrap
+from receiver.client.errors import ApiError, NotFound
+from receiver.client.parameters import OMIT, Omit
+from receiver.client.results import Webhook, WebhookEvent, WebhookList
+
+
+class Webhooks:
+    """Manages webhooks."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    async def create(self, url: str, events: Iterable[str] | None = None) -> Webhook:
+        """Register *url* for *events*, by default all. Store `.secret` at once: it may not be shown again.
+
+        Raises:
+            InvalidParameter: *url* is not https, or an event is not in the API document; nothing was sent.
+            OutcomeUnknown: it may have been registered; look at `list` before trying again.
+        """
+        return await self._caller.call(requests.create_webhook(url, events))
+
+    async def list(self) -> WebhookList:
+        """Return every registered webhook."""
+        return await self._caller.call(requests.list_webhooks())
+
+    async def update(
+        self, webhook_id: str, *, url: str | Omit = OMIT, events: Iterable[str] | Omit = OMIT
+    ) -> Webhook:
+        """Change what is given and leave the rest.
+
+        The API document does not name the verb: PATCH is tried first, then PUT with the whole webhook.
+        """
+        chosen = events if isinstance(events, Omit) else tuple(events)
+        try:
+            return await self._caller.call(requests.update_webhook(webhook_id, url=url, events=chosen))
+        except ApiError as error:
+            if not _unknown_verb(error):
+                raise
+        current = await self._find(webhook_id)
+        return await self._caller.call(requests.replace_webhook(current, url=url, events=chosen))
+
+    async def delete(self, webhook_id: str) -> None:
+        """Remove a webhook."""
+        await self._caller.call(requests.delete_webhook(webhook_id))
+
+    def unwrap(
+        self,
+        body: bytes,
+        headers: Headers,
+        *,
+        secrets: Sequence[str | bytes],
+        now: float | None = None,
+    ) -> WebhookEvent:
+        """Verify a delivery and return its event. Needs no network.
+
+        Args:
+            body: the request's body, byte for byte as received.
+            headers: the request's headers.
+            secrets: each is tried, so that one can be replaced by the next.
+            now: stands in for the client's clock, in seconds since the epoch.
+
+        Raises:
+            SignatureError: not signed with any of *secrets*, or not within five minutes of now.
+            NotJson: signed, but not an event.
+        """
+        return unwrap(body, headers, secrets=secrets, now=self._caller.clock() if now is None else now)
+
+    async def _find(self, webhook_id: str) -> Webhook:
+        for webhook in await self.list():
+            if webhook.id == webhook_id:
+                return webhook
+        raise NotFound(f"no webhook {webhook_id}")
+
+
+def _unknown_verb(error: ApiError) -> bool:
+    return error.status == HTTPStatus.METHOD_NOT_ALLOWED or (
+        error.status == HTTPStatus.NOT_FOUND and not error.documented
+    )

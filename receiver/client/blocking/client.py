@@ -1,0 +1,139 @@
+"""`Client`: the provider's API, typed."""
+
+import copy
+import random
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from receiver.client.blocking.caller import Caller
+from receiver.client.blocking.generate import Generate
+from receiver.client.blocking.generations import Generations
+from receiver.client.blocking.models import Models
+from receiver.client.blocking.submissions import Submissions
+from receiver.client.blocking.webhooks import Webhooks
+from receiver.client.config import Config, configure
+from receiver.client.ledger import Ledger
+from receiver.client.memory import MemoryLedger
+from receiver.client.pacing import Priority
+from receiver.client.parameters import INHERIT, Inherit
+from receiver.client.results import RateLimit
+from receiver.client.sharing import pacer_for
+from receiver.client.timeout import Timeout
+from receiver.client.wire import Transport
+
+_REMEMBERED = 1000
+
+
+class Client:
+    """The provider's API.
+
+    One instance serves many calls at once. All clients of a process that use the same key keep it below the
+    rate limit together.
+
+    Args:
+        api_key: by default `RECEIVER_API_KEY`.
+        base_url: by default `RECEIVER_API_BASE_URL`, else the address in the API document.
+        webhook_url: sent with every generation that does not name its own.
+        timeout: in seconds, or a `Timeout`.
+        max_retries: repetitions after the first attempt. What may charge is repeated only when it certainly
+            was not accepted.
+        priority: `background` leaves part of the rate limit to `interactive` calls of the same key.
+        ledger: remembers what was asked for, so that no `client_ref` is ever charged twice, not even after a
+            crash; see `receiver.client.ledger`.
+        proxy: `http://host:port`; none is taken from the environment.
+        clock: the time, in seconds since the epoch; for tests, like the rest.
+        sleep: waits for as many seconds.
+        chance: random numbers in [0, 1).
+        transport: carries the exchanges.
+
+    Raises:
+        ConfigError: a setting is missing or cannot work; the message names it.
+    """
+
+    def __init__(  # noqa: PLR0913  # all but the key have defaults
+        self,
+        api_key: str | None = None,
+        *,
+        base_url: str | None = None,
+        webhook_url: str | None = None,
+        timeout: Timeout | float | None = None,
+        max_retries: int = 4,
+        priority: Priority = "interactive",
+        ledger: Ledger | None = None,
+        proxy: str | None = None,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+        chance: Callable[[], float] = random.random,
+        transport: Transport | None = None,
+    ) -> None:
+        config = configure(
+            api_key,
+            base_url=base_url,
+            webhook_url=webhook_url,
+            timeout=timeout,
+            max_retries=max_retries,
+            priority=priority,
+            proxy=proxy,
+        )
+        carrier = transport or http_transport(config)
+        pacer = pacer_for(config, clock)
+        self._ledger = ledger
+        self._remembered = MemoryLedger(limit=_REMEMBERED) if ledger is None else ledger
+        self._use(Caller(config, carrier, clock=clock, sleep=sleep, chance=chance, pacer=pacer))
+
+    def __repr__(self) -> str:
+        return f"Client(base_url={self._caller.config.base_url!r})"
+
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """The rate limit as last seen; None before the first answer that told."""
+        return self._caller.pacer.rate_limit
+
+    def with_options(
+        self,
+        *,
+        webhook_url: str | Inherit | None = INHERIT,
+        timeout: Timeout | float | None = None,  # a limit for each call to come
+        max_retries: int | None = None,
+        priority: Priority | None = None,
+    ) -> Self:
+        """Return a client with these options changed, on the same connections, rate limit and ledger.
+
+        Closing either closes the connections of both.
+        """
+        changed = self._caller.config.changed(
+            webhook_url=webhook_url, timeout=timeout, max_retries=max_retries, priority=priority
+        )
+        other = copy.copy(self)
+        other._use(self._caller.configured(changed))  # noqa: SLF001  # one of us
+        return other
+
+    def close(self) -> None:
+        """Close every connection. The client may still be used; it will connect anew."""
+        self._caller.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _use(self, caller: Caller) -> None:
+        self._caller = caller
+        submissions = Submissions(caller, self._remembered)
+        self.generate = Generate(caller, submissions, durable=self._ledger is not None)
+        self.generations = Generations(caller, self._ledger)
+        self.models = Models(caller)
+        self.webhooks = Webhooks(caller)
+
+
+def http_transport(config: Config) -> Transport:
+    """Return what carries exchanges over the network."""
+    # Imported on first use: the HTTP library takes longer to import than everything else here.
+    from receiver.client.blocking.transport import HttpTransport  # noqa: PLC0415
+
+    return HttpTransport(config.timeout, proxy=config.proxy)

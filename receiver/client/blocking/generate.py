@@ -1,0 +1,153 @@
+"""`client.generate`: ask for images and videos. Each call costs credits, and is never sent twice in doubt."""
+
+from collections.abc import Mapping
+
+from receiver.client.blocking.caller import Caller
+from receiver.client.blocking.submissions import Submissions
+from receiver.client.errors import OutcomeUnknown
+from receiver.client.orders import OnUnknown, Terms, order
+from receiver.client.parameters import INHERIT, OMIT, Inherit, Omit, image_body, video_body
+from receiver.client.results import Generation
+
+
+class Generate:
+    """Asks for generations."""
+
+    def __init__(self, caller: Caller, submissions: Submissions, *, durable: bool) -> None:
+        self._caller = caller
+        self._submissions = submissions
+        self._durable = durable
+
+    def image(  # noqa: PLR0913  # the document's parameters and ours, by name
+        self,
+        prompt: str,
+        *,
+        model: str | Omit = OMIT,
+        aspect_ratio: str | Omit = OMIT,
+        output_format: str | Omit = OMIT,
+        webhook_url: str | Inherit | None = INHERIT,
+        client_ref: str | None = None,
+        metadata: Mapping[str, object] | None = None,
+        on_unknown: OnUnknown = "raise",
+        max_credits: int | None = None,
+    ) -> Generation:
+        """Ask for an image, and return at once, while it is processing.
+
+        What is not given is left to the provider.
+
+        Args:
+            prompt: what to show.
+            model: an id of `models.list`.
+            aspect_ratio: 1:1, 16:9, 9:16, 4:3, 3:4, 3:2 or 2:3.
+            output_format: webp, png or jpg.
+            webhook_url: where to send word; None for nowhere, even if the client has one.
+            client_ref: your own name for it, kept in the ledger: a second call of that name asks for nothing,
+                and returns the generation of the first.
+            metadata: what JSON can hold, kept beside it and handed on with its event; the provider never
+                sees it.
+            on_unknown: `recover` looks for a generation whose answer was lost, and adopts the only one
+                that fits.
+            max_credits: refuse a model whose listed price is higher.
+
+        Raises:
+            InvalidParameter: a value the API document does not allow, or a price above *max_credits*; nothing
+                was sent.
+            NotSent: the provider could not be reached; nothing was charged.
+            OutcomeUnknown: it may have been accepted, and charged; it was not sent again.
+            ApiError: the provider refused.
+            StoreUnavailable: the ledger did not answer; nothing was sent.
+        """
+        body = image_body(
+            prompt,
+            model=model,
+            aspect_ratio=aspect_ratio,
+            output_format=output_format,
+            webhook_url=self._callback(webhook_url),
+        )
+        terms = Terms(client_ref, metadata, on_unknown, max_credits)
+        return self._submissions.submit(order("image", body, terms, durable=self._durable))
+
+    def video(  # noqa: PLR0913  # the document's parameters and ours, by name
+        self,
+        prompt: str,
+        *,
+        model: str | Omit = OMIT,
+        aspect_ratio: str | Omit = OMIT,
+        duration: int | Omit = OMIT,
+        first_frame_image: str | Omit = OMIT,
+        webhook_url: str | Inherit | None = INHERIT,
+        client_ref: str | None = None,
+        metadata: Mapping[str, object] | None = None,
+        on_unknown: OnUnknown = "raise",
+        max_credits: int | None = None,
+    ) -> Generation:
+        """Ask for a video, and return at once, while it is processing.
+
+        What is not given is left to the provider.
+
+        Args:
+            prompt: what to show.
+            model: an id of `models.list`.
+            aspect_ratio: 16:9, 9:16, 1:1, 4:3 or 3:4.
+            duration: whole seconds, 1 to 10.
+            first_frame_image: the URL of an image to start from.
+            webhook_url: where to send word; None for nowhere, even if the client has one.
+            client_ref: your own name for it, kept in the ledger: a second call of that name asks for nothing,
+                and returns the generation of the first.
+            metadata: what JSON can hold, kept beside it and handed on with its event; the provider never
+                sees it.
+            on_unknown: `recover` looks for a generation whose answer was lost, and adopts the only one
+                that fits.
+            max_credits: refuse a model whose listed price is higher.
+
+        Raises:
+            InvalidParameter: a value the API document does not allow, or a price above *max_credits*; nothing
+                was sent.
+            NotSent: the provider could not be reached; nothing was charged.
+            OutcomeUnknown: it may have been accepted, and charged; it was not sent again.
+            ApiError: the provider refused.
+            StoreUnavailable: the ledger did not answer; nothing was sent.
+        """
+        body = video_body(
+            prompt,
+            model=model,
+            aspect_ratio=aspect_ratio,
+            duration=duration,
+            first_frame_image=first_frame_image,
+            webhook_url=self._callback(webhook_url),
+        )
+        terms = Terms(client_ref, metadata, on_unknown, max_credits)
+        return self._submissions.submit(order("video", body, terms, durable=self._durable))
+
+    def recover(self, unknown: OutcomeUnknown | str) -> Generation:
+        """Find the generation that *unknown* (or the submission of that `client_ref`) became, and adopt it.
+
+        Nothing is sent but reads. It is found if exactly one generation in the provider's list has the same
+        kind, model and prompt, was made after the request was sent, and belongs to no other submission.
+
+        Raises:
+            OutcomeUnknown: none fits, or several do: see `candidates`.
+            InvalidParameter: it is not about a generation, or there is no such submission.
+        """
+        if isinstance(unknown, str):
+            unknown = self._submissions.unsettled(unknown)
+        return self._submissions.recover(unknown)
+
+    def adopt(self, client_ref: str, generation_id: str) -> Generation:
+        """Say that the submission of that name became this generation, when recovery could not tell.
+
+        Raises:
+            GenerationClaimed: it belongs to another submission.
+            NotFound: the provider has no such generation.
+        """
+        return self._submissions.adopt(client_ref, generation_id)
+
+    def abandon(self, client_ref: str) -> None:
+        """Say that the submission of that name was never accepted, so that it may be sent again.
+
+        Look at the provider's own pages before: if it was accepted after all, the next call charges again.
+        """
+        self._submissions.abandon(client_ref)
+
+    def _callback(self, webhook_url: str | Inherit | None) -> str | None:
+        return self._caller.config.webhook_url if isinstance(webhook_url, Inherit) else webhook_url

@@ -1,0 +1,119 @@
+"""`client.generations`: look at what was asked for, wait for it, fetch it."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from receiver.client import requests
+from receiver.client.blocking.caller import Caller
+from receiver.client.blocking.waiting import Waiting
+from receiver.client.downloads import MAX_DOWNLOAD_BYTES, Partial, asset_url
+from receiver.client.ledger import Ledger
+from receiver.client.pagination import OVERLAP, Walk
+from receiver.client.polling import Group, Watch
+from receiver.client.results import Generation, GenerationPage
+from receiver.contract import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
+
+
+class Generations:
+    """Looks at generations."""
+
+    def __init__(self, caller: Caller, ledger: Ledger | None = None) -> None:
+        self._caller = caller
+        self._waiting = Waiting(caller, ledger)
+
+    def get(self, generation_id: str) -> Generation:
+        """Return one generation as it is now.
+
+        Raises:
+            NotFound: no such generation, or another account's.
+        """
+        return self._caller.call(requests.get_generation(generation_id))
+
+    def list(
+        self,
+        *,
+        type: str | None = None,  # noqa: A002  # the document's word
+        status: str | None = None,
+        limit: int = PAGE_SIZE_DEFAULT,
+        offset: int = 0,
+    ) -> GenerationPage:
+        """Return one page: *limit* rows, 1 to 100, after skipping *offset*."""
+        request = requests.list_generations(kind=type, status=status, limit=limit, offset=offset)
+        return self._caller.call(request)
+
+    def iter(
+        self,
+        *,
+        type: str | None = None,  # noqa: A002  # the document's word
+        status: str | None = None,
+        page_size: int = PAGE_SIZE_MAX,
+        overlap: int = OVERLAP,
+        max_requests: int | None = None,
+    ) -> Iterator[Generation]:
+        """Yield every generation once, page by page, in the provider's order.
+
+        Each page repeats the last *overlap* rows of the one before, so that rows which left the list
+        meanwhile hide no others. After *max_requests* pages it ends, whatever is left.
+
+        With *status* given, rows leave the list while it is read, and some may be missed: filter yourself if
+        that matters.
+        """
+        walk = Walk(page_size, overlap=overlap, max_pages=max_requests)
+        while not walk.finished:
+            page = self.list(type=type, status=status, limit=walk.limit, offset=walk.offset)
+            yield from walk.take(page)
+
+    def wait(
+        self,
+        generation: Generation | str,
+        *,
+        timeout: float | None = None,
+        raise_on_failed: bool = True,
+    ) -> Generation:
+        """Look again and again until *generation* (or the one with this id) is finished.
+
+        With a ledger, the event that a webhook brought is enough, and the provider is asked less.
+        *timeout* is in seconds; by default 300 for an image and 1200 for a video. Give the generation rather
+        than its id, so that the first look comes no sooner than it can be ready.
+
+        Raises:
+            GenerationFailed: it failed and *raise_on_failed*.
+            WaitTimeout: it was still processing; it may finish yet.
+        """
+        watch = Watch(generation, now=self._caller.clock(), timeout_s=timeout)
+        self._waiting.for_one(watch)
+        return watch.result(raise_on_failed=raise_on_failed)
+
+    def wait_many(
+        self,
+        generations: Iterable[Generation | str],
+        *,
+        timeout: float | None = None,
+    ) -> Iterator[Generation]:
+        """Yield each of *generations* (or those with these ids) once it is finished, failed or not.
+
+        However many they are, a look at the provider's list does for all that are on its newest page.
+        *timeout* is in seconds, for each; by default 300 for an image and 1200 for a video.
+
+        Raises:
+            WaitTimeout: at the end, if some were still processing; `pending` names them.
+        """
+        group = Group(generations, now=self._caller.clock(), timeout_s=timeout)
+        yield from self._waiting.for_many(group)
+
+    def download(
+        self, generation: Generation | str, dest: str | Path, *, max_bytes: int = MAX_DOWNLOAD_BYTES
+    ) -> Path:
+        """Fetch the file of a completed generation and return where it is.
+
+        *dest* is a file, which is replaced, or an existing folder, where the file is named after the
+        generation. It appears whole or not at all. The asset's host never sees the API key.
+
+        Raises:
+            DownloadFailed: not completed, gone, cut short, or larger than *max_bytes*.
+        """
+        wanted = self.get(generation) if isinstance(generation, str) else generation
+        url = asset_url(wanted, self._caller.config.base_url)
+        with Partial(wanted, Path(dest), max_bytes=max_bytes) as partial:
+            content_type = self._caller.fetch(wanted.id, url, partial)
+            return partial.keep(content_type)

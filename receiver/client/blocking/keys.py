@@ -1,0 +1,49 @@
+"""`client.keys`: the account's API keys. They open to a signed-in session only, never to an API key."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from receiver.client import requests
+from receiver.client.blocking.caller import Caller
+from receiver.client.parameters import OMIT, Omit
+from receiver.client.results import ApiKey, ApiKeyList
+
+
+class Keys:
+    """Manages API keys."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    def create(
+        self,
+        name: str,
+        *,
+        scopes: Iterable[str] | Omit = OMIT,
+        ip_allowlist: Iterable[str] | Omit = OMIT,
+        expires_at: datetime | str | Omit = OMIT,
+    ) -> ApiKey:
+        """Make an API key. Store `.key` at once: it may not be shown again.
+
+        Args:
+            name: what it is for.
+            scopes: of read, generate:image, generate:video and webhooks; by default read alone.
+            ip_allowlist: addresses, or networks where the provider takes them; by default from anywhere.
+            expires_at: a time with its offset from UTC; by default never.
+
+        Raises:
+            InvalidParameter: a value the API document does not allow; nothing was sent.
+            OutcomeUnknown: it may have been made; look at `list` before trying again.
+        """
+        request = requests.create_api_key(
+            name, scopes=scopes, ip_allowlist=ip_allowlist, expires_at=expires_at
+        )
+        return self._caller.call(request)
+
+    def list(self) -> ApiKeyList:
+        """Return every API key, without the secret part."""
+        return self._caller.call(requests.list_api_keys())
+
+    def revoke(self, key_id: str) -> None:
+        """Make an API key useless, for good."""
+        self._caller.call(requests.revoke_api_key(key_id))

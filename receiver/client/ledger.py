@@ -1,0 +1,79 @@
+"""The ledger: every paid request, written down before it is sent, so that none is ever sent twice."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+State = Literal["sending", "submitted", "refused", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One generation that was asked for, or is about to be."""
+
+    client_ref: str
+    """The caller's own name for it. Unique in the ledger."""
+    kind: str
+    """`image` or `video`."""
+    request: Mapping[str, object] = field(repr=False)
+    """The JSON body that is sent."""
+    state: State
+    """`sending` from before the POST: whoever finds that after a crash must treat it like `unknown`."""
+    generation_id: str | None = None
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    """The caller's own, passed on with the event of the generation. Never sent to the provider."""
+    sent_at: float | None = None
+    """In seconds since the epoch, by the client's clock."""
+    error: str | None = None
+    """Why it was refused, or what is in doubt."""
+
+
+class Ledger(Protocol):
+    """Keeps submissions. Blocking, and safe to share between threads: `AsyncClient` calls it in a thread.
+
+    Every method may raise `receiver.errors.StoreUnavailable`; then the client sends nothing, or, when it has
+    sent already, leaves the row as it is.
+    """
+
+    def begin(self, submission: Submission) -> Submission | None:
+        """Write *submission*, which is `sending`, to disk; return None if it may be sent.
+
+        Return the row that was there already, unchanged, if `client_ref` is taken: then nothing may be sent.
+        A `refused` row does not take it, because nothing was charged for it: it is replaced by *submission*
+        whole, by one caller only when several try at once.
+        """
+        ...
+
+    def settle(
+        self,
+        client_ref: str,
+        *,
+        state: str,
+        generation_id: str | None = None,
+        error: str | None = None,
+    ) -> None:
+        """Write down what became of a submission. A `submitted` row is final: settling it again does nothing.
+
+        Raises:
+            GenerationClaimed: (`receiver.client.errors`) another row has it; nothing was written.
+        """
+        ...
+
+    def get(self, client_ref: str) -> Submission | None:
+        """Return the row of that name."""
+        ...
+
+    def claimed(self, generation_ids: Collection[str]) -> set[str]:
+        """Return which of these belong to a row already."""
+        ...
+
+    def list(self, *, state: str | None = None, limit: int = 100) -> Sequence[Submission]:
+        """Return the rows, or those in *state*, latest `sent_at` first."""
+        ...
+
+    def outcome(self, generation_id: str) -> Mapping[str, object] | None:
+        """Return the provider's `data` object (`id`, `status`, `output_url`…) of the terminal event.
+
+        None when no such event arrived yet.
+        """
+        ...

@@ -1,0 +1,88 @@
+"""A ledger that forgets with the process."""
+
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import cast
+
+from receiver.client.errors import GenerationClaimed
+from receiver.client.ledger import State, Submission
+
+
+class MemoryLedger:
+    """Keeps submissions in memory: for tests, and for a client that was given no other ledger.
+
+    Args:
+        limit: rows to keep; the oldest settled ones are forgotten first. None keeps all.
+    """
+
+    def __init__(self, *, limit: int | None = None) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._rows: dict[str, Submission] = {}
+        self._outcomes: dict[str, Mapping[str, object]] = {}
+
+    def begin(self, submission: Submission) -> Submission | None:
+        """Write *submission* down; return None if it may be sent, else the row that was there."""
+        with self._lock:
+            earlier = self._rows.get(submission.client_ref)
+            if earlier is not None and earlier.state != "refused":
+                return earlier
+            self._rows.pop(submission.client_ref, None)
+            self._rows[submission.client_ref] = submission
+            self._forget()
+            return None
+
+    def settle(
+        self, client_ref: str, *, state: str, generation_id: str | None = None, error: str | None = None
+    ) -> None:
+        """Write down what became of a submission; once `submitted` it is final.
+
+        Raises:
+            GenerationClaimed: another row has this generation.
+        """
+        with self._lock:
+            row = self._rows.get(client_ref)
+            if row is None or row.state == "submitted":
+                return
+            if generation_id is not None and generation_id in self._generations():
+                raise GenerationClaimed(f"{generation_id} belongs to another submission")
+            settled = cast("State", state)
+            self._rows[client_ref] = replace(row, state=settled, generation_id=generation_id, error=error)
+
+    def get(self, client_ref: str) -> Submission | None:
+        """Return the row of that name."""
+        with self._lock:
+            return self._rows.get(client_ref)
+
+    def claimed(self, generation_ids: Collection[str]) -> set[str]:
+        """Return which of these belong to a row already."""
+        with self._lock:
+            return set(generation_ids) & self._generations()
+
+    def list(self, *, state: str | None = None, limit: int = 100) -> Sequence[Submission]:
+        """Return the rows, or those in *state*, latest first."""
+        with self._lock:
+            rows = [row for row in self._rows.values() if state in {None, row.state}]
+        return sorted(rows, key=lambda row: row.sent_at or 0.0, reverse=True)[:limit]
+
+    def outcome(self, generation_id: str) -> Mapping[str, object] | None:
+        """Return the `data` of the terminal event, if it was put here."""
+        with self._lock:
+            return self._outcomes.get(generation_id)
+
+    def put_outcome(self, data: Mapping[str, object]) -> None:
+        """Keep the `data` of a terminal event, as a webhook brought it."""
+        with self._lock:
+            self._outcomes[str(data["id"])] = data
+
+    def _generations(self) -> set[str]:
+        return {row.generation_id for row in self._rows.values() if row.generation_id is not None}
+
+    def _forget(self) -> None:
+        if self._limit is None or len(self._rows) <= self._limit:
+            return
+        settled = (ref for ref, row in self._rows.items() if row.state in {"submitted", "refused"})
+        oldest = next(settled, None)
+        if oldest is not None:
+            del self._rows[oldest]

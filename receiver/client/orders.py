@@ -1,0 +1,94 @@
+"""One paid call as the caller wants it: what is sent, and what stays here."""
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, get_args
+
+from receiver.client.errors import InvalidParameter
+from receiver.client.ledger import Submission
+
+OnUnknown = Literal["raise", "recover"]
+"""What to do when it is not known whether a paid call was accepted."""
+
+LONGEST_REF: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A paid call, checked."""
+
+    kind: str
+    body: Mapping[str, Any]
+    client_ref: str
+    metadata: Mapping[str, object]
+    on_unknown: OnUnknown
+    max_credits: int | None
+
+    def submission(self, now: float) -> Submission:
+        """Return the row to write down before it is sent."""
+        return Submission(
+            self.client_ref, self.kind, self.body, "sending", metadata=self.metadata, sent_at=now
+        )
+
+    def is_that_of(self, submission: Submission) -> bool:
+        """Tell whether *submission* asked for the same. Where the word is sent may differ."""
+        return submission.kind == self.kind and _essence(submission.request) == _essence(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a paid call says beside its body."""
+
+    client_ref: str | None
+    metadata: Mapping[str, object] | None
+    on_unknown: OnUnknown
+    max_credits: int | None
+
+
+def order(kind: str, body: Mapping[str, Any], terms: Terms, *, durable: bool) -> Order:
+    """Return the order, or refuse it. *durable* says that a ledger was configured.
+
+    Raises:
+        InvalidParameter: which one, and why.
+    """
+    if terms.on_unknown not in get_args(OnUnknown):
+        raise InvalidParameter("on_unknown", f"must be 'raise' or 'recover'; not {terms.on_unknown!r}")
+    if not durable and (terms.client_ref is not None or terms.metadata is not None):
+        name = "metadata" if terms.client_ref is None else "client_ref"
+        raise InvalidParameter(name, "is kept in a ledger: give the client one with ledger=")
+    return Order(
+        kind,
+        body,
+        secrets.token_hex(16) if terms.client_ref is None else _ref(terms.client_ref),
+        _metadata({} if terms.metadata is None else terms.metadata),
+        terms.on_unknown,
+        _credits(terms.max_credits),
+    )
+
+
+def _ref(value: object) -> str:
+    if not isinstance(value, str) or not value.isprintable() or not 0 < len(value) <= LONGEST_REF:
+        raise InvalidParameter("client_ref", f"must be 1 to {LONGEST_REF} printable characters")
+    return value
+
+
+def _metadata(value: object) -> Mapping[str, object]:
+    try:
+        copy = json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError, RecursionError):
+        copy = None
+    if not isinstance(copy, dict) or copy != value:
+        raise InvalidParameter("metadata", "must be an object that JSON can hold")
+    return copy
+
+
+def _credits(value: object) -> int | None:
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+        raise InvalidParameter("max_credits", f"must be a whole number of 0 or more; not {value!r}")
+    return value
+
+
+def _essence(body: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in body.items() if name != "webhook_url"}

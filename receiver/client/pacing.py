@@ -1,0 +1,191 @@
+"""When the next request may go, by what the provider's rate-limit headers said last.
+
+Waits are counted from the server's own `Date`: the reset is a time on the server's clock, not on ours.
+"""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Final, Literal
+
+from receiver.client.results import RateLimit
+from receiver.client.wire import Answer, Reply
+
+Priority = Literal["interactive", "wait", "background"]
+"""Who gives way: `background` work to polls that `wait`, and those to a call somebody sits in front of."""
+
+PRIORITIES: Final[tuple[Priority, ...]] = ("interactive", "wait", "background")
+_KEPT_FREE: Final[Mapping[Priority, float]] = {"interactive": 0.0, "wait": 10 / 60, "background": 25 / 60}
+"""The part of each window that is left to those who go first."""
+
+LONGEST_WAIT_S: Final = 120.0
+"""No header makes us wait longer than this before asking again."""
+_DEFAULT_PAUSE_S: Final = 60.0
+_SHORTEST_PAUSE_S: Final = 0.5
+_NO_DATE_MARGIN_S: Final = 1.0
+_JITTER_S: Final = 0.25
+_FIRST_ANSWER_S: Final = 1.0
+_MILLISECONDS_FROM: Final = 1e11
+_TIMESTAMP_FROM: Final = 1e8
+
+
+def lower(one: Priority, other: Priority | None) -> Priority:
+    """Return the one of two that gives way to more."""
+    return one if other is None else max(one, other, key=PRIORITIES.index)
+
+
+class Pacer:
+    """Keeps one API key below its rate limit. Safe to share between threads and between clients."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._limit: int | None = None
+        self._remaining: int | None = None
+        self._reset_at: float | None = None
+        self._skew_s: float | None = None
+        self._observed_at: float | None = None
+        self._in_flight = 0
+        self._paused_until = 0.0
+        self._refusals_in_a_row = 0
+
+    def reserve(self, now: float, chance: float, priority: Priority = "interactive") -> float:
+        """Take leave to send one request and return 0, or return the seconds to wait before asking again."""
+        with self._lock:
+            self._forget_a_window_that_ended(now)
+            until = max(self._paused_until, self._full_until(now, priority))
+            if until > now:
+                return until - now + chance * _JITTER_S
+            self._in_flight += 1
+            return 0.0
+
+    def observe(self, reply: Reply | None, now: float) -> None:
+        """Give the leave back, and learn from *reply*, if there was one."""
+        with self._lock:
+            self._in_flight -= 1
+            if isinstance(reply, Answer):
+                self._learn(reply.headers, now)
+                self._pause(reply, now)
+
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """The limit as last seen; None before the first answer that carried one."""
+        with self._lock:
+            if self._observed_at is None:
+                return None
+            skew_s = self._skew_s or 0.0
+            return RateLimit(self._limit, self._remaining, self._reset_at, skew_s, self._observed_at)
+
+    @property
+    def skew_s(self) -> float | None:
+        """The provider's clock minus ours, in seconds; None before the first answer that told."""
+        with self._lock:
+            return self._skew_s
+
+    def _full_until(self, now: float, priority: Priority) -> float:
+        kept_free = int((self._limit or 0) * _KEPT_FREE[priority])
+        if self._remaining is None or self._remaining - self._in_flight > kept_free:
+            return 0.0
+        # Without a reset the window is new and all of it is on its way: the first answer will tell.
+        return now + _FIRST_ANSWER_S if self._reset_at is None else self._reset_at
+
+    def _forget_a_window_that_ended(self, now: float) -> None:
+        if self._reset_at is not None and now >= self._reset_at:
+            self._remaining, self._reset_at = self._limit, None
+
+    def _learn(self, headers: Mapping[str, str], now: float) -> None:
+        date = _http_date(headers.get("date"))
+        self._skew_s = self._skew_s if date is None else date - now
+        seen = read_window(headers, now)
+        if seen is None:
+            return
+        self._observed_at = now
+        self._limit = seen.limit if seen.limit is not None else self._limit
+        same = self._reset_at is not None and abs(seen.reset_at - self._reset_at) <= _NO_DATE_MARGIN_S
+        if same and self._remaining is not None:
+            # Answers overtake each other: within one window the lowest count is the newest.
+            self._remaining = min(self._remaining, seen.remaining)
+        elif self._reset_at is None or seen.reset_at > self._reset_at:
+            self._remaining, self._reset_at = seen.remaining, seen.reset_at
+
+    def _pause(self, answer: Answer, now: float) -> None:
+        if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
+            self._refusals_in_a_row = 0
+            return
+        wait = max(wait_after_429(answer.headers, now), _SHORTEST_PAUSE_S)
+        self._paused_until = now + min(wait * 2.0 ** min(self._refusals_in_a_row, 8), LONGEST_WAIT_S)
+        self._refusals_in_a_row += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One answer's word on the rate limit, in our own clock."""
+
+    limit: int | None
+    remaining: int
+    reset_at: float
+    skew_s: float
+
+
+def read_window(headers: Mapping[str, str], now: float) -> Window | None:
+    """Read the rate-limit headers; None when they say nothing usable."""
+    remaining, reset = _number(headers, "x-ratelimit-remaining"), _number(headers, "x-ratelimit-reset")
+    if remaining is None or reset is None:
+        return None
+    date = _http_date(headers.get("date"))
+    skew_s = 0.0 if date is None else date - now
+    wait = _wait_until(reset, server_now=now + skew_s) + (_NO_DATE_MARGIN_S if date is None else 0.0)
+    limit = _number(headers, "x-ratelimit-limit")
+    return Window(
+        limit=None if limit is None else int(limit),
+        remaining=max(int(remaining), 0),
+        reset_at=now + _clamp(wait),
+        skew_s=skew_s,
+    )
+
+
+def wait_after_429(headers: Mapping[str, str], now: float) -> float:
+    """Return the seconds to wait: by `Retry-After`, else until the reset, else a minute."""
+    asked = retry_after_s(headers, now)
+    if asked is not None:
+        return asked
+    window = read_window(headers, now)
+    return _DEFAULT_PAUSE_S if window is None else window.reset_at - now
+
+
+def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
+    """Return what `Retry-After` asks for in seconds, within reason; None if it asks nothing."""
+    asked = headers.get("retry-after")
+    seconds = _number(headers, "retry-after")
+    if seconds is not None:
+        return _clamp(seconds)
+    until = _http_date(asked)
+    if until is None:
+        return None
+    server_now = _http_date(headers.get("date"))
+    return _clamp(until - (now if server_now is None else server_now))
+
+
+def _wait_until(reset: float, *, server_now: float) -> float:
+    if reset < _TIMESTAMP_FROM:
+        return reset  # too small for a timestamp: seconds from now
+    return (reset / 1000 if reset >= _MILLISECONDS_FROM else reset) - server_now
+
+
+def _clamp(seconds: float) -> float:
+    return min(max(seconds, 0.0), LONGEST_WAIT_S)
+
+
+def _number(headers: Mapping[str, str], name: str) -> float | None:
+    text = headers.get(name, "").strip()
+    if not text.isascii() or not text.replace(".", "", 1).isdigit():
+        return None
+    return float(text)
+
+
+def _http_date(text: str | None) -> float | None:
+    try:
+        return parsedate_to_datetime(text or "").timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None

@@ -1,0 +1,216 @@
+"""From the provider's JSON to results, accepting every reading its document leaves open."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from receiver.client.results import (
+    ApiKey,
+    ApiKeyList,
+    Generation,
+    GenerationPage,
+    Model,
+    ModelList,
+    Webhook,
+    WebhookEvent,
+    WebhookList,
+)
+
+T = TypeVar("T")
+
+_LIST_KEYS = ("data", "items", "results", "generations", "models", "webhooks", "keys", "api_keys")
+_OBJECT_KEYS = ("data", "generation", "model", "webhook", "api_key", "key", "result")
+_ERROR_KEYS = ("error", "error_message", "failure_reason", "message")
+_SECRET_KEYS = ("secret", "signing_secret", "webhook_secret")
+_API_KEY_KEYS = ("key", "api_key", "secret", "token")
+_TOTAL_KEYS = ("total", "total_count", "count")
+_PAGING_KEYS = ("meta", "pagination", "paging", "data")
+_MILLISECONDS_FROM = 1e11
+
+
+class Unreadable(ValueError):
+    """A JSON answer without what was asked for."""
+
+
+def generation(payload: Any) -> Generation:
+    """Read one generation, bare or wrapped."""
+    raw = _object(payload)
+    return Generation(
+        id=str(raw["id"]),
+        status=_text(raw, "status") or "processing",
+        type=_text(raw, "type"),
+        prompt=_text(raw, "prompt"),
+        model=_text(raw, "model"),
+        credits_charged=_count(raw.get("credits_charged")),
+        output_url=_text(raw, "output_url"),
+        error=_failure(raw),
+        created_at=_time(raw.get("created_at")),
+        completed_at=_time(raw.get("completed_at")),
+        raw=raw,
+    )
+
+
+def generations(payload: Any) -> GenerationPage:
+    """Read one page of generations."""
+    return GenerationPage(_rows(payload, generation), _total(payload), payload)
+
+
+def model(payload: Any) -> Model:
+    """Read one model."""
+    raw = _object(payload)
+    return Model(
+        id=str(raw["id"]),
+        name=_text(raw, "name"),
+        type=_text(raw, "type"),
+        credits_per_generation=_count(raw.get("credits_per_generation")),
+        description=_text(raw, "description"),
+        category=_text(raw, "category"),
+        raw=raw,
+    )
+
+
+def models(payload: Any) -> ModelList:
+    """Read the list of models."""
+    return ModelList(_rows(payload, model), _total(payload), payload)
+
+
+def webhook(payload: Any) -> Webhook:
+    """Read one webhook, with its secret wherever the provider may have put it."""
+    raw = _object(payload)
+    return Webhook(
+        id=str(raw["id"]),
+        url=_text(raw, "url"),
+        events=_texts(raw, "events"),
+        secret=_first_text(_SECRET_KEYS, raw, payload),
+        created_at=_time(raw.get("created_at")),
+        raw=raw,
+    )
+
+
+def webhooks(payload: Any) -> WebhookList:
+    """Read the list of webhooks."""
+    return WebhookList(_rows(payload, webhook), payload)
+
+
+def event(payload: Any) -> WebhookEvent:
+    """Read the body of a webhook delivery."""
+    if not isinstance(payload, dict) or not isinstance(payload.get("event"), str):
+        raise Unreadable("a delivery without an event name")
+    raw = dict(_object(payload.get("data", payload)))
+    if _failure(raw) is None:
+        raw["error"] = payload.get("error")
+    return WebhookEvent(payload["event"], generation(raw), _time(payload.get("created_at")), payload)
+
+
+def api_key(payload: Any) -> ApiKey:
+    """Read one API key, whole if it is shown."""
+    raw = _object(payload)
+    return ApiKey(
+        id=str(raw["id"]),
+        name=_text(raw, "name"),
+        scopes=_texts(raw, "scopes"),
+        ip_allowlist=_texts(raw, "ip_allowlist"),
+        expires_at=_time(raw.get("expires_at")),
+        created_at=_time(raw.get("created_at")),
+        key=_first_text(_API_KEY_KEYS, raw, payload),
+        raw=raw,
+    )
+
+
+def api_keys(payload: Any) -> ApiKeyList:
+    """Read the list of API keys."""
+    return ApiKeyList(_rows(payload, api_key), payload)
+
+
+def nothing(_payload: Any) -> None:
+    """Read nothing: any body will do."""
+
+
+def _object(payload: Any) -> Mapping[str, Any]:
+    candidates = [payload]
+    if isinstance(payload, dict):
+        candidates += [payload.get(key) for key in _OBJECT_KEYS]
+    for candidate in candidates:
+        if _has_id(candidate):
+            return candidate  # type: ignore[no-any-return]  # it was just found to be an object
+    raise Unreadable("no object with an id")
+
+
+def _has_id(candidate: Any) -> bool:
+    if not isinstance(candidate, dict):
+        return False
+    name = candidate.get("id")
+    return (isinstance(name, str) and bool(name)) or (isinstance(name, int) and not isinstance(name, bool))
+
+
+def _rows(payload: Any, read: Callable[[Any], T]) -> tuple[T, ...]:
+    rows = _array(payload)
+    # A row without an id must not hide those that have one; where none has one, we misread the list.
+    readable = [row for row in rows if _has_id(row)]
+    if rows and not readable:
+        raise Unreadable("a list without an id in it")
+    return tuple(read(row) for row in readable)
+
+
+def _array(payload: Any) -> list[Any]:
+    if isinstance(payload, list):
+        return payload
+    if not isinstance(payload, dict):
+        raise Unreadable("no list")
+    for key in _LIST_KEYS:
+        if isinstance(payload.get(key), list):
+            return list(payload[key])
+    if isinstance(payload.get("data"), dict):
+        return _array(payload["data"])
+    raise Unreadable("no list")
+
+
+def _total(payload: Any) -> int | None:
+    if not isinstance(payload, dict):
+        return None
+    holders = [payload, *(payload[key] for key in _PAGING_KEYS if isinstance(payload.get(key), dict))]
+    found = (_count(holder.get(key)) for holder in holders for key in _TOTAL_KEYS)
+    return next((total for total in found if total is not None), None)
+
+
+def _failure(raw: Mapping[str, Any]) -> str | None:
+    for key in _ERROR_KEYS:
+        found = raw.get(key)
+        if isinstance(found, dict):
+            found = found.get("message") or found.get("code")
+        if isinstance(found, str) and found:
+            return found
+    return None
+
+
+def _text(raw: Mapping[str, Any], key: str) -> str | None:
+    value = raw.get(key)
+    return value if isinstance(value, str) else None
+
+
+def _texts(raw: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    values = raw.get(key)
+    return tuple(v for v in values if isinstance(v, str)) if isinstance(values, list) else ()
+
+
+def _first_text(keys: tuple[str, ...], *holders: Any) -> str | None:
+    found = (_text(holder, key) for holder in holders if isinstance(holder, dict) for key in keys)
+    return next(filter(None, found), None)
+
+
+def _count(value: Any) -> int | None:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _time(value: Any) -> datetime | None:
+    try:
+        if isinstance(value, str):
+            read = datetime.fromisoformat(value)
+            return read if read.tzinfo else read.replace(tzinfo=UTC)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return datetime.fromtimestamp(value / 1000 if value >= _MILLISECONDS_FROM else value, UTC)
+    except (ValueError, OverflowError, OSError):
+        pass
+    return None

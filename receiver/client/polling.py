@@ -1,0 +1,149 @@
+"""How often to look at a generation, and for how long."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from receiver.client.errors import GenerationFailed, WaitTimeout
+from receiver.client.results import Generation
+
+_NOT_YET_VISIBLE_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cadence:
+    """Times between two looks, and the default patience, in seconds."""
+
+    first_s: float
+    longest_s: float
+    timeout_s: float
+    factor: float = 1.5
+
+
+IMAGE: Final = Cadence(first_s=2, longest_s=10, timeout_s=300)
+VIDEO: Final = Cadence(first_s=5, longest_s=15, timeout_s=1200)
+_BY_TYPE: Final[Mapping[str | None, Cadence]] = {"image": IMAGE, "video": VIDEO}
+
+
+class Watch:
+    """One wait for one generation: pure bookkeeping, given the time."""
+
+    def __init__(self, target: Generation | str, *, now: float, timeout_s: float | None) -> None:
+        self.id = target if isinstance(target, str) else target.id
+        self.last = None if isinstance(target, str) else target
+        self._started = now
+        self._timeout_s = timeout_s
+        self._interval_s = 0.0 if self.last is None else self._cadence.first_s
+
+    def pause_s(self, now: float) -> float:
+        """Return how long to sleep before the next look, which is never after the deadline.
+
+        Raises:
+            WaitTimeout: the look at the deadline has been taken.
+        """
+        left = self._deadline - now
+        if left <= 0 and now > self._started:
+            raise self.timed_out(now)
+        pause = min(self._interval_s, max(left, 0.0))
+        self._interval_s = min(
+            max(self._interval_s * self._cadence.factor, self._cadence.first_s), self._cadence.longest_s
+        )
+        return pause
+
+    def may_be_invisible(self, now: float) -> bool:
+        """Tell whether a 404 can still mean that the provider is not ready to show it."""
+        return now - self._started < _NOT_YET_VISIBLE_S
+
+    def saw(self, generation: Generation) -> bool:
+        """Note the latest look; tell whether the wait is over."""
+        self.last = generation
+        return generation.finished
+
+    def result(self, *, raise_on_failed: bool) -> Generation:
+        """Return the finished generation, or refuse a failed one.
+
+        Raises:
+            GenerationFailed: it failed and *raise_on_failed*.
+        """
+        assert self.last is not None
+        if raise_on_failed and self.last.status == "failed":
+            raise GenerationFailed(self.last)
+        return self.last
+
+    @property
+    def pending(self) -> bool:
+        """Whether it was not finished when last seen."""
+        return self.last is None or not self.last.finished
+
+    def timed_out(self, now: float) -> WaitTimeout:
+        """Return the error for a wait that ends now."""
+        return WaitTimeout(self.id, last=self.last, waited_s=now - self._started)
+
+    @property
+    def _cadence(self) -> Cadence:
+        return _BY_TYPE.get(self.last.type if self.last else None, IMAGE)
+
+    @property
+    def _deadline(self) -> float:
+        # The type may only be known after the first look, and videos take longer.
+        return self._started + (self._cadence.timeout_s if self._timeout_s is None else self._timeout_s)
+
+
+class Group:
+    """One wait for many generations, each with its own deadline: pure bookkeeping, given the time."""
+
+    def __init__(self, targets: Iterable[Generation | str], *, now: float, timeout_s: float | None) -> None:
+        watches = (Watch(target, now=now, timeout_s=timeout_s) for target in targets)
+        self._pending = {watch.id: watch for watch in watches}
+        self._overdue: dict[str, Watch] = {}
+
+    @property
+    def pending(self) -> tuple[Watch, ...]:
+        """What is still waited for."""
+        return tuple(self._pending.values())
+
+    def finished_before(self) -> list[Generation]:
+        """Return what was finished before the wait began, and wait for it no longer."""
+        finished = [watch.last for watch in self.pending if watch.last is not None and not watch.pending]
+        for generation in finished:
+            del self._pending[generation.id]
+        return finished
+
+    def in_turn(self, watches: Iterable[Watch], most: int) -> list[Watch]:
+        """Return as many of *watches*, those looked at longest ago first."""
+        chosen = list(watches)[:most]
+        for watch in chosen:
+            self._pending[watch.id] = self._pending.pop(watch.id)
+        return chosen
+
+    def pause_s(self, now: float) -> float:
+        """Return how long to sleep before the next look; what is overdue is waited for no longer."""
+        pauses = [self._pause_of(watch, now) for watch in self.pending]
+        return min((pause for pause in pauses if pause is not None), default=0.0)
+
+    def saw(self, generation: Generation) -> bool:
+        """Note the latest look at one; tell whether it is newly finished."""
+        watch = self._pending.get(generation.id)
+        if watch is None or not watch.saw(generation):
+            return False
+        del self._pending[generation.id]
+        return True
+
+    def check(self, now: float) -> None:
+        """Say what was not finished in time.
+
+        Raises:
+            WaitTimeout: `pending` names all of them.
+        """
+        for watch in self._overdue.values():
+            error = watch.timed_out(now)
+            raise WaitTimeout(
+                watch.id, last=watch.last, waited_s=error.waited_s, pending=tuple(self._overdue)
+            )
+
+    def _pause_of(self, watch: Watch, now: float) -> float | None:
+        try:
+            return watch.pause_s(now)
+        except WaitTimeout:
+            self._overdue[watch.id] = self._pending.pop(watch.id)
+            return None

@@ -1,0 +1,29 @@
+"""Whether a paid call may cost what it costs, asked before it is sent."""
+
+from collections.abc import Mapping
+
+from receiver.client.errors import InvalidParameter
+from receiver.client.orders import Order
+from receiver.client.results import ModelList
+from receiver.contract import DEFAULT_IMAGE_MODEL, DEFAULT_VIDEO_MODEL
+
+_DEFAULTS: Mapping[str, str] = {"image": DEFAULT_IMAGE_MODEL, "video": DEFAULT_VIDEO_MODEL}
+
+
+def model_of(kind: str, body: Mapping[str, object]) -> str:
+    """Return the model that a body asks for, by name or by leaving it out."""
+    return str(body.get("model", _DEFAULTS.get(kind, "")))
+
+
+def check_price(order: Order, models: ModelList) -> None:
+    """Refuse *order* when its model costs more than it may, or nobody knows what it costs.
+
+    Raises:
+        InvalidParameter: nothing was sent.
+    """
+    wanted = model_of(order.kind, order.body)
+    price = next((model.credits_per_generation for model in models if model.id == wanted), None)
+    if order.max_credits is None or (price is not None and price <= order.max_credits):
+        return
+    cost = "has no known price" if price is None else f"costs {price}"
+    raise InvalidParameter("max_credits", f"is {order.max_credits}, and {wanted} {cost}")

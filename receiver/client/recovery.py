@@ -1,0 +1,147 @@
+"""Finding a paid request in the provider's list when its answer was lost.
+
+The API document has no idempotency key and no search, so what is left is to compare: the kind, the model and
+the prompt must be the same, and it must have been made after the request was sent. One such generation that
+nobody else claims is ours; none or several is for a person to decide.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from receiver.client.ledger import Submission
+from receiver.client.pagination import Walk
+from receiver.client.pricing import model_of
+from receiver.client.results import Generation, GenerationPage
+from receiver.contract import PAGE_SIZE_MAX
+
+LOOKS_S: Final = (0.0, 1.0, 3.0, 6.0)
+"""Pauses before each look: what was sent may take a moment to be listed."""
+_MOST_PAGES: Final = 20
+_SKEW_S: Final = 5.0
+_UNKNOWN_SKEW_S: Final = 60.0
+_LONGEST_JOURNEY_S: Final = 900.0
+"""A generation made later than this after the request was written down is somebody else's."""
+
+
+@dataclass(frozen=True, slots=True)
+class InDoubt:
+    """A request whose answer did not come, as far as the provider's list can show it."""
+
+    kind: str
+    request: Mapping[str, object] = field(repr=False)
+    sent_at: float
+    """In seconds since the epoch, by the client's clock."""
+
+    def fits(self, made: Generation, skew_s: float | None) -> bool:
+        """Tell whether *made* may be what was asked for. *skew_s* is the provider's clock minus ours."""
+        return self.same_request(made) and self.same_time(made, skew_s)
+
+    def same_request(self, made: Generation) -> bool:
+        """Tell whether *made* is of this kind, model and prompt, in so far as it says."""
+        ratio, asked = made.raw.get("aspect_ratio"), self.request.get("aspect_ratio")
+        return (
+            made.type in {None, self.kind}
+            and made.model in {None, model_of(self.kind, self.request)}
+            and _words(made.prompt) == _words(self.request.get("prompt"))
+            and (ratio is None or asked is None or ratio == asked)
+        )
+
+    def same_time(self, made: Generation, skew_s: float | None) -> bool:
+        """Tell whether *made* was made after this was sent, and not long after, or does not say when."""
+        if made.created_at is None:
+            return True
+        age_s = made.created_at.timestamp() - self.sent_at - (skew_s or 0.0)
+        return -_margin_s(skew_s) <= age_s <= _LONGEST_JOURNEY_S
+
+    def is_older(self, made: Generation, skew_s: float | None) -> bool:
+        """Tell whether *made* was there before this was sent."""
+        if made.created_at is None:
+            return False
+        return made.created_at.timestamp() < self.sent_at + (skew_s or 0.0) - _margin_s(skew_s)
+
+
+class Search:
+    """Which pages of the list to read for a request in doubt, and what fits on them.
+
+    The order of the list is unsaid: newest first ends early, oldest first is read from its end.
+    """
+
+    def __init__(self, doubt: InDoubt) -> None:
+        self.found: list[Generation] = []
+        self.finished = False
+        self.complete = False
+        """Whether everything that may fit was seen."""
+        self._doubt = doubt
+        self._walk = Walk(PAGE_SIZE_MAX)
+        self._pages = 0
+        self._skipped = False
+
+    @property
+    def limit(self) -> int:
+        """Rows of the next page."""
+        return self._walk.limit
+
+    @property
+    def offset(self) -> int:
+        """Where the next page starts."""
+        return self._walk.offset
+
+    def take(self, page: GenerationPage, skew_s: float | None) -> None:
+        """Note *page*."""
+        self._pages += 1
+        known = {made.id for made in self.found}
+        self.found += [
+            made for made in self._walk.take(page) if made.id not in known and self._doubt.fits(made, skew_s)
+        ]
+        if self._skipped and not self._skipped_right(page, skew_s):
+            self._walk = Walk(PAGE_SIZE_MAX)
+        past = _descends(page) and self._doubt.is_older(page.data[-1], skew_s)
+        self.complete = past or self._walk.finished
+        self.finished = self.complete or self._pages >= _MOST_PAGES
+        self._skipped = self._pages == 1 and _ascends(page) and (page.total or 0) > len(page)
+        if self._skipped:
+            self._walk.skip_to((page.total or 0) - PAGE_SIZE_MAX)
+
+    def _skipped_right(self, page: GenerationPage, skew_s: float | None) -> bool:
+        # `total` is a hint: it may lead beyond the end, or not before everything that may fit.
+        return len(page) > 0 and self._doubt.is_older(page.data[0], skew_s)
+
+
+def is_contested(
+    doubt: InDoubt, client_ref: str | None, rows: Iterable[Submission], made: Generation
+) -> bool:
+    """Tell whether another open row asked for the same, so that *made* could just as well be its."""
+    return any(
+        row.client_ref != client_ref
+        and InDoubt(row.kind, row.request, row.sent_at or doubt.sent_at).fits(made, None)
+        for row in rows
+    )
+
+
+def unclaimed(found: Iterable[Generation], claimed: Collection[str]) -> tuple[Generation, ...]:
+    """Return what belongs to nobody yet."""
+    return tuple(made for made in found if made.id not in claimed)
+
+
+def _margin_s(skew_s: float | None) -> float:
+    return _UNKNOWN_SKEW_S if skew_s is None else _SKEW_S
+
+
+def _words(text: object) -> list[str]:
+    return str(text).split()
+
+
+def _descends(page: GenerationPage) -> bool:
+    times = _times(page)
+    return len(times) > 1 and times[0] > times[-1] and times == sorted(times, reverse=True)
+
+
+def _ascends(page: GenerationPage) -> bool:
+    times = _times(page)
+    return len(times) > 1 and times[0] < times[-1] and times == sorted(times)
+
+
+def _times(page: GenerationPage) -> list[datetime]:
+    return [row.created_at for row in page if row.created_at]

@@ -1,0 +1,79 @@
+"""From an answer that is not 2xx to the error it stands for: by the document's code first, by status else."""
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from receiver.client import errors
+from receiver.client.errors import ApiError
+from receiver.client.wire import Answer
+
+_BY_CODE: Final[Mapping[str, type[ApiError]]] = {
+    kind.code: kind
+    for kind in (
+        errors.MissingApiKey,
+        errors.InvalidApiKey,
+        errors.ExpiredApiKey,
+        errors.InsufficientScope,
+        errors.IpNotAllowed,
+        errors.InsufficientCredits,
+        errors.RateLimited,
+        errors.InvalidRequest,
+        errors.NotFound,
+        errors.ServerError,
+    )
+}
+_BY_STATUS: Final[Mapping[int, type[ApiError]]] = {
+    400: errors.InvalidRequest,
+    401: errors.Unauthorized,
+    402: errors.InsufficientCredits,
+    403: errors.Forbidden,
+    404: errors.NotFound,
+    405: errors.InvalidRequest,
+    409: errors.InvalidRequest,
+    413: errors.InvalidRequest,
+    415: errors.InvalidRequest,
+    422: errors.InvalidRequest,
+    429: errors.RateLimited,
+}
+_REQUEST_ID_HEADERS: Final = ("x-request-id", "request-id", "cf-ray")
+_LONGEST_MESSAGE: Final = 500
+
+
+def refusal(answer: Answer) -> ApiError:
+    """Return the error that *answer* stands for."""
+    envelope = _envelope(answer.body)
+    code, message, details = envelope.get("code"), envelope.get("message"), envelope.get("details")
+    known = isinstance(code, str) and bool(code)
+    kind = _BY_CODE.get(code) if known and isinstance(code, str) else None
+    return (kind or _by_status(answer.status))(
+        str(message)[:_LONGEST_MESSAGE] if message else f"the provider answered {answer.status}",
+        code=code if known else None,
+        status=answer.status,
+        details=details if isinstance(details, dict) else None,
+        request_id=request_id(answer),
+        documented=known,
+    )
+
+
+def request_id(answer: Answer) -> str | None:
+    """Return the provider's name for the request, if it sent one."""
+    return next((answer.headers[name] for name in _REQUEST_ID_HEADERS if name in answer.headers), None)
+
+
+def _by_status(status: int) -> type[ApiError]:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return errors.ServerError
+    return _BY_STATUS.get(status, errors.UnexpectedResponse)
+
+
+def _envelope(body: bytes) -> Mapping[str, Any]:
+    try:
+        payload = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    error = payload.get("error") if isinstance(payload, dict) else None
+    if isinstance(error, str):
+        return {"message": error}
+    return error if isinstance(error, dict) else {}

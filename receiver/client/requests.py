@@ -1,0 +1,150 @@
+"""Every call of the API document, as a value: what to send, whether twice is safe, how to read the answer."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from urllib.parse import urlencode
+
+from receiver.client import parse
+from receiver.client.errors import InvalidParameter
+from receiver.client.parameters import (
+    OMIT,
+    Omit,
+    api_key_body,
+    kind_query,
+    page_query,
+    path_segment,
+    webhook_body,
+)
+from receiver.client.results import (
+    ApiKey,
+    ApiKeyList,
+    Generation,
+    GenerationPage,
+    ModelList,
+    Webhook,
+    WebhookList,
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Generic[T]):
+    """One call, without the API key: safe to keep, to pickle and to show."""
+
+    method: str
+    path: str
+    """Below the base URL."""
+    read: Callable[[Any], T] = field(repr=False)
+    query: tuple[tuple[str, str], ...] = ()
+    body: Mapping[str, Any] | None = field(default=None, repr=False)
+    repeatable: bool = True
+    """False when sending it twice could charge, or create, twice."""
+    body_expected: bool = True
+    """False when an empty 2xx is a good answer."""
+
+    def url(self, base_url: str) -> str:
+        """Return where to send it."""
+        return base_url + self.path + (f"?{urlencode(self.query)}" if self.query else "")
+
+    def content(self) -> bytes | None:
+        """Return the body as bytes."""
+        if self.body is None:
+            return None
+        return json.dumps(self.body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def generate(kind: str, body: Mapping[str, Any]) -> Request[Generation]:
+    """Ask for a generation. It costs credits, so it is never repeatable."""
+    return Request("POST", f"/generate/{kind}", parse.generation, body=body, repeatable=False)
+
+
+def kind_of(request: Request[Any]) -> str:
+    """Return the kind of generation that *request* asks for.
+
+    Raises:
+        InvalidParameter: it asks for something else.
+    """
+    start, _, kind = request.path.rpartition("/")
+    if start != "/generate":
+        raise InvalidParameter("unknown", f"is about {request.method} {request.path}, not about a generation")
+    return kind
+
+
+def get_generation(generation_id: str) -> Request[Generation]:
+    """Look at one generation."""
+    return Request("GET", f"/generations/{path_segment('id', generation_id)}", parse.generation)
+
+
+def list_generations(
+    *, kind: str | None, status: str | None, limit: int, offset: int
+) -> Request[GenerationPage]:
+    """Look at one page of generations."""
+    query = page_query(kind=kind, status=status, limit=limit, offset=offset)
+    return Request("GET", "/generations", parse.generations, query=query)
+
+
+def list_models(kind: str | None) -> Request[ModelList]:
+    """Look at the models."""
+    return Request("GET", "/models", parse.models, query=kind_query(kind))
+
+
+def create_webhook(url: str, events: Iterable[str] | None) -> Request[Webhook]:
+    """Register a webhook. Twice would mean two of them, so it is not repeatable."""
+    body = webhook_body(url=url, events=events)
+    return Request("POST", "/webhooks", parse.webhook, body=body, repeatable=False)
+
+
+def list_webhooks() -> Request[WebhookList]:
+    """Look at the registered webhooks."""
+    return Request("GET", "/webhooks", parse.webhooks)
+
+
+def update_webhook(
+    webhook_id: str, *, url: str | Omit = OMIT, events: Iterable[str] | Omit = OMIT
+) -> Request[Webhook]:
+    """Change what is given of a webhook."""
+    body = webhook_body(url=url, events=events)
+    if not body:
+        raise InvalidParameter("url", "or events must be given: there is nothing to change")
+    return Request("PATCH", f"/webhooks/{path_segment('id', webhook_id)}", parse.webhook, body=body)
+
+
+def replace_webhook(
+    current: Webhook, *, url: str | Omit = OMIT, events: Iterable[str] | Omit = OMIT
+) -> Request[Webhook]:
+    """Write a webhook whole, for a provider that knows no PATCH."""
+    body = {"url": current.url, "events": list(current.events)} | webhook_body(url=url, events=events)
+    return Request("PUT", f"/webhooks/{path_segment('id', current.id)}", parse.webhook, body=body)
+
+
+def delete_webhook(webhook_id: str) -> Request[None]:
+    """Remove a webhook."""
+    path = f"/webhooks/{path_segment('id', webhook_id)}"
+    return Request("DELETE", path, parse.nothing, body_expected=False)
+
+
+def create_api_key(
+    name: str,
+    *,
+    scopes: Iterable[str] | Omit = OMIT,
+    ip_allowlist: Iterable[str] | Omit = OMIT,
+    expires_at: datetime | str | Omit = OMIT,
+) -> Request[ApiKey]:
+    """Make an API key. Twice would mean two of them, so it is not repeatable."""
+    body = api_key_body(name, scopes=scopes, ip_allowlist=ip_allowlist, expires_at=expires_at)
+    return Request("POST", "/keys", parse.api_key, body=body, repeatable=False)
+
+
+def list_api_keys() -> Request[ApiKeyList]:
+    """Look at the API keys."""
+    return Request("GET", "/keys", parse.api_keys)
+
+
+def revoke_api_key(key_id: str) -> Request[None]:
+    """Revoke an API key."""
+    path = f"/keys/{path_segment('id', key_id)}"
+    return Request("DELETE", path, parse.nothing, body_expected=False)

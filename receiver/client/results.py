@@ -1,0 +1,159 @@
+"""What the provider answers, typed. Unknown fields stay in `raw`; unknown statuses stay words."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from receiver.contract import STATUSES
+
+Raw = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One image or video, made or in the making."""
+
+    id: str
+    status: str
+    """`processing`, `completed` or `failed`; a word we do not know means "not finished yet"."""
+    type: str | None
+    prompt: str | None
+    model: str | None
+    credits_charged: int | None
+    output_url: str | None = field(repr=False)
+    """Where the file is, once completed. Often signed and short-lived: keep it out of logs."""
+    error: str | None
+    """Why it failed, in the provider's words."""
+    created_at: datetime | None
+    completed_at: datetime | None
+    raw: Raw = field(repr=False, compare=False)
+    """The provider's object, whole."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether the status is final."""
+        return self.status in STATUSES and self.status != "processing"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One model of the provider."""
+
+    id: str
+    name: str | None
+    type: str | None
+    credits_per_generation: int | None
+    description: str | None
+    category: str | None
+    raw: Raw = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """One registered webhook."""
+
+    id: str
+    url: str | None = field(repr=False)
+    events: tuple[str, ...]
+    secret: str | None = field(repr=False)
+    """The signing secret, if the provider showed it; it may never show it again."""
+    created_at: datetime | None
+    raw: Raw = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookEvent:
+    """One verified webhook delivery. The pair (`event`, `generation.id`) names it: deliveries repeat."""
+
+    event: str
+    generation: Generation
+    created_at: datetime | None
+    raw: Raw = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationPage:
+    """One page of a list."""
+
+    data: tuple[Generation, ...]
+    total: int | None
+    """As the provider counts, which its document does not explain: a hint, not an end."""
+    raw: Any = field(repr=False, compare=False)
+
+    def __iter__(self) -> Iterator[Generation]:
+        return iter(self.data)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelList:
+    """The models on offer."""
+
+    data: tuple[Model, ...]
+    total: int | None
+    raw: Any = field(repr=False, compare=False)
+
+    def __iter__(self) -> Iterator[Model]:
+        return iter(self.data)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookList:
+    """The registered webhooks."""
+
+    data: tuple[Webhook, ...]
+    raw: Any = field(repr=False, compare=False)
+
+    def __iter__(self) -> Iterator[Webhook]:
+        return iter(self.data)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """One API key of the account."""
+
+    id: str
+    name: str | None
+    scopes: tuple[str, ...]
+    ip_allowlist: tuple[str, ...]
+    expires_at: datetime | None
+    created_at: datetime | None
+    key: str | None = field(repr=False)
+    """The key itself, if the provider showed it; it may never show it again."""
+    raw: Raw = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyList:
+    """The account's API keys."""
+
+    data: tuple[ApiKey, ...]
+    raw: Any = field(repr=False, compare=False)
+
+    def __iter__(self) -> Iterator[ApiKey]:
+        return iter(self.data)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """The provider's rate limit for this API key, as last seen."""
+
+    limit: int | None
+    remaining: int | None
+    reset_at: float | None
+    """When the window ends, in seconds since the epoch by the client's clock."""
+    skew_s: float
+    """The provider's clock minus ours, in seconds."""
+    observed_at: float

@@ -1,0 +1,30 @@
+"""One pacer for each API key of this process, however many clients use it.
+
+Between processes nothing needs to be shared: the provider's own count is in every answer, and the reserves of
+`receiver.client.pacing` leave room for what the others sent since.
+"""
+
+import threading
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Final
+from weakref import WeakValueDictionary
+
+from receiver.client.config import Config
+from receiver.client.pacing import Pacer
+
+Name = tuple[str, str, Callable[[], float]]
+
+_lock: Final = threading.Lock()
+_pacers: Final[WeakValueDictionary[Name, Pacer]] = WeakValueDictionary()
+
+
+def pacer_for(config: Config, clock: Callable[[], float]) -> Pacer:
+    """Return the pacer that all clients with this base URL, key and clock share."""
+    key = sha256("=".join(config.credential).encode()).hexdigest()
+    with _lock:
+        # Not `setdefault`: the caller's reference must exist before the weak one is looked at again.
+        pacer = _pacers.get(name := (config.base_url, key, clock))
+        if pacer is None:
+            pacer = _pacers[name] = Pacer()
+        return pacer

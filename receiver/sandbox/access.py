@@ -1,0 +1,65 @@
+"""Who may ask for what: key, then address, then scope; or, for the keys themselves, a session."""
+
+import ipaddress
+
+from starlette.requests import Request
+
+from receiver.sandbox.dialect import Dialect
+from receiver.sandbox.refusals import Refusal
+from receiver.sandbox.state import ApiKey, State
+
+
+def authenticate(request: Request, state: State, now: float) -> ApiKey:
+    """Return the key that *request* carries, or refuse it."""
+    token = bearer(request)
+    if not token:
+        raise Refusal("missing_api_key", "No API key provided")
+    key = state.keys.get(token)
+    if key is None:
+        raise Refusal("invalid_api_key", "API key is invalid or revoked")
+    if key.expires_at is not None and key.expires_at <= now:
+        raise Refusal("expired_api_key", "API key has expired")
+    return key
+
+
+def authorize(request: Request, key: ApiKey, scope: str, *, networks: bool = True) -> None:
+    """Refuse *request* unless *key* may be used from its address, and for *scope*.
+
+    Without *networks*, an allow-list of addresses knows addresses only.
+    """
+    address = request.client.host if request.client else ""
+    allowed = key.ip_allowlist
+    if allowed and not any(_contains(entry, address, networks=networks) for entry in allowed):
+        raise Refusal("ip_not_allowed", "Request from unauthorized IP address")
+    if scope not in key.scopes:
+        raise Refusal("insufficient_scope", f"This API key lacks the scope {scope}", required=scope)
+
+
+def session_account(request: Request, state: State, dialect: Dialect) -> str:
+    """Return whose session *request* carries, or refuse it: an API key does not open this."""
+    account = state.sessions.get(request.cookies.get(dialect.session_cookie_name, ""))
+    if account is not None:
+        return account
+    code = "missing_api_key" if dialect.bearer_on_keys == 401 else "insufficient_scope"  # noqa: PLR2004  # HTTP's
+    raise Refusal(code, "Log in via the web interface: an API key cannot manage API keys")
+
+
+def caller(request: Request, state: State, dialect: Dialect) -> str:
+    """Return under what name *request* is counted; empty if it is nobody known."""
+    token = bearer(request)
+    session = request.cookies.get(dialect.session_cookie_name, "")
+    return token if token in state.keys else session if session in state.sessions else ""
+
+
+def bearer(request: Request) -> str:
+    """Return the bearer token of *request*; empty if there is none."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _contains(entry: str, address: str, *, networks: bool) -> bool:
+    try:
+        allowed = ipaddress.ip_network(entry, strict=False)
+        return (networks or allowed.num_addresses == 1) and ipaddress.ip_address(address) in allowed
+    except ValueError:
+        return False

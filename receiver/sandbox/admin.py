@@ -1,0 +1,201 @@
+"""The sandbox's own controls, under `/__sandbox__`: for programs on this machine, never for a web page."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, fields, replace
+from http import HTTPStatus
+from typing import Any, Final, get_args, get_type_hints
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from receiver.sandbox import bodies
+from receiver.sandbox.answers import Answer
+from receiver.sandbox.clock import ManualClock
+from receiver.sandbox.faults import Fault, FaultKind
+from receiver.sandbox.knobs import Knobs
+from receiver.sandbox.provider import Provider
+from receiver.sandbox.refusals import Refusal
+from receiver.sandbox.studio import DEFAULT_REASON
+
+ADMIN_PATH: Final = "/__sandbox__"
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+Handler = Callable[[Provider, Request], Awaitable[Any]]
+
+
+def admin_routes(provider: Provider) -> list[Route]:
+    """Return the routes of the controls."""
+    return [
+        Route(ADMIN_PATH + path, _guarded(provider, handler), methods=[method])
+        for (method, path), handler in _CONTROLS.items()
+    ]
+
+
+async def get_knobs(provider: Provider, _request: Request) -> Any:
+    """`GET /knobs`: how everything is turned."""
+    return asdict(provider.state.knobs)
+
+
+async def turn_knobs(provider: Provider, request: Request) -> Any:
+    """`PUT /knobs`: turn those that are given."""
+    changes = await bodies.read_object(request)
+    bodies.only(changes, *(field.name for field in fields(Knobs)))
+    for name, value in changes.items():
+        _check_knob(name, value)
+    provider.turn(replace(provider.state.knobs, **{name: _plain(value) for name, value in changes.items()}))
+    return asdict(provider.state.knobs)
+
+
+async def get_faults(provider: Provider, _request: Request) -> Any:
+    """`GET /faults`: what waits to go wrong."""
+    return {name: [asdict(fault) for fault in queue] for name, queue in provider.faults.pending().items()}
+
+
+async def add_fault(provider: Provider, request: Request) -> Any:
+    """`POST /faults`: queue a fault for an operation, once or *times*."""
+    body = await bodies.read_object(request)
+    bodies.only(body, "operation", "kind", "status", "code", "seconds", "times")
+    fault = Fault(
+        bodies.choice(body, "kind", get_args(FaultKind), ""),  # type: ignore[arg-type]  # one of these words
+        status=bodies.whole_number(body, "status", range(400, 600), 500),
+        code=bodies.text(body, "code") if "code" in body else None,
+        seconds=_seconds(body, 0.0),
+    )
+    times = bodies.whole_number(body, "times", range(1, 10_001), 1)
+    try:
+        provider.faults.add(bodies.text(body, "operation"), fault, times)
+    except ValueError as error:
+        raise Refusal("invalid_request", str(error), field="operation") from error
+    return await get_faults(provider, request)
+
+
+async def clear_faults(provider: Provider, request: Request) -> Any:
+    """`DELETE /faults`: let nothing go wrong any more."""
+    provider.faults.clear()
+    return await get_faults(provider, request)
+
+
+async def complete(provider: Provider, request: Request) -> Any:
+    """`POST /generations/:id/complete`: finish a generation now."""
+    return _settled(provider, request, None)
+
+
+async def fail(provider: Provider, request: Request) -> Any:
+    """`POST /generations/:id/fail`: let a generation fail now, for a *reason*."""
+    body = await bodies.read_object(request) if await request.body() else {}
+    return _settled(provider, request, bodies.text(body, "reason") if "reason" in body else DEFAULT_REASON)
+
+
+async def resend(provider: Provider, request: Request) -> Any:
+    """`POST /generations/:id/resend`: send the webhooks of a finished generation once more."""
+    name = request.path_params["id"]
+    _attempt(lambda: provider.studio.resend(name))
+    return {"id": name, "status": provider.state.generations[name].status}
+
+
+async def advance(provider: Provider, request: Request) -> Any:
+    """`POST /clock`: move the manual clock on by so many *seconds*."""
+    seconds = _seconds(await bodies.read_object(request), None)
+    clock = provider.given_clock
+    if not isinstance(clock, ManualClock):
+        raise Refusal("invalid_request", "The clock is the machine's: start the sandbox with --manual-clock")
+    clock.advance(seconds)
+    return await get_clock(provider, request)
+
+
+async def get_clock(provider: Provider, _request: Request) -> Any:
+    """`GET /clock`: the provider's time, in seconds since the epoch."""
+    return {"now": provider.clock.now()}
+
+
+async def get_journal(provider: Provider, _request: Request) -> Any:
+    """`GET /journal`: every request that was seen, every webhook that was sent or lost."""
+    state = provider.state
+    seen, sent = ([asdict(one) for one in rows] for rows in (list(state.seen), list(state.sent)))
+    return {"seen": seen, "sent": sent, "lost": list(state.lost)}
+
+
+_CONTROLS: Final[dict[tuple[str, str], Handler]] = {
+    ("GET", "/knobs"): get_knobs,
+    ("PUT", "/knobs"): turn_knobs,
+    ("GET", "/faults"): get_faults,
+    ("POST", "/faults"): add_fault,
+    ("DELETE", "/faults"): clear_faults,
+    ("POST", "/generations/{id}/complete"): complete,
+    ("POST", "/generations/{id}/fail"): fail,
+    ("POST", "/generations/{id}/resend"): resend,
+    ("GET", "/clock"): get_clock,
+    ("POST", "/clock"): advance,
+    ("GET", "/journal"): get_journal,
+}
+
+
+def _guarded(provider: Provider, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        try:
+            _refuse_browsers(request)
+            return Answer(await handler(provider, request))
+        except Refusal as refusal:
+            return refusal.response()
+
+    return endpoint
+
+
+def _refuse_browsers(request: Request) -> None:
+    # A page that somebody visits can send requests to loopback, with its Origin, or after pointing a name of
+    # its own at 127.0.0.1, with that name as Host.
+    try:
+        host = urlsplit(f"//{request.headers.get('host', '')}").hostname
+    except ValueError:
+        host = None
+    if "origin" in request.headers or host not in _LOOPBACK:
+        raise Refusal("forbidden", "The controls are not for web pages", status=HTTPStatus.FORBIDDEN)
+
+
+def _settled(provider: Provider, request: Request, reason: str | None) -> Any:
+    name = request.path_params["id"]
+    _attempt(lambda: provider.studio.settle(name, reason))
+    return {"id": name, "status": provider.state.generations[name].status}
+
+
+def _attempt(step: Callable[[], None]) -> None:
+    try:
+        step()
+    except KeyError:
+        raise Refusal("not_found", "Requested resource not found") from None
+    except ValueError as error:
+        raise Refusal("invalid_request", str(error), status=HTTPStatus.CONFLICT) from error
+
+
+def _seconds(body: bodies.Body, default: float | None) -> float:
+    value = body.get("seconds", default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:  # noqa: PLR2004  # 31 years
+        raise Refusal("invalid_request", "seconds must be a number of 0 or more", field="seconds")
+    return float(value)
+
+
+def _check_knob(name: str, value: Any) -> None:
+    """Refuse a value of the wrong kind."""
+    hint = get_type_hints(Knobs)[name]
+    words = get_args(hint)
+    if all(isinstance(word, str) for word in words) and words:
+        fits = value in words
+    elif name.endswith("retries_s"):
+        fits = isinstance(value, list) and all(_is_amount(each) for each in value)
+    elif hint is bool:
+        fits = isinstance(value, bool)
+    else:
+        fits = _is_amount(value, whole=hint is int) or (value is None and type(None) in words)
+    if not fits:
+        raise Refusal("invalid_request", f"{name} cannot be {value!r}", field=name)
+
+
+def _is_amount(value: Any, *, whole: bool = False) -> bool:
+    kinds = int if whole else (int, float)
+    return isinstance(value, kinds) and not isinstance(value, bool) and 0 <= value < 1e12  # noqa: PLR2004  # enough
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,114 @@
+"""The asset host: files under signed addresses, made when they are first asked for."""
+
+import asyncio
+import hmac
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
+
+from receiver.sandbox import ranges
+from receiver.sandbox.clock import Clock
+from receiver.sandbox.connections import CutShort
+from receiver.sandbox.dialect import Dialect
+from receiver.sandbox.drawing import draw_image, draw_video
+from receiver.sandbox.state import Generation, State
+
+CONTENT_TYPES: Final = {
+    "webp": "image/webp",
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "mp4": "video/mp4",
+}
+_KEPT_FILES: Final = 256
+_CHUNKS: Final = 10
+
+
+class Assets:
+    """Makes, keeps and serves the files."""
+
+    def __init__(self, state: State, clock: Clock, dialect: Dialect) -> None:
+        self._state = state
+        self._clock = clock
+        self._dialect = dialect
+        self._key = state.token(32).encode()
+        self._files: OrderedDict[str, asyncio.Task[bytes]] = OrderedDict()
+
+    def url(self, generation: Generation) -> str:
+        """Return where the file of *generation* is, from now on for as long as links work."""
+        name = f"{generation.id}.{_extension(generation)}"
+        ttl_s = self._state.knobs.asset_ttl_s
+        expires = "" if ttl_s is None else str(int(self._clock.now() + ttl_s))
+        link = f"{generation.origin}/assets/{name}?X-Signature={self._signature(name, expires)}"
+        return f"{link}&X-Expires={expires}" if expires else link
+
+    def refresh(self, generation: Generation) -> None:
+        """Give *generation* a fresh link if links expire."""
+        if self._state.knobs.asset_ttl_s is not None and generation.status == "completed":
+            generation.output_url = self.url(generation)
+
+    async def serve(self, request: Request) -> Response:
+        """Answer `GET /assets/{name}`, as an asset host does: no API key, no error envelope."""
+        name = request.path_params["name"]
+        given, expires = (request.query_params.get(field, "") for field in ("X-Signature", "X-Expires"))
+        if not hmac.compare_digest(given.encode(), self._signature(name, expires).encode()):
+            return PlainTextResponse("Forbidden", HTTPStatus.FORBIDDEN)
+        if expires and int(expires) <= self._clock.now():
+            return PlainTextResponse("Expired", self._dialect.expired_link_status)
+        generation = self._state.generations.get(name.partition(".")[0])
+        if generation is None or generation.status != "completed":
+            return PlainTextResponse("Not Found", HTTPStatus.NOT_FOUND)
+        await self._clock.sleep(self._state.knobs.asset_delay_s)
+        if self._state.knobs.asset_fault == "redirect" and "moved" not in request.query_params:
+            return RedirectResponse(f"{request.url}&moved=1", HTTPStatus.FOUND)
+        return await self._file_for(request, generation)
+
+    async def _file_for(self, request: Request, generation: Generation) -> Response:
+        knobs = self._state.knobs
+        content = await asyncio.shield(self._file(generation))
+        wrong = knobs.asset_fault == "wrong_type"
+        media_type = "text/html" if wrong else CONTENT_TYPES[_extension(generation)]
+        answer = ranges.answer(request, content, media_type)
+        if knobs.asset_fault == "cut":
+            return CutShort(answer)
+        return self._trickling(answer) if knobs.asset_chunk_delay_s else answer
+
+    def _trickling(self, answer: Response) -> Response:
+        content = bytes(answer.body)
+        size = max(1, -(-len(content) // _CHUNKS))
+
+        async def chunks() -> AsyncIterator[bytes]:
+            for start in range(0, len(content), size):
+                yield content[start : start + size]
+                await self._clock.sleep(self._state.knobs.asset_chunk_delay_s)
+
+        return StreamingResponse(chunks(), answer.status_code, dict(answer.headers))
+
+    def _signature(self, name: str, expires: str) -> str:
+        return hmac.digest(self._key, f"{name} {expires}".encode(), "sha256").hex()
+
+    def _file(self, generation: Generation) -> asyncio.Task[bytes]:
+        # A task, so that all who ask for a file at once share one drawing, and none can cancel it.
+        task = self._files.get(generation.id)
+        if task is None:
+            task = self._files[generation.id] = asyncio.create_task(asyncio.to_thread(_draw, generation))
+            if len(self._files) > _KEPT_FILES:
+                self._files.popitem(last=False)
+        return task
+
+
+def _extension(generation: Generation) -> str:
+    return "mp4" if generation.type == "video" else generation.output_format
+
+
+def _draw(generation: Generation) -> bytes:
+    if generation.type == "video":
+        return draw_video(
+            generation.prompt, aspect_ratio=generation.aspect_ratio, seconds=generation.duration
+        )
+    return draw_image(
+        generation.prompt, aspect_ratio=generation.aspect_ratio, output_format=generation.output_format
+    )

@@ -1,0 +1,150 @@
+"""Sends webhooks: signed, tried again, and in every way in which they go astray."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from itertools import count
+
+import httpx2
+
+from receiver.contract import COMPLETED, SIGNATURE_TOLERANCE_S
+from receiver.sandbox import letters, views
+from receiver.sandbox.clock import Clock
+from receiver.sandbox.dialect import Dialect
+from receiver.sandbox.state import Generation, Sent, State
+
+
+@dataclass(frozen=True, slots=True)
+class _Luck:
+    """What happens to one webhook."""
+
+    lost: bool = False
+    twice: bool = False
+    held: bool = False
+    late: bool = False
+    wrong_secret: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Delivery:
+    generation: Generation
+    url: str
+    secret: str
+    luck: _Luck = _Luck()
+
+
+class Courier:
+    """Tells everyone who asked how a generation ended."""
+
+    def __init__(self, state: State, clock: Clock, dialect: Dialect, *, secret: str) -> None:
+        self._state = state
+        self._clock = clock
+        self._dialect = dialect
+        self._secret = secret
+        self._untold = f"whsec_{state.token(32)}"
+        self._passed = asyncio.Event()
+        self._http: httpx2.AsyncClient | None = None
+
+    async def announce(self, generation: Generation) -> None:
+        """Deliver the event of *generation* to its own URL and to every webhook that subscribed."""
+        async with asyncio.TaskGroup() as deliveries:
+            for url, secret in self._receivers(generation):
+                delivery = _Delivery(generation, url, secret, self._luck())
+                if delivery.luck.lost:
+                    self._state.lost.append(generation.id)
+                    continue
+                deliveries.create_task(self._deliver(delivery))
+                if delivery.luck.twice:
+                    deliveries.create_task(self._deliver(delivery))
+
+    async def resend(self, generation: Generation) -> None:
+        """Deliver it once more to everyone, and this time properly."""
+        async with asyncio.TaskGroup() as deliveries:
+            for url, secret in self._receivers(generation):
+                deliveries.create_task(self._deliver(_Delivery(generation, url, secret)))
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._http is not None:
+            await self._http.aclose()
+            self._http = None
+
+    def _luck(self) -> _Luck:
+        # Always as many draws, so that turning one knob leaves the luck of the others as it was.
+        chance, knobs = self._state.random.random, self._state.knobs
+        return _Luck(
+            twice=chance() < knobs.duplicate_rate,
+            lost=chance() < knobs.loss_rate,
+            held=chance() < knobs.reorder_rate,
+            late=chance() < knobs.late_rate,
+            wrong_secret=chance() < knobs.wrong_secret_rate,
+        )
+
+    def _receivers(self, generation: Generation) -> Iterator[tuple[str, str]]:
+        event, url = views.event_type(generation), generation.webhook_url
+        if url is not None and (event == COMPLETED or self._dialect.webhook_url_failures):
+            yield url, self._secret if self._dialect.webhook_url_secret == "account" else self._untold  # noqa: S105  # a name
+        if url is not None and self._dialect.webhook_and_url == "url_only":
+            return
+        for webhook in list(self._state.webhooks.values()):
+            if webhook.account == generation.account and event in webhook.events:
+                yield webhook.url, webhook.secret
+
+    async def _deliver(self, delivery: _Delivery) -> None:
+        await self._clock.sleep(self._state.knobs.webhook_delay_s)
+        if delivery.luck.held:
+            await self._wait_for_another()
+        first = self._clock.now()
+        for attempt, pause_s in zip(count(1), (0.0, *self._state.knobs.webhook_retries_s), strict=False):
+            await self._clock.sleep(pause_s)
+            signed_at = first if self._dialect.retries_signed == "as_first" else self._clock.now()
+            status = await self._attempt(delivery, attempt, signed_at)
+            self._let_pass()
+            if status is not None and HTTPStatus(200) <= status < HTTPStatus(300):
+                return
+            delivery = replace(delivery, luck=_Luck())
+
+    async def _attempt(self, delivery: _Delivery, attempt: int, signed_at: float) -> int | None:
+        made, knobs = delivery.generation, self._state.knobs
+        payload = views.event(made, self._dialect)
+        headers = letters.headers(
+            payload,
+            secret=self._untold if delivery.luck.wrong_secret else delivery.secret,
+            former=self._untold,
+            timestamp=int(signed_at) - (SIGNATURE_TOLERANCE_S + 1 if delivery.luck.late else 0),
+            form=knobs.webhook_signature,
+        )
+        status = await self._post(delivery.url, letters.body(payload, knobs.webhook_body), headers)
+        sent = Sent(made.id, payload["event"], delivery.url, attempt, status, self._clock.now())
+        self._state.sent.append(sent)
+        return status
+
+    async def _post(self, url: str, body: bytes, headers: dict[str, str]) -> int | None:
+        # Waiting for a free connection is the courier's own affair, not the receiver's being slow.
+        timeout = httpx2.Timeout(self._state.knobs.webhook_timeout_s, pool=None)
+        follow = self._dialect.webhook_redirects == "followed"
+        post = self._client().post
+        try:
+            answer = await post(url, content=body, headers=headers, timeout=timeout, follow_redirects=follow)
+        except (httpx2.HTTPError, httpx2.InvalidURL):
+            return None
+        return answer.status_code
+
+    async def _wait_for_another(self) -> None:
+        passed = asyncio.create_task(self._passed.wait())
+        patience = asyncio.create_task(self._clock.sleep(self._state.knobs.reorder_wait_s))
+        try:
+            await asyncio.wait((passed, patience), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            passed.cancel()
+            patience.cancel()
+
+    def _let_pass(self) -> None:
+        self._passed.set()
+        self._passed = asyncio.Event()
+
+    def _client(self) -> httpx2.AsyncClient:
+        if self._http is None:
+            self._http = httpx2.AsyncClient(trust_env=False)
+        return self._http

@@ -1,0 +1,77 @@
+"""What can go wrong with one call, queued until that call comes."""
+
+from collections import deque
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+FaultKind = Literal[
+    "status",
+    "latency",
+    "reset_before_read",
+    "commit_then_drop",
+    "commit_then_500",
+    "stall",
+    "cut_body",
+    "html_502",
+    "bad_json",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that goes wrong, once.
+
+    | kind                | is the call acted on? | answer                                                 |
+    | ------------------- | --------------------- | ------------------------------------------------------ |
+    | `status`            | no                    | `status` in the document's envelope, with `code`       |
+    | `latency`           | yes                   | the right one, *seconds* late                          |
+    | `reset_before_read` | no                    | a TCP reset                                            |
+    | `commit_then_drop`  | yes                   | the connection is closed without a word                |
+    | `commit_then_500`   | yes                   | 500 `internal_error`                                   |
+    | `stall`             | yes                   | after *seconds*; with 0 none, until the client leaves  |
+    | `cut_body`          | yes                   | the right one, closed half way through                 |
+    | `html_502`          | no                    | a proxy's HTML page                                    |
+    | `bad_json`          | yes                   | the right status, with half of the JSON                |
+    """
+
+    kind: FaultKind
+    status: int = 500
+    code: str | None = None
+    """Of a `status` fault; by default what the document pairs with that status."""
+    seconds: float = 0.0
+
+
+class FaultQueues:
+    """A queue for each operation; each call takes one fault from the front."""
+
+    def __init__(self, operations: Collection[str]) -> None:
+        self._queues: dict[str, deque[Fault]] = {operation: deque() for operation in operations}
+
+    def add(self, operation: str, fault: Fault, times: int) -> None:
+        """Queue *fault* that many times.
+
+        Raises:
+            ValueError: there is no such operation, or *times* is below 1.
+        """
+        if operation not in self._queues:
+            raise ValueError(f"no such operation: {operation}; there are {', '.join(self._queues)}")
+        if times < 1:
+            raise ValueError("times must be 1 or more")
+        self._queues[operation].extend([fault] * times)
+
+    def take(self, operation: str) -> Fault | None:
+        """Return the next fault of *operation*, and forget it."""
+        try:
+            return self._queues[operation].popleft()
+        except IndexError:
+            return None
+
+    def pending(self) -> Mapping[str, tuple[Fault, ...]]:
+        """Return what still waits; empty if nothing does."""
+        return {operation: tuple(queue) for operation, queue in self._queues.items() if queue}
+
+    def clear(self) -> None:
+        """Forget everything that waits."""
+        for queue in self._queues.values():
+            queue.clear()

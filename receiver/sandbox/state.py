@@ -1,0 +1,106 @@
+"""Everything the sandbox knows, in one place."""
+
+import random
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from receiver.contract import EVENT_TYPES, SCOPES, Kind
+from receiver.sandbox.knobs import Knobs
+
+ACCOUNT = "default"
+"""The account that everything belongs to unless another is named."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """One API key and what it may do."""
+
+    key: str = field(repr=False)
+    id: str = ""
+    name: str = ""
+    account: str = ACCOUNT
+    scopes: tuple[str, ...] = SCOPES
+    ip_allowlist: tuple[str, ...] = ()
+    """Addresses or networks; empty allows all."""
+    expires_at: float | None = None
+    created_at: float = 0.0
+
+
+@dataclass(slots=True)
+class Generation:
+    """One generation, from asked for to finished."""
+
+    id: str
+    account: str
+    type: Kind
+    prompt: str
+    model: str
+    credits_charged: int
+    created_at: float
+    origin: str
+    """Scheme, host and port under which its asset will be found."""
+    aspect_ratio: str
+    output_format: str
+    duration: int
+    webhook_url: str | None
+    status: str = "processing"
+    completed_at: float | None = None
+    output_url: str | None = None
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class Webhook:
+    """One registered webhook."""
+
+    id: str
+    account: str
+    url: str
+    secret: str = field(repr=False)
+    created_at: float
+    events: tuple[str, ...] = EVENT_TYPES
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One attempt to deliver a webhook."""
+
+    generation_id: str
+    event: str
+    url: str
+    attempt: int
+    """From 1."""
+    status: int | None
+    """What the receiver answered; None if it did not."""
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One request that reached the API."""
+
+    operation: str
+    status: int
+    """What was answered; 0 if nothing was."""
+
+
+class State:
+    """The sandbox's memory. Only its event loop writes, but for what `Sandbox` says; any thread may read."""
+
+    def __init__(self, knobs: Knobs, *, seed: int) -> None:
+        self.random = random.Random(seed)  # noqa: S311  # repeatable on purpose
+        self.knobs = knobs
+        self.keys: dict[str, ApiKey] = {}
+        self.sessions: dict[str, str] = {}
+        """The account of each session."""
+        self.credits: defaultdict[str, int] = defaultdict(lambda: self.knobs.credits)
+        self.generations: dict[str, Generation] = {}
+        self.webhooks: dict[str, Webhook] = {}
+        self.sent: list[Sent] = []
+        self.lost: list[str] = []
+        """The generation of each webhook that was lost on purpose."""
+        self.seen: list[Seen] = []
+
+    def token(self, length: int) -> str:
+        """Return *length* random characters, the same ones for the same seed."""
+        return "".join(self.random.choices("0123456789abcdefghijklmnopqrstuvwxyz", k=length))

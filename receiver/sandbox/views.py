@@ -1,0 +1,142 @@
+"""How each thing looks from outside, in each dialect."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from receiver.contract import COMPLETED, FAILED
+from receiver.sandbox.catalogue import Model
+from receiver.sandbox.dialect import Dialect
+from receiver.sandbox.state import ApiKey, Generation, Webhook
+from receiver.sandbox.times import timestamp
+
+Shown = dict[str, Any]
+
+
+def accepted(record: Generation, dialect: Dialect) -> Shown:
+    """What `POST /generate/…` answers."""
+    if record.status != "processing":
+        return generation(record, dialect)
+    return _generation(record, dialect) | {"status": record.status}
+
+
+def generation(record: Generation, dialect: Dialect) -> Shown:
+    """What `GET /generations/:id` answers, and a row of the list."""
+    return _generation(record, dialect) | _ending(record, dialect)
+
+
+def event(record: Generation, dialect: Dialect) -> Shown:
+    """What a webhook carries."""
+    finished = timestamp(record.completed_at or record.created_at, dialect)
+    data = {
+        "id": record.id,
+        "type": record.type,
+        "status": record.status,
+        "prompt": record.prompt,
+        **_output(record, dialect),
+        "created_at": timestamp(record.created_at, dialect),
+        "completed_at": finished,
+    }
+    inside, beside = _failure(record, dialect)
+    told = {"event": event_type(record), "data": data | inside, "created_at": finished} | beside
+    return told | _extra(dialect, "event")
+
+
+def event_type(record: Generation) -> str:
+    """Which event tells how *record* ended."""
+    return COMPLETED if record.status == "completed" else FAILED
+
+
+def model(record: Model, dialect: Dialect) -> Shown:
+    """One row of `GET /models`."""
+    return asdict(record) | _extra(dialect, "model")
+
+
+def webhook(record: Webhook, dialect: Dialect, *, new: bool = False) -> Shown:
+    """What the webhook calls answer; the secret only of a *new* one, unless the dialect repeats it."""
+    shown = {
+        "id": record.id,
+        "url": record.url,
+        "events": list(record.events),
+        "created_at": timestamp(record.created_at, dialect),
+    }
+    told = dialect.webhook_secret_field and (new or dialect.webhook_secret_again)
+    secret = {dialect.webhook_secret_field: record.secret} if told else {}
+    return shown | secret | _extra(dialect, "webhook")
+
+
+def api_key(record: ApiKey, dialect: Dialect, *, new: bool = False) -> Shown:
+    """What the key calls answer; the key itself only when it is *new*."""
+    shown = {
+        "id": record.id,
+        "name": record.name,
+        "scopes": list(record.scopes),
+        "ip_allowlist": list(record.ip_allowlist),
+        "expires_at": None if record.expires_at is None else timestamp(record.expires_at, dialect),
+        "created_at": timestamp(record.created_at, dialect),
+    }
+    return shown | ({dialect.key_field: record.key} if new else {}) | _extra(dialect, "api_key")
+
+
+def listed(rows: Sequence[Shown], dialect: Dialect, *, name: str, filtered: int, unfiltered: int) -> Any:
+    """Return a page of *rows* in its wrapper, with the total that the dialect counts."""
+    if not dialect.list_wrapper:
+        return rows
+    totals = {"filtered": filtered, "unfiltered": unfiltered, "page": len(rows)}
+    total = {"total": totals[dialect.total]} if dialect.total in totals else {}
+    return {name if dialect.list_wrapper == "name" else dialect.list_wrapper: rows, **total}
+
+
+def wrapped(shown: Shown, wrapper: str) -> Shown:
+    """Return one thing, in a wrapper if there is one."""
+    return {wrapper: shown} if wrapper else shown
+
+
+def _generation(record: Generation, dialect: Dialect) -> Shown:
+    unfinished = record.status == "processing"
+    shown = {
+        "id": record.id,
+        "status": dialect.unfinished_status if unfinished else record.status,
+        "prompt": record.prompt,
+        "model": record.model,
+        "type": record.type,
+        "credits_charged": record.credits_charged,
+        "created_at": timestamp(record.created_at, dialect),
+    }
+    return shown | _echo(record, dialect) | _extra(dialect, "generation")
+
+
+def _ending(record: Generation, dialect: Dialect) -> Shown:
+    completed_at = None if record.completed_at is None else timestamp(record.completed_at, dialect)
+    inside, beside = _failure(record, dialect)
+    return {**_output(record, dialect), "completed_at": completed_at, **inside, **beside}
+
+
+def _output(record: Generation, dialect: Dialect) -> Shown:
+    hidden = record.status == "failed" and dialect.failed_output_url == "absent"
+    return {} if hidden else {"output_url": record.output_url}
+
+
+def _failure(record: Generation, dialect: Dialect) -> tuple[Shown, Shown]:
+    """Return how a failure is told: within the generation, and beside it."""
+    reason, field = record.error, dialect.failure_field
+    if reason is None or not field:
+        return {}, {}
+    if field == "top_level":
+        return {}, {"error": reason}
+    if field == "error_object":
+        return {"error": {"code": "generation_failed", "message": reason}}, {}
+    return {field: reason}, {}
+
+
+def _echo(record: Generation, dialect: Dialect) -> Shown:
+    if not dialect.echo_parameters:
+        return {}
+    form = (
+        {"duration": record.duration} if record.type == "video" else {"output_format": record.output_format}
+    )
+    return {"aspect_ratio": record.aspect_ratio, **form, "webhook_url": record.webhook_url}
+
+
+def _extra(dialect: Dialect, kind: str) -> Shown:
+    return {"object": kind, "metadata": {}} if dialect.extra_fields else {}

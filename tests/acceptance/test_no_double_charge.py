@@ -1,0 +1,280 @@
+"""Invariant 9: a paid POST is never sent twice when its outcome is unknown.
+
+Every fault at every point of a paid POST, against the sandbox, by programs that may die between two steps.
+`NO_DOUBLE_CHARGE_RUNS` sets how many seeded runs there are, `NO_DOUBLE_CHARGE_SEED` where they start.
+"""
+
+import os
+import queue
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Final, Literal, get_args
+from urllib.parse import urlsplit
+
+import pytest
+from sqlalchemy import Engine
+
+from receiver.client import (
+    Client,
+    ClientError,
+    Generation,
+    GenerationClaimed,
+    MemoryLedger,
+    OutcomeUnknown,
+    Submission,
+    Timeout,
+)
+from receiver.errors import StoreUnavailable
+from receiver.sandbox import Dialect, Fault, Knobs, Sandbox
+from receiver.sandbox.faults import FaultKind
+from receiver.store.engine import connect
+from receiver.store.ledger import StoreLedger
+from tests.contract.provider_clients import KINDS, Make, clients
+from tests.unit.client.memory_ledger import Crash, CrashingLedger
+from tests.unit.client.relay import Cut, relay
+
+RUNS: Final = int(os.environ.get("NO_DOUBLE_CHARGE_RUNS", "1000"))
+FIRST_SEED: Final = int(os.environ.get("NO_DOUBLE_CHARGE_SEED", "1"))
+WORKERS: Final = 8
+
+STILL: Final = Knobs(progression="manual", rate_limit=10**9, rate_window_s=1, credits=10**9)
+"""Nothing finishes: only what was accepted counts here. A 429 is over within a second."""
+FAULT_KINDS: Final[tuple[FaultKind, ...]] = get_args(FaultKind)
+HASTY: Final = Timeout(connect_s=2, read_s=0.25, total_s=1)
+STRIDE: Final = 32
+"""Between the bytes at which a connection is cut, so that it stays quick; 1 tries all of them."""
+PATIENT: Final = Timeout(connect_s=5, read_s=20, total_s=30)
+
+
+def hurry(seconds: float) -> None:
+    """Sleep a thousandth of what was asked for."""
+    time.sleep(min(seconds, 5) / 1000)
+
+
+@dataclass
+class Wish:
+    """One submission that somebody asks for, however often."""
+
+    ref: str
+    kind: str
+    prompt: str
+    made: Generation | None = None
+    refused: bool = False
+    doubt: OutcomeUnknown | None = None
+
+
+@dataclass
+class Account:
+    """One account of the sandbox, its ledger, and the programs that use them one after the other."""
+
+    sandbox: Sandbox
+    name: str
+    url: str
+    wishes: list[Wish]
+    make: Make
+    ledger: CrashingLedger
+
+    def program(self, timeout: Timeout) -> Client:
+        """Return a client as a new program has it: nothing is remembered but the ledger."""
+        key = self.sandbox.key(account=self.name)
+        return self.make(key, self.url, sleep=hurry, ledger=self.ledger, timeout=timeout)
+
+    def ask(self, wish: Wish, client: Client, *, on_unknown: str) -> None:
+        """Ask once, and note how it ended."""
+        send = client.generate.image if wish.kind == "image" else client.generate.video
+        try:
+            made = send(wish.prompt, client_ref=wish.ref, on_unknown=on_unknown)  # type: ignore[arg-type]
+        except OutcomeUnknown as unknown:
+            wish.doubt = unknown
+        except (Crash, StoreUnavailable):
+            wish.refused = False  # this program is gone, and with it what it knew
+        except ClientError:
+            wish.refused = True
+        else:
+            assert wish.made is None or wish.made.id == made.id, "one name, two generations"
+            wish.made = made
+
+    def settle(self) -> None:
+        """Ask for whatever is in doubt once more, as a program does that starts after the storm."""
+        client = self.program(PATIENT)
+        deadline = time.monotonic() + 10
+        while self._unresolved() and time.monotonic() < deadline:
+            for wish in self._unresolved():
+                wish.doubt = None
+                self.ask(wish, client, on_unknown="recover")
+            if not self._unexplained():
+                break
+
+    def check(self) -> None:
+        """Nothing was charged that nobody asked for, and nothing is lost that was charged."""
+        charged = self.sandbox.generation_ids(self.name)
+        held = [wish.made.id for wish in self.wishes if wish.made is not None]
+        assert len(charged) <= len(self.wishes), f"{len(charged)} charges for {len(self.wishes)} submissions"
+        assert len(set(held)) == len(held), "two names, one generation"
+        assert set(held) <= set(charged)
+        assert self._unexplained() == set(), "charged, and nobody knows"
+        for wish in self.wishes:
+            assert wish.made or wish.refused or wish.doubt, f"{wish.ref} ended in silence"
+
+    def _unresolved(self) -> list[Wish]:
+        return [wish for wish in self.wishes if wish.made is None and (wish.doubt or not wish.refused)]
+
+    def _unexplained(self) -> set[str]:
+        known = {wish.made.id for wish in self.wishes if wish.made is not None}
+        doubts = [wish.doubt for wish in self.wishes if wish.made is None and wish.doubt is not None]
+        known |= {candidate.id for doubt in doubts for candidate in doubt.candidates}
+        return set(self.sandbox.generation_ids(self.name)) - known
+
+
+def fault(chance: random.Random) -> Fault:
+    """Return any fault, with what fits to it."""
+    kind = chance.choice(FAULT_KINDS)
+    status = chance.choice((400, 403, 404, 408, 409, 429, 500, 502, 503, 504))
+    seconds = chance.choice((0.01, 0.02, 0.4)) if kind == "latency" else 0.0
+    return Fault(kind, status=status, seconds=seconds)
+
+
+def disturb(account: Account, chance: random.Random) -> None:
+    """Queue what goes wrong with one call."""
+    for operation, rate in (("generate.image", 0.6), ("generate.video", 0.6), ("generations.list", 0.2)):
+        if chance.random() < rate:
+            account.sandbox.fail(operation, fault(chance))
+    if chance.random() < 0.25:
+        where = account.ledger.before if chance.random() < 0.5 else account.ledger.after
+        where[chance.choice(("begin", "settle"))] = chance.choice((Crash(), StoreUnavailable("the disk")))
+
+
+def run(seed: int, sandbox: Sandbox, database: Engine) -> Account:
+    """Let several programs ask for a few things while everything goes wrong."""
+    ledger = CrashingLedger(stored(database, f"run {seed}") if seed % 8 == 0 else MemoryLedger())
+    with clients(KINDS[seed % 2 or seed % 16 // 8]) as make:
+        return _run(seed, sandbox, make, ledger)
+
+
+def _run(seed: int, sandbox: Sandbox, make: Make, ledger: CrashingLedger) -> Account:
+    chance = random.Random(seed)
+    same_prompt = chance.random() < 0.2
+    wishes = [
+        Wish(f"{seed}/{n}", chance.choice(("image", "video")), "a fox" if same_prompt else f"a fox {n}")
+        for n in range(chance.choice((1, 1, 2, 3)))
+    ]
+    account = Account(sandbox, f"run {seed}", sandbox.url, wishes, make, ledger)
+    for _ in range(chance.choice((1, 2))):
+        client = account.program(HASTY)
+        if chance.random() < 0.3:
+            client.models.list()  # leaves a connection that may be used again
+        for wish in wishes:
+            disturb(account, chance)
+            ask_at_once(account, wish, client, chance)
+    account.sandbox._provider.faults.clear()
+    account.ledger.before.clear()
+    account.ledger.after.clear()
+    account.settle()
+    account.check()
+    return account
+
+
+def ask_at_once(account: Account, wish: Wish, client: Client, chance: random.Random) -> None:
+    """Ask once, or several times at the same moment under one name."""
+    on_unknown = chance.choice(("raise", "recover"))
+    askers = chance.choice((1, 1, 1, 3))
+    with ThreadPoolExecutor(askers) as pool:
+        asked = [pool.submit(account.ask, wish, client, on_unknown=on_unknown) for _ in range(askers)]
+    for asking in asked:
+        asking.result()
+
+
+@pytest.fixture(scope="module")
+def sandboxes() -> Iterator["queue.SimpleQueue[Sandbox]"]:
+    """Return as many sandboxes as there are workers, each of another dialect, the default one among them."""
+    free: queue.SimpleQueue[Sandbox] = queue.SimpleQueue()
+    with ExitStack() as stack:
+        for seed in range(WORKERS):
+            dialect = replace(Dialect.random(seed) if seed else Dialect(), rate_headers="always")
+            free.put(stack.enter_context(Sandbox(knobs=STILL, dialect=dialect, seed=seed)))
+        yield free
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """Return the store's database, which every eighth run has its ledger in."""
+    engine = connect(f"sqlite:///{tmp_path_factory.mktemp('ledger')}/receiver.db", busy_timeout_s=30)
+    stored(engine, "photoverse").migrate()
+    yield engine
+    engine.dispose()
+
+
+def stored(engine: Engine, source: str) -> StoreLedger[Submission]:
+    """Return the ledger of one account."""
+    return StoreLedger(engine, source, row=Submission, claimed=GenerationClaimed)
+
+
+class TestStorm:
+    @pytest.mark.timeout(300)
+    def test_nothing_is_ever_charged_twice(
+        self, sandboxes: "queue.SimpleQueue[Sandbox]", database: Engine
+    ) -> None:
+        """Seeded runs of any faults and crashes: charges never exceed what was asked for, none is lost."""
+
+        def one(seed: int) -> Account:
+            sandbox = sandboxes.get()
+            try:
+                return run(seed, sandbox, database)
+            except AssertionError as error:
+                raise AssertionError(f"seed {seed}, {sandbox.dialect}: {error}") from error
+            finally:
+                sandboxes.put(sandbox)
+
+        with ThreadPoolExecutor(WORKERS) as pool:
+            accounts = list(pool.map(one, range(FIRST_SEED, FIRST_SEED + RUNS)))
+        ends = Counter(_end(wish) for account in accounts for wish in account.wishes)
+        print(f"{RUNS} runs, {sum(ends.values())} submissions: {dict(ends)}")  # noqa: T201  # pytest -s
+        assert all(ends[end] for end in ("generation", "refusal")) or RUNS < 50
+
+
+class TestEveryByte:
+    @pytest.mark.parametrize("side", ["request", "answer"])
+    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.timeout(120)
+    def test_a_cut_charges_at_most_once(self, kind: str, side: Literal["request", "answer"]) -> None:
+        """The connection ends after any byte of a paid POST or of its answer; recovery then finds it."""
+        with Sandbox(knobs=STILL) as sandbox, relay(urlsplit(sandbox.url).port or 0) as wire:
+            with clients(kind) as make:
+                account = Account(
+                    sandbox,
+                    "bytes",
+                    sandbox.url.replace(sandbox.origin, wire.origin),
+                    [],
+                    make,
+                    CrashingLedger(),
+                )
+                client = account.program(PATIENT)
+                client.models.list()  # a connection that lives on, and is not used for what may charge
+                account.ask(Wish("whole", "image", "whole"), client, on_unknown="raise")
+                length = wire.passed[side]
+                for after_bytes in [*range(0, length, STRIDE), length - 1, length]:
+                    wish = Wish(f"{side} {after_bytes}", "image", f"cut after {after_bytes}")
+                    account.wishes.append(wish)
+                    wire.cuts.append(Cut(side, after_bytes, reset=after_bytes % 2 == 0))
+                    account.ask(wish, client, on_unknown="raise")
+                    before = sandbox.charges("bytes")
+                    wish.doubt = None
+                    account.ask(wish, client, on_unknown="recover")
+                    assert sandbox.charges("bytes") == before, f"charged again: {wish}"
+            account.wishes.append(Wish("whole", "image", "whole"))
+            charged = sandbox.charges("bytes")
+            assert charged <= len(account.wishes)
+            assert charged - 1 == sum(wish.made is not None for wish in account.wishes)
+
+
+def _end(wish: Wish) -> str:
+    if wish.made is not None:
+        return "generation"
+    if wish.doubt is None:
+        return "refusal"
+    return "in doubt, to be chosen among candidates" if wish.doubt.candidates else "in doubt, and not charged"

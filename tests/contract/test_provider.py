@@ -1,0 +1,290 @@
+"""The client against the sandbox: one suite for `Client` and `AsyncClient`, over real sockets."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import av
+import pytest
+from PIL import Image
+
+from receiver.client import Client, GenerationFailed, InvalidRequest, NotFound, WaitTimeout, parse
+from receiver.client.errors import DownloadFailed
+from receiver.contract import EVENT_TYPES, IMAGE_ASPECT_RATIOS, IMAGE_FORMATS, VIDEO_ASPECT_RATIOS
+from receiver.errors import SignatureError
+from receiver.sandbox import Knobs, Sandbox
+from tests.contract.provider_clients import KINDS, QUICK, Make, clients, until
+from tests.unit.client import raw_server
+from tests.unit.client.raw_server import RawServer, answer
+
+SECRET = "whsec_contract_0123456789"
+PROMPT = "A futuristic city at sunset, cyberpunk style — été 日本"
+
+
+@pytest.fixture(params=KINDS)
+def make(request: pytest.FixtureRequest) -> Iterator[Make]:
+    with clients(request.param) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(knobs=QUICK, webhook_secret=SECRET) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def client(sandbox: Sandbox, make: Make) -> Client:
+    return make(sandbox.key(), sandbox.url)
+
+
+def delivered(hook: RawServer) -> list[tuple[bytes, dict[str, str]]]:
+    """Return the body and headers of each webhook that arrived."""
+    arrived = []
+    for request in list(hook.requests):
+        head, _, body = request.partition(b"\r\n\r\n")
+        lines = head.decode("latin-1").split("\r\n")[1:]
+        arrived.append((body, dict(line.split(": ", 1) for line in lines)))
+    return arrived
+
+
+class TestGenerate:
+    def test_image_is_accepted_as_the_document_shows(self, client: Client, sandbox: Sandbox) -> None:
+        """Id, status, prompt, model, type, price and time come back at once."""
+        before = sandbox.credits()
+        made = client.generate.image(PROMPT, aspect_ratio="16:9")
+        assert made.id.startswith("gen_")
+        assert (made.status, made.prompt, made.type) == ("processing", PROMPT, "image")
+        assert (made.model, made.credits_charged) == ("prunaai/z-image-turbo", 5)
+        assert made.created_at is not None
+        assert abs((datetime.now(UTC) - made.created_at).total_seconds()) < 5
+        assert sandbox.credits() == before - 5
+
+    def test_video_is_accepted(self, client: Client) -> None:
+        """The default model and its price."""
+        made = client.generate.video("x", duration=1, first_frame_image="https://example.com/a.png")
+        assert (made.type, made.model, made.credits_charged) == ("video", "minimax/hailuo-2.3-fast", 450)
+
+    @pytest.mark.parametrize("output_format", IMAGE_FORMATS)
+    def test_image_is_a_real_file(self, client: Client, tmp_path: Path, output_format: str) -> None:
+        """Every format opens as what it claims to be."""
+        made = client.generations.wait(client.generate.image(PROMPT, output_format=output_format))
+        path = client.generations.download(made, tmp_path)
+        assert path.name == f"{made.id}.{output_format}"
+        with Image.open(path) as picture:
+            picture.load()
+            assert picture.format == {"webp": "WEBP", "png": "PNG", "jpg": "JPEG"}[output_format]
+            assert picture.size == (512, 512)
+
+    @pytest.mark.parametrize("ratio", IMAGE_ASPECT_RATIOS)
+    def test_image_has_its_ratio(self, client: Client, tmp_path: Path, ratio: str) -> None:
+        """All seven ratios of the document, to the pixel."""
+        made = client.generations.wait(client.generate.image("x", aspect_ratio=ratio))
+        with Image.open(client.generations.download(made, tmp_path)) as picture:
+            across, down = map(int, ratio.split(":"))
+            assert abs(picture.width * down - picture.height * across) < 2 * max(across, down)
+
+    @pytest.mark.parametrize(("ratio", "seconds"), [*zip(VIDEO_ASPECT_RATIOS, (1, 2, 1, 3, 1), strict=True)])
+    def test_video_is_a_real_file(self, client: Client, tmp_path: Path, ratio: str, seconds: int) -> None:
+        """An MP4 that lasts as long as was asked, in the ratio that was asked."""
+        made = client.generate.video(PROMPT, duration=seconds, aspect_ratio=ratio)
+        path = client.generations.download(client.generations.wait(made), tmp_path)
+        assert path.suffix == ".mp4"
+        with av.open(path) as container:
+            frames = list(container.decode(video=0))
+            assert container.duration == seconds * 1_000_000
+            assert len(frames) == seconds * 8
+            across, down = map(int, ratio.split(":"))
+            assert abs(frames[0].width * down - frames[0].height * across) < 2 * max(across, down)
+
+    def test_failure_is_told_with_its_reason(self, client: Client) -> None:
+        """A prompt can ask to fail."""
+        with pytest.raises(GenerationFailed, match="too dark") as failed:
+            client.generations.wait(client.generate.image("x [fail: too dark]"))
+        assert failed.value.generation.status == "failed"
+        assert failed.value.generation.output_url is None
+
+
+class TestGenerations:
+    def test_get_shows_how_it_ended(self, client: Client) -> None:
+        """The finished generation has an address and a time."""
+        made = client.generations.wait(client.generate.image("x"))
+        seen = client.generations.get(made.id)
+        assert seen == made
+        assert seen.output_url is not None
+        assert seen.completed_at is not None
+
+    def test_list_filters_and_pages(self, sandbox: Sandbox, make: Make) -> None:
+        """Newest first; type, status, limit and offset do what they say."""
+        client = make(sandbox.key(account=f"lister {sandbox.key()}"), sandbox.url)
+        made = [client.generate.image(f"x {n}").id for n in range(5)]
+        failed = client.generate.video("[fail]", duration=1)
+        client.generations.wait(failed, raise_on_failed=False)
+        for name in made:
+            client.generations.wait(name)
+        assert [g.id for g in client.generations.list()] == [failed.id, *reversed(made)]
+        assert [g.id for g in client.generations.list(limit=2, offset=1)] == [made[4], made[3]]
+        assert [g.id for g in client.generations.list(type="video")] == [failed.id]
+        assert [g.id for g in client.generations.list(status="failed")] == [failed.id]
+        assert client.generations.list(status="processing").total == 0
+
+    def test_iter_walks_every_page(self, sandbox: Sandbox, make: Make) -> None:
+        """All of them, once, over as many pages as it takes."""
+        client = make(sandbox.key(account=f"walker {sandbox.key()}"), sandbox.url)
+        made = {client.generate.image(f"x {n}").id for n in range(45)}
+        walked = [g.id for g in client.generations.iter(page_size=20)]
+        assert len(walked) == len(made)
+        assert set(walked) == made
+
+    def test_wait_runs_out_of_patience(self, make: Make) -> None:
+        """It says what it saw last; the generation may finish yet."""
+        with Sandbox(knobs=Knobs(image_delay_s=60)) as slow:
+            client = make(slow.key(), slow.url)
+            with pytest.raises(WaitTimeout) as timeout:
+                client.generations.wait(client.generate.image("x"), timeout=0.1)
+        assert timeout.value.last is not None
+        assert timeout.value.last.status == "processing"
+
+    def test_missing_is_not_found(self, client: Client) -> None:
+        """An id that never was."""
+        with pytest.raises(NotFound):
+            client.generations.get("gen_missing")
+
+    def test_another_accounts_is_not_found(self, sandbox: Sandbox, make: Make, client: Client) -> None:
+        """Accounts do not see each other."""
+        made = client.generate.image("x")
+        stranger = make(sandbox.key(account="stranger"), sandbox.url)
+        with pytest.raises(NotFound):
+            stranger.generations.get(made.id)
+
+    def test_download_needs_a_finished_generation(self, client: Client, tmp_path: Path) -> None:
+        """There is nothing to fetch, and no file is made."""
+        made = client.generations.wait(client.generate.image("[fail]"), raise_on_failed=False)
+        with pytest.raises(DownloadFailed, match="failed"):
+            client.generations.download(made, tmp_path)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_download_needs_the_signature(self, client: Client, tmp_path: Path) -> None:
+        """The asset host believes its own links only."""
+        made = client.generations.wait(client.generate.image("x"))
+        forged = {**made.raw, "output_url": f"{made.output_url}0"}
+        with pytest.raises(DownloadFailed, match="403"):
+            client.generations.download(parse.generation(forged), tmp_path)
+
+    def test_download_has_a_limit(self, client: Client, tmp_path: Path) -> None:
+        """A file larger than asked for is not kept."""
+        made = client.generations.wait(client.generate.image("x"))
+        with pytest.raises(DownloadFailed, match="larger than 100 bytes"):
+            client.generations.download(made.id, tmp_path, max_bytes=100)
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestModels:
+    def test_eighteen_of_both_kinds(self, client: Client) -> None:
+        """As many as the document's total says, each with a price."""
+        models = client.models.list()
+        assert (len(models), models.total) == (18, 18)
+        assert all(model.credits_per_generation for model in models)
+        assert {m.type for m in client.models.list("video")} == {"video"}
+        assert client.models.list("image").data[0].id == "prunaai/z-image-turbo"
+
+    def test_each_can_be_asked_for(self, client: Client) -> None:
+        """And charges its own price; the wrong kind is refused."""
+        model = next(m for m in client.models.list("video") if m.credits_per_generation == 600)
+        assert client.generate.video("x", model=model.id, duration=1).credits_charged == 600
+        with pytest.raises(InvalidRequest, match="model") as refused:
+            client.generate.image("x", model=model.id)
+        assert refused.value.details == {"field": "model"}
+
+
+class TestWebhooks:
+    def test_create_list_update_delete(self, sandbox: Sandbox, make: Make) -> None:
+        """The whole life of a webhook; the secret is shown once."""
+        client = make(sandbox.key(account=f"hooks {sandbox.key()}"), sandbox.url)
+        made = client.webhooks.create("https://example.com/hook")
+        assert (made.url, made.events, made.secret) == ("https://example.com/hook", EVENT_TYPES, SECRET)
+        (listed,) = client.webhooks.list()
+        assert (listed.id, listed.secret) == (made.id, None)
+        changed = client.webhooks.update(made.id, events=["generation.failed"])
+        assert (changed.url, changed.events) == (made.url, ("generation.failed",))
+        assert client.webhooks.update(made.id, url="https://example.com/2").events == changed.events
+        client.webhooks.delete(made.id)
+        assert len(client.webhooks.list()) == 0
+        with pytest.raises(NotFound):
+            client.webhooks.delete(made.id)
+
+    def test_update_falls_back_on_put(self, make: Make) -> None:
+        """The verb is unsaid: a provider without PATCH gets the whole webhook by PUT."""
+        listed = json.dumps([{"id": "wh_1", "url": "https://x/1", "events": ["generation.failed"]}]).encode()
+        with raw_server.raw_server(answer(405), answer(200, listed), answer(200, b'{"id":"wh_1"}')) as server:
+            make("avs_live_x", server.url).webhooks.update("wh_1", url="https://x/2")
+        assert [r.split(b" ")[0] for r in server.requests] == [b"PATCH", b"GET", b"PUT"]
+        body = json.loads(server.requests[2].partition(b"\r\n\r\n")[2])
+        assert body == {"url": "https://x/2", "events": ["generation.failed"]}
+
+    def test_delivery_can_be_verified(self, client: Client) -> None:
+        """The webhook of one generation: signed, complete, and refused if a byte differs."""
+        with raw_server.raw_server(answer()) as hook:
+            made = client.generate.image(PROMPT, webhook_url=f"{hook.url}/w?token=x")
+            until(lambda: hook.requests)
+            ((body, headers),) = delivered(hook)
+        assert hook.requests[0].startswith(b"POST /w?token=x HTTP/1.1\r\n")
+        event = client.webhooks.unwrap(body, headers, secrets=["whsec_another_0123456789", SECRET])
+        assert (event.event, event.generation.id) == ("generation.completed", made.id)
+        assert event.generation.output_url == client.generations.get(made.id).output_url
+        with pytest.raises(SignatureError):
+            client.webhooks.unwrap(body.replace(b"image", b"video"), headers, secrets=[SECRET])
+
+    def test_payload_is_the_documents(self, client: Client) -> None:
+        """The same keys in the same order, compact, with every letter raw."""
+        with raw_server.raw_server(answer()) as hook:
+            client.generate.image(PROMPT, webhook_url=hook.url)
+            until(lambda: hook.requests)
+            ((body, headers),) = delivered(hook)
+        payload = json.loads(body)
+        assert list(payload) == ["event", "data", "created_at"]
+        assert list(payload["data"]) == [
+            "id",
+            "type",
+            "status",
+            "prompt",
+            "output_url",
+            "created_at",
+            "completed_at",
+        ]
+        assert headers["Content-Type"] == "application/json"
+        assert body == json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
+
+    def test_failure_is_delivered(self, client: Client) -> None:
+        """With the reason, and without a file."""
+        with raw_server.raw_server(answer()) as hook:
+            client.generate.image("[fail: too dark]", webhook_url=hook.url)
+            until(lambda: hook.requests)
+            ((body, headers),) = delivered(hook)
+        event = client.webhooks.unwrap(body, headers, secrets=[SECRET])
+        assert (event.event, event.generation.error) == ("generation.failed", "too dark")
+        assert json.loads(body)["data"]["output_url"] is None
+
+    def test_registered_webhook_gets_what_it_subscribed_to(self, sandbox: Sandbox, make: Make) -> None:
+        """Every generation of the account, and only those events."""
+        client = make(sandbox.key(account=f"subscriber {sandbox.key()}"), sandbox.url)
+        with raw_server.raw_server(answer()) as hook:
+            webhook = client.webhooks.create(f"{hook.url}/all", events=["generation.failed"])
+            fine = client.generations.wait(client.generate.image("x"))
+            client.generate.image("[fail]")
+            until(lambda: hook.requests)
+            ((body, headers),) = delivered(hook)
+            client.webhooks.delete(webhook.id)
+        assert client.webhooks.unwrap(body, headers, secrets=[SECRET]).generation.id != fine.id
+
+    def test_client_sends_its_own_url_unless_told_otherwise(self, sandbox: Sandbox, make: Make) -> None:
+        """INHERIT by default, another if given, none for None."""
+        with raw_server.raw_server(answer()) as hook:
+            client = make(sandbox.key(), sandbox.url, webhook_url=f"{hook.url}/mine")
+            client.generations.wait(client.generate.image("x", webhook_url=None))
+            client.generate.image("x", webhook_url=f"{hook.url}/other")
+            until(lambda: len(hook.requests) == 1)
+            client.generate.image("x")
+            until(lambda: len(hook.requests) == 2)
+        assert [request.split(b" ")[1] for request in hook.requests] == [b"/other", b"/mine"]

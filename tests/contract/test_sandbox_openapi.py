@@ -1,0 +1,127 @@
+"""The sandbox against its own description: nothing that anybody sends gets an answer that is not in it."""
+
+from itertools import count
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis import Case
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi import checks
+
+from receiver.contract import ERROR_STATUS
+from receiver.sandbox import Knobs, Sandbox
+from receiver.sandbox.keys import KEY_OPERATIONS
+from receiver.sandbox.openapi import describe
+from receiver.sandbox.operations import OPERATIONS
+
+# By hand, so that no webhook is sent to the addresses that schemathesis invents.
+SANDBOX = Sandbox(knobs=Knobs(progression="manual", rate_limit=1_000_000_000, credits=1_000_000_000))
+RIGHTS = {"Authorization": f"Bearer {SANDBOX.key()}", "Cookie": SANDBOX.session_cookie("keys")}
+NUMBERS = count()
+SCHEMA = schemathesis.openapi.from_asgi("/openapi.json", SANDBOX.app)
+CHECKS: list[Any] = [
+    not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+]
+BOUNDED = settings(
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+class TestDescription:
+    def test_describes_every_operation(self) -> None:
+        """Each with its verbs, and nothing besides."""
+        described = {(path, verb.upper()) for path, item in describe("")["paths"].items() for verb in item}
+        served = {(one.path, verb) for one in (*OPERATIONS, *KEY_OPERATIONS) for verb in one.methods}
+        assert described == served
+
+    def test_knows_every_error_code(self) -> None:
+        """All ten of the document."""
+        schema = describe("")["components"]["schemas"]["Error"]
+        assert schema["properties"]["error"]["properties"]["code"]["enum"] == list(ERROR_STATUS)
+        assert len(ERROR_STATUS) == 10
+
+    def test_the_documents_examples_fit(self) -> None:
+        """What the document shows is what is described."""
+        whole = describe("")
+        for name, example in EXAMPLES.items():
+            jsonschema.validate(example, {"$ref": f"#/components/schemas/{name}", **whole})
+
+
+@SCHEMA.parametrize()
+@BOUNDED
+def test_with_every_right(case: Case[Any]) -> None:
+    """Good and bad input, by somebody who may do everything."""
+    case.call_and_validate(headers=RIGHTS, checks=CHECKS)
+
+
+@SCHEMA.parametrize()
+@settings(BOUNDED, max_examples=3)
+def test_without_any_right(case: Case[Any]) -> None:
+    """Whatever is sent, the answer is 401 and as described."""
+    response = case.call(headers={"Authorization": "", "Cookie": ""})
+    case.validate_response(response, checks=CHECKS)
+    assert response.status_code in {401, 405}  # a verb that is not described may be refused first
+
+
+class Sequences(SCHEMA.as_state_machine()):  # type: ignore[misc]
+    """Calls that follow from each other: what was made is looked at, changed and removed."""
+
+    def setup(self) -> None:
+        # Each sequence as an account of its own, so that none depends on what others left behind.
+        account = f"account {next(NUMBERS)}"
+        key, cookie = SANDBOX.key(account=account), SANDBOX.session_cookie(f"{account}, keys")
+        self.rights = {"Authorization": f"Bearer {key}", "Cookie": cookie}
+
+    def get_call_kwargs(self, case: Case[Any]) -> dict[str, Any]:
+        return {"headers": self.rights}
+
+    def validate_response(self, response: Any, case: Case[Any], **_options: Any) -> None:
+        case.validate_response(response, checks=CHECKS)
+
+
+TestSequences = Sequences.TestCase
+TestSequences.settings = settings(BOUNDED, max_examples=15, stateful_step_count=8)
+
+
+EXAMPLES: dict[str, Any] = {
+    "Accepted": {
+        "id": "gen_abc123def456",
+        "status": "processing",
+        "prompt": "A futuristic city at sunset, cyberpunk style",
+        "model": "prunaai/z-image-turbo",
+        "type": "image",
+        "credits_charged": 5,
+        "created_at": "2025-01-09T12:00:00Z",
+    },
+    "Event": {
+        "event": "generation.completed",
+        "data": {
+            "id": "gen_abc123def456",
+            "type": "image",
+            "status": "completed",
+            "prompt": "A futuristic city at sunset",
+            "output_url": "https://cdn.example.com/image.png",
+            "created_at": "2025-01-09T12:00:00Z",
+            "completed_at": "2025-01-09T12:00:15Z",
+        },
+        "created_at": "2025-01-09T12:00:15Z",
+    },
+    "Error": {
+        "error": {
+            "code": "insufficient_credits",
+            "message": "You need 5 credits but only have 2",
+            "details": {"required": 5, "available": 2},
+        }
+    },
+}

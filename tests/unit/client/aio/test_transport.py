@@ -1,0 +1,47 @@
+"""What is different when awaiting; `tests/unit/client/blocking/test_transport.py` says the rest of both."""
+
+import asyncio
+
+import pytest
+
+from receiver.client.aio.transport import HttpTransport
+from receiver.client.timeout import Timeout
+from receiver.client.wire import Answer, Lost, Outgoing, Reply, Unsent
+from tests.servers.require import free_ports
+from tests.unit.client import raw_server
+from tests.unit.client.raw_server import Behaviour
+
+
+async def send(url: str) -> Reply:
+    transport = HttpTransport(Timeout(connect_s=2, read_s=0.3))
+    try:
+        return await transport.send(Outgoing("POST", url, {}, b"{}", fresh=True, total_s=0.5))
+    finally:
+        await transport.close()
+
+
+class TestSend:
+    @pytest.mark.parametrize(
+        "behaviour", [raw_server.close, raw_server.reset, raw_server.cut, raw_server.stall, raw_server.drip]
+    )
+    async def test_lost_when_the_server_saw_it(self, behaviour: Behaviour) -> None:
+        """However the answer fails to come, the request was there once."""
+        with raw_server.raw_server(behaviour) as server:
+            assert isinstance(await send(server.url), Lost)
+            assert len(server.requests) == 1
+
+    async def test_unsent(self) -> None:
+        """Refused, and TLS that fails."""
+        assert isinstance(await send(f"http://127.0.0.1:{free_ports(1)[0]}"), Unsent)
+        with raw_server.raw_server(raw_server.close) as server:
+            assert isinstance(await send(server.url.replace("http", "https")), Unsent)
+            assert server.requests == []
+
+    async def test_many_at_once(self) -> None:
+        """One transport carries as many exchanges as are asked of it."""
+        transport = HttpTransport(Timeout())
+        with raw_server.raw_server(raw_server.answer(200, b"{}")) as server:
+            asked = Outgoing("GET", server.url, {})
+            replies = await asyncio.gather(*(transport.send(asked) for _ in range(20)))
+            await transport.close()
+        assert [type(reply) for reply in replies] == [Answer] * 20

@@ -1,0 +1,121 @@
+"""The client as it is made, with nothing behind it."""
+
+import inspect
+import os
+import subprocess
+import sys
+import typing
+from types import UnionType
+
+import pytest
+
+import receiver.client
+from receiver.client import AsyncClient, Client, RateLimited
+from receiver.errors import ConfigError
+from tests.unit.client.script import ok, refused, row, scripted
+from tests.unit.client.test_twins import public_methods
+
+OWN = ("receiver.", "builtins", "collections.abc", "datetime", "pathlib", "typing", "types", "enum")
+LONGEST_IMPORT_S = 0.150
+
+
+class TestClient:
+    def test_shows_no_key(self) -> None:
+        """Neither does anything that hangs on it."""
+        for client in (Client("avs_live_hush"), AsyncClient("avs_live_hush")):
+            assert "hush" not in repr(client)
+            assert "hush" not in repr(vars(client))
+            assert "aivisualstudio.co" in repr(client)
+
+    def test_needs_a_key(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Said at once, not at the first call."""
+        monkeypatch.delenv("RECEIVER_API_KEY", raising=False)
+        with pytest.raises(ConfigError, match="RECEIVER_API_KEY"):
+            Client()
+
+    def test_knows_no_rate_limit_at_first(self) -> None:
+        """Nothing was asked yet."""
+        assert Client("avs_live_x").rate_limit is None
+
+
+class TestWithOptions:
+    def test_changes_a_copy(self) -> None:
+        """The one it was made from stays as it was."""
+        client, script = scripted(refused(429, "rate_limited"), ok(row()))
+        hasty = client.with_options(max_retries=0, webhook_url="https://x/hook")
+        with pytest.raises(RateLimited):
+            hasty.generate.image("a fox")
+        assert client.generate.image("a fox").id == "gen_1"
+        assert [b"webhook_url" in (sent.content or b"") for sent in script.sent] == [True, False]
+
+    def test_timeout_reaches_the_transport(self) -> None:
+        """Each exchange carries its own."""
+        client, script = scripted(ok(row()), ok(row()))
+        client.with_options(timeout=3).generations.get("gen_1")
+        client.generations.get("gen_1")
+        assert [sent.timeout and sent.timeout.read_s for sent in script.sent] == [3, 30]
+
+    def test_background_leaves_room(self) -> None:
+        """With twenty requests left, it waits for the next window while others go on."""
+        limit = {"x-ratelimit-limit": "60", "x-ratelimit-remaining": "20", "x-ratelimit-reset": "30"}
+        client, script = scripted(*[ok(row(), **limit)] * 3)
+        client.generations.get("gen_1")
+        client.generations.get("gen_1")
+        client.with_options(priority="background").generations.get("gen_1")
+        assert script.times == [0, 0, 31]
+
+
+class TestSignatures:
+    def test_no_type_of_another_package(self) -> None:
+        """Whoever uses the client sees our types and Python's, so a library can be exchanged."""
+        foreign = {
+            f"{name}: {found.__module__}.{found.__qualname__}"
+            for client in (Client("avs_live_x"), AsyncClient("avs_live_x"))
+            for name, method in [("", type(client).__init__), *public_methods(client)]
+            for found in types_in(typing.get_type_hints(method, include_extras=True).values())
+            if not found.__module__.startswith(OWN)
+        }
+        assert foreign == set()
+
+    def test_no_field_of_another_package(self) -> None:
+        """Nor in what is returned or raised."""
+        for name in receiver.client.__all__:
+            public = getattr(receiver.client, name)
+            if inspect.isclass(public):
+                hints = typing.get_type_hints(public, localns={"Request": object, "Generation": object})
+                assert all(t.__module__.startswith(OWN) for t in types_in(hints.values())), name
+
+
+def types_in(hints: typing.Iterable[object]) -> set[type]:
+    """Return every class that these annotations are made of."""
+    found: set[type] = set()
+    for hint in hints:
+        parts = typing.get_args(hint)
+        found |= types_in([part for part in parts if not isinstance(part, str | list)])
+        origin = typing.get_origin(hint) or hint
+        if isinstance(origin, type) and origin is not UnionType:
+            found.add(origin)
+    return found
+
+
+class TestImport:
+    def test_brings_in_no_http_library_and_no_server(self) -> None:
+        """`import receiver.client` is quick, because what is heavy comes with the first call."""
+        heavy = "asyncio", "httpx2", "pydantic", "sqlalchemy", "starlette", "boto3", "receiver.settings"
+        code = f"import receiver.client, sys; print([m for m in {heavy!r} if m in sys.modules])"
+        run = subprocess.run([sys.executable, "-c", code], capture_output=True, env=os.environ, check=True)
+        assert run.stdout.strip() == b"[]"
+
+    def test_is_quick(self) -> None:
+        """In time of the processor, because this machine may be busy; what Python needs is not counted."""
+        code = "import time; t = time.process_time(); import receiver.client; print(time.process_time() - t)"
+        command = [sys.executable, "-c", code]
+        runs = (subprocess.run(command, capture_output=True, env=os.environ, check=True) for _ in range(10))
+        assert any(float(run.stdout) < LONGEST_IMPORT_S for run in runs)
+
+    def test_unknown_names_are_unknown(self) -> None:
+        """The lazy import does not invent names."""
+        import receiver.client as package  # noqa: PLC0415
+
+        with pytest.raises(AttributeError, match="Cliant"):
+            _ = package.Cliant

@@ -1,0 +1,62 @@
+"""From the bytes of a delivery to a verified event."""
+
+import json
+from typing import Any
+
+import pytest
+
+from receiver.client.deliveries import unwrap
+from receiver.errors import NotJson, SignatureError
+from receiver.signatures import sign
+
+NOW = 1_736_424_015
+SECRETS = ["whsec_test_0123456789", "whsec_older_0123456789"]
+BODY = json.dumps({"event": "generation.completed", "data": {"id": "gen_1", "status": "completed"}}).encode()
+
+
+def signed(body: bytes = BODY, *, secret: str = SECRETS[0], at: int = NOW) -> dict[str, str]:
+    return {"X-Webhook-Signature": sign(body, secret=secret.encode(), timestamp=at), "Host": "x"}
+
+
+class TestUnwrap:
+    @pytest.mark.parametrize("secret", SECRETS)
+    def test_accepts_each_secret(self, secret: str) -> None:
+        """While one replaces the other, both are good."""
+        event = unwrap(BODY, signed(secret=secret), secrets=SECRETS, now=NOW)
+        assert (event.event, event.generation.id) == ("generation.completed", "gen_1")
+
+    @pytest.mark.parametrize("shape", [lambda h: h, lambda h: list(h.items())])
+    @pytest.mark.parametrize("name", [str.lower, str.upper, str])
+    def test_takes_any_frameworks_headers(self, shape: Any, name: Any) -> None:
+        """A mapping or pairs, in any case."""
+        headers = shape({name(key): value for key, value in signed().items()})
+        assert unwrap(BODY, headers, secrets=[s.encode() for s in SECRETS], now=NOW).generation.id == "gen_1"
+
+    @pytest.mark.parametrize(
+        ("headers", "reason"),
+        [
+            ({}, "header_count"),
+            (list(signed().items()) * 2, "header_count"),
+            ({"X-Webhook-Signature": "☃"}, "no_signature"),
+            (signed(secret="another_secret_123"), "mismatch"),
+            (signed(BODY + b" "), "mismatch"),
+            (signed(at=NOW - 301), "timestamp_outside_window"),
+        ],
+    )
+    def test_refuses_what_is_not_genuine(self, headers: Any, reason: str) -> None:
+        """The reason is told, and nothing else."""
+        with pytest.raises(SignatureError) as refused:
+            unwrap(BODY, headers, secrets=SECRETS, now=NOW)
+        assert refused.value.reason in {reason, "header_malformed", "timestamp_malformed"}
+
+    @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"event": "x"}', b"\xff", b"not json"])
+    def test_refuses_what_is_signed_but_no_event(self, body: bytes) -> None:
+        """Genuine, yet not what the document describes."""
+        with pytest.raises(NotJson):
+            unwrap(body, signed(body), secrets=SECRETS, now=NOW)
+
+    @pytest.mark.parametrize("secrets", [[], [""], ["short"]])
+    def test_refuses_weak_secrets(self, secrets: list[str]) -> None:
+        """An empty secret would let anyone sign."""
+        with pytest.raises(ValueError, match="secret"):
+            unwrap(BODY, signed(), secrets=secrets, now=NOW)

@@ -1,0 +1,120 @@
+"""Keeping an asset on disk, whole or not at all."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from receiver.client import parse
+from receiver.client.decisions import Again, Attempt, Done, Moved, Refused
+from receiver.client.downloads import Partial, asset_url, decide_download
+from receiver.client.errors import DownloadFailed
+from receiver.client.results import Generation
+from receiver.client.wire import Answer, Lost, Reply, Unsent
+
+URL = "https://cdn.example.com/a.png?X-Signature=hush"
+FIRST, LAST = Attempt(1, URL, 0.0, chance=0.5), Attempt(5, URL, 0.0)
+
+
+def generation(name: str = "gen_1", output_url: str | None = URL) -> Generation:
+    return parse.generation({"id": name, "status": "completed", "output_url": output_url})
+
+
+def decided(reply: Reply, attempt: Attempt = FIRST) -> Any:
+    return decide_download("gen_1", reply, attempt, max_retries=4)
+
+
+class TestPartial:
+    def test_appears_whole_under_its_name(self, tmp_path: Path) -> None:
+        """In a folder, the file is named after the generation and what it is."""
+        with Partial(generation(), tmp_path, max_bytes=10) as partial:
+            partial.write(b"12345")
+            partial.write(b"67890")
+            assert partial.keep("image/png; charset=binary") == tmp_path / "gen_1.png"
+        assert [path.name for path in tmp_path.iterdir()] == ["gen_1.png"]
+        assert (tmp_path / "gen_1.png").read_bytes() == b"1234567890"
+
+    def test_replaces_the_file_it_is_given(self, tmp_path: Path) -> None:
+        """A file name is used as it is."""
+        wanted = tmp_path / "fox.bin"
+        wanted.write_bytes(b"old")
+        with Partial(generation(), wanted, max_bytes=10) as partial:
+            partial.write(b"new")
+            partial.keep("image/png")
+        assert wanted.read_bytes() == b"new"
+
+    def test_leaves_nothing_behind(self, tmp_path: Path) -> None:
+        """Whatever goes wrong, there is no half file."""
+        with Partial(generation(), tmp_path, max_bytes=10) as partial:
+            partial.write(b"12345")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_has_a_limit(self, tmp_path: Path) -> None:
+        """The disk is not the asset host's to fill."""
+        with (
+            pytest.raises(DownloadFailed, match="10 bytes"),
+            Partial(generation(), tmp_path, max_bytes=10) as p,
+        ):
+            p.write(b"12345678901")
+
+    def test_starts_over(self, tmp_path: Path) -> None:
+        """A second attempt does not continue the first."""
+        with Partial(generation(), tmp_path, max_bytes=10) as partial:
+            partial.write(b"half")
+            partial.restart()
+            partial.write(b"whole")
+            assert partial.keep("").read_bytes() == b"whole"
+
+    def test_an_id_is_no_path(self, tmp_path: Path) -> None:
+        """The provider does not choose where we write."""
+        with Partial(generation("../../etc/x"), tmp_path, max_bytes=10) as partial:
+            assert partial.keep("video/mp4") == tmp_path / "______etc_x.mp4"
+
+
+class TestAssetUrl:
+    @pytest.mark.parametrize(
+        ("base", "written", "url"),
+        [
+            ("https://x/api/v1", "https://cdn/a.png", "https://cdn/a.png"),
+            ("https://x/api/v1", "/a.png", "https://x/a.png"),
+            ("http://127.0.0.1:9/api/v1", "http://127.0.0.1:9/assets/a", "http://127.0.0.1:9/assets/a"),
+        ],
+    )
+    def test_absolute_or_beside_the_api(self, base: str, written: str, url: str) -> None:
+        """A path without a host is the API's own host."""
+        assert asset_url(generation(output_url=written), base) == url
+
+    @pytest.mark.parametrize(
+        "written", [None, "", "http://cdn/a", "ftp://cdn/a", "file:///etc/passwd", "http://[x"]
+    )
+    def test_refuses_what_is_missing_or_unprotected(self, written: str | None) -> None:
+        """No file, or not over TLS."""
+        with pytest.raises(DownloadFailed, match="gen_1"):
+            asset_url(generation(output_url=written), "https://x/api/v1")
+
+
+class TestDecideDownload:
+    def test_done(self) -> None:
+        """The content type decides the name."""
+        assert decided(Answer(200, {"content-type": "image/png"}, b"")) == Done("image/png")
+
+    @pytest.mark.parametrize("reply", [Unsent("x"), Lost("x"), Answer(503, {}, b""), Answer(429, {}, b"")])
+    def test_passing_trouble_goes_again(self, reply: Reply) -> None:
+        """A download may always be repeated, a few times."""
+        assert decided(reply) == Again(0.25)
+        assert isinstance(decided(reply, LAST).error, DownloadFailed)
+
+    @pytest.mark.parametrize("status", [204, 206, 400, 401, 403, 404, 410])
+    def test_final_answers(self, status: int) -> None:
+        """A link that has expired will not come back; the error hides its signature."""
+        error = decided(Answer(status, {}, b"")).error
+        assert isinstance(error, DownloadFailed)
+        assert str(status) in str(error)
+        assert "hush" not in str(error)
+
+    def test_follows_https(self) -> None:
+        """Asset hosts redirect, and no key is sent anyway."""
+        assert decided(Answer(302, {"location": "https://other/x"}, b"")) == Moved("https://other/x")
+        with pytest.raises(DownloadFailed):
+            decided(Answer(302, {"location": "http://other/x"}, b""))
+        assert isinstance(decided(Answer(302, {"location": "/x"}, b""), LAST), Refused)

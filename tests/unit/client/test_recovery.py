@@ -1,0 +1,139 @@
+"""Finding a paid request in the provider's list."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from receiver.client import Generation, Submission, parse
+from receiver.client.recovery import InDoubt, Search, is_contested, unclaimed
+from receiver.client.results import GenerationPage
+from tests.unit.client.script import NOW, row
+
+
+def made(**fields: Any) -> Generation:
+    return parse.generation(row(**fields))
+
+
+def doubt(**request: Any) -> InDoubt:
+    return InDoubt("image", {"prompt": "a fox", **request}, NOW)
+
+
+def listing(times: Sequence[float], *, total: int | None = None, start: int = 0) -> GenerationPage:
+    rows = [row(f"gen_{start + n}", at=NOW + at, prompt="a wolf") for n, at in enumerate(times)]
+    return parse.generations({"data": rows, "total": total})
+
+
+class TestInDoubt:
+    @pytest.mark.parametrize(
+        "fields",
+        [{"prompt": "a wolf"}, {"type": "video"}, {"model": "m"}, {"at": NOW - 6}, {"at": NOW + 1000}],
+    )
+    def test_something_else_does_not_fit(self, fields: dict[str, Any]) -> None:
+        """Another prompt, kind or model, or another time."""
+        assert doubt().fits(made(), 0.0)
+        assert not doubt().fits(made(**fields), 0.0)
+
+    @pytest.mark.parametrize(
+        "fields",
+        [{"type": None}, {"model": None}, {"created_at": None}, {"prompt": " a  fox\n"}, {"at": NOW - 3}],
+    )
+    def test_what_is_not_said_may_fit(self, fields: dict[str, Any]) -> None:
+        """Nothing said, other blanks, or a clock that is a little off."""
+        assert doubt().fits(made(**fields), 0.0)
+
+    def test_the_model_asked_for(self) -> None:
+        """By name, or the document's default."""
+        assert doubt(model="m").fits(made(model="m"), 0.0)
+        assert not doubt(model="m").fits(made(), 0.0)
+
+    def test_the_ratio_if_it_is_echoed(self) -> None:
+        """Two that differ in it alone are told apart."""
+        assert doubt(aspect_ratio="1:1").fits(made(aspect_ratio="1:1"), 0.0)
+        assert doubt().fits(made(aspect_ratio="1:1"), 0.0)
+        assert not doubt(aspect_ratio="1:1").fits(made(aspect_ratio="16:9"), 0.0)
+
+    def test_skew_moves_the_window(self) -> None:
+        """And when it is not known the window is a minute wider."""
+        assert doubt().fits(made(at=NOW + 3600), 3600.0)
+        assert not doubt().fits(made(), 3600.0)
+        assert doubt().fits(made(at=NOW - 59), None)
+        assert not doubt().fits(made(at=NOW - 61), None)
+
+
+class TestSearch:
+    def test_newest_first_ends_with_the_first_that_is_older(self) -> None:
+        """What comes after it is older still."""
+        search = Search(doubt())
+        search.take(listing([20, 10, -100]), 0.0)
+        assert (search.finished, search.complete) == (True, True)
+
+    def test_goes_on_while_all_are_newer(self) -> None:
+        """To the next page, and the one that follows it."""
+        search = Search(doubt())
+        search.take(listing([200 - n for n in range(100)]), 0.0)
+        assert (search.finished, search.offset) == (False, 90)
+
+    def test_no_order_is_read_to_the_end(self) -> None:
+        """A row that is older says nothing about the next."""
+        search = Search(doubt())
+        search.take(listing([5, -100, 3]), 0.0)
+        assert not search.finished
+        search.take(listing([]), 0.0)
+        assert search.complete
+
+    def test_oldest_first_is_read_from_the_end(self) -> None:
+        """`total` says where that is."""
+        search = Search(doubt())
+        search.take(listing([n - 5000 for n in range(100)], total=4000), 0.0)
+        assert search.offset == 4000 - 100 - 10
+        search.take(listing([n - 90 for n in range(100)], total=4000, start=3890), 0.0)
+        assert not search.finished
+        search.take(listing(list(range(10)), total=4000, start=3990), 0.0)
+        search.take(listing([], total=4000), 0.0)
+        assert search.complete
+
+    def test_a_total_that_leads_astray_is_not_followed(self) -> None:
+        """Beyond the end, or past rows that may fit: then all of it is read."""
+        for astray in (listing([]), listing([50, 60, 70], start=500)):
+            search = Search(doubt())
+            search.take(listing([n - 5000 for n in range(100)], total=4000), 0.0)
+            search.take(astray, 0.0)
+            assert (search.finished, search.offset) == (False, 0)
+
+    def test_has_an_end(self) -> None:
+        """After so many pages it stops, and says that it did not see everything."""
+        search = Search(doubt())
+        pages = 0
+        while not search.finished:
+            search.take(listing([5, -100, 3], start=3 * pages), 0.0)
+            pages += 1
+        assert (pages, search.complete) == (20, False)
+
+    def test_finds_each_once(self) -> None:
+        """Though pages overlap."""
+        search = Search(doubt())
+        for _ in range(2):
+            search.take(parse.generations([row("gen_it"), row("gen_wolf", prompt="a wolf")]), 0.0)
+        assert [found.id for found in search.found] == ["gen_it"]
+
+
+class TestIsContested:
+    def test_another_open_row_for_the_same(self) -> None:
+        """Its own row is none, nor one for something else, or from long ago."""
+        same, mine = ("other", "mine")
+        for ref, prompt, at, rival in [
+            (same, "a fox", NOW, True),
+            (mine, "a fox", NOW, False),
+            (same, "a wolf", NOW, False),
+            (same, "a fox", NOW - 5000, False),
+        ]:
+            open_row = Submission(ref, "image", {"prompt": prompt}, "unknown", sent_at=at)
+            assert is_contested(doubt(), mine, [open_row], made()) is rival
+
+
+class TestUnclaimed:
+    def test_leaves_what_is_nobodys(self) -> None:
+        """In the same order."""
+        found = [made(name="gen_a"), made(name="gen_b")]
+        assert [one.id for one in unclaimed(found, {"gen_a"})] == ["gen_b"]

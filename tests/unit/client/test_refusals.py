@@ -1,0 +1,74 @@
+"""From answers to errors."""
+
+import json
+
+import pytest
+
+from receiver.client import errors
+from receiver.client.refusals import refusal
+from receiver.client.wire import Answer
+from receiver.contract import ERROR_STATUS
+
+
+def answer(status: int, error: object = None, **headers: str) -> Answer:
+    return Answer(status, headers, json.dumps({"error": error}).encode())
+
+
+class TestRefusal:
+    @pytest.mark.parametrize(("code", "status"), ERROR_STATUS.items())
+    def test_class_by_code(self, code: str, status: int) -> None:
+        """Every documented code becomes its own class, and is marked as the API's own words."""
+        error = refusal(answer(status, {"code": code, "message": "no", "details": {"a": 1}}))
+        assert type(error).code == code
+        assert (error.code, error.status, error.message, error.details) == (code, status, "no", {"a": 1})
+        assert error.documented
+
+    def test_code_wins_over_status(self) -> None:
+        """Credits are refused with 403 in the document, and may be 402 one day."""
+        error = refusal(answer(402, {"code": "insufficient_credits", "details": {"required": 5}}))
+        assert isinstance(error, errors.InsufficientCredits)
+        assert error.required == 5
+
+    @pytest.mark.parametrize(
+        ("status", "kind"),
+        [
+            (400, errors.InvalidRequest),
+            (401, errors.Unauthorized),
+            (403, errors.Forbidden),
+            (404, errors.NotFound),
+            (405, errors.InvalidRequest),
+            (413, errors.InvalidRequest),
+            (422, errors.InvalidRequest),
+            (429, errors.RateLimited),
+            (418, errors.UnexpectedResponse),
+            (500, errors.ServerError),
+            (502, errors.ServerError),
+            (599, errors.ServerError),
+        ],
+    )
+    def test_class_by_status(self, status: int, kind: type[errors.ApiError]) -> None:
+        """A proxy's page has no code; the status decides."""
+        error = refusal(Answer(status, {}, b"<html>Bad Gateway</html>"))
+        assert type(error) is kind
+        assert error.status == status
+        assert not error.documented
+
+    @pytest.mark.parametrize("body", [b"", b"null", b"[]", b'{"error": 7}', b"\xff", b"[" * 100_000])
+    def test_survives_any_body(self, body: bytes) -> None:
+        """An error page is never itself an error."""
+        assert type(refusal(Answer(404, {}, body))) is errors.NotFound
+
+    def test_error_as_text(self) -> None:
+        """Some routers answer with a bare sentence."""
+        assert refusal(answer(404, "no such page")).message == "no such page"
+
+    @pytest.mark.parametrize("header", ["x-request-id", "request-id", "cf-ray"])
+    def test_request_id(self, header: str) -> None:
+        """Whatever names the request is kept."""
+        assert refusal(answer(404, **{header: "r1"})).request_id == "r1"
+
+    def test_unknown_code_is_kept(self) -> None:
+        """A new code falls back on the status and is shown."""
+        error = refusal(answer(403, {"code": "model_disabled", "message": "no"}))
+        assert type(error) is errors.Forbidden
+        assert error.code == "model_disabled"

@@ -1,0 +1,50 @@
+"""The fixtures that users get, in a run of pytest as theirs."""
+
+import subprocess
+import sys
+
+import pytest
+
+import receiver.sandbox
+
+pytest_plugins = ["pytester"]
+
+PLUGIN = "receiver.sandbox.pytest_plugin"
+USES = """
+import httpx2
+from receiver.sandbox import Fault
+
+def test_it_serves(receiver_sandbox):
+    headers = {"Authorization": f"Bearer {receiver_sandbox.key()}"}
+    assert httpx2.get(receiver_sandbox.url + "/models", headers=headers).json()["total"] == 18
+
+def test_two_at_once(make_receiver_sandbox):
+    assert make_receiver_sandbox().url != make_receiver_sandbox(seed=2).url
+
+def test_a_fault_that_nothing_met(receiver_sandbox):
+    receiver_sandbox.fail("models.list", Fault("html_502"))
+"""
+
+
+class TestReceiverSandbox:
+    def test_in_a_run_of_pytest(self, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It serves, it can be made several times, and a forgotten fault is an error."""
+        monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        pytester.makepyfile(USES)
+        outcome = pytester.runpytest_subprocess("-p", PLUGIN, "-p", "no:cacheprovider")
+        outcome.assert_outcomes(passed=3, errors=1)
+        outcome.stdout.fnmatch_lines(["*the test queued faults that nothing met*"])
+
+
+class TestImport:
+    def test_costs_nobody_anything(self) -> None:
+        """Who installs the package has it in every run of pytest: no server is imported before it is used."""
+        program = f"import sys, {PLUGIN}; print({{'starlette', 'uvicorn', 'httpx2'}} & set(sys.modules))"
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert done.stdout == "set()\n"
+
+    def test_unknown_names_are_unknown(self) -> None:
+        """And every public name is there."""
+        assert all(hasattr(receiver.sandbox, name) for name in receiver.sandbox.__all__)
+        with pytest.raises(AttributeError, match="Sandpit"):
+            receiver.sandbox.Sandpit  # noqa: B018  # looking is enough
