@@ -1,0 +1,231 @@
+"""Then here: from a durable event to a mirrored asset and a message in every queue.
+
+    mirror:  read → fetch (and again, should the URL have expired) → keep → settle
+    forward: read → envelope → send → settle
+
+Both take claimed work and return what is to be written of it; neither touches the store.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, assert_never
+
+import structlog
+
+from receiver.assets import Bucket, Fetched, NotFetched, Stored
+from receiver.assets.media import MEDIA_TYPES
+from receiver.backoff import Backoff
+from receiver.destinations import Destination, Message
+from receiver.errors import BucketUnavailable
+from receiver.events import TYPE_PREFIX, Asset, Event, Unreadable, asset_key, envelope, normalize
+from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
+from receiver.store import (
+    DeliveryConfirmed,
+    DeliveryDead,
+    DeliveryJob,
+    DeliveryPostponed,
+    EventJob,
+    EventPostponed,
+    EventSettled,
+)
+
+log = structlog.get_logger()
+
+Fetch = Callable[[object], Awaitable[Fetched | NotFetched]]
+Refresh = Callable[[Event], Awaitable[str | Retry | None]]
+"""Asks the provider for another URL of an event's asset; None where there is none."""
+FetchAsset = Callable[[Event], Awaitable[Fetched | NotFetched]]
+Clock = Callable[[], int]
+"""Milliseconds since the epoch."""
+Chance = Callable[[], float]
+"""A random number in [0, 1)."""
+
+_EXPIRED: Final = frozenset(("http_403", "http_404", "http_410"))
+"""What hosts answer for a URL that is no longer valid."""
+
+MirrorResult = EventSettled | EventPostponed
+ForwardResult = DeliveryConfirmed | DeliveryPostponed | DeliveryDead
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorRules:
+    """How long to try for an asset."""
+
+    backoff: Backoff = field(default_factory=lambda: Backoff(first_s=2, max_s=300))
+    patience_s: float = 24 * 3600
+    """Seconds after its arrival for which an event waits for an asset that fails to download."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardRules:
+    """How long to try to deliver."""
+
+    backoff: Backoff = field(default_factory=Backoff)
+    max_attempts: int = 100
+    """With the default backoff about two days; then the delivery is a dead letter."""
+
+
+async def mirror(
+    job: EventJob,
+    *,
+    fetch: Fetch,
+    bucket: Bucket,
+    rules: MirrorRules,
+    clock: Clock,
+    chance: Chance,
+    refresh: Refresh | None = None,
+) -> MirrorResult:
+    """Bring the asset of one event into the bucket, or find that it cannot be had."""
+    try:
+        return await _mirror(job, partial(_fetch, fetch, refresh), bucket, rules, clock, chance)
+    except Exception:
+        log.exception("mirror crashed", event_id=job.id, generation_id=job.generation_id)
+        return _not_fetched(job, NotFetched("internal_error", permanent=False), rules, clock(), chance())
+
+
+async def _mirror(
+    job: EventJob, fetch: FetchAsset, bucket: Bucket, rules: MirrorRules, clock: Clock, chance: Chance
+) -> MirrorResult:
+    event = _read(job)
+    if not event.expects_asset:
+        return EventSettled(job, None, clock())
+    fetched = await fetch(event)
+    if isinstance(fetched, NotFetched):
+        return _not_fetched(job, fetched, rules, clock(), chance())
+    try:
+        stored = await _keep(job, event, fetched, bucket)
+    except BucketUnavailable as error:
+        # Our own fault, so never a reason to forward an event without its asset.
+        return _postponed(job, f"bucket: {error}", rules, clock(), chance())
+    finally:
+        fetched.path.unlink(missing_ok=True)
+    return EventSettled(job, _mirrored(fetched, stored), clock())
+
+
+async def forward(
+    jobs: Sequence[DeliveryJob],
+    *,
+    destination: Destination,
+    rules: ForwardRules,
+    clock: Clock,
+    chance: Chance,
+) -> list[ForwardResult]:
+    """Send one batch to one destination; return what became of each job, in order."""
+    readable = {job.event_id: sent for job in jobs if (sent := _message(job))}
+    outcomes = dict(zip(readable, await _send(destination, list(readable.values())), strict=True))
+    unreadable = Retry("the stored body cannot be read")
+    return [_result(job, outcomes.get(job.event_id, unreadable), rules, clock(), chance()) for job in jobs]
+
+
+def _postponed(
+    job: EventJob, error: str, rules: MirrorRules, now_ms: int, chance: float, after_s: float | None = None
+) -> EventPostponed:
+    """Put the asset off, at least as long as the other side asked for."""
+    delay_s = max(after_s or 0, rules.backoff.delay_s(job.attempts, chance))
+    return EventPostponed(job, now_ms + int(delay_s * 1000), error)
+
+
+def message(job: DeliveryJob) -> Message:
+    """Build the message of a delivery: the same bytes on every attempt."""
+    event = _read(job)
+    return Message(
+        id=job.event_id,
+        source=event.source,
+        generation_id=event.generation_id,
+        type=TYPE_PREFIX + event.type,
+        kind=event.kind,
+        body=envelope(
+            event,
+            event_id=job.event_id,
+            received_ms=job.received_ms,
+            asset=job.asset,
+            submission=job.submission,
+        ),
+    )
+
+
+def _message(job: DeliveryJob) -> Message | None:
+    try:
+        return message(job)
+    except Exception:
+        log.exception("unreadable event", event_id=job.event_id)
+        return None
+
+
+async def _send(destination: Destination, messages: Sequence[Message]) -> Sequence[Outcome]:
+    """Send *messages*; whatever goes wrong in our own code is a retry, and stops nobody else's work."""
+    if not messages:
+        return []
+    try:
+        outcomes = await destination.send(messages)
+    except Exception as error:
+        log.exception("destination crashed", events=[one.id for one in messages])
+        return [Retry(f"internal error: {type(error).__name__}")] * len(messages)
+    if len(outcomes) != len(messages):
+        log.error("destination miscounted", messages=len(messages), outcomes=len(outcomes))
+        return [Retry("internal error: outcomes are missing")] * len(messages)
+    return outcomes
+
+
+def _read(job: EventJob | DeliveryJob) -> Event:
+    event = normalize(job.body, source=job.source)
+    if isinstance(event, Unreadable):
+        raise TypeError(f"a stored event cannot be read: {event.reason}")
+    return event
+
+
+async def _fetch(fetch: Fetch, refresh: Refresh | None, event: Event) -> Fetched | NotFetched:
+    """Fetch the asset; where its URL has expired, once more under a fresh one."""
+    fetched = await fetch(event.output_url)
+    if refresh is None or not isinstance(fetched, NotFetched) or fetched.code not in _EXPIRED:
+        return fetched
+    match await refresh(event):
+        case str(url):
+            return await fetch(url)
+        case Retry(after_s=after_s):
+            return NotFetched(fetched.code, permanent=False, after_s=after_s)
+        case None:
+            return fetched
+
+
+async def _keep(job: EventJob, event: Event, fetched: Fetched, bucket: Bucket) -> Stored:
+    extension = MEDIA_TYPES[fetched.content_type]
+    key = asset_key(event, received_ms=job.received_ms, extension=extension)
+    metadata = {"event-id": job.id, "generation-id": event.generation_id, "source": event.source}
+    return await bucket.put(key, fetched, metadata=metadata)
+
+
+def _mirrored(fetched: Fetched, stored: Stored) -> Asset:
+    return Asset(
+        "mirrored",
+        url=stored.url,
+        content_type=fetched.content_type,
+        size_bytes=fetched.size_bytes,
+        sha256=fetched.sha256,
+    )
+
+
+def _not_fetched(
+    job: EventJob, failed: NotFetched, rules: MirrorRules, now_ms: int, chance: float
+) -> MirrorResult:
+    if failed.permanent or now_ms - job.received_ms > rules.patience_s * 1000:
+        return EventSettled(job, Asset("failed", error=failed.code), now_ms)
+    return _postponed(job, failed.code, rules, now_ms, chance, after_s=failed.after_s)
+
+
+def _result(
+    job: DeliveryJob, outcome: Outcome, rules: ForwardRules, now_ms: int, chance: float
+) -> ForwardResult:
+    match outcome:
+        case Delivered():
+            return DeliveryConfirmed(job, now_ms)
+        case GivenUp(error):
+            return DeliveryDead(job, now_ms, error)
+        case Retry(error) if job.attempts >= rules.max_attempts:
+            return DeliveryDead(job, now_ms, f"{error} (attempt {job.attempts} of {rules.max_attempts})")
+        case Retry(error, after_s):
+            delay_s = max(after_s or 0, rules.backoff.delay_s(job.attempts, chance))
+            return DeliveryPostponed(job, now_ms + int(delay_s * 1000), error)
+        case _:
+            assert_never(outcome)

@@ -1,0 +1,111 @@
+"""Start here: from a raw delivery to a durable event.
+
+    verify → read → record
+
+Everything that arrives takes these steps in this order, and the answer is sent only after the last.
+What happens to the event from there is in `receiver.deliver`.
+"""
+
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, assert_never
+
+from receiver import events
+from receiver.contract import SIGNATURE_HEADER, SIGNATURE_TOLERANCE_S
+from receiver.events import Event, Unreadable
+from receiver.signatures import verify
+from receiver.store import Duplicate, Entry, Late, NewEvent, NewQuarantine, Recorded, RecordResult
+from receiver.telemetry import metrics
+
+Status = Literal["accepted", "duplicate", "late", "quarantined"]
+Record = Callable[[Entry], Awaitable[RecordResult]]
+
+_HOST: Final = re.compile(
+    r"https?://([a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?(?:[/?#]|$)", re.IGNORECASE | re.ASCII
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One provider account."""
+
+    name: str
+    """The last segment of its webhook URL."""
+    secrets: tuple[bytes, ...]
+    """Signing secrets, newest first; a delivery signed with any of them is genuine."""
+    signature_header: str = SIGNATURE_HEADER
+    mode: Literal["auto", "raw"] = "auto"
+    """`raw` accepts signatures over the very bytes received; `auto` also over their JSON.stringify form."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a genuine delivery. By now it is on disk."""
+
+    status: Status
+    event_id: str
+    """The event's id; for a duplicate the first one's, for a quarantined delivery its own."""
+    generation_id: str | None
+    reason: str | None = None
+    """Why it was quarantined."""
+
+
+async def receive(
+    signature: Sequence[bytes], body: bytes, *, source: Source, record: Record, now: float, entropy: bytes
+) -> Receipt:
+    """Take one delivery: *signature* are all values of the source's signature header, as received.
+
+    Returns only after the commit. *now* is in seconds since the epoch, *entropy* ten random bytes.
+
+    Raises:
+        SignatureError: it is not genuine; nothing was written.
+        StoreUnavailable: nothing was promised; the sender must try again.
+    """
+    verified = verify(
+        signature, body, secrets=source.secrets, now=now, tolerance_s=SIGNATURE_TOLERANCE_S, mode=source.mode
+    )
+    metrics.VERIFIED.labels(source.name, verified.via).inc()
+    read = events.normalize(verified.body, source=source.name)
+    now_ms = int(now * 1000)
+    entry = entry_of(read, verified.body, source=source.name, now_ms=now_ms, entropy=entropy)
+    receipt = _receipt(read, await record(entry))
+    metrics.DELIVERIES.labels(source.name, receipt.status).inc()
+    return receipt
+
+
+def entry_of(
+    read: Event | Unreadable, body: bytes, *, source: str, now_ms: int, entropy: bytes, via: str = "webhook"
+) -> Entry:
+    """Make the row to record of what a body was *read* as."""
+    new_id = events.event_id(now_ms, entropy)
+    match read:
+        case Event():
+            host = asset_host(read.output_url) if read.expects_asset else None
+            return NewEvent(new_id, source, read.generation_id, read.type, host, body, via, now_ms)
+        case Unreadable(reason):
+            digest = hashlib.sha256(body).hexdigest()
+            return NewQuarantine(new_id, source, digest, reason, body, now_ms)
+        case _:
+            assert_never(read)
+
+
+def asset_host(url: object) -> str | None:
+    """Return the host that *url* is fetched from, or None where it cannot be fetched at all."""
+    found = _HOST.match(url) if isinstance(url, str) else None
+    return found[1].lower() if found else None
+
+
+def _receipt(read: Event | Unreadable, result: RecordResult) -> Receipt:
+    if isinstance(read, Unreadable):
+        return Receipt("quarantined", result.id, None, read.reason)
+    match result:
+        case Recorded(id_):
+            return Receipt("accepted", id_, read.generation_id)
+        case Duplicate(id_):
+            return Receipt("duplicate", id_, read.generation_id)
+        case Late(id_):
+            return Receipt("late", id_, read.generation_id)
+        case _:
+            assert_never(result)

@@ -1,0 +1,176 @@
+"""Settings, read once at start: the environment wins over `receiver.toml` in the working directory.
+
+Every field can be set as `RECEIVER_<FIELD>`; nested ones as `RECEIVER_SOURCES__<NAME>__<FIELD>`.
+"""
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from receiver.contract import BASE_URL, SIGNATURE_HEADER
+from receiver.errors import ConfigError
+
+PREFIX: Final = "RECEIVER_"
+CONFIG_FILE: Final = "receiver.toml"
+_NESTED: Final = {"sources", "destinations"}
+_SERVICE_LINK: Final = re.compile(r"RECEIVER_(SERVICE_(HOST|PORT)|PORT_[0-9]+_(TCP|UDP)).*")
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+
+def _words(value: object) -> object:
+    """Read a comma-separated list. An empty entry stays, for whoever must refuse it."""
+    return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+
+def _name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError(f"the name {value!r} must be letters, digits, '-' and '_', at most 63")
+    return value
+
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_words)]
+Name = Annotated[str, BeforeValidator(_name)]
+Seconds = Annotated[float, Field(gt=0, le=7 * 24 * 3600)]
+
+
+class SourceSettings(BaseModel):
+    """One provider account besides the default one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    secrets: Secrets
+    """Signing secrets, newest first; at least 16 bytes each."""
+    api_key: SecretStr | None = None
+    signature_header: str = SIGNATURE_HEADER
+
+
+class Settings(BaseSettings):
+    """Everything that can be configured."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        toml_file=CONFIG_FILE,
+        hide_input_in_errors=True,
+        populate_by_name=True,
+        coerce_numbers_to_str=True,
+    )
+
+    webhook_secrets: Secrets = ()
+    """Signing secrets of the default source `photoverse`, newest first. Without any, web will not start."""
+    sources: dict[Name, SourceSettings] = {}
+    """Further sources, by name: the last segment of their webhook URL."""
+    signature_mode: Literal["auto", "raw"] = "auto"
+    """`raw` accepts only signatures over the bytes as received; choose it once every delivery verifies so."""
+    api_key: SecretStr | None = None
+    """The provider's API key, for submitting work and for reconciling. Receiving needs none."""
+    api_base_url: str = BASE_URL
+    session_cookie: SecretStr | None = None
+    """The Cookie header of a signed-in browser, for managing API keys and nothing else."""
+    reconcile_interval_s: Seconds = 300.0
+    """How often the provider is asked for what no webhook told of. Needs an API key."""
+    reconcile_requests: int = Field(20, gt=0)
+    """So many requests in one pass, each for up to 100 generations; the next pass goes on where it ended."""
+    reconcile_look_back_s: Seconds = 24 * 3600.0
+    """How far back the very first pass goes."""
+    database_url: SecretStr = Field(
+        SecretStr("sqlite:///data/receiver.db"),
+        validation_alias=AliasChoices("RECEIVER_DATABASE_URL", "DATABASE_URL"),
+    )
+    """`sqlite:///path` or `postgresql://…`. Everything that was acknowledged lives here."""
+    assets_url: str = "file:data/assets"
+    """`file:dir`, `file:///dir` or `s3://bucket/prefix`."""
+    asset_hosts: Words | None = None
+    """Host names (with their subdomains) that assets may come from; unset allows every public one."""
+    asset_max_bytes: int = Field(512 * 1024 * 1024, gt=0)
+    """Assets larger than so many bytes are given up."""
+    asset_patience_s: Seconds = 24 * 3600.0
+    """For so long an event waits for an asset that fails to download; then it is forwarded without."""
+    fetch_allow: Words = ()
+    """Networks and hosts that assets may come from although not public, and over plain http."""
+    fetch_timeout_s: Seconds = 300.0
+    """For one whole download."""
+    s3_endpoint_url: str | None = None
+    """For S3-compatible stores; AWS itself needs none. Credentials come from boto3's own chain."""
+    s3_region: str | None = None
+    destinations: dict[Name, dict[str, str]] = {}
+    """Downstream queues, by name: `url` and the options of that kind of queue."""
+    forward_attempts: int = Field(100, gt=0)
+    """So many attempts, about two days, until a delivery becomes a dead letter."""
+    host: str = "127.0.0.1"
+    """Address of the public listener; `0.0.0.0` to be reached from other machines."""
+    port: int = Field(8000, ge=0, le=65535, validation_alias=AliasChoices("RECEIVER_PORT", "PORT"))
+    lease_s: Seconds = 60.0
+    """The work of a worker that died is taken over after so long."""
+    poll_s: Seconds = 1.0
+    """How often workers look for retries, and on SQLite for what another process recorded."""
+    drain_s: Seconds = 20.0
+    """How long a stopping worker may take to finish what it began."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["auto", "console", "json"] = "auto"
+    """`auto` writes for people on a terminal and JSON elsewhere."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], *_sources: PydanticBaseSettingsSource, **named: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the arguments, then the environment, then the file."""
+        return named["init_settings"], named["env_settings"], TomlConfigSettingsSource(settings_cls)
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the settings.
+
+        Raises:
+            ConfigError: a value is wrong, or a `RECEIVER_*` variable is none of ours; each line names one.
+        """
+        _refuse_unknown(os.environ)
+        try:
+            return cls()
+        except ValidationError as error:
+            raise ConfigError("\n".join(_line(problem) for problem in error.errors())) from None
+        except ValueError as error:
+            raise ConfigError(f"{CONFIG_FILE} or a nested variable cannot be read: {error}") from None
+
+
+def variable(*path: str) -> str:
+    """Return the environment variable of a field, for messages."""
+    return PREFIX + "__".join(part.upper() for part in path)
+
+
+def _refuse_unknown(environ: Mapping[str, str]) -> None:
+    for name in environ:
+        if name.startswith(PREFIX):
+            field, nested, _ = name.removeprefix(PREFIX).lower().partition("__")
+            if field not in Settings.model_fields or bool(nested) != (field in _NESTED):
+                raise ConfigError(f"{name} is not a setting.{_suggestion(name, field)}")
+
+
+def _suggestion(name: str, field: str) -> str:
+    if _SERVICE_LINK.fullmatch(name):
+        return " Kubernetes sets it for a Service called receiver: give the pod enableServiceLinks: false."
+    close = difflib.get_close_matches(field, Settings.model_fields, n=1)
+    if not close:
+        return ""
+    nested = "__<NAME>__<FIELD>" if close[0] in _NESTED else ""
+    return f" Did you mean {variable(close[0])}{nested}?"
+
+
+def _line(problem: Any) -> str:
+    path = [str(part) for part in problem["loc"] if part != "[key]"]
+    name = path[0] if path[0].isupper() else variable(*path)
+    return f"{name}: {problem['msg']}"

@@ -1,0 +1,64 @@
+"""Logging: one line per fact, for people on a terminal and as JSON everywhere else.
+
+Lines of libraries (uvicorn, alembic, botocore) pass through the same redaction and renderer.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, TextIO, cast
+
+import orjson
+import structlog
+
+from receiver.telemetry.redact import redact_event
+from receiver.telemetry.tick_buffer import TickBuffer
+
+LogFormat = Literal["auto", "console", "json"]
+
+_QUIET: Final = ("httpx2", "httpcore2", "botocore", "boto3", "urllib3", "alembic", "uvicorn")
+"""Libraries whose information lines repeat ours or carry whole URLs."""
+
+
+def configure(*, level: str = "INFO", log_format: LogFormat = "auto", stream: TextIO | None = None) -> None:
+    """Send all logging to *stream* (default: standard error), from now on."""
+    stream = stream or sys.stderr
+    console = log_format == "console" or (log_format == "auto" and stream.isatty())
+    # Tracebacks as plain text, before the redaction: the richer forms print local variables.
+    prepare: list[Any] = [structlog.processors.format_exc_info, redact_event]
+    render: Any = _to_json
+    if console:
+        stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False)
+        prepare = [structlog.stdlib.add_log_level, stamp, *prepare]
+        render = structlog.dev.ConsoleRenderer(colors=stream.isatty())
+    structlog.configure(
+        processors=[*prepare, render],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", TickBuffer(stream))),
+        cache_logger_on_first_use=True,
+    )
+    _adopt_libraries(prepare, render, level, stream)
+
+
+def _adopt_libraries(prepare: list[Any], render: Callable[..., str], level: str, stream: TextIO) -> None:
+    handler = logging.StreamHandler(stream)
+    strip = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=prepare, processors=[strip, render])
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _to_json(_logger: Any, method: str, event: Any) -> str:
+    level = "error" if method == "exception" else method
+    first = {"timestamp": datetime.now(UTC), "level": level, "event": event.pop("event")}
+    try:
+        return orjson.dumps(first | event, default=repr, option=orjson.OPT_UTC_Z).decode()
+    except TypeError:  # lone surrogates, integers over 64 bits, keys that are no text
+        return json.dumps({str(name): value for name, value in (first | event).items()}, default=str)

@@ -1,0 +1,244 @@
+"""The composition root: settings in, running parts out. Only here does a back-end have a name."""
+
+import random
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import Final
+
+import structlog
+from pydantic import SecretStr
+from starlette.applications import Starlette
+
+from receiver.assets import Bucket
+from receiver.assets.fetch import Fetcher
+from receiver.assets.folder import open_folder
+from receiver.client import AsyncClient
+from receiver.client.errors import GenerationClaimed
+from receiver.client.ledger import Submission
+from receiver.deliver import ForwardRules, MirrorRules, forward, mirror
+from receiver.destinations import Destination, open_destination
+from receiver.errors import BucketUnavailable, ConfigError
+from receiver.receive import Source
+from receiver.settings import Settings, variable
+from receiver.signatures import check_secrets
+from receiver.store import Store
+from receiver.store.engine import connect
+from receiver.store.ledger import StoreLedger
+from receiver.web.app import build_app
+from receiver.worker.forwarding import Outlet
+from receiver.worker.reconcile import Account
+from receiver.worker.reconciling import ReconcileRules
+from receiver.worker.refresh import Refresher
+from receiver.worker.run import Pace, Worker
+
+DEFAULT_SOURCE: Final = "photoverse"
+_LEDGER_PATIENCE_S: Final = 30.0
+"""What was paid for must be written down, however busy the database is."""
+
+log = structlog.get_logger()
+
+
+def build_store(settings: Settings) -> Store:
+    """Open the store; an embedded SQLite database is brought up to date at once.
+
+    Raises:
+        ConfigError: the database URL is not usable.
+        StoreUnavailable: the embedded database could not be migrated.
+    """
+    store = Store(settings.database_url.get_secret_value(), destinations=tuple(settings.destinations))
+    if store.is_embedded:
+        store.migrate()
+    return store
+
+
+def build_ledger(settings: Settings) -> StoreLedger[Submission]:
+    """Open the ledger of submissions beside the events; an embedded database is brought up to date at once.
+
+    Raises:
+        ConfigError: the database URL is not usable.
+        StoreUnavailable: the embedded database could not be migrated.
+    """
+    engine = connect(settings.database_url.get_secret_value(), busy_timeout_s=_LEDGER_PATIENCE_S)
+    ledger = StoreLedger(engine, DEFAULT_SOURCE, row=Submission, claimed=GenerationClaimed)
+    ledger.migrate()
+    return ledger
+
+
+def build_sources(settings: Settings) -> dict[str, Source]:
+    """Return the configured sources by name.
+
+    Raises:
+        ConfigError: there is none, or a secret is too short to be one.
+    """
+    sources = {
+        name: Source(
+            name,
+            _secrets(account.secrets, variable("sources", name, "secrets")),
+            account.signature_header,
+            settings.signature_mode,
+        )
+        for name, account in settings.sources.items()
+    }
+    if settings.webhook_secrets:
+        if DEFAULT_SOURCE in sources:
+            other = variable("sources", DEFAULT_SOURCE, "secrets")
+            raise ConfigError(
+                f"{variable('webhook_secrets')} and {other} both name the source {DEFAULT_SOURCE}: set one"
+            )
+        secrets = _secrets(settings.webhook_secrets, variable("webhook_secrets"))
+        sources[DEFAULT_SOURCE] = Source(DEFAULT_SOURCE, secrets, mode=settings.signature_mode)
+    if not sources:
+        raise ConfigError(
+            f"{variable('webhook_secrets')} is not set: without the signing secret nobody can tell"
+            " a genuine webhook. Copy it from the provider's webhook page."
+        )
+    return sources
+
+
+def build_web(settings: Settings, store: Store) -> Starlette:
+    """Build the public application."""
+    return build_app(build_sources(settings), store)
+
+
+@asynccontextmanager
+async def open_worker(settings: Settings, store: Store) -> AsyncIterator[Worker]:
+    """Build the worker, with a bucket that was tried and destinations that are closed at the end.
+
+    Raises:
+        ConfigError: the bucket cannot be written or a destination is wrongly configured.
+    """
+    async with AsyncExitStack() as stack:
+        bucket = open_bucket(settings)
+        stack.push_async_callback(bucket.aclose)
+        await _try(bucket)
+        fetcher = build_fetcher(settings)
+        stack.push_async_callback(fetcher.aclose)
+        outlets = []
+        for name, options in settings.destinations.items():
+            destination = build_destination(name, options)
+            stack.push_async_callback(destination.aclose)
+            outlets.append(_outlet(settings, name, destination))
+        accounts = await stack.enter_async_context(open_accounts(settings))
+        yield _worker(settings, store, fetcher, bucket, outlets, accounts)
+
+
+@asynccontextmanager
+async def open_accounts(settings: Settings) -> AsyncIterator[list[Account]]:
+    """Offer the sources that have an API key, for work that gives way to whoever waits for an answer.
+
+    Raises:
+        ConfigError: a key or the base URL cannot be one.
+    """
+    async with AsyncExitStack() as stack:
+        accounts = []
+        for name, key in _api_keys(settings).items():
+            client = AsyncClient(key, base_url=settings.api_base_url, priority="background")
+            await stack.enter_async_context(client)
+            accounts.append(Account(name, client.generations))
+        yield accounts
+
+
+def reconcile_rules(settings: Settings) -> ReconcileRules:
+    """Return how often and how far to reconcile."""
+    return ReconcileRules(
+        interval_s=settings.reconcile_interval_s,
+        max_requests=settings.reconcile_requests,
+        look_back_s=settings.reconcile_look_back_s,
+    )
+
+
+def open_bucket(settings: Settings) -> Bucket:
+    """Return the configured bucket; nothing is dialled yet."""
+    scheme = settings.assets_url.partition(":")[0]
+    match scheme:
+        case "file":
+            return open_folder(settings.assets_url)
+        case "s3":
+            from receiver.assets.s3 import open_s3  # noqa: PLC0415  boto3 is slow to import
+
+            return open_s3(
+                settings.assets_url,
+                endpoint_url=settings.s3_endpoint_url or None,
+                region=settings.s3_region,
+                threads=8,
+            )
+        case _:
+            raise ConfigError(f"{variable('assets_url')}: write file:dir or s3://bucket/prefix")
+
+
+def build_fetcher(settings: Settings) -> Fetcher:
+    """Return the downloader of assets."""
+    try:
+        return Fetcher(
+            allow=settings.fetch_allow,
+            hosts=settings.asset_hosts or None,
+            max_bytes=settings.asset_max_bytes,
+            total_timeout_s=settings.fetch_timeout_s,
+        )
+    except ValueError as error:
+        raise ConfigError(f"{variable('fetch_allow')}: {error}") from error
+
+
+def build_destination(name: str, options: Mapping[str, str]) -> Destination:
+    """Return the destination called *name*; nothing is dialled yet."""
+    own = {key: value for key, value in options.items() if key != "url"}
+    if "url" not in options:
+        raise ConfigError(f"{variable('destinations', name, 'url')} is not set: say where {name!r} is")
+    return open_destination(name, options["url"], own)
+
+
+def _secrets(secrets: Sequence[SecretStr], setting: str) -> tuple[bytes, ...]:
+    encoded = tuple(secret.get_secret_value().encode() for secret in secrets)
+    try:
+        check_secrets(encoded)
+    except ValueError as error:
+        raise ConfigError(f"{setting}: {error}") from error
+    return encoded
+
+
+async def _try(bucket: Bucket) -> None:
+    try:
+        await bucket.check()
+    except BucketUnavailable as error:
+        log.warning("the bucket does not answer; assets wait until it does", error=str(error))
+
+
+def _outlet(settings: Settings, name: str, destination: Destination) -> Outlet:
+    rules = ForwardRules(max_attempts=settings.forward_attempts)
+    sending = partial(forward, destination=destination, rules=rules, clock=_now_ms, chance=random.random)
+    return Outlet(name, destination.max_batch, sending)
+
+
+def _api_keys(settings: Settings) -> dict[str, str]:
+    keys = {name: account.api_key for name, account in settings.sources.items()}
+    if settings.api_key is not None:
+        keys[DEFAULT_SOURCE] = settings.api_key
+    return {name: key.get_secret_value() for name, key in keys.items() if key and key.get_secret_value()}
+
+
+def _worker(
+    settings: Settings,
+    store: Store,
+    fetcher: Fetcher,
+    bucket: Bucket,
+    outlets: Sequence[Outlet],
+    accounts: Sequence[Account],
+) -> Worker:
+    rules = MirrorRules(patience_s=settings.asset_patience_s)
+    mirroring = partial(
+        mirror,
+        fetch=fetcher.fetch,
+        refresh=Refresher(accounts) if accounts else None,
+        bucket=bucket,
+        rules=rules,
+        clock=_now_ms,
+        chance=random.random,
+    )
+    pace = Pace(settings.lease_s, settings.poll_s, settings.drain_s)
+    return Worker(store, mirroring, outlets, accounts, reconcile_rules(settings), pace=pace)
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

@@ -1,0 +1,1 @@
+"""The worker: mirrors assets, forwards events, keeps its leases alive. One duty per file."""

@@ -1,0 +1,71 @@
+"""Leases: work is ours for a while, and for longer only as long as we say so."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import structlog
+
+from receiver.errors import StoreUnavailable
+from receiver.store import Claim, Store
+
+_RENEWALS_PER_LEASE: Final = 3
+
+log = structlog.get_logger()
+
+
+class Leases:
+    """The leases this worker holds: renewed while it lives, given back when it stops."""
+
+    def __init__(self, store: Store, *, lease_s: float) -> None:
+        self._store = store
+        self._lease_s = lease_s
+        self._held: set[str] = set()
+        self._unfinished: set[str] = set()
+
+    @contextmanager
+    def claim(self, limit: int) -> Iterator[Claim]:
+        """Offer a claim on up to *limit* pieces of work; its lease is renewed until the block ends."""
+        lease = secrets.token_hex(16)
+        self._held.add(lease)
+        now = _now_ms()
+        try:
+            yield Claim(now, self._end(now), lease, limit)
+        except asyncio.CancelledError:
+            self._unfinished.add(lease)
+            raise
+        finally:
+            self._held.discard(lease)
+
+    async def keep(self) -> None:
+        """Renew what is held, several times per lease, until cancelled."""
+        while True:
+            await asyncio.sleep(self._lease_s / _RENEWALS_PER_LEASE)
+            if self._held:
+                await self._renew(self._held.copy())
+
+    async def give_back(self) -> None:
+        """Make work that was cancelled due for other workers now, not when its lease runs out."""
+        if self._unfinished:
+            try:
+                await self._store.release(self._unfinished, now_ms=_now_ms())
+            except StoreUnavailable as error:
+                log.warning("unfinished work waits for its leases to run out", error=str(error))
+            else:
+                log.warning("unfinished work given back", claims=len(self._unfinished))
+
+    async def _renew(self, leases: set[str]) -> None:
+        try:
+            await self._store.renew(leases, until_ms=self._end(_now_ms()))
+        except StoreUnavailable as error:
+            log.warning("leases not renewed", error=str(error))
+
+    def _end(self, now_ms: int) -> int:
+        return now_ms + int(self._lease_s * 1000)
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

@@ -1,0 +1,130 @@
+"""The duty of mirroring: many assets at once, few from any one host."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from receiver.deliver import MirrorResult
+from receiver.errors import StoreUnavailable
+from receiver.store import EventJob, EventPostponed, Store
+from receiver.telemetry import metrics
+from receiver.worker.leases import Leases
+
+Mirror = Callable[[EventJob], Awaitable[MirrorResult]]
+
+_BATCH_WITHOUT_ASSET: Final = 100
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorLimits:
+    """How much is mirrored at once."""
+
+    at_once: int = 32
+    per_host: int = 8
+    """One claim takes at most so many, from hosts with fewer under way: no host ever has twice as many."""
+
+
+async def settle_without_asset(store: Store, leases: Leases, mirror: Mirror) -> bool:
+    """Settle events that have nothing to fetch; a slow asset or bucket is never in their way.
+
+    Returns whether there were any.
+    """
+    with leases.claim(_BATCH_WITHOUT_ASSET) as claim:
+        jobs = await store.claim_events(claim, with_asset=False)
+        await asyncio.gather(*(_mirror_and_settle(store, mirror, job) for job in jobs))
+    return bool(jobs)
+
+
+class Mirroring:
+    """Mirrors the assets of due events, side by side."""
+
+    def __init__(
+        self, store: Store, leases: Leases, mirror: Mirror, *, limits: MirrorLimits, woken: asyncio.Event
+    ) -> None:
+        self._store = store
+        self._leases = leases
+        self._mirror = mirror
+        self._limits = limits
+        self._woken = woken
+        self._claims: set[asyncio.Task[None]] = set()
+        self._under_way: Counter[str] = Counter()
+
+    async def turn(self) -> bool:
+        """Claim what there is room for and start on it; return whether there was any."""
+        room = min(self._limits.at_once - self._under_way.total(), self._limits.per_host)
+        if room <= 0:
+            return False
+        with ExitStack() as stack:
+            claim = stack.enter_context(self._leases.claim(room))
+            jobs = await self._store.claim_events(claim, with_asset=True, except_hosts=self._busy_hosts())
+            if jobs:
+                self._start(jobs, held=stack.pop_all())
+        return bool(jobs)
+
+    async def drain(self) -> None:
+        """Wait for what is under way."""
+        await asyncio.gather(*self._claims)
+
+    async def abandon(self) -> None:
+        """Cancel what is still under way, so that its leases are given back."""
+        for task in self._claims:
+            task.cancel()
+        await asyncio.gather(*self._claims, return_exceptions=True)
+
+    def _busy_hosts(self) -> list[str]:
+        return [host for host, count in self._under_way.items() if count >= self._limits.per_host]
+
+    def _start(self, jobs: Sequence[EventJob], *, held: ExitStack) -> None:
+        self._under_way.update(_host(job) for job in jobs)
+        task = asyncio.create_task(self._finish(jobs, held))
+        self._claims.add(task)
+        task.add_done_callback(self._claims.discard)
+
+    async def _finish(self, jobs: Sequence[EventJob], held: ExitStack) -> None:
+        with held:
+            await asyncio.gather(*(self._one(job) for job in jobs))
+
+    async def _one(self, job: EventJob) -> None:
+        try:
+            await _mirror_and_settle(self._store, self._mirror, job)
+        finally:
+            self._under_way -= Counter([_host(job)])
+            self._woken.set()
+
+
+async def _mirror_and_settle(store: Store, mirror: Mirror, job: EventJob) -> None:
+    result = await mirror(job)
+    try:
+        await store.settle(result)
+    except StoreUnavailable as error:
+        # Nothing is lost: the lease runs out and the work is done again.
+        log.warning("not settled", event_id=job.id, generation_id=job.generation_id, error=str(error))
+    else:
+        _report(result)
+
+
+def _report(result: MirrorResult) -> None:
+    facts = log.bind(event_id=result.job.id, generation_id=result.job.generation_id)
+    attempts = result.job.attempts
+    if isinstance(result, EventPostponed):
+        metrics.ASSETS.labels("postponed").inc()
+        facts.warning("asset postponed", error=result.error, attempts=attempts)
+    elif result.asset is None:
+        facts.info("no asset")
+    elif result.asset.status == "mirrored":
+        metrics.ASSETS.labels("mirrored").inc()
+        facts.info("mirrored", url=result.asset.url, size_bytes=result.asset.size_bytes, attempts=attempts)
+    else:
+        metrics.ASSETS.labels(result.asset.error).inc()
+        facts.warning("asset given up", error=result.asset.error, attempts=attempts)
+
+
+def _host(job: EventJob) -> str:
+    return job.asset_host or ""

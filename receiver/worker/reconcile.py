@@ -1,0 +1,186 @@
+"""Reconciling: what the provider finished and no webhook told of becomes an event all the same.
+
+    sweep the list → record what is missing → look at what is still in doubt → keep the cursor
+
+It goes through the same dedupe as a webhook, so a webhook that comes after all is a duplicate.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol, TypeVar
+
+from receiver.client import ClientError, Generation, GenerationPage, NotFound
+from receiver.store import Duplicate, Entry, NewEvent, RecordResult, Store
+from receiver.worker import endings
+from receiver.worker.cursor import Cursor
+from receiver.worker.sweep import PAGE_SIZE, created_ms
+
+T = TypeVar("T")
+Record = Callable[[Entry], Awaitable[RecordResult]]
+Save = Callable[[Cursor], Awaitable[bool]]
+
+_AWAITED_FOR_MS: Final = 7 * 24 * 3_600_000
+
+
+class Generations(Protocol):
+    """What the provider shows of one account, under its rate limit."""
+
+    async def list(self, *, limit: int, offset: int) -> GenerationPage:
+        """Return one page."""
+        ...
+
+    async def get(self, generation_id: str) -> Generation:
+        """Return one generation."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One source that can be asked."""
+
+    source: str
+    generations: Generations
+
+
+@dataclass(slots=True)
+class Report:
+    """What one pass found."""
+
+    source: str
+    since_ms: int
+    """What was made before this was not looked at, unless it was in doubt."""
+    requests: int = 0
+    seen: int = 0
+    """Generations that the provider showed."""
+    finished: int = 0
+    recorded: list[str] = field(default_factory=list)
+    """Those whose event was missing. In a dry run it still is."""
+    waiting: int = 0
+    """Those still in the making."""
+    complete: bool = False
+    """Whether everything since `since_ms` was seen; if not, the next pass goes on."""
+    failure: ClientError | None = None
+    """The provider's refusal that ended it early."""
+
+
+class Pass:
+    """One look at one account, with so many requests."""
+
+    def __init__(
+        self,
+        store: Store,
+        account: Account,
+        cursor: Cursor,
+        *,
+        max_requests: int,
+        record: Record | None = None,
+        save: Save,
+    ) -> None:
+        self._store = store
+        self._account = account
+        self._cursor = cursor
+        self._left = max_requests
+        self._keep_entry = record or store.record
+        self._save = save
+        self._seen: set[str] = set()
+        self._waiting: set[str] = set()
+        floor_ms = cursor.next_sweep(0).floor_ms
+        self.report = Report(account.source, floor_ms)
+
+    async def run(self) -> Report:
+        """Look, record, and return what was found. A provider that refuses ends it early, not in an error."""
+        try:
+            await self._sweep()
+            await self._look_up()
+        except ClientError as error:
+            self.report.failure = error
+        self.report.waiting = len(self._waiting)
+        return self.report
+
+    async def _sweep(self) -> None:
+        resumed = self._cursor.sweep is not None
+        sweep = self._cursor.next_sweep(_now_ms())
+        while self._left and not sweep.finished:
+            page = await self._ask(self._account.generations.list(limit=PAGE_SIZE, offset=sweep.offset))
+            await self._take(sweep.take(page))
+            await self._keep(replace(self._cursor, sweep=sweep))
+        self._waiting.update(sweep.waiting)
+        if not sweep.finished:
+            return
+        await self._keep(self._cursor.after(sweep))
+        if resumed:
+            # It began in an earlier pass and knows nothing of what was made since.
+            await self._sweep()
+        else:
+            self.report.complete = True
+
+    async def _look_up(self) -> None:
+        """Look one by one at what the sweep did not settle, as far as requests are left."""
+        in_doubt = await self._in_doubt()
+        ended = {id_ for id_, _ in await self._store.known_endings(self._account.source, in_doubt)}
+        looked_at = [id_ for id_ in in_doubt if id_ not in ended][: self._left]
+        for id_ in looked_at:
+            if await self._ends(id_):
+                ended.add(id_)
+        self._waiting.difference_update(ended)
+        self._waiting.update(id_ for id_ in in_doubt if id_ not in ended)
+        await self._keep(self._cursor.watching(looked_at, ended, now_ms=_now_ms()))
+
+    async def _in_doubt(self) -> list[str]:
+        since_ms = _now_ms() - _AWAITED_FOR_MS
+        awaited = await self._store.awaited(self._account.source, since_ms=since_ms)
+        return [id_ for id_ in dict.fromkeys([*self._cursor.watched, *awaited]) if id_ not in self._seen]
+
+    async def _ends(self, generation_id: str) -> bool:
+        """Look at one generation; tell whether there is nothing more to wait for."""
+        try:
+            row = await self._ask(self._account.generations.get(generation_id))
+        except NotFound:
+            return True
+        if row.finished:
+            await self._record([row])
+        return row.finished
+
+    async def _take(self, rows: Sequence[Generation]) -> None:
+        finished = [row for row in rows if row.finished]
+        self.report.seen += len(rows)
+        self.report.finished += len(finished)
+        known = await self._store.known_endings(self._account.source, [row.id for row in finished])
+        absent = endings.missing(finished, known)
+        whole = [row for row in absent if endings.has_asset_url(row)]
+        await self._record(whole)
+        # A list that leaves the URL out may still give it for one generation alone.
+        partial = {row.id: created_ms(row) or _now_ms() for row in absent if not endings.has_asset_url(row)}
+        self._cursor = replace(self._cursor, watched={**self._cursor.watched, **partial})
+        self._seen.update(row.id for row in rows if row.id not in partial)
+
+    async def _record(self, rows: Sequence[Generation]) -> None:
+        source, now_ms = self._account.source, _now_ms()
+        entries = [
+            endings.entry(row, source=source, now_ms=now_ms, entropy=secrets.token_bytes(10)) for row in rows
+        ]
+        results = await asyncio.gather(*(self._keep_entry(entry) for entry in entries))
+        new = [
+            entry.generation_id
+            for entry, result in zip(entries, results, strict=True)
+            if isinstance(entry, NewEvent) and not isinstance(result, Duplicate)
+        ]
+        self.report.recorded += new
+
+    async def _ask(self, request: Awaitable[T]) -> T:
+        self._left -= 1
+        self.report.requests += 1
+        return await request
+
+    async def _keep(self, cursor: Cursor) -> None:
+        self._cursor = cursor
+        if not await self._save(cursor):
+            # Another worker has the turn by now, and goes on from what was saved last.
+            self._left = 0
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

@@ -1,0 +1,93 @@
+"""The duty of reconciling: one per source, and of many workers one at a time."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from receiver.errors import StoreUnavailable
+from receiver.store import Store, Turn
+from receiver.worker.cursor import Cursor
+from receiver.worker.leases import Leases
+from receiver.worker.reconcile import Account, Pass, Report
+
+_LONGEST_REST_S: Final = 5.0
+"""How often to look whether the turn is due: another worker's may have run out."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileRules:
+    """How often and how far to look."""
+
+    interval_s: float = 300.0
+    max_requests: int = 20
+    """In one pass."""
+    look_back_s: float = 24 * 3600.0
+    """How far back the very first pass goes."""
+
+    def cursor(self, kept: str | None) -> Cursor:
+        """Return the cursor that was *kept*, or the one to begin with."""
+        return Cursor.load(kept, otherwise_ms=_now_ms() - int(self.look_back_s * 1000))
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciling:
+    """Reconciles one account now and then."""
+
+    store: Store
+    leases: Leases
+    account: Account
+    rules: ReconcileRules
+
+    async def run(self) -> None:
+        """Reconcile at once, and then whenever it is due, until cancelled."""
+        await self._try(at_once=True)
+        while True:
+            await asyncio.sleep(min(self.rules.interval_s, _LONGEST_REST_S))
+            await self._try(at_once=False)
+
+    async def turn(self, *, at_once: bool) -> Report | None:
+        """Reconcile if it is due, or, *at_once*, whenever nobody else does. None if it was not our turn."""
+        with self.leases.claim(1) as claim:
+            turn = await self.store.take_turn(claim, source=self.account.source, at_once=at_once)
+            if turn is None:
+                return None
+            report = await self._pass(turn).run()
+            await self.store.end_turn(turn, due_ms=_now_ms() + int(self.rules.interval_s * 1000))
+        return report
+
+    def _pass(self, turn: Turn) -> Pass:
+        async def save(cursor: Cursor) -> bool:
+            return await self.store.save_cursor(turn, cursor.dump())
+
+        cursor = self.rules.cursor(turn.cursor)
+        return Pass(self.store, self.account, cursor, max_requests=self.rules.max_requests, save=save)
+
+    async def _try(self, *, at_once: bool) -> None:
+        source = self.account.source
+        try:
+            report = await self.turn(at_once=at_once)
+        except StoreUnavailable as error:
+            log.warning("not reconciled", source=source, error=str(error))
+        except Exception:
+            # The turn runs out with its lease; then it is tried again.
+            log.exception("reconcile crashed", source=source)
+        else:
+            if report is not None:
+                _log(report)
+
+
+def _log(report: Report) -> None:
+    facts = log.bind(source=report.source, requests=report.requests, seen=report.seen, waiting=report.waiting)
+    if report.failure is not None:
+        facts.warning("not reconciled", error=report.failure.code, recorded=len(report.recorded))
+    else:
+        facts.info("reconciled", recorded=len(report.recorded), complete=report.complete)
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

@@ -1,0 +1,34 @@
+"""A fresh URL for an asset whose own has expired."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Final
+
+from receiver.client import ClientError, NotFound
+from receiver.events import Event
+from receiver.outcomes import Retry
+from receiver.worker.reconcile import Account
+
+_PATIENCE_S: Final = 60.0
+"""Longer than this a mirror does not wait for the rate limit: others need its place."""
+
+
+class Refresher:
+    """Asks the provider again where a generation's file is. The asset's host never sees the API key."""
+
+    def __init__(self, accounts: Iterable[Account]) -> None:
+        self._accounts = {account.source: account for account in accounts}
+
+    async def __call__(self, event: Event) -> str | Retry | None:
+        """Return a URL other than the event's own; None where there is none; Retry if nobody answers."""
+        account = self._accounts.get(event.source)
+        if account is None:
+            return None
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                found = await account.generations.get(event.generation_id)
+        except NotFound:
+            return None
+        except (ClientError, TimeoutError) as error:
+            return Retry(str(error)) if getattr(error, "retryable", True) else None
+        return None if found.output_url == event.output_url else found.output_url

@@ -1,0 +1,92 @@
+"""The worker's life: start the duties, run until told to stop, drain."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import structlog
+
+from receiver.store import FORWARD, MIRROR, Store
+from receiver.worker.forwarding import Forwarding, Outlet
+from receiver.worker.leases import Leases
+from receiver.worker.loop import work_until
+from receiver.worker.mirroring import Mirror, Mirroring, MirrorLimits, settle_without_asset
+from receiver.worker.reconcile import Account
+from receiver.worker.reconciling import ReconcileRules, Reconciling
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The worker's times, in seconds."""
+
+    lease_s: float = 60.0
+    """A dead worker's work is taken over after so long. Living workers renew their leases."""
+    poll_s: float = 1.0
+    """How often to look for work that no signal announced: retries, and other processes on SQLite."""
+    drain_s: float = 20.0
+    """How long work under way may take after `stop`; then it is given back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Every duty over one store."""
+
+    store: Store
+    mirror: Mirror
+    outlets: Sequence[Outlet]
+    accounts: Sequence[Account] = ()
+    """Sources to reconcile."""
+    reconcile: ReconcileRules = field(default_factory=ReconcileRules)
+    limits: MirrorLimits = field(default_factory=MirrorLimits)
+    pace: Pace = field(default_factory=Pace)
+    _stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def stop(self) -> None:
+        """Ask the worker to finish what is under way and return from `run`."""
+        self._stop.set()
+        self.store.wake.signal_all()
+
+    async def run(self) -> None:
+        """Work until `stop`, then finish what is under way or give it back."""
+        leases = Leases(self.store, lease_s=self.pace.lease_s)
+        async with asyncio.TaskGroup() as group:
+            helpers = [group.create_task(helper) for helper in self._helpers(leases)]
+            duties = [group.create_task(duty) for duty in self._duties(leases)]
+            log.info("worker started", destinations=[outlet.name for outlet in self.outlets])
+            await self._stop.wait()
+            _, unfinished = await asyncio.wait(duties, timeout=self.pace.drain_s)
+            for task in (*unfinished, *helpers):
+                task.cancel()
+        await leases.give_back()
+        log.info("worker stopped")
+
+    def _helpers(self, leases: Leases) -> list[Coroutine[Any, Any, None]]:
+        """Return what is cut off, not waited for, at the end: reconciling goes on where it was."""
+        reconciling = (Reconciling(self.store, leases, one, self.reconcile) for one in self.accounts)
+        return [leases.keep(), self.store.listen(), *(each.run() for each in reconciling)]
+
+    def _duties(self, leases: Leases) -> list[Coroutine[Any, Any, None]]:
+        wake = self.store.wake
+        woken = wake.subscribe(MIRROR)
+        mirroring = Mirroring(self.store, leases, self.mirror, limits=self.limits, woken=woken)
+        settling = partial(settle_without_asset, self.store, leases, self.mirror)
+        until = partial(work_until, self._stop, poll_s=self.pace.poll_s)
+        return [
+            self._mirror_and_drain(mirroring, woken),
+            until(settling, woken=wake.subscribe(MIRROR)),
+            *(
+                until(Forwarding(self.store, leases, outlet).turn, woken=wake.subscribe(FORWARD))
+                for outlet in self.outlets
+            ),
+        ]
+
+    async def _mirror_and_drain(self, mirroring: Mirroring, woken: asyncio.Event) -> None:
+        try:
+            await work_until(self._stop, mirroring.turn, woken=woken, poll_s=self.pace.poll_s)
+            await mirroring.drain()
+        finally:
+            await mirroring.abandon()

@@ -1,0 +1,184 @@
+"""The product as its users run it: real processes, a real folder, real HTTP."""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from receiver.signatures import sign
+from tests.servers.require import free_ports
+
+SECRET = b"whsec_acceptance_0123456789"
+T = TypeVar("T")
+
+
+def until(look: Callable[[], T], *, seconds: float = 20.0) -> T:
+    """Return the first truthy value of *look*; fail after *seconds*."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"still not so after {seconds} s: {look}")
+        time.sleep(0.02)
+    return found
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Service:
+    """`receiver` in one working directory, started and killed as often as a test likes."""
+
+    folder: Path
+    settings: dict[str, str] = field(default_factory=dict)
+    port: int = field(default_factory=lambda: free_ports(1)[0])
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def start(self, command: str = "serve", *, crash_at: str | None = None) -> subprocess.Popen[bytes]:
+        """Start `receiver COMMAND`; with *crash_at*, it kills itself at that point of its work."""
+        program = ["-m", "tests.acceptance.crashing", crash_at] if crash_at else ["-m", "receiver"]
+        with (self.folder / "log.jsonl").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, *program, command],
+                cwd=self.folder,
+                env=self._environment(),
+                stdout=log,
+                stderr=log,
+            )
+        self.processes.append(process)
+        if command != "worker":
+            until(lambda: process.poll() is not None or self._answers())
+        assert process.poll() is None, self.log()
+        return process
+
+    def run(self, command: str) -> None:
+        """Run a `receiver` command that ends by itself."""
+        program = [sys.executable, "-m", "receiver", command]
+        done = subprocess.run(
+            program, cwd=self.folder, env=self._environment(), check=False, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+
+    def end(self) -> None:
+        """Kill whatever still runs."""
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
+    def deliver(self, body: bytes, *, source: str = "photoverse", **headers: str) -> Answer:
+        """Post *body*, genuinely signed unless *headers* say otherwise."""
+        signature = sign(body, secret=SECRET, timestamp=int(time.time()))
+        return self.request(
+            "POST", f"/webhooks/{source}", body, {"X-Webhook-Signature": signature, **headers}
+        )
+
+    def request(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] = {}) -> Answer:
+        """Send one request on a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request(method, path, body, dict(headers))
+            response = connection.getresponse()
+            return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+        finally:
+            connection.close()
+
+    def messages(self, name: str = "messages") -> list[dict[str, Any]]:
+        """Return what the file destination *name* holds."""
+        path = self.folder / f"{name}.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def forwarded(self, event_id: str, name: str = "messages") -> list[dict[str, Any]]:
+        """Return the messages of one event."""
+        return [message for message in self.messages(name) if message["id"] == event_id]
+
+    def log(self) -> str:
+        """Return everything the processes wrote."""
+        return (self.folder / "log.jsonl").read_text()
+
+    def logged(self, fact: str) -> list[dict[str, Any]]:
+        """Return the log lines that state *fact*."""
+        lines = (json.loads(line) for line in self.log().splitlines() if line.startswith("{"))
+        return [line for line in lines if line["event"] == fact]
+
+    def _answers(self) -> bool:
+        try:
+            return self.request("GET", "/healthz").status == 200
+        except OSError:
+            return False
+
+    def _environment(self) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("RECEIVER_")}
+        return {
+            **inherited,
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "RECEIVER_WEBHOOK_SECRETS": SECRET.decode(),
+            "RECEIVER_PORT": str(self.port),
+            "RECEIVER_FETCH_ALLOW": "127.0.0.0/8",
+            "RECEIVER_ASSETS_URL": f"file://{self.folder}/assets",
+            "RECEIVER_DATABASE_URL": f"sqlite:///{self.folder}/receiver.db",
+            "RECEIVER_DESTINATIONS__MESSAGES__URL": f"file://{self.folder}/messages.jsonl",
+            "RECEIVER_LEASE_S": "2",
+            "RECEIVER_POLL_S": "0.1",
+            **self.settings,
+        }
+
+
+@contextmanager
+def service(folder: Path, **settings: str) -> Iterator[Service]:
+    """Offer a service that is ended with the block."""
+    offered = Service(folder, settings)
+    try:
+        yield offered
+    finally:
+        offered.end()
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """End *process* as a power cut would."""
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def completed(generation_id: str, output_url: str | None, **data: Any) -> bytes:
+    """Write a `generation.completed` body as the provider does."""
+    return _body("completed", generation_id, output_url=output_url, **data)
+
+
+def failed(generation_id: str, **data: Any) -> bytes:
+    """Write a `generation.failed` body as the provider does."""
+    return _body("failed", generation_id, **data)
+
+
+def _body(status: str, generation_id: str, **data: Any) -> bytes:
+    document = {
+        "event": f"generation.{status}",
+        "data": {
+            "id": generation_id,
+            "type": "image",
+            "status": status,
+            "prompt": "A futuristic city at sunset",
+            "created_at": "2025-01-09T12:00:00Z",
+            "completed_at": "2025-01-09T12:00:15Z",
+            **data,
+        },
+        "created_at": "2025-01-09T12:00:15Z",
+    }
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()

@@ -1,0 +1,111 @@
+"""A webhook that is lost for ever loses no event, and an expired URL loses no asset."""
+
+import http.client
+import json
+import secrets
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from receiver.client import AsyncClient, Client
+from receiver.sandbox import Dialect, Knobs, Sandbox
+from receiver.store import Claim, Store
+from receiver.worker.cursor import Cursor
+from receiver.worker.reconcile import Account, Pass, Report
+from tests.acceptance.service import Service, service, until
+from tests.benchmark.lost_webhooks import Run, prove
+
+DIALECTS = 25
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    opened = Store(f"sqlite:///{tmp_path}/receiver.db")
+    opened.migrate()
+    yield opened
+    opened.close()
+
+
+class TestLostWebhooks:
+    def test_every_generation_is_forwarded_once(self, tmp_path: Path) -> None:
+        """A fifth of the webhooks lost, some doubled, the receiver down for a while: each is forwarded once.
+
+        No request is above the provider's limit, and each message names the submission it answers.
+        """
+        figures = prove(Run(generations=150, minute_s=1), tmp_path)
+        assert (figures.forwarded_once, figures.forwarded_again, figures.never_forwarded) == (150, 0, 0)
+        assert figures.requests_above_the_limit == 0
+        assert figures.events_by_reconcile == figures.webhooks_lost > 40
+        assert figures.webhooks_repeated > 0
+
+
+class TestDialects:
+    @pytest.mark.parametrize("seed", range(DIALECTS))
+    async def test_however_the_provider_reads_its_document(self, store: Store, seed: int) -> None:
+        """Every reading of what the document leaves open gives the same events."""
+        knobs = Knobs(progression="immediate", loss_rate=1.0, rate_limit=100_000)
+        async with (
+            Sandbox(seed=seed, knobs=knobs, dialect=Dialect.random(seed)) as sandbox,
+            AsyncClient(sandbox.key(), base_url=sandbox.url) as client,
+        ):
+            made = [await client.generate.image(prompt) for prompt in ("a", "b", "[fail] c")]
+            report = await look(store, client)
+        assert sorted(report.recorded) == sorted(one.id for one in made)
+        assert report.complete
+        jobs = await store.claim_events(Claim(2**45, 2**46, secrets.token_hex(8), 10), with_asset=True)
+        assert len(jobs) == 2
+
+
+class TestExpiredUrl:
+    def test_asset_is_mirrored_all_the_same(self, tmp_path: Path) -> None:
+        """A URL that expires before a worker comes to it costs one more request, and not the asset."""
+        knobs = Knobs(image_delay_s=0.01, asset_ttl_s=3.0, duplicate_rate=0)
+        with Sandbox(knobs=knobs) as sandbox:
+            key = sandbox.key()
+            settings = {
+                "RECEIVER_WEBHOOK_SECRETS": sandbox.webhook_secret,
+                "RECEIVER_API_KEY": key,
+                "RECEIVER_API_BASE_URL": sandbox.url,
+            }
+            with service(tmp_path, **settings) as receiver:
+                receiver.start("web")
+                ask_for_an_image(sandbox, key, f"http://127.0.0.1:{receiver.port}/webhooks/photoverse")
+                (url,) = until(lambda: asset_urls(receiver))
+                until(lambda: is_gone(url))
+                receiver.start("worker")
+                (message,) = until(receiver.messages)
+            looks = [one for one in sandbox.seen if one.operation == "generations.get"]
+        assert message["data"]["asset"]["status"] == "mirrored"
+        assert len(looks) == 1
+
+
+async def look(store: Store, client: AsyncClient) -> Report:
+    async def save(_cursor: Cursor) -> bool:
+        return True
+
+    account = Account("photoverse", client.generations)
+    return await Pass(store, account, Cursor(0), max_requests=20, save=save).run()
+
+
+def ask_for_an_image(sandbox: Sandbox, key: str, webhook_url: str) -> None:
+    with Client(key, base_url=sandbox.url) as client:
+        client.generate.image("a lighthouse", webhook_url=webhook_url)
+
+
+def asset_urls(receiver: Service) -> list[str]:
+    with sqlite3.connect(receiver.folder / "receiver.db") as connection:
+        bodies = connection.execute("SELECT body FROM event").fetchall()
+    return [json.loads(body)["data"]["output_url"] for (body,) in bodies]
+
+
+def is_gone(url: str) -> bool:
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=5)
+    try:
+        connection.request("GET", f"{parts.path}?{parts.query}")
+        return connection.getresponse().status in {403, 404, 410}
+    finally:
+        connection.close()

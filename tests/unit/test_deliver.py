@@ -1,0 +1,222 @@
+"""From a durable event to a mirrored asset and a message in every queue."""
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from receiver.assets import Fetched, NotFetched
+from receiver.backoff import Backoff
+from receiver.deliver import ForwardResult, ForwardRules, MirrorResult, MirrorRules, forward, message, mirror
+from receiver.destinations import Message
+from receiver.errors import BucketUnavailable
+from receiver.events import Asset
+from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
+from receiver.store import (
+    DeliveryConfirmed,
+    DeliveryDead,
+    DeliveryJob,
+    DeliveryPostponed,
+    EventJob,
+    EventPostponed,
+    EventSettled,
+)
+from tests.acceptance.service import failed
+from tests.unit.work import BODY, NOW, URL, MemoryBucket, delivery_job, event_job
+
+HOUR_MS = 3_600_000
+LATER = NOW + 5_000
+RULES = MirrorRules(Backoff(first_s=8, max_s=300), patience_s=3600)
+
+
+@pytest.fixture
+def fetched(tmp_path: Path) -> Fetched:
+    path = tmp_path / "spooled"
+    path.write_bytes(b"png")
+    return Fetched(path, 3, "0" * 64, "image/png")
+
+
+async def run_mirror(
+    job: EventJob,
+    fetch: Callable[[object], Awaitable[Fetched | NotFetched]],
+    bucket: MemoryBucket,
+    *,
+    at: int = LATER,
+) -> MirrorResult:
+    return await mirror(job, fetch=fetch, bucket=bucket, rules=RULES, clock=lambda: at, chance=lambda: 0.5)
+
+
+def fetching(result: Fetched | NotFetched | Exception) -> Callable[[object], Awaitable[Fetched | NotFetched]]:
+    async def fetch(url: object) -> Fetched | NotFetched:
+        assert url == URL
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    return fetch
+
+
+class TestMirror:
+    async def test_keeps_the_asset_under_its_key(self, fetched: Fetched) -> None:
+        """A fetched asset is kept under a name made of what we know, and the event is settled with it."""
+        bucket = MemoryBucket()
+        job = event_job()
+        result = await run_mirror(job, fetching(fetched), bucket)
+        key = "photoverse/image/2025/01/09/gen_1.png"
+        assert result == EventSettled(
+            job, Asset("mirrored", f"memory:{key}", "image/png", 3, "0" * 64), LATER
+        )
+        ids = {"event-id": "event-1", "generation-id": "gen_1", "source": "photoverse"}
+        assert bucket.kept == {key: (fetched, ids)}
+
+    @pytest.mark.parametrize("error", [None, BucketUnavailable("disk full"), RuntimeError("bug")])
+    async def test_leaves_no_file_behind(self, fetched: Fetched, error: Exception | None) -> None:
+        """The spooled download is deleted whatever became of it."""
+        await run_mirror(event_job(), fetching(fetched), MemoryBucket(error))
+        assert not fetched.path.exists()
+
+    async def test_nothing_to_mirror(self) -> None:
+        """An event without an asset is settled without fetching anything."""
+        job = event_job(body=failed("gen_1"))
+        result = await run_mirror(job, fetching(RuntimeError("not to be called")), MemoryBucket())
+        assert result == EventSettled(job, None, LATER)
+
+    async def test_gone_for_good(self) -> None:
+        """What can never be fetched is settled at once, with the reason."""
+        job = event_job()
+        result = await run_mirror(job, fetching(NotFetched("http_404", permanent=True)), MemoryBucket())
+        assert result == EventSettled(job, Asset("failed", error="http_404"), LATER)
+
+    async def test_may_still_come(self) -> None:
+        """What failed for now is put off by the backoff of its attempts."""
+        job = event_job(attempts=2)
+        result = await run_mirror(job, fetching(NotFetched("http_503", permanent=False)), MemoryBucket())
+        assert result == EventPostponed(job, LATER + 8_000, "http_503")
+
+    async def test_waits_as_long_as_asked(self) -> None:
+        """Retry-After lengthens the wait and never shortens it."""
+        for asked_s, wait_ms in [(100.0, 100_000), (0.0, 4_000)]:
+            slow = NotFetched("http_429", permanent=False, after_s=asked_s)
+            result = await run_mirror(event_job(), fetching(slow), MemoryBucket())
+            assert isinstance(result, EventPostponed)
+            assert result.due_ms == LATER + wait_ms
+
+    async def test_patience_ends(self) -> None:
+        """An hour after its arrival, here, an event goes on without its asset, and not before."""
+        failing = fetching(NotFetched("timeout", permanent=False))
+        at_the_end = await run_mirror(event_job(), failing, MemoryBucket(), at=NOW + HOUR_MS)
+        assert isinstance(at_the_end, EventPostponed)
+        after = await run_mirror(event_job(), failing, MemoryBucket(), at=NOW + HOUR_MS + 1)
+        assert isinstance(after, EventSettled)
+        assert after.asset == Asset("failed", error="timeout")
+
+    async def test_failing_bucket_never_gives_up(self, fetched: Fetched) -> None:
+        """A fault of ours costs no event its asset, however long it lasts."""
+        bucket = MemoryBucket(BucketUnavailable("disk full"))
+        result = await run_mirror(event_job(attempts=999), fetching(fetched), bucket, at=NOW + 999 * HOUR_MS)
+        assert isinstance(result, EventPostponed)
+        assert result.error == "bucket: disk full"
+
+    async def test_bug_is_put_off(self) -> None:
+        """A bug in fetching is named without its text, and the event waits for the release that mends it."""
+        result = await run_mirror(event_job(), fetching(RuntimeError("secret")), MemoryBucket())
+        assert result == EventPostponed(event_job(), LATER + 4_000, "internal_error")
+
+
+class FakeDestination:
+    """Answers each message by the outcome of its event, or raises."""
+
+    max_batch = 10
+
+    def __init__(self, *outcomes: Outcome, error: Exception | None = None) -> None:
+        self.sent: list[Message] = []
+        self._outcomes = outcomes
+        self._error = error
+
+    async def send(self, batch: Sequence[Message]) -> Sequence[Outcome]:
+        self.sent += batch
+        if self._error:
+            raise self._error
+        return self._outcomes
+
+    async def aclose(self) -> None:
+        """Do nothing."""
+
+
+async def run_forward(jobs: Sequence[DeliveryJob], destination: FakeDestination) -> list[ForwardResult]:
+    rules = ForwardRules(Backoff(first_s=8, max_s=60), max_attempts=3)
+    return await forward(jobs, destination=destination, rules=rules, clock=lambda: NOW, chance=lambda: 0.5)
+
+
+class TestForward:
+    async def test_each_job_has_its_own_result(self) -> None:
+        """One batch may end three ways at once, in order."""
+        one, two, three = (delivery_job(f"event-{number}") for number in (1, 2, 3))
+        destination = FakeDestination(Delivered("42"), GivenUp("http_422"), Retry("busy"))
+        results = await run_forward([one, two, three], destination)
+        assert results == [
+            DeliveryConfirmed(one, NOW),
+            DeliveryDead(two, NOW, "http_422"),
+            DeliveryPostponed(three, NOW + 4_000, "busy"),
+        ]
+        assert destination.sent == [message(one), message(two), message(three)]
+
+    @pytest.mark.parametrize(("after_s", "wait_ms"), [(None, 4_000), (0.0, 4_000), (30.0, 30_000)])
+    async def test_waits_at_least_as_long_as_asked(self, after_s: float | None, wait_ms: int) -> None:
+        """A destination that asks for time gets it; one that does not gets the backoff."""
+        (result,) = await run_forward([delivery_job()], FakeDestination(Retry("busy", after_s)))
+        assert isinstance(result, DeliveryPostponed)
+        assert result.due_ms == NOW + wait_ms
+
+    @pytest.mark.parametrize(
+        ("attempts", "kind"), [(2, DeliveryPostponed), (3, DeliveryDead), (4, DeliveryDead)]
+    )
+    async def test_attempts_end(self, attempts: int, kind: type) -> None:
+        """The last attempt that is allowed makes a dead letter, which says so."""
+        (result,) = await run_forward([delivery_job(attempts=attempts)], FakeDestination(Retry("busy", 1.0)))
+        assert isinstance(result, kind)
+        if isinstance(result, DeliveryDead):
+            assert result.error == f"busy (attempt {attempts} of 3)"
+
+    async def test_crashing_destination_is_a_retry_for_all(self) -> None:
+        """A bug in a destination loses nothing, and its text stays out of the error."""
+        results = await run_forward(
+            [delivery_job("event-1"), delivery_job("event-2")], FakeDestination(error=RuntimeError("secret"))
+        )
+        assert [type(result) for result in results] == [DeliveryPostponed] * 2
+        assert {result.error for result in results if isinstance(result, DeliveryPostponed)} == {
+            "internal error: RuntimeError"
+        }
+
+    async def test_one_unreadable_body_spares_the_others(self) -> None:
+        """A stored body that this release cannot read is put off alone; the rest of its batch is sent."""
+        good = delivery_job("event-2")
+        results = await run_forward(
+            [delivery_job("event-1", body=b"not json"), good], FakeDestination(Delivered())
+        )
+        assert isinstance(results[0], DeliveryPostponed)
+        assert results[1] == DeliveryConfirmed(good, NOW)
+
+    async def test_short_answer_is_a_retry_for_all(self) -> None:
+        """A destination that answers for fewer messages than it got has confirmed none of them."""
+        results = await run_forward(
+            [delivery_job("event-1"), delivery_job("event-2")], FakeDestination(Delivered())
+        )
+        assert [type(result) for result in results] == [DeliveryPostponed] * 2
+
+
+class TestMessage:
+    def test_is_the_same_on_every_attempt(self) -> None:
+        """Attempts and leases leave no trace in it."""
+        asset = Asset("failed", error="http_404")
+        assert message(delivery_job(asset=asset, attempts=1)) == message(
+            delivery_job(asset=asset, attempts=9)
+        )
+
+    def test_says_outside_what_it_says_inside(self) -> None:
+        """What brokers route by is what the envelope holds."""
+        made = message(delivery_job(body=BODY))
+        inside = json.loads(made.body)
+        assert (made.id, made.type, made.generation_id) == (inside["id"], inside["type"], inside["subject"])
+        assert (made.kind, made.source) == (inside["data"]["kind"], "photoverse")

@@ -1,0 +1,175 @@
+"""Settings: from the environment and receiver.toml, refused by name."""
+
+from pathlib import Path
+
+import pytest
+
+from receiver.errors import ConfigError
+from receiver.settings import Settings, variable
+
+LEAK = "hunter2hunter2"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean_environment: None) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def refusal() -> str:
+    with pytest.raises(ConfigError) as refused:
+        Settings.load()
+    return str(refused.value)
+
+
+class TestLoad:
+    def test_needs_nothing(self) -> None:
+        """Every setting has a default that is safe on one's own machine."""
+        settings = Settings.load()
+        assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+        assert settings.database_url.get_secret_value() == "sqlite:///data/receiver.db"
+        assert (settings.webhook_secrets, settings.sources, settings.destinations) == ((), {}, {})
+
+    def test_lists_are_comma_separated(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Blanks around an entry do not belong to it; an empty entry stays for whoever must refuse it."""
+        monkeypatch.setenv("RECEIVER_WEBHOOK_SECRETS", "new-secret , old-secret,")
+        monkeypatch.setenv("RECEIVER_FETCH_ALLOW", "10.0.0.0/8,localhost")
+        settings = Settings.load()
+        secrets = [secret.get_secret_value() for secret in settings.webhook_secrets]
+        assert secrets == ["new-secret", "old-secret", ""]
+        assert settings.fetch_allow == ("10.0.0.0/8", "localhost")
+
+    def test_nested(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Sources and destinations are named in their variables; numbers stay the text an option is."""
+        monkeypatch.setenv("RECEIVER_SOURCES__ACME__SECRETS", "1234567890123456,b")
+        monkeypatch.setenv("RECEIVER_SOURCES__ACME__SIGNATURE_HEADER", "X-Acme")
+        monkeypatch.setenv("RECEIVER_DESTINATIONS__ORDERS__URL", "stdout:")
+        monkeypatch.setenv("RECEIVER_DESTINATIONS__ORDERS__TIMEOUT_S", "5")
+        settings = Settings.load()
+        acme = settings.sources["acme"]
+        assert [secret.get_secret_value() for secret in acme.secrets] == ["1234567890123456", "b"]
+        assert acme.signature_header == "X-Acme"
+        assert settings.destinations == {"orders": {"url": "stdout:", "timeout_s": "5"}}
+
+    def test_names_that_platforms_set(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """`PORT` and `DATABASE_URL` are read, and give way to our own names."""
+        for prefix, port in [("", 1), ("RECEIVER_", 2)]:
+            monkeypatch.setenv(f"{prefix}PORT", str(port))
+            monkeypatch.setenv(f"{prefix}DATABASE_URL", f"sqlite:///{port}.db")
+            settings = Settings.load()
+            assert settings.port == port
+            assert settings.database_url.get_secret_value() == f"sqlite:///{port}.db"
+
+    def test_environment_wins_over_the_file(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The file is for what stays; the environment overrides it value by value."""
+        lines = ["port = 1", "poll_s = 2", "[destinations.orders]", 'url = "stdout:"', 'timeout_s = "5"']
+        (folder / "receiver.toml").write_text("\n".join(lines))
+        assert Settings.load().port == 1
+        monkeypatch.setenv("RECEIVER_DESTINATIONS__ORDERS__TIMEOUT_S", "6")
+        monkeypatch.setenv("PORT", "3")
+        settings = Settings.load()
+        assert (settings.port, settings.poll_s) == (3, 2)
+        assert settings.destinations == {"orders": {"url": "stdout:", "timeout_s": "6"}}
+
+    def test_secrets_stay_out_of_the_repr(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Printing the settings prints no secret."""
+        for name in ("RECEIVER_WEBHOOK_SECRETS", "RECEIVER_API_KEY", "RECEIVER_SOURCES__ACME__SECRETS"):
+            monkeypatch.setenv(name, LEAK)
+        monkeypatch.setenv("RECEIVER_DATABASE_URL", f"postgresql://u:{LEAK}@h/d")
+        assert LEAK not in repr(Settings.load())
+
+    @pytest.mark.parametrize(
+        ("name", "suggestion"),
+        [
+            ("RECEIVER_WEBHOOK_SECRET", "RECEIVER_WEBHOOK_SECRETS"),
+            ("RECEIVER_DATABASEURL", "RECEIVER_DATABASE_URL"),
+            ("RECEIVER_PORT__X", "RECEIVER_PORT"),
+            ("RECEIVER_DESTINATIONS", "RECEIVER_DESTINATIONS__<NAME>__<FIELD>"),
+            ("RECEIVER_SOURCE__ACME__SECRETS", "RECEIVER_SOURCES__<NAME>__<FIELD>"),
+        ],
+    )
+    def test_mistyped_name(self, monkeypatch: pytest.MonkeyPatch, name: str, suggestion: str) -> None:
+        """A variable that is none of ours is refused, with the likely one, without its value."""
+        monkeypatch.setenv(name, LEAK)
+        assert refusal() == f"{name} is not a setting. Did you mean {suggestion}?"
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("RECEIVER_PORT", LEAK),
+            ("RECEIVER_PORT", "65536"),
+            ("RECEIVER_PORT", "-1"),
+            ("RECEIVER_PORT", ""),
+            ("RECEIVER_LEASE_S", "0"),
+            ("RECEIVER_LEASE_S", "nan"),
+            ("RECEIVER_LEASE_S", "inf"),
+            ("RECEIVER_DRAIN_S", "-1"),
+            ("RECEIVER_ASSET_MAX_BYTES", "0"),
+            ("RECEIVER_FORWARD_ATTEMPTS", "0"),
+            ("RECEIVER_SIGNATURE_MODE", LEAK),
+            ("RECEIVER_LOG_LEVEL", LEAK),
+            ("RECEIVER_SOURCES__ACME__SECRETT", LEAK),
+            ("RECEIVER_SOURCES__ACME", LEAK),
+            ("RECEIVER_DESTINATIONS__ORDERS", LEAK),
+            ("RECEIVER_DESTINATIONS__ORDERS__A__B", LEAK),
+        ],
+    )
+    def test_bad_value(self, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+        """A wrong value is refused by the name of its variable and never repeated."""
+        monkeypatch.setenv(name, value)
+        message = refusal()
+        assert name.removesuffix("__B") in message
+        assert LEAK not in message
+
+    def test_every_mistake_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Each line names one mistake, so that one start finds them all."""
+        monkeypatch.setenv("RECEIVER_PORT", "x")
+        monkeypatch.setenv("RECEIVER_LEASE_S", "x")
+        named = {line.partition(":")[0] for line in refusal().splitlines()}
+        assert named == {"RECEIVER_PORT", "RECEIVER_LEASE_S"}
+
+    @pytest.mark.parametrize(
+        ("file", "names"),
+        [
+            (b"port = ", "receiver.toml"),
+            (b"\xff\xfe", "receiver.toml"),
+            (b"prot = 1", "RECEIVER_PROT"),
+            (b'port = "hunter2hunter2"', "RECEIVER_PORT"),
+            (b'sources = "hunter2hunter2"', "RECEIVER_SOURCES"),
+            (b'[destinations."Bad Name"]\nurl = "hunter2hunter2"', "Bad Name"),
+        ],
+    )
+    def test_bad_file(self, folder: Path, file: bytes, names: str) -> None:
+        """A file that cannot be read, or holds what it should not, is refused; the message says where."""
+        (folder / "receiver.toml").write_bytes(file)
+        message = refusal()
+        assert names in message
+        assert LEAK not in message
+
+    def test_numbers_in_the_file(self, folder: Path) -> None:
+        """A destination's number may be written as one, as anyone would in TOML."""
+        (folder / "receiver.toml").write_text('[destinations.orders]\nurl = "stdout:"\ntimeout_s = 5\n')
+        assert Settings.load().destinations == {"orders": {"url": "stdout:", "timeout_s": "5"}}
+
+    def test_kubernetes_service_links(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A Service called `receiver` sets variables of our prefix; the message says what to do."""
+        monkeypatch.setenv("RECEIVER_SERVICE_HOST", "10.0.0.1")
+        assert "enableServiceLinks" in refusal()
+
+    @pytest.mark.parametrize("field", Settings.model_fields)
+    def test_every_field_has_its_variable(self, monkeypatch: pytest.MonkeyPatch, field: str) -> None:
+        """No field's own variable is refused as unknown."""
+        nested = "__ACME__URL" if field in {"sources", "destinations"} else ""
+        monkeypatch.setenv(variable(field) + nested, "1")
+        said = ""
+        try:
+            Settings.load()
+        except ConfigError as error:
+            said = str(error)
+        assert "is not a setting" not in said
+
+
+class TestVariable:
+    def test_nested(self) -> None:
+        """Messages name what people have to set."""
+        assert variable("destinations", "orders", "url") == "RECEIVER_DESTINATIONS__ORDERS__URL"

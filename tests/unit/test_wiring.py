@@ -1,0 +1,199 @@
+"""The composition root: settings in, running parts out."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog.testing
+
+from receiver import wiring
+from receiver.assets.folder import FolderBucket
+from receiver.assets.s3 import S3Bucket
+from receiver.destinations.http import HttpEndpoint
+from receiver.errors import BucketUnavailable, ConfigError
+from receiver.settings import Settings
+from receiver.store import Store
+from tests.unit.work import MemoryBucket
+
+SECRET = "whsec_0123456789abcdef"
+
+pytestmark = pytest.mark.usefixtures("clean_environment")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def settings(**fields: Any) -> Settings:
+    return Settings(**fields)
+
+
+class TestBuildStore:
+    async def test_embedded_database_is_ready_at_once(self, folder: Path) -> None:
+        """SQLite needs no command: its folder is made and its schema is there."""
+        store = wiring.build_store(settings())
+        await store.check()
+        store.close()
+        assert (folder / "data/receiver.db").exists()
+
+    def test_postgres_is_not_migrated_by_starting(self) -> None:
+        """A shared database is migrated by the release, so nothing is dialled here."""
+        store = wiring.build_store(settings(database_url="postgresql://u@127.0.0.1:1/nowhere"))
+        assert not store.is_embedded
+        store.close()
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "",
+            "nonsense",
+            "mysql://h/d",
+            "sqlite://",
+            "sqlite:///:memory:",
+            "sqlite:////proc/none/receiver.db",
+        ],
+    )
+    def test_unusable_url(self, url: str) -> None:
+        """What is no durable database is refused by the name of its setting."""
+        with pytest.raises(ConfigError, match="RECEIVER_DATABASE_URL"):
+            wiring.build_store(settings(database_url=url))
+
+
+class TestBuildSources:
+    def test_none(self) -> None:
+        """Without a secret there is nothing to receive, and the message says which to set."""
+        with pytest.raises(ConfigError, match="RECEIVER_WEBHOOK_SECRETS is not set"):
+            wiring.build_sources(settings())
+
+    def test_default_and_further(self) -> None:
+        """The default source is called photoverse; each further one has its own header and the same mode."""
+        acme = {"secrets": SECRET, "signature_header": "X-Acme"}
+        sources = wiring.build_sources(
+            settings(webhook_secrets=f"{SECRET},{SECRET}2", sources={"acme": acme}, signature_mode="raw")
+        )
+        assert sources["photoverse"].secrets == (SECRET.encode(), f"{SECRET}2".encode())
+        assert sources["photoverse"].signature_header == "X-Webhook-Signature"
+        assert (sources["acme"].name, sources["acme"].signature_header) == ("acme", "X-Acme")
+        assert {source.mode for source in sources.values()} == {"raw"}
+
+    @pytest.mark.parametrize("secrets", ["", "short", f"{SECRET},", f"{SECRET},short"])
+    def test_weak_secret(self, secrets: str) -> None:
+        """An empty or short secret lets anyone sign: refused by its setting and place, never by its value."""
+        with pytest.raises(ConfigError, match="RECEIVER_WEBHOOK_SECRETS: signing secret") as refused:
+            wiring.build_sources(settings(webhook_secrets=secrets))
+        assert SECRET not in str(refused.value)
+        with pytest.raises(ConfigError, match="RECEIVER_SOURCES__ACME__SECRETS"):
+            wiring.build_sources(settings(sources={"acme": {"secrets": secrets}}))
+
+    def test_default_source_named_twice(self) -> None:
+        """Two places for the secrets of one source contradict each other; neither wins silently."""
+        with pytest.raises(ConfigError, match="photoverse"):
+            wiring.build_sources(
+                settings(webhook_secrets=SECRET, sources={"photoverse": {"secrets": f"other{SECRET}"}})
+            )
+
+
+class TestOpenBucket:
+    @pytest.mark.parametrize("url", ["file:data/assets", "file:///tmp/assets"])
+    def test_folder(self, url: str) -> None:
+        """`file:` is a folder."""
+        assert isinstance(wiring.open_bucket(settings(assets_url=url)), FolderBucket)
+
+    async def test_s3(self) -> None:
+        """`s3:` is a bucket, at the endpoint that is set; nothing is dialled."""
+        bucket = wiring.open_bucket(
+            settings(assets_url="s3://bucket/p", s3_endpoint_url="http://127.0.0.1:1", s3_region="eu-west-1")
+        )
+        assert isinstance(bucket, S3Bucket)
+        await bucket.aclose()
+
+    @pytest.mark.parametrize("url", ["", "assets", "ftp://x", "s3://", "file:", "file://host/x"])
+    def test_unusable(self, url: str) -> None:
+        """Anything else is refused by the name of the setting."""
+        with pytest.raises(ConfigError, match="RECEIVER_ASSETS_URL"):
+            wiring.open_bucket(settings(assets_url=url))
+
+
+class TestBuildFetcher:
+    @pytest.mark.parametrize("entry", ["", "10.0.0.0/99", "http://x"])
+    def test_unusable_allowance(self, entry: str) -> None:
+        """A network that cannot be read is refused, never ignored."""
+        with pytest.raises(ConfigError, match="RECEIVER_FETCH_ALLOW"):
+            wiring.build_fetcher(settings(fetch_allow=entry))
+
+
+class TestBuildDestination:
+    async def test_passes_the_options_on(self) -> None:
+        """Everything but the URL is the destination's own."""
+        destination = wiring.build_destination("orders", {"url": "https://h.example/x", "timeout_s": "5"})
+        assert isinstance(destination, HttpEndpoint)
+        await destination.aclose()
+
+    def test_without_url(self) -> None:
+        """A destination must say where it is."""
+        with pytest.raises(ConfigError, match="RECEIVER_DESTINATIONS__ORDERS__URL is not set"):
+            wiring.build_destination("orders", {"timeout_s": "5"})
+
+    def test_mistyped_option(self) -> None:
+        """An option of no use is refused by its variable."""
+        with pytest.raises(ConfigError, match="RECEIVER_DESTINATIONS__ORDERS__TIMEOUT"):
+            wiring.build_destination("orders", {"url": "https://h.example/x", "timeout": "5"})
+
+
+class TestOpenWorker:
+    async def test_one_outlet_per_destination(self, folder: Path) -> None:
+        """Each configured destination is forwarded to, at the size of its batches."""
+        configured = settings(destinations={"a": {"url": "stdout:"}, "b": {"url": f"file:{folder}/b.jsonl"}})
+        store = wiring.build_store(configured)
+        async with wiring.open_worker(configured, store) as worker:
+            assert [outlet.name for outlet in worker.outlets] == ["a", "b"]
+            assert all(outlet.max_batch > 0 for outlet in worker.outlets)
+        store.close()
+
+    async def test_unwritable_bucket_is_refused(self, folder: Path) -> None:
+        """A folder that cannot be written stops the start, by the name of its setting."""
+        (folder / "taken").write_text("a file")
+        configured = settings(assets_url=f"file:{folder}/taken/assets")
+        store = Store(f"sqlite:///{folder}/receiver.db")
+        with pytest.raises(ConfigError, match="RECEIVER_ASSETS_URL"):
+            async with wiring.open_worker(configured, store):
+                pass
+        store.close()
+
+    async def test_silent_bucket_is_waited_for(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A bucket that does not answer now may answer later: the start goes on, with a warning."""
+        monkeypatch.setattr(wiring, "open_bucket", lambda _: MemoryBucket(BucketUnavailable("no answer")))
+        store = Store(f"sqlite:///{folder}/receiver.db")
+        with structlog.testing.capture_logs() as lines:
+            async with wiring.open_worker(settings(), store):
+                pass
+        store.close()
+        assert [line["log_level"] for line in lines] == ["warning"]
+
+    async def test_closes_what_it_opened(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A mistake in the second destination leaves the first one closed."""
+        closed: list[str] = []
+
+        class Opened:
+            max_batch = 1
+
+            def __init__(self, name: str) -> None:
+                self.name = name
+
+            async def aclose(self) -> None:
+                closed.append(self.name)
+
+        def open_first(name: str, _options: object) -> Opened:
+            if name == "b":
+                raise ConfigError("no")
+            return Opened(name)
+
+        monkeypatch.setattr(wiring, "build_destination", open_first)
+        store = Store(f"sqlite:///{folder}/receiver.db")
+        with pytest.raises(ConfigError):
+            async with wiring.open_worker(settings(destinations={"a": {}, "b": {}}), store):
+                pass
+        store.close()
+        assert closed == ["a"]

@@ -1,0 +1,53 @@
+"""Whether the process lives, and whether it can take an event."""
+
+import asyncio
+
+from starlette.requests import Request
+
+from receiver.errors import StoreUnavailable
+from receiver.web.health import Readiness
+from tests.unit.web.serving import FakeStore, Site
+
+REQUEST = Request({"type": "http", "method": "GET", "path": "/readyz", "headers": []})
+
+
+class TestHealthz:
+    async def test_lives_without_its_store(self, site: Site, store: FakeStore) -> None:
+        """A broken database is no reason to kill the process."""
+        store.error = StoreUnavailable("down")
+        answer = await site.request("GET", "/healthz")
+        assert (answer.status, answer.json) == (200, {"status": "ok"})
+        assert store.checks == 0
+
+
+class TestReadiness:
+    async def test_ready(self, site: Site) -> None:
+        """200 while the store takes writes."""
+        answer = await site.request("GET", "/readyz")
+        assert (answer.status, answer.json) == (200, {"status": "ready"})
+
+    async def test_not_ready(self, site: Site, store: FakeStore) -> None:
+        """503 with Retry-After while it does not; the reason is for the log, not for the public."""
+        store.error = StoreUnavailable("secret")
+        answer = await site.request("GET", "/readyz")
+        assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+        assert b"secret" not in answer.body
+
+    async def test_looks_once_a_second(self, site: Site, store: FakeStore) -> None:
+        """However often it is asked, the database is asked at most about once a second."""
+        for _ in range(20):
+            await site.request("GET", "/readyz")
+        assert store.checks <= 2
+
+    async def test_all_who_ask_at_once_hear_the_same(self) -> None:
+        """Who asks while the first look is under way waits for it and hears what it found."""
+        looked = asyncio.Event()
+
+        async def look() -> None:
+            await looked.wait()
+
+        readiness = Readiness(look)
+        asking = [asyncio.create_task(readiness(REQUEST)) for _ in range(3)]
+        await asyncio.sleep(0)
+        looked.set()
+        assert [answer.status_code for answer in await asyncio.gather(*asking)] == [200] * 3

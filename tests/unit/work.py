@@ -1,0 +1,46 @@
+"""Claimed work as the store hands it out, for tests of those who do it."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from receiver.assets import Fetched, Stored
+from receiver.events import Asset
+from receiver.store import DeliveryJob, EventJob
+from tests.acceptance.service import completed
+
+NOW: Final = 1_736_424_015_250
+URL: Final = "https://cdn.example.com/a.png?sig=x"
+BODY: Final = completed("gen_1", URL)
+
+
+def event_job(*, body: bytes = BODY, attempts: int = 1, host: str | None = "cdn.example.com") -> EventJob:
+    """Return a claimed event that was received at `NOW`."""
+    return EventJob("event-1", "photoverse", "gen_1", host, body, NOW, attempts, "lease-1")
+
+
+def delivery_job(
+    event_id: str = "event-1", *, asset: Asset | None = None, attempts: int = 1, body: bytes = BODY
+) -> DeliveryJob:
+    """Return a claimed delivery to the destination `orders`."""
+    return DeliveryJob(event_id, "orders", "photoverse", "gen_1", body, NOW, asset, attempts, "lease-1")
+
+
+@dataclass
+class MemoryBucket:
+    """A bucket that remembers, or fails with *error*."""
+
+    error: Exception | None = None
+    kept: dict[str, tuple[Fetched, dict[str, str]]] = field(default_factory=dict)
+
+    async def put(self, key: str, asset: Fetched, *, metadata: dict[str, str]) -> Stored:
+        if self.error:
+            raise self.error
+        self.kept[key] = asset, metadata
+        return Stored(f"memory:{key}")
+
+    async def check(self) -> None:
+        if self.error:
+            raise self.error
+
+    async def aclose(self) -> None:
+        """Do nothing."""

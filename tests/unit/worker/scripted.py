@@ -1,0 +1,82 @@
+"""A store that hands out the work a test gives it, and remembers what became of it."""
+
+import asyncio
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from receiver.errors import StoreUnavailable
+from receiver.store import Claim, DeliveryJob, EventJob, Settlement, Wake
+
+WITHIN_S: Final = 10.0
+
+
+@dataclass
+class ScriptedStore:
+    """The worker's side of a store, without a database."""
+
+    events: list[EventJob] = field(default_factory=list)
+    deliveries: list[DeliveryJob] = field(default_factory=list)
+    settled: list[Settlement] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
+    renewed: list[set[str]] = field(default_factory=list)
+    released: list[set[str]] = field(default_factory=list)
+    wake: Wake = field(default_factory=Wake)
+    claim_error: StoreUnavailable | None = None
+    settle_error: StoreUnavailable | None = None
+    renew_error: StoreUnavailable | None = None
+    release_error: StoreUnavailable | None = None
+
+    async def claim_events(
+        self, claim: Claim, *, with_asset: bool, except_hosts: Collection[str] = ()
+    ) -> list[EventJob]:
+        self._note(claim)
+        fits = [
+            job
+            for job in self.events
+            if (job.asset_host is not None) == with_asset and job.asset_host not in except_hosts
+        ]
+        taken = fits[: claim.limit]
+        self.events = [job for job in self.events if job not in taken]
+        return [replace(job, lease=claim.lease) for job in taken]
+
+    async def claim_deliveries(self, claim: Claim, *, destination: str) -> list[DeliveryJob]:
+        self._note(claim)
+        fits = [job for job in self.deliveries if job.destination == destination]
+        taken = fits[: claim.limit]
+        self.deliveries = [job for job in self.deliveries if job not in taken]
+        return [replace(job, lease=claim.lease) for job in taken]
+
+    async def settle(self, settlement: Settlement) -> bool:
+        if self.settle_error:
+            raise self.settle_error
+        self.settled.append(settlement)
+        return True
+
+    async def renew(self, leases: Collection[str], *, until_ms: int) -> None:
+        assert until_ms > 0
+        self.renewed.append(set(leases))
+        if self.renew_error:
+            raise self.renew_error
+
+    async def release(self, leases: Collection[str], *, now_ms: int) -> None:
+        assert now_ms > 0
+        if self.release_error:
+            raise self.release_error
+        self.released.append(set(leases))
+
+    async def listen(self) -> None:
+        """Hear nothing, for ever."""
+        await asyncio.Event().wait()
+
+    def _note(self, claim: Claim) -> None:
+        if self.claim_error:
+            raise self.claim_error
+        self.claims.append(claim)
+
+
+async def until(look: Callable[[], object]) -> None:
+    """Return once *look* finds something; fail after a while."""
+    async with asyncio.timeout(WITHIN_S):
+        while not look():  # noqa: ASYNC110  what it looks for has no event
+            await asyncio.sleep(0.002)

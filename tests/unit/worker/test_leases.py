@@ -1,0 +1,102 @@
+"""Leases: kept while the work goes on, given back when it stops."""
+
+import asyncio
+import time
+
+import pytest
+
+from receiver.errors import StoreUnavailable
+from receiver.store import Store
+from receiver.worker.leases import Leases
+from tests.unit.worker.scripted import ScriptedStore, until
+
+SHORT_S = 0.03
+
+
+class TestClaim:
+    def test_lasts_one_lease_from_now(self, leases: Leases) -> None:
+        """A claim is due now and ends a lease later, under a name of its own."""
+        before = int(time.time() * 1000)
+        with leases.claim(7) as one, leases.claim(7) as other:
+            assert before <= one.now_ms <= time.time() * 1000
+            assert one.until_ms - one.now_ms == 60_000
+            assert one.limit == 7
+            assert one.lease != other.lease
+
+    @pytest.mark.parametrize("error", [None, ValueError, StoreUnavailable])
+    async def test_finished_work_is_not_given_back(
+        self, leases: Leases, scripted: ScriptedStore, error: type[Exception] | None
+    ) -> None:
+        """Work that ended, well or badly, is not released: what it left is for its lease to run out."""
+        try:
+            with leases.claim(1):
+                if error:
+                    raise error
+        except (ValueError, StoreUnavailable):
+            pass
+        await leases.give_back()
+        assert scripted.released == []
+
+
+class TestKeep:
+    async def test_renews_what_is_held(self, store: Store, scripted: ScriptedStore) -> None:
+        """Work under way is renewed again and again; work that ended is not."""
+        leases = Leases(store, lease_s=SHORT_S)
+        keeping = asyncio.create_task(leases.keep())
+        with leases.claim(1) as one:
+            with leases.claim(1) as two:
+                await until(lambda: {one.lease, two.lease} in scripted.renewed)
+            scripted.renewed.clear()
+            await until(lambda: len(scripted.renewed) >= 3)
+            assert scripted.renewed[-1] == {one.lease}
+        scripted.renewed.clear()
+        await asyncio.sleep(SHORT_S)
+        assert scripted.renewed == []
+        keeping.cancel()
+
+    async def test_several_times_per_lease(self, store: Store, scripted: ScriptedStore) -> None:
+        """One lost renewal costs no lease."""
+        lease_s = 0.3
+        leases = Leases(store, lease_s=lease_s)
+        began = time.monotonic()
+        keeping = asyncio.create_task(leases.keep())
+        with leases.claim(1):
+            await until(lambda: len(scripted.renewed) >= 2)
+        assert time.monotonic() - began < lease_s
+        keeping.cancel()
+
+    async def test_outlives_a_failing_store(self, store: Store, scripted: ScriptedStore) -> None:
+        """A renewal that fails is tried again at the next turn."""
+        scripted.renew_error = StoreUnavailable("down")
+        leases = Leases(store, lease_s=SHORT_S)
+        keeping = asyncio.create_task(leases.keep())
+        with leases.claim(1):
+            await until(lambda: len(scripted.renewed) >= 3)
+        assert not keeping.done()
+        keeping.cancel()
+
+
+class TestGiveBack:
+    async def test_cancelled_work(self, leases: Leases, scripted: ScriptedStore) -> None:
+        """Work that was cut short is due for others at once, and renewed no longer."""
+        begun = asyncio.Event()
+
+        async def work() -> None:
+            with leases.claim(1):
+                begun.set()
+                await asyncio.Event().wait()
+
+        task = asyncio.create_task(work())
+        await begun.wait()
+        task.cancel()
+        await asyncio.wait([task])
+        await leases.give_back()
+        assert [len(released) for released in scripted.released] == [1]
+        assert leases._held == set()
+
+    async def test_failing_store(self, leases: Leases, scripted: ScriptedStore) -> None:
+        """If the store fails at the very end the leases run out by themselves: that is no reason to crash."""
+        scripted.release_error = StoreUnavailable("down")
+        with pytest.raises(asyncio.CancelledError), leases.claim(1):
+            raise asyncio.CancelledError
+        await leases.give_back()

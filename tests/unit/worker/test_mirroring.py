@@ -1,0 +1,208 @@
+"""Mirroring: many assets at once, few from any one host."""
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+import structlog.testing
+
+from receiver.deliver import MirrorResult
+from receiver.errors import StoreUnavailable
+from receiver.events import Asset
+from receiver.store import EventJob, EventPostponed, EventSettled, Store
+from receiver.telemetry import metrics
+from receiver.worker.leases import Leases
+from receiver.worker.mirroring import Mirroring, MirrorLimits, settle_without_asset
+from tests.unit.work import NOW, event_job
+from tests.unit.worker.scripted import ScriptedStore, until
+
+
+def jobs(count: int, *, host: str | None = "cdn.example.com") -> list[EventJob]:
+    return [replace(event_job(host=host), id=f"{host}-{number}") for number in range(count)]
+
+
+class Mirror:
+    """Mirrors at once, or when it is released."""
+
+    def __init__(self, asset: Asset | None = None) -> None:
+        self.begun: list[EventJob] = []
+        self.free = asyncio.Event()
+        self._asset = asset
+
+    async def __call__(self, job: EventJob) -> MirrorResult:
+        self.begun.append(job)
+        await self.free.wait()
+        return EventSettled(job, self._asset, NOW)
+
+
+@pytest.fixture
+def mirror() -> Mirror:
+    return Mirror()
+
+
+@pytest.fixture
+def woken() -> asyncio.Event:
+    return asyncio.Event()
+
+
+@pytest.fixture
+def mirroring(store: Store, leases: Leases, mirror: Mirror, woken: asyncio.Event) -> Mirroring:
+    return Mirroring(store, leases, mirror, limits=MirrorLimits(at_once=6, per_host=2), woken=woken)
+
+
+async def turn_until_full(mirroring: Mirroring) -> None:
+    """Take turns until one finds nothing, then let what was started begin."""
+    while await mirroring.turn():
+        pass
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def work_off(mirroring: Mirroring) -> None:
+    """Take turns, each to its end, until one finds nothing."""
+    while await mirroring.turn():
+        await mirroring.drain()
+
+
+class TestTurn:
+    async def test_starts_what_is_due(
+        self, mirroring: Mirroring, mirror: Mirror, scripted: ScriptedStore
+    ) -> None:
+        """It does not wait for what it starts; what comes of it is settled under the claim's lease."""
+        scripted.events = jobs(1)
+        assert await mirroring.turn()
+        assert not await mirroring.turn()
+        mirror.free.set()
+        await mirroring.drain()
+        (settled,) = scripted.settled
+        assert settled.job.lease == scripted.claims[0].lease
+
+    async def test_few_from_one_host(
+        self, mirroring: Mirroring, mirror: Mirror, scripted: ScriptedStore
+    ) -> None:
+        """A slow host gets less than twice its share, and the others theirs."""
+        scripted.events = [*jobs(9, host="slow"), *jobs(2, host="fast")]
+        await turn_until_full(mirroring)
+        begun = Counter(job.asset_host for job in mirror.begun)
+        assert begun["slow"] < 4
+        assert begun["fast"] == 2
+
+    async def test_no_more_than_there_is_room(
+        self, mirroring: Mirroring, mirror: Mirror, scripted: ScriptedStore
+    ) -> None:
+        """However many hosts, no more is under way than the limit."""
+        scripted.events = [job for number in range(10) for job in jobs(2, host=f"host{number}")]
+        await turn_until_full(mirroring)
+        assert len(mirror.begun) == 6
+
+    async def test_room_wakes_the_duty(
+        self, mirroring: Mirroring, mirror: Mirror, scripted: ScriptedStore, woken: asyncio.Event
+    ) -> None:
+        """Each asset that ends makes room and says so; then the rest is taken up."""
+        scripted.events = jobs(5)
+        await turn_until_full(mirroring)
+        before = len(mirror.begun)
+        mirror.free.set()
+        async with asyncio.timeout(5):
+            await woken.wait()
+        await until(lambda: len(scripted.settled) == before)
+        await work_off(mirroring)
+        assert len(scripted.settled) == 5
+
+    async def test_holds_the_lease_until_all_are_settled(
+        self, mirroring: Mirroring, mirror: Mirror, scripted: ScriptedStore, leases: Leases
+    ) -> None:
+        """A lease is renewed while any of its work goes on, and no longer."""
+        scripted.events = jobs(2)
+        await mirroring.turn()
+        await until(lambda: len(mirror.begun) == 2)
+        assert leases._held == {scripted.claims[0].lease}
+        mirror.free.set()
+        await mirroring.drain()
+        assert leases._held == set()
+
+    async def test_nothing_found_holds_nothing(self, mirroring: Mirroring, leases: Leases) -> None:
+        """A claim that found nothing has no lease to renew."""
+        assert not await mirroring.turn()
+        assert leases._held == set()
+
+    async def test_failing_store_at_the_claim(
+        self, mirroring: Mirroring, scripted: ScriptedStore, leases: Leases
+    ) -> None:
+        """The refusal reaches the loop, which knows what to do, and no lease is left behind."""
+        scripted.claim_error = StoreUnavailable("down")
+        with pytest.raises(StoreUnavailable):
+            await mirroring.turn()
+        assert leases._held == set()
+
+    async def test_failing_store_at_the_end(
+        self, mirroring: Mirroring, mirror: Mirror, scripted: ScriptedStore
+    ) -> None:
+        """What cannot be settled is left to its lease; its room is free again."""
+        scripted.events = jobs(6)
+        scripted.settle_error = StoreUnavailable("down")
+        mirror.free.set()
+        with structlog.testing.capture_logs() as lines:
+            await work_off(mirroring)
+        assert {line["event"] for line in lines} == {"not settled"}
+        assert len(mirror.begun) == 6
+        assert mirroring._under_way.total() == 0
+
+    async def test_cancelled_work_is_given_back(
+        self, mirroring: Mirroring, mirror: Mirror, scripted: ScriptedStore, leases: Leases
+    ) -> None:
+        """What is cut short while draining is released, whole claims at a time."""
+        scripted.events = jobs(2)
+        await mirroring.turn()
+        draining = asyncio.create_task(mirroring.drain())
+        await until(lambda: len(mirror.begun) == 2)
+        draining.cancel()
+        await asyncio.wait([draining])
+        await leases.give_back()
+        assert scripted.released == [{scripted.claims[0].lease}]
+        assert scripted.settled == []
+
+
+class TestSettleWithoutAsset:
+    async def test_settles_only_those(
+        self, store: Store, leases: Leases, mirror: Mirror, scripted: ScriptedStore
+    ) -> None:
+        """Events with nothing to fetch are settled together; the others are left alone."""
+        scripted.events = [*jobs(3, host=None), *jobs(2)]
+        mirror.free.set()
+        assert await settle_without_asset(store, leases, mirror)
+        assert {settled.job.lease for settled in scripted.settled} == {scripted.claims[0].lease}
+        assert len(scripted.settled) == 3
+        assert not await settle_without_asset(store, leases, mirror)
+
+    @pytest.mark.parametrize(
+        ("result", "outcome", "fact"),
+        [
+            (EventPostponed(event_job(), NOW, "http_503"), "postponed", "asset postponed"),
+            (EventSettled(event_job(), Asset("mirrored", "s3://b/k"), NOW), "mirrored", "mirrored"),
+            (EventSettled(event_job(), Asset("failed", error="http_404"), NOW), "http_404", "asset given up"),
+        ],
+    )
+    async def test_is_reported(
+        self,
+        store: Store,
+        leases: Leases,
+        scripted: ScriptedStore,
+        result: MirrorResult,
+        outcome: str,
+        fact: str,
+    ) -> None:
+        """Each attempt is counted by its outcome and is one line with the event's ids."""
+
+        async def mirror(_job: EventJob) -> MirrorResult:
+            return result
+
+        scripted.events = jobs(1, host=None)
+        counter = metrics.ASSETS.labels(outcome)
+        before = counter._value.get()
+        with structlog.testing.capture_logs() as lines:
+            await settle_without_asset(store, leases, mirror)
+        assert counter._value.get() == before + 1
+        (line,) = lines
+        assert (line["event"], line["event_id"], line["generation_id"]) == (fact, "event-1", "gen_1")

@@ -1,0 +1,254 @@
+"""The worker's life, over a real SQLite store."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog.testing
+from sqlalchemy import select
+
+from receiver.deliver import ForwardResult, MirrorResult
+from receiver.errors import StoreUnavailable
+from receiver.events import event_id
+from receiver.store import MIRROR, DeliveryConfirmed, DeliveryJob, EventJob, EventSettled, NewEvent, Store
+from receiver.store.tables import DELIVERY, EVENT
+from receiver.worker.forwarding import Outlet
+from receiver.worker.run import Pace, Worker
+from tests.unit.work import BODY
+from tests.unit.worker.scripted import until
+
+LONG_S = 60.0
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    opened = Store(f"sqlite:///{tmp_path}/receiver.db", destinations=("orders", "audit"))
+    opened.migrate()
+    yield opened
+    opened.close()
+
+
+@dataclass
+class Hands:
+    """Does the worker's work, or holds it up."""
+
+    mirrored: list[EventJob] = field(default_factory=list)
+    sent: dict[str, list[DeliveryJob]] = field(default_factory=lambda: {"orders": [], "audit": []})
+    may_mirror: asyncio.Event = field(default_factory=asyncio.Event)
+    may_send: dict[str, asyncio.Event] = field(
+        default_factory=lambda: {"orders": asyncio.Event(), "audit": asyncio.Event()}
+    )
+
+    async def mirror(self, job: EventJob) -> MirrorResult:
+        self.mirrored.append(job)
+        await self.may_mirror.wait()
+        return EventSettled(job, None, now_ms())
+
+    def outlet(self, name: str) -> Outlet:
+        async def forward(jobs: Sequence[DeliveryJob]) -> list[ForwardResult]:
+            self.sent[name] += jobs
+            await self.may_send[name].wait()
+            return [DeliveryConfirmed(job, now_ms()) for job in jobs]
+
+        return Outlet(name, 10, forward)
+
+    def free(self) -> None:
+        for event in (self.may_mirror, *self.may_send.values()):
+            event.set()
+
+
+@pytest.fixture
+def hands() -> Hands:
+    return Hands()
+
+
+def now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+async def record(store: Store, generation_id: str = "gen_1", *, host: str | None = "cdn.example.com") -> str:
+    new_id = event_id(now_ms(), secrets.token_bytes(10))
+    entry = NewEvent(
+        new_id, "photoverse", generation_id, "generation.completed", host, BODY, "webhook", now_ms()
+    )
+    await store.record(entry)
+    return new_id
+
+
+def a_worker(store: Store, hands: Hands, **pace: float) -> Worker:
+    outlets = [hands.outlet("orders"), hands.outlet("audit")]
+    return Worker(store, hands.mirror, outlets, pace=Pace(**{"poll_s": LONG_S, **pace}))
+
+
+@asynccontextmanager
+async def running(worker: Worker) -> AsyncIterator["asyncio.Task[None]"]:
+    task = asyncio.create_task(worker.run())
+    try:
+        yield task
+    finally:
+        worker.stop()
+        async with asyncio.timeout(10):
+            await task
+
+
+def rows(store: Store, table: Any) -> list[Any]:
+    with store.engine.begin() as connection:
+        return list(connection.execute(select(table)).all())
+
+
+class TestWorker:
+    async def test_signals_carry_an_event_through(self, store: Store, hands: Hands) -> None:
+        """From record to confirmed delivery without a single poll."""
+        hands.free()
+        async with running(a_worker(store, hands)):
+            new_id = await record(store)
+            await until(lambda: {row.state for row in rows(store, DELIVERY)} == {"delivered"})
+        assert [job.id for job in hands.mirrored] == [new_id]
+        assert [[job.event_id for job in sent] for sent in hands.sent.values()] == [[new_id], [new_id]]
+
+    async def test_takes_up_what_was_left(self, store: Store, hands: Hands) -> None:
+        """What was recorded while no worker ran is worked on at its start, though nobody signals."""
+        hands.free()
+        await record(store)
+        await record(store, "gen_2", host=None)
+        async with running(a_worker(store, hands)):
+            await until(lambda: len(hands.sent["orders"]) == 2)
+
+    async def test_polls_for_what_another_process_recorded(self, store: Store, hands: Hands) -> None:
+        """On SQLite no signal comes from another process; the poll finds its events."""
+        hands.free()
+        other = Store(store.engine.url.render_as_string(hide_password=False))
+        async with running(a_worker(store, hands, poll_s=0.02)):
+            await until(lambda: store.wake._subscribers)
+            await record(other)
+            await until(lambda: hands.sent["orders"])
+        other.close()
+
+    async def test_hanging_destination_delays_no_other(self, store: Store, hands: Hands) -> None:
+        """Invariant 10: with one destination hanging the other gets everything."""
+        hands.may_mirror.set()
+        hands.may_send["audit"].set()
+        async with running(a_worker(store, hands)):
+            for number in range(5):
+                await record(store, f"gen_{number}")
+                await until(lambda number=number: len(hands.sent["audit"]) == number + 1)  # type: ignore[misc]
+            assert len(hands.sent["orders"]) == 1
+            hands.free()
+
+    async def test_hanging_asset_delays_no_event_without(self, store: Store, hands: Hands) -> None:
+        """Invariant 10: events that have nothing to fetch pass those that wait for an asset."""
+        hands.may_send["orders"].set()
+        hands.may_send["audit"].set()
+
+        async def mirror(job: EventJob) -> MirrorResult:
+            if job.asset_host:
+                await hands.may_mirror.wait()
+            return EventSettled(job, None, now_ms())
+
+        worker = Worker(store, mirror, [hands.outlet("orders")], pace=Pace(poll_s=LONG_S))
+        async with running(worker):
+            await record(store, "gen_slow")
+            without = await record(store, "gen_none", host=None)
+            await until(lambda: [job.event_id for job in hands.sent["orders"]] == [without])
+            hands.may_mirror.set()
+
+    async def test_renews_while_it_works(self, store: Store, hands: Hands) -> None:
+        """Work that outlasts its lease several times over is done once."""
+        async with running(a_worker(store, hands, lease_s=0.15, poll_s=0.02)):
+            await record(store)
+            await until(lambda: hands.mirrored)
+            began = time.monotonic()
+            await until(lambda: time.monotonic() - began > 0.6)
+            assert len(hands.mirrored) == 1
+            hands.free()
+            await until(lambda: hands.sent["orders"])
+        assert rows(store, EVENT)[0].attempts == 1
+
+    async def test_stop_finishes_what_is_under_way(self, store: Store, hands: Hands) -> None:
+        """Told to stop, it finishes and settles what it began."""
+        worker = a_worker(store, hands)
+        async with running(worker) as task:
+            await record(store)
+            await until(lambda: hands.mirrored)
+            worker.stop()
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(task), 0.05)
+            hands.free()
+        assert [row.state for row in rows(store, EVENT)] == ["settled"]
+
+    @pytest.mark.parametrize("where", ["mirror", "orders"])
+    async def test_gives_back_what_it_cannot_finish(self, store: Store, hands: Hands, where: str) -> None:
+        """After the drain time the rest is due at once for others, and has cost no attempt."""
+        if where == "orders":
+            hands.may_mirror.set()
+        worker = a_worker(store, hands, drain_s=0.05)
+        async with running(worker):
+            await record(store)
+            await until(lambda: hands.mirrored if where == "mirror" else hands.sent["orders"])
+        table = EVENT if where == "mirror" else DELIVERY
+        left = [row for row in rows(store, table) if row.state == "pending"]
+        assert left
+        assert {(row.lease, row.attempts) for row in left} == {(None, 0)}
+        assert all(row.due_ms <= now_ms() for row in left)
+
+    async def test_leaves_no_task_behind(self, store: Store, hands: Hands) -> None:
+        """When `run` has returned nothing of the worker runs any more, not even what it had to cut short."""
+        before = asyncio.all_tasks()
+        async with running(a_worker(store, hands, drain_s=0.05)):
+            await record(store)
+            await until(lambda: hands.mirrored)
+        assert asyncio.all_tasks() == before
+
+    async def test_stuck_claim_does_not_orphan_the_mirrors(
+        self, store: Store, hands: Hands, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """If a claim hangs as the drain time ends, what is being mirrored is given back all the same."""
+        claimed = asyncio.Event()
+        claim_events = Store.claim_events
+
+        async def claim_once(self: Store, *args: Any, **kwargs: Any) -> list[EventJob]:
+            if kwargs["with_asset"] and hands.mirrored:
+                claimed.set()
+                await asyncio.Event().wait()
+            return await claim_events(self, *args, **kwargs)
+
+        monkeypatch.setattr(Store, "claim_events", claim_once)
+        before = asyncio.all_tasks()
+        async with running(a_worker(store, hands, drain_s=0.05)):
+            await record(store)
+            await until(lambda: hands.mirrored)
+            store.wake.signal(MIRROR)
+            await until(claimed.is_set)
+        try:
+            assert asyncio.all_tasks() == before
+            assert [row.lease for row in rows(store, EVENT)] == [None]
+        finally:
+            for task in asyncio.all_tasks() - before:
+                task.cancel()
+
+    async def test_dead_store_at_the_end(
+        self, store: Store, hands: Hands, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """If the database is gone when work is to be given back, the worker still ends in good order."""
+
+        async def release(_self: Store, _leases: object, *, now_ms: int) -> None:
+            raise StoreUnavailable(f"down at {now_ms}")
+
+        monkeypatch.setattr(Store, "release", release)
+        async with running(a_worker(store, hands, drain_s=0.05)):
+            await record(store)
+            await until(lambda: hands.mirrored)
+
+    async def test_says_that_it_runs(self, store: Store, hands: Hands) -> None:
+        """Operators see it start, with its destinations, and stop."""
+        with structlog.testing.capture_logs() as lines:
+            async with running(a_worker(store, hands)):
+                await until(lambda: lines)
+        assert [line["event"] for line in lines] == ["worker started", "worker stopped"]
+        assert lines[0]["destinations"] == ["orders", "audit"]
