@@ -1,0 +1,46 @@
+"""The `receiver` command."""
+
+import sys
+from typing import Final
+
+import click
+
+from receiver.cli import cli
+from receiver.cli.exit_codes import ExitCode, exit_code
+from receiver.cli.output import say
+from receiver.errors import ConfigError, ReceiverError
+
+_WITHOUT_CODE: Final = (ConfigError,)
+"""Their messages name the setting, which says more than a code."""
+
+
+def main() -> None:
+    """Run the command. A refusal is one message and an exit status of its own, never a traceback."""
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        status = cli.main(prog_name="receiver", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        say("receiver: interrupted")
+        return ExitCode.INTERRUPTED
+    except ReceiverError as error:
+        say(f"receiver: {_message(error)}")
+        return exit_code(error)
+    return status if isinstance(status, int) else ExitCode.OK
+
+
+def _message(error: ReceiverError) -> str:
+    said = str(error) if isinstance(error, _WITHOUT_CODE) else f"{error.code}: {error}"
+    request_id = getattr(error, "request_id", None)
+    if request_id:
+        said += f" (request {request_id})"
+    return "\n".join([said, *getattr(error, "__notes__", ())])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""The command line: one file per group of commands. Each imports what is heavy only when it runs."""
+
+import click
+
+from receiver import __version__
+from receiver.cli import (
+    completion,
+    demo,
+    generate,
+    generations,
+    keys,
+    limits,
+    migrate,
+    models,
+    reconcile,
+    sandbox,
+    serve,
+    signing,
+    submissions,
+    webhooks,
+)
+from receiver.cli.sections import SectionedGroup
+
+cli = SectionedGroup(
+    "receiver",
+    help="""Receive AI Visual Studio webhooks: verify, dedupe, mirror the asset, forward the event.
+
+    Try `receiver demo` first: it needs no account and no settings. Then set RECEIVER_WEBHOOK_SECRETS and
+    run `receiver serve`. Every setting is an environment variable or a line in receiver.toml: see
+    docs/settings.md.""",
+)
+cli.add_section("Receive", [serve.serve, serve.web, serve.worker, migrate.migrate, reconcile.reconcile])
+cli.add_section(
+    "Generate", [generate.image, generate.video, generations.generations, submissions.submissions]
+)
+cli.add_section("Account", [models.models, limits.limits, webhooks.webhooks, keys.keys])
+cli.add_section("Try and debug", [demo.demo, sandbox.sandbox, signing.verify, signing.sign])
+cli.add_section("Shell", [completion.completion])
+click.version_option(__version__, prog_name="receiver")(cli)

@@ -1,0 +1,47 @@
+"""What to do about a refusal: the setting to change, or the command to run next."""
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from receiver.client import ClientError, OutcomeUnknown
+
+_LISTS: Final = {"/webhooks": "webhooks", "/keys": "keys"}
+
+
+def add_advice(error: "ClientError", credential: str, *, noted: bool = False) -> None:
+    """Add to *error* what to do about it.
+
+    *credential* is the setting that was used to sign in; *noted* tells that a ledger was kept.
+    """
+    advice = _advice(error, credential, noted=noted)
+    if advice:
+        error.add_note(advice)
+
+
+def _advice(error: "ClientError", credential: str, *, noted: bool) -> str | None:
+    from receiver.client import errors
+
+    if isinstance(error, errors.OutcomeUnknown):
+        return _on_unknown(error, noted=noted)
+    if isinstance(error, errors.WaitTimeout):
+        return f"Go on waiting with `receiver generations wait {' '.join(error.pending)}`."
+    table: tuple[tuple[type[ClientError], str], ...] = (
+        (errors.Unauthorized, f"Check {credential}: it is wrong, revoked or expired."),
+        (errors.InsufficientScope, f"Put a key with that scope into {credential}: `receiver keys create`."),
+        (errors.IpNotAllowed, f"Add this machine's address to the allow-list of the key in {credential}."),
+        (errors.InsufficientCredits, "Buy credits, or choose a cheaper model: `receiver models`."),
+        (errors.NotSent, "Check the network, and RECEIVER_API_BASE_URL if it is set."),
+        (errors.NoAnswer, "Check the network, and RECEIVER_API_BASE_URL if it is set."),
+    )
+    return next((advice for kind, advice in table if isinstance(error, kind)), None)
+
+
+def _on_unknown(error: "OutcomeUnknown", *, noted: bool) -> str:
+    group = _LISTS.get(error.request.path, "generations")
+    lines = [f"Do not repeat it yet: `receiver {group} list` shows what the provider accepted."]
+    if error.candidates:
+        lines.append(f"It could be {' or '.join(one.id for one in error.candidates)}.")
+    if noted:
+        lines.append(f"`receiver submissions recover {error.client_ref}` looks for it;")
+        lines.append(f"`receiver submissions adopt {error.client_ref} ID` settles it.")
+    return "\n".join(lines)

@@ -1,0 +1,76 @@
+"""The provider's API, as the settings name it: credentials never come from the command line."""
+
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+from receiver.cli.advice import add_advice
+from receiver.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from receiver.client import Client, Ledger, SessionClient
+    from receiver.settings import Settings
+
+
+def load_settings() -> "Settings":
+    """Read the settings.
+
+    Raises:
+        ConfigError: one of them is wrong.
+    """
+    from receiver.settings import Settings
+
+    return Settings.load()
+
+
+@contextmanager
+def open_client(settings: "Settings", *, ledger: "Ledger | None" = None) -> "Iterator[Client]":
+    """Offer a client for the account of `RECEIVER_API_KEY`.
+
+    Raises:
+        ConfigError: the key is not set.
+    """
+    from receiver.client import Client, ClientError
+
+    key = settings.api_key.get_secret_value() if settings.api_key else ""
+    if not key:
+        raise ConfigError("RECEIVER_API_KEY is not set: make a key on the provider's page and put it there")
+    with Client(key, base_url=settings.api_base_url, ledger=ledger) as client:
+        try:
+            yield client
+        except ClientError as error:
+            add_advice(error, "RECEIVER_API_KEY", noted=ledger is not None)
+            raise
+
+
+@contextmanager
+def open_ledger(settings: "Settings") -> "Iterator[Ledger]":
+    """Offer the ledger in `RECEIVER_DATABASE_URL`."""
+    from receiver.wiring import build_ledger
+
+    with closing(build_ledger(settings)) as ledger:
+        yield ledger
+
+
+@contextmanager
+def open_session(settings: "Settings") -> "Iterator[SessionClient]":
+    """Offer a client for what only a signed-in person may do.
+
+    Raises:
+        ConfigError: the cookie is not set.
+    """
+    from receiver.client import ClientError, SessionClient
+
+    cookie = settings.session_cookie.get_secret_value() if settings.session_cookie else ""
+    if not cookie:
+        raise ConfigError(
+            "RECEIVER_SESSION_COOKIE is not set: sign in on the provider's page and copy the Cookie header"
+            " that the browser sends (name=value)"
+        )
+    with SessionClient(cookie, base_url=settings.api_base_url) as client:
+        try:
+            yield client
+        except ClientError as error:
+            add_advice(error, "RECEIVER_SESSION_COOKIE")
+            raise

@@ -1,0 +1,192 @@
+"""`receiver image` and `receiver video`: ask for generations, which cost credits."""
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from receiver.cli import records
+from receiver.cli.connection import load_settings, open_client, open_ledger
+from receiver.cli.output import Record, json_option, say, show_record
+from receiver.cli.waiting import Destination, finish, timeout_option
+from receiver.contract import (
+    IMAGE_ASPECT_RATIOS,
+    IMAGE_FORMATS,
+    VIDEO_ASPECT_RATIOS,
+    VIDEO_SECONDS,
+    Kind,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from receiver.client import Client, Generation
+    from receiver.settings import Settings
+
+Parameters = dict[str, Any]
+"""What the API document calls the body of the request, by its names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How to ask, and what to do then."""
+
+    wait: bool
+    timeout: float | None
+    download: Path | None
+    ref: str | None
+    recover: bool
+    max_credits: int | None
+    dry_run: bool
+    as_json: bool
+
+
+def _shared(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(_SHARED):
+        command = option(command)
+    return command
+
+
+_SHARED = (
+    click.option("--model", metavar="ID", help="A model of `receiver models`."),
+    click.option("--webhook-url", metavar="URL", help="Where the provider shall send word."),
+    click.option("--wait", is_flag=True, help="Wait until it is finished."),
+    timeout_option,
+    click.option(
+        "--download",
+        type=Destination(),
+        metavar="PATH",
+        help="Wait, and keep its file at PATH, or in PATH if that is a folder.",
+    ),
+    click.option(
+        "--ref",
+        metavar="REF",
+        help="Your own name for it, noted in the database before anything is sent. "
+        "The same REF again is not a second generation, but the first one.",
+    ),
+    click.option(
+        "--recover",
+        is_flag=True,
+        help="If it is not known whether it was accepted, look for it in the provider's list.",
+    ),
+    click.option(
+        "--max-credits", type=click.IntRange(min=0), metavar="N", help="Send nothing if it costs more."
+    ),
+    click.option("--dry-run", is_flag=True, help="Print what would be sent, and its price; send nothing."),
+    json_option,
+)
+
+
+@click.command()
+@click.argument("prompt")
+@click.option("--aspect-ratio", type=click.Choice(IMAGE_ASPECT_RATIOS))
+@click.option("--format", "output_format", type=click.Choice(IMAGE_FORMATS), help="Kind of file.")
+@_shared
+def image(prompt: str, aspect_ratio: str | None, output_format: str | None, **given: Any) -> None:
+    """Ask for an image that shows PROMPT.
+
+    What is not given is left to the provider. Needs RECEIVER_API_KEY.
+    """
+    _generate(
+        "image", {"prompt": prompt, "aspect_ratio": aspect_ratio, "output_format": output_format}, given
+    )
+
+
+@click.command()
+@click.argument("prompt")
+@click.option("--aspect-ratio", type=click.Choice(VIDEO_ASPECT_RATIOS))
+@click.option(
+    "--duration",
+    type=click.IntRange(VIDEO_SECONDS[0], VIDEO_SECONDS[-1]),
+    metavar="SECONDS",
+    help=f"{VIDEO_SECONDS[0]} to {VIDEO_SECONDS[-1]} seconds.",
+)
+@click.option("--first-frame", "first_frame_image", metavar="URL", help="An image to start from.")
+@_shared
+def video(
+    prompt: str, aspect_ratio: str | None, duration: int | None, first_frame_image: str | None, **given: Any
+) -> None:
+    """Ask for a video that shows PROMPT.
+
+    What is not given is left to the provider. Needs RECEIVER_API_KEY.
+    """
+    wanted = {
+        "prompt": prompt,
+        "aspect_ratio": aspect_ratio,
+        "duration": duration,
+        "first_frame_image": first_frame_image,
+    }
+    _generate("video", wanted, given)
+
+
+def _generate(kind: Kind, wanted: Parameters, given: Parameters) -> None:
+    wanted |= {"model": given.pop("model"), "webhook_url": given.pop("webhook_url")}
+    parameters = {name: value for name, value in wanted.items() if value is not None}
+    manner = Manner(**given)
+    settings = load_settings()
+    with _client(settings, manner) as client:
+        if manner.dry_run:
+            request = _request(client, settings.api_base_url, kind, parameters)
+            show_record(request, as_json=manner.as_json)
+            return
+        asked = _ask(client, kind, parameters, manner)
+        if not (manner.wait or manner.download):
+            show_record(records.generation(asked), as_json=manner.as_json)
+            return
+        say(_receipt(asked))
+        finish(client, asked, timeout=manner.timeout, download=manner.download, as_json=manner.as_json)
+
+
+@contextmanager
+def _client(settings: "Settings", manner: Manner) -> "Iterator[Client]":
+    """Offer a client; only one that is to note REF needs a database."""
+    if manner.ref is None or manner.dry_run:
+        with open_client(settings) as client:
+            yield client
+        return
+    with open_ledger(settings) as ledger, open_client(settings, ledger=ledger) as client:
+        yield client
+
+
+def _ask(client: "Client", kind: Kind, parameters: Parameters, manner: Manner) -> "Generation":
+    send = client.generate.image if kind == "image" else client.generate.video
+    return send(
+        **parameters,
+        client_ref=manner.ref,
+        on_unknown="recover" if manner.recover else "raise",
+        max_credits=manner.max_credits,
+    )
+
+
+def _receipt(asked: "Generation") -> str:
+    cost = "" if asked.credits_charged is None else f": {asked.credits_charged} credits"
+    return f"{asked.id} was asked for{cost}"
+
+
+def _request(client: "Client", base_url: str, kind: Kind, parameters: Parameters) -> Record:
+    """Return what would be sent, but for the key, and its price."""
+    from receiver.client import requests
+    from receiver.client.parameters import image_body, video_body
+
+    body = (image_body if kind == "image" else video_body)(**parameters)
+    request = requests.generate(kind, body)
+    return {
+        "method": request.method,
+        "url": request.url(base_url.rstrip("/")),
+        "body": body,
+        "credits": _price(client, kind, body),
+    }
+
+
+def _price(client: "Client", kind: Kind, body: Parameters) -> int | None:
+    """Look up what one generation costs; None if the list of models does not tell."""
+    from receiver.client.pricing import model_of
+
+    model = model_of(kind, body)
+    found = next((one for one in client.models.list(kind) if one.id == model), None)
+    if found is None:
+        say(f"The provider lists no {kind} model {model}: it would probably refuse.")
+    return None if found is None else found.credits_per_generation

@@ -1,0 +1,141 @@
+"""`receiver generations`: what was asked for, and what became of it."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from receiver.cli import records
+from receiver.cli.connection import load_settings, open_client
+from receiver.cli.output import json_option, progress, say, show_record, show_rows
+from receiver.cli.waiting import Destination, fetch, timeout_option
+from receiver.contract import KINDS, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, STATUSES
+
+if TYPE_CHECKING:
+    from receiver.client import ClientError, Generation
+
+_ids = click.argument("ids", nargs=-1, required=True, metavar="ID...")
+
+
+@click.group()
+def generations() -> None:
+    """Look at generations, wait for them, download their files."""
+
+
+@generations.command("list")
+@click.option("--type", "kind", type=click.Choice(KINDS), help="Only these.")
+@click.option("--status", type=click.Choice(STATUSES), help="Only these.")
+@click.option(
+    "--limit", type=click.IntRange(1, PAGE_SIZE_MAX), help=f"So many.  [default: {PAGE_SIZE_DEFAULT}]"
+)
+@click.option("--offset", type=click.IntRange(min=0), help="Skip so many.")
+@click.option("--all", "whole", is_flag=True, help="All of them, however many requests that takes.")
+@json_option
+def list_(
+    *,
+    kind: str | None,
+    status: str | None,
+    limit: int | None,
+    offset: int | None,
+    whole: bool,
+    as_json: bool,
+) -> None:
+    """List generations, in the provider's order."""
+    if whole and (limit is not None or offset is not None):
+        raise click.UsageError("--all takes neither --limit nor --offset.")
+    wanted, skipped = limit or PAGE_SIZE_DEFAULT, offset or 0
+    with open_client(load_settings()) as client:
+        found: Iterable[Generation] = (
+            client.generations.iter(type=kind, status=status)
+            if whole
+            else client.generations.list(type=kind, status=status, limit=wanted, offset=skipped)
+        )
+        rows = (records.generation(one) for one in found)
+        show_rows(rows, columns=records.GENERATION_COLUMNS, as_json=as_json)
+
+
+@generations.command()
+@_ids
+@json_option
+def get(*, ids: tuple[str, ...], as_json: bool) -> None:
+    """Show generations as they are now."""
+    with open_client(load_settings()) as client:
+        _each(ids, lambda one: show_record(records.generation(client.generations.get(one)), as_json=as_json))
+
+
+@generations.command()
+@_ids
+@timeout_option
+@json_option
+def wait(*, ids: tuple[str, ...], timeout: float | None, as_json: bool) -> None:
+    """Wait until generations are finished, and show each as it ends."""
+    from receiver.client import GenerationFailed
+
+    failures = []
+    with open_client(load_settings()) as client:
+        for done in _watched(client.generations.wait_many(ids, timeout=timeout)):
+            show_record(records.generation(done), as_json=as_json)
+            if done.status == "failed":
+                failures.append(GenerationFailed(done))
+    _raise_first(failures)
+
+
+@generations.command()
+@_ids
+@click.option(
+    "--to", "path", type=Destination(), default=".", show_default=True, help="A folder, or a file for one."
+)
+@json_option
+def download(*, ids: tuple[str, ...], path: Path, as_json: bool) -> None:
+    """Download the files of completed generations.
+
+    In a folder each is named after its generation. A file appears whole or not at all.
+    """
+    if len(ids) > 1 and not path.is_dir():
+        raise click.BadParameter(
+            f"{path} is not a folder, and {len(ids)} files would go there", param_hint="--to"
+        )
+
+    with open_client(load_settings()) as client:
+
+        def keep(one: str) -> None:
+            found = client.generations.get(one)
+            file = fetch(client, found, path, as_json=as_json)
+            show_record(records.generation(found, file), as_json=as_json)
+
+        _each(ids, keep)
+
+
+def _each(ids: Iterable[str], act: Callable[[str], None]) -> None:
+    """Do it for every id, also after one that is not there or cannot be had; then raise the first error."""
+    from receiver.client import ClientError, DownloadFailed, NotFound
+
+    failures: list[ClientError] = []
+    for one in ids:
+        try:
+            act(one)
+        except NotFound as error:
+            error.add_note(f"There is no generation {one} in this account.")
+            failures.append(error)
+        except DownloadFailed as error:
+            failures.append(error)
+    _raise_first(failures)
+
+
+def _raise_first(failures: "Sequence[ClientError]") -> None:
+    """Raise the first of *failures*, having told the others."""
+    for failure in failures[1:]:
+        say("\n".join([f"receiver: {failure}", *getattr(failure, "__notes__", ())]))
+    if failures:
+        raise failures[0]
+
+
+def _watched(found: "Iterator[Generation]") -> "Iterator[Generation]":
+    """Yield *found*, with a spinner while waiting for the next."""
+    while True:
+        with progress("waiting"):
+            done = next(found, None)
+        if done is None:
+            return
+        yield done

@@ -1,0 +1,26 @@
+"""`receiver models`: what there is to choose from, and what it costs."""
+
+import click
+
+from receiver.cli import records
+from receiver.cli.connection import load_settings, open_client
+from receiver.cli.output import json_option, show_rows
+from receiver.contract import KINDS
+
+_COLUMNS = {
+    "id": "id",
+    "name": "name",
+    "type": "type",
+    "credits_per_generation": "credits",
+    "category": "category",
+}
+
+
+@click.command()
+@click.option("--type", "kind", type=click.Choice(KINDS), help="Only these.")
+@json_option
+def models(*, kind: str | None, as_json: bool) -> None:
+    """List the provider's models and their prices in credits."""
+    with open_client(load_settings()) as client:
+        found = [records.record(one) for one in client.models.list(kind)]
+        show_rows(found, columns=_COLUMNS, as_json=as_json)

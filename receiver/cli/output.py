@@ -1,0 +1,138 @@
+"""What the commands print: results on standard output, what is only for a person on standard error."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Final
+
+import click
+
+Record = Mapping[str, Any]
+"""One result: what `--json` prints as one object."""
+
+Columns = Sequence[str] | Mapping[str, str]
+"""Fields of a record, or fields with their headings."""
+
+_WIDEST_CELL: Final = 60
+_GIVING_WAY: Final = frozenset({"prompt", "error", "url", "events", "scopes", "only from"})
+"""Headings of what may be broken into lines on a narrow terminal; ids are there to be copied."""
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object per line, for programs."
+)
+
+
+def show_rows(records: Iterable[Record], *, columns: Columns, as_json: bool) -> None:
+    """Print *records*: whole as JSON lines, each as soon as it is there, or these *columns* of them.
+
+    On a terminal the columns are a table; elsewhere they are separated by tabs, under their headings.
+    """
+    if as_json:
+        for record in records:
+            click.echo(json.dumps(record, default=_plain))
+        return
+    headings = list(columns.values()) if isinstance(columns, Mapping) else [_words(one) for one in columns]
+    _show_table(headings, [[cell(record.get(column)) for column in columns] for record in records])
+
+
+def show_record(record: Record, *, as_json: bool) -> None:
+    """Print one record: whole as a JSON line, or a line for each field that has a value."""
+    if as_json:
+        show_rows([record], columns=(), as_json=True)
+        return
+    _show_fields({_words(name): _text(value) for name, value in record.items() if _text(value)})
+
+
+def say(message: str) -> None:
+    """Tell the person something that is not a result."""
+    click.echo(printable(message), err=True)
+
+
+@contextmanager
+def progress(message: str) -> Iterator[None]:
+    """Show *message* with a spinner and the time that passed, if a person is watching."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
+    with Progress(
+        *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
+    ) as shown:
+        shown.add_task(printable(message), total=None)
+        yield
+
+
+def cell(value: object) -> str:
+    """Return *value* as it stands in a table: on one line, and cut when it is long."""
+    text = _text(value)
+    return text if len(text) <= _WIDEST_CELL else f"{text[: _WIDEST_CELL - 1]}…"
+
+
+def printable(text: str) -> str:
+    """Return *text* without anything that could command a terminal; line breaks stay."""
+    # Prompts and error messages are other people's words.
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, dict):
+        return printable(json.dumps(value, ensure_ascii=False, default=_plain))
+    if isinstance(value, list | tuple):
+        return ", ".join(_text(one) for one in value)
+    return printable(" ".join(str(value).split()))
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _plain(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _show_fields(fields: Mapping[str, str]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(file=sys.stdout)
+    widest = max(map(len, fields), default=0)
+    for name, value in fields.items():
+        if console.is_terminal:
+            # Not broken into lines here: the terminal does that so that a URL can be copied whole.
+            console.print(Text.assemble((name.ljust(widest), "bold"), f"  {value}"), soft_wrap=True)
+        else:
+            click.echo(f"{name}\t{value}")
+
+
+def _show_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console
+
+    console = Console(file=sys.stdout)
+    if console.is_terminal:
+        console.print(_table(headings, rows))
+        return
+    for row in [headings, *rows]:
+        click.echo("\t".join(row))
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, no_wrap=heading not in _GIVING_WAY, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(each) for each in row))
+    return table

@@ -1,0 +1,139 @@
+"""One service process: start its parts, stop them on a signal, in order."""
+
+import asyncio
+import gc
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+import uvloop
+
+from receiver.errors import ConfigError, StoreUnavailable
+from receiver.settings import Settings
+from receiver.store import Store
+from receiver.web.server import Server, build_server
+from receiver.wiring import build_sources, build_store, build_web, open_worker
+
+_BACKLOG: Final = 2048
+_STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
+
+log = structlog.get_logger()
+
+
+def run(settings: Settings, *, with_web: bool, with_worker: bool) -> None:
+    """Run until SIGTERM or SIGINT, then drain. A second signal ends the process at once."""
+    uvloop.run(_run(settings, with_web=with_web, with_worker=with_worker))
+
+
+async def _run(settings: Settings, *, with_web: bool, with_worker: bool) -> None:
+    if with_web:
+        build_sources(settings)  # refuses bad secrets before anything is written
+    store = build_store(settings)
+    stopped = asyncio.Event()
+    for number in _STOPPING:
+        asyncio.get_running_loop().add_signal_handler(number, _on_signal, number, stopped)
+    try:
+        await _warn_unless_ready(store)
+        # What can be refused is refused before anything runs.
+        web = prepare_web(settings, store) if with_web else None
+        async with AsyncExitStack() as stack:
+            if with_worker:
+                await stack.enter_async_context(running_worker(settings, store, stopped))
+            if web:
+                await stack.enter_async_context(running_web(web, stopped))
+            _spare_the_collector()
+            await stopped.wait()
+    finally:
+        store.close()
+
+
+def _spare_the_collector() -> None:
+    """Leave what start-up made out of garbage collection, and collect rarely: hardly anything is cyclic."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
+def _on_signal(number: int, stopped: asyncio.Event) -> None:
+    log.info("stopping", signal=signal.Signals(number).name)
+    stopped.set()
+    for handled in _STOPPING:
+        asyncio.get_running_loop().remove_signal_handler(handled)
+
+
+async def _warn_unless_ready(store: Store) -> None:
+    try:
+        await store.check()
+    except StoreUnavailable as error:
+        log.warning("not ready; senders are told to try again", error=str(error))
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """The public endpoint, with its port taken and not served yet."""
+
+    server: Server
+    listener: socket.socket
+
+    @property
+    def origin(self) -> str:
+        """Where it is reached, `http://127.0.0.1:8000`."""
+        host, port = self.listener.getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def prepare_web(settings: Settings, store: Store) -> Web:
+    """Build the public endpoint and take its port.
+
+    Raises:
+        ConfigError: there is no usable secret, or the port cannot be had.
+    """
+    server = build_server(build_web(settings, store), host=settings.host, port=settings.port)
+    return Web(server, _listen(settings.host, settings.port))
+
+
+@asynccontextmanager
+async def running_web(web: Web, stopped: asyncio.Event) -> AsyncIterator[None]:
+    """Serve the public endpoint within the block; set *stopped* if it ends by itself."""
+    serving = asyncio.create_task(web.server.serve([web.listener]))
+    serving.add_done_callback(lambda _: stopped.set())
+    log.info("listening", url=f"{web.origin}/webhooks/<source>")
+    try:
+        yield
+    finally:
+        web.server.should_exit = True
+        await serving
+
+
+@asynccontextmanager
+async def running_worker(settings: Settings, store: Store, stopped: asyncio.Event) -> AsyncIterator[None]:
+    """Run the worker within the block; set *stopped* if it ends by itself."""
+    async with open_worker(settings, store) as worker:
+        working = asyncio.create_task(worker.run())
+        working.add_done_callback(lambda _: stopped.set())
+        try:
+            yield
+        finally:
+            worker.stop()
+            await working
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio turns Nagle's algorithm off only where the protocol is named; with it, answers wait 40 ms.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except (OSError, UnicodeError) as error:
+        listener.close()
+        why = getattr(error, "strerror", None) or error
+        raise ConfigError(
+            f"RECEIVER_HOST and RECEIVER_PORT: cannot listen on {host}:{port} ({why})"
+        ) from error
+    return listener

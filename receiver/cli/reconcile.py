@@ -1,0 +1,146 @@
+"""`receiver reconcile`."""
+
+import asyncio
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from receiver.cli.output import json_option, say, show_rows
+
+if TYPE_CHECKING:
+    from receiver.settings import Settings
+    from receiver.store import Store
+    from receiver.worker.reconcile import Account, Report
+
+_AGO: Final = re.compile(r"(\d{1,6})([smhd])")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_COLUMNS: Final = ("source", "since", "requests", "seen", "finished", "recorded", "waiting", "complete")
+
+
+class Since(click.ParamType[datetime]):
+    """A time, or how long ago it was."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Read `2025-01-09T12:00:00Z` or `36h`."""
+        if isinstance(value, datetime):
+            return value
+        ago = _AGO.fullmatch(value)
+        try:
+            if ago:
+                return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+            moment = datetime.fromisoformat(value)
+        except (ValueError, OverflowError):
+            self.fail(
+                f"{value!r} is neither a time (2025-01-09T12:00:00Z) nor an age (90m, 36h, 7d)", param, ctx
+            )
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Only tell what is missing.")
+@click.option("--since", type=Since(), help="Look at everything made since then: a time, or an age like 36h.")
+@click.option("--max-requests", type=click.IntRange(1), help="Stop after so many requests to the provider.")
+@json_option
+def reconcile(*, dry_run: bool, since: datetime | None, max_requests: int | None, as_json: bool) -> None:
+    """Find what the provider finished and no webhook told of.
+
+    A worker does this by itself every RECEIVER_RECONCILE_INTERVAL_S. Needs RECEIVER_API_KEY.
+    """
+    from receiver.settings import Settings
+    from receiver.telemetry import logs
+
+    settings = Settings.load()
+    logs.configure(level=settings.log_level, log_format=settings.log_format)
+    if max_requests is not None:
+        settings = settings.model_copy(update={"reconcile_requests": max_requests})
+    reports = asyncio.run(_reconcile(settings, since, dry_run=dry_run))
+    show_rows([_record(one, whole=as_json) for one in reports], columns=_COLUMNS, as_json=as_json)
+    for report in reports:
+        if report.failure is not None:
+            raise report.failure
+
+
+async def _reconcile(settings: "Settings", since: datetime | None, *, dry_run: bool) -> "list[Report]":
+    from receiver.errors import ConfigError
+    from receiver.wiring import build_store, open_accounts
+
+    store = build_store(settings)
+    try:
+        async with open_accounts(settings) as accounts:
+            if not accounts:
+                raise ConfigError("RECEIVER_API_KEY is not set: without it the provider cannot be asked")
+            return [
+                report
+                for account in accounts
+                if (report := await _look(settings, store, account, since, dry_run=dry_run))
+            ]
+    finally:
+        store.close()
+
+
+async def _look(
+    settings: "Settings", store: "Store", account: "Account", since: datetime | None, *, dry_run: bool
+) -> "Report | None":
+    if dry_run or since is not None:
+        return await _look_apart(settings, store, account, since, dry_run=dry_run)
+    report = await _take_turn(settings, store, account)
+    if report is None:
+        say(f"A worker is reconciling {account.source} right now; its log tells what it finds.")
+    return report
+
+
+async def _take_turn(settings: "Settings", store: "Store", account: "Account") -> "Report | None":
+    """Look as a worker would, and go on where the last one ended."""
+    from receiver.wiring import reconcile_rules
+    from receiver.worker.leases import Leases
+    from receiver.worker.reconciling import Reconciling
+
+    leases = Leases(store, lease_s=settings.lease_s)
+    keeping = asyncio.create_task(leases.keep())
+    try:
+        return await Reconciling(store, leases, account, reconcile_rules(settings)).turn(at_once=True)
+    finally:
+        keeping.cancel()
+        await leases.give_back()
+
+
+async def _look_apart(
+    settings: "Settings", store: "Store", account: "Account", since: datetime | None, *, dry_run: bool
+) -> "Report":
+    """Look without moving the workers' cursor."""
+    from receiver.store import Entry, Recorded
+    from receiver.wiring import reconcile_rules
+    from receiver.worker.cursor import Cursor
+    from receiver.worker.reconcile import Pass
+
+    async def keep_nothing(entry: Entry) -> Recorded:
+        return Recorded(entry.id)
+
+    async def save_nothing(_cursor: Cursor) -> bool:
+        return True
+
+    if since is None:
+        cursor = reconcile_rules(settings).cursor(await store.kept_cursor(account.source))
+    else:
+        cursor = Cursor(int(since.timestamp() * 1000))
+    record = keep_nothing if dry_run else None
+    requests = settings.reconcile_requests
+    return await Pass(store, account, cursor, max_requests=requests, record=record, save=save_nothing).run()
+
+
+def _record(report: "Report", *, whole: bool) -> dict[str, Any]:
+    return {
+        "source": report.source,
+        "since": datetime.fromtimestamp(report.since_ms / 1000, UTC),
+        "requests": report.requests,
+        "seen": report.seen,
+        "finished": report.finished,
+        "recorded": report.recorded if whole else len(report.recorded),
+        "waiting": report.waiting,
+        "complete": report.complete,
+        "error": report.failure and report.failure.code,
+    }

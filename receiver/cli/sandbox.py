@@ -1,0 +1,142 @@
+"""`receiver sandbox`: the provider's API on loopback."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from textwrap import indent
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from receiver.sandbox import Dialect
+
+_RATE = click.FloatRange(0, 1)
+_SECONDS = click.FloatRange(0)
+
+
+@click.command()
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8900, show_default=True, help="0 takes a free one."
+)
+@click.option(
+    "--seed", type=int, default=1, show_default=True, help="The same seed gives the same keys, ids and luck."
+)
+@click.option(
+    "--dialect",
+    type=click.Choice(["default", "random"]),
+    default="default",
+    show_default=True,
+    help="How it says what the document leaves open; random is chosen by --seed.",
+)
+@click.option(
+    "--delay", type=_SECONDS, default=1.0, show_default=True, help="Seconds until an image is finished."
+)
+@click.option(
+    "--progression",
+    type=click.Choice(["timed", "immediate", "manual"]),
+    default="timed",
+    show_default=True,
+    help="What finishes a generation.",
+)
+@click.option("--manual-clock", is_flag=True, help="Time stands still until it is moved by POST /clock.")
+@click.option("--failure-rate", type=_RATE, default=0.0, show_default=True)
+@click.option("--credits", type=click.IntRange(0), default=1_000_000, show_default=True)
+@click.option(
+    "--rate-limit", type=click.IntRange(1), default=60, show_default=True, help="Requests a minute."
+)
+@click.option("--loss-rate", type=_RATE, default=0.0, show_default=True, help="Of webhooks.")
+@click.option("--duplicate-rate", type=_RATE, default=0.05, show_default=True, help="Of webhooks.")
+@click.option("--reorder-rate", type=_RATE, default=0.0, show_default=True, help="Of webhooks.")
+@click.option("--late-rate", type=_RATE, default=0.0, show_default=True, help="Of webhooks.")
+@click.option("--asset-ttl", type=_SECONDS, help="Seconds for which a link to a file works.  [default: ever]")
+@click.option(
+    "--webhook-secret",
+    envvar="AVS_SANDBOX_WEBHOOK_SECRET",
+    help="Signs the webhooks.  [default: a well-known one]",
+)
+@click.option(
+    "--env-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the settings that lead to it there, for a shell to read.",
+)
+def sandbox(
+    *,
+    port: int,
+    seed: int,
+    dialect: str,
+    delay: float,
+    manual_clock: bool,
+    asset_ttl: float | None,
+    webhook_secret: str | None,
+    env_file: Path | None,
+    **knobs: Any,
+) -> None:
+    """Run a stand-in for the provider on loopback, for developing without an account.
+
+    It takes the API's requests, makes real image and video files and sends signed webhooks. A prompt with
+    [fail] in it fails. Everything else is turned while it runs, under /__sandbox__: see docs/sandbox.md.
+    """
+    from receiver.sandbox import DEFAULT_WEBHOOK_SECRET, Knobs, ManualClock, Sandbox
+    from receiver.telemetry import logs
+
+    logs.configure(level="WARNING")
+    secret = webhook_secret or DEFAULT_WEBHOOK_SECRET
+    turned = Knobs(image_delay_s=delay, video_delay_s=2 * delay, asset_ttl_s=asset_ttl, **knobs)
+    clock = ManualClock() if manual_clock else None
+    running = Sandbox(
+        port=port,
+        seed=seed,
+        knobs=turned,
+        dialect=_dialect(dialect, seed),
+        webhook_secret=secret,
+        clock=clock,
+    )
+    with _held_signals() as stopped, running:
+        session = running.session_cookie()
+        exports = _EXPORTS.format(url=running.url, key=running.key(), secret=secret)
+        if env_file:
+            env_file.write_text(exports)
+        settings = f". {env_file.resolve()}\n" if env_file else exports
+        click.echo(_ADVICE.format(url=running.url, settings=indent(settings, "  "), session=session))
+        stopped()
+
+
+def _dialect(name: str, seed: int) -> "Dialect":
+    from receiver.sandbox import Dialect
+
+    return Dialect.random(seed) if name == "random" else Dialect()
+
+
+@contextmanager
+def _held_signals() -> Iterator[Callable[[], object]]:
+    """Hold back what asks the process to stop; yield what waits for it."""
+    import signal
+
+    asking = {signal.SIGINT, signal.SIGTERM}
+    # Held back before any thread starts: one that does not hold them back would be ended by them.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, asking)
+    try:
+        yield lambda: signal.sigwait(asking)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+_EXPORTS = """\
+export RECEIVER_WEBHOOK_SECRETS={secret}
+export RECEIVER_FETCH_ALLOW=127.0.0.1
+export RECEIVER_API_BASE_URL={url}
+export RECEIVER_API_KEY={key}
+"""
+
+_ADVICE = """\
+The sandbox listens on {url}. Stop it with Ctrl-C. In another terminal:
+
+{settings}  receiver serve
+
+and in a third, after the same settings:
+
+  receiver image "a lighthouse" --wait --webhook-url http://127.0.0.1:8000/webhooks/photoverse
+
+To manage API keys, send this session instead of a key:  Cookie: {session}
+"""

@@ -1,0 +1,41 @@
+"""`receiver serve`, `receiver web`, `receiver worker`: the running service."""
+
+import click
+
+
+@click.command()
+def serve() -> None:
+    """Run the webhook endpoint and the worker in one process.
+
+    Needs RECEIVER_WEBHOOK_SECRETS. Without further settings events are kept in data/receiver.db and assets in
+    data/assets.
+    """
+    _run(with_web=True, with_worker=True)
+
+
+@click.command()
+def web() -> None:
+    """Run only the public webhook endpoint.
+
+    Run as many as you like over one PostgreSQL database.
+    """
+    _run(with_web=True, with_worker=False)
+
+
+@click.command()
+def worker() -> None:
+    """Run only the worker: mirror assets, forward events.
+
+    Run as many as you like over one PostgreSQL database; a dead one's work is taken over by the others.
+    """
+    _run(with_web=False, with_worker=True)
+
+
+def _run(*, with_web: bool, with_worker: bool) -> None:
+    from receiver.cli.process import run
+    from receiver.settings import Settings
+    from receiver.telemetry import logs
+
+    settings = Settings.load()
+    logs.configure(level=settings.log_level, log_format=settings.log_format)
+    run(settings, with_web=with_web, with_worker=with_worker)

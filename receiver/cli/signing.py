@@ -1,0 +1,199 @@
+"""`receiver verify` and `receiver sign`: which signature rule failed and why, and how a good one looks."""
+
+import shlex
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from receiver.cli.connection import load_settings
+from receiver.cli.output import json_option, printable, show_rows
+from receiver.contract import SIGNATURE_TOLERANCE_S
+
+if TYPE_CHECKING:
+    from receiver.cli.diagnosis import Diagnosis
+    from receiver.receive import Source
+    from receiver.settings import Settings
+
+_MAX_TIMESTAMP: Final = 9_999_999_999
+
+
+class Moment(click.ParamType[float]):
+    """A time, as seconds since the epoch or in ISO 8601; without a zone it is local."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return it in seconds since the epoch."""
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = self._from_iso(str(value), param, ctx)
+        if not 0 <= seconds <= _MAX_TIMESTAMP:
+            self.fail(f"{value} is not in seconds since 1970", param, ctx)
+        return seconds
+
+    def _from_iso(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            return datetime.fromisoformat(text).timestamp()
+        except (ValueError, OverflowError):
+            self.fail(
+                f"{text!r} is neither seconds since 1970 nor a time like 2025-01-09T12:00:15Z", param, ctx
+            )
+
+
+_file_option = click.option(
+    "--file",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+    default="-",
+    metavar="BODY",
+    help="The body.  [default: standard input]",
+)
+_at_option = click.option("--at", type=Moment(), metavar="TIME", help="Take this for the present time.")
+_source_option = click.option(
+    "--source", "name", metavar="NAME", help="Of several sources, this one.  [default: the first]"
+)
+
+
+@click.command()
+@click.option(
+    "--header",
+    "headers",
+    multiple=True,
+    required=True,
+    metavar="VALUE",
+    help="The signature header, t=…,v1=…; repeat it if there were several.",
+)
+@_file_option
+@_at_option
+@click.option(
+    "--tolerance",
+    "tolerance_s",
+    type=click.IntRange(min=0),
+    default=SIGNATURE_TOLERANCE_S,
+    show_default=True,
+    metavar="SECONDS",
+    help="How far the time of signing may lie from the present.",
+)
+@_source_option
+@json_option
+def verify(
+    *,
+    headers: tuple[str, ...],
+    file: str,
+    at: float | None,
+    tolerance_s: int,
+    name: str | None,
+    as_json: bool,
+) -> None:
+    """Tell whether a webhook delivery is genuine, and why not.
+
+    Says which rule of the signature failed, and what usually breaks it. The secrets come from
+    RECEIVER_WEBHOOK_SECRETS. Exits 0 if it is genuine, else 1.
+    """
+    from receiver.cli.diagnosis import Delivery, diagnose
+
+    sources = _sources(load_settings())
+    source = _chosen(sources, name)
+    delivery = Delivery(
+        headers=[_value(header, source.signature_header) for header in headers],
+        body=_read(file),
+        secrets=source.secrets,
+        now=time.time() if at is None else at,
+        tolerance_s=tolerance_s,
+        mode=source.mode,
+        others=_others(sources, source),
+    )
+    diagnosis = diagnose(delivery)
+    _show(diagnosis, as_json=as_json)
+    raise SystemExit(0 if diagnosis.genuine else 1)
+
+
+@click.command()
+@_file_option
+@_at_option
+@_source_option
+@click.option("--curl", is_flag=True, help="Print a curl command that sends the body, signed.")
+@click.option("--url", metavar="URL", help="Where curl sends it.  [default: the receiver on this machine]")
+def sign(*, file: str, at: float | None, name: str | None, curl: bool, url: str | None) -> None:
+    """Print the signature header for a body, as the provider signs it.
+
+    The secret is the first of RECEIVER_WEBHOOK_SECRETS.
+    """
+    from receiver.signatures import sign as signed
+
+    settings = load_settings()
+    source = _chosen(_sources(settings), name)
+    body = _read(file)
+    value = signed(body, secret=source.secrets[0], timestamp=int(time.time() if at is None else at))
+    if not curl:
+        click.echo(value)
+        return
+    target = url or f"http://127.0.0.1:{settings.port}/webhooks/{source.name}"
+    click.echo(_curl(target, f"{source.signature_header}: {value}", file, body))
+
+
+def _read(file: str) -> bytes:
+    with click.open_file(file, "rb") as stream:
+        body: bytes = stream.read()
+        return body
+
+
+def _sources(settings: "Settings") -> "dict[str, Source]":
+    from receiver.wiring import build_sources
+
+    return build_sources(settings)
+
+
+def _chosen(sources: "dict[str, Source]", name: str | None) -> "Source":
+    from receiver.wiring import DEFAULT_SOURCE
+
+    wanted = name or (DEFAULT_SOURCE if DEFAULT_SOURCE in sources else next(iter(sources)))
+    if wanted not in sources:
+        raise click.BadParameter(
+            f"there is no source {wanted}; there is {', '.join(sources)}", param_hint="--source"
+        )
+    return sources[wanted]
+
+
+def _others(sources: "dict[str, Source]", chosen: "Source") -> dict[str, bytes]:
+    return {
+        f"secret {place} of the source {source.name}": secret
+        for source in sources.values()
+        if source is not chosen
+        for place, secret in enumerate(source.secrets, start=1)
+    }
+
+
+def _value(header: str, name: str) -> str:
+    """Return the value of a header that may have been copied with its name."""
+    before, colon, after = header.partition(":")
+    return after.strip() if colon and before.strip().lower() == name.lower() else header
+
+
+def _show(diagnosis: "Diagnosis", *, as_json: bool) -> None:
+    if as_json:
+        shown = {"genuine": diagnosis.genuine, "rule": diagnosis.rule, "remarks": diagnosis.remarks}
+        show_rows([shown], columns=(), as_json=True)
+        return
+    verdict = "genuine" if diagnosis.genuine else f"not genuine: {diagnosis.rule}"
+    click.echo(printable("\n".join([verdict, *(f"  {remark}" for remark in diagnosis.remarks)])))
+
+
+def _curl(url: str, header: str, file: str, body: bytes) -> str:
+    data = _inline(body) if file == "-" else f"@{file}"
+    words = ["curl", url, "-H", "Content-Type: application/json", "-H", header, "--data-binary", data]
+    return shlex.join(words)
+
+
+def _inline(body: bytes) -> str:
+    """Return *body* as an argument of curl."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text or text.startswith("@"):
+        raise click.UsageError("This body cannot stand in a command: save it, and give it with --file.")
+    return text

@@ -1,0 +1,96 @@
+"""`receiver submissions`: the ledger of what was asked for under a name, and what is in doubt."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from receiver.cli import records
+from receiver.cli.connection import load_settings, open_client, open_ledger
+from receiver.cli.output import json_option, show_record, show_rows
+
+if TYPE_CHECKING:
+    from receiver.client import Generation, Ledger, Submission
+
+_STATES = ("sending", "submitted", "refused", "unknown")
+_COLUMNS = {
+    "client_ref": "ref",
+    "state": "state",
+    "kind": "type",
+    "generation_id": "generation",
+    "sent_at": "sent",
+    "prompt": "prompt",
+    "error": "error",
+}
+
+
+@click.group()
+def submissions() -> None:
+    """Look at what was asked for with --ref; settle what is in doubt."""
+
+
+@submissions.command("list")
+@click.option("--state", type=click.Choice(_STATES), help="Only these.")
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True)
+@json_option
+def list_(*, state: str | None, limit: int, as_json: bool) -> None:
+    """List submissions, the latest first. `sending` and `unknown` are in doubt."""
+    with open_ledger(load_settings()) as ledger:
+        found = ledger.list(state=state, limit=limit)
+    show_rows([records.submission(one) for one in found], columns=_COLUMNS, as_json=as_json)
+
+
+@submissions.command()
+@click.argument("ref")
+@json_option
+def recover(*, ref: str, as_json: bool) -> None:
+    """Look for the generation that the submission REF became.
+
+    REF is settled if exactly one in the provider's list fits. Sends nothing but reads.
+    """
+    settings = load_settings()
+    with open_ledger(settings) as ledger, open_client(settings, ledger=ledger) as client:
+        _in_doubt(ledger, ref)
+        show_record(records.generation(client.generate.recover(ref)), as_json=as_json)
+
+
+@submissions.command()
+@click.argument("ref")
+@click.argument("generation_id", metavar="ID")
+@click.option("--force", is_flag=True, help="Also if type, model or prompt differ.")
+@json_option
+def adopt(*, ref: str, generation_id: str, force: bool, as_json: bool) -> None:
+    """Settle the submission REF, which is in doubt: it is the generation ID.
+
+    Find ID with `receiver generations list`. It must be what REF asked for, and no other submission's.
+    """
+    settings = load_settings()
+    with open_ledger(settings) as ledger, open_client(settings, ledger=ledger) as client:
+        wanted = _in_doubt(ledger, ref)
+        differences = _differences(wanted, client.generations.get(generation_id))
+        if differences and not force:
+            raise click.UsageError(f"{generation_id} is not what {ref} asked for: {'; '.join(differences)}.")
+        show_record(records.generation(client.generate.adopt(ref, generation_id)), as_json=as_json)
+
+
+def _in_doubt(ledger: "Ledger", ref: str) -> "Submission":
+    from receiver.client import NotFound
+
+    found = ledger.get(ref)
+    if found is None:
+        raise NotFound(f"there is no submission {ref} in RECEIVER_DATABASE_URL")
+    if found.state == "submitted":
+        raise click.UsageError(f"{ref} is settled: it is {found.generation_id}.")
+    if found.state == "refused":
+        raise click.UsageError(f"{ref} was refused, and nothing was charged: ask for it again.")
+    return found
+
+
+def _differences(wanted: "Submission", found: "Generation") -> list[str]:
+    """Say in what *found* is not what was asked for; what either of them does not tell is no difference."""
+    asked = {"type": wanted.kind, **{name: wanted.request.get(name) for name in ("model", "prompt")}}
+    made = {"type": found.type, "model": found.model, "prompt": found.prompt}
+    return [
+        f"its {name} is {made[name]!r}, not {asked[name]!r}"
+        for name in asked
+        if None not in {asked[name], made[name]} and asked[name] != made[name]
+    ]

@@ -1,0 +1,67 @@
+"""`receiver webhooks`: where the provider sends word of every generation."""
+
+import click
+
+from receiver.cli import records
+from receiver.cli.connection import load_settings, open_client
+from receiver.cli.output import json_option, say, show_record, show_rows
+from receiver.contract import EVENT_TYPES
+
+_COLUMNS = {"id": "id", "created_at": "created", "events": "events", "url": "url"}
+_SECRET = frozenset({"secret"})
+
+_events = click.option(
+    "--event", "events", type=click.Choice(EVENT_TYPES), multiple=True, help="Only this one; may be repeated."
+)
+
+
+@click.group()
+def webhooks() -> None:
+    """Register where the provider sends word of every generation."""
+
+
+@webhooks.command()
+@click.argument("url")
+@_events
+@json_option
+def create(*, url: str, events: tuple[str, ...], as_json: bool) -> None:
+    """Register URL, which must be https, and print the signing secret if the provider shows it."""
+    with open_client(load_settings()) as client:
+        made = client.webhooks.create(url, events or None)
+    show_record(records.record(made), as_json=as_json)
+    if made.secret:
+        say("Put the secret into RECEIVER_WEBHOOK_SECRETS now: the provider may never show it again.")
+
+
+@webhooks.command("list")
+@json_option
+def list_(*, as_json: bool) -> None:
+    """List the registered webhooks."""
+    with open_client(load_settings()) as client:
+        found = [records.record(one, without=_SECRET) for one in client.webhooks.list()]
+        show_rows(found, columns=_COLUMNS, as_json=as_json)
+
+
+@webhooks.command()
+@click.argument("webhook_id", metavar="ID")
+@click.option("--url", help="Where to send from now on.")
+@_events
+@json_option
+def update(*, webhook_id: str, url: str | None, events: tuple[str, ...], as_json: bool) -> None:
+    """Change what is given of a webhook, and leave the rest."""
+    from receiver.client import OMIT
+
+    if url is None and not events:
+        raise click.UsageError("Give --url or --event: there is nothing to change.")
+    with open_client(load_settings()) as client:
+        changed = client.webhooks.update(webhook_id, url=url or OMIT, events=events or OMIT)
+    show_record(records.record(changed, without=_SECRET), as_json=as_json)
+
+
+@webhooks.command()
+@click.argument("webhook_id", metavar="ID")
+def delete(*, webhook_id: str) -> None:
+    """Remove a webhook."""
+    with open_client(load_settings()) as client:
+        client.webhooks.delete(webhook_id)
+    say(f"{webhook_id} is removed")

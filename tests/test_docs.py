@@ -1,0 +1,327 @@
+"""The documentation says what the code does: nothing that can be set, run or answered is left out."""
+
+import ast
+import json
+import re
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+from prometheus_client import Counter
+
+import receiver.assets.guard
+import receiver.client
+from receiver.assets import response
+from receiver.cli import cli
+from receiver.destinations import SCHEMES
+from receiver.errors import ReceiverError
+from receiver.events import Asset, Event, asset_key, envelope, normalize
+from receiver.sandbox import Knobs, Sandbox
+from receiver.settings import CONFIG_FILE, PREFIX, Settings, SourceSettings, variable
+from receiver.telemetry import metrics
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+LINE = re.compile(r"^(#+) (.*)$", re.MULTILINE)
+NESTED = {"sources": set(SourceSettings.model_fields), "destinations": {"url", "<option>"}}
+
+
+def read(path: str) -> str:
+    """Return a page, without what its HTML comments hide."""
+    return re.sub(r"<!--.*?-->", "", (ROOT / path).read_text(), flags=re.DOTALL)
+
+
+def code(path: str, language: str) -> list[str]:
+    """Return the fenced blocks of a page in one language."""
+    return re.findall(rf"```{language}\n(.*?)```", read(path), re.DOTALL)
+
+
+def section(path: str, heading: str) -> str:
+    """Return what stands under the first heading that holds *heading*, up to the next heading."""
+    parts = re.split(r"(?m)^#+ ", read(path))
+    return next(part for part in parts if heading in part.partition("\n")[0])
+
+
+def row(page: str, first: str) -> str:
+    """Return the table row whose first cell holds *first* as code."""
+    rows = [line for line in page.splitlines() if line.startswith("|") and f"`{first}`" in line.split("|")[1]]
+    assert rows, f"{first} has no row"
+    return rows[0]
+
+
+def names(page: Path) -> Iterator[str]:
+    """Yield the variables of ours that a page names, but for those of the tests."""
+    yield from re.findall(
+        rf"\b{PREFIX}(?!TEST_)[A-Z][A-Z0-9_]*(?:<[A-Z]+>[A-Z0-9_]*)*(?:<[A-Z]+>)?", page.read_text()
+    )
+
+
+def destination_options() -> dict[str, set[str]]:
+    """Return the options of each URL scheme."""
+    return {
+        scheme: set(import_module(back_end.module).Options.__dataclass_fields__)
+        for scheme, back_end in SCHEMES.items()
+    }
+
+
+def commands(group: click.Group, path: str) -> dict[str, click.Command]:
+    """Return every command below *group*, by what is typed."""
+    found: dict[str, click.Command] = {}
+    for name, command in group.commands.items():
+        typed = f"{path} {name}"
+        found |= commands(command, typed) if isinstance(command, click.Group) else {typed: command}
+    return found
+
+
+def error_codes() -> set[str]:
+    """Return the code of every error of the package."""
+    found, waiting = set(), [ReceiverError]
+    while waiting:
+        kind = waiting.pop()
+        waiting += kind.__subclasses__()
+        found |= {kind.code} if kind.__module__.startswith("receiver.") else set()
+    return found
+
+
+def asset_codes() -> set[str]:
+    """Return every code that the asset gates and the response table know."""
+    in_table = re.findall(r"(?m)^\| ([a-z_]+|http_\*)  *\|", response.__doc__ or "")
+    guard = receiver.assets.guard
+    codes = {*in_table, *response.RETRYABLE, guard.BlockedUrl.code, guard.BlockedAddress.code}
+    return codes - {"code"}
+
+
+def counters() -> list[str]:
+    """Return the names of all metrics, as Prometheus shows them."""
+    kept = [each for each in vars(metrics).values() if isinstance(each, Counter)]
+    return [f"{metric.name}_total" for each in kept for metric in each.describe()]
+
+
+def slug(heading: str) -> str:
+    """Return the anchor that a heading gets."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+COMMANDS = commands(cli, "receiver")
+
+
+class TestSettings:
+    @pytest.mark.parametrize("field", [name for name in Settings.model_fields if name not in NESTED])
+    def test_every_field_is_documented_with_its_default(self, field: str) -> None:
+        """Each field has a row that names its variable and ends in its default."""
+        default = Settings.model_fields[field].default
+        plain = getattr(default, "get_secret_value", lambda: default)()
+        shown = "none" if plain in (None, ()) else f"{plain:g}" if isinstance(plain, float) else str(plain)
+        cell = row(read("docs/settings.md"), variable(field)).rstrip(" |").rpartition("| ")[2]
+        assert cell.strip("`").partition(": ")[0] == shown
+
+    @pytest.mark.parametrize("field", SourceSettings.model_fields)
+    def test_every_field_of_a_source_is_documented(self, field: str) -> None:
+        """Each field of a further source has its row."""
+        row(read("docs/settings.md"), variable("sources", "<name>", field))
+
+    @pytest.mark.parametrize("page", PAGES, ids=str)
+    def test_no_page_names_a_variable_that_is_not_there(self, page: Path) -> None:
+        """A reader can set whatever a page names."""
+        options = NESTED["destinations"].union(*destination_options().values())
+        for name in names(page):
+            field, *nested = name.removeprefix(PREFIX).lower().rstrip("_").split("__")
+            assert field in Settings.model_fields, name
+            if nested[1:]:
+                assert nested[-1] in (options if field == "destinations" else NESTED[field]), name
+
+    def test_the_example_file_is_accepted(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The `receiver.toml` of the page loads, and means what it says."""
+        (tmp_path / CONFIG_FILE).write_text(code("docs/settings.md", "toml")[0])
+        monkeypatch.chdir(tmp_path)
+        settings = Settings.load()
+        assert settings.host == "0.0.0.0"
+        assert settings.destinations["queue"]["maxlen"] == "100000"
+
+
+class TestCommands:
+    @pytest.mark.parametrize("command", COMMANDS)
+    def test_every_command_and_option_is_documented(self, command: str) -> None:
+        """Some page under docs/ has each command as it is typed, and all its options."""
+        options = [name for each in COMMANDS[command].params for name in each.opts]
+        pages = [page.read_text() for page in ROOT.glob("docs/*.md")]
+        about = [page for page in pages if f"`{command}`" in page]
+        assert any(all(f"`{name}`" in page for name in options) for page in about), (command, options)
+
+
+class TestErrors:
+    @pytest.mark.parametrize("error_code", sorted(error_codes()))
+    def test_every_error_code_is_documented(self, error_code: str) -> None:
+        """Each code is in the operator's table or in the client's."""
+        tables = section("docs/operations.md", "Error codes") + section("docs/client.md", "Errors")
+        assert f"`{error_code}`" in tables
+
+
+class TestDestinations:
+    @pytest.mark.parametrize("scheme", SCHEMES)
+    def test_every_scheme_and_option_is_documented(self, scheme: str) -> None:
+        """Each URL scheme has a section, whose table has exactly the options that the code reads."""
+        table = section("docs/destinations.md", f"`{scheme}:`")
+        assert set(re.findall(r"(?m)^\| `([a-z_]+)` \|", table)) == destination_options()[scheme]
+
+
+class TestAssets:
+    @pytest.mark.parametrize("asset_code", sorted(asset_codes()))
+    def test_every_code_is_documented(self, asset_code: str) -> None:
+        """Each reason why an asset is missing has its row, and says whether it is temporary."""
+        temporary = row(section("docs/assets.md", "Codes"), asset_code).split("|")[2].strip()
+        assert temporary == ("yes" if asset_code in response.RETRYABLE else "no")
+
+
+class TestMetrics:
+    @pytest.mark.parametrize("metric", counters())
+    def test_every_metric_is_documented(self, metric: str) -> None:
+        """Each counter has its row."""
+        row(section("docs/operations.md", "Metrics"), metric)
+
+
+class TestLogs:
+    def test_every_fact_is_documented(self) -> None:
+        """Each constant first argument of a log call stands in the table of facts."""
+        table = section("docs/operations.md", "Logs")
+        for path in (ROOT / "receiver").rglob("*.py"):
+            for fact in _facts(ast.parse(path.read_text())):
+                assert f"`{fact}`" in table, f"{fact} ({path.name})"
+
+
+class TestInvariants:
+    def test_every_invariant_names_its_test(self) -> None:
+        """The numbered list names exactly the test classes that exist, in order."""
+        source = (ROOT / "tests/acceptance/test_invariants.py").read_text()
+        classes = re.findall(r"(?m)^class (TestInvariant\d+)", source)
+        assert (
+            re.findall(r"\(`(TestInvariant\d+)`\)", section("docs/architecture.md", "Invariants")) == classes
+        )
+        assert len(re.findall(r"(?m)^\d+\. ", section("README.md", "What is guaranteed"))) == len(classes)
+
+
+class TestMessage:
+    def test_the_example_is_what_the_code_makes(self) -> None:
+        """The provider's documented payload, mirrored, gives the message of the page."""
+        example = json.loads(code("docs/message.md", "json")[0])
+        event = _told_in(example)
+        kept = {key: example["data"]["asset"][key] for key in ("url", "content_type", "size_bytes", "sha256")}
+        made = envelope(event, event_id=example["id"], received_ms=0, asset=Asset("mirrored", **kept))
+        assert json.loads(made) == example
+        assert kept["url"].endswith(asset_key(event, received_ms=0, extension="png"))
+
+    def test_the_example_fits_the_schema(self) -> None:
+        """What is documented validates against the schema that ships, and a wrong value does not."""
+        schema = json.loads((ROOT / "receiver/schemas/generation-event-1.json").read_text())
+        data = json.loads(code("docs/message.md", "json")[0])["data"]
+        jsonschema.validate(data, schema)
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({**data, "asset": {**data["asset"], "sha256": "?"}}, schema)
+
+    def test_the_consumer_handles_a_repeat_once(self) -> None:
+        """The example consumer handles each id once, and again what it failed to handle."""
+        handled: list[str] = []
+
+        def handle(event: dict[str, Any]) -> None:
+            handled.append(event["id"])
+            if handled == ["a"]:
+                raise ValueError("the first attempt fails")
+
+        given = {"db": sqlite3.connect(":memory:"), "handle": handle, "json": json}
+        for lines in (['{"id": "a"}'], ['{"id": "a"}', '{"id": "b"}', '{"id": "a"}']):
+            try:
+                exec(code("docs/message.md", "python")[0], {**given, "sys": _Stdin(lines)})
+            except ValueError:
+                continue
+        assert handled == ["a", "a", "b"]
+
+
+class TestClient:
+    def test_the_example_of_the_readme_runs(self, tmp_path: Path) -> None:
+        """The README's program makes an image and downloads it, against the sandbox."""
+        program = code("README.md", "python")[0].replace("https://your-host", "http://127.0.0.1:9")
+        with Sandbox() as sandbox:
+            env = {
+                "RECEIVER_API_KEY": sandbox.key(),
+                "RECEIVER_API_BASE_URL": sandbox.url,
+                "PYTHONPATH": str(ROOT),
+            }
+            subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=env, check=True, timeout=50)
+        assert (tmp_path / "lighthouse.webp").stat().st_size > 0
+
+
+class TestSandbox:
+    @pytest.mark.parametrize("knob", Knobs.__dataclass_fields__)
+    def test_every_knob_is_documented(self, knob: str) -> None:
+        """Each way to make the sandbox misbehave has its row."""
+        row(read("docs/sandbox.md"), knob)
+
+    def test_the_example_runs(self) -> None:
+        """The program of the page makes an image, or is told why not."""
+        program = code("docs/sandbox.md", "python")[0]
+        command = [sys.executable, "-c", program]
+        done = subprocess.run(command, cwd=ROOT, check=True, timeout=50, capture_output=True, text=True)
+        assert done.stdout.startswith(("completed ", "failed "))
+
+
+class TestPages:
+    @pytest.mark.parametrize("page", PAGES, ids=str)
+    def test_every_relative_link_leads_somewhere(self, page: Path) -> None:
+        """Each link names a file that is there, and a heading in it if it has an anchor."""
+        for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text()):
+            path, _, anchor = link.partition("#")
+            target = (page.parent / path).resolve() if path else page
+            assert target.is_file(), link
+            assert not anchor or anchor in {slug(found[1]) for found in LINE.findall(target.read_text())}, (
+                link
+            )
+
+    @pytest.mark.parametrize("page", PAGES, ids=str)
+    def test_every_path_of_ours_exists(self, page: Path) -> None:
+        """A file that a page names in code is there."""
+        for path in re.findall(r"`((?:receiver|tests|docs)/[\w/.-]+)`", page.read_text()):
+            assert (ROOT / path).exists(), path
+
+    @pytest.mark.parametrize("page", PAGES, ids=str)
+    def test_every_json_example_is_json(self, page: Path) -> None:
+        """Policies and messages can be copied as they stand."""
+        for block in code(str(page.relative_to(ROOT)), "json"):
+            json.loads(block)
+
+    def test_the_readme_is_short(self) -> None:
+        """A person in a hurry reads it to the end."""
+        assert len(read("README.md").splitlines()) <= 170
+
+
+class _Stdin:
+    """Stands in for the module `sys` with some lines to read."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self.stdin = lines
+
+
+def _facts(tree: ast.AST) -> Iterator[str]:
+    levels = {"debug", "info", "warning", "error", "exception"}
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in levels:
+            first = call.args[0] if call.args else None
+            if isinstance(first, ast.Constant) and isinstance(first.value, str):
+                yield first.value
+
+
+def _told_in(example: dict[str, Any]) -> Event:
+    """Return the event that the provider must have told for *example* to be sent."""
+    data = example["data"]
+    told = {key: data[key] for key in ("status", "prompt", "created_at", "completed_at")}
+    told |= {"id": data["generation_id"], "type": "image", "output_url": data["asset"]["source_url"]}
+    body = {"event": "generation.completed", "data": told, "created_at": example["time"]}
+    event = normalize(json.dumps(body).encode(), source="photoverse")
+    assert isinstance(event, Event)
+    return event

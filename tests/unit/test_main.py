@@ -1,0 +1,74 @@
+"""The process around the command line: signals, pipes, and how soon it answers."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from receiver.client import Client
+from receiver.sandbox import Knobs, Sandbox
+from tests.contract.provider_clients import until
+from tests.unit.cli.command import Command
+
+_PROGRAM = """
+import sys
+from receiver.__main__ import main
+sys.argv = sys.argv[1:]
+try:
+    main()
+finally:
+    assert not {"pydantic", "rich", "sqlalchemy", "starlette", "httpx2", "receiver.client"} & set(sys.modules)
+"""
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Command:
+    return Command(tmp_path)
+
+
+class TestMain:
+    def test_ctrl_c_is_130(self, command: Command) -> None:
+        """With one line that says so, and no traceback."""
+        with Sandbox(knobs=Knobs(image_delay_s=600, duplicate_rate=0)) as sandbox:
+            key = sandbox.key()
+            with Client(key, base_url=sandbox.url) as client:
+                asked = client.generate.image("x")
+            settings = {"RECEIVER_API_KEY": key, "RECEIVER_API_BASE_URL": sandbox.url}
+            with command.started("generations", "wait", asked.id, **settings) as process:
+                until(lambda: any(seen.operation == "generations.get" for seen in sandbox.seen))
+                process.send_signal(signal.SIGINT)
+                _, said = process.communicate(timeout=20)
+        assert process.returncode == 130
+        assert said.strip() == "receiver: interrupted"
+
+    def test_a_reader_that_left_is_no_crash(self, tmp_path: Path) -> None:
+        """As in `receiver … | head`: no traceback."""
+        reading, writing = os.pipe()
+        os.close(reading)
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "receiver", "completion", "fish"],
+                stdout=writing,
+                stderr=subprocess.PIPE,
+                check=False,
+                timeout=30,
+                text=True,
+            )
+        finally:
+            os.close(writing)
+        assert (done.returncode, done.stderr) == (1, "")
+
+    def test_a_refusal_is_one_message(self, command: Command) -> None:
+        """On standard error, with the status for it."""
+        done = command.run("models")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith("receiver: RECEIVER_API_KEY is not set")
+
+    @pytest.mark.parametrize("words", ["--help", "image --help", "generations wait --help", "--version"])
+    def test_help_is_quick(self, words: str) -> None:
+        """It loads nothing that takes long to load."""
+        command = [sys.executable, "-c", _PROGRAM, "receiver", *words.split()]
+        subprocess.run(command, check=True, capture_output=True, timeout=30)
