@@ -9,7 +9,7 @@ What happens to the event from there is in `receiver.deliver`.
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, assert_never
 
 from receiver import events
@@ -33,7 +33,7 @@ class Source:
 
     name: str
     """The last segment of its webhook URL."""
-    secrets: tuple[bytes, ...]
+    secrets: tuple[bytes, ...] = field(repr=False)
     """Signing secrets, newest first; a delivery signed with any of them is genuine."""
     signature_header: str = SIGNATURE_HEADER
     mode: Literal["auto", "raw"] = "auto"

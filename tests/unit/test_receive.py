@@ -197,3 +197,9 @@ class TestAssetHost:
     def test_agrees_with_the_gate(self, url: str) -> None:
         """Every URL the gate lets through has a host, or its download would be nobody's to spare."""
         assert asset_host(url)
+
+
+class TestSource:
+    def test_repr_keeps_the_secret(self) -> None:
+        """A source that ends up in a message or a log gives nothing away."""
+        assert "whsec" not in repr(Source("photoverse", (b"whsec_0123456789abcdef",)))
