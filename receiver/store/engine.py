@@ -5,7 +5,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Dialect, Engine, Table, create_engine, event, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -40,6 +41,11 @@ def connect(url: str, *, busy_timeout_s: float = 5.0) -> Engine:
 def is_sqlite(engine: Engine) -> bool:
     """Whether *engine* is the embedded database, which has one writer at a time."""
     return engine.dialect.name == "sqlite"
+
+
+def insert_into(table: Table, dialect: Dialect) -> postgresql.Insert | sqlite.Insert:
+    """Return an INSERT that can say what to do on a conflict, which each dialect writes in its own way."""
+    return postgresql.insert(table) if dialect.name == "postgresql" else sqlite.insert(table)
 
 
 def wake_others(connection: Connection, topic: str) -> None:

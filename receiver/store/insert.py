@@ -9,8 +9,9 @@ from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import BindParameter, Connection, Dialect, Table, bindparam
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.compiler import SQLCompiler
+
+from receiver.store.engine import insert_into
 
 _MOST_PARAMETERS: Final = 16_384
 """Below the limit of either database in one statement: 32,766 for SQLite, 65,535 for PostgreSQL."""
@@ -40,8 +41,7 @@ def _compiled(
     rows: list[dict[str, BindParameter[Any]]] = [
         {column: bindparam(f"{column}_{row}") for column in columns} for row in range(count)
     ]
-    of_dialect = postgresql if dialect.name == "postgresql" else sqlite
-    statement = of_dialect.insert(table).values(rows).on_conflict_do_nothing(index_elements=list(key))
+    statement = insert_into(table, dialect).values(rows).on_conflict_do_nothing(index_elements=list(key))
     compiled = statement.compile(dialect=dialect)
     assert isinstance(compiled, SQLCompiler)
     return compiled

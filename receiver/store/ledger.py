@@ -8,7 +8,6 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 import orjson
 from sqlalchemy import Connection, Engine, Row, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from receiver.contract import COMPLETED, EVENT_TYPES
@@ -17,7 +16,7 @@ from receiver.events import Event, normalize
 from receiver.store import migrations
 from receiver.store.attribution import attach
 from receiver.store.committer import describe
-from receiver.store.engine import is_sqlite
+from receiver.store.engine import insert_into, is_sqlite
 from receiver.store.tables import EVENT, SUBMISSION
 
 _REPLACED: Final = ("source", "kind", "request", "told", "state", "generation_id", "sent_ms", "error")
@@ -117,8 +116,7 @@ class StoreLedger(Generic[S]):
             TypeError: the metadata is not JSON, which would stop the event that is to carry it.
         """
         values = self._values(submission)
-        dialect = sqlite if is_sqlite(self._engine) else postgresql
-        insert = dialect.insert(SUBMISSION).values(values)
+        insert = insert_into(SUBMISSION, self._engine.dialect).values(values)
         replace = insert.on_conflict_do_update(
             index_elements=[SUBMISSION.c.client_ref],
             set_={name: insert.excluded[name] for name in _REPLACED},

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, bindparam, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from receiver.events import Asset
 from receiver.store.attribution import Attribution, attribute
 from receiver.store.claim import DeliveryJob, EventJob
-from receiver.store.engine import wake_others
+from receiver.store.engine import insert_into, wake_others
 from receiver.store.tables import ASSET, DEAD, DELIVERED, DELIVERY, EVENT, PENDING, SETTLED
 from receiver.store.wake import FORWARD
 
@@ -104,8 +103,7 @@ def fan_out(connection: Connection, events: Mapping[str, Attribution], destinati
         for name in destinations
     ]
     if rows:
-        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        connection.execute(dialect.insert(DELIVERY).on_conflict_do_nothing(), rows)
+        connection.execute(insert_into(DELIVERY, connection.dialect).on_conflict_do_nothing(), rows)
 
 
 def _settle_events(
