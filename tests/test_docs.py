@@ -151,7 +151,7 @@ class TestCommands:
     def test_every_command_and_option_is_documented(self, command: str) -> None:
         """Some page under docs/ has each command as it is typed, and all its options."""
         options = [name for each in COMMANDS[command].params for name in each.opts]
-        pages = [page.read_text() for page in ROOT.glob("docs/*.md")]
+        pages = [page.read_text() for page in ROOT.glob("docs/**/*.md")]
         about = [page for page in pages if f"`{command}`" in page]
         assert any(all(f"`{name}`" in page for name in options) for page in about), (command, options)
 
@@ -168,7 +168,8 @@ class TestDestinations:
     @pytest.mark.parametrize("scheme", SCHEMES)
     def test_every_scheme_and_option_is_documented(self, scheme: str) -> None:
         """Each URL scheme has a section, whose table has exactly the options that the code reads."""
-        table = section("docs/destinations.md", f"`{scheme}:`")
+        [page] = [page for page in ROOT.glob("docs/destinations/*.md") if _is_about(page, scheme)]
+        table = section(str(page.relative_to(ROOT)), f"`{scheme}:`")
         assert set(re.findall(r"(?m)^\| `([a-z_]+)` \|", table)) == destination_options()[scheme]
 
 
@@ -305,6 +306,10 @@ class _Stdin:
 
     def __init__(self, lines: list[str]) -> None:
         self.stdin = lines
+
+
+def _is_about(page: Path, scheme: str) -> bool:
+    return any(f"`{scheme}:`" in heading for _, heading in LINE.findall(page.read_text()))
 
 
 def _facts(tree: ast.AST) -> Iterator[str]:

@@ -10,7 +10,10 @@ import pytest
 
 from receiver.destinations import Destination, Message, open_destination
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
-from tests.contract.destination_systems import SYSTEMS, Http, Sqs, System
+from tests.contract.destination_systems import SYSTEMS
+from tests.contract.systems.http import Http
+from tests.contract.systems.sqs import Sqs
+from tests.contract.systems.system import System
 from tests.messages import message
 from tests.servers.http_sink import Answer, http_sink
 from tests.servers.sqs import SqsServer

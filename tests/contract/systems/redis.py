@@ -1,0 +1,49 @@
+"""A stream on a real Valkey, for the destination contract."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import pytest
+import redis.asyncio
+
+from receiver.destinations import Destination, open_destination
+from tests.contract.systems.system import System
+from tests.servers.valkey import ValkeyServer
+
+
+class Redis:
+    """A stream on a real Valkey."""
+
+    def __init__(self, server: ValkeyServer, stream: str) -> None:
+        self._server = server
+        self._stream = stream
+
+    def connect(self, *, timeout_s: float = 10.0) -> Destination:
+        return open_destination(
+            "queue", f"{self._server.url}?stream={self._stream}", {"timeout_s": str(timeout_s)}
+        )
+
+    async def received(self) -> list[bytes]:
+        async with redis.asyncio.Redis.from_url(self._server.url, protocol=2) as client:
+            entries = cast("list[Any]", await client.xrange(self._stream))
+        return [fields[b"event"] for _, fields in entries]
+
+    async def down(self) -> None:
+        self._server.kill()
+
+    async def up(self) -> None:
+        self._server.start()
+
+    async def hang(self) -> None:
+        self._server.freeze()
+
+    async def resume(self) -> None:
+        self._server.thaw()
+
+
+@contextlib.asynccontextmanager
+async def open_redis(request: pytest.FixtureRequest) -> AsyncIterator[System]:
+    server: ValkeyServer = request.getfixturevalue("valkey_server")
+    yield Redis(server, f"events-{id(request.node)}")
+    server.thaw()

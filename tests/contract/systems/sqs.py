@@ -1,0 +1,73 @@
+"""SQS queues on moto, for the destination contract."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import pytest
+
+from receiver.destinations import Destination, Message, open_destination
+from tests.contract.systems.system import Opener, System
+from tests.messages import message
+from tests.servers.sqs import SqsServer
+
+
+class Sqs:
+    """A queue on moto, which forgets it when killed: what was delivered before is consumed first."""
+
+    def __init__(self, server: SqsServer, queue_url: str) -> None:
+        self._server = server
+        self._queue_url = queue_url
+        self._consumed: list[bytes] = []
+        self._hangs = False
+
+    def connect(self, *, timeout_s: float = 10.0) -> Destination:
+        return open_destination("queue", f"sqs:{self._queue_url}", {"timeout_s": str(timeout_s)})
+
+    def refuse(self, bad: Message) -> Message:
+        """Return *bad* grown beyond what SQS takes."""
+        return message(int(bad.generation_id.removeprefix("gen_")), prompt="x" * 1_048_576)
+
+    async def received(self) -> list[bytes]:
+        await asyncio.to_thread(self._consume)
+        return self._consumed
+
+    async def down(self) -> None:
+        if not self._hangs:
+            await asyncio.to_thread(self._consume)
+        self._hangs = False
+        self._server.kill()
+
+    async def up(self) -> None:
+        self._server.start()
+        self._server.create_queue(self._queue_url.rpartition("/")[2])
+
+    async def hang(self) -> None:
+        await asyncio.to_thread(self._consume)
+        self._hangs = True
+        self._server.freeze()
+
+    async def resume(self) -> None:
+        self._hangs = False
+        self._server.thaw()
+
+    def _consume(self) -> None:
+        client = self._server.client()
+        while found := client.receive_message(QueueUrl=self._queue_url, MaxNumberOfMessages=10).get(
+            "Messages"
+        ):
+            self._consumed += [each["Body"].encode() for each in found]
+            entries = [{"Id": str(n), "ReceiptHandle": each["ReceiptHandle"]} for n, each in enumerate(found)]
+            client.delete_message_batch(QueueUrl=self._queue_url, Entries=cast("Any", entries))
+        client.close()
+
+
+def opener(queue_fixture: str) -> Opener:
+    @contextlib.asynccontextmanager
+    async def open_system(request: pytest.FixtureRequest) -> AsyncIterator[System]:
+        server: SqsServer = request.getfixturevalue("sqs_server")
+        yield Sqs(server, request.getfixturevalue(queue_fixture))
+        server.thaw()
+
+    return open_system
