@@ -16,7 +16,7 @@ UV_RUN = UV_PYTHON_DOWNLOADS=never \
 INSTALL = $(UV_RUN) pip install -q --compile-bytecode --python $(BIN)/python -c constraints.txt --build-constraints constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test check fmt bench constraints
+.PHONY: help setup setup-run demo test check fmt bench matrix constraints
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ fmt: setup  ## format the code and mend what ruff can mend
 
 bench: setup  ## measure how many deliveries per second are accepted durably
 	$(BIN)/python -m tests.benchmark.accept
+
+matrix: setup  ## show which destination passes which case, and keep the table in docs/
+	RECEIVER_TEST_REQUIRE=all $(BIN)/python -m tests.contract.matrix
 
 constraints: $(UV)  ## choose dependency versions anew, after a change of pyproject.toml
 	@$(UV_RUN) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \

@@ -26,6 +26,9 @@ from receiver.events import Asset, Event, asset_key, envelope, normalize
 from receiver.sandbox import Knobs, Sandbox
 from receiver.settings import CONFIG_FILE, PREFIX, Settings, SourceSettings, variable
 from receiver.telemetry import metrics
+from tests.contract.destination_systems import SYSTEMS
+from tests.contract.matrix import PAGE as MATRIX
+from tests.contract.matrix import SUITE
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -171,6 +174,13 @@ class TestDestinations:
         [page] = [page for page in ROOT.glob("docs/destinations/*.md") if _is_about(page, scheme)]
         table = section(str(page.relative_to(ROOT)), f"`{scheme}:`")
         assert set(re.findall(r"(?m)^\| `([a-z_]+)` \|", table)) == destination_options()[scheme]
+
+    def test_the_matrix_has_every_case_and_system(self) -> None:
+        """The kept table is of the suite as it is: `make matrix` writes it anew."""
+        head, _, *rows = (line for line in MATRIX.read_text().splitlines() if line.startswith("|"))
+        assert [cell.strip() for cell in head.split("|")[2:-1]] == list(SYSTEMS)
+        tests = re.findall(r"def test_(\w+)\(\s*self, system: System", SUITE.read_text())
+        assert [row.split("|")[1].strip() for row in rows] == [name.replace("_", " ") for name in tests]
 
 
 class TestAssets:

@@ -1,9 +1,9 @@
 """What every destination promises, shown on each real system."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import orjson
 import pytest
@@ -11,13 +11,14 @@ import pytest
 from receiver.destinations import Destination, Message, open_destination
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
 from tests.contract.destination_systems import SYSTEMS
+from tests.contract.systems.files import FileSystem
 from tests.contract.systems.http import Http
-from tests.contract.systems.sqs import Sqs
-from tests.contract.systems.system import System
+from tests.contract.systems.stdout import Pipe
+from tests.contract.systems.system import WRONG_SECRET, System
 from tests.messages import message
-from tests.servers.http_sink import Answer, http_sink
 from tests.servers.sqs import SqsServer
-from tests.servers.valkey import ValkeyServer
+
+Note = Callable[[str, object], None]
 
 
 @pytest.fixture(params=SYSTEMS)
@@ -26,13 +27,10 @@ async def system(request: pytest.FixtureRequest) -> AsyncIterator[System]:
         yield opened
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def _connected(system: System, *, timeout_s: float = 10.0) -> AsyncIterator[Destination]:
-    destination = system.connect(timeout_s=timeout_s)
-    try:
+    async with contextlib.aclosing(system.connect(timeout_s=timeout_s)) as destination:
         yield destination
-    finally:
-        await destination.aclose()
 
 
 async def _send_all(destination: Destination, messages: Sequence[Message]) -> list[Outcome]:
@@ -134,16 +132,76 @@ class TestSend:
             assert _all(Delivered, await _send_all(destination, late))
         assert _ids(await system.received()) == {each.id for each in [*late, *next_ones]}
 
-    @pytest.mark.parametrize("system", ["http", "sqs", "sqs-fifo"], indirect=True)
-    async def test_a_refused_message_does_not_affect_its_neighbours(self, system: System) -> None:
-        """A message that is refused for good is GivenUp, in its place; the others are Delivered."""
-        assert isinstance(system, Http | Sqs)
-        good = [message(number) for number in range(5)]
-        bad = system.refuse(message(5))
+    async def test_a_slow_server_is_waited_for(self, system: System) -> None:
+        """A server that takes its time, but less than the timeout, costs no second attempt."""
+        messages = [message(number) for number in range(5)]
         async with _connected(system) as destination:
-            outcomes = await destination.send([*good[:2], bad, *good[2:]])
-        assert [type(outcome) for outcome in outcomes] == [Delivered] * 2 + [GivenUp] + [Delivered] * 3
-        assert _ids(await system.received()) == {each.id for each in good}
+            await system.hang()
+            sending = asyncio.ensure_future(_send_all(destination, messages))
+            _, pending = await asyncio.wait({sending}, timeout=0.2)
+            assert pending, "nothing is taken for granted before the answer"
+            await system.resume()
+            assert _all(Delivered, await sending)
+        assert sorted(await system.received()) == sorted(each.body for each in messages)
+
+    async def test_a_poisoned_message_does_not_affect_its_neighbours(
+        self, system: System, record_property: Note
+    ) -> None:
+        """A message that is refused for good is GivenUp, in its place; the others are Delivered."""
+        poison = system.poison(3)
+        record_property("applies", poison is not None)
+        odd = message(3, prompt="\0\ufffe\uffff")
+        await _send_in_between(system, poison or odd, GivenUp if poison else Delivered)
+
+    async def test_an_oversize_message_does_not_affect_its_neighbours(
+        self, system: System, record_property: Note
+    ) -> None:
+        """A message that is too large is GivenUp, in its place; where nothing is too large it arrives."""
+        oversize = system.oversize(3)
+        record_property("applies", oversize is not None)
+        large = message(3, prompt="x" * 2**21)
+        await _send_in_between(system, oversize or large, GivenUp if oversize else Delivered)
+
+    async def test_wrong_credentials_cost_no_event_and_name_the_setting(
+        self, system: System, record_property: Note
+    ) -> None:
+        """The error says which setting to correct, and not what it holds. Only HTTP says that it is final."""
+        destination = system.wrong_credentials()
+        record_property("applies", destination is not None)
+        if destination is None:
+            assert isinstance(system, FileSystem | Pipe), "only these have nothing to sign in to"
+            return
+        async with contextlib.aclosing(destination):
+            [outcome] = await destination.send([message(1)])
+        assert isinstance(outcome, GivenUp if isinstance(system, Http) else Retry)
+        assert "RECEIVER_DESTINATIONS__QUEUE__" in outcome.error
+        assert WRONG_SECRET not in outcome.error
+        assert await system.received() == []
+
+
+class TestAclose:
+    async def test_closing_with_work_in_flight_is_prompt_and_loses_nothing(self, system: System) -> None:
+        """A send that is cut off, as when a worker stops, holds up nobody; its messages can be sent again."""
+        messages = [message(number) for number in range(5)]
+        destination = system.connect()
+        await system.hang()
+        sending = asyncio.ensure_future(destination.send(messages))
+        _, pending = await asyncio.wait({sending}, timeout=0.2)
+        assert pending, "the batch is on its way"
+        sending.cancel()
+        async with asyncio.timeout(5):
+            await asyncio.gather(sending, return_exceptions=True)
+            await destination.aclose()
+        await system.resume()
+        async with _connected(system) as another:
+            assert _all(Delivered, await _send_all(another, messages))
+        assert _ids(await system.received()) == {each.id for each in messages}
+
+    async def test_closing_an_unused_destination_is_fine(self, system: System) -> None:
+        """A destination that never sent anything closes without dialling."""
+        await system.down()
+        await system.connect().aclose()
+        await system.up()
 
 
 class TestMisconfigured:
@@ -155,22 +213,6 @@ class TestMisconfigured:
         assert isinstance(outcome, Retry)
         assert "RECEIVER_DESTINATIONS__QUEUE__URL" in outcome.error
 
-    async def test_http_with_a_wrong_token(self) -> None:
-        """A 401 names the token's setting, and not the token."""
-        async with http_sink() as sink:
-            sink.answer = lambda _: Answer(401)
-            [outcome] = await _send_once(sink.url, bearer_token="hunter2hunter2")
-        assert isinstance(outcome, GivenUp)
-        assert "RECEIVER_DESTINATIONS__QUEUE__BEARER_TOKEN" in outcome.error
-        assert "hunter2" not in outcome.error
-
-    async def test_redis_with_a_wrong_password(self, valkey_server: ValkeyServer) -> None:
-        """A refused password is a Retry that names the URL's setting, and not the password."""
-        [outcome] = await _send_once(f"redis://someone:hunter2@127.0.0.1:{valkey_server.port}/0")
-        assert isinstance(outcome, Retry)
-        assert "RECEIVER_DESTINATIONS__QUEUE__URL" in outcome.error
-        assert "hunter2" not in outcome.error
-
     async def test_sqs_without_such_a_queue(self, sqs_server: SqsServer, aws_environment: None) -> None:
         """A queue that does not exist is a Retry."""
         [outcome] = await _send_once(f"sqs:{sqs_server.endpoint_url}/123456789012/nowhere")
@@ -178,17 +220,15 @@ class TestMisconfigured:
         assert "RECEIVER_DESTINATIONS__QUEUE__URL" in outcome.error
 
 
-class TestAclose:
-    async def test_closing_an_unused_destination_is_fine(self, system: System) -> None:
-        """A destination that never sent anything closes without dialling."""
-        await system.down()
-        await system.connect().aclose()
-        await system.up()
-
-
 async def _send_once(url: str, **options: str) -> Sequence[Outcome]:
-    destination = open_destination("queue", url, options)
-    try:
+    async with contextlib.aclosing(open_destination("queue", url, options)) as destination:
         return await destination.send([message(1)])
-    finally:
-        await destination.aclose()
+
+
+async def _send_in_between(system: System, odd: Message, expected: type[Outcome]) -> None:
+    good = [message(number) for number in (1, 2, 4, 5, 6)]
+    async with _connected(system) as destination:
+        outcomes = await destination.send([*good[:2], odd, *good[2:]])
+    assert [type(each) for each in outcomes] == [Delivered] * 2 + [expected] + [Delivered] * 3
+    arrived = [*good, odd] if expected is Delivered else good
+    assert _ids(await system.received()) == {each.id for each in arrived}

@@ -5,6 +5,7 @@ thing. It keeps queues in memory, and does not enforce every limit that AWS docu
 """
 
 import sys
+import urllib.request
 from collections.abc import Iterator
 from importlib.util import find_spec
 from itertools import count
@@ -37,6 +38,12 @@ class SqsServer(ServerProcess):
         """Return a client of this server; the caller closes it."""
         session = boto3.session.Session(aws_access_key_id="test", aws_secret_access_key="test")
         return session.client("sqs", region_name=_REGION, endpoint_url=self.endpoint_url)
+
+    def authorise(self, required: bool) -> None:
+        """Have every request's signature checked, or none; no user is known, so all are refused."""
+        unchecked = b"0" if required else b"inf"
+        url, plain = f"{self.endpoint_url}/moto-api/reset-auth", {"Content-Type": "text/plain"}
+        urllib.request.urlopen(urllib.request.Request(url, unchecked, plain)).close()
 
     def create_queue(self, name: str) -> str:
         """Create the queue, FIFO if *name* ends in `.fifo`, and return its URL."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from receiver.destinations import Destination, open_destination
+from receiver.destinations import Destination, Message, open_destination
 from tests.contract.systems.system import System
 
 
@@ -45,6 +45,15 @@ class FileSystem:
     async def resume(self) -> None:
         assert self._lock is not None
         os.close(self._lock)
+
+    def poison(self, number: int) -> Message | None:
+        return None
+
+    def oversize(self, number: int) -> Message | None:
+        return None
+
+    def wrong_credentials(self) -> Destination | None:
+        return None
 
 
 @contextlib.asynccontextmanager

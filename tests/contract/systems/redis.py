@@ -7,8 +7,8 @@ from typing import Any, cast
 import pytest
 import redis.asyncio
 
-from receiver.destinations import Destination, open_destination
-from tests.contract.systems.system import System
+from receiver.destinations import Destination, Message, open_destination
+from tests.contract.systems.system import WRONG_SECRET, System
 from tests.servers.valkey import ValkeyServer
 
 
@@ -40,6 +40,16 @@ class Redis:
 
     async def resume(self) -> None:
         self._server.thaw()
+
+    def poison(self, number: int) -> Message | None:
+        return None
+
+    def oversize(self, number: int) -> Message | None:
+        return None
+
+    def wrong_credentials(self) -> Destination | None:
+        url = f"redis://someone:{WRONG_SECRET}@127.0.0.1:{self._server.port}/0"
+        return open_destination("queue", url, {})
 
 
 @contextlib.asynccontextmanager

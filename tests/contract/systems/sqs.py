@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from receiver.destinations import Destination, Message, open_destination
-from tests.contract.systems.system import Opener, System
+from tests.contract.systems.system import WRONG_SECRET, Opener, System
 from tests.messages import message
 from tests.servers.sqs import SqsServer
 
@@ -25,11 +25,8 @@ class Sqs:
     def connect(self, *, timeout_s: float = 10.0) -> Destination:
         return open_destination("queue", f"sqs:{self._queue_url}", {"timeout_s": str(timeout_s)})
 
-    def refuse(self, bad: Message) -> Message:
-        """Return *bad* grown beyond what SQS takes."""
-        return message(int(bad.generation_id.removeprefix("gen_")), prompt="x" * 1_048_576)
-
     async def received(self) -> list[bytes]:
+        self._server.authorise(False)
         await asyncio.to_thread(self._consume)
         return self._consumed
 
@@ -52,6 +49,19 @@ class Sqs:
         self._hangs = False
         self._server.thaw()
 
+    def poison(self, number: int) -> Message | None:
+        return self.oversize(number)
+
+    def oversize(self, number: int) -> Message | None:
+        return message(number, prompt="x" * 1_048_576)
+
+    def wrong_credentials(self) -> Destination | None:
+        self._server.authorise(True)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AWS_ACCESS_KEY_ID", "AKIAUNKNOWN")
+            patch.setenv("AWS_SECRET_ACCESS_KEY", WRONG_SECRET)
+            return self.connect()
+
     def _consume(self) -> None:
         client = self._server.client()
         while found := client.receive_message(QueueUrl=self._queue_url, MaxNumberOfMessages=10).get(
@@ -69,5 +79,6 @@ def opener(queue_fixture: str) -> Opener:
         server: SqsServer = request.getfixturevalue("sqs_server")
         yield Sqs(server, request.getfixturevalue(queue_fixture))
         server.thaw()
+        server.authorise(False)
 
     return open_system

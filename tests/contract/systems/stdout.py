@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from receiver.destinations import Destination
+from receiver.destinations import Destination, Message
 from receiver.destinations.stdout import Options as StdoutOptions
 from receiver.destinations.stdout import Stdout
 from tests.contract.systems.system import System
@@ -58,6 +58,15 @@ class Pipe:
         if self._hangs:
             self._read()
         self._hangs = False
+
+    def poison(self, number: int) -> Message | None:
+        return None
+
+    def oversize(self, number: int) -> Message | None:
+        return None
+
+    def wrong_credentials(self) -> Destination | None:
+        return None
 
     async def close(self) -> None:
         await self._finish()

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Final, Protocol
 
 import pytest
 
-from receiver.destinations import Destination
+from receiver.destinations import Destination, Message
+
+WRONG_SECRET: Final = "hunter2hunter2"
 
 
 class System(Protocol):
@@ -24,6 +26,18 @@ class System(Protocol):
         ...
 
     async def resume(self) -> None: ...
+
+    def poison(self, number: int) -> Message | None:
+        """Return a message that is refused for good among others that are taken; None if none ever is."""
+        ...
+
+    def oversize(self, number: int) -> Message | None:
+        """Return a message larger than the system takes; None if there is no limit that we could reach."""
+        ...
+
+    def wrong_credentials(self) -> Destination | None:
+        """Return the destination with `WRONG_SECRET`; None if there is nothing to sign in to."""
+        ...
 
 
 Opener = Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[System]]
