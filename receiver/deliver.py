@@ -6,7 +6,7 @@
 Both take claimed work and return what is to be written of it; neither touches the store.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, assert_never
@@ -19,7 +19,7 @@ from receiver.backoff import Backoff
 from receiver.destinations import Destination, Message
 from receiver.errors import BucketUnavailable
 from receiver.events import TYPE_PREFIX, Asset, Event, Unreadable, asset_key, envelope, normalize
-from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
+from receiver.outcomes import Delivered, GivenUp, Judged, Outcome, Parked, Retry
 from receiver.store import (
     DeliveryConfirmed,
     DeliveryDead,
@@ -40,6 +40,9 @@ Clock = Callable[[], int]
 """Milliseconds since the epoch."""
 Chance = Callable[[], float]
 """A random number in [0, 1)."""
+
+Judge = Callable[[Mapping[str, Outcome]], Mapping[str, Judged]]
+"""Parks, among the outcomes of one batch by event id, the failures that are the destination's own."""
 
 _EXPIRED: Final = frozenset(("http_403", "http_404", "http_410"))
 """What hosts answer for a URL that is no longer valid."""
@@ -64,6 +67,11 @@ class ForwardRules:
     backoff: Backoff = field(default_factory=Backoff)
     max_attempts: int = 100
     """With the default backoff about two days; then the delivery is a dead letter."""
+
+
+def every_failure_counts(outcomes: Mapping[str, Outcome]) -> Mapping[str, Judged]:
+    """Hold each message to account for its own failures."""
+    return outcomes
 
 
 async def mirror(
@@ -110,10 +118,11 @@ async def forward(
     rules: ForwardRules,
     clock: Clock,
     chance: Chance,
+    judge: Judge = every_failure_counts,
 ) -> list[ForwardResult]:
     """Send one batch to one destination; return what became of each job, in order."""
     readable = {job.event_id: sent for job in jobs if (sent := _message(job))}
-    outcomes = dict(zip(readable, await _send(destination, list(readable.values())), strict=True))
+    outcomes = judge(dict(zip(readable, await _send(destination, list(readable.values())), strict=True)))
     unreadable = Retry("the stored body cannot be read")
     return [_result(job, outcomes.get(job.event_id, unreadable), rules, clock(), chance()) for job in jobs]
 
@@ -215,7 +224,7 @@ def _not_fetched(
 
 
 def _result(
-    job: DeliveryJob, outcome: Outcome, rules: ForwardRules, now_ms: int, chance: float
+    job: DeliveryJob, outcome: Judged, rules: ForwardRules, now_ms: int, chance: float
 ) -> ForwardResult:
     match outcome:
         case Delivered():
@@ -227,5 +236,7 @@ def _result(
         case Retry(error, after_s):
             delay_s = max(after_s or 0, rules.backoff.delay_s(job.attempts, chance))
             return DeliveryPostponed(job, now_ms + int(delay_s * 1000), error)
+        case Parked(error, after_s):
+            return DeliveryPostponed(job, now_ms + int(after_s * 1000), error, parked=True)
         case _:
             assert_never(outcome)

@@ -30,3 +30,20 @@ class GivenUp:
 
 
 Outcome = Delivered | Retry | GivenUp
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """Not this time, through no fault of the message: the destination as a whole does not work.
+
+    No destination returns it: whoever sees all its outcomes may make it of a `Retry`.
+    """
+
+    error: str
+    """One line for an operator: no secret, no query string."""
+    after_s: float
+    """Seconds until the message may be tried again."""
+
+
+Judged = Outcome | Parked
+"""An outcome, once it is known whose fault it is."""

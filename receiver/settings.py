@@ -110,7 +110,7 @@ class Settings(BaseSettings):
     destinations: dict[Name, dict[str, str]] = {}
     """Downstream queues, by name: `url` and the options of that kind of queue."""
     forward_attempts: int = Field(100, gt=0)
-    """So many attempts, about two days, until a delivery becomes a dead letter."""
+    """So many failures that count, about two days, until a delivery becomes a dead letter."""
     host: str = "127.0.0.1"
     """Address of the public listener; `0.0.0.0` to be reached from other machines."""
     port: int = Field(8000, ge=0, le=65535, validation_alias=AliasChoices("RECEIVER_PORT", "PORT"))

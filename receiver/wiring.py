@@ -14,11 +14,13 @@ from starlette.applications import Starlette
 from receiver.assets import Bucket
 from receiver.assets.fetch import Fetcher
 from receiver.assets.folder import open_folder
+from receiver.backoff import Backoff
 from receiver.client import AsyncClient
 from receiver.client.errors import GenerationClaimed
 from receiver.client.ledger import Submission
 from receiver.deliver import ForwardRules, MirrorRules, forward, mirror
-from receiver.destinations import Destination, open_destination
+from receiver.destinations import Destination, open_destination, own_options
+from receiver.destinations.policy import DeliveryPolicy, batch_size, take_policy
 from receiver.errors import BucketUnavailable, ConfigError
 from receiver.receive import Source
 from receiver.settings import Settings, variable
@@ -27,7 +29,9 @@ from receiver.store import Store
 from receiver.store.engine import connect
 from receiver.store.ledger import StoreLedger
 from receiver.web.app import build_app
+from receiver.worker.breaker import Breaker, BreakerRules
 from receiver.worker.forwarding import Outlet
+from receiver.worker.rate import TokenBucket
 from receiver.worker.reconcile import Account
 from receiver.worker.reconciling import ReconcileRules
 from receiver.worker.refresh import Refresher
@@ -119,7 +123,7 @@ async def open_worker(settings: Settings, store: Store) -> AsyncIterator[Worker]
         for name, options in settings.destinations.items():
             destination = build_destination(name, options)
             stack.push_async_callback(destination.aclose)
-            outlets.append(_outlet(settings, name, destination))
+            outlets.append(_outlet(settings, name, destination, delivery_policy(name, options)))
         accounts = await stack.enter_async_context(open_accounts(settings))
         yield _worker(settings, store, fetcher, bucket, outlets, accounts)
 
@@ -186,7 +190,13 @@ def build_destination(name: str, options: Mapping[str, str]) -> Destination:
     own = {key: value for key, value in options.items() if key != "url"}
     if "url" not in options:
         raise ConfigError(f"{variable('destinations', name, 'url')} is not set: say where {name!r} is")
+    _, own = take_policy(name, own, own=own_options(name, options["url"]))
     return open_destination(name, options["url"], own)
+
+
+def delivery_policy(name: str, options: Mapping[str, str]) -> DeliveryPolicy:
+    """Return how the destination called *name* is to be sent to."""
+    return take_policy(name, options, own=own_options(name, options["url"]))[0]
 
 
 def _secrets(secrets: Sequence[SecretStr], setting: str) -> tuple[bytes, ...]:
@@ -205,10 +215,31 @@ async def _try(bucket: Bucket) -> None:
         log.warning("the bucket does not answer; assets wait until it does", error=str(error))
 
 
-def _outlet(settings: Settings, name: str, destination: Destination) -> Outlet:
-    rules = ForwardRules(max_attempts=settings.forward_attempts)
-    sending = partial(forward, destination=destination, rules=rules, clock=_now_ms, chance=random.random)
-    return Outlet(name, destination.max_batch, sending)
+def _outlet(settings: Settings, name: str, destination: Destination, policy: DeliveryPolicy) -> Outlet:
+    rules = ForwardRules(
+        Backoff(policy.backoff_first_s, policy.backoff_max_s), policy.attempts or settings.forward_attempts
+    )
+    breaker = Breaker(
+        BreakerRules(policy.breaker_failures, max_s=policy.breaker_max_s),
+        clock=time.monotonic,
+        chance=random.random,
+    )
+    sending = partial(
+        forward,
+        destination=destination,
+        rules=rules,
+        clock=_now_ms,
+        chance=random.random,
+        judge=breaker.judge,
+    )
+    return Outlet(
+        name,
+        batch_size(policy, name, max_batch=destination.max_batch),
+        sending,
+        policy.concurrency,
+        TokenBucket(policy.rate_limit) if policy.rate_limit else None,
+        breaker,
+    )
 
 
 def _api_keys(settings: Settings) -> dict[str, str]:

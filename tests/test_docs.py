@@ -14,13 +14,14 @@ from typing import Any
 import click
 import jsonschema  # type: ignore[import-untyped]
 import pytest
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 import receiver.assets.guard
 import receiver.client
 from receiver.assets import response
 from receiver.cli import cli
 from receiver.destinations import SCHEMES
+from receiver.destinations.policy import DeliveryPolicy
 from receiver.errors import ReceiverError
 from receiver.events import Asset, Event, asset_key, envelope, normalize
 from receiver.sandbox import Knobs, Sandbox
@@ -101,10 +102,14 @@ def asset_codes() -> set[str]:
     return codes - {"code"}
 
 
-def counters() -> list[str]:
+def metric_names() -> list[str]:
     """Return the names of all metrics, as Prometheus shows them."""
-    kept = [each for each in vars(metrics).values() if isinstance(each, Counter)]
-    return [f"{metric.name}_total" for each in kept for metric in each.describe()]
+    kept = [each for each in vars(metrics).values() if isinstance(each, Counter | Gauge)]
+    return [
+        f"{metric.name}_total" if metric.type == "counter" else metric.name
+        for each in kept
+        for metric in each.describe()
+    ]
 
 
 def slug(heading: str) -> str:
@@ -113,6 +118,7 @@ def slug(heading: str) -> str:
 
 
 COMMANDS = commands(cli, "receiver")
+COMMON_OPTIONS = set(DeliveryPolicy.__dataclass_fields__)
 
 
 class TestSettings:
@@ -133,7 +139,7 @@ class TestSettings:
     @pytest.mark.parametrize("page", PAGES, ids=str)
     def test_no_page_names_a_variable_that_is_not_there(self, page: Path) -> None:
         """A reader can set whatever a page names."""
-        options = NESTED["destinations"].union(*destination_options().values())
+        options = NESTED["destinations"].union(COMMON_OPTIONS, *destination_options().values())
         for name in names(page):
             field, *nested = name.removeprefix(PREFIX).lower().rstrip("_").split("__")
             assert field in Settings.model_fields, name
@@ -181,6 +187,13 @@ class TestDestinations:
         assert [cell.strip() for cell in head.split("|")[2:-1]] == list(SYSTEMS)
         tests = re.findall(r"def test_(\w+)\(\s*self, system: System", SUITE.read_text())
         assert [row.split("|")[1].strip() for row in rows] == [name.replace("_", " ") for name in tests]
+    @pytest.mark.parametrize("option", sorted(COMMON_OPTIONS))
+    def test_every_common_option_is_documented(self, option: str) -> None:
+        """Each option that every destination has is in one table, which ends in its default."""
+        cell = row(section("docs/destinations/README.md", "Options of every destination"), option)
+        default = DeliveryPolicy.__dataclass_fields__[option].default
+        if default is not None:
+            assert cell.rstrip(" |").rpartition("| ")[2] == f"{default:g}"
 
 
 class TestAssets:
@@ -192,9 +205,9 @@ class TestAssets:
 
 
 class TestMetrics:
-    @pytest.mark.parametrize("metric", counters())
+    @pytest.mark.parametrize("metric", metric_names())
     def test_every_metric_is_documented(self, metric: str) -> None:
-        """Each counter has its row."""
+        """Each counter and gauge has its row."""
         row(section("docs/operations.md", "Metrics"), metric)
 
 

@@ -6,6 +6,7 @@ from receiver import __version__
 from receiver.cli import (
     completion,
     demo,
+    destinations,
     generate,
     generations,
     keys,
@@ -30,6 +31,7 @@ cli = SectionedGroup(
     docs/settings.md.""",
 )
 cli.add_section("Receive", [serve.serve, serve.web, serve.worker, migrate.migrate, reconcile.reconcile])
+cli.add_section("Forward", [destinations.destinations])
 cli.add_section(
     "Generate", [generate.image, generate.video, generations.generations, submissions.submissions]
 )

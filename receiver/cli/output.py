@@ -16,7 +16,7 @@ Columns = Sequence[str] | Mapping[str, str]
 """Fields of a record, or fields with their headings."""
 
 _WIDEST_CELL: Final = 60
-_GIVING_WAY: Final = frozenset({"prompt", "error", "url", "events", "scopes", "only from"})
+_GIVING_WAY: Final = frozenset({"prompt", "error", "last error", "url", "events", "scopes", "only from"})
 """Headings of what may be broken into lines on a narrow terminal; ids are there to be copied."""
 
 json_option = click.option(

@@ -8,8 +8,9 @@ To add a system, write a module beside this one with a `connect` (see `Connect`)
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib import import_module
+from types import ModuleType
 from typing import Final, Protocol
 
 from receiver.destinations.options import setting
@@ -101,16 +102,27 @@ def open_destination(name: str, url: str, options: Mapping[str, str]) -> Destina
         ConfigError: unknown scheme, unusable URL or option, or a client library that is not installed.
     """
     scheme, _, rest = url.strip().partition(":")
+    connect: Connect = _module(name, scheme).connect
+    return connect(name, f"{scheme.lower()}:{rest}", options)
+
+
+def own_options(name: str, url: str) -> frozenset[str]:
+    """Return the options that the destination called *name* at *url* reads itself.
+
+    Raises:
+        ConfigError: unknown scheme, or a client library that is not installed.
+    """
+    module = _module(name, url.strip().partition(":")[0])
+    return frozenset(field.name for field in fields(module.Options))
+
+
+def _module(name: str, scheme: str) -> ModuleType:
     back_end = SCHEMES.get(scheme.lower())
     if back_end is None:
         accepted = ", ".join(f"{scheme}:" for scheme in SCHEMES)
         raise ConfigError(f"{setting(name, 'url')} must begin with one of: {accepted}")
-    return _connect_of(back_end, name)(name, f"{scheme.lower()}:{rest}", options)
-
-
-def _connect_of(back_end: BackEnd, name: str) -> Connect:
     try:
-        connect: Connect = import_module(back_end.module).connect
+        return import_module(back_end.module)
     except ModuleNotFoundError as error:
         if back_end.extra is None:
             raise
@@ -118,4 +130,3 @@ def _connect_of(back_end: BackEnd, name: str) -> Connect:
             f"{setting(name, 'url')} needs the Python package {error.name!r}: "
             f"pip install 'avs-receiver[{back_end.extra}]'"
         ) from error
-    return connect

@@ -42,7 +42,8 @@ def read_options(kind: type[T], name: str, options: Mapping[str, str]) -> T:
         if declared is None:
             accepted = ", ".join(sorted(known))
             raise ConfigError(
-                f"{setting(name, key)} is not an option of this destination; it has: {accepted}"
+                f"{setting(name, key)} is not an option of this destination; it has: {accepted}, "
+                "and the options of every destination (docs/destinations/README.md)"
             )
         values[declared.name] = _read(declared, name, text)
     return kind(**values)

@@ -11,8 +11,17 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from receiver.errors import StoreUnavailable
 from receiver.store import migrations
+from receiver.store.backlog import Backlog, backlog
 from receiver.store.claim import Claim, DeliveryJob, EventJob, claim_deliveries, claim_events, release, renew
 from receiver.store.committer import Committer, describe
+from receiver.store.destinations import (
+    DestinationStatus,
+    destination_statuses,
+    known_destinations,
+    note_breaker,
+    pause,
+    resume,
+)
 from receiver.store.engine import connect, is_sqlite
 from receiver.store.health import check
 from receiver.store.listen import listen
@@ -50,11 +59,13 @@ from receiver.store.wake import FORWARD, MIRROR, Wake
 __all__ = [
     "FORWARD",
     "MIRROR",
+    "Backlog",
     "Claim",
     "DeliveryConfirmed",
     "DeliveryDead",
     "DeliveryJob",
     "DeliveryPostponed",
+    "DestinationStatus",
     "Duplicate",
     "Entry",
     "EventJob",
@@ -91,6 +102,7 @@ class Store:
         """
         self.engine: Engine = connect(url)
         self.wake = Wake()
+        self._destinations = destinations
         # SQLite has one writer at a time. One thread makes that a fair queue; a lock would not.
         self._threads = ThreadPoolExecutor(1 if is_sqlite(self.engine) else _POSTGRES_THREADS, "store")
         self._records = Committer[Entry, RecordResult](self.engine, self._threads, record)
@@ -124,7 +136,7 @@ class Store:
         return await self._run(claim_events, claim, with_asset=with_asset, except_hosts=except_hosts)
 
     async def claim_deliveries(self, claim: Claim, *, destination: str) -> list[DeliveryJob]:
-        """Take due deliveries of one destination, oldest first."""
+        """Take due deliveries of one destination, oldest first; none while it is paused."""
         return await self._run(claim_deliveries, claim, destination=destination)
 
     async def renew(self, leases: Collection[str], *, until_ms: int) -> None:
@@ -171,6 +183,32 @@ class Store:
     async def progress(self, generation_ids: Collection[str]) -> list[Progress]:
         """Tell how far the events of these generations have come, oldest first."""
         return await self._run(progress, generation_ids)
+
+    async def backlog(self) -> list[Backlog]:
+        """Count what waits for each configured destination, and for any other that has something waiting."""
+        return await self._run(backlog, self._destinations)
+
+    async def known_destinations(self) -> list[str]:
+        """Return the configured destinations and all that have deliveries or are paused."""
+        return await self._run(known_destinations, self._destinations)
+
+    async def destination_statuses(self, names: Collection[str]) -> list[DestinationStatus]:
+        """Tell how the destinations called *names* are doing, in that order."""
+        return await self._run(destination_statuses, names)
+
+    async def pause(self, destination: str, *, reason: str | None, now_ms: int) -> bool:
+        """Keep deliveries from being claimed by any worker; False when *destination* was paused already."""
+        return await self._run(pause, destination, reason=reason, now_ms=now_ms)
+
+    async def resume(self, destination: str) -> bool:
+        """Let workers claim again; False when *destination* was not paused."""
+        was_paused = await self._run(resume, destination)
+        self.wake.signal(FORWARD)
+        return was_paused
+
+    async def note_breaker(self, destination: str, *, probe_ms: int | None) -> None:
+        """Write down when a worker whose breaker is open tries again, or that it has closed."""
+        await self._run(note_breaker, destination, probe_ms=probe_ms)
 
     def migrate(self) -> tuple[str | None, str]:
         """Bring the schema to this release's revision; return the revisions before and after. Blocks."""

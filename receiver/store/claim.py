@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Table, and_, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, exists, literal, select, update
 
 from receiver.events import Asset
 from receiver.store.engine import wake_others
-from receiver.store.tables import ASSET, DELIVERY, EVENT, PENDING, RECONCILE
+from receiver.store.tables import ASSET, DELIVERY, DESTINATION_STATE, EVENT, PENDING, RECONCILE
 from receiver.store.wake import TOPICS
 
-_IS_PENDING: Final = literal(PENDING, literal_execute=True)
+IS_PENDING: Final = literal(PENDING, literal_execute=True)
 """Written into the statement: neither planner would use the partial index for a bound parameter."""
 
 
@@ -72,7 +72,7 @@ def claim_events(
     Assets on *except_hosts* are left for later.
     """
     has_asset = EVENT.c.asset_host.is_not(None) if with_asset else EVENT.c.asset_host.is_(None)
-    due = and_(EVENT.c.state == _IS_PENDING, EVENT.c.due_ms <= claim.now_ms, has_asset)
+    due = and_(EVENT.c.state == IS_PENDING, EVENT.c.due_ms <= claim.now_ms, has_asset)
     if except_hosts:
         due = and_(due, EVENT.c.asset_host.not_in(except_hosts))
     statement = select(EVENT).where(due).order_by(EVENT.c.due_ms).limit(claim.limit)
@@ -82,8 +82,10 @@ def claim_events(
 
 
 def claim_deliveries(connection: Connection, claim: Claim, *, destination: str) -> list[DeliveryJob]:
-    """Take due deliveries of one destination, oldest first."""
+    """Take due deliveries of one destination, oldest first; none while it is paused."""
     ours = DELIVERY.c.destination == destination
+    state = DESTINATION_STATE.c
+    is_paused = exists().where(state.name == destination, state.paused_ms.is_not(None))
     statement = (
         select(
             DELIVERY.c.event_id,
@@ -97,7 +99,7 @@ def claim_deliveries(connection: Connection, claim: Claim, *, destination: str) 
         )
         .join(EVENT, EVENT.c.id == DELIVERY.c.event_id)
         .outerjoin(ASSET, ASSET.c.event_id == DELIVERY.c.event_id)
-        .where(DELIVERY.c.state == _IS_PENDING, ours, DELIVERY.c.due_ms <= claim.now_ms)
+        .where(DELIVERY.c.state == IS_PENDING, ours, DELIVERY.c.due_ms <= claim.now_ms, ~is_paused)
         .order_by(DELIVERY.c.due_ms)
         .limit(claim.limit)
     )
@@ -131,7 +133,7 @@ def _take(connection: Connection, table: Table, rows: ColumnElement[bool], claim
 
 
 def _held(table: Table, leases: Collection[str]) -> ColumnElement[bool]:
-    return and_(table.c.state == _IS_PENDING, table.c.lease.in_(leases))
+    return and_(table.c.state == IS_PENDING, table.c.lease.in_(leases))
 
 
 def _event_job(row: Any, lease: str) -> EventJob:

@@ -50,6 +50,8 @@ class DeliveryPostponed:
     job: DeliveryJob
     due_ms: int
     error: str
+    parked: bool = False
+    """Whether the attempt is given back, because the destination as a whole did not work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,8 @@ def settle(
         match settlement:
             case EventPostponed(job, due_ms, error):
                 written |= _postpone_event(connection, job, due_ms, error)
-            case DeliveryPostponed(job, due_ms, error):
-                written |= _close(connection, job, PENDING, due_ms, error)
+            case DeliveryPostponed(job, due_ms, error, parked):
+                written |= _close(connection, job, PENDING, due_ms, error, given_back=int(parked))
             case DeliveryDead(job, now_ms, error):
                 written |= _close(connection, job, DEAD, now_ms, error)
             case EventSettled() | DeliveryConfirmed():
@@ -155,6 +157,7 @@ _CLOSE_DELIVERY: Final = (
         due_ms=bindparam("due"),
         settled_ms=bindparam("settled"),
         last_error=bindparam("error"),
+        attempts=DELIVERY.c.attempts - bindparam("given_back"),
         lease=None,
     )
 )
@@ -165,7 +168,9 @@ def _postpone_event(connection: Connection, job: EventJob, due_ms: int, error: s
     return {_key(job)} if connection.execute(_POSTPONE_EVENT, values).rowcount else set()
 
 
-def _close(connection: Connection, job: DeliveryJob, state: str, due_ms: int, error: str) -> set[_Key]:
+def _close(
+    connection: Connection, job: DeliveryJob, state: str, due_ms: int, error: str, *, given_back: int = 0
+) -> set[_Key]:
     values = {
         "job": job.event_id,
         "where": job.destination,
@@ -174,6 +179,7 @@ def _close(connection: Connection, job: DeliveryJob, state: str, due_ms: int, er
         "due": due_ms,
         "settled": due_ms if state == DEAD else None,
         "error": _clean(error),
+        "given_back": given_back,
     }
     return {_key(job)} if connection.execute(_CLOSE_DELIVERY, values).rowcount else set()
 

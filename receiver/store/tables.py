@@ -85,6 +85,14 @@ class DeliveryRow(SQLModel, table=True):
             postgresql_where=text("state = 'pending'"),
             sqlite_where=text("state = 'pending'"),
         ),
+        Index(
+            "ix_delivery_settled",
+            "destination",
+            "state",
+            "settled_ms",
+            postgresql_where=text("settled_ms IS NOT NULL"),
+            sqlite_where=text("settled_ms IS NOT NULL"),
+        ),
     )
 
     event_id: str = Field(primary_key=True, max_length=36, foreign_key="event.id", ondelete="CASCADE")
@@ -150,6 +158,17 @@ class ReconcileRow(SQLModel, table=True):
     lease: str | None = Field(default=None, max_length=32)
 
 
+class DestinationStateRow(SQLModel, table=True):
+    """What one destination is told by its operators, and what its workers know of it. Absent: nothing."""
+
+    __tablename__ = "destination_state"
+
+    name: str = Field(primary_key=True, max_length=63)
+    paused_ms: int | None = Field(default=None, sa_type=BigInteger)
+    reason: str | None = None
+    probe_ms: int | None = Field(default=None, sa_type=BigInteger)
+
+
 def _table(model: Any) -> Table:
     table = model.__table__
     assert isinstance(table, Table)
@@ -162,4 +181,5 @@ DELIVERY: Final = _table(DeliveryRow)
 QUARANTINE: Final = _table(QuarantineRow)
 SUBMISSION: Final = _table(SubmissionRow)
 RECONCILE: Final = _table(ReconcileRow)
+DESTINATION_STATE: Final = _table(DestinationStateRow)
 METADATA: Final = SQLModel.metadata

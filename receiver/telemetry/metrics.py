@@ -1,8 +1,9 @@
-"""Counters. Labels are fixed words and configured names, never anything a request carried."""
+"""Counters and gauges. Labels are fixed words and configured names, never anything a request carried."""
 
+from collections.abc import Mapping
 from typing import Final
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 DELIVERIES: Final = Counter(
     "receiver_webhooks", "Genuine deliveries, by what became of them.", ["source", "outcome"]
@@ -26,3 +27,26 @@ ASSETS: Final = Counter(
 FORWARDS: Final = Counter(
     "receiver_forwards", "Attempts to forward an event, by outcome.", ["destination", "outcome"]
 )
+BREAKER_OPEN: Final = Gauge(
+    "receiver_breaker_open",
+    "1 while this worker leaves a destination alone because it is down.",
+    ["destination"],
+)
+BACKLOG: Final = Gauge("receiver_backlog", "Deliveries that wait for their destination.", ["destination"])
+OLDEST_PENDING: Final = Gauge(
+    "receiver_oldest_pending_seconds",
+    "How long ago the oldest event was received that waits for its destination.",
+    ["destination"],
+)
+
+
+def show_backlog(waiting: Mapping[str, tuple[int, float]]) -> None:
+    """Set the gauges of the backlog: how many wait for each destination, and for how many seconds the oldest.
+
+    Call it with fresh figures of the store before each scrape.
+    """
+    BACKLOG.clear()
+    OLDEST_PENDING.clear()
+    for destination, (count, oldest_s) in waiting.items():
+        BACKLOG.labels(destination).set(count)
+        OLDEST_PENDING.labels(destination).set(oldest_s)

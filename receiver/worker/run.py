@@ -76,17 +76,18 @@ class Worker:
         settling = partial(settle_without_asset, self.store, leases, self.mirror)
         until = partial(work_until, self._stop, poll_s=self.pace.poll_s)
         return [
-            self._mirror_and_drain(mirroring, woken),
+            self._work_and_drain(mirroring, woken),
             until(settling, woken=wake.subscribe(MIRROR)),
             *(
-                until(Forwarding(self.store, leases, outlet).turn, woken=wake.subscribe(FORWARD))
+                self._work_and_drain(Forwarding(self.store, leases, outlet, woken=woken), woken)
                 for outlet in self.outlets
+                for woken in [wake.subscribe(FORWARD)]
             ),
         ]
 
-    async def _mirror_and_drain(self, mirroring: Mirroring, woken: asyncio.Event) -> None:
+    async def _work_and_drain(self, duty: Mirroring | Forwarding, woken: asyncio.Event) -> None:
         try:
-            await work_until(self._stop, mirroring.turn, woken=woken, poll_s=self.pace.poll_s)
-            await mirroring.drain()
+            await work_until(self._stop, duty.turn, woken=woken, poll_s=self.pace.poll_s)
+            await duty.drain()
         finally:
-            await mirroring.abandon()
+            await duty.abandon()

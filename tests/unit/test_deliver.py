@@ -1,7 +1,7 @@
 """From a durable event to a mirrored asset and a message in every queue."""
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from receiver.deliver import ForwardResult, ForwardRules, MirrorResult, MirrorRu
 from receiver.destinations import Message
 from receiver.errors import BucketUnavailable
 from receiver.events import Asset
-from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
+from receiver.outcomes import Delivered, GivenUp, Judged, Outcome, Parked, Retry
 from receiver.store import (
     DeliveryConfirmed,
     DeliveryDead,
@@ -178,6 +178,28 @@ class TestForward:
         assert isinstance(result, kind)
         if isinstance(result, DeliveryDead):
             assert result.error == f"busy (attempt {attempts} of 3)"
+
+    async def test_what_is_parked_never_dies(self) -> None:
+        """A failure that is the destination's puts off even the last attempt, and gives it back."""
+        seen: list[Mapping[str, Outcome]] = []
+
+        def judge(outcomes: Mapping[str, Outcome]) -> Mapping[str, Judged]:
+            seen.append(outcomes)
+            return {**outcomes, "event-1": Parked("down", 7.5)}
+
+        jobs = [delivery_job("event-1", attempts=3), delivery_job("event-2", body=b"not json")]
+        results = await forward(
+            jobs,
+            destination=FakeDestination(Retry("down")),
+            rules=ForwardRules(max_attempts=3),
+            clock=lambda: NOW,
+            chance=lambda: 0.5,
+            judge=judge,
+        )
+        assert results[0] == DeliveryPostponed(jobs[0], NOW + 7_500, "down", parked=True)
+        assert seen == [{"event-1": Retry("down")}], "what was not sent says nothing of the destination"
+        assert isinstance(results[1], DeliveryPostponed)
+        assert not results[1].parked
 
     async def test_crashing_destination_is_a_retry_for_all(self) -> None:
         """A bug in a destination loses nothing, and its text stays out of the error."""

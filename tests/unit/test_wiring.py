@@ -10,6 +10,7 @@ from receiver import wiring
 from receiver.assets.folder import FolderBucket
 from receiver.assets.s3 import S3Bucket
 from receiver.destinations.http import HttpEndpoint
+from receiver.destinations.policy import DeliveryPolicy
 from receiver.errors import BucketUnavailable, ConfigError
 from receiver.settings import Settings
 from receiver.store import Store
@@ -136,6 +137,14 @@ class TestBuildDestination:
         with pytest.raises(ConfigError, match="RECEIVER_DESTINATIONS__ORDERS__URL is not set"):
             wiring.build_destination("orders", {"timeout_s": "5"})
 
+    async def test_keeps_the_common_options(self) -> None:
+        """What every destination has is none of a destination's own options, unless it has it itself."""
+        options = {"url": "https://h.example/x", "RATE_LIMIT": "5", "concurrency": "3"}
+        destination = wiring.build_destination("orders", options)
+        assert destination.max_batch == 3
+        assert wiring.delivery_policy("orders", options) == DeliveryPolicy(rate_limit=5.0)
+        await destination.aclose()
+
     def test_mistyped_option(self) -> None:
         """An option of no use is refused by its variable."""
         with pytest.raises(ConfigError, match="RECEIVER_DESTINATIONS__ORDERS__TIMEOUT"):
@@ -150,6 +159,28 @@ class TestOpenWorker:
         async with wiring.open_worker(configured, store) as worker:
             assert [outlet.name for outlet in worker.outlets] == ["a", "b"]
             assert all(outlet.max_batch > 0 for outlet in worker.outlets)
+        store.close()
+
+    async def test_each_outlet_has_its_policy(self) -> None:
+        """Batches, concurrency and rate are as configured; each destination has a breaker of its own."""
+        options = {"url": "stdout:", "batch_size": "7", "concurrency": "3", "rate_limit": "0.5"}
+        configured = settings(destinations={"a": options, "b": {"url": "stdout:"}})
+        store = wiring.build_store(configured)
+        async with wiring.open_worker(configured, store) as worker:
+            a, b = worker.outlets
+        store.close()
+        assert (a.max_batch, a.concurrency, b.concurrency, b.rate) == (7, 3, 1, None)
+        assert a.rate
+        assert a.rate.take(10) == 1
+        assert a.breaker is not b.breaker
+
+    async def test_too_large_a_batch_is_refused(self) -> None:
+        """A batch that the destination does not take stops the start, by the name of the setting."""
+        configured = settings(destinations={"a": {"url": "https://h.example/x", "batch_size": "9"}})
+        store = wiring.build_store(configured)
+        with pytest.raises(ConfigError, match="DESTINATIONS__A__BATCH_SIZE must be at most 8"):
+            async with wiring.open_worker(configured, store):
+                pass
         store.close()
 
     async def test_unwritable_bucket_is_refused(self, folder: Path) -> None:
@@ -192,8 +223,9 @@ class TestOpenWorker:
 
         monkeypatch.setattr(wiring, "build_destination", open_first)
         store = Store(f"sqlite:///{folder}/receiver.db")
+        both = {"a": {"url": "stdout:"}, "b": {"url": "stdout:"}}
         with pytest.raises(ConfigError):
-            async with wiring.open_worker(settings(destinations={"a": {}, "b": {}}), store):
+            async with wiring.open_worker(settings(destinations=both), store):
                 pass
         store.close()
         assert closed == ["a"]

@@ -24,6 +24,7 @@ class ScriptedStore:
     wake: Wake = field(default_factory=Wake)
     claim_error: StoreUnavailable | None = None
     settle_error: StoreUnavailable | None = None
+    noted: list[int | None] = field(default_factory=list)
     renew_error: StoreUnavailable | None = None
     release_error: StoreUnavailable | None = None
 
@@ -64,6 +65,9 @@ class ScriptedStore:
         if self.release_error:
             raise self.release_error
         self.released.append(set(leases))
+
+    async def note_breaker(self, _destination: str, *, probe_ms: int | None) -> None:
+        self.noted.append(probe_ms)
 
     async def listen(self) -> None:
         """Hear nothing, for ever."""

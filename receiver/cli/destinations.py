@@ -1,0 +1,187 @@
+"""`receiver destinations`: how each of them is doing; pause and resume."""
+
+import asyncio
+import difflib
+import time
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from receiver.cli.output import Record, json_option, say, show_rows
+
+if TYPE_CHECKING:
+    from receiver.settings import Settings
+    from receiver.store import DestinationStatus, Store
+
+_COLUMNS: Final = {
+    "name": "name",
+    "kind": "kind",
+    "state": "state",
+    "pending": "pending",
+    "oldest": "oldest",
+    "delivered": "delivered",
+    "dead": "dead",
+    "last_error": "last error",
+}
+_PROBE_MAY_TAKE_S: Final = 120
+"""A breaker that was to probe longer ago is of a worker that is gone."""
+
+
+@click.group()
+def destinations() -> None:
+    """See how far behind each destination is; pause and resume one."""
+
+
+@destinations.command("list")
+@json_option
+def list_(*, as_json: bool) -> None:
+    """List the destinations, with what waits for each.
+
+    Also those that are not configured any more and have deliveries.
+
+    States: running; paused (receiver destinations resume); breaker open, which means that a worker found it
+    down and tries again by itself; not configured, where deliveries wait until it is.
+    """
+    from receiver.settings import Settings
+
+    settings = Settings.load()
+    _show(settings, asyncio.run(_list(settings)), as_json=as_json)
+
+
+@destinations.command()
+@click.argument("name")
+@click.option("--reason", metavar="TEXT", help="Why; shown by `list`.")
+@json_option
+def pause(*, name: str, reason: str | None, as_json: bool) -> None:
+    """Send nothing to the destination NAME until it is resumed.
+
+    Events keep coming in and wait. Holds for all workers on the database, at once and through restarts; a
+    batch that is under way is finished.
+    """
+    from receiver.settings import Settings
+
+    settings = Settings.load()
+    changed, status = asyncio.run(_pause(settings, name, reason))
+    if not changed:
+        say(f"{name} was paused already.")
+    _show(settings, [status], as_json=as_json)
+
+
+@destinations.command()
+@click.argument("name")
+@json_option
+def resume(*, name: str, as_json: bool) -> None:
+    """Send to the destination NAME again, beginning with what waits."""
+    from receiver.settings import Settings
+
+    settings = Settings.load()
+    changed, status = asyncio.run(_resume(settings, name))
+    if not changed:
+        say(f"{name} was not paused.")
+    _show(settings, [status], as_json=as_json)
+
+
+async def _list(settings: "Settings") -> "list[DestinationStatus]":
+    async with _open_store(settings) as store:
+        return await store.destination_statuses(await store.known_destinations())
+
+
+async def _pause(settings: "Settings", name: str, reason: str | None) -> "tuple[bool, DestinationStatus]":
+    async with _open_store(settings) as store:
+        check_name(name, await store.known_destinations())
+        changed = await store.pause(name, reason=reason, now_ms=int(time.time() * 1000))
+        return changed, (await store.destination_statuses([name]))[0]
+
+
+async def _resume(settings: "Settings", name: str) -> "tuple[bool, DestinationStatus]":
+    async with _open_store(settings) as store:
+        check_name(name, await store.known_destinations())
+        changed = await store.resume(name)
+        return changed, (await store.destination_statuses([name]))[0]
+
+
+@asynccontextmanager
+async def _open_store(settings: "Settings") -> "AsyncIterator[Store]":
+    from receiver.wiring import build_store
+
+    store = build_store(settings)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def check_name(name: str, known: Collection[str]) -> None:
+    """Refuse a *name* that is not *known*, with the one that was probably meant.
+
+    Raises:
+        UsageError: there is no such destination.
+    """
+    if name in known:
+        return
+    close = difflib.get_close_matches(name.lower(), known, n=1)
+    if close:
+        raise click.UsageError(f"There is no destination {name!r}. Did you mean {close[0]!r}?")
+    there_are = ", ".join(sorted(known)) or "none"
+    raise click.UsageError(f"There is no destination {name!r}; there are: {there_are}.")
+
+
+def _show(settings: "Settings", statuses: "Sequence[DestinationStatus]", *, as_json: bool) -> None:
+    now_ms = int(time.time() * 1000)
+    records = [_record(settings, status, now_ms) for status in statuses]
+    if not as_json:
+        records = [{**one, "oldest": _age(one["oldest_pending_s"])} for one in records]
+    show_rows(records, columns=_COLUMNS, as_json=as_json)
+    for one in records:
+        if one["reason"] and not as_json:
+            say(f"{one['name']} is paused: {one['reason']}")
+
+
+def _record(settings: "Settings", status: "DestinationStatus", now_ms: int) -> Record:
+    options = settings.destinations.get(status.name)
+    oldest_s = None if status.backlog.oldest_ms is None else round(status.backlog.oldest_s(now_ms))
+    return {
+        "name": status.name,
+        "kind": None if options is None else _kind(options.get("url", "")),
+        "state": _state(status, is_configured=options is not None, now_ms=now_ms),
+        "pending": status.backlog.pending,
+        "oldest_pending_s": oldest_s,
+        "delivered": status.delivered,
+        "dead": status.dead,
+        "last_error": status.last_error,
+        "paused_at": None
+        if status.paused_ms is None
+        else datetime.fromtimestamp(status.paused_ms / 1000, UTC),
+        "reason": status.reason,
+    }
+
+
+def _kind(url: str) -> str | None:
+    """Return the scheme of *url*, and no more of it: it may hold a password."""
+    from receiver.destinations import SCHEMES
+
+    scheme = url.strip().partition(":")[0].lower()
+    return scheme if scheme in SCHEMES else None
+
+
+def _state(status: "DestinationStatus", *, is_configured: bool, now_ms: int) -> str:
+    if status.paused_ms is not None:
+        return "paused"
+    if not is_configured:
+        return "not configured"
+    if status.probe_ms is not None and status.probe_ms > now_ms - _PROBE_MAY_TAKE_S * 1000:
+        return "breaker open"
+    return "running"
+
+
+def _age(seconds: int | None) -> str:
+    """Return a length of time in its largest two units."""
+    if seconds is None:
+        return ""
+    for unit, size, smaller, part in (("d", 86_400, "h", 3_600), ("h", 3_600, "m", 60), ("m", 60, "s", 1)):
+        if seconds >= size:
+            return f"{seconds // size}{unit} {seconds % size // part}{smaller}"
+    return f"{seconds}s"

@@ -1,0 +1,79 @@
+"""The options that every destination has: how fast it is sent to, how often, and when it is left alone.
+
+All of them hold for each worker process by itself: two workers send twice as fast.
+"""
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields
+from typing import Final
+
+from receiver.destinations.options import count, option, read_options, seconds, setting
+from receiver.errors import ConfigError
+
+_MOST_PER_S: Final = 100_000
+
+
+def _per_second(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value <= _MOST_PER_S:
+        raise ValueError(f"a number of messages per second, above 0 and at most {_MOST_PER_S}")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPolicy:
+    """How one destination is sent to."""
+
+    batch_size: int | None = option(count(at_most=10_000), None)
+    """The most messages in one batch; None: as many as the destination takes."""
+    concurrency: int = option(count(at_most=64), 1)
+    """Batches under way at once. A destination that sends a batch in several requests has its own option."""
+    rate_limit: float | None = option(_per_second, None)
+    """Messages per second; None: no limit."""
+    attempts: int | None = option(count(at_most=1_000_000), None)
+    """Failures that count, until a delivery is a dead letter; None: `RECEIVER_FORWARD_ATTEMPTS`."""
+    backoff_first_s: float = option(seconds, 1.0)
+    """Ceiling of the wait after the first failure; it doubles with each."""
+    backoff_max_s: float = option(seconds, 3600.0)
+    """No ceiling is higher than this."""
+    breaker_failures: int = option(count(at_most=10_000), 5)
+    """So many batches in a row of which nothing gets through open the breaker."""
+    breaker_max_s: float = option(seconds, 60.0)
+    """No pause between two probes is longer than this, unless the destination asks for more."""
+
+
+def take_policy(
+    name: str, options: Mapping[str, str], *, own: Collection[str] = ()
+) -> tuple[DeliveryPolicy, dict[str, str]]:
+    """Split the *options* of the destination *name*: the policy, and what is left to the destination.
+
+    What the destination reads itself, its *own* options, is always left to it.
+
+    Raises:
+        ConfigError: a value cannot be read, or contradicts another; the message names the setting.
+    """
+    ours = {field.name for field in fields(DeliveryPolicy)} - set(own)
+    taken = {key: text for key, text in options.items() if key.lower() in ours}
+    rest = {key: text for key, text in options.items() if key not in taken}
+    policy = read_options(DeliveryPolicy, name, taken)
+    if policy.backoff_first_s > policy.backoff_max_s:
+        first, longest = setting(name, "backoff_first_s"), setting(name, "backoff_max_s")
+        raise ConfigError(f"{first} must not be above {longest}, which is {policy.backoff_max_s:g}")
+    return policy, rest
+
+
+def batch_size(policy: DeliveryPolicy, name: str, *, max_batch: int) -> int:
+    """Return how many messages go into one batch, of which the destination takes *max_batch*.
+
+    Raises:
+        ConfigError: more are asked for than it takes.
+    """
+    if policy.batch_size is not None and policy.batch_size > max_batch:
+        raise ConfigError(
+            f"{setting(name, 'batch_size')} must be at most {max_batch}, all that this destination takes"
+        )
+    return policy.batch_size or max_batch

@@ -1,0 +1,119 @@
+"""Destinations as the store knows them: paused or not, how far behind, and what they said last."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, Select, func, select, update
+
+from receiver.store.backlog import PENDING_ONES, SETTLED_ONES, Backlog, backlog_of, names_in_use
+from receiver.store.engine import insert_into, wake_others
+from receiver.store.tables import DEAD, DELIVERED, DELIVERY, DESTINATION_STATE
+from receiver.store.wake import FORWARD
+
+_LATEST: Final = 1_000
+"""An error is looked for among so many: what failed was put off, and so stands at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationStatus:
+    """How one destination is doing; times in milliseconds since the epoch."""
+
+    name: str
+    backlog: Backlog
+    delivered: int
+    dead: int
+    last_error: str | None
+    """Of what waits; if nothing failed there, of the latest dead letter."""
+    paused_ms: int | None
+    reason: str | None
+    """Why it is paused."""
+    probe_ms: int | None
+    """While the breaker of some worker is open: when that worker tries again."""
+
+
+def known_destinations(connection: Connection, configured: Collection[str]) -> list[str]:
+    """Return the *configured* names and all that have deliveries or are paused, in order."""
+    paused = connection.execute(
+        select(DESTINATION_STATE.c.name).where(DESTINATION_STATE.c.paused_ms.is_not(None))
+    ).scalars()
+    in_use = (name for which in (PENDING_ONES, SETTLED_ONES) for name in names_in_use(connection, which))
+    return sorted({*configured, *paused, *in_use})
+
+
+def destination_statuses(connection: Connection, names: Collection[str]) -> list[DestinationStatus]:
+    """Look up how the destinations called *names* are doing, in that order."""
+    return [_status(connection, name) for name in names]
+
+
+def pause(connection: Connection, name: str, *, reason: str | None, now_ms: int) -> bool:
+    """Let no worker claim deliveries of *name*; False when none could before."""
+    was_paused = _paused_ms(connection, name) is not None
+    if not was_paused:
+        _write(connection, name, {"reason": reason, "paused_ms": now_ms})
+    elif reason is not None:
+        _write(connection, name, {"reason": reason})
+    return not was_paused
+
+
+def resume(connection: Connection, name: str) -> bool:
+    """Let workers claim deliveries of *name* again; False when they could before."""
+    state = DESTINATION_STATE.c
+    unpaused = (
+        update(DESTINATION_STATE)
+        .where(state.name == name, state.paused_ms.is_not(None))
+        .values(paused_ms=None, reason=None)
+    )
+    was_paused = bool(connection.execute(unpaused).rowcount)
+    if was_paused:
+        wake_others(connection, FORWARD)
+    return was_paused
+
+
+def note_breaker(connection: Connection, name: str, *, probe_ms: int | None) -> None:
+    """Write down when a worker whose breaker is open tries *name* again, or that it has closed."""
+    _write(connection, name, {"probe_ms": probe_ms})
+
+
+def _write(connection: Connection, name: str, values: dict[str, int | str | None]) -> None:
+    insert = insert_into(DESTINATION_STATE, connection.dialect).values(name=name, **values)
+    connection.execute(insert.on_conflict_do_update(index_elements=["name"], set_=values))
+
+
+def _paused_ms(connection: Connection, name: str) -> int | None:
+    state = DESTINATION_STATE.c
+    return connection.execute(select(state.paused_ms).where(state.name == name)).scalar()
+
+
+def _status(connection: Connection, name: str) -> DestinationStatus:
+    state = DESTINATION_STATE.c
+    kept = connection.execute(
+        select(state.paused_ms, state.reason, state.probe_ms).where(state.name == name)
+    ).one_or_none()
+    return DestinationStatus(
+        name,
+        backlog_of(connection, name),
+        _settled(connection, name, DELIVERED),
+        _settled(connection, name, DEAD),
+        _last_error(connection, name),
+        *(kept or (None, None, None)),
+    )
+
+
+def _settled(connection: Connection, name: str, state: str) -> int:
+    count = select(func.count()).select_from(DELIVERY)
+    ours = (SETTLED_ONES, DELIVERY.c.destination == name, DELIVERY.c.state == state)
+    return connection.execute(count.where(*ours)).scalar_one()
+
+
+def _last_error(connection: Connection, name: str) -> str | None:
+    ours = select(DELIVERY.c.last_error).where(DELIVERY.c.destination == name)
+    pending = ours.where(PENDING_ONES).order_by(DELIVERY.c.due_ms.desc())
+    dead = ours.where(SETTLED_ONES, DELIVERY.c.state == DEAD).order_by(DELIVERY.c.settled_ms.desc())
+    return _first(connection, pending) or _first(connection, dead)
+
+
+def _first(connection: Connection, errors: Select[tuple[str | None]]) -> str | None:
+    latest = errors.limit(_LATEST).subquery()
+    found = select(latest.c.last_error).where(latest.c.last_error.is_not(None)).limit(1)
+    return connection.execute(found).scalar()

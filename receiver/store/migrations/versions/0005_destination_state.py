@@ -1,0 +1,34 @@
+"""Pausing destinations, and an index of what is settled, for counting it and for its errors."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+_SETTLED = sa.text("settled_ms IS NOT NULL")
+
+
+def upgrade() -> None:
+    op.create_table(
+        "destination_state",
+        sa.Column("name", sa.String(63), nullable=False),
+        sa.Column("paused_ms", sa.BigInteger()),
+        sa.Column("reason", sa.String()),
+        sa.Column("probe_ms", sa.BigInteger()),
+        sa.PrimaryKeyConstraint("name", name="pk_destination_state"),
+    )
+    op.create_index(
+        "ix_delivery_settled",
+        "delivery",
+        ["destination", "state", "settled_ms"],
+        postgresql_where=_SETTLED,
+        sqlite_where=_SETTLED,
+    )
+
+
+def downgrade() -> None:
+    op.drop_index("ix_delivery_settled", "delivery")
+    op.drop_table("destination_state")
