@@ -187,6 +187,7 @@ class TestDestinations:
         assert [cell.strip() for cell in head.split("|")[2:-1]] == list(SYSTEMS)
         tests = re.findall(r"def test_(\w+)\(\s*self, system: System", SUITE.read_text())
         assert [row.split("|")[1].strip() for row in rows] == [name.replace("_", " ") for name in tests]
+
     @pytest.mark.parametrize("option", sorted(COMMON_OPTIONS))
     def test_every_common_option_is_documented(self, option: str) -> None:
         """Each option that every destination has is in one table, which ends in its default."""
