@@ -9,16 +9,18 @@ Both take claimed work and return what is to be written of it; neither touches t
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, assert_never
+from typing import assert_never
 
 import structlog
 
 from receiver.assets import Bucket, Fetched, NotFetched, Stored
-from receiver.assets.media import MEDIA_TYPES
+from receiver.assets.kept import KeptDownloads
+from receiver.assets.key_template import KeyTemplate
+from receiver.assets.response import EXPIRED
 from receiver.backoff import Backoff
 from receiver.destinations import Destination, Message
 from receiver.errors import BucketUnavailable
-from receiver.events import TYPE_PREFIX, Asset, Event, Unreadable, asset_key, envelope, normalize
+from receiver.events import TYPE_PREFIX, Asset, Event, Unreadable, envelope, normalize
 from receiver.outcomes import Delivered, GivenUp, Judged, Outcome, Parked, Retry
 from receiver.store import (
     DeliveryConfirmed,
@@ -29,6 +31,7 @@ from receiver.store import (
     EventPostponed,
     EventSettled,
 )
+from receiver.telemetry import metrics
 
 log = structlog.get_logger()
 
@@ -44,20 +47,18 @@ Chance = Callable[[], float]
 Judge = Callable[[Mapping[str, Outcome]], Mapping[str, Judged]]
 """Parks, among the outcomes of one batch by event id, the failures that are the destination's own."""
 
-_EXPIRED: Final = frozenset(("http_403", "http_404", "http_410"))
-"""What hosts answer for a URL that is no longer valid."""
-
 MirrorResult = EventSettled | EventPostponed
 ForwardResult = DeliveryConfirmed | DeliveryPostponed | DeliveryDead
 
 
 @dataclass(frozen=True, slots=True)
 class MirrorRules:
-    """How long to try for an asset."""
+    """How long to try for an asset, and what to call it."""
 
     backoff: Backoff = field(default_factory=lambda: Backoff(first_s=2, max_s=300))
     patience_s: float = 24 * 3600
     """Seconds after its arrival for which an event waits for an asset that fails to download."""
+    keys: KeyTemplate = field(default_factory=KeyTemplate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +84,29 @@ async def mirror(
     clock: Clock,
     chance: Chance,
     refresh: Refresh | None = None,
+    kept: KeptDownloads | None = None,
 ) -> MirrorResult:
-    """Bring the asset of one event into the bucket, or find that it cannot be had."""
+    """Bring the asset of one event into the bucket, or find that it cannot be had.
+
+    What was downloaded stays in *kept* until whoever settles the event discards it; without *kept*, every
+    attempt downloads again.
+    """
+    fetch_asset = partial(_fetch_or_find, job, partial(_fetch, fetch, refresh), kept)
     try:
-        return await _mirror(job, partial(_fetch, fetch, refresh), bucket, rules, clock, chance)
+        return await _mirror(job, fetch_asset, bucket, kept, rules, clock, chance)
     except Exception:
         log.exception("mirror crashed", event_id=job.id, generation_id=job.generation_id)
         return _not_fetched(job, NotFetched("internal_error", permanent=False), rules, clock(), chance())
 
 
 async def _mirror(
-    job: EventJob, fetch: FetchAsset, bucket: Bucket, rules: MirrorRules, clock: Clock, chance: Chance
+    job: EventJob,
+    fetch: FetchAsset,
+    bucket: Bucket,
+    kept: KeptDownloads | None,
+    rules: MirrorRules,
+    clock: Clock,
+    chance: Chance,
 ) -> MirrorResult:
     event = _read(job)
     if not event.expects_asset:
@@ -102,12 +115,15 @@ async def _mirror(
     if isinstance(fetched, NotFetched):
         return _not_fetched(job, fetched, rules, clock(), chance())
     try:
-        stored = await _keep(job, event, fetched, bucket)
+        stored = await _keep(job, event, fetched, bucket, rules.keys)
     except BucketUnavailable as error:
         # Our own fault, so never a reason to forward an event without its asset.
+        if kept:
+            await kept.hold(job.id)
         return _postponed(job, f"bucket: {error}", rules, clock(), chance())
     finally:
-        fetched.path.unlink(missing_ok=True)
+        if not kept:
+            fetched.path.unlink(missing_ok=True)
     return EventSettled(job, _mirrored(fetched, stored), clock())
 
 
@@ -187,7 +203,7 @@ def _read(job: EventJob | DeliveryJob) -> Event:
 async def _fetch(fetch: Fetch, refresh: Refresh | None, event: Event) -> Fetched | NotFetched:
     """Fetch the asset; where its URL has expired, once more under a fresh one."""
     fetched = await fetch(event.output_url)
-    if refresh is None or not isinstance(fetched, NotFetched) or fetched.code not in _EXPIRED:
+    if refresh is None or not isinstance(fetched, NotFetched) or fetched.code != EXPIRED:
         return fetched
     match await refresh(event):
         case str(url):
@@ -198,11 +214,22 @@ async def _fetch(fetch: Fetch, refresh: Refresh | None, event: Event) -> Fetched
             return fetched
 
 
-async def _keep(job: EventJob, event: Event, fetched: Fetched, bucket: Bucket) -> Stored:
-    extension = MEDIA_TYPES[fetched.content_type]
-    key = asset_key(event, received_ms=job.received_ms, extension=extension)
+async def _fetch_or_find(
+    job: EventJob, fetch: FetchAsset, kept: KeptDownloads | None, event: Event
+) -> Fetched | NotFetched:
+    """Fetch the asset, unless an earlier attempt did so on this machine."""
+    download = partial(fetch, event)
+    return await (kept.fetch(job.id, download) if kept else download())
+
+
+async def _keep(job: EventJob, event: Event, fetched: Fetched, bucket: Bucket, keys: KeyTemplate) -> Stored:
+    key = keys.key(event, event_id=job.id, received_ms=job.received_ms, asset=fetched)
     metadata = {"event-id": job.id, "generation-id": event.generation_id, "source": event.source}
-    return await bucket.put(key, fetched, metadata=metadata)
+    stored = await bucket.put(key, fetched, metadata=metadata)
+    if stored.conflict:
+        metrics.ASSET_CONFLICTS.labels(event.source).inc()
+        log.warning("asset conflict", event_id=job.id, generation_id=job.generation_id, url=stored.url)
+    return stored
 
 
 def _mirrored(fetched: Fetched, stored: Stored) -> Asset:
@@ -212,6 +239,9 @@ def _mirrored(fetched: Fetched, stored: Stored) -> Asset:
         content_type=fetched.content_type,
         size_bytes=fetched.size_bytes,
         sha256=fetched.sha256,
+        width=fetched.width,
+        height=fetched.height,
+        duration_s=fetched.duration_s,
     )
 
 

@@ -78,6 +78,11 @@ class Asset:
     content_type: str | None = None
     size_bytes: int | None = None
     sha256: str | None = None
+    width: int | None = None
+    """Pixels of a mirrored image, where its header tells."""
+    height: int | None = None
+    duration_s: float | None = None
+    """Seconds of a mirrored video, where its container tells cheaply."""
     error: str | None = None
     """Stable code of the reason, when failed."""
 
@@ -153,16 +158,6 @@ def envelope(
     )
 
 
-def asset_key(event: Event, *, received_ms: int, extension: str) -> str:
-    """Name the bucket key of *event*'s asset: `<source>/<kind>/<yyyy>/<mm>/<dd>/<generation id>.<ext>`.
-
-    Deterministic, so that a second attempt finds what a first one stored. Only our own words and the
-    checked generation id enter it, never a path or a name from the URL.
-    """
-    day = event.occurred_at(received_ms)[:10].replace("-", "/")
-    return f"{event.source}/{event.kind}/{day}/{event.generation_id}.{extension}"
-
-
 def _message_data(
     event: Event, asset: Asset | None, submission: Mapping[str, object] | None
 ) -> dict[str, Any]:
@@ -187,6 +182,9 @@ def _asset_data(asset: Asset, source_url: str | None) -> dict[str, Any]:
         "content_type": asset.content_type,
         "size_bytes": asset.size_bytes,
         "sha256": asset.sha256,
+        "width": asset.width,
+        "height": asset.height,
+        "duration_s": asset.duration_s,
         "error": asset.error,
         "source_url": source_url,
     }

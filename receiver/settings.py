@@ -18,6 +18,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from receiver.assets.key_template import DEFAULT_KEY
 from receiver.contract import BASE_URL, SIGNATURE_HEADER
 from receiver.errors import ConfigError
 
@@ -54,6 +55,8 @@ class SourceSettings(BaseModel):
     """Signing secrets, newest first; at least 16 bytes each."""
     api_key: SecretStr | None = None
     signature_header: str = SIGNATURE_HEADER
+    assets_url: str | None = None
+    """A bucket or folder of its own; unset: `RECEIVER_ASSETS_URL`."""
 
 
 class Settings(BaseSettings):
@@ -94,6 +97,8 @@ class Settings(BaseSettings):
     """`sqlite:///path` or `postgresql://…`. Everything that was acknowledged lives here."""
     assets_url: str = "file:data/assets"
     """`file:dir`, `file:///dir` or `s3://bucket/prefix`."""
+    assets_key: str = DEFAULT_KEY
+    """What an asset is called there; `receiver.assets.key_template` has the fields."""
     asset_hosts: Words | None = None
     """Host names (with their subdomains) that assets may come from; unset allows every public one."""
     asset_max_bytes: int = Field(512 * 1024 * 1024, gt=0)
@@ -107,6 +112,20 @@ class Settings(BaseSettings):
     s3_endpoint_url: str | None = None
     """For S3-compatible stores; AWS itself needs none. Credentials come from boto3's own chain."""
     s3_region: str | None = None
+    s3_addressing_style: Literal["auto", "path", "virtual"] = "auto"
+    """Where the bucket's name goes; `auto` is the path with an endpoint, else boto3's choice."""
+    s3_sse: Literal["AES256", "aws:kms"] | None = None
+    """Server-side encryption; unset leaves it to the bucket."""
+    s3_kms_key_id: str | None = None
+    """With `aws:kms`; unset takes the account's own key for S3."""
+    s3_storage_class: str | None = None
+    """`STANDARD_IA` and the like; unset leaves it to the store."""
+    s3_tags: Words = ()
+    """`key=value`, at most ten; values may hold {event_id}, {generation_id}, {source} and {sha256}."""
+    spool_dir: str = "data/spool"
+    """Where downloads lie until their event is settled; not for several databases at once."""
+    spool_max_bytes: int = Field(4 * 1024**3, ge=0)
+    """While the bucket is away, downloads up to so many bytes are kept for it."""
     destinations: dict[Name, dict[str, str]] = {}
     """Downstream queues, by name: `url` and the options of that kind of queue."""
     forward_attempts: int = Field(100, gt=0)

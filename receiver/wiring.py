@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -12,8 +13,11 @@ from pydantic import SecretStr
 from starlette.applications import Starlette
 
 from receiver.assets import Bucket
+from receiver.assets.by_source import BucketsBySource, own_mistake
 from receiver.assets.fetch import Fetcher
 from receiver.assets.folder import open_folder
+from receiver.assets.kept import KeptDownloads
+from receiver.assets.key_template import KeyTemplate
 from receiver.backoff import Backoff
 from receiver.client import AsyncClient
 from receiver.client.errors import GenerationClaimed
@@ -154,22 +158,56 @@ def reconcile_rules(settings: Settings) -> ReconcileRules:
 
 
 def open_bucket(settings: Settings) -> Bucket:
-    """Return the configured bucket; nothing is dialled yet."""
-    scheme = settings.assets_url.partition(":")[0]
-    match scheme:
+    """Return the configured bucket, and those that sources have of their own; nothing is dialled yet.
+
+    Raises:
+        ConfigError: an address or an option of theirs is malformed.
+    """
+    default = _open_bucket(settings, settings.assets_url)
+    own = {name: url for name, account in settings.sources.items() if (url := account.assets_url)}
+    if not own:
+        return default
+    return BucketsBySource(default, {name: _open_own(settings, name, url) for name, url in own.items()})
+
+
+def _open_own(settings: Settings, source: str, url: str) -> Bucket:
+    try:
+        return _open_bucket(settings, url)
+    except ConfigError as error:
+        raise own_mistake(source, error) from error
+
+
+def _open_bucket(settings: Settings, url: str) -> Bucket:
+    match url.partition(":")[0]:
         case "file":
-            return open_folder(settings.assets_url)
+            return open_folder(url)
         case "s3":
             from receiver.assets.s3 import open_s3  # noqa: PLC0415  boto3 is slow to import
+            from receiver.assets.s3_options import ObjectOptions  # noqa: PLC0415  of the same part
 
             return open_s3(
-                settings.assets_url,
+                url,
                 endpoint_url=settings.s3_endpoint_url or None,
                 region=settings.s3_region,
+                addressing_style=settings.s3_addressing_style,
+                options=ObjectOptions.parse(
+                    sse=settings.s3_sse,
+                    kms_key_id=settings.s3_kms_key_id,
+                    storage_class=settings.s3_storage_class,
+                    tags=settings.s3_tags,
+                ),
                 threads=8,
             )
         case _:
             raise ConfigError(f"{variable('assets_url')}: write file:dir or s3://bucket/prefix")
+
+
+def build_key_template(settings: Settings) -> KeyTemplate:
+    """Return how assets are named."""
+    try:
+        return KeyTemplate.parse(settings.assets_key)
+    except ValueError as error:
+        raise ConfigError(f"{variable('assets_key')}: {error}") from error
 
 
 def build_fetcher(settings: Settings) -> Fetcher:
@@ -178,11 +216,16 @@ def build_fetcher(settings: Settings) -> Fetcher:
         return Fetcher(
             allow=settings.fetch_allow,
             hosts=settings.asset_hosts or None,
+            spool_dir=Path(settings.spool_dir),
             max_bytes=settings.asset_max_bytes,
             total_timeout_s=settings.fetch_timeout_s,
         )
     except ValueError as error:
         raise ConfigError(f"{variable('fetch_allow')}: {error}") from error
+    except OSError as error:
+        raise ConfigError(
+            f"{variable('spool_dir')}: cannot write to {settings.spool_dir}: {error.strerror}"
+        ) from error
 
 
 def build_destination(name: str, options: Mapping[str, str]) -> Destination:
@@ -257,18 +300,20 @@ def _worker(
     outlets: Sequence[Outlet],
     accounts: Sequence[Account],
 ) -> Worker:
-    rules = MirrorRules(patience_s=settings.asset_patience_s)
+    rules = MirrorRules(patience_s=settings.asset_patience_s, keys=build_key_template(settings))
+    kept = KeptDownloads(Path(settings.spool_dir), max_bytes=settings.spool_max_bytes)
     mirroring = partial(
         mirror,
         fetch=fetcher.fetch,
         refresh=Refresher(accounts) if accounts else None,
         bucket=bucket,
         rules=rules,
+        kept=kept,
         clock=_now_ms,
         chance=random.random,
     )
     pace = Pace(settings.lease_s, settings.poll_s, settings.drain_s)
-    return Worker(store, mirroring, outlets, accounts, reconcile_rules(settings), pace=pace)
+    return Worker(store, mirroring, outlets, accounts, reconcile_rules(settings), pace=pace, kept=kept)
 
 
 def _now_ms() -> int:

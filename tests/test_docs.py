@@ -18,12 +18,13 @@ from prometheus_client import Counter, Gauge
 
 import receiver.assets.guard
 import receiver.client
-from receiver.assets import response
+from receiver.assets import Fetched, response
+from receiver.assets.key_template import KeyTemplate
 from receiver.cli import cli
 from receiver.destinations import SCHEMES
 from receiver.destinations.policy import DeliveryPolicy
 from receiver.errors import ReceiverError
-from receiver.events import Asset, Event, asset_key, envelope, normalize
+from receiver.events import Asset, Event, envelope, normalize
 from receiver.sandbox import Knobs, Sandbox
 from receiver.settings import CONFIG_FILE, PREFIX, Settings, SourceSettings, variable
 from receiver.telemetry import metrics
@@ -237,10 +238,13 @@ class TestMessage:
         """The provider's documented payload, mirrored, gives the message of the page."""
         example = json.loads(code("docs/message.md", "json")[0])
         event = _told_in(example)
-        kept = {key: example["data"]["asset"][key] for key in ("url", "content_type", "size_bytes", "sha256")}
+        told = ("url", "content_type", "size_bytes", "sha256", "width", "height")
+        kept = {key: example["data"]["asset"][key] for key in told}
         made = envelope(event, event_id=example["id"], received_ms=0, asset=Asset("mirrored", **kept))
         assert json.loads(made) == example
-        assert kept["url"].endswith(asset_key(event, received_ms=0, extension="png"))
+        fetched = Fetched(Path(), kept["size_bytes"], kept["sha256"], "image/png")
+        key = KeyTemplate().key(event, event_id=example["id"], received_ms=0, asset=fetched)
+        assert kept["url"].endswith(key)
 
     def test_the_example_fits_the_schema(self) -> None:
         """What is documented validates against the schema that ships, and a wrong value does not."""

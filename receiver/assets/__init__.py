@@ -10,12 +10,17 @@ class Fetched:
     """A whole asset, downloaded and checked, waiting on local disk to be stored."""
 
     path: Path
-    """A temporary file; whoever fetched it deletes it."""
+    """A file in the spool folder; whoever fetched it deletes it."""
     size_bytes: int
     sha256: str
     """Hex digest of the whole file."""
     content_type: str
     """Decided by content: one of `receiver.assets.media.MEDIA_TYPES`."""
+    width: int | None = None
+    """Pixels of an image, where its header tells."""
+    height: int | None = None
+    duration_s: float | None = None
+    """Seconds of a video, where its container tells cheaply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +28,7 @@ class NotFetched:
     """The asset could not be downloaded."""
 
     code: str
-    """Stable name of the reason: `blocked_url`, `too_large`, `http_404`, …"""
+    """Stable name of the reason: `blocked_url`, `too_large`, `expired`, …"""
     permanent: bool
     """True when trying again cannot help."""
     after_s: float | None = None

@@ -10,7 +10,8 @@
 | timeout         | no  | a deadline passed |
 | redirect        | yes | 3xx: a redirect is never followed |
 | http_408, 425, 429, 5xx | no | the server asks us to come back, perhaps saying when |
-| http_*          | yes | any other status than 200; 403, 404 and 410 are what an expired URL gives |
+| expired         | yes | 403, 404 or 410: what hosts answer for a URL that is no longer valid |
+| http_*          | yes | any other status than 200 |
 | framing         | yes | the end of the body is uncertain, or the head is malformed or too large |
 | encoding        | yes | compressed although we asked for identity |
 | too_large       | yes | declared, or found, to be over the cap |
@@ -34,11 +35,14 @@ Headers = Sequence[tuple[bytes, bytes]]
 MAX_HEAD_BYTES: Final = 32 * 1024
 MAX_RETRY_AFTER_S: Final = 3600.0
 
+EXPIRED: Final = "expired"
+"""The one code for which the provider may have another URL."""
 RETRYABLE: Final = frozenset(("dns", "connect", "tls", "timeout", "truncated", "spool"))
 """Every code without a status in it that is not permanent."""
 
 _LENGTH: Final = re.compile(rb"[0-9]{1,19}")
 _RETRYABLE_STATUSES: Final = frozenset((408, 425, 429))
+_EXPIRED_STATUSES: Final = frozenset((403, 404, 410))
 _NO_CONTENT: Final = frozenset((204, 205, 304))
 
 
@@ -102,7 +106,7 @@ def _require_ok(status: int, headers: Headers, now: datetime) -> None:
         raise NotAcceptable("redirect")
     if status in _RETRYABLE_STATUSES or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise NotAcceptable(f"http_{status}", permanent=False, after_s=retry_after(headers, now))
-    raise NotAcceptable(f"http_{status}", permanent=True)
+    raise NotAcceptable(EXPIRED if status in _EXPIRED_STATUSES else f"http_{status}", permanent=True)
 
 
 def _framed_length(headers: Headers) -> int | None:

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import boto3
 from botocore.config import Config
@@ -25,11 +25,14 @@ from botocore.exceptions import (
 
 from receiver.assets import Fetched, Stored
 from receiver.assets.keys import beside, require_safe
+from receiver.assets.s3_options import ObjectOptions
 from receiver.assets.s3_upload import SHA256_METADATA, KeyTaken, Upload, error_code
 from receiver.errors import BucketUnavailable, ConfigError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+AddressingStyle = Literal["auto", "path", "virtual"]
 
 MIN_PART_BYTES: Final = 5 * 1024 * 1024
 """Every part but the last (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html)."""
@@ -51,7 +54,13 @@ _NOT_THERE: Final = frozenset(("404", "403"))
 _ADVICE: Final = {
     "NoSuchBucket": "RECEIVER_ASSETS_URL: no such bucket; create it, or correct the name",
     "InvalidBucketName": "RECEIVER_ASSETS_URL: S3 refuses this bucket name",
-    "AccessDenied": "RECEIVER_ASSETS_URL: no right to write there (s3:PutObject, s3:AbortMultipartUpload)",
+    "AccessDenied": "RECEIVER_ASSETS_URL: no right to write there (s3:PutObject, s3:AbortMultipartUpload;"
+    " s3:PutObjectTagging for tags; kms:GenerateDataKey and kms:Decrypt for a KMS key)",
+    "InvalidStorageClass": "RECEIVER_S3_STORAGE_CLASS: the store does not know this class",
+    "InvalidTag": "RECEIVER_S3_TAGS: the store refuses them",
+    "KMS.NotFoundException": "RECEIVER_S3_KMS_KEY_ID: no such key in the bucket's region",
+    "KMS.DisabledException": "RECEIVER_S3_KMS_KEY_ID: the key is disabled",
+    "KMS.KMSInvalidStateException": "RECEIVER_S3_KMS_KEY_ID: the key is pending deletion, or unusable",
     "InvalidAccessKeyId": f"unknown access key: check {_CREDENTIALS}",
     "SignatureDoesNotMatch": f"wrong secret key: check {_CREDENTIALS}",
     "ExpiredToken": f"expired credentials: renew {_CREDENTIALS}",
@@ -67,7 +76,8 @@ def open_s3(
     *,
     endpoint_url: str | None = None,
     region: str | None = None,
-    path_style: bool = False,
+    addressing_style: AddressingStyle = "auto",
+    options: ObjectOptions = ObjectOptions(),  # noqa: B008  frozen
     part_bytes: int = 8 * 1024 * 1024,
     threads: int = 4,
 ) -> "S3Bucket":
@@ -77,9 +87,10 @@ def open_s3(
 
     Args:
         url: `s3://bucket`, with an optional prefix.
-        endpoint_url: of an S3-compatible store; implies *path_style*.
+        endpoint_url: of an S3-compatible store.
         region: instead of what boto3's chain finds.
-        path_style: put the bucket's name in the path rather than in the host name.
+        addressing_style: where the bucket's name goes; `auto` is the path with *endpoint_url*.
+        options: what every object is to have.
         part_bytes: larger assets go up in parts of this size; what one upload holds in memory.
         threads: uploads at a time.
 
@@ -95,11 +106,12 @@ def open_s3(
     prefix = (match["prefix"] or "").strip("/")
     _require_safe_prefix(prefix)
     return S3Bucket(
-        _client(endpoint_url, region, threads, path_style=path_style or endpoint_url is not None),
+        _client(endpoint_url, region, threads, addressing_style),
         match["bucket"],
         prefix,
         part_bytes,
         ThreadPoolExecutor(threads, thread_name_prefix="receiver-s3"),
+        options,
     )
 
 
@@ -110,7 +122,11 @@ def _require_safe_prefix(prefix: str) -> None:
         raise ConfigError(f"RECEIVER_ASSETS_URL: the prefix {prefix!r} is not plain names") from error
 
 
-def _client(endpoint_url: str | None, region: str | None, threads: int, *, path_style: bool) -> "S3Client":
+def _client(
+    endpoint_url: str | None, region: str | None, threads: int, addressing_style: AddressingStyle
+) -> "S3Client":
+    if addressing_style == "auto" and endpoint_url is not None:
+        addressing_style = "path"
     if endpoint_url is not None and not endpoint_url.startswith(("https://", "http://")):
         raise ConfigError(_NOT_A_URL)
     config = Config(
@@ -118,8 +134,8 @@ def _client(endpoint_url: str | None, region: str | None, threads: int, *, path_
         read_timeout=_READ_TIMEOUT_S,
         retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
         max_pool_connections=threads,
-        s3={"addressing_style": "path" if path_style else "auto"},
-        # Every upload names its own SHA-256; trailing checksums are unknown to some compatible stores.
+        s3={"addressing_style": addressing_style},
+        # Every upload names its own checksum; trailing checksums are unknown to some compatible stores.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
@@ -140,6 +156,7 @@ class S3Bucket:
     prefix: str
     part_bytes: int
     threads: ThreadPoolExecutor
+    options: ObjectOptions = field(default_factory=ObjectOptions)
 
     async def put(self, key: str, asset: Fetched, *, metadata: dict[str, str]) -> Stored:
         """Keep *asset* under *key*, with *metadata*, its digest, and `Content-Disposition: attachment`.
@@ -182,7 +199,9 @@ class S3Bucket:
         if asset.size_bytes > self.part_bytes and (held := self._look(key)):
             return held == ours
         try:
-            Upload(self.client, self.bucket, self._full(key), asset, metadata).run(self.part_bytes)
+            Upload(self.client, self.bucket, self._full(key), asset, metadata, self.options).run(
+                self.part_bytes
+            )
         except KeyTaken:
             return self._look(key, required=True) == ours
         if self._look(key, required=True) != ours:
@@ -217,7 +236,8 @@ class S3Bucket:
         """Begin an upload and abort it: that takes the right to write, and leaves nothing."""
         self._require_bucket()
         key = self._full(".receiver-check")
-        upload_id = self.client.create_multipart_upload(Bucket=self.bucket, Key=key)["UploadId"]
+        options: dict[str, Any] = self.options.parameters({})
+        upload_id = self.client.create_multipart_upload(Bucket=self.bucket, Key=key, **options)["UploadId"]
         self.client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
 
     def _require_bucket(self) -> None:

@@ -6,14 +6,16 @@ file when a read comes back short.
 
 import hashlib
 import re
+import zlib
 from base64 import b64encode
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from receiver.assets import Fetched
+from receiver.assets.s3_options import ObjectOptions
 from receiver.errors import BucketUnavailable
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ class Upload:
     key: str
     asset: Fetched
     metadata: dict[str, str]
+    options: ObjectOptions = field(default_factory=ObjectOptions)
 
     def run(self, part_bytes: int) -> None:
         """Create the object, in parts if it is larger than *part_bytes*.
@@ -71,51 +74,62 @@ class Upload:
             Body=self.asset.path.read_bytes(),
             ChecksumSHA256=b64encode(bytes.fromhex(self.asset.sha256)).decode(),
             IfNoneMatch="*",
-            ContentType=self.asset.content_type,
-            ContentDisposition=_DISPOSITION,
-            Metadata=self._metadata(),
+            **self._described(),
         )
 
     def _put_in_parts(self, part_bytes: int) -> None:
         self._abort_abandoned()
-        upload_id = self.client.create_multipart_upload(
+        begun = self.client.create_multipart_upload(
             Bucket=self.bucket,
             Key=self.key,
-            ChecksumAlgorithm="SHA256",
-            ContentType=self.asset.content_type,
-            ContentDisposition=_DISPOSITION,
-            Metadata=self._metadata(),
-        )["UploadId"]
+            ChecksumAlgorithm="CRC32",
+            ChecksumType="FULL_OBJECT",
+            **self._described(),
+        )
+        upload_id = begun["UploadId"]
         try:
+            parts, crc32 = self._send_parts(upload_id, part_bytes)
+            # A store that does not know the type would take the checksum of the whole for one of the parts.
+            whole: dict[str, Any] = (
+                {"ChecksumCRC32": _base64(crc32), "ChecksumType": "FULL_OBJECT"}
+                if begun.get("ChecksumType") == "FULL_OBJECT"
+                else {}
+            )
             self.client.complete_multipart_upload(
                 Bucket=self.bucket,
                 Key=self.key,
                 UploadId=upload_id,
-                MultipartUpload={"Parts": self._send_parts(upload_id, part_bytes)},
+                MultipartUpload={"Parts": parts},
                 IfNoneMatch="*",
+                **whole,
             )
         except BaseException:
             self._abort(upload_id)
             raise
 
-    def _send_parts(self, upload_id: str, part_bytes: int) -> list["CompletedPartTypeDef"]:
-        digest = hashlib.sha256()
+    def _send_parts(self, upload_id: str, part_bytes: int) -> tuple[list["CompletedPartTypeDef"], int]:
+        """Send the file; return its parts and the CRC-32 of the whole."""
+        digest, crc32 = hashlib.sha256(), 0
         parts: list[CompletedPartTypeDef] = []
         for number, block in enumerate(self._blocks(part_bytes), start=1):
             digest.update(block)
-            checksum = b64encode(hashlib.sha256(block).digest()).decode()
-            answer = self.client.upload_part(
-                Bucket=self.bucket,
-                Key=self.key,
-                UploadId=upload_id,
-                PartNumber=number,
-                Body=block,
-                ChecksumSHA256=checksum,
-            )
-            parts.append({"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": checksum})
+            crc32 = zlib.crc32(block, crc32)
+            parts.append(self._send_part(upload_id, number, block))
         if digest.hexdigest() != self.asset.sha256:
             raise BucketUnavailable(f"{self.asset.path} changed since it was downloaded")
-        return parts
+        return parts, crc32
+
+    def _send_part(self, upload_id: str, number: int, block: bytes) -> "CompletedPartTypeDef":
+        checksum = _base64(zlib.crc32(block))
+        answer = self.client.upload_part(
+            Bucket=self.bucket,
+            Key=self.key,
+            UploadId=upload_id,
+            PartNumber=number,
+            Body=block,
+            ChecksumCRC32=checksum,
+        )
+        return {"PartNumber": number, "ETag": answer["ETag"], "ChecksumCRC32": checksum}
 
     def _blocks(self, part_bytes: int) -> "Iterator[bytes]":
         with self.asset.path.open("rb") as file:
@@ -138,10 +152,24 @@ class Upload:
         with suppress(ClientError, BotoCoreError):
             self.client.abort_multipart_upload(Bucket=self.bucket, Key=self.key, UploadId=upload_id)
 
+    def _described(self) -> dict[str, Any]:
+        """Return what every object carries besides its bytes."""
+        metadata = self._metadata()
+        return {
+            "ContentType": self.asset.content_type,
+            "ContentDisposition": _DISPOSITION,
+            "Metadata": metadata,
+            **self.options.parameters(metadata),
+        }
+
     def _metadata(self) -> dict[str, str]:
         """Return what travels in headers: printable ASCII, bounded."""
         printable = {k: re.sub(r"[^ -~]", "?", v)[:_MAX_METADATA_CHARS] for k, v in self.metadata.items()}
         return {**printable, SHA256_METADATA: self.asset.sha256}
+
+
+def _base64(crc32: int) -> str:
+    return b64encode(crc32.to_bytes(4, "big")).decode()
 
 
 def error_code(error: ClientError) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Final, Self
 
 from receiver.assets import Fetched
+from receiver.assets.dimensions import Dimensions, measure
 
 BLOCK_BYTES: Final = 1024 * 1024
 """Memory one download may hold before it is written out."""
@@ -53,10 +54,18 @@ class Spool:
         Raises:
             OSError: the disk failed or is full.
         """
-        path = await asyncio.to_thread(self._finish)
+        path, found = await asyncio.to_thread(self._finish, content_type)
         # Nothing may be awaited from here to the caller: a cancellation would lose track of the file.
         self._kept = True
-        return Fetched(path, self._size_bytes, self._digest.hexdigest(), content_type)
+        return Fetched(
+            path,
+            self._size_bytes,
+            self._digest.hexdigest(),
+            content_type,
+            found.width,
+            found.height,
+            found.duration_s,
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -78,10 +87,11 @@ class Spool:
             self._file.write(block)
             return self._file
 
-    def _finish(self) -> Path:
+    def _finish(self, content_type: str) -> tuple[Path, Dimensions]:
         file = self._flush()
         file.close()
-        return Path(file.name)
+        path = Path(file.name)
+        return path, measure(path, content_type)
 
     def _abandon(self) -> None:
         with self._in_use:

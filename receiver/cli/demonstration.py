@@ -81,6 +81,7 @@ def _settings(folder: Path) -> Settings:
         webhook_secrets=(SecretStr(DEFAULT_WEBHOOK_SECRET),),
         database_url=SecretStr(f"sqlite:///{folder}/receiver.db"),
         assets_url=f"file://{folder}/assets",
+        spool_dir=f"{folder}/spool",
         destinations={"messages": {"url": f"file://{folder}/messages.jsonl"}},
         fetch_allow=("127.0.0.1",),
         port=0,

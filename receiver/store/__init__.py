@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from receiver.errors import StoreUnavailable
 from receiver.store import migrations
+from receiver.store.awaiting import awaiting_asset
 from receiver.store.backlog import Backlog, backlog
 from receiver.store.claim import Claim, DeliveryJob, EventJob, claim_deliveries, claim_events, release, renew
 from receiver.store.committer import Committer, describe
@@ -138,6 +139,10 @@ class Store:
     async def claim_deliveries(self, claim: Claim, *, destination: str) -> list[DeliveryJob]:
         """Take due deliveries of one destination, oldest first; none while it is paused."""
         return await self._run(claim_deliveries, claim, destination=destination)
+
+    async def awaiting_asset(self, event_ids: Sequence[str]) -> set[str]:
+        """Return those of *event_ids* that are not settled yet."""
+        return await self._run(awaiting_asset, event_ids)
 
     async def renew(self, leases: Collection[str], *, until_ms: int) -> None:
         """Move the end of *leases* to *until_ms*."""

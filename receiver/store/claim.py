@@ -171,5 +171,8 @@ def _asset(row: Any) -> Asset:
         content_type=row.content_type,
         size_bytes=row.size_bytes,
         sha256=row.sha256,
+        width=row.width,
+        height=row.height,
+        duration_s=row.duration_s,
         error=row.error,
     )

@@ -205,6 +205,9 @@ def _asset_row(event_id: str, asset: Asset, now_ms: int) -> dict[str, Any]:
         "content_type": asset.content_type,
         "size_bytes": asset.size_bytes,
         "sha256": asset.sha256,
+        "width": asset.width,
+        "height": asset.height,
+        "duration_s": asset.duration_s,
         "error": asset.error,
         "settled_ms": now_ms,
     }

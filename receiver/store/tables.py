@@ -69,6 +69,9 @@ class AssetRow(SQLModel, table=True):
     content_type: str | None = Field(default=None, max_length=64)
     size_bytes: int | None = Field(default=None, sa_type=BigInteger)
     sha256: str | None = Field(default=None, max_length=64)
+    width: int | None = None
+    height: int | None = None
+    duration_s: float | None = None
     error: str | None = Field(default=None, max_length=64)
     settled_ms: int = Field(sa_type=BigInteger)
 

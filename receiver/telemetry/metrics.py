@@ -24,6 +24,11 @@ ASSETS: Final = Counter(
     "Attempts to mirror an asset, by outcome: mirrored, postponed, or the failure's code.",
     ["outcome"],
 )
+ASSET_CONFLICTS: Final = Counter(
+    "receiver_asset_conflicts",
+    "Assets kept beside other bytes that had their name.",
+    ["source"],
+)
 FORWARDS: Final = Counter(
     "receiver_forwards", "Attempts to forward an event, by outcome.", ["destination", "outcome"]
 )

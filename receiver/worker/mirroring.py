@@ -9,9 +9,10 @@ from typing import Final
 
 import structlog
 
+from receiver.assets.kept import KeptDownloads
 from receiver.deliver import MirrorResult
 from receiver.errors import StoreUnavailable
-from receiver.store import EventJob, EventPostponed, Store
+from receiver.store import EventJob, EventPostponed, EventSettled, Store
 from receiver.telemetry import metrics
 from receiver.worker.leases import Leases
 
@@ -46,13 +47,21 @@ class Mirroring:
     """Mirrors the assets of due events, side by side."""
 
     def __init__(
-        self, store: Store, leases: Leases, mirror: Mirror, *, limits: MirrorLimits, woken: asyncio.Event
+        self,
+        store: Store,
+        leases: Leases,
+        mirror: Mirror,
+        *,
+        limits: MirrorLimits,
+        woken: asyncio.Event,
+        kept: KeptDownloads | None = None,
     ) -> None:
         self._store = store
         self._leases = leases
         self._mirror = mirror
         self._limits = limits
         self._woken = woken
+        self._kept = kept
         self._claims: set[asyncio.Task[None]] = set()
         self._under_way: Counter[str] = Counter()
 
@@ -93,21 +102,24 @@ class Mirroring:
 
     async def _one(self, job: EventJob) -> None:
         try:
-            await _mirror_and_settle(self._store, self._mirror, job)
+            if await _mirror_and_settle(self._store, self._mirror, job) and self._kept:
+                await self._kept.discard(job.id)
         finally:
             self._under_way -= Counter([_host(job)])
             self._woken.set()
 
 
-async def _mirror_and_settle(store: Store, mirror: Mirror, job: EventJob) -> None:
+async def _mirror_and_settle(store: Store, mirror: Mirror, job: EventJob) -> bool:
+    """Mirror the asset of *job* and write what became of it; return whether the event is now settled."""
     result = await mirror(job)
     try:
-        await store.settle(result)
+        held = await store.settle(result)
     except StoreUnavailable as error:
         # Nothing is lost: the lease runs out and the work is done again.
         log.warning("not settled", event_id=job.id, generation_id=job.generation_id, error=str(error))
-    else:
-        _report(result)
+        return False
+    _report(result)
+    return held and isinstance(result, EventSettled)
 
 
 def _report(result: MirrorResult) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 
 import structlog
 
+from receiver.assets.kept import KeptDownloads
 from receiver.store import FORWARD, MIRROR, Store
 from receiver.worker.forwarding import Forwarding, Outlet
+from receiver.worker.keeping import sweep_kept
 from receiver.worker.leases import Leases
 from receiver.worker.loop import work_until
 from receiver.worker.mirroring import Mirror, Mirroring, MirrorLimits, settle_without_asset
@@ -43,6 +45,8 @@ class Worker:
     reconcile: ReconcileRules = field(default_factory=ReconcileRules)
     limits: MirrorLimits = field(default_factory=MirrorLimits)
     pace: Pace = field(default_factory=Pace)
+    kept: KeptDownloads | None = None
+    """Downloads that outlive a failed attempt."""
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     def stop(self) -> None:
@@ -67,12 +71,15 @@ class Worker:
     def _helpers(self, leases: Leases) -> list[Coroutine[Any, Any, None]]:
         """Return what is cut off, not waited for, at the end: reconciling goes on where it was."""
         reconciling = (Reconciling(self.store, leases, one, self.reconcile) for one in self.accounts)
-        return [leases.keep(), self.store.listen(), *(each.run() for each in reconciling)]
+        sweeping = [sweep_kept(self.store, self.kept)] if self.kept else []
+        return [leases.keep(), self.store.listen(), *(each.run() for each in reconciling), *sweeping]
 
     def _duties(self, leases: Leases) -> list[Coroutine[Any, Any, None]]:
         wake = self.store.wake
         woken = wake.subscribe(MIRROR)
-        mirroring = Mirroring(self.store, leases, self.mirror, limits=self.limits, woken=woken)
+        mirroring = Mirroring(
+            self.store, leases, self.mirror, limits=self.limits, woken=woken, kept=self.kept
+        )
         settling = partial(settle_without_asset, self.store, leases, self.mirror)
         until = partial(work_until, self._stop, poll_s=self.pace.poll_s)
         return [

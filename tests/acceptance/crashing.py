@@ -4,11 +4,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from inspect import iscoroutinefunction
 from typing import Any
 
 from receiver.__main__ import main
 from receiver.assets.fetch import Fetcher
 from receiver.assets.folder import FolderBucket
+from receiver.assets.s3 import S3Bucket
+from receiver.assets.s3_upload import Upload
 from receiver.destinations.jsonlines import JsonLinesFile
 from receiver.store import EventSettled, Store
 
@@ -18,6 +21,8 @@ _POINTS: dict[str, tuple[type, str, Callable[[tuple[Any, ...], Any], bool]]] = {
     "fetch": (Fetcher, "fetch", lambda _args, _result: True),
     "upload": (FolderBucket, "put", lambda _args, _result: True),
     "settle": (Store, "settle", lambda args, _held: isinstance(args[1], EventSettled)),
+    "part": (Upload, "_send_part", lambda _args, _result: True),
+    "stored": (S3Bucket, "put", lambda _args, _result: True),
     "send": (JsonLinesFile, "send", lambda _args, _outcomes: True),
 }
 """Where to die: a method, and whether a call of it was the one; after its work, before anyone knows."""
@@ -28,13 +33,18 @@ def main_crashing_at(point: str) -> None:
     owner, name, is_it = _POINTS[point]
     method = getattr(owner, name)
 
-    async def dying(*args: Any, **kwargs: Any) -> Any:
-        result = await method(*args, **kwargs)
+    def die_if_it_is(args: tuple[Any, ...], result: Any) -> Any:
         if is_it(args, result):
             os.kill(os.getpid(), signal.SIGKILL)
         return result
 
-    setattr(owner, name, dying)
+    async def dying(*args: Any, **kwargs: Any) -> Any:
+        return die_if_it_is(args, await method(*args, **kwargs))
+
+    def dying_in_a_thread(*args: Any, **kwargs: Any) -> Any:
+        return die_if_it_is(args, method(*args, **kwargs))
+
+    setattr(owner, name, dying if iscoroutinefunction(method) else dying_in_a_thread)
     main()
 
 

@@ -142,7 +142,7 @@ class TestInvariant4:
         event_id = accepted_id(receiver.deliver(completed("gen_1", f"{asset_host.url}/a.png")))
         (message,) = until(lambda: receiver.forwarded(event_id))
         assert message["data"]["asset"]["status"] == "failed"
-        assert message["data"]["asset"]["error"] == "http_404"
+        assert message["data"]["asset"]["error"] == "expired"
 
     def test_waits_for_an_asset_that_may_come(self, receiver: Service, asset_host: AssetHost) -> None:
         """While the download may still succeed nothing is forwarded; then it is, mirrored."""

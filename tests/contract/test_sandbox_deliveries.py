@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 
 from receiver.contract import EVENT_TYPES, SIGNATURE_HEADER
-from receiver.events import Event, asset_key, normalize
+from receiver.events import Event, normalize
 from receiver.sandbox import Dialect, letters, views
 from receiver.sandbox.state import Generation
 from receiver.signatures import verify
@@ -64,8 +64,8 @@ class TestReceived:
             assert (event.type, event.generation_id, event.kind) == (event_type, "gen_abc123def456", "image")
 
     def test_what_it_tells_survives(self, dialect: Dialect) -> None:
-        """The file, the time and so the key of its copy are those of the plainest dialect."""
+        """The file and the time, and so the key of its copy, are those of the plainest dialect."""
         plain, event = (received(generation("completed"), each, FORMS[0]) for each in (Dialect(), dialect))
         assert event.output_url == plain.output_url == "http://127.0.0.1:9/assets/a.png"
-        keys = {asset_key(each, received_ms=0, extension="png") for each in (plain, event)}
-        assert keys == {"photoverse/image/2025/01/09/gen_abc123def456.png"}
+        days = {each.occurred_at(0)[:10] for each in (plain, event)}
+        assert days == {"2025-01-09"}

@@ -228,7 +228,16 @@ class TestClaimEvents:
 class TestSettleEvents:
     async def test_settled_event_is_due_at_every_destination(self, store: Store) -> None:
         """Settling keeps the asset's fate and makes one delivery per destination, in one transaction."""
-        asset = Asset("mirrored", "s3://b/k.png", "image/png", 2**40, "0" * 64)
+        asset = Asset(
+            "mirrored",
+            "s3://b/k.png",
+            "image/png",
+            2**40,
+            "0" * 64,
+            width=2**31 - 1,
+            height=1,
+            duration_s=5.042,
+        )
         job = await settled_event(store, asset)
         for destination in ("orders", "audit"):
             delivery = await claimed_delivery(store, destination)
@@ -264,6 +273,19 @@ class TestSettleEvents:
         assert await store.settle(EventPostponed(job, NOW + 500, "http_503"))
         assert await store.claim_events(claim(at=NOW + 499), with_asset=False) == []
         assert (await claimed_event(store, at=NOW + 500)).attempts == 2
+
+
+class TestAwaitingAsset:
+    async def test_only_pending_events(self, store: Store) -> None:
+        """Of many ids, those of events that are not settled yet; an event that is put off still waits."""
+        settled = await settled_event(store, None)
+        await store.record(waiting := an_event("gen_2"))
+        others = [f"no-such-event-{number}" for number in range(1200)]
+        assert await store.awaiting_asset([*others, settled.id, waiting.id]) == {waiting.id}
+        job = await claimed_event(store)
+        await store.settle(EventPostponed(job, NOW + 1, "timeout"))
+        assert await store.awaiting_asset([waiting.id]) == {waiting.id}
+        assert await store.awaiting_asset([]) == set()
 
 
 class TestSettleDeliveries:

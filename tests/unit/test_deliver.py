@@ -1,12 +1,17 @@
 """From a durable event to a mirrored asset and a message in every queue."""
 
+import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import structlog.testing
 
 from receiver.assets import Fetched, NotFetched
+from receiver.assets.kept import KeptDownloads
+from receiver.assets.key_template import KeyTemplate
 from receiver.backoff import Backoff
 from receiver.deliver import ForwardResult, ForwardRules, MirrorResult, MirrorRules, forward, message, mirror
 from receiver.destinations import Message
@@ -22,6 +27,7 @@ from receiver.store import (
     EventPostponed,
     EventSettled,
 )
+from receiver.telemetry import metrics
 from tests.acceptance.service import failed
 from tests.unit.work import BODY, NOW, URL, MemoryBucket, delivery_job, event_job
 
@@ -43,8 +49,12 @@ async def run_mirror(
     bucket: MemoryBucket,
     *,
     at: int = LATER,
+    rules: MirrorRules = RULES,
+    kept: KeptDownloads | None = None,
 ) -> MirrorResult:
-    return await mirror(job, fetch=fetch, bucket=bucket, rules=RULES, clock=lambda: at, chance=lambda: 0.5)
+    return await mirror(
+        job, fetch=fetch, bucket=bucket, rules=rules, clock=lambda: at, chance=lambda: 0.5, kept=kept
+    )
 
 
 def fetching(result: Fetched | NotFetched | Exception) -> Callable[[object], Awaitable[Fetched | NotFetched]]:
@@ -76,6 +86,49 @@ class TestMirror:
         await run_mirror(event_job(), fetching(fetched), MemoryBucket(error))
         assert not fetched.path.exists()
 
+    async def test_says_how_large_and_how_long(self, fetched: Fetched) -> None:
+        """What the file told of itself is settled with it."""
+        film = replace(fetched, content_type="video/mp4", width=None, height=None, duration_s=5.042)
+        for told in (replace(fetched, width=640, height=480), film):
+            told.path.write_bytes(b"png")
+            result = await run_mirror(event_job(), fetching(told), MemoryBucket())
+            assert isinstance(result, EventSettled)
+            assert result.asset is not None
+            assert (result.asset.width, result.asset.height) == (told.width, told.height)
+            assert result.asset.duration_s == told.duration_s
+
+    async def test_is_called_what_the_rules_say(self, fetched: Fetched) -> None:
+        """The operator's template names the asset."""
+        bucket, rules = MemoryBucket(), replace(RULES, keys=KeyTemplate.parse("{event_id}/{sha256}"))
+        await run_mirror(event_job(), fetching(fetched), bucket, rules=rules)
+        assert list(bucket.kept) == [f"event-1/{'0' * 64}"]
+
+    async def test_conflict_is_reported(self, fetched: Fetched) -> None:
+        """An asset that stands beside other bytes is one line and one count, and settled where it stands."""
+        counter = metrics.ASSET_CONFLICTS.labels("photoverse")
+        before = counter._value.get()
+        with structlog.testing.capture_logs() as lines:
+            result = await run_mirror(event_job(), fetching(fetched), MemoryBucket(conflict=True))
+        assert isinstance(result, EventSettled)
+        assert [(line["event"], line["log_level"], line["event_id"]) for line in lines] == [
+            ("asset conflict", "warning", "event-1")
+        ]
+        assert counter._value.get() == before + 1
+
+    async def test_kept_download_outlives_bucket_and_url(self, fetched: Fetched, tmp_path: Path) -> None:
+        """What was downloaded before the bucket failed is stored when it is back, though the URL is dead."""
+        fetched = replace(fetched, sha256=hashlib.sha256(b"png").hexdigest())
+        kept = KeptDownloads(tmp_path / "spool", max_bytes=1000)
+        down, up = MemoryBucket(BucketUnavailable("down")), MemoryBucket()
+        first = await run_mirror(event_job(), fetching(fetched), down, kept=kept)
+        assert isinstance(first, EventPostponed)
+        expired = fetching(NotFetched("expired", permanent=True))
+        result = await run_mirror(event_job(attempts=2), expired, up, kept=kept)
+        assert isinstance(result, EventSettled)
+        assert result.asset is not None
+        assert result.asset.status == "mirrored"
+        assert [asset.path.read_bytes() for asset, _ in up.kept.values()] == [b"png"]
+
     async def test_nothing_to_mirror(self) -> None:
         """An event without an asset is settled without fetching anything."""
         job = event_job(body=failed("gen_1"))
@@ -85,8 +138,8 @@ class TestMirror:
     async def test_gone_for_good(self) -> None:
         """What can never be fetched is settled at once, with the reason."""
         job = event_job()
-        result = await run_mirror(job, fetching(NotFetched("http_404", permanent=True)), MemoryBucket())
-        assert result == EventSettled(job, Asset("failed", error="http_404"), LATER)
+        result = await run_mirror(job, fetching(NotFetched("expired", permanent=True)), MemoryBucket())
+        assert result == EventSettled(job, Asset("failed", error="expired"), LATER)
 
     async def test_may_still_come(self) -> None:
         """What failed for now is put off by the backoff of its attempts."""
@@ -231,7 +284,7 @@ class TestForward:
 class TestMessage:
     def test_is_the_same_on_every_attempt(self) -> None:
         """Attempts and leases leave no trace in it."""
-        asset = Asset("failed", error="http_404")
+        asset = Asset("failed", error="expired")
         assert message(delivery_job(asset=asset, attempts=1)) == message(
             delivery_job(asset=asset, attempts=9)
         )

@@ -31,12 +31,14 @@ class MemoryBucket:
 
     error: Exception | None = None
     kept: dict[str, tuple[Fetched, dict[str, str]]] = field(default_factory=dict)
+    conflict: bool = False
+    """Whether every key is taken."""
 
     async def put(self, key: str, asset: Fetched, *, metadata: dict[str, str]) -> Stored:
         if self.error:
             raise self.error
         self.kept[key] = asset, metadata
-        return Stored(f"memory:{key}")
+        return Stored(f"memory:{key}", conflict=self.conflict)
 
     async def check(self) -> None:
         if self.error:

@@ -466,9 +466,14 @@ class TestResponses:
 
     @pytest.mark.parametrize("status", [403, 404, 410])
     async def test_expired(self, make_fetcher: MakeFetcher, serve: Serve, status: int) -> None:
-        """What an expired URL gives is final."""
+        """What hosts answer for an expired URL has one name, and is final."""
         server = await serve(whole(b"", status=f"{status} Gone"))
-        assert await make_fetcher().fetch(server.url()) == permanent(f"http_{status}")
+        assert await make_fetcher().fetch(server.url()) == permanent("expired")
+
+    async def test_other_refusals(self, make_fetcher: MakeFetcher, serve: Serve) -> None:
+        """Any other refusal is final under its own status."""
+        server = await serve(whole(b"", status="402 Payment Required"))
+        assert await make_fetcher().fetch(server.url()) == permanent("http_402")
 
     @row("upstream sends x-amz-website-redirect-location, Cache-Control or Content-Disposition")
     async def test_no_header_is_kept(self, make_fetcher: MakeFetcher, serve: Serve) -> None:

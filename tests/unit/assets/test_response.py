@@ -85,9 +85,14 @@ class TestDeclaredLength:
         """Every other 3xx is a redirect, and final."""
         assert refused(status, (b"Location", b"https://x.com/")) == NotFetched("redirect", permanent=True)
 
-    @pytest.mark.parametrize("status", [101, 201, 206, 400, 401, 403, 404, 410, 451, 499])
+    @pytest.mark.parametrize("status", [403, 404, 410])
+    def test_expired(self, status: int) -> None:
+        """What an expired URL gives has one name, and is final."""
+        assert refused(status, (b"Retry-After", b"5")) == NotFetched("expired", permanent=True)
+
+    @pytest.mark.parametrize("status", [101, 201, 206, 400, 401, 451, 499])
     def test_final_statuses(self, status: int) -> None:
-        """What an expired or wrong URL gives is final."""
+        """What a wrong URL gives is final."""
         assert refused(status, (b"Retry-After", b"5")) == NotFetched(f"http_{status}", permanent=True)
 
     @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])

@@ -1,14 +1,28 @@
 """Assets in S3, against a real server that checks signatures, checksums and conditions."""
 
 import asyncio
+import io
 import os
+import subprocess
+import sys
+import threading
+import zlib
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.exceptions import ClientError
 
 from receiver.assets import Bucket, Fetched, Stored
-from receiver.assets.s3 import MIN_PART_BYTES, S3Bucket, open_s3
+from receiver.assets.s3 import MIN_PART_BYTES, AddressingStyle, S3Bucket, open_s3
+from receiver.assets.s3_options import ObjectOptions
+from receiver.assets.s3_upload import Upload
 from receiver.errors import BucketUnavailable, ConfigError
 from tests.servers.require import free_ports
 from tests.servers.seaweedfs import S3Server
@@ -58,6 +72,57 @@ def keys(s3: "S3Client", bucket: str) -> list[str]:
     return [found["Key"] for found in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
 
 
+def catch(bucket: S3Bucket, operation: str, code: str = "AccessDenied") -> list[Any]:
+    """Keep requests for *operation* from the network; each is answered with the error *code*."""
+    caught: list[Any] = []
+
+    def answer(request: Any, **_named: object) -> Any:
+        caught.append(request)
+        body = f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode()
+        return AWSResponse(request.url, 403, HTTPHeaders(), _Raw(body))
+
+    bucket.client.meta.events.register(f"before-send.s3.{operation}", answer)
+    return caught
+
+
+def text(value: str | bytes) -> str:
+    """Return a header's value: botocore has them in both forms."""
+    return value.decode() if isinstance(value, bytes) else value
+
+
+class _Raw(io.BytesIO):
+    """A body as urllib3 hands it to botocore."""
+
+    def stream(self) -> Iterator[bytes]:
+        yield self.read()
+
+
+@contextmanager
+def streaming(size: int) -> Iterator[str]:
+    """Serve a PNG of *size* bytes that is never in memory as a whole."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(size))
+            self.end_headers()
+            block = bytes(1024 * 1024)
+            self.wfile.write(PNG[:24] + block[24:])
+            for _ in range(size // len(block) - 1):
+                self.wfile.write(block)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the standard library's name
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/large.png"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 class TestOpenS3:
     @pytest.mark.parametrize(
         "url",
@@ -87,6 +152,26 @@ class TestOpenS3:
         """S3 takes no part under 5 MiB but the last."""
         with pytest.raises(ValueError, match="part_bytes"):
             open_s3("s3://bucket", part_bytes=MIN_PART_BYTES - 1)
+
+    @pytest.mark.parametrize(
+        ("endpoint", "style", "url"),
+        [
+            (None, "auto", "https://bucket.s3.eu-west-1.amazonaws.com/k"),
+            (None, "path", "https://s3.eu-west-1.amazonaws.com/bucket/k"),
+            ("https://minio.internal:9000", "auto", "https://minio.internal:9000/bucket/k"),
+            ("https://minio.internal:9000", "virtual", "https://bucket.minio.internal:9000/k"),
+        ],
+    )
+    async def test_addressing_style(
+        self, credentials: None, endpoint: str | None, style: AddressingStyle, url: str
+    ) -> None:
+        """The bucket's name goes where it is told to go. Only the URL is looked at: nothing is sent."""
+        bucket = open_s3("s3://bucket", endpoint_url=endpoint, region="eu-west-1", addressing_style=style)
+        sent = catch(bucket, "HeadObject")
+        with pytest.raises(ClientError):
+            bucket.client.head_object(Bucket="bucket", Key="k")
+        await bucket.aclose()
+        assert sent[0].url == url
 
 
 class TestPut:
@@ -142,6 +227,82 @@ class TestPut:
         assert (
             s3.head_object(Bucket=s3_bucket, Key=f"pre/fix/{KEY}")["Metadata"]["sha256"] == asset(data).sha256
         )
+
+    async def test_options(self, open_bucket: Open, s3: "S3Client", s3_bucket: str, asset: MakeAsset) -> None:
+        """Encryption, storage class and tags are on the object, however it went up, beside the metadata."""
+        tags = ("team=media", "event={event_id}", "of={source}/{generation_id}", "digest={sha256}")
+        options = ObjectOptions.parse(sse="AES256", storage_class="STANDARD_IA", tags=tags)
+        metadata = {"event-id": "event-1", "generation-id": "gen_1", "source": "photoverse"}
+        for key, data in (("a.png", PNG), ("b.png", LARGE)):
+            fetched = asset(data)
+            await open_bucket(options=options).put(key, fetched, metadata=metadata)
+            name = f"pre/fix/{key}"
+            head = s3.head_object(Bucket=s3_bucket, Key=name)
+            assert (head["ServerSideEncryption"], head["StorageClass"]) == ("AES256", "STANDARD_IA")
+            assert head["Metadata"] == {**metadata, "sha256": fetched.sha256}
+            found = s3.get_object_tagging(Bucket=s3_bucket, Key=name)["TagSet"]
+            assert {tag["Key"]: tag["Value"] for tag in found} == {
+                "team": "media",
+                "event": "event-1",
+                "of": "photoverse/gen_1",
+                "digest": fetched.sha256,
+            }
+
+    @pytest.mark.parametrize("operation", ["PutObject", "CreateMultipartUpload"])
+    async def test_kms(self, open_bucket: Open, asset: MakeAsset, operation: str) -> None:
+        """With a KMS key the request names it.
+
+        The request alone is looked at, before it is sent: the test server knows no KMS.
+        """
+        key_id = "arn:aws:kms:eu-west-1:1:key/k"
+        bucket = open_bucket(options=ObjectOptions.parse(sse="aws:kms", kms_key_id=key_id))
+        sent = catch(bucket, operation)
+        with pytest.raises(BucketUnavailable):
+            await bucket.put(KEY, asset(PNG if operation == "PutObject" else LARGE), metadata={})
+        assert text(sent[0].headers["x-amz-server-side-encryption"]) == "aws:kms"
+        assert text(sent[0].headers["x-amz-server-side-encryption-aws-kms-key-id"]) == key_id
+
+    async def test_checksum_of_the_whole(
+        self, open_bucket: Open, s3: "S3Client", s3_bucket: str, asset: MakeAsset
+    ) -> None:
+        """The store keeps a checksum over all parts, which it found to be ours."""
+        await open_bucket().put(KEY, asset(LARGE), metadata={})
+        head = s3.head_object(Bucket=s3_bucket, Key=f"pre/fix/{KEY}", ChecksumMode="ENABLED")
+        assert head["ChecksumType"] == "FULL_OBJECT"
+        assert head["ChecksumCRC32"] == b64encode(zlib.crc32(LARGE).to_bytes(4, "big")).decode()
+
+    async def test_store_refuses_another_whole(
+        self,
+        open_bucket: Open,
+        s3: "S3Client",
+        s3_bucket: str,
+        asset: MakeAsset,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Parts that are each right and together are not the file become no object, and are freed."""
+        send = Upload._send_parts
+
+        def send_and_lie(self: Upload, upload_id: str, part_bytes: int) -> Any:
+            parts, crc32 = send(self, upload_id, part_bytes)
+            return parts, crc32 ^ 1
+
+        monkeypatch.setattr(Upload, "_send_parts", send_and_lie)
+        with pytest.raises(BucketUnavailable, match="CompleteMultipartUpload: BadDigest"):
+            await open_bucket().put(KEY, asset(LARGE), metadata={})
+        assert keys(s3, s3_bucket) == []
+        assert not s3.list_multipart_uploads(Bucket=s3_bucket).get("Uploads")
+
+    async def test_store_that_knows_no_whole(
+        self, open_bucket: Open, s3: "S3Client", s3_bucket: str, asset: MakeAsset
+    ) -> None:
+        """A store that did not agree to a checksum of the whole is not sent one: each part has its own."""
+        bucket, sent = open_bucket(), list[Any]()
+        events = bucket.client.meta.events
+        events.register("after-call.s3.CreateMultipartUpload", lambda parsed, **_: parsed.pop("ChecksumType"))
+        events.register("before-send.s3.CompleteMultipartUpload", lambda request, **_: sent.append(request))
+        await bucket.put(KEY, asset(LARGE), metadata={})
+        assert not any("checksum" in name.lower() for name in sent[0].headers)
+        assert keys(s3, s3_bucket) == [f"pre/fix/{KEY}"]
 
     async def test_object_of_someone_else(
         self, open_bucket: Open, s3: "S3Client", s3_bucket: str, asset: MakeAsset
@@ -226,6 +387,12 @@ class TestPut:
             await open_bucket().put(KEY, asset(), metadata={})
         assert str(refusal.value) == "S3 PutObject: SignatureDoesNotMatch"
 
+    async def test_unknown_storage_class(self, open_bucket: Open, asset: MakeAsset) -> None:
+        """A class that the store does not know is its own word in the reason."""
+        bucket = open_bucket(options=ObjectOptions.parse(storage_class="NONSENSE"))
+        with pytest.raises(BucketUnavailable, match="InvalidStorageClass"):
+            await bucket.put(KEY, asset(), metadata={})
+
     async def test_unreachable(self, open_bucket: Open, asset: MakeAsset) -> None:
         """A server that does not answer is a bucket to try again later."""
         bucket = open_bucket(endpoint_url=f"http://127.0.0.1:{free_ports(1)[0]}")
@@ -233,7 +400,46 @@ class TestPut:
             await bucket.put(KEY, asset(), metadata={})
 
 
+class TestMemory:
+    async def test_large_asset_passes_through_little_memory(
+        self, s3_server: S3Server, s3: "S3Client", s3_bucket: str, credentials: None, tmp_path: Path
+    ) -> None:
+        """256 MiB, downloaded and uploaded by a process of its own, make it grow by less than 64 MiB."""
+        size = 256 * 1024 * 1024
+        with streaming(size) as url:
+            command = [sys.executable, "-m", "tests.unit.assets.mirror_one"]
+            args = [url, f"s3://{s3_bucket}/x", s3_server.endpoint_url, s3_server.region, str(tmp_path)]
+            done = await asyncio.to_thread(
+                subprocess.run, [*command, *args], check=True, stdout=subprocess.PIPE, timeout=100
+            )
+        before, peak = (int(number) for number in done.stdout.split())
+        assert s3.head_object(Bucket=s3_bucket, Key="x/large.png")["ContentLength"] == size
+        assert peak - before < 64 * 1024 * 1024
+
+
 class TestCheck:
+    @pytest.mark.parametrize(
+        ("code", "setting"),
+        [
+            ("KMS.NotFoundException", "RECEIVER_S3_KMS_KEY_ID"),
+            ("KMS.DisabledException", "RECEIVER_S3_KMS_KEY_ID"),
+            ("AccessDenied", "kms:GenerateDataKey"),
+            ("InvalidStorageClass", "RECEIVER_S3_STORAGE_CLASS"),
+            ("InvalidTag", "RECEIVER_S3_TAGS"),
+        ],
+    )
+    async def test_unusable_options(self, open_bucket: Open, code: str, setting: str) -> None:
+        """What S3 refuses of the options is named at start.
+
+        Its documented answers are put in the place of the test server's, which knows no KMS and tells of a
+        wrong class only when an object is put.
+        """
+        bucket = open_bucket(options=ObjectOptions.parse(sse="aws:kms", kms_key_id="alias/none"))
+        caught = catch(bucket, "CreateMultipartUpload", code)
+        with pytest.raises(ConfigError, match=setting):
+            await bucket.check()
+        assert text(caught[0].headers["x-amz-server-side-encryption"]) == "aws:kms"
+
     async def test_writable(self, open_bucket: Open, s3: "S3Client", s3_bucket: str) -> None:
         """A bucket that can be written passes, and nothing is left in it."""
         await open_bucket().check()

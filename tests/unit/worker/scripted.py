@@ -27,6 +27,8 @@ class ScriptedStore:
     noted: list[int | None] = field(default_factory=list)
     renew_error: StoreUnavailable | None = None
     release_error: StoreUnavailable | None = None
+    holds: bool = True
+    """Whether leases still hold when their work is settled."""
 
     async def claim_events(
         self, claim: Claim, *, with_asset: bool, except_hosts: Collection[str] = ()
@@ -52,7 +54,7 @@ class ScriptedStore:
         if self.settle_error:
             raise self.settle_error
         self.settled.append(settlement)
-        return True
+        return self.holds
 
     async def renew(self, leases: Collection[str], *, until_ms: int) -> None:
         assert until_ms > 0

@@ -3,10 +3,12 @@
 import asyncio
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import structlog.testing
 
+from receiver.assets.kept import KEPT, KeptDownloads
 from receiver.deliver import MirrorResult
 from receiver.errors import StoreUnavailable
 from receiver.events import Asset
@@ -164,6 +166,35 @@ class TestTurn:
         assert scripted.settled == []
 
 
+class TestKeptDownload:
+    @pytest.mark.parametrize("fate", ["settled", "postponed", "not written", "lease lost"])
+    async def test_goes_once_its_event_is_settled(
+        self,
+        store: Store,
+        leases: Leases,
+        woken: asyncio.Event,
+        scripted: ScriptedStore,
+        tmp_path: Path,
+        fate: str,
+    ) -> None:
+        """Not before: until the database says so, another attempt may need it."""
+        kept = KeptDownloads(tmp_path, max_bytes=100)
+        (tmp_path / KEPT / "event-1").mkdir(parents=True)
+        scripted.events = [event_job()]
+        scripted.settle_error = StoreUnavailable("down") if fate == "not written" else None
+        scripted.holds = fate != "lease lost"
+
+        async def mirror(job: EventJob) -> MirrorResult:
+            return (
+                EventPostponed(job, NOW, "bucket: down")
+                if fate == "postponed"
+                else EventSettled(job, None, NOW)
+            )
+
+        await work_off(Mirroring(store, leases, mirror, limits=MirrorLimits(), woken=woken, kept=kept))
+        assert await kept.event_ids() == ([] if fate == "settled" else ["event-1"])
+
+
 class TestSettleWithoutAsset:
     async def test_settles_only_those(
         self, store: Store, leases: Leases, mirror: Mirror, scripted: ScriptedStore
@@ -181,7 +212,7 @@ class TestSettleWithoutAsset:
         [
             (EventPostponed(event_job(), NOW, "http_503"), "postponed", "asset postponed"),
             (EventSettled(event_job(), Asset("mirrored", "s3://b/k"), NOW), "mirrored", "mirrored"),
-            (EventSettled(event_job(), Asset("failed", error="http_404"), NOW), "http_404", "asset given up"),
+            (EventSettled(event_job(), Asset("failed", error="expired"), NOW), "expired", "asset given up"),
         ],
     )
     async def test_is_reported(

@@ -1,0 +1,55 @@
+"""One bucket for all sources, or one of its own for some."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from receiver.assets import Bucket, Fetched, Stored
+from receiver.errors import BucketUnavailable, ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class BucketsBySource:
+    """A `Bucket` that keeps each asset in that of its source."""
+
+    default: Bucket
+    own: Mapping[str, Bucket] = field(default_factory=dict)
+    """By the name of a source; the others use *default*."""
+
+    async def put(self, key: str, asset: Fetched, *, metadata: dict[str, str]) -> Stored:
+        """Keep *asset* in the bucket of the source that *metadata* names."""
+        bucket = self.own.get(metadata["source"], self.default)
+        return await bucket.put(key, asset, metadata=metadata)
+
+    async def check(self) -> None:
+        """Refuse if any of them cannot be written; one that does not answer hides no mistake in another."""
+        silent = await _silence(self.default)
+        for source, bucket in self.own.items():
+            try:
+                silent = await _silence(bucket) or silent
+            except ConfigError as error:
+                raise own_mistake(source, error) from error
+        if silent:
+            raise silent
+
+    async def aclose(self) -> None:
+        """Let go of all connections."""
+        await asyncio.gather(*(bucket.aclose() for bucket in self._all()))
+
+    def _all(self) -> list[Bucket]:
+        return [self.default, *self.own.values()]
+
+
+def own_mistake(source: str, error: ConfigError) -> ConfigError:
+    """Return *error*, a bucket's complaint, by the variable that named the bucket of *source*."""
+    return ConfigError(
+        str(error).replace("RECEIVER_ASSETS_URL", f"RECEIVER_SOURCES__{source.upper()}__ASSETS_URL")
+    )
+
+
+async def _silence(bucket: Bucket) -> BucketUnavailable | None:
+    try:
+        await bucket.check()
+    except BucketUnavailable as error:
+        return error
+    return None

@@ -1,0 +1,153 @@
+"""Downloads kept on disk until their event is settled: no attempt after the first needs the URL again.
+
+A provider's URL may die while the bucket is away, or between an upload and the commit that tells of it. A
+finished download is therefore named by its event; the next attempt on this machine takes it from there, once
+its digest was found to be right.
+"""
+
+import asyncio
+import hashlib
+import os
+import shutil
+import threading
+import time
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from receiver.assets import Fetched, NotFetched
+from receiver.assets.dimensions import measure
+from receiver.assets.media import MEDIA_TYPES
+
+KEPT: Final = "kept"
+"""The folder in the spool folder that holds one folder per event."""
+
+_TYPES: Final = {f".{extension}": content_type for content_type, extension in MEDIA_TYPES.items()}
+_LEAVE_FREE_BYTES: Final = 512 * 1024 * 1024
+"""The database may be on the same disk; a bucket's outage must not become its own."""
+_COUNT_EVERY_S: Final = 60.0
+"""What others put in or took out shows so late."""
+
+log = structlog.get_logger()
+
+Download = Callable[[], Awaitable[Fetched | NotFetched]]
+
+
+class KeptDownloads:
+    """A folder of downloads by event id. Whoever holds an event's lease is alone with its file."""
+
+    def __init__(self, spool_dir: Path, *, max_bytes: int) -> None:
+        """Use *spool_dir*; with *max_bytes* in it, no more is kept through an outage of the bucket."""
+        self._folder = spool_dir / KEPT
+        self._max_bytes = max_bytes
+        self._counting = threading.Lock()
+        self._sizes: dict[str, int] = {}
+        self._count_again_at = -1.0
+
+    async def fetch(self, event_id: str, download: Download) -> Fetched | NotFetched:
+        """Return what an earlier attempt at this event downloaded; else what *download* does, and keep it."""
+        found = await asyncio.to_thread(self._find, event_id)
+        if found:
+            return found
+        fetched = await download()
+        if isinstance(fetched, NotFetched):
+            return fetched
+        try:
+            return await asyncio.to_thread(self._name, event_id, fetched)
+        except OSError:
+            return NotFetched("spool", permanent=False)
+
+    async def hold(self, event_id: str) -> None:
+        """Make the download of *event_id* last until the bucket is back, or let it go for want of room."""
+        await asyncio.to_thread(self._hold, event_id)
+
+    async def discard(self, event_id: str) -> None:
+        """Delete the download of *event_id*, which is settled. That there is none is no error."""
+        await asyncio.to_thread(self._discard, event_id)
+
+    async def event_ids(self) -> list[str]:
+        """Return the events that a download is kept of."""
+        return await asyncio.to_thread(lambda: [folder.name for folder in self._folders()])
+
+    async def discard_all(self, event_ids: Collection[str]) -> None:
+        """Delete the downloads of *event_ids*."""
+        for event_id in event_ids:
+            await self.discard(event_id)
+
+    def _find(self, event_id: str) -> Fetched | None:
+        with suppress(OSError):
+            for path in (self._folder / event_id).iterdir():
+                if found := _whole(path):
+                    return found
+                path.unlink()
+        return None
+
+    def _name(self, event_id: str, fetched: Fetched) -> Fetched:
+        path = self._folder / event_id / f"{fetched.sha256}.{MEDIA_TYPES[fetched.content_type]}"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fetched.path.replace(path)
+        except OSError:
+            fetched.path.unlink(missing_ok=True)
+            raise
+        return replace(fetched, path=path)
+
+    def _hold(self, event_id: str) -> None:
+        if self._has_room(event_id):
+            with suppress(OSError):  # then a power cut may spoil it, which its digest shows
+                for path in (self._folder / event_id).iterdir():
+                    _sync(path)
+            return
+        log.warning("download not kept", event_id=event_id, setting="RECEIVER_SPOOL_MAX_BYTES")
+        self._discard(event_id)
+
+    def _has_room(self, event_id: str) -> bool:
+        with self._counting:
+            if time.monotonic() > self._count_again_at:
+                self._sizes = {folder.name: _size_bytes(folder) for folder in self._folders()}
+                self._count_again_at = time.monotonic() + _COUNT_EVERY_S
+            self._sizes[event_id] = _size_bytes(self._folder / event_id)
+            has_room = sum(self._sizes.values()) <= self._max_bytes
+            return has_room and shutil.disk_usage(self._folder).free > _LEAVE_FREE_BYTES
+
+    def _discard(self, event_id: str) -> None:
+        shutil.rmtree(self._folder / event_id, ignore_errors=True)
+        with self._counting:
+            self._sizes.pop(event_id, None)
+
+    def _folders(self) -> list[Path]:
+        with suppress(FileNotFoundError):
+            return list(self._folder.iterdir())
+        return []
+
+
+def _whole(path: Path) -> Fetched | None:
+    """Describe the file at *path*, if its content is what its name says."""
+    content_type = _TYPES.get(path.suffix)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        size_bytes = os.fstat(file.fileno()).st_size
+    if content_type is None or digest != path.stem:
+        return None
+    found = measure(path, content_type)
+    return Fetched(path, size_bytes, digest, content_type, found.width, found.height, found.duration_s)
+
+
+def _size_bytes(folder: Path) -> int:
+    try:
+        return sum(entry.stat().st_size for entry in os.scandir(folder))
+    except OSError:  # another attempt just discarded it
+        return 0
+
+
+def _sync(path: Path) -> None:
+    for each in (path, path.parent, path.parent.parent):
+        descriptor = os.open(each, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,87 @@
+"""What an asset is called in the bucket, as the operator wishes."""
+
+import re
+from dataclasses import dataclass
+from typing import Final, Self
+
+from receiver.assets import Fetched
+from receiver.assets.keys import beside, require_safe
+from receiver.assets.media import MEDIA_TYPES
+from receiver.events import Event
+
+DEFAULT_KEY: Final = "{source}/{kind}/{year}/{month}/{day}/{generation_id}.{extension}"
+
+# Each field at its longest: only our own words and checked ids enter a key, never a part of the URL.
+_LONGEST: Final = {
+    "source": "s" * 63,
+    "kind": "unknown",
+    "year": "2025",
+    "month": "01",
+    "day": "09",
+    "generation_id": "g" * 128,
+    "event_id": "e" * 36,
+    "sha256": "f" * 64,
+    "extension": "webp",
+}
+_UNIQUE: Final = ("generation_id", "event_id", "sha256")
+_FIELD: Final = re.compile(r"\{([a-z0-9_]*)\}")
+_DOTS: Final = frozenset((".", ".."))
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTemplate:
+    """Names with fields in braces, checked: `parse` makes it."""
+
+    text: str = DEFAULT_KEY
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a template, and refuse it now if any asset could get no safe name, or another's.
+
+        Raises:
+            ValueError: the message says what is wrong with it and which fields there are.
+        """
+        unknown = [name for name in _FIELD.findall(text) if name not in _LONGEST]
+        if unknown:
+            raise ValueError(f"{{{unknown[0]}}} is no field; {_fields()}")
+        if not any(f"{{{name}}}" in text for name in _UNIQUE):
+            wanted = ", ".join(f"{{{name}}}" for name in _UNIQUE)
+            raise ValueError(f"two assets would get one name: use one of {wanted}; {_fields()}")
+        try:
+            longest = _fill(text, _LONGEST)
+            require_safe(longest)
+            require_safe(beside(longest, _LONGEST["sha256"]))
+        except ValueError:
+            raise ValueError(
+                "between slashes there must be 1 to 200 letters, digits and ._:=+@-, also once the fields"
+                f" are filled in at their longest; {_fields()}"
+            ) from None
+        return cls(text)
+
+    def key(self, event: Event, *, event_id: str, received_ms: int, asset: Fetched) -> str:
+        """Name *asset*. Deterministic, so that a second attempt finds what a first one stored.
+
+        The day is that of the message's `time`, in UTC.
+        """
+        year, month, day = event.occurred_at(received_ms)[:10].split("-")
+        id_ = event.generation_id
+        fields = {
+            "source": event.source,
+            "kind": event.kind,
+            "year": year,
+            "month": month,
+            "day": day,
+            "generation_id": f"_{id_}" if id_ in _DOTS else id_,  # a folder of that name would be another
+            "event_id": event_id,
+            "sha256": asset.sha256,
+            "extension": MEDIA_TYPES[asset.content_type],
+        }
+        return _fill(self.text, fields)
+
+
+def _fill(text: str, fields: dict[str, str]) -> str:
+    return _FIELD.sub(lambda field: fields[field[1]], text)
+
+
+def _fields() -> str:
+    return "the fields are " + ", ".join(f"{{{name}}}" for name in _LONGEST)

@@ -1,0 +1,101 @@
+"""What an operator may ask of every object in S3: encryption, storage class, tags."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Self
+from urllib.parse import urlencode
+
+from receiver.errors import ConfigError
+
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html
+_MAX_TAGS: Final = 10
+_MAX_TAG_KEY: Final = 128
+_MAX_TAG_VALUE: Final = 256
+_TAG_TEXT: Final = re.compile(r"[\w +\-=.:/@]*")
+_TAG_FIELDS: Final = {
+    "{event_id}": ("event-id", 36),
+    "{generation_id}": ("generation-id", 128),
+    "{source}": ("source", 63),
+    "{sha256}": ("sha256", 64),
+}
+"""Fields a tag's value may hold: the name each has in the metadata, and how long it gets."""
+
+_STORAGE_CLASS: Final = re.compile(r"[A-Z0-9_-]{1,64}")
+_KMS: Final = "aws:kms"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectOptions:
+    """Parameters of PutObject and CreateMultipartUpload."""
+
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def parse(
+        cls,
+        *,
+        sse: str | None = None,
+        kms_key_id: str | None = None,
+        storage_class: str | None = None,
+        tags: Iterable[str] = (),
+    ) -> Self:
+        """Read the settings.
+
+        Raises:
+            ConfigError: one is malformed, or does not go with another; the message names it.
+        """
+        if kms_key_id and sse != _KMS:
+            raise ConfigError(f"RECEIVER_S3_KMS_KEY_ID needs RECEIVER_S3_SSE={_KMS}")
+        if storage_class and not _STORAGE_CLASS.fullmatch(storage_class):
+            raise ConfigError("RECEIVER_S3_STORAGE_CLASS is not a storage class such as STANDARD_IA")
+        wanted = {"ServerSideEncryption": sse, "SSEKMSKeyId": kms_key_id, "StorageClass": storage_class}
+        return cls({name: value for name, value in wanted.items() if value}, _tags(tags))
+
+    def parameters(self, metadata: Mapping[str, str]) -> dict[str, str]:
+        """Return the parameters for one object with this *metadata*."""
+        if not self.tags:
+            return dict(self.fixed)
+        filled = {key: _filled(value, metadata) for key, value in self.tags.items()}
+        return {**self.fixed, "Tagging": urlencode(filled)}
+
+
+def _tags(entries: Iterable[str]) -> dict[str, str]:
+    tags: dict[str, str] = {}
+    for entry in entries:
+        key, separator, value = (part.strip() for part in entry.partition("="))
+        if not separator or not key:
+            raise ConfigError(f"RECEIVER_S3_TAGS: {entry!r} is not of the form key=value")
+        if key in tags:
+            raise ConfigError(f"RECEIVER_S3_TAGS: {key!r} is there twice")
+        _require_tag(key, value)
+        tags[key] = value
+    if len(tags) > _MAX_TAGS:
+        raise ConfigError(f"RECEIVER_S3_TAGS: S3 takes {_MAX_TAGS} tags, not {len(tags)}")
+    return tags
+
+
+def _require_tag(key: str, value: str) -> None:
+    longest = value
+    for name, (_, length) in _TAG_FIELDS.items():
+        longest = longest.replace(name, "x" * length)
+    if len(key) > _MAX_TAG_KEY or len(longest) > _MAX_TAG_VALUE:
+        raise ConfigError(
+            f"RECEIVER_S3_TAGS: the tag {key[:40]!r} is longer than S3 takes"
+            f" ({_MAX_TAG_KEY} characters, its value {_MAX_TAG_VALUE})"
+        )
+    if key.lower().startswith("aws:"):
+        raise ConfigError("RECEIVER_S3_TAGS: a key that begins with aws: is S3's own")
+    if not _TAG_TEXT.fullmatch(key) or not _TAG_TEXT.fullmatch(longest):
+        fields = ", ".join(_TAG_FIELDS)
+        raise ConfigError(
+            f"RECEIVER_S3_TAGS: the tag {key[:40]!r} may hold letters, digits, blanks and + - = . _ : / @,"
+            f" its value also {fields}"
+        )
+
+
+def _filled(value: str, metadata: Mapping[str, str]) -> str:
+    for name, (metadata_name, _) in _TAG_FIELDS.items():
+        value = value.replace(name, metadata.get(metadata_name, ""))
+    return value

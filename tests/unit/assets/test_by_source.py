@@ -1,0 +1,47 @@
+"""A bucket of its own for some sources."""
+
+import pytest
+
+from receiver.assets import Bucket, Stored
+from receiver.assets.by_source import BucketsBySource
+from receiver.errors import BucketUnavailable, ConfigError
+from tests.unit.assets.test_key_template import ASSET
+from tests.unit.work import MemoryBucket
+
+
+class TestBucketsBySource:
+    async def test_each_source_has_its_bucket(self) -> None:
+        """An asset goes to the bucket of its source, and to the common one where the source has none."""
+        default, own = MemoryBucket(), MemoryBucket()
+        buckets: Bucket = BucketsBySource(default, {"acme": own})
+        for source in ("acme", "photoverse"):
+            stored = await buckets.put(f"{source}.png", ASSET, metadata={"source": source})
+            assert stored == Stored(f"memory:{source}.png")
+        assert (list(own.kept), list(default.kept)) == (["acme.png"], ["photoverse.png"])
+
+    @pytest.mark.parametrize("broken", [0, 1])
+    async def test_all_are_checked(self, broken: int) -> None:
+        """The start finds out about each of them."""
+        buckets = [MemoryBucket(), MemoryBucket()]
+        buckets[broken].error = BucketUnavailable("no answer")
+        with pytest.raises(BucketUnavailable):
+            await BucketsBySource(buckets[0], {"acme": buckets[1]}).check()
+
+    async def test_mistake_is_named_by_its_source(self) -> None:
+        """A source's own bucket is refused by its own variable, also while the common one does not answer."""
+        silent, wrong = MemoryBucket(), MemoryBucket()
+        silent.error = BucketUnavailable("no answer")
+        wrong.error = ConfigError("RECEIVER_ASSETS_URL: no such bucket")
+        with pytest.raises(ConfigError, match=r"^RECEIVER_SOURCES__ACME__ASSETS_URL: no such bucket"):
+            await BucketsBySource(silent, {"acme": wrong, "other": MemoryBucket()}).check()
+
+    async def test_all_are_closed(self) -> None:
+        """None keeps its connections."""
+        closed: list[MemoryBucket] = []
+
+        class Closing(MemoryBucket):
+            async def aclose(self) -> None:
+                closed.append(self)
+
+        await BucketsBySource(Closing(), {"acme": Closing(), "other": Closing()}).aclose()
+        assert len(closed) == 3

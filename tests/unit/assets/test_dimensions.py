@@ -1,0 +1,173 @@
+"""How large an image is and how long a video lasts, on real files and on hostile ones."""
+
+import io
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from receiver.assets.dimensions import Dimensions, measure
+from receiver.assets.media import MEDIA_TYPES
+from receiver.sandbox.drawing import draw_image, draw_video
+
+NOTHING = Dimensions()
+SECONDS = 2
+INFO = "1549a966 92 2ad7b1 83 0f4240 4489 88 40b3880000000000"
+"""The information of a WebM segment of five seconds."""
+
+
+def picture(kind: str, size: tuple[int, int], **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", size, "navy").save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def webm(seconds: int) -> bytes:
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="webm") as container:
+        stream = container.add_stream("libvpx", rate=8)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        for _ in range(seconds * 8):
+            container.mux(stream.encode(av.VideoFrame.from_image(Image.new("RGB", (64, 64)))))  # type: ignore[no-untyped-call]
+        container.mux(stream.encode(None))
+    return buffer.getvalue()
+
+
+REAL = {
+    "image/png": draw_image("a", aspect_ratio="16:9", output_format="png"),
+    "image/jpeg": draw_image("a", aspect_ratio="16:9", output_format="jpg"),
+    "image/webp": draw_image("a", aspect_ratio="16:9", output_format="webp"),
+    "image/gif": picture("GIF", (512, 288)),
+    "video/mp4": draw_video("a", aspect_ratio="16:9", seconds=SECONDS),
+    "video/webm": webm(SECONDS),
+}
+
+
+@pytest.fixture
+def measured(tmp_path: Path) -> Callable[[bytes, str], Dimensions]:
+    def measured(data: bytes, content_type: str) -> Dimensions:
+        path = tmp_path / "asset"
+        path.write_bytes(data)
+        return measure(path, content_type)
+
+    return measured
+
+
+Measured = Callable[[bytes, str], Dimensions]
+
+
+class TestMeasure:
+    @pytest.mark.parametrize("content_type", [each for each in MEDIA_TYPES if each.startswith("image/")])
+    def test_images(self, measured: Measured, content_type: str) -> None:
+        """Each format of image tells its pixels."""
+        assert measured(REAL[content_type], content_type) == Dimensions(512, 288)
+
+    @pytest.mark.parametrize("content_type", ["video/mp4", "video/webm"])
+    def test_videos(self, measured: Measured, content_type: str) -> None:
+        """Each kind of video tells its seconds."""
+        found = measured(REAL[content_type], content_type)
+        assert found.duration_s == pytest.approx(SECONDS, abs=0.2)
+        assert (found.width, found.height) == (None, None)
+
+    @pytest.mark.parametrize("options", [{"lossless": True}, {"exif": b"Exif\0\0"}], ids=["VP8L", "VP8X"])
+    def test_every_kind_of_webp(self, measured: Measured, options: dict[str, Any]) -> None:
+        """Lossless and extended files are read as lossy ones are."""
+        assert measured(picture("WEBP", (300, 200), **options), "image/webp") == Dimensions(300, 200)
+
+    def test_scaled_webp(self, measured: Measured) -> None:
+        """The two bits by which a decoder may scale are no part of the size."""
+        data = bytearray(picture("WEBP", (300, 200)))
+        data[27] |= 0xC0
+        assert measured(bytes(data), "image/webp") == Dimensions(300, 200)
+
+    def test_wide_gif(self, measured: Measured) -> None:
+        """A side over 32767 is not taken for a negative one."""
+        data = bytearray(REAL["image/gif"])
+        data[6:10] = (40_000).to_bytes(2, "little") + (65_535).to_bytes(2, "little")
+        assert measured(bytes(data), "image/gif") == Dimensions(40_000, 65_535)
+
+    def test_turned_jpeg(self, measured: Measured) -> None:
+        """A photograph turned by its EXIF orientation is as large as it is shown."""
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        assert measured(picture("JPEG", (300, 200), exif=exif), "image/jpeg") == Dimensions(200, 300)
+
+    def test_long_header_of_a_jpeg(self, measured: Measured) -> None:
+        """A colour profile of a megabyte is seeked over, not read."""
+        data = picture("JPEG", (300, 200), icc_profile=b"\0" * 1024 * 1024)
+        assert measured(data, "image/jpeg") == Dimensions(300, 200)
+
+    def test_moov_at_the_end(self, measured: Measured) -> None:
+        """What lies before the header of an MP4 is seeked over, whatever its size."""
+        free = (1).to_bytes(4, "big") + b"free" + (16 + 4 * 1024 * 1024).to_bytes(8, "big")
+        data = REAL["video/mp4"]
+        head = int.from_bytes(data[:4], "big")
+        spread = data[:head] + free + b"\0" * 4 * 1024 * 1024 + data[head:]
+        assert measured(spread, "video/mp4").duration_s == pytest.approx(SECONDS, abs=0.2)
+
+    def test_long_mp4(self, measured: Measured) -> None:
+        """The wide form of the movie header is read; a duration that is not known is none."""
+        for units, seconds in ((90_061_500, 90_061.5), (2**64 - 1, None), (0, None)):
+            header = b"\x01" + b"\0" * 19 + (1000).to_bytes(4, "big") + units.to_bytes(8, "big")
+            mvhd = (8 + len(header)).to_bytes(4, "big") + b"mvhd" + header
+            moov = (8 + len(mvhd)).to_bytes(4, "big") + b"moov" + mvhd
+            assert measured(moov, "video/mp4").duration_s == seconds
+
+    @pytest.mark.parametrize("size", ["ff", "01ffffffffffffff", "97"], ids=["open", "open, wide", "known"])
+    def test_segments_of_any_size(self, measured: Measured, size: str) -> None:
+        """A WebM's segment may say how long it is, or not."""
+        assert measured(bytes.fromhex(f"18538067 {size} {INFO}"), "video/webm").duration_s == 5.0
+
+    @pytest.mark.parametrize("segment", ["ff 1f43b675 80" + INFO, "ff 1549a966 80", "80" + INFO])
+    def test_webm_that_does_not_say(self, measured: Measured, segment: str) -> None:
+        """Information after the first cluster, empty, or outside the segment is not looked for."""
+        assert measured(bytes.fromhex(f"18538067 {segment}"), "video/webm") == NOTHING
+
+    @pytest.mark.parametrize("content_type", REAL)
+    def test_every_beginning(self, measured: Measured, content_type: str) -> None:
+        """A file cut anywhere in its headers is told right or not at all."""
+        whole = measured(REAL[content_type], content_type)
+        for length in range(0, min(len(REAL[content_type]), 600), 7):
+            assert measured(REAL[content_type][:length], content_type) in (NOTHING, whole)
+
+    @pytest.mark.parametrize("content_type", REAL)
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
+    @given(st.data())
+    def test_mutated(self, measured: Measured, content_type: str, data: st.DataObject) -> None:
+        """Whatever bytes are changed, nothing is raised and nothing absurd is told."""
+        real = bytearray(REAL[content_type])
+        places = st.integers(0, min(len(real), 400) - 1) | st.integers(0, len(real) - 1)
+        for place, byte in data.draw(
+            st.lists(st.tuples(places, st.integers(0, 255)), min_size=1, max_size=12)
+        ):
+            real[place] = byte
+        found = measured(bytes(real), content_type)
+        assert found.duration_s is None or 0 <= found.duration_s <= 7 * 24 * 3600
+        assert (found.width is None) == (found.height is None)
+        assert all(side is None or 0 < side < 2**31 for side in (found.width, found.height))
+
+    @pytest.mark.parametrize("content_type", REAL)
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+    @given(st.binary(max_size=200))
+    def test_nonsense(self, measured: Measured, content_type: str, tail: bytes) -> None:
+        """Nor does a file that only begins like one."""
+        measured(REAL[content_type][:24] + tail, content_type)
+
+    def test_is_quick_on_hostile_files(self, measured: Measured) -> None:
+        """A JPEG without markers, and containers of empty elements, cost a moment and not a scan."""
+        boxes = (8).to_bytes(4, "big") + b"free"
+        hostile = {
+            "image/jpeg": b"\xff\xd8\xff\xe0\x00\x02" + b"\0" * 8 * 1024 * 1024,
+            "video/mp4": boxes * 1024 * 1024,
+            "video/webm": bytes.fromhex("18538067 ff") + b"\xec\x80" * 4 * 1024 * 1024,
+        }
+        started = time.process_time()
+        for content_type, data in hostile.items():
+            assert measured(data, content_type) == NOTHING
+        assert time.process_time() - started < 2

@@ -1,0 +1,170 @@
+"""Downloads that outlive a failed attempt: found, verified, bounded, let go."""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import structlog.testing
+
+from receiver.assets import Fetched, NotFetched
+from receiver.assets import kept as kept_module
+from receiver.assets.kept import KEPT, Download, KeptDownloads
+from tests.servers.assets import PNG
+from tests.unit.assets.conftest import files
+
+ROOM = 10 * len(PNG)
+
+
+class Downloads:
+    """Downloads `PNG`, or what it is told to, and counts how often."""
+
+    def __init__(self, spool_dir: Path, result: NotFetched | None = None) -> None:
+        self.count = 0
+        self._spool_dir = spool_dir
+        self._result = result
+
+    async def __call__(self) -> Fetched | NotFetched:
+        self.count += 1
+        if self._result:
+            return self._result
+        path = self._spool_dir / f"receiver-asset-{self.count}"
+        path.write_bytes(PNG)
+        return Fetched(path, len(PNG), hashlib.sha256(PNG).hexdigest(), "image/png", 1, 1)
+
+
+@pytest.fixture
+def downloads(tmp_path: Path) -> Downloads:
+    return Downloads(tmp_path)
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> KeptDownloads:
+    return KeptDownloads(tmp_path, max_bytes=ROOM)
+
+
+async def fetched(kept: KeptDownloads, event_id: str, download: Download) -> Fetched:
+    found = await kept.fetch(event_id, download)
+    assert isinstance(found, Fetched), found
+    return found
+
+
+class TestFetch:
+    async def test_downloads_once(self, kept: KeptDownloads, downloads: Downloads, tmp_path: Path) -> None:
+        """The second attempt, in another process too, gets the first one's file and all it told."""
+        first = await fetched(kept, "event-1", downloads)
+        assert first.path.read_bytes() == PNG
+        assert await fetched(KeptDownloads(tmp_path, max_bytes=0), "event-1", downloads) == first
+        assert downloads.count == 1
+        assert files(tmp_path) == [KEPT]
+
+    async def test_events_are_apart(self, kept: KeptDownloads, downloads: Downloads) -> None:
+        """The same bytes for two events are two files: one may go while the other is needed."""
+        one, two = [await fetched(kept, event_id, downloads) for event_id in ("event-1", "event-2")]
+        await kept.discard("event-1")
+        assert (one.path.exists(), two.path.exists()) == (False, True)
+
+    @pytest.mark.parametrize("spoilt", [PNG[:-1], b"", PNG + b"x"], ids=["cut", "empty", "longer"])
+    async def test_spoilt_file_is_not_used(
+        self, kept: KeptDownloads, downloads: Downloads, spoilt: bytes
+    ) -> None:
+        """What a power cut left is no asset: it is downloaded again, and the spoilt file is gone."""
+        first = await fetched(kept, "event-1", downloads)
+        first.path.write_bytes(spoilt)
+        again = await fetched(kept, "event-1", downloads)
+        assert again.path.read_bytes() == PNG
+        assert downloads.count == 2
+
+    async def test_file_of_another_kind_is_not_used(self, kept: KeptDownloads, downloads: Downloads) -> None:
+        """Nor is one that this release would not have put there."""
+        first = await fetched(kept, "event-1", downloads)
+        first.path.rename(first.path.with_suffix(".svg"))
+        assert await fetched(kept, "event-1", downloads) == first
+        assert downloads.count == 2
+
+    async def test_failure_keeps_nothing(self, kept: KeptDownloads, tmp_path: Path) -> None:
+        """Where there is nothing to keep, nothing is."""
+        failed = NotFetched("timeout", permanent=False)
+        assert await kept.fetch("event-1", Downloads(tmp_path, failed)) == failed
+        assert files(tmp_path) == []
+
+    async def test_disk_failure(self, kept: KeptDownloads, downloads: Downloads, tmp_path: Path) -> None:
+        """A spool folder that takes no folder costs an attempt, and leaves no file."""
+        (tmp_path / KEPT).write_text("in the way")
+        assert await kept.fetch("event-1", downloads) == NotFetched("spool", permanent=False)
+        assert files(tmp_path) == [KEPT]
+
+
+class TestHold:
+    async def test_holds_up_to_the_limit(self, kept: KeptDownloads, downloads: Downloads) -> None:
+        """Ten fit and the eleventh does not: it is let go with the name of the setting; the ten stay."""
+        with structlog.testing.capture_logs() as lines:
+            for number in range(11):
+                await fetched(kept, f"event-{number}", downloads)
+                await kept.hold(f"event-{number}")
+        assert sorted(await kept.event_ids()) == sorted(f"event-{number}" for number in range(10))
+        assert [(line["event"], line["event_id"], line["setting"]) for line in lines] == [
+            ("download not kept", "event-10", "RECEIVER_SPOOL_MAX_BYTES")
+        ]
+
+    async def test_holding_again_costs_no_room(self, kept: KeptDownloads, downloads: Downloads) -> None:
+        """A file is counted once, however many attempts fail."""
+        for _ in range(3):
+            for number in range(10):
+                await fetched(kept, f"event-{number}", downloads)
+                await kept.hold(f"event-{number}")
+        assert downloads.count == 10
+        assert len(await kept.event_ids()) == 10
+
+    async def test_discarding_makes_room(self, kept: KeptDownloads, downloads: Downloads) -> None:
+        """What was settled leaves its place to others at once."""
+        for number in range(10):
+            await fetched(kept, f"event-{number}", downloads)
+            await kept.hold(f"event-{number}")
+        await kept.discard("event-0")
+        await fetched(kept, "event-10", downloads)
+        await kept.hold("event-10")
+        assert len(await kept.event_ids()) == 10
+
+    async def test_other_processes_count(
+        self, kept: KeptDownloads, downloads: Downloads, tmp_path: Path
+    ) -> None:
+        """What was there before this process began takes room too."""
+        before = KeptDownloads(tmp_path, max_bytes=ROOM)
+        for number in range(10):
+            await fetched(before, f"event-{number}", downloads)
+        await fetched(kept, "event-10", downloads)
+        await kept.hold("event-10")
+        assert "event-10" not in await kept.event_ids()
+
+    async def test_leaves_the_disk_some_room(
+        self, kept: KeptDownloads, downloads: Downloads, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A disk that is nearly full is not filled: the database may live on it."""
+        monkeypatch.setattr(kept_module, "_LEAVE_FREE_BYTES", 2**62)
+        await fetched(kept, "event-1", downloads)
+        await kept.hold("event-1")
+        assert await kept.event_ids() == []
+
+
+class TestDiscard:
+    async def test_nothing_there(self, kept: KeptDownloads) -> None:
+        """An event without a download is no error."""
+        await kept.discard("event-1")
+        assert await kept.event_ids() == []
+
+    async def test_all(self, kept: KeptDownloads, downloads: Downloads) -> None:
+        """Several are discarded at once, the others stay."""
+        for number in range(3):
+            await fetched(kept, f"event-{number}", downloads)
+        await kept.discard_all({"event-0", "event-2"})
+        assert await kept.event_ids() == ["event-1"]
+
+
+class TestFetched:
+    async def test_says_what_a_fresh_download_says(self, kept: KeptDownloads, downloads: Downloads) -> None:
+        """Nothing of the description is lost on the way."""
+        first = await fetched(kept, "event-1", downloads)
+        again = await fetched(kept, "event-1", downloads)
+        assert replace(again, path=first.path) == first
+        assert (again.content_type, again.width, again.height) == ("image/png", 1, 1)
