@@ -109,6 +109,7 @@ async def _open_store(settings: "Settings") -> "AsyncIterator[Store]":
 
     store = build_store(settings)
     try:
+        await store.check()  # says what to run, where the schema is older
         yield store
     finally:
         store.close()

@@ -91,6 +91,12 @@ class TestList:
             3,
         )
 
+    def test_a_database_that_is_not_migrated(self, run: Run, postgres_database: str) -> None:
+        """The command to run is named."""
+        ended = run("destinations", "list", **URLS, RECEIVER_DATABASE_URL=postgres_database)
+        assert ended.status == 1
+        assert "receiver migrate" in ended.err
+
     def test_an_open_breaker(self, run: Run) -> None:
         """What a worker noted is shown, unless that worker must be gone by now."""
         fill()
