@@ -107,6 +107,8 @@ class Settings(BaseSettings):
     """For so long an event waits for an asset that fails to download; then it is forwarded without."""
     fetch_allow: Words = ()
     """Networks and hosts that assets may come from although not public, and over plain http."""
+    fetch_deny: Words = ()
+    """Hosts never fetched from although public: this service's own names, and the bucket's."""
     fetch_timeout_s: Seconds = 300.0
     """For one whole download."""
     s3_endpoint_url: str | None = None

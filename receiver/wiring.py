@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from starlette.applications import Starlette
 
 from receiver.assets import Bucket
+from receiver.assets.allowlist import AllowList
 from receiver.assets.by_source import BucketsBySource, own_mistake
 from receiver.assets.fetch import Fetcher
 from receiver.assets.folder import open_folder
@@ -214,14 +215,13 @@ def build_fetcher(settings: Settings) -> Fetcher:
     """Return the downloader of assets."""
     try:
         return Fetcher(
-            allow=settings.fetch_allow,
+            allow=_host_list(settings.fetch_allow, variable("fetch_allow")),
+            deny_hosts=_host_list(settings.fetch_deny, variable("fetch_deny")),
             hosts=settings.asset_hosts or None,
             spool_dir=Path(settings.spool_dir),
             max_bytes=settings.asset_max_bytes,
             total_timeout_s=settings.fetch_timeout_s,
         )
-    except ValueError as error:
-        raise ConfigError(f"{variable('fetch_allow')}: {error}") from error
     except OSError as error:
         raise ConfigError(
             f"{variable('spool_dir')}: cannot write to {settings.spool_dir}: {error.strerror}"
@@ -240,6 +240,13 @@ def build_destination(name: str, options: Mapping[str, str]) -> Destination:
 def delivery_policy(name: str, options: Mapping[str, str]) -> DeliveryPolicy:
     """Return how the destination called *name* is to be sent to."""
     return take_policy(name, options, own=own_options(name, options["url"]))[0]
+
+
+def _host_list(entries: Sequence[str], setting: str) -> AllowList:
+    try:
+        return AllowList.parse(entries)
+    except ValueError as error:
+        raise ConfigError(f"{setting}: {error}") from error
 
 
 def _secrets(secrets: Sequence[SecretStr], setting: str) -> tuple[bytes, ...]:

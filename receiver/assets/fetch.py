@@ -38,7 +38,7 @@ class Fetcher:
         *,
         allow: AllowList | Iterable[str] = (),
         hosts: Sequence[str] | None = None,
-        deny_hosts: Iterable[str] = (),
+        deny_hosts: AllowList | Iterable[str] = (),
         spool_dir: Path | None = None,
         max_bytes: int = 512 * 1024 * 1024,
         total_timeout_s: float = 300.0,
@@ -64,7 +64,7 @@ class Fetcher:
             OSError: *spool_dir* cannot be created.
         """
         self._allow = allow if isinstance(allow, AllowList) else AllowList.parse(allow)
-        self._denied = AllowList.parse(deny_hosts)
+        self._denied = deny_hosts if isinstance(deny_hosts, AllowList) else AllowList.parse(deny_hosts)
         self._hosts = hosts
         self._spool_dir = _prepared(spool_dir or Path(tempfile.gettempdir()))
         self._max_bytes = max_bytes

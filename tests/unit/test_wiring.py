@@ -8,7 +8,7 @@ import pytest
 import structlog.testing
 
 from receiver import wiring
-from receiver.assets import Fetched
+from receiver.assets import Fetched, NotFetched
 from receiver.assets.folder import FolderBucket
 from receiver.assets.key_template import KeyTemplate
 from receiver.assets.s3 import S3Bucket
@@ -195,10 +195,18 @@ class TestBuildFetcher:
             wiring.build_fetcher(settings(spool_dir="file/spool"))
 
     @pytest.mark.parametrize("entry", ["", "10.0.0.0/99", "http://x"])
-    def test_unusable_allowance(self, entry: str) -> None:
-        """A network that cannot be read is refused, never ignored."""
-        with pytest.raises(ConfigError, match="RECEIVER_FETCH_ALLOW"):
-            wiring.build_fetcher(settings(fetch_allow=entry))
+    @pytest.mark.parametrize("field", ["fetch_allow", "fetch_deny"])
+    def test_unusable_list(self, field: str, entry: str) -> None:
+        """A network that cannot be read is refused by its variable, never ignored."""
+        with pytest.raises(ConfigError, match=f"RECEIVER_{field.upper()}"):
+            wiring.build_fetcher(settings(**{field: entry}))
+
+    async def test_own_names_are_never_fetched_from(self) -> None:
+        """What the operator says is ours is refused before anyone is asked for its address."""
+        fetcher = wiring.build_fetcher(settings(fetch_deny="hooks.example.com,my-bucket.s3.amazonaws.com"))
+        for host in ("hooks.example.com", "my-bucket.s3.amazonaws.com"):
+            assert await fetcher.fetch(f"https://{host}/x") == NotFetched("blocked_url", permanent=True)
+        await fetcher.aclose()
 
 
 class TestBuildDestination:

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import hashlib
 import logging
+import re
 import socket
 import ssl
 import time
@@ -124,6 +125,54 @@ class TestGates:
         """A denied `host:port` leaves the host's other ports alone."""
         server = await serve(whole(), tls=False)
         await fetched(make_fetcher(deny_hosts=[f"{HOST}:1"]), server.url(scheme="http"))
+
+    @pytest.mark.parametrize(
+        "url_row", [r for r in vectors("url") if r["must"] == "reject"], ids=lambda r: r["why"]
+    )
+    async def test_hostile_urls(
+        self, make_fetcher: MakeFetcher, serve: Serve, url_row: dict[str, Any]
+    ) -> None:
+        """A hostile URL is final; no name is looked up for it, and no one is connected to."""
+        server, asked = await serve(whole()), list[str]()
+
+        async def resolve(host: str, _port: int) -> list[str]:
+            asked.append(host)
+            return ["93.184.215.14"]
+
+        fetcher = make_fetcher(allow=(), hosts=url_row.get("host_allowlist"), resolve=resolve)
+        network = reroute(fetcher, server)
+        assert await fetcher.fetch(url_row["url"]) == permanent("blocked_url")
+        assert (asked, network.dialled, server.connections) == ([], [], 0)
+
+    @pytest.mark.parametrize(
+        "url_row", [r for r in vectors("url") if r["must"] == "allow"], ids=lambda r: r["why"]
+    )
+    async def test_honest_urls(
+        self, make_fetcher: MakeFetcher, serve: Serve, url_row: dict[str, Any]
+    ) -> None:
+        """An honest URL is fetched from where its name leads, with its path as it was written."""
+        host, path = re.fullmatch(r"https://([^/:]+)(?::443)?(/.*)", url_row["url"]).groups()  # type: ignore[union-attr]
+        server = await serve(whole(), name=host)
+        fetcher = make_fetcher(
+            allow=(), hosts=url_row.get("host_allowlist"), resolve=answers("93.184.215.14")
+        )
+        network = reroute(fetcher, server)
+        await fetched(fetcher, url_row["url"])
+        assert network.dialled == ["93.184.215.14"]
+        assert server.requests[0].startswith(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n".encode())
+
+    @pytest.mark.parametrize(
+        "public_row", [r for r in vectors("resolve") if r["must"] == "allow"], ids=lambda r: r["scenario"]
+    )
+    async def test_public_answers(
+        self, make_fetcher: MakeFetcher, serve: Serve, public_row: dict[str, Any]
+    ) -> None:
+        """A name whose addresses are public is fetched from the first of them."""
+        server = await serve(whole())
+        fetcher = make_fetcher(allow=(), resolve=answers(public_row["resolves_to"]))
+        network = reroute(fetcher, server)
+        await fetched(fetcher, f"https://{HOST}/x")
+        assert (network.dialled, server.connections) == (public_row["resolves_to"][:1], 1)
 
     @pytest.mark.parametrize(
         "private_row", [r for r in vectors("resolve") if r["must"] == "reject"], ids=lambda r: r["scenario"]
