@@ -90,6 +90,8 @@ SCHEMES: Final[Mapping[str, BackEnd]] = {
     "sqs": _SQS,
     "sqs+http": _SQS,
     "sqs+https": _SQS,
+    "sns": BackEnd("receiver.destinations.sns"),
+    "eventbridge": BackEnd("receiver.destinations.eventbridge"),
 }
 
 

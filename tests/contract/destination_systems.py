@@ -7,6 +7,8 @@ from tests.contract.systems.http import open_http
 from tests.contract.systems.redis import open_redis
 from tests.contract.systems.sqs import opener as sqs_opener
 from tests.contract.systems.stdout import open_stdout
+from tests.contract.systems.subscribed import EVENTBRIDGE, SNS
+from tests.contract.systems.subscribed import opener as subscribed_opener
 from tests.contract.systems.system import Opener
 
 SYSTEMS: Final[dict[str, Opener]] = {
@@ -16,4 +18,7 @@ SYSTEMS: Final[dict[str, Opener]] = {
     "redis": open_redis,
     "sqs": sqs_opener("sqs_queue"),
     "sqs-fifo": sqs_opener("sqs_fifo_queue"),
+    "sns": subscribed_opener(SNS, "sqs_queue"),
+    "sns-fifo": subscribed_opener(SNS, "sqs_fifo_queue"),
+    "eventbridge": subscribed_opener(EVENTBRIDGE, "sqs_queue"),
 }

@@ -1,15 +1,17 @@
-"""An SQS server: moto, over real HTTP.
+"""An SQS, SNS and EventBridge server: moto, over real HTTP.
 
-SQS exists only at AWS, so moto stands in for the service itself: the one server here that is not the real
-thing. It keeps queues in memory, and does not enforce every limit that AWS documents.
+These exist only at AWS, so moto stands in for the services themselves: the one server here that is not the
+real thing. It keeps queues in memory, and does not enforce every limit that AWS documents. What reaches a
+topic or a bus is read from an SQS queue that is subscribed to it.
 """
 
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from importlib.util import find_spec
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3.session
 import pytest
@@ -36,8 +38,13 @@ class SqsServer(ServerProcess):
 
     def client(self) -> "SQSClient":
         """Return a client of this server; the caller closes it."""
+        client: SQSClient = self.client_of("sqs")
+        return client
+
+    def client_of(self, service: str) -> Any:
+        """Return a client of one *service*; the caller closes it."""
         session = boto3.session.Session(aws_access_key_id="test", aws_secret_access_key="test")
-        return session.client("sqs", region_name=_REGION, endpoint_url=self.endpoint_url)
+        return session.client(service, region_name=_REGION, endpoint_url=self.endpoint_url)  # type: ignore[call-overload]  # any
 
     def authorise(self, required: bool) -> None:
         """Have every request's signature checked, or none; no user is known, so all are refused."""
@@ -47,12 +54,35 @@ class SqsServer(ServerProcess):
 
     def create_queue(self, name: str) -> str:
         """Create the queue, FIFO if *name* ends in `.fifo`, and return its URL."""
-        client = self.client()
-        try:
-            fifo = {"FifoQueue": "true"} if name.endswith(".fifo") else {}
+        fifo = {"FifoQueue": "true"} if name.endswith(".fifo") else {}
+        with closing(self.client()) as client:
             return client.create_queue(QueueName=name, Attributes=fifo)["QueueUrl"]  # type: ignore[arg-type]  # of str
-        finally:
-            client.close()
+
+    def create_topic(self, name: str, *, queue: str, filter_policy: str = "") -> str:
+        """Create the topic, FIFO if *name* ends in `.fifo`, subscribe the *queue*, and return its ARN."""
+        fifo = {"FifoTopic": "true"} if name.endswith(".fifo") else {}
+        subscription = {"RawMessageDelivery": "true"} | (
+            {"FilterPolicy": filter_policy} if filter_policy else {}
+        )
+        with closing(self.client_of("sns")) as client:
+            arn: str = client.create_topic(Name=name, Attributes=fifo)["TopicArn"]
+            client.subscribe(
+                TopicArn=arn, Protocol="sqs", Endpoint=_arn_of_queue(queue), Attributes=subscription
+            )
+        return arn
+
+    def create_bus(self, name: str, *, queue: str, pattern: str = '{"source": [{"prefix": ""}]}') -> str:
+        """Create the bus with a rule that hands what matches *pattern* to the *queue*; return its ARN."""
+        with closing(self.client_of("events")) as client:
+            arn: str = client.create_event_bus(Name=name)["EventBusArn"]
+            client.put_rule(Name="to-queue", EventBusName=name, EventPattern=pattern)
+            target = {"Id": "queue", "Arn": _arn_of_queue(queue)}
+            client.put_targets(Rule="to-queue", EventBusName=name, Targets=[target])
+        return arn
+
+
+def _arn_of_queue(name: str) -> str:
+    return f"arn:aws:sqs:{_REGION}:123456789012:{name}"
 
 
 @pytest.fixture(scope="session")

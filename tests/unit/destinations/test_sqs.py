@@ -10,7 +10,8 @@ import pytest
 from botocore.stub import Stubber
 
 from receiver.destinations import Message, open_destination
-from receiver.destinations.sqs import SqsQueue
+from receiver.destinations.aws import AwsDestination
+from receiver.destinations.sqs import SqsQueue, entry
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
 from tests.messages import message
@@ -20,27 +21,32 @@ AWS = "https://sqs.eu-west-1.amazonaws.com/123456789012/events"
 pytestmark = pytest.mark.usefixtures("aws_environment")
 
 
-def _open(url: str, **options: str) -> SqsQueue:
+def _open(url: str, **options: str) -> AwsDestination:
     destination = open_destination("queue", url, options)
-    assert isinstance(destination, SqsQueue)
+    assert isinstance(destination, AwsDestination)
     return destination
 
 
+def _queue_of(destination: AwsDestination) -> SqsQueue:
+    assert isinstance(destination._service, SqsQueue)
+    return destination._service
+
+
 @pytest.fixture
-def queue() -> SqsQueue:
+def queue() -> AwsDestination:
     """Return a destination at AWS, for tests that let nothing leave it."""
     return _open(f"sqs:{AWS}")
 
 
 @pytest.fixture
-def aws(queue: SqsQueue) -> Iterator[Stubber]:
+def aws(queue: AwsDestination) -> Iterator[Stubber]:
     """Script what AWS answers, where moto cannot be made to."""
-    with Stubber(queue._client) as stubber:
+    with Stubber(_queue_of(queue).client) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()
 
 
-async def _send(queue: SqsQueue, *batch: Message) -> list[Outcome]:
+async def _send(queue: AwsDestination, *batch: Message) -> list[Outcome]:
     try:
         return list(await queue.send(batch))
     finally:
@@ -60,7 +66,7 @@ class TestConnect:
     )
     def test_forms_of_the_url(self, url: str, queue_url: str) -> None:
         """A copied queue URL and the short forms lead to the same queue."""
-        assert _open(url)._queue_url == queue_url
+        assert _queue_of(_open(url)).queue_url == queue_url
 
     @pytest.mark.parametrize(
         ("host", "region"),
@@ -75,7 +81,8 @@ class TestConnect:
     )
     def test_the_region_is_read_from_the_host(self, host: str, region: str) -> None:
         """The region need not be said twice; without one in the host, the environment has it."""
-        assert _open(f"sqs://{host}/123456789012/events")._client.meta.region_name == region
+        destination = _open(f"sqs://{host}/123456789012/events")
+        assert _queue_of(destination).client.meta.region_name == region
 
     def test_without_any_region_the_setting_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A compatible server needs a region from somewhere."""
@@ -86,11 +93,10 @@ class TestConnect:
 
     def test_endpoint_and_region_can_be_set(self) -> None:
         """Options win over what the queue URL says."""
-        queue = _open(f"sqs:{AWS}", region="us-east-1", endpoint_url="http://127.0.0.1:9")
-        assert (queue._client.meta.region_name, queue._client.meta.endpoint_url) == (
-            "us-east-1",
-            "http://127.0.0.1:9",
-        )
+        told = _queue_of(
+            _open(f"sqs:{AWS}", region="us-east-1", endpoint_url="http://127.0.0.1:9")
+        ).client.meta
+        assert (told.region_name, told.endpoint_url) == ("us-east-1", "http://127.0.0.1:9")
 
     @pytest.mark.parametrize(
         ("option", "value"), [("concurrency", "99"), ("endpoint_url", "ftp://x"), ("regoin", "eu-west-1")]
@@ -99,6 +105,16 @@ class TestConnect:
         """Every option is checked at start, and the message names it."""
         with pytest.raises(ConfigError, match=f"RECEIVER_DESTINATIONS__QUEUE__{option.upper()}"):
             _open(f"sqs:{AWS}", **{option: value})
+
+
+class TestEntry:
+    @pytest.mark.parametrize("fifo", [True, False])
+    def test_group_and_deduplication_only_for_fifo(self, *, fifo: bool) -> None:
+        """A standard queue gets neither: there a group would mean fair queueing by tenant."""
+        made = entry("7", message(1), fifo=fifo)
+        assert made["Id"] == "7"
+        assert made.get("MessageGroupId") == ("gen_1" if fifo else None)
+        assert made.get("MessageDeduplicationId") == (message(1).id if fifo else None)
 
 
 class TestMessage:
@@ -140,7 +156,7 @@ class TestMessage:
 
 
 class TestSend:
-    async def test_a_failed_entry_fails_alone(self, queue: SqsQueue, aws: Stubber) -> None:
+    async def test_a_failed_entry_fails_alone(self, queue: AwsDestination, aws: Stubber) -> None:
         """`Failed[]` decides per message: the sender's fault is final, all else is tried again."""
         aws.add_response(
             "send_message_batch",
@@ -156,7 +172,7 @@ class TestSend:
         outcomes = await _send(queue, *(message(n) for n in range(5)))
         assert [type(outcome) for outcome in outcomes] == [GivenUp, Retry, Retry, Delivered, Retry]
 
-    async def test_a_message_too_large_is_given_up_unsent(self, queue: SqsQueue, aws: Stubber) -> None:
+    async def test_a_message_too_large_is_given_up_unsent(self, queue: AwsDestination, aws: Stubber) -> None:
         """Beyond a mebibyte nothing is uploaded; the others go in a request of their own."""
         aws.add_response("send_message_batch", _accepted("0"))
         outcomes = await _send(queue, message(0), message(1, prompt="x" * 1_048_576))
@@ -184,7 +200,9 @@ class TestSend:
         assert done
         assert isinstance(sending.result()[0], Retry)
 
-    async def test_a_refused_batch_is_asked_again_one_by_one(self, queue: SqsQueue, aws: Stubber) -> None:
+    async def test_a_refused_batch_is_asked_again_one_by_one(
+        self, queue: AwsDestination, aws: Stubber
+    ) -> None:
         """When SQS blames the batch for one message, only that message is given up."""
         aws.add_client_error("send_message_batch", "InvalidMessageContents")
         aws.add_response("send_message_batch", _accepted("0"))
@@ -207,7 +225,7 @@ class TestSend:
             "ServiceUnavailable",
         ],
     )
-    async def test_a_refused_request_is_a_retry(self, queue: SqsQueue, aws: Stubber, code: str) -> None:
+    async def test_a_refused_request_is_a_retry(self, queue: AwsDestination, aws: Stubber, code: str) -> None:
         """Credentials, queue, keys and load are not the message's fault; the error names the setting."""
         aws.add_client_error("send_message_batch", code, "canonical string: hunter2\nline two")
         [outcome] = await _send(queue, message(1))

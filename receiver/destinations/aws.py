@@ -1,0 +1,231 @@
+"""What the AWS destinations have in common: one client, a few threads, deadlines, and what a refusal means.
+
+Credentials come from where every AWS tool looks for them: environment, profile, container or instance role.
+"""
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
+
+import boto3.session
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+)
+
+from receiver.destinations import Message
+from receiver.destinations.aws_messages import MAX_ENTRIES, Limits, chunks
+from receiver.destinations.options import count, option, seconds, setting, word
+from receiver.errors import ConfigError
+from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
+
+_TEMPORARY: Final = re.compile(
+    "Throttl|AccessDenied|Authoriz|Kms|InvalidSecurity|OverLimit|Unavailable|Internal", re.IGNORECASE
+)
+_MISSING: Final = re.compile("NonExistent|DoesNotExist|(?<!KMS)(?<!Kms)NotFound")
+_REFUSED_CREDENTIALS: Final = re.compile(
+    "AccessDenied|Authoriz|Token|Signature|Credential|AccessKey|InvalidSecurity|AuthFailure|^40[13]$"
+)
+_NO_CREDENTIALS: Final = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
+
+
+def endpoint(text: str) -> str:
+    """Read the address of a server that speaks an AWS protocol."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+        raise ValueError("an http: or https: address without user or password")
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What may be set beside the URL."""
+
+    region: str | None = option(word, None)
+    endpoint_url: str | None = option(endpoint, None)
+    concurrency: int = option(count(at_most=32), 4)
+    timeout_s: float = option(seconds, 10.0)
+
+
+class Service(Protocol):
+    """One queue, topic or bus, as its API takes events."""
+
+    @property
+    def title(self) -> str:
+        """What operators call the service: `SQS`."""
+        ...
+
+    @property
+    def target(self) -> str:
+        """What the URL names: `queue`."""
+        ...
+
+    @property
+    def client(self) -> Any:
+        """The boto3 client; its `close` is all that is called."""
+        ...
+
+    @property
+    def ordered(self) -> bool:
+        """Whether requests must go one after the other, to keep the order."""
+        ...
+
+    @property
+    def limits(self) -> Limits:
+        """What fits."""
+        ...
+
+    def size_bytes(self, message: Message) -> int:
+        """Return the size of *message* as the service counts it."""
+        ...
+
+    def put(self, chunk: Sequence[Message]) -> Sequence[Outcome]:
+        """Make one request with at most `MAX_ENTRIES` messages; blocks.
+
+        Raises:
+            ClientError: the service refused the request.
+            BotoCoreError: there was no request, or no answer.
+        """
+        ...
+
+    def blames_a_message(self, code: str, told: str) -> bool:
+        """Whether an error *code*, with what it *told*, means that the request as such was in order."""
+        ...
+
+
+def open_client(service: str, name: str, options: Options, *, region: str | None, url: str | None) -> Any:
+    """Return a client that makes each request once; *region* and *url* are what the destination's URL says.
+
+    Raises:
+        ConfigError: there is no region, or the AWS configuration cannot be read.
+    """
+    try:
+        return boto3.session.Session().client(
+            service,  # type: ignore[call-overload]  # one of many literals
+            region_name=options.region or region,
+            endpoint_url=options.endpoint_url or url,
+            config=Config(
+                connect_timeout=options.timeout_s,
+                read_timeout=options.timeout_s,
+                max_pool_connections=options.concurrency,
+                retries={"total_max_attempts": 1, "mode": "standard"},
+            ),
+        )
+    except NoRegionError:
+        raise ConfigError(
+            f"{setting(name, 'region')} must be set, to a region like eu-west-1: the URL has none"
+        ) from None
+    except (BotoCoreError, ValueError) as error:
+        raise ConfigError(f"no AWS client for {setting(name, 'url')}: {type(error).__name__}") from error
+
+
+class AwsDestination:
+    """Sends to one `Service`, from a few threads because boto3 blocks."""
+
+    def __init__(self, name: str, service: Service, options: Options) -> None:
+        self._name = name
+        self._service = service
+        self._options = options
+        self._lanes = 1 if service.ordered else options.concurrency
+        self._threads = ThreadPoolExecutor(self._lanes, thread_name_prefix=f"{service.title}-{name}")
+
+    @property
+    def max_batch(self) -> int:
+        """As many messages as fit into the requests that may run at once."""
+        return MAX_ENTRIES * self._lanes
+
+    async def send(self, batch: Sequence[Message]) -> Sequence[Outcome]:
+        """Send *batch* in as few requests as its sizes allow."""
+        service = self._service
+        cut = chunks(batch, size_bytes=service.size_bytes, max_bytes=service.limits.request)
+        outcomes = await asyncio.gather(*(self._send_chunk(chunk) for chunk in cut))
+        return [outcome for of_chunk in outcomes for outcome in of_chunk]
+
+    async def aclose(self) -> None:
+        """Close the connections. A request that outlived its deadline is left to its own timeout."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._service.client.close()
+
+    async def _send_chunk(self, chunk: Sequence[Message]) -> Sequence[Outcome]:
+        title, size, most = (
+            self._service.title,
+            self._service.size_bytes(chunk[0]),
+            self._service.limits.message,
+        )
+        if size > most:
+            return [GivenUp(f"the event has {size} bytes; {title} takes {most} at most")]
+        try:
+            async with asyncio.timeout(self._options.timeout_s):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, self._request, chunk)
+        except TimeoutError:
+            return [Retry(f"{title} did not answer within {self._options.timeout_s:g} s")] * len(chunk)
+
+    def _request(self, chunk: Sequence[Message]) -> Sequence[Outcome]:
+        try:
+            outcomes = self._service.put(chunk)
+        except ClientError as error:
+            return self._refused(chunk, error)
+        except BotoCoreError as error:
+            return [Retry(self._unreachable(error))] * len(chunk)
+        return [self._detailed(*each) for each in zip(chunk, outcomes, strict=True)]
+
+    def _refused(self, chunk: Sequence[Message], error: ClientError) -> Sequence[Outcome]:
+        told = error.response.get("Error", {})
+        code = told.get("Code", "unknown error")
+        if not self._service.blames_a_message(code.rpartition(".")[2], told.get("Message", "")):
+            return [Retry(self._explain(code))] * len(chunk)
+        if len(chunk) > 1:
+            # Which one it means it does not say: ask again one by one, so that the others get through.
+            return [outcome for message in chunk for outcome in self._request([message])]
+        return [self._detailed(chunk[0], GivenUp(f"{self._service.title} refused the event: {code}"))]
+
+    def _detailed(self, message: Message, outcome: Outcome) -> Outcome:
+        """Add what an operator needs next: the setting, or the limit where that is likely the reason."""
+        size, usual = self._service.size_bytes(message), self._service.limits.request
+        match outcome:
+            case Retry(error):
+                return replace(outcome, error=f"{error} ({setting(self._name, 'url')})")
+            case GivenUp(error) if size > usual:
+                limit = f"it has {size} bytes, and a {self._service.target} takes {usual} unless set to more"
+                return replace(outcome, error=f"{error} ({limit})")
+            case _:
+                return outcome
+
+    def _unreachable(self, error: BotoCoreError) -> str:
+        what, url = type(error).__name__, setting(self._name, "url")
+        if isinstance(error, _NO_CREDENTIALS):
+            return f"no AWS credentials for the {self._service.target} in {url}: {what}"
+        return f"{self._service.title} could not be reached: {what} ({url})"
+
+    def _explain(self, code: str) -> str:
+        title, target, url = self._service.title, self._service.target, setting(self._name, "url")
+        if _MISSING.search(code):
+            return f"{title} has no such {target}: correct {url} or create it ({code})"
+        if _REFUSED_CREDENTIALS.search(code):
+            return f"{title} refused the AWS credentials for the {target} in {url}: {code}"
+        return f"{title} refused the request for the {target} in {url}: {code}"
+
+
+def listed(title: str, answer: Mapping[str, Any], number: int) -> list[Outcome]:
+    """Return the outcomes of *number* messages whose Ids were their positions, as SQS and SNS list them."""
+    outcomes: dict[str, Outcome] = {
+        done["Id"]: Delivered(done["MessageId"]) for done in answer.get("Successful", [])
+    }
+    outcomes |= {failed["Id"]: _failure(title, failed) for failed in answer.get("Failed", [])}
+    unsaid = Retry(f"{title} said nothing about this event")
+    return [outcomes.get(str(position), unsaid) for position in range(number)]
+
+
+def _failure(title: str, failed: Mapping[str, Any]) -> Outcome:
+    code = failed["Code"]
+    told = " ".join(f"{title} refused the event: {code} {failed.get('Message', '')}".split())[:300]
+    return GivenUp(told) if failed["SenderFault"] and not _TEMPORARY.search(code) else Retry(told)

@@ -1,0 +1,64 @@
+"""What the AWS destinations send: messages cut into requests, each message as text and attributes."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from receiver.destinations import Message
+
+MAX_ENTRIES: Final = 10
+"""The most messages that SQS, SNS and EventBridge take in one request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes that a service takes, in bytes as that service counts them."""
+
+    request: int
+    """All messages of one request together."""
+    message: int
+    """One message, which may be more than `request` where the limit can be raised: it is then tried alone."""
+
+
+def chunks(
+    batch: Sequence[Message], *, size_bytes: Callable[[Message], int], max_bytes: int
+) -> Iterator[list[Message]]:
+    """Cut *batch* into requests that the service takes; a message too large for any stays alone."""
+    chunk: list[Message] = []
+    room = max_bytes
+    for message in batch:
+        size = size_bytes(message)
+        if chunk and (len(chunk) == MAX_ENTRIES or size > room):
+            yield chunk
+            chunk, room = [], max_bytes
+        chunk.append(message)
+        room -= size
+    if chunk:
+        yield chunk
+
+
+def size_bytes(message: Message) -> int:
+    """Return what SQS and SNS count: body, and name, type and value of every attribute."""
+    attributes = sum(len(name) + len("String") + len(value.encode()) for name, value in _pairs(message))
+    return len(text(message).encode()) + attributes
+
+
+def text(message: Message) -> str:
+    """Return the body without the two characters that SQS refuses, U+FFFE and U+FFFF."""
+    # In JSON these two can only stand inside a string, where the escape means the same.
+    return message.body.decode().replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
+
+
+def attributes(message: Message) -> Mapping[str, Mapping[str, str]]:
+    """Return what consumers and subscriptions filter on, without parsing the body."""
+    return {name: {"DataType": "String", "StringValue": value} for name, value in _pairs(message)}
+
+
+def _pairs(message: Message) -> list[tuple[str, str]]:
+    pairs = [
+        ("id", message.id),
+        ("type", message.type),
+        ("source", message.source),
+        ("subject", message.generation_id),
+    ]
+    return [(name, value) for name, value in pairs if value]

@@ -1,0 +1,132 @@
+"""Put events on an Amazon EventBridge bus.
+
+URL: `eventbridge:` in front of the bus's ARN or name:
+`eventbridge:arn:aws:events:eu-west-1:123456789012:event-bus/events`, `eventbridge:default`.
+
+Options:
+    source: The `source` that rules match on (default `co.aivisualstudio`; not `aws.…`, which is Amazon's
+        own).
+    region: Region of the bus (default: the ARN's, else from the environment (`AWS_REGION`) or the AWS
+        profile).
+    endpoint_url: Where to send the requests instead of to AWS (a VPC endpoint, a compatible server).
+    concurrency: Requests at once (default 4).
+    timeout_s: Seconds for one request, connecting included (default 10).
+
+Credentials come from where every AWS tool looks for them (environment, profile, container or instance
+role); they need `events:PutEvents` on the bus.
+
+What a rule's target receives:
+    source: as set above.
+    detail-type: the CloudEvents type, `co.aivisualstudio.generation.completed`.
+    resources: the generation id.
+    detail: the CloudEvents envelope, a JSON object; EventBridge writes it anew, so not the same bytes.
+`detail.id` is the event id, the same on every attempt; `id` is EventBridge's own, and another on every
+attempt. EventBridge does not deduplicate: skip a `detail.id` that you have seen. `Delivered` means that the
+bus has the event; one that no rule matches is dropped there, unless the bus has an archive. An event larger
+than 1 MiB becomes a dead letter.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from receiver.destinations import Message, aws
+from receiver.destinations.aws import AwsDestination, open_client
+from receiver.destinations.aws_messages import Limits
+from receiver.destinations.options import option, read_options, setting
+from receiver.errors import ConfigError
+from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
+
+if TYPE_CHECKING:
+    from mypy_boto3_events.client import EventBridgeClient
+    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef, PutEventsResultEntryTypeDef
+
+_BUS: Final = re.compile(
+    r"(?:arn:aws[a-z-]*:events:([a-z0-9-]+):[0-9]{12}:event-bus/)?[A-Za-z0-9._-][A-Za-z0-9._/-]{0,255}"
+)
+_SOURCE: Final = re.compile(r"(?!aws\.)[A-Za-z0-9._/:@-]{1,256}")
+_BLAMES_A_MESSAGE: Final = frozenset({"ValidationException", "RequestEntityTooLargeException"})
+_REFUSED_FOR_GOOD: Final = frozenset({"InvalidArgument", "MalformedDetail"})
+# From the documentation of PutEvents in botocore 1.44.5: a request stays below 1 MB (256 KB before 2026).
+_MAX_BYTES: Final = 1_048_575
+
+
+def _source(text: str) -> str:
+    if not _SOURCE.fullmatch(text):
+        raise ValueError("up to 256 letters, digits and . _ / : @ -, and must not begin with `aws.`")
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Options(aws.Options):
+    """What may be set beside the URL."""
+
+    source: str = option(_source, "co.aivisualstudio")
+
+
+def connect(name: str, url: str, options: Mapping[str, str]) -> AwsDestination:
+    """Return the destination for an `eventbridge:` URL. See `receiver.destinations.Connect`."""
+    bus = url.partition(":")[2]
+    parts = _BUS.fullmatch(bus)
+    if parts is None:
+        raise ConfigError(
+            f"{setting(name, 'url')} must be `eventbridge:` and then the ARN or the name of a bus: "
+            "eventbridge:arn:aws:events:eu-west-1:123456789012:event-bus/events, eventbridge:default"
+        )
+    settings = read_options(Options, name, options)
+    client = open_client("events", name, settings, region=parts[1], url=None)
+    return AwsDestination(name, EventBus(client, bus, settings.source), settings)
+
+
+class EventBus:
+    """One bus, as `PutEvents` takes events."""
+
+    title: Final = "EventBridge"
+    target: Final = "bus"
+    ordered: Final = False
+    limits: Final = Limits(request=_MAX_BYTES, message=_MAX_BYTES)
+
+    def __init__(self, client: "EventBridgeClient", bus: str, source: str) -> None:
+        self.client = client
+        self._bus = bus
+        self._source = source
+
+    def size_bytes(self, message: Message) -> int:
+        """Return what EventBridge counts: source, type, resources and detail.
+
+        Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/calculate-putevents-entry-size.html
+        """
+        words = (self._source, message.type, message.generation_id)
+        return len(message.body) + sum(len(word.encode()) for word in words)
+
+    def put(self, chunk: Sequence[Message]) -> Sequence[Outcome]:
+        """Make one request; see `receiver.destinations.aws.Service`."""
+        answer = self.client.put_events(Entries=[self._entry(message) for message in chunk])
+        if answer["FailedEntryCount"] == 0 and len(answer["Entries"]) == len(chunk):
+            return [Delivered(told["EventId"]) for told in answer["Entries"]]
+        unsaid: list[PutEventsResultEntryTypeDef] = [{}] * len(chunk)
+        return [_outcome(told) for told in [*answer["Entries"], *unsaid][: len(chunk)]]
+
+    def blames_a_message(self, code: str, _told: str) -> bool:
+        """Whether a refused request is one message's fault."""
+        return code in _BLAMES_A_MESSAGE
+
+    def _entry(self, message: Message) -> "PutEventsRequestEntryTypeDef":
+        return {
+            "EventBusName": self._bus,
+            "Source": self._source,
+            "DetailType": message.type,
+            "Resources": [message.generation_id],
+            "Detail": message.body.decode(),
+        }
+
+
+def _outcome(told: "PutEventsResultEntryTypeDef") -> Outcome:
+    if "EventId" in told:
+        return Delivered(told["EventId"])
+    if "ErrorCode" not in told:
+        return Retry("EventBridge said nothing about this event")
+    code = told["ErrorCode"]
+    said = " ".join(f"EventBridge refused the event: {code} {told.get('ErrorMessage', '')}".split())[:300]
+    return GivenUp(said) if code in _REFUSED_FOR_GOOD else Retry(said)

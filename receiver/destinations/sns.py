@@ -1,0 +1,100 @@
+"""Publish events on an Amazon SNS topic, standard or FIFO.
+
+URL: `sns:` in front of the topic's ARN: `sns:arn:aws:sns:eu-west-1:123456789012:events`.
+
+Options:
+    region: Region to send the requests to (default: the ARN's).
+    endpoint_url: Where to send the requests instead of to AWS (a VPC endpoint, a compatible server).
+    concurrency: Requests at once (default 4; a FIFO topic always has 1, to keep the order).
+    timeout_s: Seconds for one request, connecting included (default 10).
+
+Credentials come from where every AWS tool looks for them (environment, profile, container or instance
+role); they need `sns:Publish` on the topic, and `kms:GenerateDataKey` and `kms:Decrypt` on its key if the
+topic is encrypted with a key of its own.
+
+What a subscriber receives:
+    Message: the CloudEvents envelope, JSON. U+FFFE and U+FFFF, which SQS refuses, arrive as their JSON
+        escapes. A queue subscribed with `RawMessageDelivery` gets exactly this as its body.
+    Attributes (String), for filter policies: `id`, the event id; `type`, the CloudEvents type; `source`;
+        `subject`, the generation id.
+    FIFO: MessageDeduplicationId is the event id, MessageGroupId the generation id.
+`Delivered` means that SNS saved the message; what it brings to whom is the subscriptions' affair, and a
+topic without any drops it. Delivery is at least once, through a FIFO topic too (its own deduplication ends
+after five minutes): skip an id that you have seen. Messages of more than 256 KiB need a topic whose
+`MaximumMessageSize` allows them (1 MiB at most); one that is too large becomes a dead letter.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from receiver.destinations import Message
+from receiver.destinations.aws import AwsDestination, Options, listed, open_client
+from receiver.destinations.aws_messages import Limits, attributes, size_bytes, text
+from receiver.destinations.options import read_options, setting
+from receiver.errors import ConfigError
+from receiver.outcomes import Outcome
+
+if TYPE_CHECKING:
+    from mypy_boto3_sns.client import SNSClient
+    from mypy_boto3_sns.type_defs import PublishBatchRequestEntryTypeDef
+
+_ARN: Final = re.compile(r"arn:aws[a-z-]*:sns:([a-z0-9-]+):[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?")
+_BLAMES_A_MESSAGE: Final = frozenset(
+    {"BatchRequestTooLong", "InvalidParameter", "InvalidParameterValue", "ParameterValueInvalid"}
+)
+# Both from the documentation of PublishBatch in botocore 1.44.5: the default, and what a topic may be set to.
+_USUAL_BYTES: Final = 262_144
+_MAX_BYTES: Final = 1_048_576
+
+
+def connect(name: str, url: str, options: Mapping[str, str]) -> AwsDestination:
+    """Return the destination for an `sns:` URL. See `receiver.destinations.Connect`."""
+    arn = url.partition(":")[2]
+    parts = _ARN.fullmatch(arn)
+    if parts is None:
+        raise ConfigError(
+            f"{setting(name, 'url')} must be `sns:` and then the topic's ARN: "
+            "sns:arn:aws:sns:eu-west-1:123456789012:events"
+        )
+    settings = read_options(Options, name, options)
+    client = open_client("sns", name, settings, region=parts[1], url=None)
+    return AwsDestination(name, SnsTopic(client, arn), settings)
+
+
+class SnsTopic:
+    """One topic, as `PublishBatch` takes events."""
+
+    title: Final = "SNS"
+    target: Final = "topic"
+    limits: Final = Limits(request=_USUAL_BYTES, message=_MAX_BYTES)
+    size_bytes = staticmethod(size_bytes)
+
+    def __init__(self, client: "SNSClient", arn: str) -> None:
+        self.client = client
+        self.ordered = arn.endswith(".fifo")
+        self._arn = arn
+
+    def put(self, chunk: Sequence[Message]) -> Sequence[Outcome]:
+        """Make one request; see `receiver.destinations.aws.Service`."""
+        entries = [
+            _entry(str(position), message, fifo=self.ordered) for position, message in enumerate(chunk)
+        ]
+        answer = self.client.publish_batch(TopicArn=self._arn, PublishBatchRequestEntries=entries)
+        return listed(self.title, answer, len(chunk))
+
+    def blames_a_message(self, code: str, told: str) -> bool:
+        """Whether a refused request is one message's fault, and not that of the configured topic."""
+        return code in _BLAMES_A_MESSAGE and "TopicArn" not in told
+
+
+def _entry(entry_id: str, message: Message, *, fifo: bool) -> "PublishBatchRequestEntryTypeDef":
+    made: PublishBatchRequestEntryTypeDef = {
+        "Id": entry_id,
+        "Message": text(message),
+        "MessageAttributes": attributes(message),  # type: ignore[typeddict-item]  # of the same two strings
+    }
+    if fifo:
+        made["MessageGroupId"] = message.generation_id
+        made["MessageDeduplicationId"] = message.id
+    return made

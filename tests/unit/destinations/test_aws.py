@@ -1,0 +1,130 @@
+"""What the AWS destinations share: options, the client, and what an answer means."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from receiver.destinations import Message
+from receiver.destinations.aws import AwsDestination, Options, Service, endpoint, listed, open_client
+from receiver.destinations.aws_messages import Limits
+from receiver.errors import ConfigError
+from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
+from tests.messages import message
+
+pytestmark = pytest.mark.usefixtures("aws_environment")
+
+
+class _Shelf:
+    """A service of a hundred bytes that answers as it is told."""
+
+    title, target, ordered = "Shelf", "board", False
+    limits = Limits(request=100, message=1000)
+
+    def __init__(self, *answers: Sequence[Outcome] | ClientError) -> None:
+        self.client: Any = None
+        self.asked: list[int] = []
+        self._answers = list(answers)
+
+    def size_bytes(self, message: Message) -> int:
+        return len(message.body)
+
+    def put(self, chunk: Sequence[Message]) -> Sequence[Outcome]:
+        self.asked.append(len(chunk))
+        answer = self._answers.pop(0)
+        if isinstance(answer, ClientError):
+            raise answer
+        return answer
+
+    def blames_a_message(self, code: str, told: str) -> bool:
+        return code == "Blame" and told != "the board"
+
+
+def _refusal(code: str, told: str = "") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": told}}, "Put")
+
+
+async def _send(service: Service, *batch: Message) -> Sequence[Outcome]:
+    return await AwsDestination("queue", service, Options()).send(batch)
+
+
+class TestEndpoint:
+    @pytest.mark.parametrize("text", ["ftp://host", "http://", "https://user:hunter2@host", "host:9000"])
+    def test_only_an_address_without_credentials(self, text: str) -> None:
+        """Credentials belong to boto3's chain, and the error repeats none."""
+        with pytest.raises(ValueError, match="http") as refused:
+            endpoint(text)
+        assert "hunter2" not in str(refused.value)
+
+
+class TestOpenClient:
+    def test_options_win_over_the_url(self) -> None:
+        """What is set beside the URL is more deliberate than what the URL implies."""
+        chosen = Options(region="us-east-1", endpoint_url="http://127.0.0.1:9")
+        client = open_client("sns", "queue", chosen, region="eu-west-1", url="http://127.0.0.1:8")
+        assert (client.meta.region_name, client.meta.endpoint_url) == ("us-east-1", "http://127.0.0.1:9")
+
+    def test_without_any_region_the_setting_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A name without a region needs one from somewhere."""
+        monkeypatch.delenv("AWS_DEFAULT_REGION")
+        with pytest.raises(ConfigError, match="RECEIVER_DESTINATIONS__QUEUE__REGION"):
+            open_client("events", "queue", Options(), region=None, url=None)
+
+
+class TestSend:
+    async def test_a_large_message_goes_alone(self) -> None:
+        """What is more than a request usually takes is tried, by itself."""
+        service = _Shelf([Delivered("a")], [Delivered("b")])
+        assert await _send(service, message(1), message(2)) == [Delivered("a"), Delivered("b")]
+        assert service.asked == [1, 1]
+
+    async def test_a_refused_large_message_names_the_limit(self) -> None:
+        """An operator learns which limit to raise, whoever found the message too large."""
+        for answer in ([GivenUp("no")], _refusal("Blame")):
+            [outcome] = await _send(_Shelf(answer), message(1))
+            assert isinstance(outcome, GivenUp)
+            assert "a board takes 100 unless set to more" in outcome.error
+
+    async def test_a_larger_message_is_not_sent(self) -> None:
+        """What the service never takes costs no request."""
+        service = _Shelf()
+        [outcome] = await _send(service, message(1, prompt="x" * 1000))
+        assert isinstance(outcome, GivenUp)
+        assert "Shelf takes 1000 at most" in outcome.error
+
+    async def test_a_failed_entry_names_the_setting(self) -> None:
+        """A Retry says where to look."""
+        [outcome] = await _send(_Shelf([Retry("not now")]), message(1))
+        assert outcome == Retry("not now (RECEIVER_DESTINATIONS__QUEUE__URL)")
+
+    @pytest.mark.parametrize(
+        ("code", "told"),
+        [
+            ("NotFoundException", "no such board"),
+            ("KMSNotFoundException", "refused the request"),
+            ("AuthorizationError", "refused the AWS credentials"),
+            ("403", "refused the AWS credentials"),
+            ("Unheard", "refused the request"),
+        ],
+    )
+    async def test_a_refused_request_says_what_to_correct(self, code: str, told: str) -> None:
+        """A missing target, a missing key and missing rights are told apart."""
+        [outcome] = await _send(_Shelf(_refusal(code)), message(1))
+        assert isinstance(outcome, Retry)
+        assert told in outcome.error
+        assert "RECEIVER_DESTINATIONS__QUEUE__URL" in outcome.error
+
+    async def test_a_wrong_target_is_no_message_s_fault(self) -> None:
+        """What a service says of the target gives up no message."""
+        [outcome] = await _send(_Shelf(_refusal("Blame", "the board")), message(1))
+        assert isinstance(outcome, Retry)
+
+
+class TestListed:
+    def test_each_message_has_its_own_outcome(self) -> None:
+        """An answer in any order, with gaps, is put in the order of the request."""
+        failed = {"Id": "0", "Code": "InvalidParameter", "Message": "why", "SenderFault": True}
+        throttled = {"Id": "2", "Code": "Throttled", "SenderFault": True}
+        answer = {"Successful": [{"Id": "1", "MessageId": "m"}], "Failed": [throttled, failed]}
+        assert [type(each) for each in listed("SNS", answer, 4)] == [GivenUp, Delivered, Retry, Retry]
