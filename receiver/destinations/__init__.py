@@ -76,6 +76,7 @@ class BackEnd:
     """The extra of this package that installs the module's client library, or None if it is always there."""
 
 
+_POSTGRES: Final = BackEnd("receiver.destinations.postgresql", extra="postgres")
 _HTTP: Final = BackEnd("receiver.destinations.http")
 _REDIS: Final = BackEnd("receiver.destinations.redis", extra="redis")
 _SQS: Final = BackEnd("receiver.destinations.sqs")
@@ -92,6 +93,8 @@ SCHEMES: Final[Mapping[str, BackEnd]] = {
     "sqs+https": _SQS,
     "sns": BackEnd("receiver.destinations.sns"),
     "eventbridge": BackEnd("receiver.destinations.eventbridge"),
+    "postgresql": _POSTGRES,
+    "postgres": _POSTGRES,
 }
 
 

@@ -81,6 +81,14 @@ def count(*, at_most: int) -> Callable[[str], int]:
     return read
 
 
+def flag(text: str) -> bool:
+    """Read a yes or no."""
+    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    if text.lower() not in known:
+        raise ValueError("true or false")
+    return known[text.lower()]
+
+
 def existing_file(text: str) -> str:
     """Read the path of a file that is there."""
     if not Path(text).is_file():

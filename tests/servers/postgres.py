@@ -11,7 +11,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -61,13 +61,32 @@ class PostgresServer(ServerProcess):
             return False
         return True
 
+    def freeze(self) -> None:
+        """Stop it and every process it forked: each of its connections is a process of its own."""
+        super().freeze()
+        self._signal_children(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Undo `freeze`; do nothing if it does not run."""
+        self._signal_children(signal.SIGCONT)
+        super().thaw()
+
     def _children(self) -> list[int]:
         """Return handles (pidfd) of what it forked: an orphan would keep the shared memory in use."""
         if self._process is None or self._process.poll() is not None:
             return []
-        self.freeze()  # so that it neither forks nor reaps while we look
-        pid = self._process.pid
-        return [os.pidfd_open(int(c)) for c in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        super().freeze()  # so that it neither forks nor reaps while we look
+        return [os.pidfd_open(pid) for pid in self._child_pids()]
+
+    def _child_pids(self) -> list[int]:
+        pid = self._process.pid if self._process else 0
+        children = Path(f"/proc/{pid}/task/{pid}/children")
+        return [int(child) for child in children.read_text().split()] if children.exists() else []
+
+    def _signal_children(self, number: signal.Signals) -> None:
+        for pid in self._child_pids():
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
 
 @contextmanager
@@ -97,6 +116,18 @@ def running(*, durable: bool) -> Iterator[PostgresServer]:
 def postgres_server() -> Iterator[PostgresServer]:
     """Run the server that tests share. A test that stops or kills one starts its own with `running`."""
     with running(durable=False) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def doomed_postgres_server() -> Iterator[PostgresServer]:
+    """Run a server that tests may kill and freeze; its user `stranger` has no password and needs one."""
+    with running(durable=False) as server:
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            [hba_file] = connection.execute("SHOW hba_file").fetchone() or [""]
+            rules = Path(hba_file)
+            rules.write_text(f"host all stranger 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
+            connection.execute("SELECT pg_reload_conf()")
         yield server
 
 

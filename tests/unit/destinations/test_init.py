@@ -19,7 +19,8 @@ class TestSchemes:
 
     def test_importing_the_table_imports_no_client_library(self) -> None:
         """Optional libraries stay optional, and a start-up pays only for what it uses."""
-        code = "import sys, receiver.destinations; print(*{'redis', 'boto3', 'httpx2'} & set(sys.modules))"
+        libraries = {"redis", "boto3", "httpx2", "psycopg"}
+        code = f"import sys, receiver.destinations; print(*{libraries} & set(sys.modules))"
         printed = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
         assert printed.stdout.strip() == ""
 
@@ -59,6 +60,14 @@ class TestOpenDestination:
             "sqs://key:hunter2@sqs.eu-west-1.amazonaws.com/123456789012/q",
             "sqs://sqs.eu-west-1.amazonaws.com/hunter2",
             "sqs:ftp://sqs.eu-west-1.amazonaws.com/123456789012/q",
+            "sns:",
+            "sns:hunter2",
+            "eventbridge:",
+            "eventbridge:hunter2@bus",
+            "postgresql:",
+            "postgresql:hunter2",
+            "postgresql://user:hunter2@host/db?strem=x",
+            "postgres://user:hunter2@[::1/db",
         ],
     )
     def test_an_unusable_url_names_the_setting_and_no_secret(self, url: str) -> None:
@@ -68,13 +77,19 @@ class TestOpenDestination:
         assert "RECEIVER_DESTINATIONS__BILLING__" in str(refused.value)
         assert "hunter2" not in str(refused.value)
 
-    def test_a_missing_extra_says_how_to_install_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize(
+        ("extra", "library", "scheme"), [("redis", "redis", "redis"), ("postgres", "psycopg", "postgresql")]
+    )
+    def test_a_missing_extra_says_how_to_install_it(
+        self, monkeypatch: pytest.MonkeyPatch, extra: str, library: str, scheme: str
+    ) -> None:
         """Without the client library the message gives the command that installs it."""
-        monkeypatch.delitem(sys.modules, "receiver.destinations.redis", raising=False)
-        monkeypatch.setitem(sys.modules, "redis", None)
+        for name in [name for name in sys.modules if name.startswith(f"receiver.destinations.{scheme}")]:
+            monkeypatch.delitem(sys.modules, name)
+        monkeypatch.setitem(sys.modules, library, None)
         with pytest.raises(ConfigError) as refused:
-            open_destination("billing", "redis://user:hunter2@host/0", {})
-        assert "pip install 'avs-receiver[redis]'" in str(refused.value)
+            open_destination("billing", f"{scheme}://user:hunter2@host/0", {})
+        assert f"pip install 'avs-receiver[{extra}]'" in str(refused.value)
         assert "RECEIVER_DESTINATIONS__BILLING__URL" in str(refused.value)
         assert "hunter2" not in str(refused.value)
 
@@ -91,6 +106,7 @@ class TestOpenDestination:
             ("redis://user:hunter2@host/0", {}),
             ("https://user:hunter2@host/x?key=hunter2", {"secrets": "hunter2hunter2hunter2"}),
             ("https://host/x", {"bearer_token": "hunter2"}),
+            ("postgresql://user:hunter2@host/db", {}),
         ],
     )
     async def test_no_secret_in_a_repr(self, url: str, options: dict[str, str]) -> None:

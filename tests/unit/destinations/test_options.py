@@ -8,6 +8,7 @@ import pytest
 from receiver.destinations.options import (
     count,
     existing_file,
+    flag,
     option,
     read_options,
     seconds,
@@ -81,6 +82,19 @@ class TestCount:
     def test_accepts_the_edges(self) -> None:
         """Both ends of the range count."""
         assert [count(at_most=8)(text) for text in ("1", "8")] == [1, 8]
+
+
+class TestFlag:
+    @pytest.mark.parametrize(("text", "value"), [("true", True), ("No", False), ("1", True), ("0", False)])
+    def test_reads(self, text: str, *, value: bool) -> None:
+        """The usual spellings are read, in any case."""
+        assert flag(text) is value
+
+    @pytest.mark.parametrize("text", ["", "maybe", "2", "truee"])
+    def test_refuses(self, text: str) -> None:
+        """All else is a mistake, and not false."""
+        with pytest.raises(ValueError, match="true or false"):
+            flag(text)
 
 
 class TestExistingFile:

@@ -1,0 +1,231 @@
+"""Insert events into a PostgreSQL table, and tell a channel of each.
+
+URL: as libpq reads it, `postgresql://[user:password@]host[:5432]/database[?sslmode=verify-full&…]`, or
+`postgres:`. The query is libpq's, several hosts included; options are variables.
+
+Options:
+    table: Name of the table, `receiver_events` by default, or `schema.name`. Upper case counts.
+    create: `true` makes the table if it is missing (default `false`: the error then gives the SQL to run).
+    notify: Channel to NOTIFY of each new row (default: none). The payload is the event id, because
+        PostgreSQL takes less than 8000 bytes there: read the event from the table.
+    timeout_s: Seconds for one batch, connecting included (default 10).
+
+What a consumer reads, one row per event:
+    id: the event id, primary key. An event that is sent again finds its row there and changes nothing, for
+        as long as the row is kept: mark rows as handled, and delete them only when they are old.
+    type: CloudEvents type, `co.aivisualstudio.generation.completed`.
+    source: name of the source; subject: the generation id.
+    event: the CloudEvents envelope, JSON, as text: `jsonb` would refuse U+0000, which a prompt may hold. A
+        table of your own may have the column as `json` or `jsonb`.
+    received_at: when the row was made. handled_at: yours; nothing here writes it.
+
+`Delivered` means that the transaction is committed to disk (`synchronous_commit` is turned on where it is
+off). A batch is one transaction; if a row is refused (a constraint or trigger of yours), the batch is split
+until that row is alone, which becomes a dead letter, and all others are committed. NOTIFY reaches only who is
+listening at that moment, which is why it comes with the table and not instead of it.
+
+The user needs INSERT on the table and SELECT on its column `id`; with `create`, CREATE on the schema.
+"""
+
+import asyncio
+import contextlib
+import os
+import re
+import socket
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Final, TypeVar
+
+from psycopg import AsyncConnection, Error, OperationalError, ProgrammingError, errors
+from psycopg.conninfo import conninfo_to_dict
+
+from receiver.destinations import Message
+from receiver.destinations.options import flag, option, read_options, seconds, setting
+from receiver.destinations.postgresql_table import Table, blames_a_row, is_wrong_table, told
+from receiver.errors import ConfigError
+from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
+
+T = TypeVar("T")
+_Connection = AsyncConnection[tuple[Any, ...]]
+
+_DEFAULTS: Final = {"application_name": "receiver", "keepalives_idle": 30}
+_MAX_IDENTIFIER_BYTES: Final = 63
+_FATAL: Final = re.compile(r"FATAL: +(.{1,200})")
+# A batch that waits for a lock gives up on the server too. Durability is insisted on and never weakened.
+_PREPARE: Final = """
+    SELECT set_config('statement_timeout', %s, false),
+           CASE current_setting('synchronous_commit')
+               WHEN 'off' THEN set_config('synchronous_commit', 'on', false)
+           END
+"""
+
+
+def _table_name(text: str) -> tuple[str, ...]:
+    parts = tuple(text.split("."))
+    if len(parts) > 2 or not all(_is_identifier(part) for part in parts):  # noqa: PLR2004  # schema and table
+        raise ValueError("the name of a table, or schema.table, each of 1 to 63 bytes")
+    return parts
+
+
+def _channel(text: str) -> str:
+    if not _is_identifier(text):
+        raise ValueError("the name of a channel, of 1 to 63 bytes")
+    return text
+
+
+def _is_identifier(text: str) -> bool:
+    return 1 <= len(text.encode()) <= _MAX_IDENTIFIER_BYTES and text.isprintable()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What may be set beside the URL."""
+
+    table: tuple[str, ...] = option(_table_name, ("receiver_events",))
+    create: bool = option(flag, default=False)
+    notify: str | None = option(_channel, None)
+    timeout_s: float = option(seconds, 10.0)
+
+
+def connect(name: str, url: str, options: Mapping[str, str]) -> "PostgresTable":
+    """Return the destination for a `postgresql:` URL. See `receiver.destinations.Connect`."""
+    try:
+        parameters = conninfo_to_dict(url)
+    except ProgrammingError:
+        raise ConfigError(
+            f"{setting(name, 'url')} must look like postgresql://user:password@host:5432/database"
+        ) from None
+    return PostgresTable(name, {**_DEFAULTS, **parameters}, read_options(Options, name, options))
+
+
+class PostgresTable:
+    """Inserts batches into one table, over as many connections as batches run at once."""
+
+    max_batch: Final = 500
+
+    def __init__(self, name: str, parameters: Mapping[str, Any], options: Options) -> None:
+        self._name = name
+        self._parameters = parameters
+        self._options = options
+        self._table = Table(options.table, options.notify)
+        self._idle: list[_Connection] = []
+        self._busy: set[_Connection] = set()
+        self._closed = False
+
+    async def send(self, batch: Sequence[Message]) -> Sequence[Outcome]:
+        """Insert *batch* in one transaction, or in several if a row of it is refused."""
+        if not batch:
+            return []
+        try:
+            async with asyncio.timeout(self._options.timeout_s), self._connected() as connection:
+                return await _unless_cancelled(self._insert(connection, batch), connection)
+        except TimeoutError:
+            return [Retry(f"PostgreSQL did not answer within {self._options.timeout_s:g} s")] * len(batch)
+        except Error as error:
+            return [Retry(self._explain(error))] * len(batch)
+
+    async def aclose(self) -> None:
+        """Close the connections, those of a batch under way included."""
+        self._closed = True
+        for connection in self._busy:
+            _hang_up(connection)
+        while self._idle:
+            await self._idle.pop().close()
+
+    @contextlib.asynccontextmanager
+    async def _connected(self) -> AsyncIterator[_Connection]:
+        """Lend a connection; one that saw an error is not used again."""
+        connection = self._idle.pop() if self._idle else await self._connect()
+        self._busy.add(connection)
+        usable = False
+        try:
+            yield connection
+            usable = not self._closed
+        finally:
+            self._busy.discard(connection)
+            if usable:
+                self._idle.append(connection)
+            else:
+                await connection.close()
+
+    async def _connect(self) -> _Connection:
+        # Statements are not prepared: their text differs with the size of the batch.
+        connection = await AsyncConnection.connect(
+            **self._parameters, autocommit=True, prepare_threshold=None
+        )
+        try:
+            timeout_ms = max(int(self._options.timeout_s * 1000), 1)  # 0 would be for ever
+            await _unless_cancelled(connection.execute(_PREPARE, [str(timeout_ms)]), connection)
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
+
+    async def _insert(self, connection: _Connection, batch: Sequence[Message]) -> Sequence[Outcome]:
+        try:
+            return await self._insert_apart(connection, batch)
+        except errors.UndefinedTable:
+            if not self._options.create:
+                raise
+        # Another worker may be creating it at this very moment.
+        with contextlib.suppress(errors.UniqueViolation, errors.DuplicateTable):
+            await connection.execute(self._table.create())
+        return await self._insert_apart(connection, batch)
+
+    async def _insert_apart(self, connection: _Connection, batch: Sequence[Message]) -> Sequence[Outcome]:
+        """Insert *batch* at once, or by halves as long as a row of it is refused."""
+        try:
+            await connection.execute(self._table.insert(len(batch)), [*chain.from_iterable(map(_row, batch))])
+        except Error as error:
+            if not blames_a_row(error):
+                raise
+            if len(batch) == 1:
+                return [GivenUp(f"PostgreSQL refused the event: {told(error)}")]
+            middle = len(batch) // 2
+            first = await self._insert_apart(connection, batch[:middle])
+            return [*first, *await self._insert_apart(connection, batch[middle:])]
+        return [Delivered()] * len(batch)
+
+    def _explain(self, error: Error) -> str:
+        url, table, create = (setting(self._name, each) for each in ("url", "table", "create"))
+        statement = self._table.create().as_string()
+        match error:
+            case errors.UndefinedTable():
+                return (
+                    f"there is no table {self._table}: set {create}=true, correct {table}, or run {statement}"
+                )
+            case errors.InsufficientPrivilege():
+                more = ", and CREATE on its schema" if self._options.create else ""
+                return f"the user in {url} lacks INSERT, SELECT (id) ON {self._table}{more}: GRANT it"
+            case _ if is_wrong_table(error):
+                return f"the table {self._table} in {table} does not fit ({told(error)}), unlike: {statement}"
+            case OperationalError(sqlstate=None):
+                fatal = _FATAL.search(str(error))
+                why = fatal[1] if fatal else type(error).__name__
+                return f"PostgreSQL could not be reached, or refused to sign in: {why} ({url})"
+            case _:
+                return f"PostgreSQL refused the batch: {told(error)} ({url})"
+
+
+def _row(message: Message) -> tuple[str, str, str, str, str]:
+    return message.id, message.type, message.source, message.generation_id, message.body.decode()
+
+
+async def _unless_cancelled(work: Coroutine[Any, Any, T], connection: _Connection) -> T:
+    """Do *work*, and break *connection* if cancelled: psycopg would first ask a server that may hang."""
+    working = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        _hang_up(connection)
+        await asyncio.gather(working, return_exceptions=True)
+        raise
+
+
+def _hang_up(connection: _Connection) -> None:
+    with (
+        contextlib.suppress(OSError, Error),
+        socket.socket(fileno=os.dup(connection.pgconn.socket)) as end,
+    ):
+        end.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,72 @@
+"""The table that events go into: its SQL, and which of the database's errors are whose fault."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from psycopg import DataError, Error, IntegrityError, errors, sql
+
+_COLUMNS: Final = sql.SQL("id, type, source, subject, event")
+_ROW: Final = sql.SQL("(%s, %s, %s, %s, %s)")
+_INSERT: Final = sql.SQL("INSERT INTO {table} ({columns}) VALUES {rows} ON CONFLICT (id) DO NOTHING")
+_INSERT_AND_NOTIFY: Final = sql.SQL(
+    "WITH inserted AS ({insert} RETURNING id) SELECT pg_notify({channel}, id::text) FROM inserted"
+)
+_CREATE: Final = sql.SQL(
+    "CREATE TABLE IF NOT EXISTS {table} ("
+    "id uuid PRIMARY KEY, type text NOT NULL, source text NOT NULL, subject text NOT NULL, "
+    "event text NOT NULL, received_at timestamptz NOT NULL DEFAULT now(), handled_at timestamptz)"
+)
+
+# What no message of ours can cause: every message would fail alike.
+_WRONG_TABLE: Final = (
+    errors.UndefinedColumn,
+    errors.DatatypeMismatch,
+    errors.InvalidTextRepresentation,
+    errors.NotNullViolation,
+    errors.GeneratedAlways,
+    # There is no unique index on the id.
+    errors.InvalidColumnReference,
+)
+_REFUSED_ROW: Final = (DataError, IntegrityError, errors.RaiseException, errors.ProgramLimitExceeded)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table by the parts of its name, `schema` and `table` or the latter alone."""
+
+    name: tuple[str, ...]
+    channel: str | None = None
+    """Where to tell of each new row, if anywhere."""
+
+    def create(self) -> sql.Composed:
+        """Return the statement that makes it."""
+        return _CREATE.format(table=sql.Identifier(*self.name))
+
+    def insert(self, rows: int) -> sql.Composed:
+        """Return the statement that adds so many *rows*, but for ids it has, and tells of the new ones."""
+        values = sql.SQL(", ").join([_ROW] * rows)
+        insert = _INSERT.format(table=sql.Identifier(*self.name), columns=_COLUMNS, rows=values)
+        if self.channel is None:
+            return insert
+        return _INSERT_AND_NOTIFY.format(insert=insert, channel=sql.Literal(self.channel))
+
+    def __str__(self) -> str:
+        return sql.Identifier(*self.name).as_string()
+
+
+def blames_a_row(error: Error) -> bool:
+    """Whether *error* is about what one row holds."""
+    return isinstance(error, _REFUSED_ROW) and not isinstance(error, _WRONG_TABLE)
+
+
+def is_wrong_table(error: Error) -> bool:
+    """Whether *error* means that the table is not made for events."""
+    return isinstance(error, _WRONG_TABLE)
+
+
+def told(error: Error) -> str:
+    """Name *error* and its place without its text, which may quote the event."""
+    diagnosis = error.diag
+    places = {"constraint": diagnosis.constraint_name, "column": diagnosis.column_name}
+    named = [f"{kind} {name}" for kind, name in places.items() if name]
+    return " ".join([type(error).__name__, *([error.sqlstate] if error.sqlstate else []), *named])
