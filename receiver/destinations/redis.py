@@ -7,6 +7,8 @@ Options:
     stream: Key of the stream (default `receiver:events`).
     maxlen: Trim the stream to about this many entries (default: never trim; the stream grows until you trim
         it).
+    wait: Count a message as delivered only once this many replicas have it, by WAIT (default: none).
+    wait_timeout_s: Seconds to wait for the replicas, less than `timeout_s` (default: half of it).
     timeout_s: Seconds for one batch, connecting included (default 10).
     ca_file: PEM file of the authorities to trust instead of the system's, for `rediss:`.
 
@@ -16,9 +18,10 @@ What a consumer reads (XREADGROUP), in each entry:
     subject: the generation id.
     event: the CloudEvents envelope, JSON, UTF-8.
 
-`Delivered` means that the primary holds the entry in memory; whether it survives the primary is the
-server's own setting (`appendonly yes`, `appendfsync always`, replicas). The server needs Redis 5 or later
-and the right to run XADD on the stream.
+`Delivered` means that the primary holds the entry in memory, and with `wait` that so many replicas do too;
+whether it survives them is the server's own setting (`appendonly yes`, `appendfsync always`). Replicas that
+stay behind cost a second entry under the same id for every attempt. The server needs Redis 5 or later and
+the right to run XADD on the stream, and WAIT if that is used.
 """
 
 import asyncio
@@ -53,6 +56,8 @@ class Options:
 
     stream: str = option(word, "receiver:events")
     maxlen: int | None = option(count(at_most=10**12), None)
+    wait: int | None = option(count(at_most=100), None)
+    wait_timeout_s: float | None = option(seconds, None)
     timeout_s: float = option(seconds, 10.0)
     ca_file: str | None = option(existing_file, None)
 
@@ -63,6 +68,8 @@ def connect(name: str, url: str, options: Mapping[str, str]) -> "RedisStream":
     settings = read_options(
         Options, name, {**in_query, **{key.lower(): text for key, text in options.items()}}
     )
+    if (settings.wait_timeout_s or 0) >= settings.timeout_s:
+        raise ConfigError(f"{setting(name, 'wait_timeout_s')} must be less than {setting(name, 'timeout_s')}")
     if url.startswith("rediss:"):
         client_options |= {"ssl": True, "ssl_ca_certs": settings.ca_file}
     return RedisStream(name, settings, _client(client_options))
@@ -118,34 +125,53 @@ class RedisStream:
         """Add *batch* in one round trip."""
         try:
             async with asyncio.timeout(self._options.timeout_s):
-                answers = await self._add(batch)
+                answers, replicas = await self._add(batch)
         except TimeoutError:
             return [Retry(f"redis did not answer within {self._options.timeout_s:g} s")] * len(batch)
         except (RedisError, OSError) as error:
             return [self._failure(error)] * len(batch)
-        return [self._outcome(answer) for answer in answers]
+        return [self._outcome(answer, replicas) for answer in answers]
 
     async def aclose(self) -> None:
         """Close the pooled connections."""
         await self._client.aclose()
 
-    async def _add(self, batch: Sequence[Message]) -> list[Any]:
+    async def _add(self, batch: Sequence[Message]) -> tuple[list[Any], Any]:
+        """Return the answer to each XADD, and that of the WAIT behind them, if any."""
         async with self._client.pipeline(transaction=False) as pipeline:
             for message in batch:
                 pipeline.xadd(
                     self._options.stream, _fields(message), maxlen=self._options.maxlen, approximate=True
                 )
-            return await pipeline.execute(raise_on_error=False)
+            if self._options.wait is None or not batch:
+                return await pipeline.execute(raise_on_error=False), None
+            # WAIT speaks of what its own connection wrote, and a pipeline is one connection.
+            pipeline.execute_command("WAIT", self._options.wait, self._wait_ms)
+            *answers, replicas = await pipeline.execute(raise_on_error=False)
+            return answers, replicas
 
-    def _outcome(self, answer: bytes | Exception) -> Outcome:
-        return self._failure(answer) if isinstance(answer, Exception) else Delivered(answer.decode())
+    @property
+    def _wait_ms(self) -> int:
+        wait_s = self._options.wait_timeout_s or self._options.timeout_s / 2
+        return max(int(wait_s * 1000), 1)  # 0 would be for ever
+
+    def _outcome(self, answer: bytes | Exception, replicas: int | Exception | None) -> Outcome:
+        if isinstance(answer, Exception):
+            return self._failure(answer)
+        if isinstance(replicas, Exception):
+            return self._failure(replicas)
+        wanted = self._options.wait or 0
+        if replicas is not None and replicas < wanted:
+            short = f"{replicas} of {wanted} replicas had the entry after {self._wait_ms / 1000:g} s"
+            return Retry(f"{short} ({setting(self._name, 'wait')})")
+        return Delivered(answer.decode())
 
     def _failure(self, error: Exception) -> Retry:
         url, stream = setting(self._name, "url"), setting(self._name, "stream")
         if isinstance(error, _REFUSED_CREDENTIALS):
-            return Retry(
-                f"redis refused the user or password in {url}, or its right to XADD: {type(error).__name__}"
-            )
+            rights = "XADD" if self._options.wait is None else "XADD and WAIT"
+            who = f"the user or password in {url}, or its right to {rights}"
+            return Retry(f"redis refused {who}: {type(error).__name__}")
         if isinstance(error, ResponseError) and str(error).startswith("WRONGTYPE"):
             return Retry(f"the key {self._options.stream!r} is not a stream: rename it or change {stream}")
         if isinstance(error, ResponseError):

@@ -6,6 +6,7 @@ from tests.contract.systems.files import open_file
 from tests.contract.systems.http import open_http
 from tests.contract.systems.postgresql import open_postgresql
 from tests.contract.systems.redis import open_redis
+from tests.contract.systems.replicated_redis import open_replicated_redis
 from tests.contract.systems.sqs import opener as sqs_opener
 from tests.contract.systems.stdout import open_stdout
 from tests.contract.systems.subscribed import EVENTBRIDGE, SNS
@@ -17,6 +18,7 @@ SYSTEMS: Final[dict[str, Opener]] = {
     "stdout": open_stdout,
     "http": open_http,
     "redis": open_redis,
+    "redis-wait": open_replicated_redis,
     "postgresql": open_postgresql,
     "sqs": sqs_opener("sqs_queue"),
     "sqs-fifo": sqs_opener("sqs_fifo_queue"),

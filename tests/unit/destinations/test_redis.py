@@ -14,7 +14,7 @@ from receiver.destinations.redis import RedisStream
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, Retry
 from tests.messages import message
-from tests.servers.valkey import ValkeyServer
+from tests.servers.valkey import ValkeyPair, ValkeyServer
 
 
 @asynccontextmanager
@@ -63,7 +63,10 @@ class TestConnect:
         context: ssl.SSLContext = pool.make_connection().ssl_context.get()
         assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
 
-    @pytest.mark.parametrize(("option", "value"), [("maxlen", "0"), ("stream", ""), ("stram", "x")])
+    @pytest.mark.parametrize(
+        ("option", "value"),
+        [("maxlen", "0"), ("stream", ""), ("stram", "x"), ("wait", "0"), ("wait_timeout_s", "10")],
+    )
     def test_a_bad_option_is_refused(self, option: str, value: str) -> None:
         """Every option is checked at start, and the message names it."""
         with pytest.raises(ConfigError, match=f"RECEIVER_DESTINATIONS__STREAM__{option.upper()}"):
@@ -167,3 +170,63 @@ class TestSend:
         assert isinstance(outcome, Retry)
         assert "RECEIVER_DESTINATIONS__STREAM__URL" in outcome.error
         assert b"".join(commands).count(b"XADD") == 1
+
+
+class TestWait:
+    async def test_a_replica_that_has_it_is_enough(self, valkey_pair: ValkeyPair) -> None:
+        """With `wait`, an entry counts once so many replicas have it, and they do."""
+        valkey_pair.join()
+        async with _open(valkey_pair.primary.url, wait="1", stream="wait:enough") as destination:
+            outcomes = await destination.send([message(1), message(2)])
+        assert all(isinstance(outcome, Delivered) for outcome in outcomes)
+        assert await _length(valkey_pair.replica, "wait:enough") == 2
+
+    async def test_too_few_replicas_are_a_retry(self, valkey_pair: ValkeyPair) -> None:
+        """One replica is not two, and the error says so within its own time, naming the setting."""
+        valkey_pair.join()
+        options = {"wait": "2", "wait_timeout_s": "0.2", "stream": "wait:few"}
+        async with _open(valkey_pair.primary.url, **options) as destination:
+            [outcome] = await destination.send([message(1)])
+        told = "1 of 2 replicas had the entry after 0.2 s (RECEIVER_DESTINATIONS__STREAM__WAIT)"
+        assert outcome == Retry(told)
+
+    async def test_a_frozen_replica_is_a_retry_until_it_is_back(self, valkey_pair: ValkeyPair) -> None:
+        """A replica that stays behind holds deliveries up; what it missed counts once it has it."""
+        valkey_pair.join()
+        options = {"wait": "1", "wait_timeout_s": "0.3", "stream": "wait:frozen"}
+        async with _open(valkey_pair.primary.url, **options) as destination:
+            valkey_pair.replica.freeze()
+            try:
+                outcomes = await destination.send([message(1), message(2)])
+            finally:
+                valkey_pair.replica.thaw()
+            assert all(isinstance(each, Retry) and "0 of 1" in each.error for each in outcomes)
+            valkey_pair.join()
+            outcomes = await destination.send([message(1), message(2)])
+        assert all(isinstance(outcome, Delivered) for outcome in outcomes)
+
+    async def test_without_wait_a_frozen_replica_does_not_matter(self, valkey_pair: ValkeyPair) -> None:
+        """The primary's word is enough unless asked for more."""
+        valkey_pair.join()
+        valkey_pair.replica.freeze()
+        try:
+            async with _open(valkey_pair.primary.url, stream="wait:without") as destination:
+                assert isinstance((await destination.send([message(1)]))[0], Delivered)
+        finally:
+            valkey_pair.replica.thaw()
+
+    async def test_a_user_without_the_right_is_named(self, valkey_server: ValkeyServer, server: Any) -> None:
+        """A user who may XADD and not WAIT is told what is missing, and no event is lost."""
+        await server.execute_command("ACL", "SETUSER", "writer", "on", ">hunter2", "~*", "+xadd")
+        try:
+            async with _open(valkey_server.url.replace("127", "writer:hunter2@127"), wait="1") as destination:
+                [outcome] = await destination.send([message(1)])
+        finally:
+            await server.execute_command("ACL", "DELUSER", "writer")
+        assert isinstance(outcome, Retry)
+        assert "XADD and WAIT" in outcome.error
+
+
+async def _length(server: ValkeyServer, stream: str) -> int:
+    async with redis.asyncio.Redis.from_url(server.url, protocol=2) as client:
+        return int(await client.xlen(stream))
