@@ -9,7 +9,7 @@ Both take claimed work and return what is to be written of it; neither touches t
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import assert_never
+from typing import Any, assert_never
 
 import structlog
 
@@ -21,12 +21,15 @@ from receiver.backoff import Backoff
 from receiver.destinations import Destination, Message
 from receiver.errors import BucketUnavailable
 from receiver.events import TYPE_PREFIX, Asset, Event, Unreadable, envelope, normalize
+from receiver.expressions import NotApplicable
 from receiver.outcomes import Delivered, GivenUp, Judged, Outcome, Parked, Retry
+from receiver.routing import EVERYTHING, Routing
 from receiver.store import (
     DeliveryConfirmed,
     DeliveryDead,
     DeliveryJob,
     DeliveryPostponed,
+    DeliveryUnwanted,
     EventJob,
     EventPostponed,
     EventSettled,
@@ -48,7 +51,12 @@ Judge = Callable[[Mapping[str, Outcome]], Mapping[str, Judged]]
 """Parks, among the outcomes of one batch by event id, the failures that are the destination's own."""
 
 MirrorResult = EventSettled | EventPostponed
-ForwardResult = DeliveryConfirmed | DeliveryPostponed | DeliveryDead
+ForwardResult = DeliveryConfirmed | DeliveryPostponed | DeliveryUnwanted | DeliveryDead
+
+
+@dataclass(frozen=True, slots=True)
+class Unwanted:
+    """What was undecided is decided: the destination does not want the message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +143,14 @@ async def forward(
     clock: Clock,
     chance: Chance,
     judge: Judge = every_failure_counts,
+    routing: Routing = EVERYTHING,
 ) -> list[ForwardResult]:
     """Send one batch to one destination; return what became of each job, in order."""
-    readable = {job.event_id: sent for job in jobs if (sent := _message(job))}
-    outcomes = judge(dict(zip(readable, await _send(destination, list(readable.values())), strict=True)))
-    unreadable = Retry("the stored body cannot be read")
-    return [_result(job, outcomes.get(job.event_id, unreadable), rules, clock(), chance()) for job in jobs]
+    made = {job.event_id: _message(job, routing) for job in jobs}
+    sent = {id_: one for id_, one in made.items() if isinstance(one, Message)}
+    unsent = {id_: one for id_, one in made.items() if not isinstance(one, Message)}
+    outcomes = judge(dict(zip(sent, await _send(destination, list(sent.values())), strict=True)))
+    return [_result(job, {**unsent, **outcomes}[job.event_id], rules, clock(), chance()) for job in jobs]
 
 
 def _postponed(
@@ -151,31 +161,42 @@ def _postponed(
     return EventPostponed(job, now_ms + int(delay_s * 1000), error)
 
 
-def message(job: DeliveryJob) -> Message:
+def message(job: DeliveryJob, routing: Routing = EVERYTHING) -> Message | Retry | Unwanted:
     """Build the message of a delivery: the same bytes on every attempt."""
     event = _read(job)
+    told = _envelope(job, event)
+    if job.undecided and not routing.filter_holds(told, destination=job.destination):
+        return Unwanted()
+    body = routing.encode(told, destination=job.destination)
+    if isinstance(body, NotApplicable):
+        # Never sent whole instead: the projection may be there to keep something back.
+        return Retry(body.reason)
     return Message(
         id=job.event_id,
         source=event.source,
         generation_id=event.generation_id,
         type=TYPE_PREFIX + event.type,
         kind=event.kind,
-        body=envelope(
-            event,
-            event_id=job.event_id,
-            received_ms=job.received_ms,
-            asset=job.asset,
-            submission=job.submission,
-        ),
+        body=body,
     )
 
 
-def _message(job: DeliveryJob) -> Message | None:
+def _envelope(job: DeliveryJob, event: Event) -> Mapping[str, Any]:
+    return envelope(
+        event,
+        event_id=job.event_id,
+        received_ms=job.received_ms,
+        asset=job.asset,
+        submission=job.submission,
+    )
+
+
+def _message(job: DeliveryJob, routing: Routing) -> Message | Retry | Unwanted:
     try:
-        return message(job)
+        return message(job, routing)
     except Exception:
         log.exception("unreadable event", event_id=job.event_id)
-        return None
+        return Retry("the stored body cannot be read")
 
 
 async def _send(destination: Destination, messages: Sequence[Message]) -> Sequence[Outcome]:
@@ -254,11 +275,13 @@ def _not_fetched(
 
 
 def _result(
-    job: DeliveryJob, outcome: Judged, rules: ForwardRules, now_ms: int, chance: float
+    job: DeliveryJob, outcome: Judged | Unwanted, rules: ForwardRules, now_ms: int, chance: float
 ) -> ForwardResult:
     match outcome:
         case Delivered():
             return DeliveryConfirmed(job, now_ms)
+        case Unwanted():
+            return DeliveryUnwanted(job)
         case GivenUp(error):
             return DeliveryDead(job, now_ms, error)
         case Retry(error) if job.attempts >= rules.max_attempts:

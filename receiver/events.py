@@ -136,26 +136,33 @@ def envelope(
     received_ms: int,
     asset: Asset | None,
     submission: Mapping[str, object] | None = None,
-) -> bytes:
-    """Build the message that every destination gets: CloudEvents 1.0, structured JSON, UTF-8, one line.
+) -> dict[str, Any]:
+    """Build the message of an event: a CloudEvents 1.0 envelope around what happened.
 
-    The same stored event, asset and *submission* (`client_ref` and `metadata`) always give the same bytes.
+    The same stored event, asset and *submission* (`client_ref` and `metadata`) always give the same one.
 
     Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
     """
-    return orjson.dumps(
-        {
-            "specversion": "1.0",
-            "id": event_id,
-            "source": f"urn:aivisualstudio:{event.source}",
-            "type": TYPE_PREFIX + event.type,
-            "subject": event.generation_id,
-            "time": event.occurred_at(received_ms),
-            "datacontenttype": "application/json",
-            "dataschema": DATA_SCHEMA,
-            "data": _message_data(event, asset, submission),
-        }
-    )
+    return {
+        "specversion": "1.0",
+        "id": event_id,
+        "source": f"urn:aivisualstudio:{event.source}",
+        "type": TYPE_PREFIX + event.type,
+        "subject": event.generation_id,
+        "time": event.occurred_at(received_ms),
+        "datacontenttype": "application/json",
+        "dataschema": DATA_SCHEMA,
+        "data": _message_data(event, asset, submission),
+    }
+
+
+def encode(envelope: Mapping[str, Any]) -> bytes:
+    """Write *envelope* as destinations get it: structured JSON, UTF-8, one line.
+
+    Raises:
+        TypeError: JSON cannot hold what is in it.
+    """
+    return orjson.dumps(envelope)
 
 
 def _message_data(

@@ -12,6 +12,7 @@ import structlog
 from pydantic import SecretStr
 from starlette.applications import Starlette
 
+from receiver import routing
 from receiver.assets import Bucket
 from receiver.assets.allowlist import AllowList
 from receiver.assets.by_source import BucketsBySource, own_mistake
@@ -28,6 +29,7 @@ from receiver.destinations import Destination, open_destination, own_options
 from receiver.destinations.policy import DeliveryPolicy, batch_size, take_policy
 from receiver.errors import BucketUnavailable, ConfigError
 from receiver.receive import Source
+from receiver.routing import Router, Routing
 from receiver.settings import Settings, variable
 from receiver.signatures import check_secrets
 from receiver.store import Store
@@ -53,13 +55,28 @@ def build_store(settings: Settings) -> Store:
     """Open the store; an embedded SQLite database is brought up to date at once.
 
     Raises:
-        ConfigError: the database URL is not usable.
+        ConfigError: the database URL is not usable, or it cannot be told what a destination wants.
         StoreUnavailable: the embedded database could not be migrated.
     """
-    store = Store(settings.database_url.get_secret_value(), destinations=tuple(settings.destinations))
+    routings = build_routings(settings)
+    url = settings.database_url.get_secret_value()
+    store = Store(url, destinations=tuple(routings), route=Router(routings))
     if store.is_embedded:
         store.migrate()
     return store
+
+
+def build_routings(settings: Settings) -> dict[str, Routing]:
+    """Return what each destination wants.
+
+    Raises:
+        ConfigError: an expression or a name is wrong; the message names the setting.
+    """
+    sources = {DEFAULT_SOURCE, *settings.sources}
+    routings = {name: routing.take(name, options)[0] for name, options in settings.destinations.items()}
+    for name, wanted in routings.items():
+        routing.check_sources(name, wanted, sources)
+    return routings
 
 
 def build_ledger(settings: Settings) -> StoreLedger[Submission]:
@@ -126,9 +143,10 @@ async def open_worker(settings: Settings, store: Store) -> AsyncIterator[Worker]
         stack.push_async_callback(fetcher.aclose)
         outlets = []
         for name, options in settings.destinations.items():
-            destination = build_destination(name, options)
+            wanted, own = routing.take(name, options)
+            destination = build_destination(name, own)
             stack.push_async_callback(destination.aclose)
-            outlets.append(_outlet(settings, name, destination, delivery_policy(name, options)))
+            outlets.append(_outlet(settings, name, destination, delivery_policy(name, own), wanted))
         accounts = await stack.enter_async_context(open_accounts(settings))
         yield _worker(settings, store, fetcher, bucket, outlets, accounts)
 
@@ -265,7 +283,9 @@ async def _try(bucket: Bucket) -> None:
         log.warning("the bucket does not answer; assets wait until it does", error=str(error))
 
 
-def _outlet(settings: Settings, name: str, destination: Destination, policy: DeliveryPolicy) -> Outlet:
+def _outlet(
+    settings: Settings, name: str, destination: Destination, policy: DeliveryPolicy, wanted: Routing
+) -> Outlet:
     rules = ForwardRules(
         Backoff(policy.backoff_first_s, policy.backoff_max_s), policy.attempts or settings.forward_attempts
     )
@@ -281,6 +301,7 @@ def _outlet(settings: Settings, name: str, destination: Destination, policy: Del
         clock=_now_ms,
         chance=random.random,
         judge=breaker.judge,
+        routing=wanted,
     )
     return Outlet(
         name,

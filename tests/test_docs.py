@@ -6,10 +6,11 @@ import re
 import sqlite3
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 import jsonschema  # type: ignore[import-untyped]
@@ -25,6 +26,7 @@ from receiver.destinations import SCHEMES
 from receiver.destinations.policy import DeliveryPolicy
 from receiver.errors import ReceiverError
 from receiver.events import Asset, Event, envelope, normalize
+from receiver.routing import Routing, take
 from receiver.sandbox import Knobs, Sandbox
 from receiver.settings import CONFIG_FILE, PREFIX, Settings, SourceSettings, variable
 from receiver.telemetry import metrics
@@ -34,6 +36,7 @@ from tests.contract.matrix import SUITE
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+COMMON = (DeliveryPolicy, Routing)
 LINE = re.compile(r"^(#+) (.*)$", re.MULTILINE)
 NESTED = {"sources": set(SourceSettings.model_fields), "destinations": {"url", "<option>"}}
 
@@ -74,6 +77,11 @@ def destination_options() -> dict[str, set[str]]:
         scheme: set(import_module(back_end.module).Options.__dataclass_fields__)
         for scheme, back_end in SCHEMES.items()
     }
+
+
+def common_options() -> set[str]:
+    """Return the options that every destination has, besides its own."""
+    return {name for kind in COMMON for name in kind.__dataclass_fields__}
 
 
 def commands(group: click.Group, path: str) -> dict[str, click.Command]:
@@ -119,7 +127,6 @@ def slug(heading: str) -> str:
 
 
 COMMANDS = commands(cli, "receiver")
-COMMON_OPTIONS = set(DeliveryPolicy.__dataclass_fields__)
 
 
 class TestSettings:
@@ -140,7 +147,7 @@ class TestSettings:
     @pytest.mark.parametrize("page", PAGES, ids=str)
     def test_no_page_names_a_variable_that_is_not_there(self, page: Path) -> None:
         """A reader can set whatever a page names."""
-        options = NESTED["destinations"].union(COMMON_OPTIONS, *destination_options().values())
+        options = NESTED["destinations"].union(common_options(), *destination_options().values())
         for name in names(page):
             field, *nested = name.removeprefix(PREFIX).lower().rstrip("_").split("__")
             assert field in Settings.model_fields, name
@@ -189,13 +196,27 @@ class TestDestinations:
         tests = re.findall(r"def test_(\w+)\(\s*self, system: System", SUITE.read_text())
         assert [row.split("|")[1].strip() for row in rows] == [name.replace("_", " ") for name in tests]
 
-    @pytest.mark.parametrize("option", sorted(COMMON_OPTIONS))
+    @pytest.mark.parametrize("option", DeliveryPolicy.__dataclass_fields__)
     def test_every_common_option_is_documented(self, option: str) -> None:
         """Each option that every destination has is in one table, which ends in its default."""
         cell = row(section("docs/destinations/README.md", "Options of every destination"), option)
         default = DeliveryPolicy.__dataclass_fields__[option].default
         if default is not None:
             assert cell.rstrip(" |").rpartition("| ")[2] == f"{default:g}"
+
+    def test_every_option_of_routing_is_documented(self) -> None:
+        """One table has exactly the options that choose events; none of them is also a destination's own."""
+        table = section("docs/destinations/README.md", "Routing")
+        options = set(Routing.__dataclass_fields__)
+        assert set(re.findall(r"(?m)^\| `([a-z_]+)` \|", table)) == options
+        assert not options.intersection(*destination_options().values())
+
+    def test_the_example_is_accepted(self) -> None:
+        """The table of options that the page shows can be copied."""
+        [example] = tomllib.loads(code("docs/destinations/README.md", "toml")[0])["destinations"].values()
+        routing, own = take("ads", example)
+        assert set(own) == {"url"}
+        assert all(getattr(routing, option) for option in set(example) - {"url"})
 
 
 class TestAssets:
@@ -241,10 +262,17 @@ class TestMessage:
         told = ("url", "content_type", "size_bytes", "sha256", "width", "height")
         kept = {key: example["data"]["asset"][key] for key in told}
         made = envelope(event, event_id=example["id"], received_ms=0, asset=Asset("mirrored", **kept))
-        assert json.loads(made) == example
+        assert made == example
         fetched = Fetched(Path(), kept["size_bytes"], kept["sha256"], "image/png")
         key = KeyTemplate().key(event, event_id=example["id"], received_ms=0, asset=fetched)
         assert kept["url"].endswith(key)
+
+    def test_the_projected_example_is_what_the_code_makes(self) -> None:
+        """The projection that the page names makes the second example of the first."""
+        whole, projected = (json.loads(block) for block in code("docs/message.md", "json"))
+        [expression] = re.findall(r"With `([^`]+)` its message is", read("docs/message.md"))
+        routing, _ = take("ads", {"projection": expression})
+        assert json.loads(cast("bytes", routing.encode(whole, destination="ads"))) == projected
 
     def test_the_example_fits_the_schema(self) -> None:
         """What is documented validates against the schema that ships, and a wrong value does not."""

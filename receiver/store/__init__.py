@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from receiver.errors import StoreUnavailable
 from receiver.store import migrations
 from receiver.store.awaiting import awaiting_asset
+from receiver.store.backfill import Backfilled, Page, Past, backfill, count_missed
 from receiver.store.backlog import Backlog, backlog
 from receiver.store.claim import Claim, DeliveryJob, EventJob, claim_deliveries, claim_events, release, renew
 from receiver.store.committer import Committer, describe
@@ -24,6 +25,7 @@ from receiver.store.destinations import (
     resume,
 )
 from receiver.store.engine import connect, is_sqlite
+from receiver.store.fanout import Candidate, FanOut, Route, everywhere
 from receiver.store.health import check
 from receiver.store.listen import listen
 from receiver.store.passes import (
@@ -50,6 +52,7 @@ from receiver.store.settle import (
     DeliveryConfirmed,
     DeliveryDead,
     DeliveryPostponed,
+    DeliveryUnwanted,
     EventPostponed,
     EventSettled,
     Settlement,
@@ -60,12 +63,15 @@ from receiver.store.wake import FORWARD, MIRROR, Wake
 __all__ = [
     "FORWARD",
     "MIRROR",
+    "Backfilled",
     "Backlog",
+    "Candidate",
     "Claim",
     "DeliveryConfirmed",
     "DeliveryDead",
     "DeliveryJob",
     "DeliveryPostponed",
+    "DeliveryUnwanted",
     "DestinationStatus",
     "Duplicate",
     "Entry",
@@ -75,9 +81,12 @@ __all__ = [
     "Late",
     "NewEvent",
     "NewQuarantine",
+    "Page",
+    "Past",
     "Progress",
     "RecordResult",
     "Recorded",
+    "Route",
     "Settlement",
     "Store",
     "Turn",
@@ -96,10 +105,11 @@ class Store:
     Raises `StoreUnavailable` from every method when the database fails: nothing was promised then.
     """
 
-    def __init__(self, url: str, *, destinations: Sequence[str] = ()) -> None:
+    def __init__(self, url: str, *, destinations: Sequence[str] = (), route: Route = everywhere) -> None:
         """Prepare to use the database at *url*; connects on first use.
 
-        *destinations* are the names an event is fanned out to when its asset is settled.
+        *destinations* are the names an event is fanned out to when its asset is settled, as far as *route*
+        says that it goes there.
         """
         self.engine: Engine = connect(url)
         self.wake = Wake()
@@ -108,7 +118,7 @@ class Store:
         self._threads = ThreadPoolExecutor(1 if is_sqlite(self.engine) else _POSTGRES_THREADS, "store")
         self._records = Committer[Entry, RecordResult](self.engine, self._threads, record)
         self._settlements = Committer[Settlement, bool](
-            self.engine, self._threads, partial(settle, destinations=destinations)
+            self.engine, self._threads, partial(settle, fan_out=FanOut(destinations, route))
         )
 
     @property
@@ -214,6 +224,20 @@ class Store:
     async def note_breaker(self, destination: str, *, probe_ms: int | None) -> None:
         """Write down when a worker whose breaker is open tries again, or that it has closed."""
         await self._run(note_breaker, destination, probe_ms=probe_ms)
+
+    async def count_missed(self, destination: str) -> int:
+        """Count the latest settled events, 10,000 at most; 0 if one of them went to *destination*."""
+        return await self._run(count_missed, destination)
+
+    async def backfill(self, past: Past, page: Page, *, route: Route, dry_run: bool = False) -> Backfilled:
+        """Make the deliveries that *past* lacks, for one page of its events; what is there is left alone.
+
+        They are due behind everything else.
+        """
+        done = await self._run(backfill, past, page, route=route, dry_run=dry_run)
+        if done.made and not dry_run:
+            self.wake.signal(FORWARD)
+        return done
 
     def migrate(self) -> tuple[str | None, str]:
         """Bring the schema to this release's revision; return the revisions before and after. Blocks."""

@@ -30,6 +30,8 @@ class Attribution:
 
     submission: str | None
     due_ms: int
+    held: bool = False
+    """Whether the submission may still come, so that nothing may depend on it yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def _attribution(
 ) -> Attribution:
     found = told.get((job.source, job.generation_id))
     if found is None and still_open and _may_answer(job, still_open):
-        return Attribution(None, now_ms + HOLD_MS)
+        return Attribution(None, now_ms + HOLD_MS, held=True)
     return Attribution(found, now_ms)
 
 

@@ -51,6 +51,8 @@ class DeliveryJob:
     lease: str
     submission: Mapping[str, object] | None = None
     """What the message says of the submission that the event answers."""
+    undecided: bool = False
+    """Whether the destination's filter is still to be asked: the submission was not known before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +84,24 @@ def claim_events(
 
 
 def claim_deliveries(connection: Connection, claim: Claim, *, destination: str) -> list[DeliveryJob]:
-    """Take due deliveries of one destination, oldest first; none while it is paused."""
-    ours = DELIVERY.c.destination == destination
+    """Take due deliveries of one destination, oldest first; none while it is paused.
+
+    What was backfilled comes behind all others.
+    """
+    live = and_(DELIVERY.c.due_ms >= 0, DELIVERY.c.due_ms <= claim.now_ms)
+    rows = _due_deliveries(connection, destination, live, claim.limit)
+    if len(rows) < claim.limit:
+        rows += _due_deliveries(connection, destination, DELIVERY.c.due_ms < 0, claim.limit - len(rows))
+    taken = and_(
+        DELIVERY.c.destination == destination, DELIVERY.c.event_id.in_([row.event_id for row in rows])
+    )
+    _take(connection, DELIVERY, taken, claim)
+    return [_delivery_job(row, destination, claim.lease) for row in rows]
+
+
+def _due_deliveries(
+    connection: Connection, destination: str, due: ColumnElement[bool], limit: int
+) -> list[Any]:
     state = DESTINATION_STATE.c
     is_paused = exists().where(state.name == destination, state.paused_ms.is_not(None))
     statement = (
@@ -91,6 +109,7 @@ def claim_deliveries(connection: Connection, claim: Claim, *, destination: str) 
             DELIVERY.c.event_id,
             DELIVERY.c.attempts,
             DELIVERY.c.submission,
+            DELIVERY.c.undecided,
             EVENT.c.source,
             EVENT.c.generation_id,
             EVENT.c.body,
@@ -99,14 +118,11 @@ def claim_deliveries(connection: Connection, claim: Claim, *, destination: str) 
         )
         .join(EVENT, EVENT.c.id == DELIVERY.c.event_id)
         .outerjoin(ASSET, ASSET.c.event_id == DELIVERY.c.event_id)
-        .where(DELIVERY.c.state == IS_PENDING, ours, DELIVERY.c.due_ms <= claim.now_ms, ~is_paused)
+        .where(DELIVERY.c.state == IS_PENDING, DELIVERY.c.destination == destination, due, ~is_paused)
         .order_by(DELIVERY.c.due_ms)
-        .limit(claim.limit)
+        .limit(limit)
     )
-    rows = connection.execute(statement.with_for_update(skip_locked=True, of=DELIVERY)).all()
-    taken = and_(ours, DELIVERY.c.event_id.in_([row.event_id for row in rows]))
-    _take(connection, DELIVERY, taken, claim)
-    return [_delivery_job(row, destination, claim.lease) for row in rows]
+    return list(connection.execute(statement.with_for_update(skip_locked=True, of=DELIVERY)))
 
 
 def renew(connection: Connection, leases: Collection[str], *, until_ms: int) -> None:
@@ -157,14 +173,18 @@ def _delivery_job(row: Any, destination: str, lease: str) -> DeliveryJob:
         generation_id=row.generation_id,
         body=row.body,
         received_ms=row.received_ms,
-        asset=_asset(row) if row.status else None,
+        asset=asset_of(row),
         attempts=row.attempts + 1,
         lease=lease,
         submission=orjson.loads(row.submission) if row.submission else None,
+        undecided=bool(row.undecided),
     )
 
 
-def _asset(row: Any) -> Asset:
+def asset_of(row: Any) -> Asset | None:
+    """Return the asset whose columns *row* has; an event without an asset has none of them."""
+    if not row.status:
+        return None
     return Asset(
         status=row.status,
         url=row.url,

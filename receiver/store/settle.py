@@ -3,16 +3,17 @@
 Where a lease was lost, another worker has the work now and nothing is written.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, bindparam, tuple_, update
+from sqlalchemy import Connection, and_, bindparam, delete, tuple_, update
 
 from receiver.events import Asset
-from receiver.store.attribution import Attribution, attribute
+from receiver.store.attribution import attribute
 from receiver.store.claim import DeliveryJob, EventJob
-from receiver.store.engine import insert_into, wake_others
+from receiver.store.engine import wake_others
+from receiver.store.fanout import Candidate, FanOut
 from receiver.store.tables import ASSET, DEAD, DELIVERED, DELIVERY, EVENT, PENDING, SETTLED
 from receiver.store.wake import FORWARD
 
@@ -55,6 +56,13 @@ class DeliveryPostponed:
 
 
 @dataclass(frozen=True, slots=True)
+class DeliveryUnwanted:
+    """The destination's filter does not hold, now that all is known: there is no such delivery."""
+
+    job: DeliveryJob
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryDead:
     """The delivery is given up and becomes a dead letter."""
 
@@ -63,7 +71,9 @@ class DeliveryDead:
     error: str
 
 
-Settlement = EventSettled | EventPostponed | DeliveryConfirmed | DeliveryPostponed | DeliveryDead
+Settlement = (
+    EventSettled | EventPostponed | DeliveryConfirmed | DeliveryPostponed | DeliveryUnwanted | DeliveryDead
+)
 
 _MAX_ERROR_CHARS: Final = 1_000
 
@@ -71,11 +81,9 @@ _Kind = TypeVar("_Kind")
 _Key = tuple[str, str]
 
 
-def settle(
-    connection: Connection, settlements: Sequence[Settlement], *, destinations: Sequence[str]
-) -> list[bool]:
+def settle(connection: Connection, settlements: Sequence[Settlement], *, fan_out: FanOut) -> list[bool]:
     """Write *settlements* and say for each, in order, whether its lease still held."""
-    written = _settle_events(connection, _only(EventSettled, settlements), destinations)
+    written = _settle_events(connection, _only(EventSettled, settlements), fan_out)
     written |= _confirm(connection, _only(DeliveryConfirmed, settlements))
     for settlement in settlements:
         match settlement:
@@ -85,44 +93,25 @@ def settle(
                 written |= _close(connection, job, PENDING, due_ms, error, given_back=int(parked))
             case DeliveryDead(job, now_ms, error):
                 written |= _close(connection, job, DEAD, now_ms, error)
+            case DeliveryUnwanted(job):
+                written |= _remove(connection, job)
             case EventSettled() | DeliveryConfirmed():
                 pass
     return [_key(settlement.job) in written for settlement in settlements]
 
 
-def fan_out(connection: Connection, events: Mapping[str, Attribution], destinations: Sequence[str]) -> None:
-    """Make one delivery of each event for each destination that has none of it yet."""
-    rows = [
-        {
-            "event_id": id_,
-            "destination": name,
-            "state": PENDING,
-            "due_ms": events[id_].due_ms,
-            "attempts": 0,
-            "submission": events[id_].submission,
-        }
-        for id_ in sorted(events)
-        for name in destinations
-    ]
-    if rows:
-        connection.execute(insert_into(DELIVERY, connection.dialect).on_conflict_do_nothing(), rows)
-
-
-def _settle_events(
-    connection: Connection, settled: Sequence[EventSettled], destinations: Sequence[str]
-) -> set[_Key]:
+def _settle_events(connection: Connection, settled: Sequence[EventSettled], fan_out: FanOut) -> set[_Key]:
     if not settled:
         return set()
-    held = tuple_(EVENT.c.id, EVENT.c.lease).in_([(one.job.id, one.job.lease) for one in settled])
+    ours = tuple_(EVENT.c.id, EVENT.c.lease).in_([(one.job.id, one.job.lease) for one in settled])
     done = {"state": SETTLED, "due_ms": settled[0].now_ms, "lease": None, "last_error": None}
-    ids = set(connection.execute(update(EVENT).where(held).values(done).returning(EVENT.c.id)).scalars())
-    assets = [
-        _asset_row(one.job.id, one.asset, one.now_ms) for one in settled if one.asset and one.job.id in ids
-    ]
+    ids = set(connection.execute(update(EVENT).where(ours).values(done).returning(EVENT.c.id)).scalars())
+    held = [one for one in settled if one.job.id in ids]
+    assets = [_asset_row(one.job.id, one.asset, one.now_ms) for one in held if one.asset]
     if assets:
         connection.execute(ASSET.insert(), assets)
-    jobs = [one.job for one in settled if one.job.id in ids]
-    fan_out(connection, attribute(connection, jobs, now_ms=settled[0].now_ms), destinations)
+    told = attribute(connection, [one.job for one in held], now_ms=settled[0].now_ms)
+    fan_out(connection, [Candidate(one.job, one.asset, told[one.job.id]) for one in held])
     wake_others(connection, FORWARD)
     return {(id_, "") for id_ in ids}
 
@@ -166,6 +155,15 @@ _CLOSE_DELIVERY: Final = (
 def _postpone_event(connection: Connection, job: EventJob, due_ms: int, error: str) -> set[_Key]:
     values = {"job": job.id, "held": job.lease, "due": due_ms, "error": _clean(error)}
     return {_key(job)} if connection.execute(_POSTPONE_EVENT, values).rowcount else set()
+
+
+def _remove(connection: Connection, job: DeliveryJob) -> set[_Key]:
+    held = and_(
+        DELIVERY.c.event_id == job.event_id,
+        DELIVERY.c.destination == job.destination,
+        DELIVERY.c.lease == job.lease,
+    )
+    return {_key(job)} if connection.execute(delete(DELIVERY).where(held)).rowcount else set()
 
 
 def _close(

@@ -2,7 +2,8 @@
 
 `event` and `delivery` are also the queues: a row is due once `due_ms` has passed while its state is
 `pending`. A claim writes a random `lease` and moves `due_ms` to the moment that lease runs out, so the
-work of a dead worker becomes due again by itself.
+work of a dead worker becomes due again by itself. A delivery whose `due_ms` is negative was backfilled: it is
+due, and waits behind all others.
 """
 
 from typing import Any, Final
@@ -107,6 +108,8 @@ class DeliveryRow(SQLModel, table=True):
     last_error: str | None = Field(default=None)
     settled_ms: int | None = Field(default=None, sa_type=BigInteger)
     submission: str | None = Field(default=None)
+    undecided: bool | None = Field(default=None)
+    """Whether the destination's filter is still to be asked, once the submission is known."""
 
 
 class QuarantineRow(SQLModel, table=True):

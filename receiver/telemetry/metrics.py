@@ -32,6 +32,14 @@ ASSET_CONFLICTS: Final = Counter(
 FORWARDS: Final = Counter(
     "receiver_forwards", "Attempts to forward an event, by outcome.", ["destination", "outcome"]
 )
+UNROUTED: Final = Counter(
+    "receiver_events_unrouted", "Settled events that no destination wanted.", ["source"]
+)
+NOT_APPLICABLE: Final = Counter(
+    "receiver_expressions_not_applicable",
+    "Messages to which a destination's filter or projection could not be applied.",
+    ["destination", "option"],
+)
 BREAKER_OPEN: Final = Gauge(
     "receiver_breaker_open",
     "1 while this worker leaves a destination alone because it is down.",

@@ -12,7 +12,14 @@ import structlog
 
 from receiver.deliver import ForwardResult
 from receiver.errors import StoreUnavailable
-from receiver.store import DeliveryConfirmed, DeliveryDead, DeliveryJob, DeliveryPostponed, Store
+from receiver.store import (
+    DeliveryConfirmed,
+    DeliveryDead,
+    DeliveryJob,
+    DeliveryPostponed,
+    DeliveryUnwanted,
+    Store,
+)
 from receiver.telemetry import metrics
 from receiver.worker.breaker import Breaker
 from receiver.worker.leases import Leases
@@ -153,7 +160,7 @@ class Forwarding:
 
 
 def _error(results: Sequence[ForwardResult]) -> str:
-    return next((one.error for one in results if not isinstance(one, DeliveryConfirmed)), "")
+    return next((one.error for one in results if isinstance(one, DeliveryPostponed | DeliveryDead)), "")
 
 
 def _report(result: ForwardResult) -> None:
@@ -169,6 +176,9 @@ def _report(result: ForwardResult) -> None:
             facts.warning(
                 "forward postponed", error=error, attempts=job.attempts - int(parked), parked=parked
             )
+        case DeliveryUnwanted():
+            count.labels(job.destination, "unwanted").inc()
+            facts.info("unwanted")
         case DeliveryDead(error=error):
             count.labels(job.destination, "dead").inc()
             facts.error("dead letter", error=error, attempts=job.attempts)

@@ -12,6 +12,7 @@ from receiver.assets.kept import KeptDownloads
 from receiver.store import FORWARD, MIRROR, Store
 from receiver.worker.forwarding import Forwarding, Outlet
 from receiver.worker.keeping import sweep_kept
+from receiver.worker.latecomers import offer_backfill
 from receiver.worker.leases import Leases
 from receiver.worker.loop import work_until
 from receiver.worker.mirroring import Mirror, Mirroring, MirrorLimits, settle_without_asset
@@ -72,7 +73,9 @@ class Worker:
         """Return what is cut off, not waited for, at the end: reconciling goes on where it was."""
         reconciling = (Reconciling(self.store, leases, one, self.reconcile) for one in self.accounts)
         sweeping = [sweep_kept(self.store, self.kept)] if self.kept else []
-        return [leases.keep(), self.store.listen(), *(each.run() for each in reconciling), *sweeping]
+        offering = offer_backfill(self.store, [outlet.name for outlet in self.outlets])
+        reconciles = (each.run() for each in reconciling)
+        return [leases.keep(), self.store.listen(), offering, *reconciles, *sweeping]
 
     def _duties(self, leases: Leases) -> list[Coroutine[Any, Any, None]]:
         wake = self.store.wake

@@ -69,9 +69,9 @@ class Service:
         assert process.poll() is None, self.log()
         return process
 
-    def run(self, command: str) -> None:
+    def run(self, *words: str) -> None:
         """Run a `receiver` command that ends by itself."""
-        program = [sys.executable, "-m", "receiver", command]
+        program = [sys.executable, "-m", "receiver", *words]
         done = subprocess.run(
             program, cwd=self.folder, env=self._environment(), check=False, capture_output=True, text=True
         )

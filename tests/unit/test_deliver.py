@@ -18,11 +18,13 @@ from receiver.destinations import Message
 from receiver.errors import BucketUnavailable
 from receiver.events import Asset
 from receiver.outcomes import Delivered, GivenUp, Judged, Outcome, Parked, Retry
+from receiver.routing import EVERYTHING, Routing, take
 from receiver.store import (
     DeliveryConfirmed,
     DeliveryDead,
     DeliveryJob,
     DeliveryPostponed,
+    DeliveryUnwanted,
     EventJob,
     EventPostponed,
     EventSettled,
@@ -197,9 +199,22 @@ class FakeDestination:
         """Do nothing."""
 
 
-async def run_forward(jobs: Sequence[DeliveryJob], destination: FakeDestination) -> list[ForwardResult]:
+async def run_forward(
+    jobs: Sequence[DeliveryJob], destination: FakeDestination, *, routing: Routing = EVERYTHING
+) -> list[ForwardResult]:
     rules = ForwardRules(Backoff(first_s=8, max_s=60), max_attempts=3)
-    return await forward(jobs, destination=destination, rules=rules, clock=lambda: NOW, chance=lambda: 0.5)
+    return await forward(
+        jobs,
+        destination=destination,
+        rules=rules,
+        clock=lambda: NOW,
+        chance=lambda: 0.5,
+        routing=routing,
+    )
+
+
+def options(**texts: str) -> Routing:
+    return take("orders", texts)[0]
 
 
 class TestForward:
@@ -280,8 +295,41 @@ class TestForward:
         )
         assert [type(result) for result in results] == [DeliveryPostponed] * 2
 
+    async def test_the_filter_is_asked_of_what_is_undecided(self) -> None:
+        """A delivery made before its submission was known is dropped if the filter does not hold by now."""
+        ours, theirs = (
+            replace(delivery_job(name), undecided=True, submission={"client_ref": name}) for name in "ab"
+        )
+        decided = replace(delivery_job("c"), submission={"client_ref": "c"})
+        destination = FakeDestination(Delivered(), Delivered())
+        results = await run_forward(
+            [ours, theirs, decided], destination, routing=options(filter="data.submission.client_ref == 'a'")
+        )
+        assert results == [
+            DeliveryConfirmed(ours, NOW),
+            DeliveryUnwanted(theirs),
+            DeliveryConfirmed(decided, NOW),
+        ]
+
+    async def test_an_inapplicable_projection_is_put_off(self) -> None:
+        """Nothing is sent in its place: another expression may be set before the attempts end."""
+        (result,) = await run_forward(
+            [delivery_job()], FakeDestination(), routing=options(projection="contains(error, 'x')")
+        )
+        assert isinstance(result, DeliveryPostponed)
+        assert result.error.startswith("RECEIVER_DESTINATIONS__ORDERS__PROJECTION cannot be applied")
+
 
 class TestMessage:
+    def test_projection_changes_the_body_alone(self) -> None:
+        """What brokers route and dedupe by is the same with and without a projection."""
+        whole = message(delivery_job(body=BODY))
+        part = message(delivery_job(body=BODY, attempts=7), options(projection="{id: generation_id}"))
+        assert isinstance(whole, Message)
+        assert isinstance(part, Message)
+        assert replace(whole, body=part.body) == part
+        assert json.loads(part.body)["data"] == {"id": "gen_1"}
+
     def test_is_the_same_on_every_attempt(self) -> None:
         """Attempts and leases leave no trace in it."""
         asset = Asset("failed", error="expired")
@@ -292,6 +340,7 @@ class TestMessage:
     def test_says_outside_what_it_says_inside(self) -> None:
         """What brokers route by is what the envelope holds."""
         made = message(delivery_job(body=BODY))
+        assert isinstance(made, Message)
         inside = json.loads(made.body)
         assert (made.id, made.type, made.generation_id) == (inside["id"], inside["type"], inside["subject"])
         assert (made.kind, made.source) == (inside["data"]["kind"], "photoverse")

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships no types
 
-from receiver.events import Asset, Event, Unreadable, envelope, event_id, normalize
+from receiver.events import Asset, Event, Unreadable, encode, envelope, event_id, normalize
 
 NOW = 1_736_424_015_250
 ID = "0194fdc2-fa2f-7cc0-81d3-ff12045b73c8"
@@ -44,7 +44,7 @@ def an_event(type_: str = "generation.completed", sent_at: object = None, **data
 
 def sent(event: Event, asset: Asset | None = None) -> dict[str, Any]:
     """Return the message of *event*, after the oracles have read it."""
-    body = envelope(event, event_id=ID, received_ms=NOW, asset=asset)
+    body = encode(envelope(event, event_id=ID, received_ms=NOW, asset=asset))
     read = JSONFormat().read(CloudEvent, body)
     assert isinstance(read.get_data(), dict)
     SCHEMA.validate(read.get_data())
@@ -256,7 +256,7 @@ class TestEnvelope:
         """Whatever JSON a genuine body holds, consumers get what the schema promises, on one line."""
         event = an_event(sent_at=at, **data)
         sent(event, asset)
-        assert b"\n" not in envelope(event, event_id=ID, received_ms=NOW, asset=asset)
+        assert b"\n" not in encode(envelope(event, event_id=ID, received_ms=NOW, asset=asset))
 
     @given(datas, st.sampled_from([None, MIRRORED, FAILED]))
     def test_same_bytes_every_time(self, data: dict[str, Any], asset: Asset | None) -> None:
@@ -265,7 +265,7 @@ class TestEnvelope:
         attempts = [normalize(body, source="photoverse") for _ in range(2)]
         assert isinstance(attempts[0], Event)
         one, two = (
-            envelope(event, event_id=ID, received_ms=NOW, asset=asset)
+            encode(envelope(event, event_id=ID, received_ms=NOW, asset=asset))
             for event in attempts
             if isinstance(event, Event)
         )

@@ -64,6 +64,30 @@ class TestBuildStore:
         with pytest.raises(ConfigError, match="RECEIVER_DATABASE_URL"):
             wiring.build_store(settings(database_url=url))
 
+    def test_wrong_routing(self) -> None:
+        """Whatever runs, an expression that cannot be read stops its start."""
+        with pytest.raises(ConfigError, match="RECEIVER_DESTINATIONS__A__FILTER must be"):
+            wiring.build_store(settings(destinations={"a": {"url": "stdout:", "filter": "kind ="}}))
+
+
+class TestBuildRoutings:
+    def test_one_per_destination(self) -> None:
+        """Each destination has its own, in the order of the settings; without options it wants everything."""
+        routings = wiring.build_routings(
+            settings(destinations={"b": {"url": "stdout:", "kinds": "video"}, "a": {"url": "stdout:"}})
+        )
+        assert list(routings) == ["b", "a"]
+        assert routings["b"].kinds == {"video"}
+        assert not routings["a"].chooses
+
+    def test_sources_that_there_are(self) -> None:
+        """The default source may always be named, a further one where it is configured, no other."""
+        acme = {"acme": {"secrets": SECRET}}
+        named = {"a": {"url": "stdout:", "sources": "photoverse,acme"}}
+        assert wiring.build_routings(settings(sources=acme, destinations=named))
+        with pytest.raises(ConfigError, match="RECEIVER_DESTINATIONS__A__SOURCES names acme"):
+            wiring.build_routings(settings(destinations=named))
+
 
 class TestBuildSources:
     def test_none(self) -> None:
@@ -264,6 +288,18 @@ class TestOpenWorker:
         store = wiring.build_store(configured)
         with pytest.raises(ConfigError, match="DESTINATIONS__A__BATCH_SIZE must be at most 8"):
             async with wiring.open_worker(configured, store):
+                pass
+        store.close()
+
+    async def test_common_options_are_not_the_destinations_own(self, folder: Path) -> None:
+        """Routing is taken out before the destination reads its own options, and refuses others."""
+        common = {"url": "stdout:", "kinds": "image", "filter": "data.asset", "projection": "asset"}
+        configured = settings(destinations={"a": common})
+        store = wiring.build_store(configured)
+        async with wiring.open_worker(configured, store) as worker:
+            assert [outlet.name for outlet in worker.outlets] == ["a"]
+        with pytest.raises(ConfigError, match="RECEIVER_DESTINATIONS__A__KIND is not an option"):
+            async with wiring.open_worker(settings(destinations={"a": {**common, "kind": "image"}}), store):
                 pass
         store.close()
 

@@ -25,7 +25,7 @@ class Command:
         return subprocess.run(
             [sys.executable, "-m", "receiver", *words],
             cwd=self.folder,
-            env=_environment(settings),
+            env=environment(settings),
             check=False,
             capture_output=True,
             text=True,
@@ -38,7 +38,7 @@ class Command:
         with subprocess.Popen(
             [sys.executable, "-m", "receiver", *words],
             cwd=self.folder,
-            env=_environment(settings),
+            env=environment(settings),
             stderr=subprocess.PIPE,
             text=True,
         ) as process:
@@ -59,6 +59,6 @@ def wait_for(process: "subprocess.Popen[str]", fact: str) -> str:
     raise AssertionError(f"it never said {fact!r}:\n{read}")
 
 
-def _environment(settings: Mapping[str, str]) -> dict[str, str]:
+def environment(settings: Mapping[str, str]) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
     return {**inherited, "PYTHONPATH": _ROOT, **settings}

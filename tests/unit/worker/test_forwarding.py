@@ -10,7 +10,14 @@ import structlog.testing
 from receiver.deliver import ForwardResult
 from receiver.errors import StoreUnavailable
 from receiver.outcomes import Delivered, Outcome, Parked, Retry
-from receiver.store import DeliveryConfirmed, DeliveryDead, DeliveryJob, DeliveryPostponed, Store
+from receiver.store import (
+    DeliveryConfirmed,
+    DeliveryDead,
+    DeliveryJob,
+    DeliveryPostponed,
+    DeliveryUnwanted,
+    Store,
+)
 from receiver.telemetry import metrics
 from receiver.worker.breaker import Breaker, BreakerRules
 from receiver.worker.forwarding import Forwarding, Outlet
@@ -50,16 +57,24 @@ class TestTurn:
             "event-0": lambda job: DeliveryConfirmed(job, NOW),
             "event-1": lambda job: DeliveryPostponed(job, NOW, "busy"),
             "event-2": lambda job: DeliveryDead(job, NOW, "http_422"),
+            "event-3": DeliveryUnwanted,
         }
         scripted.deliveries = [delivery_job(event_id) for event_id in ends]
         with structlog.testing.capture_logs() as lines:
-            await Forwarding(store, leases, outlet(result=lambda job: ends[job.event_id](job))).turn()
-        assert [type(one) for one in scripted.settled] == [DeliveryConfirmed, DeliveryPostponed, DeliveryDead]
+            ending = outlet(result=lambda job: ends[job.event_id](job), max_batch=4)
+            await Forwarding(store, leases, ending).turn()
+        assert [type(one) for one in scripted.settled] == [
+            DeliveryConfirmed,
+            DeliveryPostponed,
+            DeliveryDead,
+            DeliveryUnwanted,
+        ]
         assert {one.job.lease for one in scripted.settled} == {scripted.claims[0].lease}
         assert [(line["event"], line["log_level"]) for line in lines] == [
             ("forwarded", "info"),
             ("forward postponed", "warning"),
             ("dead letter", "error"),
+            ("unwanted", "info"),
         ]
 
     @pytest.mark.parametrize(

@@ -120,6 +120,20 @@ class TestWorker:
         async with running(a_worker(store, hands)):
             await until(lambda: len(hands.sent["orders"]) == 2)
 
+    async def test_tells_of_a_destination_without_a_past(self, store: Store, hands: Hands) -> None:
+        """A destination that came after the events is told of once, at the start."""
+        hands.free()
+        before = Store(store.engine.url.render_as_string(hide_password=False), destinations=("orders",))
+        async with running(Worker(before, hands.mirror, [hands.outlet("orders")])):
+            await record(before)
+            await until(lambda: hands.sent["orders"])
+        before.close()
+        with structlog.testing.capture_logs() as lines:
+            async with running(a_worker(store, hands)):
+                await until(lambda: [line for line in lines if line["event"] == "destination without a past"])
+        told = [line for line in lines if line["event"] == "destination without a past"]
+        assert [(line["destination"], line["events"]) for line in told] == [("audit", 1)]
+
     async def test_polls_for_what_another_process_recorded(self, store: Store, hands: Hands) -> None:
         """On SQLite no signal comes from another process; the poll finds its events."""
         hands.free()

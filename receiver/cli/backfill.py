@@ -1,0 +1,199 @@
+"""`receiver destinations backfill`: what a new destination has missed."""
+
+import asyncio
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import click
+
+from receiver.cli.output import json_option, say, show_rows
+from receiver.cli.reconcile import Since
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from receiver.expressions import Expression
+    from receiver.settings import Settings
+    from receiver.store import Backfilled, Past, Route, Store
+
+_COLUMNS: Final = ("destination", "since", "until", "events", "made", "there", "dry_run")
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was done so far."""
+
+    events: int = 0
+    made: int = 0
+    there: int = 0
+
+    def add(self, page: "Backfilled") -> None:
+        """Count one page in."""
+        self.events += page.events
+        self.made += page.made
+        self.there += page.there
+
+
+class Show(Protocol):
+    """Shows a person how far it came."""
+
+    def __call__(self, tally: Tally, *, share: float) -> None:
+        """Show *tally*; *share* of the time asked for was looked at, 0 to 1."""
+        ...
+
+
+class JMESPath(click.ParamType["Expression"]):
+    """A JMESPath expression."""
+
+    name = "expression"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "Expression":
+        """Compile it."""
+        from receiver.expressions import Expression, compile_expression
+
+        if isinstance(value, Expression):
+            return value
+        try:
+            return compile_expression(value)
+        except ValueError as error:
+            self.fail(f"it must be {error}", param, ctx)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--since", type=Since(), help="Only what was received since then: a time, or an age like 36h.")
+@click.option("--until", type=Since(), help="Only what was received before then; by default until now.")
+@click.option("--filter", "chosen", type=JMESPath(), help="Only messages that this JMESPath holds for.")
+@click.option("--dry-run", is_flag=True, help="Only count.")
+@json_option
+def backfill(
+    *,
+    name: str,
+    since: datetime | None,
+    until: datetime | None,
+    chosen: "Expression | None",
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Send the destination NAME what was settled before it was there.
+
+    Makes the deliveries that it lacks, as its own options choose them, with the same event ids and the
+    mirrored assets; the workers send them, behind whatever is new. What it got already is not sent again, so
+    the command may be interrupted and repeated. Start the workers with the new destination first.
+    """
+    from receiver.cli.connection import load_settings
+    from receiver.telemetry import logs
+
+    settings = load_settings()
+    logs.configure(level=settings.log_level, log_format=settings.log_format)
+    if name not in settings.destinations:
+        there_are = ", ".join(sorted(settings.destinations)) or "none"
+        raise click.UsageError(f"there is no destination {name!r}; configured are: {there_are}.")
+    past = _past(name, since, until or datetime.now(UTC))
+    tally = Tally()
+    try:
+        asyncio.run(_backfill(settings, past, chosen, tally, dry_run=dry_run))
+    except KeyboardInterrupt:
+        say(f"{tally.made} made so far; the same command goes on.")
+        raise
+    show_rows([_record(past, tally, dry_run=dry_run)], columns=_COLUMNS, as_json=as_json)
+
+
+async def _backfill(
+    settings: "Settings", past: "Past", chosen: "Expression | None", tally: Tally, *, dry_run: bool
+) -> None:
+    from receiver.routing import Router, narrowed
+    from receiver.wiring import build_routings, build_store
+
+    route: Route = Router(build_routings(settings))
+    if chosen is not None:
+        route = narrowed(route, chosen)
+    store = build_store(settings)
+    try:
+        await store.check()
+        with _progress(past.destination) as show:
+            await _all_pages(store, past, route, tally, show, dry_run=dry_run)
+    finally:
+        store.close()
+
+
+async def _all_pages(
+    store: "Store", past: "Past", route: "Route", tally: Tally, show: Show, *, dry_run: bool
+) -> None:
+    from receiver.store import Page
+
+    page, first_ms = Page(_now_ms()), past.since_ms
+    while True:
+        began = time.monotonic()
+        done = await store.backfill(past, page, route=route, dry_run=dry_run)
+        tally.add(done)
+        if done.events < page.limit:
+            return
+        first_ms = first_ms or _received_ms(done.last)
+        show(tally, share=(_received_ms(done.last) - first_ms) / max(past.until_ms - first_ms, 1))
+        page = Page(_now_ms(), after=done.last)
+        # SQLite has one writer at a time and no queue for it: others must find it free.
+        await asyncio.sleep(time.monotonic() - began)
+
+
+def _past(name: str, since: datetime | None, until: datetime) -> "Past":
+    from receiver.store import Past
+
+    if since is not None and since >= until:
+        raise click.UsageError("--since must lie before --until.")
+    return Past(name, _ms(since) if since else 0, _ms(until))
+
+
+def _received_ms(event_id: str) -> int:
+    """Return the time that an event id begins with."""
+    return int(event_id.replace("-", "")[:12], 16)
+
+
+@contextmanager
+def _progress(destination: str) -> "Iterator[Show]":
+    """Show a bar if a person is watching."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn()
+    bar = Progress(
+        *columns,
+        console=console,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+        disable=not console.is_terminal,
+    )
+    with bar:
+        task = bar.add_task(destination, total=1.0)
+
+        def show(tally: Tally, *, share: float) -> None:
+            said = f"{destination}: {tally.made:,} of {tally.events:,} events"
+            bar.update(task, completed=share, description=said)
+
+        yield show
+
+
+def _record(past: "Past", tally: Tally, *, dry_run: bool) -> dict[str, Any]:
+    return {
+        "destination": past.destination,
+        "since": datetime.fromtimestamp(past.since_ms / 1000, UTC) if past.since_ms else None,
+        "until": datetime.fromtimestamp(past.until_ms / 1000, UTC),
+        "events": tally.events,
+        "made": tally.made,
+        "there": tally.there,
+        "dry_run": dry_run,
+    }
+
+
+def _ms(moment: datetime) -> int:
+    """Return *moment* in milliseconds since the epoch; no event is older than that."""
+    return max(int(moment.timestamp() * 1000), 0)
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

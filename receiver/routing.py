@@ -1,0 +1,195 @@
+"""Routing: which events a destination gets, and what it is told of them.
+
+    choose: types → kinds → sources → filter      once, when the event's asset is settled
+    encode: projection                            on every attempt, to the same bytes
+
+Both are functions of the event alone: they read no clock and wait for nothing.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+import structlog
+
+from receiver.contract import EVENT_TYPES, KINDS
+from receiver.destinations.options import option, read_options, setting
+from receiver.errors import ConfigError
+from receiver.events import TYPE_PREFIX, Event, encode, envelope, normalize
+from receiver.expressions import Expression, Found, NotApplicable, compile_expression
+from receiver.store import Candidate, Route
+from receiver.telemetry import metrics
+
+_KINDS: Final = (*KINDS, "unknown")
+
+log = structlog.get_logger()
+
+
+def _any_of(accepted: Collection[str] | None = None, *, prefix: str = "") -> Callable[[str], frozenset[str]]:
+    """Return a reader of comma-separated words, each of them *accepted*, with or without *prefix*."""
+
+    def read(text: str) -> frozenset[str]:
+        words = frozenset(word.strip().removeprefix(prefix) for word in text.split(","))
+        if "" in words or (accepted is not None and not words.issubset(accepted)):
+            names = ", ".join(accepted) if accepted else "names"
+            raise ValueError(f"one or more of these, separated by commas: {names}")
+        return words
+
+    return read
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """What one destination wants: options that every destination has. By default it gets everything."""
+
+    types: frozenset[str] = option(_any_of(EVENT_TYPES, prefix=TYPE_PREFIX), frozenset())
+    """The provider's words; empty: all."""
+    kinds: frozenset[str] = option(_any_of(_KINDS), frozenset())
+    """Empty: all."""
+    sources: frozenset[str] = option(_any_of(), frozenset())
+    """Empty: all."""
+    filter: Expression | None = option(compile_expression, None)  # noqa: RUF009  a dataclass field
+    """Holds for the messages that are wanted, asked of the whole envelope."""
+    projection: Expression | None = option(compile_expression, None)  # noqa: RUF009  a dataclass field
+    """Makes the `data` that is sent of the message's `data`."""
+
+    @property
+    def chooses(self) -> bool:
+        """Whether there are events that are not wanted."""
+        return bool(self.types or self.kinds or self.sources or self.filter)
+
+    def fits(self, event: Event) -> bool:
+        """Whether type, kind and source are wanted."""
+        return (
+            (not self.types or event.type in self.types)
+            and (not self.kinds or event.kind in self.kinds)
+            and (not self.sources or event.source in self.sources)
+        )
+
+    def filter_holds(self, told: Mapping[str, Any], *, destination: str) -> bool:
+        """Whether the filter holds for the message *told*.
+
+        Where it cannot be applied it holds: a message too many can be skipped, a missing one is lost.
+        """
+        return self.filter is None or _holds(self.filter, told, destination=destination)
+
+    def encode(self, told: Mapping[str, Any], *, destination: str) -> bytes | NotApplicable:
+        """Write the message *told* as this destination gets it."""
+        if self.projection is None:
+            return encode(told)
+        made = _project(self.projection, told)
+        if isinstance(made, bytes):
+            return made
+        metrics.NOT_APPLICABLE.labels(destination, "projection").inc()
+        return NotApplicable(f"{setting(destination, 'projection')} cannot be applied: {made.reason}")
+
+
+EVERYTHING: Final = Routing()
+_OPTIONS: Final = frozenset(one.name for one in fields(Routing))
+
+
+def take(name: str, options: Mapping[str, str]) -> tuple[Routing, dict[str, str]]:
+    """Read what the destination called *name* wants; return it, and the *options* that say something else.
+
+    Raises:
+        ConfigError: an expression, a type or a kind is wrong; the message names the setting and the place.
+    """
+    ours = {key: text for key, text in options.items() if key.lower() in _OPTIONS}
+    rest = {key: text for key, text in options.items() if key not in ours}
+    return read_options(Routing, name, ours), rest
+
+
+def check_sources(name: str, routing: Routing, sources: Collection[str]) -> None:
+    """Refuse unless the destination called *name* wants only *sources* that there are.
+
+    Raises:
+        ConfigError: it names another.
+    """
+    unknown = routing.sources.difference(sources)
+    if unknown:
+        raise ConfigError(
+            f"{setting(name, 'sources')} names {', '.join(sorted(unknown))}, which is no source;"
+            f" there are: {', '.join(sorted(sources))}"
+        )
+
+
+class Router:
+    """Says which of several destinations an event goes to. See `receiver.store.Route`."""
+
+    def __init__(self, routings: Mapping[str, Routing]) -> None:
+        self._routings = routings
+
+    def __call__(self, candidate: Candidate, names: Sequence[str]) -> Sequence[str]:
+        """Return those of *names* that want the event; all of them where that cannot be told."""
+        try:
+            return self._choose(candidate, names)
+        except Exception:
+            log.exception("not routed; forwarded everywhere", event_id=candidate.job.id)
+            return names
+
+    def _choose(self, candidate: Candidate, names: Sequence[str]) -> Sequence[str]:
+        wanted = {name: self._routings.get(name, EVERYTHING) for name in names}
+        if not any(one.chooses for one in wanted.values()):
+            return names
+        event = _read(candidate)
+        fitting = [name for name in names if wanted[name].fits(event)]
+        if candidate.attribution.held or all(wanted[name].filter is None for name in fitting):
+            return fitting
+        told = _told(candidate, event)
+        return [name for name in fitting if wanted[name].filter_holds(told, destination=name)]
+
+
+def narrowed(route: Route, chosen: Expression) -> Route:
+    """Return *route* for only those messages that *chosen* holds for, by what is known of them now."""
+
+    def narrow(candidate: Candidate, names: Sequence[str]) -> Sequence[str]:
+        wanted = route(candidate, names)
+        told = _told(candidate, _read(candidate)) if wanted else {}
+        return [name for name in wanted if _holds(chosen, told, destination=name)]
+
+    return narrow
+
+
+def _read(candidate: Candidate) -> Event:
+    event = normalize(candidate.job.body, source=candidate.job.source)
+    if not isinstance(event, Event):
+        raise TypeError(f"a stored event cannot be read: {event.reason}")
+    return event
+
+
+def _told(candidate: Candidate, event: Event) -> dict[str, Any]:
+    job = candidate.job
+    return envelope(
+        event,
+        event_id=job.id,
+        received_ms=job.received_ms,
+        asset=candidate.asset,
+        submission=candidate.submission,
+    )
+
+
+def _holds(condition: Expression, told: Mapping[str, Any], *, destination: str) -> bool:
+    found = condition.search(told)
+    if isinstance(found, Found):
+        return found.is_true
+    metrics.NOT_APPLICABLE.labels(destination, "filter").inc()
+    log.warning(
+        "filter not applicable; forwarded",
+        event_id=told["id"],
+        generation_id=told["subject"],
+        destination=destination,
+        error=found.reason,
+    )
+    return True
+
+
+def _project(projection: Expression, told: Mapping[str, Any]) -> bytes | NotApplicable:
+    found = projection.search(told["data"])
+    if isinstance(found, NotApplicable):
+        return found
+    # What the schema describes is gone.
+    kept = {name: value for name, value in told.items() if name != "dataschema"}
+    try:
+        return encode({**kept, "data": found.value})
+    except TypeError:
+        return NotApplicable("JSON cannot hold its result")

@@ -1,0 +1,137 @@
+"""Backfill: deliveries of what was settled before a destination was there.
+
+Events are paged by their id, whose first bits are the time of receipt: a page is a range of the primary key,
+and whoever was interrupted starts again from the beginning and finds what exists, or goes on behind a page.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, and_, func, select
+
+from receiver.events import event_id
+from receiver.store.attribution import attribute
+from receiver.store.claim import EventJob, asset_of
+from receiver.store.engine import wake_others
+from receiver.store.fanout import Candidate, Route, delivery_row
+from receiver.store.insert import insert_new
+from receiver.store.tables import ASSET, DELIVERY, EVENT, SETTLED
+from receiver.store.wake import FORWARD
+
+BEHIND_MS: Final = 2**53
+"""Taken off the time of receipt, it makes a due time that is negative, and among these the oldest first."""
+_LATEST: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What a destination may have missed: settled events by their time of receipt."""
+
+    destination: str
+    since_ms: int = 0
+    until_ms: int = 2**48 - 1
+    """Not included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A bounded part of the past."""
+
+    now_ms: int
+    limit: int = 200
+    after: str = ""
+    """Id of the event that the page begins behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backfilled:
+    """What became of one page."""
+
+    events: int
+    """How many settled events there were; fewer than the limit: it was the last page."""
+    made: int
+    """How many of them now go to the destination; on a dry run: would go."""
+    there: int
+    """How many had gone, or were to go, before."""
+    last: str
+    """Id of the last event, to go on behind."""
+
+
+def backfill(connection: Connection, past: Past, page: Page, *, route: Route, dry_run: bool) -> Backfilled:
+    """Make the deliveries that are missing in one page."""
+    rows = _events(connection, past, page)
+    missing = [row for row in rows if row.destination is None]
+    wanted = [one for one in _candidates(connection, missing, page.now_ms) if route(one, [past.destination])]
+    made = len(wanted)
+    if wanted and not dry_run:
+        deliveries = [delivery_row(one, past.destination, _due_ms(one)) for one in wanted]
+        made = insert_new(connection, DELIVERY, ("event_id", "destination"), deliveries)
+        wake_others(connection, FORWARD)
+    return Backfilled(len(rows), made, len(rows) - len(missing), rows[-1].id if rows else page.after)
+
+
+def count_missed(connection: Connection, destination: str) -> int:
+    """Count the latest settled events, unless one of them went to *destination*."""
+    latest = (
+        select(EVENT.c.id)
+        .where(EVENT.c.state == SETTLED)
+        .order_by(EVENT.c.id.desc())
+        .limit(_LATEST)
+        .subquery()
+    )
+    theirs = and_(DELIVERY.c.event_id == latest.c.id, DELIVERY.c.destination == destination)
+    counted = select(func.count(latest.c.id), func.count(DELIVERY.c.event_id)).select_from(
+        latest.outerjoin(DELIVERY, theirs)
+    )
+    events, deliveries = connection.execute(counted).one()
+    return 0 if deliveries else int(events)
+
+
+def _events(connection: Connection, past: Past, page: Page) -> Sequence[Row[Any]]:
+    theirs = and_(DELIVERY.c.event_id == EVENT.c.id, DELIVERY.c.destination == past.destination)
+    statement = (
+        select(EVENT, ASSET, DELIVERY.c.destination)
+        .outerjoin(ASSET, ASSET.c.event_id == EVENT.c.id)
+        .outerjoin(DELIVERY, theirs)
+        .where(
+            EVENT.c.state == SETTLED,
+            EVENT.c.id > page.after,
+            EVENT.c.id >= _first_id(past.since_ms),
+            EVENT.c.id < _first_id(past.until_ms),
+        )
+        .order_by(EVENT.c.id)
+        .limit(page.limit)
+    )
+    return connection.execute(statement).all()
+
+
+def _first_id(received_ms: int) -> str:
+    """Return the lowest id that an event received at *received_ms* can have."""
+    return event_id(received_ms, bytes(10))
+
+
+def _candidates(connection: Connection, rows: Sequence[Row[Any]], now_ms: int) -> list[Candidate]:
+    jobs = {row.id: _job(row) for row in rows}
+    told = attribute(connection, list(jobs.values()), now_ms=now_ms) if jobs else {}
+    return [Candidate(jobs[row.id], asset_of(row), told[row.id]) for row in rows]
+
+
+def _job(row: Row[Any]) -> EventJob:
+    return EventJob(
+        id=row.id,
+        source=row.source,
+        generation_id=row.generation_id,
+        asset_host=row.asset_host,
+        body=row.body,
+        received_ms=row.received_ms,
+        attempts=row.attempts,
+        lease="",
+    )
+
+
+def _due_ms(candidate: Candidate) -> int:
+    """Return a due time behind what is live; what waits for its submission has one of its own."""
+    if candidate.attribution.held:
+        return candidate.attribution.due_ms
+    return candidate.job.received_ms - BEHIND_MS
