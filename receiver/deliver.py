@@ -1,13 +1,14 @@
 """Then here: from a durable event to a mirrored asset and a message in every queue.
 
     mirror:  read → fetch (and again, should the URL have expired) → keep → settle
+    late:    mirror, for an event that went out without its asset → tell of it
     forward: read → envelope → send → settle
 
 Both take claimed work and return what is to be written of it; neither touches the store.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, assert_never
 
@@ -18,9 +19,20 @@ from receiver.assets.kept import KeptDownloads
 from receiver.assets.key_template import KeyTemplate
 from receiver.assets.response import EXPIRED
 from receiver.backoff import Backoff
+from receiver.contract import COMPLETED
 from receiver.destinations import Destination, Message
 from receiver.errors import BucketUnavailable
-from receiver.events import TYPE_PREFIX, Asset, Event, Unreadable, envelope, normalize
+from receiver.events import (
+    ASSET_MIRRORED,
+    TYPE_PREFIX,
+    Asset,
+    Event,
+    Unreadable,
+    envelope,
+    event_id,
+    follow_up,
+    normalize,
+)
 from receiver.expressions import NotApplicable
 from receiver.outcomes import Delivered, GivenUp, Judged, Outcome, Parked, Retry
 from receiver.routing import EVERYTHING, Routing
@@ -33,6 +45,12 @@ from receiver.store import (
     EventJob,
     EventPostponed,
     EventSettled,
+    LateArrived,
+    LateGivenUp,
+    LateJob,
+    LatePostponed,
+    LateSettlement,
+    NewEvent,
 )
 from receiver.telemetry import metrics
 
@@ -46,11 +64,15 @@ Clock = Callable[[], int]
 """Milliseconds since the epoch."""
 Chance = Callable[[], float]
 """A random number in [0, 1)."""
+Entropy = Callable[[], bytes]
+"""Ten random bytes."""
 
 Judge = Callable[[Mapping[str, Outcome]], Mapping[str, Judged]]
 """Parks, among the outcomes of one batch by event id, the failures that are the destination's own."""
 
 MirrorResult = EventSettled | EventPostponed
+Attempt = Callable[..., Awaitable[MirrorResult]]
+"""`mirror`, with everything but the job and its rules."""
 ForwardResult = DeliveryConfirmed | DeliveryPostponed | DeliveryUnwanted | DeliveryDead
 
 
@@ -67,6 +89,9 @@ class MirrorRules:
     patience_s: float = 24 * 3600
     """Seconds after its arrival for which an event waits for an asset that fails to download."""
     keys: KeyTemplate = field(default_factory=KeyTemplate)
+    late_s: float = 0
+    """Seconds after that for which a completion's asset is still tried for."""
+    late_backoff: Backoff = field(default_factory=lambda: Backoff(first_s=600, max_s=6 * 3600))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +129,7 @@ async def mirror(
         return await _mirror(job, fetch_asset, bucket, kept, rules, clock, chance)
     except Exception:
         log.exception("mirror crashed", event_id=job.id, generation_id=job.generation_id)
+        rules = replace(rules, late_s=0)
         return _not_fetched(job, NotFetched("internal_error", permanent=False), rules, clock(), chance())
 
 
@@ -119,6 +145,8 @@ async def _mirror(
     event = _read(job)
     if not event.expects_asset:
         return EventSettled(job, None, clock())
+    if event.type != COMPLETED:
+        rules = replace(rules, late_s=0)
     fetched = await fetch(event)
     if isinstance(fetched, NotFetched):
         return _not_fetched(job, fetched, rules, clock(), chance())
@@ -133,6 +161,43 @@ async def _mirror(
         if not kept:
             fetched.path.unlink(missing_ok=True)
     return EventSettled(job, _mirrored(fetched, stored), clock())
+
+
+async def mirror_late(
+    job: LateJob, *, attempt: Attempt, rules: MirrorRules, entropy: Entropy
+) -> LateSettlement:
+    """Try again for the asset of an event that went out without it."""
+    try:
+        return await _mirror_late(job, attempt, rules, entropy)
+    except Exception:
+        log.exception("mirror crashed", event_id=job.id, generation_id=job.generation_id)
+        return LateGivenUp(job, "internal_error")
+
+
+async def _mirror_late(
+    job: LateJob, attempt: Attempt, rules: MirrorRules, entropy: Entropy
+) -> LateSettlement:
+    patience_s = (job.until_ms - job.received_ms) / 1000
+    match await attempt(job, rules=MirrorRules(rules.late_backoff, patience_s)):
+        case EventPostponed(due_ms=due_ms, error=error):
+            return LatePostponed(job, due_ms, error)
+        case EventSettled(asset=Asset("mirrored") as asset, now_ms=now_ms):
+            return LateArrived(job, asset, _follow_up(job, now_ms, entropy()), now_ms)
+        case EventSettled(asset=asset):
+            return LateGivenUp(job, (asset and asset.error) or "no asset")
+
+
+def _follow_up(job: LateJob, now_ms: int, entropy: bytes) -> NewEvent:
+    return NewEvent(
+        event_id(now_ms, entropy),
+        job.source,
+        job.generation_id,
+        ASSET_MIRRORED,
+        None,
+        follow_up(job.body, now_ms=now_ms),
+        "mirror",
+        now_ms,
+    )
 
 
 async def forward(
@@ -269,9 +334,23 @@ def _mirrored(fetched: Fetched, stored: Stored) -> Asset:
 def _not_fetched(
     job: EventJob, failed: NotFetched, rules: MirrorRules, now_ms: int, chance: float
 ) -> MirrorResult:
-    if failed.permanent or now_ms - job.received_ms > rules.patience_s * 1000:
+    if failed.permanent:
         return EventSettled(job, Asset("failed", error=failed.code), now_ms)
+    if now_ms - job.received_ms > rules.patience_s * 1000:
+        return _given_up_for_now(job, failed, rules, now_ms, chance)
     return _postponed(job, failed.code, rules, now_ms, chance, after_s=failed.after_s)
+
+
+def _given_up_for_now(
+    job: EventJob, failed: NotFetched, rules: MirrorRules, now_ms: int, chance: float
+) -> EventSettled:
+    """Let the event go without its asset, which is tried for in the background if the rules say so."""
+    if not rules.late_s:
+        return EventSettled(job, Asset("failed", error=failed.code), now_ms)
+    until_ms = now_ms + int(rules.late_s * 1000)
+    delay_s = max(failed.after_s or 0, rules.late_backoff.delay_s(1, chance))
+    asset = Asset("failed", error=failed.code, retried_until_ms=until_ms)
+    return EventSettled(job, asset, now_ms, retry_ms=now_ms + int(delay_s * 1000))
 
 
 def _result(

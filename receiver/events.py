@@ -16,6 +16,10 @@ from receiver import contract
 
 TYPE_PREFIX: Final = "co.aivisualstudio."
 DATA_SCHEMA: Final = "urn:aivisualstudio:generation-event:1"
+ASSET_MIRRORED: Final = "generation.asset_mirrored"
+"""Our own word: the asset came after its completion had been forwarded without it."""
+OUR_TYPES: Final = frozenset((ASSET_MIRRORED,))
+"""Types of events that we make; a provider that used one would speak in our name."""
 
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _MAX_ERROR_CHARS: Final = 2_000
@@ -65,7 +69,9 @@ class Unreadable:
     """A genuine body that does not say which generation it is about."""
 
     reason: str
-    """`not_json`, `not_an_object`, `no_event_type`, `no_data` or `no_generation_id`."""
+    """`not_json`, `not_an_object`, `no_event_type`, `no_data` or `no_generation_id`.
+
+    And `reserved_event_type`, where a sender used a type of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,8 @@ class Asset:
     """Seconds of a mirrored video, where its container tells cheaply."""
     error: str | None = None
     """Stable code of the reason, when failed."""
+    retried_until_ms: int | None = None
+    """Until then it may still come and be told of by `ASSET_MIRRORED`; None where it is given up for good."""
 
 
 def normalize(body: bytes, *, source: str) -> Event | Unreadable:
@@ -115,6 +123,14 @@ def normalize(body: bytes, *, source: str) -> Event | Unreadable:
         data=data,
         sent_at=document.get("created_at"),
     )
+
+
+def follow_up(body: bytes, *, now_ms: int) -> bytes:
+    """Write the body of the event that tells of a late asset: the completion's own, under our type and time.
+
+    *body* is that of a stored completion, which was read before.
+    """
+    return orjson.dumps({**orjson.loads(body), "event": ASSET_MIRRORED, "created_at": _time(now_ms)})
 
 
 def event_id(unix_ms: int, entropy: bytes) -> str:
@@ -174,7 +190,7 @@ def _message_data(
         "kind": event.kind,
         "status": _text(data.get("status")),
         "prompt": _text(data.get("prompt")),
-        "error": None if event.type == contract.COMPLETED else _failure(data),
+        "error": None if event.type in (contract.COMPLETED, ASSET_MIRRORED) else _failure(data),
         "created_at": _text(data.get("created_at")),
         "completed_at": _text(data.get("completed_at")),
         "asset": asset and _asset_data(asset, _text(event.output_url)),
@@ -193,6 +209,7 @@ def _asset_data(asset: Asset, source_url: str | None) -> dict[str, Any]:
         "height": asset.height,
         "duration_s": asset.duration_s,
         "error": asset.error,
+        "retried_until": _time(asset.retried_until_ms),
         "source_url": source_url,
     }
 
@@ -226,6 +243,10 @@ def _canonical_time(value: object) -> str | None:
         return _format(moment) if moment.tzinfo else None
     except (ValueError, OverflowError):
         return None
+
+
+def _time(unix_ms: int | None) -> str | None:
+    return None if unix_ms is None else _format(datetime.fromtimestamp(unix_ms / 1000, UTC))
 
 
 def _format(moment: datetime) -> str:

@@ -70,7 +70,7 @@ async def receive(
     read = events.normalize(verified.body, source=source.name)
     now_ms = int(now * 1000)
     entry = entry_of(read, verified.body, source=source.name, now_ms=now_ms, entropy=entropy)
-    receipt = _receipt(read, await record(entry))
+    receipt = _receipt(entry, await record(entry))
     metrics.DELIVERIES.labels(source.name, receipt.status).inc()
     return receipt
 
@@ -78,8 +78,13 @@ async def receive(
 def entry_of(
     read: Event | Unreadable, body: bytes, *, source: str, now_ms: int, entropy: bytes, via: str = "webhook"
 ) -> Entry:
-    """Make the row to record of what a body was *read* as."""
+    """Make the row to record of what a body was *read* as.
+
+    Types that are ours to tell are quarantined: recorded, they would pass for our own events, and block them.
+    """
     new_id = events.event_id(now_ms, entropy)
+    if isinstance(read, Event) and read.type in events.OUR_TYPES:
+        read = Unreadable("reserved_event_type")
     match read:
         case Event():
             host = asset_host(read.output_url) if read.expects_asset else None
@@ -97,15 +102,15 @@ def asset_host(url: object) -> str | None:
     return found[1].lower() if found else None
 
 
-def _receipt(read: Event | Unreadable, result: RecordResult) -> Receipt:
-    if isinstance(read, Unreadable):
-        return Receipt("quarantined", result.id, None, read.reason)
+def _receipt(entry: Entry, result: RecordResult) -> Receipt:
+    if isinstance(entry, NewQuarantine):
+        return Receipt("quarantined", result.id, None, entry.reason)
     match result:
         case Recorded(id_):
-            return Receipt("accepted", id_, read.generation_id)
+            return Receipt("accepted", id_, entry.generation_id)
         case Duplicate(id_):
-            return Receipt("duplicate", id_, read.generation_id)
+            return Receipt("duplicate", id_, entry.generation_id)
         case Late(id_):
-            return Receipt("late", id_, read.generation_id)
+            return Receipt("late", id_, entry.generation_id)
         case _:
             assert_never(result)

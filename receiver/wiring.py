@@ -1,6 +1,7 @@
 """The composition root: settings in, running parts out. Only here does a back-end have a name."""
 
 import random
+import secrets
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -24,7 +25,7 @@ from receiver.backoff import Backoff
 from receiver.client import AsyncClient
 from receiver.client.errors import GenerationClaimed
 from receiver.client.ledger import Submission
-from receiver.deliver import ForwardRules, MirrorRules, forward, mirror
+from receiver.deliver import ForwardRules, MirrorRules, forward, mirror, mirror_late
 from receiver.destinations import Destination, open_destination, own_options
 from receiver.destinations.policy import DeliveryPolicy, batch_size, take_policy
 from receiver.errors import BucketUnavailable, ConfigError
@@ -47,6 +48,9 @@ from receiver.worker.run import Pace, Worker
 DEFAULT_SOURCE: Final = "photoverse"
 _LEDGER_PATIENCE_S: Final = 30.0
 """What was paid for must be written down, however busy the database is."""
+
+_LATE_FIRST_S: Final = 600.0
+_LATE_MAX_S: Final = 6 * 3600.0
 
 log = structlog.get_logger()
 
@@ -328,20 +332,37 @@ def _worker(
     outlets: Sequence[Outlet],
     accounts: Sequence[Account],
 ) -> Worker:
-    rules = MirrorRules(patience_s=settings.asset_patience_s, keys=build_key_template(settings))
+    rules = _mirror_rules(settings)
     kept = KeptDownloads(Path(settings.spool_dir), max_bytes=settings.spool_max_bytes)
-    mirroring = partial(
+    attempt = partial(
         mirror,
         fetch=fetcher.fetch,
         refresh=Refresher(accounts) if accounts else None,
         bucket=bucket,
-        rules=rules,
-        kept=kept,
         clock=_now_ms,
         chance=random.random,
     )
+    mirroring = partial(attempt, rules=rules, kept=kept)
+    late = partial(mirror_late, attempt=attempt, rules=rules, entropy=partial(secrets.token_bytes, 10))
     pace = Pace(settings.lease_s, settings.poll_s, settings.drain_s)
-    return Worker(store, mirroring, outlets, accounts, reconcile_rules(settings), pace=pace, kept=kept)
+    return Worker(
+        store,
+        mirroring,
+        outlets,
+        accounts,
+        reconcile_rules(settings),
+        pace=pace,
+        mirror_late=late,
+        kept=kept,
+    )
+
+
+def _mirror_rules(settings: Settings) -> MirrorRules:
+    patience_s = settings.asset_patience_s
+    # Whoever waits only shortly for an asset wants to hear of it soon after, too.
+    late = Backoff(first_s=min(_LATE_FIRST_S, patience_s), max_s=_LATE_MAX_S)
+    keys = build_key_template(settings)
+    return MirrorRules(patience_s=patience_s, keys=keys, late_s=settings.asset_late_s, late_backoff=late)
 
 
 def _now_ms() -> int:

@@ -14,7 +14,16 @@ from receiver.store import migrations
 from receiver.store.awaiting import awaiting_asset
 from receiver.store.backfill import Backfilled, Page, Past, backfill, count_missed
 from receiver.store.backlog import Backlog, backlog
-from receiver.store.claim import Claim, DeliveryJob, EventJob, claim_deliveries, claim_events, release, renew
+from receiver.store.claim import (
+    Claim,
+    DeliveryJob,
+    EventJob,
+    LateJob,
+    claim_deliveries,
+    claim_events,
+    release,
+    renew,
+)
 from receiver.store.committer import Committer, describe
 from receiver.store.destinations import (
     DestinationStatus,
@@ -27,6 +36,14 @@ from receiver.store.destinations import (
 from receiver.store.engine import connect, is_sqlite
 from receiver.store.fanout import Candidate, FanOut, Route, everywhere
 from receiver.store.health import check
+from receiver.store.late import (
+    LateArrived,
+    LateGivenUp,
+    LatePostponed,
+    LateSettlement,
+    claim_late,
+    take_failed,
+)
 from receiver.store.listen import listen
 from receiver.store.passes import (
     Turn,
@@ -58,10 +75,11 @@ from receiver.store.settle import (
     Settlement,
     settle,
 )
-from receiver.store.wake import FORWARD, MIRROR, Wake
+from receiver.store.wake import FORWARD, LATE, MIRROR, Wake
 
 __all__ = [
     "FORWARD",
+    "LATE",
     "MIRROR",
     "Backfilled",
     "Backlog",
@@ -79,6 +97,11 @@ __all__ = [
     "EventPostponed",
     "EventSettled",
     "Late",
+    "LateArrived",
+    "LateGivenUp",
+    "LateJob",
+    "LatePostponed",
+    "LateSettlement",
     "NewEvent",
     "NewQuarantine",
     "Page",
@@ -136,7 +159,7 @@ class Store:
     async def settle(self, settlement: Settlement) -> bool:
         """Write down what came of claimed work; False when its lease was lost and nothing was written."""
         held = await self._settlements.submit(settlement)
-        if isinstance(settlement, EventSettled):
+        if isinstance(settlement, EventSettled | LateArrived):
             self.wake.signal(FORWARD)
         return held
 
@@ -145,6 +168,14 @@ class Store:
     ) -> list[EventJob]:
         """Take due events with or without an asset to fetch, oldest first, sparing *except_hosts*."""
         return await self._run(claim_events, claim, with_asset=with_asset, except_hosts=except_hosts)
+
+    async def claim_late(self, claim: Claim, *, except_hosts: Collection[str] = ()) -> Sequence[LateJob]:
+        """Take due late assets, oldest first, sparing *except_hosts*."""
+        return await self._run(claim_late, claim, except_hosts=except_hosts)
+
+    async def take_failed(self, claim: Claim, *, event_id: str) -> LateJob | None:
+        """Take one given-up asset for another attempt; None if it is not, or a worker is at it."""
+        return await self._run(take_failed, claim, event_id=event_id)
 
     async def claim_deliveries(self, claim: Claim, *, destination: str) -> list[DeliveryJob]:
         """Take due deliveries of one destination, oldest first; none while it is paused."""

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, exists, literal, 
 
 from receiver.events import Asset
 from receiver.store.engine import wake_others
-from receiver.store.tables import ASSET, DELIVERY, DESTINATION_STATE, EVENT, PENDING, RECONCILE
+from receiver.store.tables import ASSET, DELIVERY, DESTINATION_STATE, EVENT, LATE_ASSET, PENDING, RECONCILE
 from receiver.store.wake import TOPICS
 
 IS_PENDING: Final = literal(PENDING, literal_execute=True)
@@ -33,6 +33,14 @@ class EventJob:
     attempts: int
     """How many attempts were begun, this one included."""
     lease: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LateJob(EventJob):
+    """A claimed event that went out without its asset, which is still tried for."""
+
+    until_ms: int
+    """After this no further attempt is made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +87,7 @@ def claim_events(
         due = and_(due, EVENT.c.asset_host.not_in(except_hosts))
     statement = select(EVENT).where(due).order_by(EVENT.c.due_ms).limit(claim.limit)
     rows = connection.execute(statement.with_for_update(skip_locked=True)).all()
-    _take(connection, EVENT, EVENT.c.id.in_([row.id for row in rows]), claim)
+    take(connection, EVENT, EVENT.c.id.in_([row.id for row in rows]), claim)
     return [_event_job(row, claim.lease) for row in rows]
 
 
@@ -95,7 +103,7 @@ def claim_deliveries(connection: Connection, claim: Claim, *, destination: str) 
     taken = and_(
         DELIVERY.c.destination == destination, DELIVERY.c.event_id.in_([row.event_id for row in rows])
     )
-    _take(connection, DELIVERY, taken, claim)
+    take(connection, DELIVERY, taken, claim)
     return [_delivery_job(row, destination, claim.lease) for row in rows]
 
 
@@ -129,21 +137,27 @@ def renew(connection: Connection, leases: Collection[str], *, until_ms: int) -> 
     """Move the end of *leases* to *until_ms*, for work that takes longer than one lease."""
     for table in (EVENT, DELIVERY):
         connection.execute(update(table).where(_held(table, leases)).values(due_ms=until_ms))
-    connection.execute(update(RECONCILE).where(RECONCILE.c.lease.in_(leases)).values(due_ms=until_ms))
+    for table in (RECONCILE, LATE_ASSET):
+        connection.execute(update(table).where(table.c.lease.in_(leases)).values(due_ms=until_ms))
 
 
 def release(connection: Connection, leases: Collection[str], *, now_ms: int) -> None:
     """Give unfinished work back, due at once and without having cost an attempt."""
-    for table in (EVENT, DELIVERY):
+    for table, held in (
+        (EVENT, _held(EVENT, leases)),
+        (DELIVERY, _held(DELIVERY, leases)),
+        (LATE_ASSET, LATE_ASSET.c.lease.in_(leases)),
+    ):
         given_back = {"due_ms": now_ms, "lease": None, "attempts": table.c.attempts - 1}
-        connection.execute(update(table).where(_held(table, leases)).values(given_back))
+        connection.execute(update(table).where(held).values(given_back))
     free = {"due_ms": now_ms, "lease": None}
     connection.execute(update(RECONCILE).where(RECONCILE.c.lease.in_(leases)).values(free))
     for topic in TOPICS:
         wake_others(connection, topic)
 
 
-def _take(connection: Connection, table: Table, rows: ColumnElement[bool], claim: Claim) -> None:
+def take(connection: Connection, table: Table, rows: ColumnElement[bool], claim: Claim) -> None:
+    """Put *rows* of a queue under the claim's lease, and count the attempt."""
     held = {"due_ms": claim.until_ms, "lease": claim.lease, "attempts": table.c.attempts + 1}
     connection.execute(update(table).where(rows).values(held))
 
@@ -195,4 +209,5 @@ def asset_of(row: Any) -> Asset | None:
         height=row.height,
         duration_s=row.duration_s,
         error=row.error,
+        retried_until_ms=row.retried_until_ms,
     )

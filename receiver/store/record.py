@@ -13,7 +13,8 @@ from receiver.store.insert import insert_new
 from receiver.store.tables import EVENT, LATE, PENDING, QUARANTINE
 from receiver.store.wake import MIRROR
 
-_EVENT_KEY: Final = ("source", "generation_id", "type")
+EVENT_KEY: Final = ("source", "generation_id", "type")
+"""One event of each."""
 _QUARANTINE_KEY: Final = ("source", "sha256")
 
 
@@ -29,7 +30,7 @@ class NewEvent:
     """Host of the asset, so that the mirror can spare a host that is slow or dead."""
     body: bytes
     via: str
-    """How we learnt of it: `webhook` or `reconcile`."""
+    """How we learnt of it: `webhook`, `reconcile`, or `mirror` for what we tell ourselves."""
     received_ms: int
 
 
@@ -86,8 +87,8 @@ def record(connection: Connection, batch: Sequence[Entry]) -> list[RecordResult]
 
 def _record_events(connection: Connection, events: Sequence[NewEvent]) -> dict[str, RecordResult]:
     late = _late_ids(connection, events)
-    rows = [_event_row(event, LATE if event.id in late else PENDING) for event in events]
-    results = _insert_once(connection, EVENT, _EVENT_KEY, rows)
+    rows = [event_row(event, LATE if event.id in late else PENDING) for event in events]
+    results = _insert_once(connection, EVENT, EVENT_KEY, rows)
     for id_ in late:
         if isinstance(results[id_], Recorded):
             results[id_] = Late(id_)
@@ -156,7 +157,8 @@ def _count_repeats(connection: Connection, table: Table, repeats: Counter[str]) 
     connection.execute(statement, [{"first": id_, "more": more} for id_, more in sorted(repeats.items())])
 
 
-def _event_row(event: NewEvent, state: str) -> dict[str, Any]:
+def event_row(event: NewEvent, state: str) -> dict[str, Any]:
+    """Return the row of *event*."""
     return {
         "id": event.id,
         "source": event.source,

@@ -4,17 +4,20 @@ Where a lease was lost, another worker has the work now and nothing is written.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, and_, bindparam, delete, tuple_, update
 
 from receiver.events import Asset
 from receiver.store.attribution import attribute
-from receiver.store.claim import DeliveryJob, EventJob
+from receiver.store.claim import DeliveryJob, EventJob, LateJob
 from receiver.store.engine import wake_others
 from receiver.store.fanout import Candidate, FanOut
-from receiver.store.tables import ASSET, DEAD, DELIVERED, DELIVERY, EVENT, PENDING, SETTLED
+from receiver.store.insert import insert_new
+from receiver.store.late import LateArrived, LateGivenUp, LatePostponed, LateSettlement, postpone, remove
+from receiver.store.record import EVENT_KEY, event_row
+from receiver.store.tables import ASSET, DEAD, DELIVERED, DELIVERY, EVENT, LATE_ASSET, PENDING, SETTLED
 from receiver.store.wake import FORWARD
 
 
@@ -25,6 +28,8 @@ class EventSettled:
     job: EventJob
     asset: Asset | None
     now_ms: int
+    retry_ms: int | None = None
+    """When a failed asset is tried for again, if it is: until its `retried_until_ms`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,13 @@ class DeliveryDead:
 
 
 Settlement = (
-    EventSettled | EventPostponed | DeliveryConfirmed | DeliveryPostponed | DeliveryUnwanted | DeliveryDead
+    EventSettled
+    | EventPostponed
+    | DeliveryConfirmed
+    | DeliveryPostponed
+    | DeliveryUnwanted
+    | DeliveryDead
+    | LateSettlement
 )
 
 _MAX_ERROR_CHARS: Final = 1_000
@@ -95,6 +106,12 @@ def settle(connection: Connection, settlements: Sequence[Settlement], *, fan_out
                 written |= _close(connection, job, DEAD, now_ms, error)
             case DeliveryUnwanted(job):
                 written |= _remove(connection, job)
+            case LateArrived(job):
+                written |= _written(job, _arrive(connection, settlement, fan_out))
+            case LatePostponed(job, due_ms, error):
+                written |= _written(job, postpone(connection, job, due_ms, _clean(error)))
+            case LateGivenUp(job):
+                written |= _written(job, remove(connection, job))
             case EventSettled() | DeliveryConfirmed():
                 pass
     return [_key(settlement.job) in written for settlement in settlements]
@@ -110,10 +127,47 @@ def _settle_events(connection: Connection, settled: Sequence[EventSettled], fan_
     assets = [_asset_row(one.job.id, one.asset, one.now_ms) for one in held if one.asset]
     if assets:
         connection.execute(ASSET.insert(), assets)
-    told = attribute(connection, [one.job for one in held], now_ms=settled[0].now_ms)
-    fan_out(connection, [Candidate(one.job, one.asset, told[one.job.id]) for one in held])
-    wake_others(connection, FORWARD)
+    _try_on(connection, held)
+    _deliver(connection, held, fan_out)
     return {(id_, "") for id_ in ids}
+
+
+def _deliver(connection: Connection, settled: Sequence[EventSettled], fan_out: FanOut) -> None:
+    """Make the deliveries of events that were just settled."""
+    if settled:
+        told = attribute(connection, [one.job for one in settled], now_ms=settled[0].now_ms)
+        fan_out(connection, [Candidate(one.job, one.asset, told[one.job.id]) for one in settled])
+        wake_others(connection, FORWARD)
+
+
+def _try_on(connection: Connection, settled: Sequence[EventSettled]) -> None:
+    """Queue the assets that are still tried for."""
+    rows = [
+        {
+            "event_id": one.job.id,
+            "until_ms": one.asset.retried_until_ms,
+            "due_ms": one.retry_ms,
+            "attempts": 0,
+        }
+        for one in settled
+        if one.asset and one.retry_ms is not None
+    ]
+    if rows:
+        connection.execute(LATE_ASSET.insert(), rows)
+
+
+def _arrive(connection: Connection, arrived: LateArrived, fan_out: FanOut) -> bool:
+    """Write the asset down and tell of it, once; False if the lease was lost."""
+    if not remove(connection, arrived.job):
+        return False
+    event, asset, now_ms = arrived.event, arrived.asset, arrived.now_ms
+    mirrored = _asset_row(arrived.job.id, asset, now_ms)
+    connection.execute(update(ASSET).where(ASSET.c.event_id == arrived.job.id).values(mirrored))
+    if insert_new(connection, EVENT, EVENT_KEY, [event_row(event, SETTLED)]):
+        connection.execute(ASSET.insert(), [_asset_row(event.id, asset, now_ms)])
+        told = replace(arrived.job, id=event.id, body=event.body, received_ms=event.received_ms)
+        _deliver(connection, [EventSettled(told, asset, now_ms)], fan_out)
+    return True
 
 
 def _confirm(connection: Connection, confirmed: Sequence[DeliveryConfirmed]) -> set[_Key]:
@@ -192,7 +246,17 @@ def _only(kind: type[_Kind], settlements: Iterable[object]) -> list[_Kind]:
 
 
 def _key(job: EventJob | DeliveryJob) -> _Key:
-    return (job.id, "") if isinstance(job, EventJob) else (job.event_id, job.destination)
+    match job:
+        case LateJob():
+            return job.id, ":late"  # no destination has such a name
+        case EventJob():
+            return job.id, ""
+        case DeliveryJob():
+            return job.event_id, job.destination
+
+
+def _written(job: LateJob, held: bool) -> set[_Key]:  # noqa: FBT001  what the statement said
+    return {_key(job)} if held else set()
 
 
 def _asset_row(event_id: str, asset: Asset, now_ms: int) -> dict[str, Any]:
@@ -207,5 +271,6 @@ def _asset_row(event_id: str, asset: Asset, now_ms: int) -> dict[str, Any]:
         "height": asset.height,
         "duration_s": asset.duration_s,
         "error": asset.error,
+        "retried_until_ms": asset.retried_until_ms,
         "settled_ms": now_ms,
     }

@@ -75,6 +75,23 @@ class AssetRow(SQLModel, table=True):
     duration_s: float | None = None
     error: str | None = Field(default=None, max_length=64)
     settled_ms: int = Field(sa_type=BigInteger)
+    retried_until_ms: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class LateAssetRow(SQLModel, table=True):
+    """An asset that is still tried for after its event went out without it.
+
+    A queue of its own, so that nobody who claims events reads it; a row is there as long as there is hope.
+    """
+
+    __tablename__ = "late_asset"
+
+    event_id: str = Field(primary_key=True, max_length=36, foreign_key="event.id", ondelete="CASCADE")
+    until_ms: int = Field(sa_type=BigInteger)
+    due_ms: int = Field(sa_type=BigInteger, index=True)
+    lease: str | None = Field(default=None, max_length=32)
+    attempts: int = Field(default=0)
+    last_error: str | None = Field(default=None)
 
 
 class DeliveryRow(SQLModel, table=True):
@@ -183,6 +200,7 @@ def _table(model: Any) -> Table:
 
 EVENT: Final = _table(EventRow)
 ASSET: Final = _table(AssetRow)
+LATE_ASSET: Final = _table(LateAssetRow)
 DELIVERY: Final = _table(DeliveryRow)
 QUARANTINE: Final = _table(QuarantineRow)
 SUBMISSION: Final = _table(SubmissionRow)

@@ -8,7 +8,9 @@ MIRROR: Final = "mirror"
 """Events were recorded."""
 FORWARD: Final = "forward"
 """Deliveries became due."""
-TOPICS: Final = (MIRROR, FORWARD)
+LATE: Final = "late"
+"""There is room for late assets; nobody waits for them, so only a worker's own end or progress says so."""
+TOPICS: Final = (MIRROR, FORWARD, LATE)
 
 
 class Wake:

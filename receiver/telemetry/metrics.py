@@ -21,7 +21,7 @@ REFUSED: Final = Counter(
 )
 ASSETS: Final = Counter(
     "receiver_assets",
-    "Attempts to mirror an asset, by outcome: mirrored, postponed, or the failure's code.",
+    "Attempts to mirror an asset, by outcome: mirrored, postponed, or the failure's code; late ones apart.",
     ["outcome"],
 )
 ASSET_CONFLICTS: Final = Counter(

@@ -2,21 +2,37 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Final, Generic, Protocol, TypeVar
 
 import structlog
 
 from receiver.assets.kept import KeptDownloads
 from receiver.deliver import MirrorResult
 from receiver.errors import StoreUnavailable
-from receiver.store import EventJob, EventPostponed, EventSettled, Store
+from receiver.store import (
+    Claim,
+    EventJob,
+    EventPostponed,
+    EventSettled,
+    LateArrived,
+    LateGivenUp,
+    LateJob,
+    LatePostponed,
+    LateSettlement,
+    Store,
+)
 from receiver.telemetry import metrics
 from receiver.worker.leases import Leases
 
+Job = TypeVar("Job", bound=EventJob)
+Job_co = TypeVar("Job_co", bound=EventJob, covariant=True)
 Mirror = Callable[[EventJob], Awaitable[MirrorResult]]
+MirrorLate = Callable[[LateJob], Awaitable[LateSettlement]]
+MirrorJob = Callable[[Job], Awaitable[MirrorResult | LateSettlement]]
 
 _BATCH_WITHOUT_ASSET: Final = 100
 
@@ -32,6 +48,9 @@ class MirrorLimits:
     """One claim takes at most so many, from hosts with fewer under way: no host ever has twice as many."""
 
 
+_LATE_LIMITS: Final = MirrorLimits(at_once=4, per_host=2)
+
+
 async def settle_without_asset(store: Store, leases: Leases, mirror: Mirror) -> bool:
     """Settle events that have nothing to fetch; a slow asset or bucket is never in their way.
 
@@ -43,20 +62,51 @@ async def settle_without_asset(store: Store, leases: Leases, mirror: Mirror) -> 
     return bool(jobs)
 
 
-class Mirroring:
-    """Mirrors the assets of due events, side by side."""
+class ClaimJobs(Protocol[Job_co]):
+    """Takes due work, sparing some hosts."""
+
+    async def __call__(self, claim: Claim, *, except_hosts: Collection[str]) -> Sequence[Job_co]:
+        """Return what was taken."""
+        ...
+
+
+def live_mirroring(
+    store: Store,
+    leases: Leases,
+    mirror: Mirror,
+    *,
+    limits: MirrorLimits,
+    woken: asyncio.Event,
+    kept: KeptDownloads | None = None,
+) -> "Mirroring[EventJob]":
+    """Return the duty that mirrors the assets of due events."""
+    claim = partial(store.claim_events, with_asset=True)
+    return Mirroring(store, leases, claim, mirror, limits=limits, woken=woken, kept=kept)
+
+
+def late_mirroring(
+    store: Store, leases: Leases, mirror: MirrorLate, *, woken: asyncio.Event
+) -> "Mirroring[LateJob]":
+    """Return the duty that tries for late assets: few at once, and beside what live events may use."""
+    return Mirroring(store, leases, store.claim_late, mirror, limits=_LATE_LIMITS, woken=woken)
+
+
+class Mirroring(Generic[Job]):
+    """Mirrors due assets, side by side."""
 
     def __init__(
         self,
         store: Store,
         leases: Leases,
-        mirror: Mirror,
+        claim: ClaimJobs[Job],
+        mirror: MirrorJob[Job],
         *,
         limits: MirrorLimits,
         woken: asyncio.Event,
         kept: KeptDownloads | None = None,
     ) -> None:
         self._store = store
+        self._claim_jobs = claim
         self._leases = leases
         self._mirror = mirror
         self._limits = limits
@@ -72,7 +122,7 @@ class Mirroring:
             return False
         with ExitStack() as stack:
             claim = stack.enter_context(self._leases.claim(room))
-            jobs = await self._store.claim_events(claim, with_asset=True, except_hosts=self._busy_hosts())
+            jobs = await self._claim_jobs(claim, except_hosts=self._busy_hosts())
             if jobs:
                 self._start(jobs, held=stack.pop_all())
         return bool(jobs)
@@ -90,17 +140,17 @@ class Mirroring:
     def _busy_hosts(self) -> list[str]:
         return [host for host, count in self._under_way.items() if count >= self._limits.per_host]
 
-    def _start(self, jobs: Sequence[EventJob], *, held: ExitStack) -> None:
+    def _start(self, jobs: Sequence[Job], *, held: ExitStack) -> None:
         self._under_way.update(_host(job) for job in jobs)
         task = asyncio.create_task(self._finish(jobs, held))
         self._claims.add(task)
         task.add_done_callback(self._claims.discard)
 
-    async def _finish(self, jobs: Sequence[EventJob], held: ExitStack) -> None:
+    async def _finish(self, jobs: Sequence[Job], held: ExitStack) -> None:
         with held:
             await asyncio.gather(*(self._one(job) for job in jobs))
 
-    async def _one(self, job: EventJob) -> None:
+    async def _one(self, job: Job) -> None:
         try:
             if await _mirror_and_settle(self._store, self._mirror, job) and self._kept:
                 await self._kept.discard(job.id)
@@ -109,7 +159,7 @@ class Mirroring:
             self._woken.set()
 
 
-async def _mirror_and_settle(store: Store, mirror: Mirror, job: EventJob) -> bool:
+async def _mirror_and_settle(store: Store, mirror: MirrorJob[Job], job: Job) -> bool:
     """Mirror the asset of *job* and write what became of it; return whether the event is now settled."""
     result = await mirror(job)
     try:
@@ -118,11 +168,19 @@ async def _mirror_and_settle(store: Store, mirror: Mirror, job: EventJob) -> boo
         # Nothing is lost: the lease runs out and the work is done again.
         log.warning("not settled", event_id=job.id, generation_id=job.generation_id, error=str(error))
         return False
-    _report(result)
+    report(result)
     return held and isinstance(result, EventSettled)
 
 
-def _report(result: MirrorResult) -> None:
+def report(result: MirrorResult | LateSettlement) -> None:
+    """Log and count what an attempt came to."""
+    if isinstance(result, LateArrived | LatePostponed | LateGivenUp):
+        _report_late(result)
+    else:
+        _report_live(result)
+
+
+def _report_live(result: MirrorResult) -> None:
     facts = log.bind(event_id=result.job.id, generation_id=result.job.generation_id)
     attempts = result.job.attempts
     if isinstance(result, EventPostponed):
@@ -136,6 +194,21 @@ def _report(result: MirrorResult) -> None:
     else:
         metrics.ASSETS.labels(result.asset.error).inc()
         facts.warning("asset given up", error=result.asset.error, attempts=attempts)
+
+
+def _report_late(result: LateSettlement) -> None:
+    job = result.job
+    facts = log.bind(event_id=job.id, generation_id=job.generation_id, attempts=job.attempts)
+    match result:
+        case LateArrived(asset=asset, event=told):
+            metrics.ASSETS.labels("late_mirrored").inc()
+            facts.info("mirrored late", url=asset.url, size_bytes=asset.size_bytes, follow_up=told.id)
+        case LatePostponed(error=error):
+            metrics.ASSETS.labels("late_postponed").inc()
+            facts.info("late asset postponed", error=error)
+        case LateGivenUp(error=error):
+            metrics.ASSETS.labels("late_given_up").inc()
+            facts.warning("late asset given up", error=error)
 
 
 def _host(job: EventJob) -> str:

@@ -4,20 +4,31 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
 from receiver.assets.kept import KeptDownloads
-from receiver.store import FORWARD, MIRROR, Store
+from receiver.store import FORWARD, LATE, MIRROR, Store
 from receiver.worker.forwarding import Forwarding, Outlet
 from receiver.worker.keeping import sweep_kept
 from receiver.worker.latecomers import offer_backfill
 from receiver.worker.leases import Leases
 from receiver.worker.loop import work_until
-from receiver.worker.mirroring import Mirror, Mirroring, MirrorLimits, settle_without_asset
+from receiver.worker.mirroring import (
+    Mirror,
+    Mirroring,
+    MirrorLate,
+    MirrorLimits,
+    late_mirroring,
+    live_mirroring,
+    settle_without_asset,
+)
 from receiver.worker.reconcile import Account
 from receiver.worker.reconciling import ReconcileRules, Reconciling
+
+_LATE_POLLS: Final = 5
+"""Late assets are looked for this many times less often: on SQLite each look takes the one writer's turn."""
 
 log = structlog.get_logger()
 
@@ -48,6 +59,8 @@ class Worker:
     pace: Pace = field(default_factory=Pace)
     kept: KeptDownloads | None = None
     """Downloads that outlive a failed attempt."""
+    mirror_late: MirrorLate | None = None
+    """Tries for late assets; None leaves them to other workers."""
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     def stop(self) -> None:
@@ -80,13 +93,14 @@ class Worker:
     def _duties(self, leases: Leases) -> list[Coroutine[Any, Any, None]]:
         wake = self.store.wake
         woken = wake.subscribe(MIRROR)
-        mirroring = Mirroring(
+        mirroring = live_mirroring(
             self.store, leases, self.mirror, limits=self.limits, woken=woken, kept=self.kept
         )
         settling = partial(settle_without_asset, self.store, leases, self.mirror)
         until = partial(work_until, self._stop, poll_s=self.pace.poll_s)
         return [
             self._work_and_drain(mirroring, woken),
+            *self._late_duties(leases),
             until(settling, woken=wake.subscribe(MIRROR)),
             *(
                 self._work_and_drain(Forwarding(self.store, leases, outlet, woken=woken), woken)
@@ -95,9 +109,18 @@ class Worker:
             ),
         ]
 
-    async def _work_and_drain(self, duty: Mirroring | Forwarding, woken: asyncio.Event) -> None:
+    def _late_duties(self, leases: Leases) -> list[Coroutine[Any, Any, None]]:
+        if self.mirror_late is None:
+            return []
+        woken = self.store.wake.subscribe(LATE)
+        mirroring = late_mirroring(self.store, leases, self.mirror_late, woken=woken)
+        return [self._work_and_drain(mirroring, woken, polls=_LATE_POLLS)]
+
+    async def _work_and_drain(
+        self, duty: Mirroring[Any] | Forwarding, woken: asyncio.Event, *, polls: int = 1
+    ) -> None:
         try:
-            await work_until(self._stop, duty.turn, woken=woken, poll_s=self.pace.poll_s)
+            await work_until(self._stop, duty.turn, woken=woken, poll_s=self.pace.poll_s * polls)
             await duty.drain()
         finally:
             await duty.abandon()

@@ -12,8 +12,15 @@ from receiver.assets.fetch import Fetcher
 from receiver.assets.folder import FolderBucket
 from receiver.assets.s3 import S3Bucket
 from receiver.assets.s3_upload import Upload
+from receiver.destinations import Message
 from receiver.destinations.jsonlines import JsonLinesFile
-from receiver.store import EventSettled, Store
+from receiver.events import ASSET_MIRRORED
+from receiver.store import EventSettled, LateArrived, Store
+
+
+def _is_late(message: Message) -> bool:
+    return message.type.endswith(ASSET_MIRRORED)
+
 
 _POINTS: dict[str, tuple[type, str, Callable[[tuple[Any, ...], Any], bool]]] = {
     "commit": (Store, "record", lambda _args, _result: True),
@@ -24,6 +31,9 @@ _POINTS: dict[str, tuple[type, str, Callable[[tuple[Any, ...], Any], bool]]] = {
     "part": (Upload, "_send_part", lambda _args, _result: True),
     "stored": (S3Bucket, "put", lambda _args, _result: True),
     "send": (JsonLinesFile, "send", lambda _args, _outcomes: True),
+    "late claim": (Store, "claim_late", lambda _args, jobs: bool(jobs)),
+    "late settle": (Store, "settle", lambda args, _held: isinstance(args[1], LateArrived)),
+    "late send": (JsonLinesFile, "send", lambda args, _outcomes: any(_is_late(one) for one in args[1])),
 }
 """Where to die: a method, and whether a call of it was the one; after its work, before anyone knows."""
 

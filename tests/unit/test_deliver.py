@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,20 @@ from receiver.assets import Fetched, NotFetched
 from receiver.assets.kept import KeptDownloads
 from receiver.assets.key_template import KeyTemplate
 from receiver.backoff import Backoff
-from receiver.deliver import ForwardResult, ForwardRules, MirrorResult, MirrorRules, forward, message, mirror
+from receiver.deliver import (
+    ForwardResult,
+    ForwardRules,
+    MirrorResult,
+    MirrorRules,
+    Refresh,
+    forward,
+    message,
+    mirror,
+    mirror_late,
+)
 from receiver.destinations import Message
 from receiver.errors import BucketUnavailable
-from receiver.events import Asset
+from receiver.events import ASSET_MIRRORED, Asset, Event, event_id, follow_up
 from receiver.outcomes import Delivered, GivenUp, Judged, Outcome, Parked, Retry
 from receiver.routing import EVERYTHING, Routing, take
 from receiver.store import (
@@ -28,14 +39,21 @@ from receiver.store import (
     EventJob,
     EventPostponed,
     EventSettled,
+    LateArrived,
+    LateGivenUp,
+    LateJob,
+    LatePostponed,
+    LateSettlement,
 )
 from receiver.telemetry import metrics
 from tests.acceptance.service import failed
-from tests.unit.work import BODY, NOW, URL, MemoryBucket, delivery_job, event_job
+from tests.unit.work import BODY, NOW, URL, MemoryBucket, delivery_job, event_job, late_job
 
 HOUR_MS = 3_600_000
 LATER = NOW + 5_000
 RULES = MirrorRules(Backoff(first_s=8, max_s=300), patience_s=3600)
+LATE_RULES = replace(RULES, late_s=24 * 3600, late_backoff=Backoff(first_s=40, max_s=300))
+ENTROPY = bytes(10)
 
 
 @pytest.fixture
@@ -57,6 +75,25 @@ async def run_mirror(
     return await mirror(
         job, fetch=fetch, bucket=bucket, rules=rules, clock=lambda: at, chance=lambda: 0.5, kept=kept
     )
+
+
+async def run_late(
+    job: LateJob,
+    fetch: Callable[[object], Awaitable[Fetched | NotFetched]],
+    bucket: MemoryBucket | None = None,
+    *,
+    at: int = LATER,
+    refresh: Refresh | None = None,
+) -> LateSettlement:
+    attempt = partial(
+        mirror,
+        fetch=fetch,
+        refresh=refresh,
+        bucket=bucket or MemoryBucket(),
+        clock=lambda: at,
+        chance=lambda: 0.5,
+    )
+    return await mirror_late(job, attempt=attempt, rules=LATE_RULES, entropy=lambda: ENTROPY)
 
 
 def fetching(result: Fetched | NotFetched | Exception) -> Callable[[object], Awaitable[Fetched | NotFetched]]:
@@ -177,6 +214,83 @@ class TestMirror:
         """A bug in fetching is named without its text, and the event waits for the release that mends it."""
         result = await run_mirror(event_job(), fetching(RuntimeError("secret")), MemoryBucket())
         assert result == EventPostponed(event_job(), LATER + 4_000, "internal_error")
+
+    async def test_goes_without_and_is_tried_for_on(self) -> None:
+        """After the patience a completion goes without its asset, says so, and waits for another attempt."""
+        slow = fetching(NotFetched("http_503", permanent=False, after_s=600))
+        at = NOW + HOUR_MS + 1
+        result = await run_mirror(event_job(), slow, MemoryBucket(), at=at, rules=LATE_RULES)
+        until_ms = at + 24 * HOUR_MS
+        asset = Asset("failed", error="http_503", retried_until_ms=until_ms)
+        assert result == EventSettled(event_job(), asset, at, retry_ms=at + 600_000)
+
+    @pytest.mark.parametrize(
+        ("job", "failure"),
+        [
+            (event_job(), NotFetched("http_404", permanent=True)),
+            (event_job(), RuntimeError("bug")),
+            (event_job(body=failed("gen_1", output_url=URL)), NotFetched("timeout", permanent=False)),
+        ],
+    )
+    async def test_given_up_for_good(self, job: EventJob, failure: NotFetched | Exception) -> None:
+        """Permanent failures, bugs, and files of anything but a completion are not tried for any more."""
+        at = NOW + HOUR_MS + 1
+        result = await run_mirror(job, fetching(failure), MemoryBucket(), at=at, rules=LATE_RULES)
+        assert isinstance(result, EventSettled)
+        assert result.asset is not None
+        assert (result.asset.status, result.asset.retried_until_ms, result.retry_ms) == ("failed", None, None)
+
+
+class TestMirrorLate:
+    async def test_arrives(self, fetched: Fetched) -> None:
+        """The asset is kept under the name it would have had, and a follow-up of its own tells of it."""
+        bucket = MemoryBucket()
+        result = await run_late(late_job(), fetching(fetched), bucket)
+        assert isinstance(result, LateArrived)
+        assert list(bucket.kept) == ["photoverse/image/2025/01/09/gen_1.png"]
+        assert result.asset.status == "mirrored"
+        told = result.event
+        assert (told.id, told.type, told.received_ms) == (event_id(LATER, ENTROPY), ASSET_MIRRORED, LATER)
+        assert told.body == follow_up(BODY, now_ms=LATER)
+
+    async def test_may_still_come(self) -> None:
+        """It is put off by the long backoff until its own bound, however long the patience has passed."""
+        slow = fetching(NotFetched("http_503", permanent=False))
+        until_ms = NOW + 5 * HOUR_MS
+        job = late_job(attempts=2, until_ms=until_ms)
+        assert await run_late(job, slow, at=until_ms) == LatePostponed(job, until_ms + 40_000, "http_503")
+        assert await run_late(job, slow, at=until_ms + 1) == LateGivenUp(job, "http_503")
+
+    async def test_gone_for_good(self) -> None:
+        """A file that has gone meanwhile is not tried for any more."""
+        gone = fetching(NotFetched("http_410", permanent=True))
+        assert await run_late(late_job(), gone) == LateGivenUp(late_job(), "http_410")
+
+    async def test_failing_bucket_never_gives_up(self, fetched: Fetched) -> None:
+        """A fault of ours ends no attempt for good."""
+        bucket = MemoryBucket(BucketUnavailable("disk full"))
+        result = await run_late(late_job(until_ms=NOW), fetching(fetched), bucket)
+        assert isinstance(result, LatePostponed)
+
+    async def test_refreshes_an_expired_url(self, fetched: Fetched) -> None:
+        """After days the URL has most likely expired: another one is asked for."""
+
+        async def fetch(url: object) -> Fetched | NotFetched:
+            return fetched if url == "https://cdn.example.com/new" else NotFetched("http_403", permanent=True)
+
+        async def refresh(_event: Event) -> str:
+            return "https://cdn.example.com/new"
+
+        assert isinstance(await run_late(late_job(), fetch, refresh=refresh), LateArrived)
+
+    async def test_bug_ends_it(self) -> None:
+        """Work that nothing can come of does not come back for ever."""
+
+        async def attempt(_job: EventJob, *, rules: MirrorRules) -> MirrorResult:
+            raise RuntimeError(rules)
+
+        result = await mirror_late(late_job(), attempt=attempt, rules=RULES, entropy=lambda: ENTROPY)
+        assert result == LateGivenUp(late_job(), "internal_error")
 
 
 class FakeDestination:

@@ -12,7 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships no types
 
-from receiver.events import Asset, Event, Unreadable, encode, envelope, event_id, normalize
+from receiver.events import (
+    ASSET_MIRRORED,
+    Asset,
+    Event,
+    Unreadable,
+    encode,
+    envelope,
+    event_id,
+    follow_up,
+    normalize,
+)
+from tests.acceptance.service import completed
 
 NOW = 1_736_424_015_250
 ID = "0194fdc2-fa2f-7cc0-81d3-ff12045b73c8"
@@ -209,6 +220,7 @@ class TestEnvelope:
             "height": 480,
             "duration_s": None,
             "error": None,
+            "retried_until": None,
             "source_url": url,
         }
 
@@ -217,6 +229,12 @@ class TestEnvelope:
         asset = sent(an_event(output_url="https://cdn.example.com/a.png"), FAILED)["data"]["asset"]
         assert (asset["status"], asset["url"], asset["error"]) == ("failed", None, "expired")
         assert asset["source_url"] == "https://cdn.example.com/a.png"
+
+    def test_asset_that_may_still_come(self) -> None:
+        """An asset that is still tried for says until when."""
+        asset = Asset("failed", error="http_503", retried_until_ms=1_736_424_015_250)
+        told = sent(an_event(output_url="https://cdn.example.com/a.png"), asset)["data"]["asset"]
+        assert told["retried_until"] == "2025-01-09T12:00:15.250000Z"
 
     @pytest.mark.parametrize(
         ("told", "error"),
@@ -248,6 +266,7 @@ class TestEnvelope:
     def test_completed_has_no_reason(self) -> None:
         """A friendly message with a completed generation is no error."""
         assert sent(an_event("generation.completed", message="enjoy"), None)["data"]["error"] is None
+        assert sent(an_event(ASSET_MIRRORED, message="enjoy"), MIRRORED)["data"]["error"] is None
 
     @given(datas, values, st.sampled_from([None, MIRRORED, FAILED]))
     def test_every_message_fits_the_schema(
@@ -270,3 +289,26 @@ class TestEnvelope:
             if isinstance(event, Event)
         )
         assert one == two
+
+
+class TestFollowUp:
+    def test_is_the_completion_under_our_type_and_time(self) -> None:
+        """It tells the same of the generation, and when its asset came."""
+        body = b'{"event":"generation.completed","data":{"id":"gen_1","x":[1]},"created_at":"2025-01-09"}'
+        event = normalize(follow_up(body, now_ms=1_736_510_400_000), source="photoverse")
+        assert event == Event(
+            "photoverse",
+            "gen_1",
+            "generation.asset_mirrored",
+            {"id": "gen_1", "x": [1]},
+            "2025-01-10T12:00:00Z",
+        )
+
+    def test_fits_the_schema(self) -> None:
+        """Consumers check it like any other message."""
+        body = completed("gen_1", "https://cdn.example.com/a.png")
+        event = normalize(follow_up(body, now_ms=1_736_510_400_000), source="photoverse")
+        assert isinstance(event, Event)
+        message = sent(event, MIRRORED)
+        assert message["type"] == "co.aivisualstudio.generation.asset_mirrored"
+        assert message["time"] == "2025-01-10T12:00:00Z"

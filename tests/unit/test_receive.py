@@ -1,11 +1,12 @@
 """From a raw delivery to a durable event."""
 
 import hashlib
+import json
 
 import pytest
 
 from receiver.errors import SignatureError, StoreUnavailable
-from receiver.events import Event, Unreadable
+from receiver.events import OUR_TYPES, Event, Unreadable
 from receiver.receive import Receipt, Source, asset_host, entry_of, receive
 from receiver.signatures import sign
 from receiver.store import Duplicate, Entry, Late, NewEvent, NewQuarantine, Recorded, RecordResult
@@ -91,6 +92,15 @@ class TestReceive:
         assert isinstance(entry, NewQuarantine)
         assert (entry.body, entry.sha256) == (b"not json", hashlib.sha256(b"not json").hexdigest())
         assert receipt == Receipt("quarantined", entry.id, None, "not_json")
+
+    @pytest.mark.parametrize("type_", sorted(OUR_TYPES))
+    async def test_our_own_types_are_not_the_senders_to_tell(self, type_: str) -> None:
+        """A genuine body with a type of ours is quarantined, where it cannot pass for our own event."""
+        store = FakeStore()
+        body = json.dumps({"event": type_, "data": {"id": "gen_1"}}).encode()
+        receipt = await take(body, store)
+        assert [type(entry) for entry in store.entries] == [NewQuarantine]
+        assert (receipt.status, receipt.reason) == ("quarantined", "reserved_event_type")
 
     async def test_repeated_unreadable_names_the_first(self) -> None:
         """The same unreadable bytes again are quarantined under the first one's id."""

@@ -5,7 +5,7 @@ from typing import Final
 
 from receiver.assets import Fetched, Stored
 from receiver.events import Asset
-from receiver.store import DeliveryJob, EventJob
+from receiver.store import DeliveryJob, EventJob, LateJob
 from tests.acceptance.service import completed
 
 NOW: Final = 1_736_424_015_250
@@ -16,6 +16,21 @@ BODY: Final = completed("gen_1", URL)
 def event_job(*, body: bytes = BODY, attempts: int = 1, host: str | None = "cdn.example.com") -> EventJob:
     """Return a claimed event that was received at `NOW`."""
     return EventJob("event-1", "photoverse", "gen_1", host, body, NOW, attempts, "lease-1")
+
+
+def late_job(*, attempts: int = 1, until_ms: int = NOW + 3_600_000) -> LateJob:
+    """Return a claimed event that went out without its asset."""
+    return LateJob(
+        id="event-1",
+        source="photoverse",
+        generation_id="gen_1",
+        asset_host="cdn.example.com",
+        body=BODY,
+        received_ms=NOW,
+        attempts=attempts,
+        lease="lease-1",
+        until_ms=until_ms,
+    )
 
 
 def delivery_job(

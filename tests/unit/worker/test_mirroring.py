@@ -15,7 +15,7 @@ from receiver.events import Asset
 from receiver.store import EventJob, EventPostponed, EventSettled, Store
 from receiver.telemetry import metrics
 from receiver.worker.leases import Leases
-from receiver.worker.mirroring import Mirroring, MirrorLimits, settle_without_asset
+from receiver.worker.mirroring import Mirroring, MirrorLimits, live_mirroring, settle_without_asset
 from tests.unit.work import NOW, event_job
 from tests.unit.worker.scripted import ScriptedStore, until
 
@@ -49,11 +49,11 @@ def woken() -> asyncio.Event:
 
 
 @pytest.fixture
-def mirroring(store: Store, leases: Leases, mirror: Mirror, woken: asyncio.Event) -> Mirroring:
-    return Mirroring(store, leases, mirror, limits=MirrorLimits(at_once=6, per_host=2), woken=woken)
+def mirroring(store: Store, leases: Leases, mirror: Mirror, woken: asyncio.Event) -> Mirroring[EventJob]:
+    return live_mirroring(store, leases, mirror, limits=MirrorLimits(at_once=6, per_host=2), woken=woken)
 
 
-async def turn_until_full(mirroring: Mirroring) -> None:
+async def turn_until_full(mirroring: Mirroring[EventJob]) -> None:
     """Take turns until one finds nothing, then let what was started begin."""
     while await mirroring.turn():
         pass
@@ -61,7 +61,7 @@ async def turn_until_full(mirroring: Mirroring) -> None:
         await asyncio.sleep(0)
 
 
-async def work_off(mirroring: Mirroring) -> None:
+async def work_off(mirroring: Mirroring[EventJob]) -> None:
     """Take turns, each to its end, until one finds nothing."""
     while await mirroring.turn():
         await mirroring.drain()
@@ -69,7 +69,7 @@ async def work_off(mirroring: Mirroring) -> None:
 
 class TestTurn:
     async def test_starts_what_is_due(
-        self, mirroring: Mirroring, mirror: Mirror, scripted: ScriptedStore
+        self, mirroring: Mirroring[EventJob], mirror: Mirror, scripted: ScriptedStore
     ) -> None:
         """It does not wait for what it starts; what comes of it is settled under the claim's lease."""
         scripted.events = jobs(1)
@@ -81,7 +81,7 @@ class TestTurn:
         assert settled.job.lease == scripted.claims[0].lease
 
     async def test_few_from_one_host(
-        self, mirroring: Mirroring, mirror: Mirror, scripted: ScriptedStore
+        self, mirroring: Mirroring[EventJob], mirror: Mirror, scripted: ScriptedStore
     ) -> None:
         """A slow host gets less than twice its share, and the others theirs."""
         scripted.events = [*jobs(9, host="slow"), *jobs(2, host="fast")]
@@ -91,7 +91,7 @@ class TestTurn:
         assert begun["fast"] == 2
 
     async def test_no_more_than_there_is_room(
-        self, mirroring: Mirroring, mirror: Mirror, scripted: ScriptedStore
+        self, mirroring: Mirroring[EventJob], mirror: Mirror, scripted: ScriptedStore
     ) -> None:
         """However many hosts, no more is under way than the limit."""
         scripted.events = [job for number in range(10) for job in jobs(2, host=f"host{number}")]
@@ -99,7 +99,7 @@ class TestTurn:
         assert len(mirror.begun) == 6
 
     async def test_room_wakes_the_duty(
-        self, mirroring: Mirroring, mirror: Mirror, scripted: ScriptedStore, woken: asyncio.Event
+        self, mirroring: Mirroring[EventJob], mirror: Mirror, scripted: ScriptedStore, woken: asyncio.Event
     ) -> None:
         """Each asset that ends makes room and says so; then the rest is taken up."""
         scripted.events = jobs(5)
@@ -113,7 +113,7 @@ class TestTurn:
         assert len(scripted.settled) == 5
 
     async def test_holds_the_lease_until_all_are_settled(
-        self, mirroring: Mirroring, mirror: Mirror, scripted: ScriptedStore, leases: Leases
+        self, mirroring: Mirroring[EventJob], mirror: Mirror, scripted: ScriptedStore, leases: Leases
     ) -> None:
         """A lease is renewed while any of its work goes on, and no longer."""
         scripted.events = jobs(2)
@@ -124,13 +124,13 @@ class TestTurn:
         await mirroring.drain()
         assert leases._held == set()
 
-    async def test_nothing_found_holds_nothing(self, mirroring: Mirroring, leases: Leases) -> None:
+    async def test_nothing_found_holds_nothing(self, mirroring: Mirroring[EventJob], leases: Leases) -> None:
         """A claim that found nothing has no lease to renew."""
         assert not await mirroring.turn()
         assert leases._held == set()
 
     async def test_failing_store_at_the_claim(
-        self, mirroring: Mirroring, scripted: ScriptedStore, leases: Leases
+        self, mirroring: Mirroring[EventJob], scripted: ScriptedStore, leases: Leases
     ) -> None:
         """The refusal reaches the loop, which knows what to do, and no lease is left behind."""
         scripted.claim_error = StoreUnavailable("down")
@@ -139,7 +139,7 @@ class TestTurn:
         assert leases._held == set()
 
     async def test_failing_store_at_the_end(
-        self, mirroring: Mirroring, mirror: Mirror, scripted: ScriptedStore
+        self, mirroring: Mirroring[EventJob], mirror: Mirror, scripted: ScriptedStore
     ) -> None:
         """What cannot be settled is left to its lease; its room is free again."""
         scripted.events = jobs(6)
@@ -152,7 +152,7 @@ class TestTurn:
         assert mirroring._under_way.total() == 0
 
     async def test_cancelled_work_is_given_back(
-        self, mirroring: Mirroring, mirror: Mirror, scripted: ScriptedStore, leases: Leases
+        self, mirroring: Mirroring[EventJob], mirror: Mirror, scripted: ScriptedStore, leases: Leases
     ) -> None:
         """What is cut short while draining is released, whole claims at a time."""
         scripted.events = jobs(2)
@@ -191,7 +191,7 @@ class TestKeptDownload:
                 else EventSettled(job, None, NOW)
             )
 
-        await work_off(Mirroring(store, leases, mirror, limits=MirrorLimits(), woken=woken, kept=kept))
+        await work_off(live_mirroring(store, leases, mirror, limits=MirrorLimits(), woken=woken, kept=kept))
         assert await kept.event_ids() == ([] if fate == "settled" else ["event-1"])
 
 

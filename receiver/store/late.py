@@ -1,0 +1,138 @@
+"""Late assets: tried for in the background after their events went out without them.
+
+Only completions are: the file of another event is superseded by the completion's. The follow-up that tells of
+one is an event like any other, settled from the start: who sends, replays or routes it needs to know nothing.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select, update
+
+from receiver.contract import COMPLETED
+from receiver.events import Asset
+from receiver.store.claim import Claim, LateJob, take
+from receiver.store.insert import insert_new
+from receiver.store.record import NewEvent
+from receiver.store.tables import ASSET, EVENT, LATE_ASSET
+
+_COLUMNS: Final = (
+    EVENT.c.id,
+    EVENT.c.source,
+    EVENT.c.generation_id,
+    EVENT.c.asset_host,
+    EVENT.c.body,
+    EVENT.c.received_ms,
+    LATE_ASSET.c.attempts,
+    LATE_ASSET.c.until_ms,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LateArrived:
+    """The asset came after all; *event* tells of it."""
+
+    job: LateJob
+    asset: Asset
+    event: NewEvent
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class LatePostponed:
+    """The asset is to be tried for again at *due_ms*."""
+
+    job: LateJob
+    due_ms: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class LateGivenUp:
+    """The asset is given up for good; what was told of it stays true."""
+
+    job: LateJob
+    error: str
+
+
+LateSettlement = LateArrived | LatePostponed | LateGivenUp
+
+
+def claim_late(
+    connection: Connection, claim: Claim, *, except_hosts: Collection[str] = ()
+) -> Sequence[LateJob]:
+    """Take due late assets, oldest first, but for those on *except_hosts*."""
+    due = LATE_ASSET.c.due_ms <= claim.now_ms
+    if except_hosts:
+        due = and_(due, EVENT.c.asset_host.not_in(except_hosts))
+    statement = (
+        select(*_COLUMNS)
+        .join(EVENT, EVENT.c.id == LATE_ASSET.c.event_id)
+        .where(due)
+        .order_by(LATE_ASSET.c.due_ms)
+        .limit(claim.limit)
+        .with_for_update(skip_locked=True, of=LATE_ASSET)
+    )
+    rows = connection.execute(statement).all()
+    if rows:
+        take(connection, LATE_ASSET, LATE_ASSET.c.event_id.in_([row.id for row in rows]), claim)
+    return [_job(row, claim) for row in rows]
+
+
+def take_failed(connection: Connection, claim: Claim, *, event_id: str) -> LateJob | None:
+    """Take the asset of one completion that was given up, for one more attempt whatever its time was.
+
+    None if it is not given up, or if a worker is trying for it.
+    """
+    given_up = (
+        select(ASSET.c.event_id)
+        .join(EVENT, EVENT.c.id == ASSET.c.event_id)
+        .where(ASSET.c.event_id == event_id, ASSET.c.status == "failed", EVENT.c.type == COMPLETED)
+        .with_for_update(of=ASSET)
+    )
+    if connection.execute(given_up).one_or_none() is None:
+        return None
+    new = {"event_id": event_id, "until_ms": claim.now_ms, "due_ms": claim.now_ms, "attempts": 0}
+    insert_new(connection, LATE_ASSET, ("event_id",), [new])
+    free = or_(LATE_ASSET.c.lease.is_(None), LATE_ASSET.c.due_ms <= claim.now_ms)
+    ours = (
+        select(*_COLUMNS)
+        .join(EVENT, EVENT.c.id == LATE_ASSET.c.event_id)
+        .where(LATE_ASSET.c.event_id == event_id, free)
+        .with_for_update(of=LATE_ASSET)
+    )
+    row = connection.execute(ours).one_or_none()
+    if row is None:
+        return None
+    take(connection, LATE_ASSET, LATE_ASSET.c.event_id == event_id, claim)
+    return _job(row, claim)
+
+
+def postpone(connection: Connection, job: LateJob, due_ms: int, error: str) -> bool:
+    """Put the asset off; False if the lease was lost."""
+    values = {"due_ms": due_ms, "last_error": error, "lease": None}
+    return bool(connection.execute(update(LATE_ASSET).where(_held(job)).values(values)).rowcount)
+
+
+def remove(connection: Connection, job: LateJob) -> bool:
+    """Take the asset out of the queue, whatever became of it; False if the lease was lost."""
+    return bool(connection.execute(delete(LATE_ASSET).where(_held(job))).rowcount)
+
+
+def _held(job: LateJob) -> ColumnElement[bool]:
+    return and_(LATE_ASSET.c.event_id == job.id, LATE_ASSET.c.lease == job.lease)
+
+
+def _job(row: Any, claim: Claim) -> LateJob:
+    return LateJob(
+        id=row.id,
+        source=row.source,
+        generation_id=row.generation_id,
+        asset_host=row.asset_host,
+        body=row.body,
+        received_ms=row.received_ms,
+        attempts=row.attempts + 1,
+        lease=claim.lease,
+        until_ms=row.until_ms,
+    )

@@ -1,0 +1,32 @@
+"""Assets that are still tried for after their events went out without them."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("asset", sa.Column("retried_until_ms", sa.BigInteger()))
+    op.create_table(
+        "late_asset",
+        sa.Column("event_id", sa.String(36), nullable=False),
+        sa.Column("until_ms", sa.BigInteger(), nullable=False),
+        sa.Column("due_ms", sa.BigInteger(), nullable=False),
+        sa.Column("lease", sa.String(32)),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("last_error", sa.String()),
+        sa.PrimaryKeyConstraint("event_id", name="pk_late_asset"),
+        sa.ForeignKeyConstraint(
+            ["event_id"], ["event.id"], name="fk_late_asset_event_id", ondelete="CASCADE"
+        ),
+    )
+    op.create_index("ix_late_asset_due_ms", "late_asset", ["due_ms"])
+
+
+def downgrade() -> None:
+    op.drop_table("late_asset")
+    op.drop_column("asset", "retried_until_ms")
