@@ -124,9 +124,9 @@ async def mirror(
     What was downloaded stays in *kept* until whoever settles the event discards it; without *kept*, every
     attempt downloads again.
     """
-    fetch_asset = partial(_fetch_or_find, job, partial(_fetch, fetch, refresh), kept)
+    fetching = partial(_fetch_or_find, job, partial(fetch_asset, fetch, refresh), kept)
     try:
-        return await _mirror(job, fetch_asset, bucket, kept, rules, clock, chance)
+        return await _mirror(job, fetching, bucket, kept, rules, clock, chance)
     except Exception:
         log.exception("mirror crashed", event_id=job.id, generation_id=job.generation_id)
         rules = replace(rules, late_s=0)
@@ -286,7 +286,7 @@ def _read(job: EventJob | DeliveryJob) -> Event:
     return event
 
 
-async def _fetch(fetch: Fetch, refresh: Refresh | None, event: Event) -> Fetched | NotFetched:
+async def fetch_asset(fetch: Fetch, refresh: Refresh | None, event: Event) -> Fetched | NotFetched:
     """Fetch the asset; where its URL has expired, once more under a fresh one."""
     fetched = await fetch(event.output_url)
     if refresh is None or not isinstance(fetched, NotFetched) or fetched.code != EXPIRED:
@@ -310,12 +310,16 @@ async def _fetch_or_find(
 
 async def _keep(job: EventJob, event: Event, fetched: Fetched, bucket: Bucket, keys: KeyTemplate) -> Stored:
     key = keys.key(event, event_id=job.id, received_ms=job.received_ms, asset=fetched)
-    metadata = {"event-id": job.id, "generation-id": event.generation_id, "source": event.source}
-    stored = await bucket.put(key, fetched, metadata=metadata)
+    stored = await bucket.put(key, fetched, metadata=object_metadata(job.id, event))
     if stored.conflict:
         metrics.ASSET_CONFLICTS.labels(event.source).inc()
         log.warning("asset conflict", event_id=job.id, generation_id=job.generation_id, url=stored.url)
     return stored
+
+
+def object_metadata(event_id: str, event: Event) -> dict[str, str]:
+    """Return what an object in the bucket says of the event that it belongs to."""
+    return {"event-id": event_id, "generation-id": event.generation_id, "source": event.source}
 
 
 def _mirrored(fetched: Fetched, stored: Stored) -> Asset:

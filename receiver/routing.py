@@ -15,11 +15,12 @@ import structlog
 from receiver.contract import EVENT_TYPES, KINDS
 from receiver.destinations.options import option, read_options, setting
 from receiver.errors import ConfigError
-from receiver.events import TYPE_PREFIX, Event, encode, envelope, normalize
+from receiver.events import ASSET_MIRRORED, TYPE_PREFIX, Event, encode, envelope, normalize
 from receiver.expressions import Expression, Found, NotApplicable, compile_expression
 from receiver.store import Candidate, Route
 from receiver.telemetry import metrics
 
+_TYPES: Final = (*EVENT_TYPES, ASSET_MIRRORED)
 _KINDS: Final = (*KINDS, "unknown")
 
 log = structlog.get_logger()
@@ -42,8 +43,8 @@ def _any_of(accepted: Collection[str] | None = None, *, prefix: str = "") -> Cal
 class Routing:
     """What one destination wants: options that every destination has. By default it gets everything."""
 
-    types: frozenset[str] = option(_any_of(EVENT_TYPES, prefix=TYPE_PREFIX), frozenset())
-    """The provider's words; empty: all."""
+    types: frozenset[str] = option(_any_of(_TYPES, prefix=TYPE_PREFIX), frozenset())
+    """Empty: all."""
     kinds: frozenset[str] = option(_any_of(_KINDS), frozenset())
     """Empty: all."""
     sources: frozenset[str] = option(_any_of(), frozenset())

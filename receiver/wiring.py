@@ -1,5 +1,6 @@
 """The composition root: settings in, running parts out. Only here does a back-end have a name."""
 
+import asyncio
 import random
 import secrets
 import time
@@ -14,7 +15,7 @@ from pydantic import SecretStr
 from starlette.applications import Starlette
 
 from receiver import routing
-from receiver.assets import Bucket
+from receiver.assets import Bucket, ReadableBucket
 from receiver.assets.allowlist import AllowList
 from receiver.assets.by_source import BucketsBySource, own_mistake
 from receiver.assets.fetch import Fetcher
@@ -25,7 +26,16 @@ from receiver.backoff import Backoff
 from receiver.client import AsyncClient
 from receiver.client.errors import GenerationClaimed
 from receiver.client.ledger import Submission
-from receiver.deliver import ForwardRules, MirrorRules, forward, mirror, mirror_late
+from receiver.deliver import (
+    Attempt,
+    ForwardRules,
+    MirrorRules,
+    Refresh,
+    fetch_asset,
+    forward,
+    mirror,
+    mirror_late,
+)
 from receiver.destinations import Destination, open_destination, own_options
 from receiver.destinations.policy import DeliveryPolicy, batch_size, take_policy
 from receiver.errors import BucketUnavailable, ConfigError
@@ -39,10 +49,14 @@ from receiver.store.ledger import StoreLedger
 from receiver.web.app import build_app
 from receiver.worker.breaker import Breaker, BreakerRules
 from receiver.worker.forwarding import Outlet
+from receiver.worker.inventory import Inventory
+from receiver.worker.leases import Leases
+from receiver.worker.mirroring import MirrorLate
 from receiver.worker.rate import TokenBucket
 from receiver.worker.reconcile import Account
 from receiver.worker.reconciling import ReconcileRules
 from receiver.worker.refresh import Refresher
+from receiver.worker.repair import Repairer
 from receiver.worker.run import Pace, Worker
 
 DEFAULT_SOURCE: Final = "photoverse"
@@ -180,7 +194,44 @@ def reconcile_rules(settings: Settings) -> ReconcileRules:
     )
 
 
-def open_bucket(settings: Settings) -> Bucket:
+@asynccontextmanager
+async def open_inventory(
+    settings: Settings, store: Store, *, deep: bool, repair: bool
+) -> AsyncIterator[Inventory]:
+    """Offer to take stock of the bucket, and, with *repair*, to mirror again what it lost.
+
+    Raises:
+        ConfigError: the bucket or the provider's API is wrongly configured.
+        BucketUnavailable: the bucket does not answer.
+    """
+    async with AsyncExitStack() as stack:
+        bucket = open_bucket(settings)
+        stack.push_async_callback(bucket.aclose)
+        # Refused credentials would pass for missing objects.
+        await bucket.check()
+        repairer = (
+            await stack.enter_async_context(_open_repairer(settings, store, bucket)) if repair else None
+        )
+        yield Inventory(store, bucket, deep, repairer)
+
+
+@asynccontextmanager
+async def _open_repairer(settings: Settings, store: Store, bucket: Bucket) -> AsyncIterator[Repairer]:
+    async with AsyncExitStack() as stack:
+        fetcher = build_fetcher(settings)
+        stack.push_async_callback(fetcher.aclose)
+        accounts = await stack.enter_async_context(open_accounts(settings))
+        leases = Leases(store, lease_s=settings.lease_s)
+        stack.push_async_callback(leases.give_back)
+        keeping = asyncio.create_task(leases.keep())
+        stack.callback(keeping.cancel)
+        refresh = Refresher(accounts) if accounts else None
+        late = _mirror_late(settings, _attempt(fetcher, bucket, refresh))
+        fetch = partial(fetch_asset, fetcher.fetch, refresh)
+        yield Repairer(store, bucket, leases, fetch=fetch, mirror_late=late)
+
+
+def open_bucket(settings: Settings) -> BucketsBySource:
     """Return the configured bucket, and those that sources have of their own; nothing is dialled yet.
 
     Raises:
@@ -188,19 +239,17 @@ def open_bucket(settings: Settings) -> Bucket:
     """
     default = _open_bucket(settings, settings.assets_url)
     own = {name: url for name, account in settings.sources.items() if (url := account.assets_url)}
-    if not own:
-        return default
     return BucketsBySource(default, {name: _open_own(settings, name, url) for name, url in own.items()})
 
 
-def _open_own(settings: Settings, source: str, url: str) -> Bucket:
+def _open_own(settings: Settings, source: str, url: str) -> ReadableBucket:
     try:
         return _open_bucket(settings, url)
     except ConfigError as error:
         raise own_mistake(source, error) from error
 
 
-def _open_bucket(settings: Settings, url: str) -> Bucket:
+def _open_bucket(settings: Settings, url: str) -> ReadableBucket:
     match url.partition(":")[0]:
         case "file":
             return open_folder(url)
@@ -332,18 +381,10 @@ def _worker(
     outlets: Sequence[Outlet],
     accounts: Sequence[Account],
 ) -> Worker:
-    rules = _mirror_rules(settings)
     kept = KeptDownloads(Path(settings.spool_dir), max_bytes=settings.spool_max_bytes)
-    attempt = partial(
-        mirror,
-        fetch=fetcher.fetch,
-        refresh=Refresher(accounts) if accounts else None,
-        bucket=bucket,
-        clock=_now_ms,
-        chance=random.random,
-    )
-    mirroring = partial(attempt, rules=rules, kept=kept)
-    late = partial(mirror_late, attempt=attempt, rules=rules, entropy=partial(secrets.token_bytes, 10))
+    attempt = _attempt(fetcher, bucket, Refresher(accounts) if accounts else None)
+    mirroring = partial(attempt, rules=_mirror_rules(settings), kept=kept)
+    late = _mirror_late(settings, attempt)
     pace = Pace(settings.lease_s, settings.poll_s, settings.drain_s)
     return Worker(
         store,
@@ -355,6 +396,17 @@ def _worker(
         mirror_late=late,
         kept=kept,
     )
+
+
+def _attempt(fetcher: Fetcher, bucket: Bucket, refresh: Refresh | None) -> Attempt:
+    return partial(
+        mirror, fetch=fetcher.fetch, refresh=refresh, bucket=bucket, clock=_now_ms, chance=random.random
+    )
+
+
+def _mirror_late(settings: Settings, attempt: Attempt) -> MirrorLate:
+    entropy = partial(secrets.token_bytes, 10)
+    return partial(mirror_late, attempt=attempt, rules=_mirror_rules(settings), entropy=entropy)
 
 
 def _mirror_rules(settings: Settings) -> MirrorRules:

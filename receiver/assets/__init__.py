@@ -45,6 +45,15 @@ class Stored:
     """True when the key already held other bytes, so that this copy was kept beside it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a bucket holds under a key."""
+
+    size_bytes: int
+    sha256: str | None
+    """Hex digest of the whole; empty where the bucket knows none, None where only reading would tell."""
+
+
 class Bucket(Protocol):
     """Where mirrored assets live."""
 
@@ -70,4 +79,30 @@ class Bucket(Protocol):
 
     async def aclose(self) -> None:
         """Let go of connections. Called once, after the last `put` returned."""
+        ...
+
+
+class ReadableBucket(Bucket, Protocol):
+    """A bucket that tells what it holds."""
+
+    def key_of(self, url: str) -> str | None:
+        """Return the key of a `Stored.url`; None if that is in another bucket, or no URL of ours at all."""
+        ...
+
+    async def look(self, key: str) -> Held | None:
+        """Tell what is under *key* without reading it; None where there is nothing.
+
+        Raises:
+            BucketUnavailable: the bucket failed, or refused us.
+            ValueError: *key* is not safe.
+        """
+        ...
+
+    async def read(self, key: str) -> Held | None:
+        """Tell what is under *key* by reading the whole of it; None where there is nothing.
+
+        Raises:
+            BucketUnavailable: the bucket failed, or refused us.
+            ValueError: *key* is not safe.
+        """
         ...

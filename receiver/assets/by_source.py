@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from receiver.assets import Bucket, Fetched, Stored
+from receiver.assets import Bucket, Fetched, ReadableBucket, Stored
 from receiver.errors import BucketUnavailable, ConfigError
 
 
@@ -12,8 +12,8 @@ from receiver.errors import BucketUnavailable, ConfigError
 class BucketsBySource:
     """A `Bucket` that keeps each asset in that of its source."""
 
-    default: Bucket
-    own: Mapping[str, Bucket] = field(default_factory=dict)
+    default: ReadableBucket
+    own: Mapping[str, ReadableBucket] = field(default_factory=dict)
     """By the name of a source; the others use *default*."""
 
     async def put(self, key: str, asset: Fetched, *, metadata: dict[str, str]) -> Stored:
@@ -36,7 +36,12 @@ class BucketsBySource:
         """Let go of all connections."""
         await asyncio.gather(*(bucket.aclose() for bucket in self._all()))
 
-    def _all(self) -> list[Bucket]:
+    def holding(self, url: str) -> tuple[ReadableBucket, str] | None:
+        """Return the bucket that a `Stored.url` is in, and its key there; None if it is in none of them."""
+        keys = ((bucket, bucket.key_of(url)) for bucket in (*self.own.values(), self.default))
+        return next(((bucket, key) for bucket, key in keys if key is not None), None)
+
+    def _all(self) -> list[ReadableBucket]:
         return [self.default, *self.own.values()]
 
 

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
-from receiver.assets import Fetched, Stored
-from receiver.assets.keys import beside, require_safe
+from receiver.assets import Fetched, Held, Stored
+from receiver.assets.keys import beside, is_safe, require_safe
 from receiver.errors import BucketUnavailable, ConfigError
 
 STALE_AFTER_S: Final = 24 * 3600.0
@@ -53,6 +53,25 @@ class FolderBucket:
         """
         require_safe(key)
         return await asyncio.to_thread(self._put, key, asset)
+
+    def key_of(self, url: str) -> str | None:
+        """Return the key of a file in this folder."""
+        parts = urlsplit(url)
+        path = Path(unquote(parts.path))
+        if parts.scheme != "file" or not path.is_relative_to(self.root):
+            return None
+        key = path.relative_to(self.root).as_posix()
+        return key if is_safe(key) else None
+
+    async def look(self, key: str) -> Held | None:
+        """Tell the size of the file; a folder keeps no checksums."""
+        require_safe(key)
+        return await asyncio.to_thread(self._look, key)
+
+    async def read(self, key: str) -> Held | None:
+        """Tell the size and the checksum of the file."""
+        require_safe(key)
+        return await asyncio.to_thread(self._read, key)
 
     async def check(self) -> None:
         """Refuse if the folder cannot be written; sweep up what killed processes left in it.
@@ -107,6 +126,16 @@ class FolderBucket:
                 yield temporary, file
         finally:
             temporary.unlink(missing_ok=True)
+
+    def _look(self, key: str) -> Held | None:
+        with _failures(self.root):
+            path = self._path(key)
+            return Held(path.stat().st_size, None) if path.is_file() else None
+
+    def _read(self, key: str) -> Held | None:
+        with _failures(self.root):
+            path = self._path(key)
+            return Held(path.stat().st_size, _sha256(path)) if path.is_file() else None
 
     def _check(self) -> None:
         try:

@@ -17,8 +17,13 @@ def require_safe(key: str) -> None:
     Raises:
         ValueError: it is empty, absolute, too long, or a segment holds more than plain ASCII name characters.
     """
-    if len(key) > MAX_KEY_BYTES or not all(map(_SEGMENT.fullmatch, key.split("/"))):
+    if not is_safe(key):
         raise ValueError(f"not a safe asset key: {key[:80]!r}")
+
+
+def is_safe(key: str) -> bool:
+    """Whether *key* is one that a bucket of ours may hold."""
+    return len(key) <= MAX_KEY_BYTES and all(map(_SEGMENT.fullmatch, key.split("/")))
 
 
 def beside(key: str, sha256: str) -> str:

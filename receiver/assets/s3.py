@@ -6,10 +6,12 @@ can be freed. No ACL is ever sent: who may read is the bucket's own policy.
 """
 
 import asyncio
+import hashlib
 import re
+from base64 import b64decode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -23,8 +25,8 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 
-from receiver.assets import Fetched, Stored
-from receiver.assets.keys import beside, require_safe
+from receiver.assets import Fetched, Held, Stored
+from receiver.assets.keys import beside, is_safe, require_safe
 from receiver.assets.s3_options import ObjectOptions
 from receiver.assets.s3_upload import SHA256_METADATA, KeyTaken, Upload, error_code
 from receiver.errors import BucketUnavailable, ConfigError
@@ -48,7 +50,8 @@ _NOT_A_URL: Final = "RECEIVER_S3_ENDPOINT_URL is not an http or https URL"
 _NO_CREDENTIALS: Final = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
 
 # Who may not list a bucket is told 403 where there is nothing.
-_NOT_THERE: Final = frozenset(("404", "403"))
+_NOT_THERE: Final = frozenset(("404", "403", "NoSuchKey", "AccessDenied"))
+_BLOCK_BYTES: Final = 1024 * 1024
 
 # What an operator has to change, by the error code of S3's answer.
 _ADVICE: Final = {
@@ -169,6 +172,22 @@ class S3Bucket:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.threads, self._put, key, asset, metadata)
 
+    def key_of(self, url: str) -> str | None:
+        """Return the key of an object under this prefix."""
+        base = self._url("")
+        key = url.removeprefix(base)
+        return key if url.startswith(base) and is_safe(key) else None
+
+    async def look(self, key: str) -> Held | None:
+        """Tell what S3 says of the object: the checksum that it computed, else the one that we sent."""
+        require_safe(key)
+        return await asyncio.get_running_loop().run_in_executor(self.threads, self._told, key)
+
+    async def read(self, key: str) -> Held | None:
+        """Download the object, and tell its size and checksum."""
+        require_safe(key)
+        return await asyncio.get_running_loop().run_in_executor(self.threads, self._read, key)
+
     async def check(self) -> None:
         """Refuse if the bucket cannot be written; leave nothing in it.
 
@@ -216,6 +235,37 @@ class S3Bucket:
                 return None
             raise
         return _Object(head["ContentLength"], head["Metadata"].get(SHA256_METADATA, ""))
+
+    def _told(self, key: str) -> Held | None:
+        with _failures():
+            try:
+                head = self.client.head_object(
+                    Bucket=self.bucket, Key=self._full(key), ChecksumMode="ENABLED"
+                )
+            except ClientError as error:
+                if error_code(error) in _NOT_THERE:
+                    return None
+                raise
+        checksum = head.get("ChecksumSHA256", "")
+        # That of an object made of parts is one of the parts' checksums.
+        whole = checksum and "-" not in checksum
+        sha256 = b64decode(checksum).hex() if whole else head["Metadata"].get(SHA256_METADATA, "")
+        return Held(head["ContentLength"], sha256)
+
+    def _read(self, key: str) -> Held | None:
+        with _failures():
+            try:
+                body = self.client.get_object(Bucket=self.bucket, Key=self._full(key))["Body"]
+            except ClientError as error:
+                if error_code(error) in _NOT_THERE:
+                    return None
+                raise
+            digest, size = hashlib.sha256(), 0
+            with closing(body):
+                for block in body.iter_chunks(_BLOCK_BYTES):
+                    digest.update(block)
+                    size += len(block)
+        return Held(size, digest.hexdigest())
 
     def _check(self) -> None:
         try:

@@ -4,6 +4,7 @@ import click
 
 from receiver import __version__
 from receiver.cli import (
+    assets,
     backfill,
     completion,
     demo,
@@ -34,6 +35,7 @@ cli = SectionedGroup(
 cli.add_section("Receive", [serve.serve, serve.web, serve.worker, migrate.migrate, reconcile.reconcile])
 destinations.destinations.add_command(backfill.backfill)
 cli.add_section("Forward", [destinations.destinations])
+cli.add_section("Mirrored assets", [assets.assets])
 cli.add_section(
     "Generate", [generate.image, generate.video, generations.generations, submissions.submissions]
 )

@@ -36,6 +36,7 @@ from receiver.store.destinations import (
 from receiver.store.engine import connect, is_sqlite
 from receiver.store.fanout import Candidate, FanOut, Route, everywhere
 from receiver.store.health import check
+from receiver.store.inventory import KnownAsset, Scope, count_assets, known_assets, relocate
 from receiver.store.late import (
     LateArrived,
     LateGivenUp,
@@ -96,6 +97,7 @@ __all__ = [
     "EventJob",
     "EventPostponed",
     "EventSettled",
+    "KnownAsset",
     "Late",
     "LateArrived",
     "LateGivenUp",
@@ -110,6 +112,7 @@ __all__ = [
     "RecordResult",
     "Recorded",
     "Route",
+    "Scope",
     "Settlement",
     "Store",
     "Turn",
@@ -216,6 +219,18 @@ class Store:
     async def awaited(self, source: str, *, since_ms: int) -> dict[str, int]:
         """Return what our client asked for and no event told the end of, with when: oldest first."""
         return await self._run(awaited, source, since_ms=since_ms)
+
+    async def known_assets(self, scope: Scope, *, after: str, limit: int) -> list[KnownAsset]:
+        """Return up to *limit* assets whose event id is greater than *after*, in that order."""
+        return await self._run(known_assets, scope, after=after, limit=limit)
+
+    async def count_assets(self, scope: Scope) -> int:
+        """Return how many assets are within *scope*."""
+        return await self._run(count_assets, scope)
+
+    async def relocate(self, known: KnownAsset, *, url: str) -> bool:
+        """Note that *known* now lies at *url*; False if it had moved already."""
+        return await self._run(relocate, known, url=url)
 
     async def listen(self) -> None:
         """Pass on what other machines signal, until cancelled. On SQLite there are none."""

@@ -114,7 +114,7 @@ def _first_id(received_ms: int) -> str:
 def _candidates(connection: Connection, rows: Sequence[Row[Any]], now_ms: int) -> list[Candidate]:
     jobs = {row.id: _job(row) for row in rows}
     told = attribute(connection, list(jobs.values()), now_ms=now_ms) if jobs else {}
-    return [Candidate(jobs[row.id], asset_of(row), told[row.id]) for row in rows]
+    return [Candidate(jobs[row.id], asset_of(row) if row.status else None, told[row.id]) for row in rows]
 
 
 def _job(row: Row[Any]) -> EventJob:

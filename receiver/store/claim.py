@@ -187,7 +187,7 @@ def _delivery_job(row: Any, destination: str, lease: str) -> DeliveryJob:
         generation_id=row.generation_id,
         body=row.body,
         received_ms=row.received_ms,
-        asset=asset_of(row),
+        asset=asset_of(row) if row.status else None,
         attempts=row.attempts + 1,
         lease=lease,
         submission=orjson.loads(row.submission) if row.submission else None,
@@ -195,10 +195,8 @@ def _delivery_job(row: Any, destination: str, lease: str) -> DeliveryJob:
     )
 
 
-def asset_of(row: Any) -> Asset | None:
-    """Return the asset whose columns *row* has; an event without an asset has none of them."""
-    if not row.status:
-        return None
+def asset_of(row: Any) -> Asset:
+    """Return the asset that the columns of its table say; an event without an asset has no `status` there."""
     return Asset(
         status=row.status,
         url=row.url,

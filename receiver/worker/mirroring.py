@@ -168,12 +168,11 @@ async def _mirror_and_settle(store: Store, mirror: MirrorJob[Job], job: Job) -> 
         # Nothing is lost: the lease runs out and the work is done again.
         log.warning("not settled", event_id=job.id, generation_id=job.generation_id, error=str(error))
         return False
-    report(result)
+    _report(result)
     return held and isinstance(result, EventSettled)
 
 
-def report(result: MirrorResult | LateSettlement) -> None:
-    """Log and count what an attempt came to."""
+def _report(result: MirrorResult | LateSettlement) -> None:
     if isinstance(result, LateArrived | LatePostponed | LateGivenUp):
         _report_late(result)
     else:

@@ -77,6 +77,18 @@ class Service:
         )
         assert done.returncode == 0, done.stderr
 
+    def command(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """Run a `receiver` command to its end, whatever that is."""
+        return subprocess.run(
+            [sys.executable, "-m", "receiver", *words],
+            cwd=self.folder,
+            env=self._environment(),
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
     def end(self) -> None:
         """Kill whatever still runs."""
         for process in self.processes:

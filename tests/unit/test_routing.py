@@ -54,7 +54,7 @@ class TestTake:
             "orders",
             {
                 "url": "stdout:",
-                "types": "generation.completed, co.aivisualstudio.generation.failed",
+                "types": "generation.completed, co.aivisualstudio.generation.asset_mirrored",
                 "kinds": "image,unknown",
                 "sources": "photoverse, acme",
                 "filter": " data.asset ",
@@ -62,7 +62,7 @@ class TestTake:
             },
         )
         assert rest == {"url": "stdout:"}
-        assert wanted.types == {"generation.completed", "generation.failed"}
+        assert wanted.types == {"generation.completed", "generation.asset_mirrored"}
         assert wanted.kinds == {"image", "unknown"}
         assert wanted.sources == {"photoverse", "acme"}
         assert (wanted.filter and wanted.filter.text) == "data.asset"

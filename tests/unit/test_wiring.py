@@ -127,14 +127,14 @@ class TestOpenBucket:
     @pytest.mark.parametrize("url", ["file:data/assets", "file:///tmp/assets"])
     def test_folder(self, url: str) -> None:
         """`file:` is a folder."""
-        assert isinstance(wiring.open_bucket(settings(assets_url=url)), FolderBucket)
+        assert isinstance(wiring.open_bucket(settings(assets_url=url)).default, FolderBucket)
 
     async def test_s3(self) -> None:
         """`s3:` is a bucket, at the endpoint that is set; nothing is dialled."""
         bucket = wiring.open_bucket(
             settings(assets_url="s3://bucket/p", s3_endpoint_url="http://127.0.0.1:1", s3_region="eu-west-1")
         )
-        assert isinstance(bucket, S3Bucket)
+        assert isinstance(bucket.default, S3Bucket)
         await bucket.aclose()
 
     @pytest.mark.parametrize("url", ["", "assets", "ftp://x", "s3://", "file:", "file://host/x"])
@@ -156,14 +156,14 @@ class TestOpenBucket:
                 s3_tags="team=media,of={source}",
             )
         )
-        assert isinstance(bucket, S3Bucket)
-        assert bucket.options.parameters({"source": "acme"}) == {
+        assert isinstance(bucket.default, S3Bucket)
+        assert bucket.default.options.parameters({"source": "acme"}) == {
             "ServerSideEncryption": "aws:kms",
             "SSEKMSKeyId": "alias/media",
             "StorageClass": "STANDARD_IA",
             "Tagging": "team=media&of=acme",
         }
-        config: Any = bucket.client.meta.config
+        config: Any = bucket.default.client.meta.config
         assert config.s3 == {"addressing_style": "path"}
         await bucket.aclose()
 

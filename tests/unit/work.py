@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from receiver.assets import Fetched, Stored
+from receiver.assets import Fetched, Held, Stored
 from receiver.events import Asset
 from receiver.store import DeliveryJob, EventJob, LateJob
 from tests.acceptance.service import completed
@@ -54,6 +54,18 @@ class MemoryBucket:
             raise self.error
         self.kept[key] = asset, metadata
         return Stored(f"memory:{key}", conflict=self.conflict)
+
+    def key_of(self, url: str) -> str | None:
+        return url.removeprefix("memory:") if url.startswith("memory:") else None
+
+    async def look(self, key: str) -> Held | None:
+        if self.error:
+            raise self.error
+        return Held(self.kept[key][0].size_bytes, None) if key in self.kept else None
+
+    async def read(self, key: str) -> Held | None:
+        held = await self.look(key)
+        return held and Held(held.size_bytes, self.kept[key][0].sha256)
 
     async def check(self) -> None:
         if self.error:

@@ -19,6 +19,22 @@ class TestBucketsBySource:
             assert stored == Stored(f"memory:{source}.png")
         assert (list(own.kept), list(default.kept)) == (["acme.png"], ["photoverse.png"])
 
+    async def test_a_url_leads_back_to_its_bucket(self) -> None:
+        """A file is looked for where it is, also if that is the common bucket; other URLs are nowhere."""
+
+        class Named(MemoryBucket):
+            def key_of(self, url: str) -> str | None:
+                return url.partition(":")[2] if url.startswith(f"{self.name}:") else None
+
+            name = "common"
+
+        default, own = Named(), Named()
+        own.name = "own"
+        buckets = BucketsBySource(default, {"acme": own})
+        assert buckets.holding("common:a.png") == (default, "a.png")
+        assert buckets.holding("own:a.png") == (own, "a.png")
+        assert buckets.holding("elsewhere:a.png") is None
+
     @pytest.mark.parametrize("broken", [0, 1])
     async def test_all_are_checked(self, broken: int) -> None:
         """The start finds out about each of them."""

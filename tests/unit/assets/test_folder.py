@@ -2,13 +2,14 @@
 
 import asyncio
 import errno
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from receiver.assets import Bucket, Fetched, Stored
+from receiver.assets import Fetched, Held, ReadableBucket, Stored
 from receiver.assets.folder import STALE_AFTER_S, FolderBucket, open_folder
 from receiver.errors import BucketUnavailable, ConfigError
 from tests.unit.assets.conftest import PNG, files
@@ -23,7 +24,7 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def bucket(root: Path) -> Bucket:
+def bucket(root: Path) -> ReadableBucket:
     return open_folder(root.as_uri())
 
 
@@ -49,7 +50,7 @@ class TestOpenFolder:
 
 
 class TestPut:
-    async def test_keeps_the_bytes(self, bucket: Bucket, root: Path, asset: MakeAsset) -> None:
+    async def test_keeps_the_bytes(self, bucket: ReadableBucket, root: Path, asset: MakeAsset) -> None:
         """The file is under the root at its key, readable as the umask says, and its URL is returned."""
         stored = await bucket.put(KEY, asset(), metadata={"event": "1"})
         path = root / KEY
@@ -60,7 +61,7 @@ class TestPut:
         assert path.stat().st_mode & 0o777 == 0o666 & ~mask
         assert files(root / ".incoming") == []
 
-    async def test_same_bytes_again(self, bucket: Bucket, root: Path, asset: MakeAsset) -> None:
+    async def test_same_bytes_again(self, bucket: ReadableBucket, root: Path, asset: MakeAsset) -> None:
         """A repeated put changes nothing."""
         first = await bucket.put(KEY, asset(), metadata={})
         inode = (root / KEY).stat().st_ino
@@ -68,7 +69,7 @@ class TestPut:
         assert (root / KEY).stat().st_ino == inode
         assert files((root / KEY).parent) == ["gen_1.png"]
 
-    async def test_other_bytes(self, bucket: Bucket, root: Path, asset: MakeAsset) -> None:
+    async def test_other_bytes(self, bucket: ReadableBucket, root: Path, asset: MakeAsset) -> None:
         """Other bytes are kept beside, and again without a third copy."""
         await bucket.put(KEY, asset(), metadata={})
         other = asset(PNG + b"2")
@@ -79,7 +80,7 @@ class TestPut:
         assert expected.read_bytes() == PNG + b"2"
         assert len(files(expected.parent)) == 2
 
-    async def test_race(self, bucket: Bucket, root: Path, asset: MakeAsset) -> None:
+    async def test_race(self, bucket: ReadableBucket, root: Path, asset: MakeAsset) -> None:
         """Of many writers at once one gets the key; the rest see it, or stand beside it."""
         same, other = asset(), asset(PNG + b"2")
         stored = await asyncio.gather(*(bucket.put(KEY, a, metadata={}) for a in [same, other] * 10))
@@ -88,7 +89,7 @@ class TestPut:
         assert files(root / ".incoming") == []
 
     async def test_everything_is_on_disk_before_it_returns(
-        self, bucket: Bucket, root: Path, asset: MakeAsset, monkeypatch: pytest.MonkeyPatch
+        self, bucket: ReadableBucket, root: Path, asset: MakeAsset, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The file is synced before it gets its name, its folder after, and every new folder's parent."""
         done: list[str] = []
@@ -111,7 +112,7 @@ class TestPut:
         assert done[4:] == ["link", "a"]
 
     async def test_repeated_put_syncs_the_folder(
-        self, bucket: Bucket, asset: MakeAsset, monkeypatch: pytest.MonkeyPatch
+        self, bucket: ReadableBucket, asset: MakeAsset, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The name a dead predecessor gave may not be on disk yet, so it is synced again."""
         await bucket.put("a/b.png", asset(), metadata={})
@@ -124,14 +125,14 @@ class TestPut:
 
     @pytest.mark.parametrize("key", ["../evil.png", "/etc/passwd", "a/../../evil.png", ""])
     async def test_key_that_leaves_the_root(
-        self, bucket: Bucket, root: Path, asset: MakeAsset, key: str
+        self, bucket: ReadableBucket, root: Path, asset: MakeAsset, key: str
     ) -> None:
         """A key that is not plain names is refused before anything is written."""
         with pytest.raises(ValueError, match="key"):
             await bucket.put(key, asset(), metadata={})
         assert files(root) == []
 
-    async def test_spooled_file_changed(self, bucket: Bucket, root: Path, asset: MakeAsset) -> None:
+    async def test_spooled_file_changed(self, bucket: ReadableBucket, root: Path, asset: MakeAsset) -> None:
         """Bytes that are not those that were checked get no name."""
         changed = asset()
         await asyncio.to_thread(changed.path.write_bytes, PNG[:-1])
@@ -141,7 +142,7 @@ class TestPut:
         assert files(root / ".incoming") == []
 
     async def test_full_disk(
-        self, bucket: Bucket, root: Path, asset: MakeAsset, monkeypatch: pytest.MonkeyPatch
+        self, bucket: ReadableBucket, root: Path, asset: MakeAsset, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A disk that takes no more is a bucket to try again later, and nothing is left on it."""
 
@@ -156,14 +157,64 @@ class TestPut:
         assert files(root / ".incoming") == []
 
 
+class TestKeyOf:
+    async def test_of_what_was_put(self, root: Path, asset: MakeAsset) -> None:
+        """The URL that a put returned leads back to the key, whatever the folder and key are called."""
+        bucket = open_folder(root.with_name("a b%20c").as_uri())
+        key = "acme/image/gen:1+2=@.png"
+        assert bucket.key_of((await bucket.put(key, asset(), metadata={})).url) == key
+
+    @pytest.mark.parametrize(
+        "url", ["", "s3://bucket/k.png", "file:///elsewhere/k.png", "file://{root}", "file://{root}/../k.png"]
+    )
+    def test_elsewhere(self, bucket: ReadableBucket, root: Path, url: str) -> None:
+        """A URL of another bucket, or one that leaves the folder, has no key."""
+        assert bucket.key_of(url.format(root=root)) is None
+
+
+class TestLook:
+    async def test_size_without_reading(self, bucket: ReadableBucket, root: Path, asset: MakeAsset) -> None:
+        """A folder tells the size of a file, and knows no checksum."""
+        await bucket.put(KEY, asset(), metadata={})
+        assert await bucket.look(KEY) == Held(len(PNG), None)
+        (root / KEY).unlink()
+        assert await bucket.look(KEY) is None
+
+    async def test_folder_in_its_place(self, bucket: ReadableBucket, root: Path) -> None:
+        """What is no file is no asset."""
+        (root / KEY).mkdir(parents=True)
+        assert await bucket.look(KEY) is None
+        assert await bucket.read(KEY) is None
+
+    async def test_unsafe_key(self, bucket: ReadableBucket) -> None:
+        """No key leads out of the folder."""
+        for look in (bucket.look, bucket.read):
+            with pytest.raises(ValueError, match="safe"):
+                await look("../passwd")
+
+
+class TestRead:
+    async def test_checksum_of_what_is_there(
+        self, bucket: ReadableBucket, root: Path, asset: MakeAsset
+    ) -> None:
+        """The bytes as they are now are hashed."""
+        fetched = asset()
+        await bucket.put(KEY, fetched, metadata={})
+        assert await bucket.read(KEY) == Held(len(PNG), fetched.sha256)
+        (root / KEY).write_bytes(b"x" * len(PNG))
+        assert await bucket.read(KEY) == Held(len(PNG), hashlib.sha256(b"x" * len(PNG)).hexdigest())
+        (root / KEY).unlink()
+        assert await bucket.read(KEY) is None
+
+
 class TestCheck:
-    async def test_makes_the_folder(self, bucket: Bucket, root: Path) -> None:
+    async def test_makes_the_folder(self, bucket: ReadableBucket, root: Path) -> None:
         """A folder that can be written is made, and left empty."""
         await bucket.check()
         assert files(root) == [".incoming"]
         assert files(root / ".incoming") == []
 
-    async def test_removes_what_killed_processes_left(self, bucket: Bucket, root: Path) -> None:
+    async def test_removes_what_killed_processes_left(self, bucket: ReadableBucket, root: Path) -> None:
         """Old temporary files go; one that may be in use stays."""
         await bucket.check()
         for name, age in (("old", STALE_AFTER_S + 60), ("new", 0)):
@@ -184,6 +235,6 @@ class TestCheck:
 class TestFolderBucket:
     async def test_is_a_bucket(self, root: Path) -> None:
         """It can stand wherever a bucket is asked for, and closing it does nothing."""
-        bucket: Bucket = FolderBucket(root)
+        bucket: ReadableBucket = FolderBucket(root)
         await bucket.check()
         await FolderBucket(root).aclose()

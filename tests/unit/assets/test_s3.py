@@ -1,6 +1,7 @@
 """Assets in S3, against a real server that checks signatures, checksums and conditions."""
 
 import asyncio
+import hashlib
 import io
 import os
 import subprocess
@@ -19,7 +20,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError
 
-from receiver.assets import Bucket, Fetched, Stored
+from receiver.assets import Bucket, Fetched, Held, Stored
 from receiver.assets.s3 import MIN_PART_BYTES, AddressingStyle, S3Bucket, open_s3
 from receiver.assets.s3_options import ObjectOptions
 from receiver.assets.s3_upload import Upload
@@ -415,6 +416,63 @@ class TestMemory:
         before, peak = (int(number) for number in done.stdout.split())
         assert s3.head_object(Bucket=s3_bucket, Key="x/large.png")["ContentLength"] == size
         assert peak - before < 64 * 1024 * 1024
+
+
+class TestKeyOf:
+    async def test_of_what_was_put(self, open_bucket: Open, asset: MakeAsset) -> None:
+        """The URL that a put returned leads back to the key."""
+        bucket = open_bucket()
+        assert bucket.key_of((await bucket.put(KEY, asset(), metadata={})).url) == KEY
+
+    @pytest.mark.parametrize(
+        "url",
+        ["", "file:///k", "s3://other/pre/fix/k", "s3://{0}/pre/fixed/k", "s3://{0}/pre/fix/", "s3://{0}/k"],
+    )
+    async def test_elsewhere(self, open_bucket: Open, s3_bucket: str, url: str) -> None:
+        """A URL of another bucket or prefix has no key."""
+        assert open_bucket().key_of(url.format(s3_bucket)) is None
+
+
+class TestLook:
+    @pytest.mark.parametrize("data", [PNG, LARGE], ids=["whole", "in parts"])
+    async def test_says_what_it_holds(self, open_bucket: Open, asset: MakeAsset, data: bytes) -> None:
+        """Size and checksum of the whole are told, of an object in parts by its metadata, and read alike."""
+        bucket, fetched = open_bucket(), asset(data)
+        await bucket.put(KEY, fetched, metadata={})
+        assert await bucket.look(KEY) == await bucket.read(KEY) == Held(len(data), fetched.sha256)
+
+    async def test_nothing_there(self, open_bucket: Open) -> None:
+        """A key that holds nothing is no failure."""
+        bucket = open_bucket()
+        assert await bucket.look(KEY) is None
+        assert await bucket.read(KEY) is None
+
+    async def test_put_there_by_hand(self, open_bucket: Open, s3: "S3Client", s3_bucket: str) -> None:
+        """What someone else put there does not say what it holds; reading tells."""
+        bucket = open_bucket()
+        s3.put_object(Bucket=s3_bucket, Key=f"pre/fix/{KEY}", Body=PNG)
+        assert await bucket.look(KEY) == Held(len(PNG), "")
+        assert await bucket.read(KEY) == Held(len(PNG), hashlib.sha256(PNG).hexdigest())
+
+    async def test_store_is_believed_before_metadata(
+        self, open_bucket: Open, s3: "S3Client", s3_bucket: str
+    ) -> None:
+        """A checksum that the store computed counts for more than one that a writer claimed."""
+        s3.put_object(
+            Bucket=s3_bucket,
+            Key=f"pre/fix/{KEY}",
+            Body=PNG,
+            ChecksumAlgorithm="SHA256",
+            Metadata={"sha256": "0" * 64},
+        )
+        assert await open_bucket().look(KEY) == Held(len(PNG), hashlib.sha256(PNG).hexdigest())
+
+    async def test_unreachable(self, open_bucket: Open) -> None:
+        """A server that does not answer says nothing about the object."""
+        bucket = open_bucket(endpoint_url=f"http://127.0.0.1:{free_ports(1)[0]}")
+        for look in (bucket.look, bucket.read):
+            with pytest.raises(BucketUnavailable):
+                await look(KEY)
 
 
 class TestCheck:

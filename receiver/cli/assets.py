@@ -1,0 +1,140 @@
+"""`receiver assets`."""
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from receiver.cli.exit_codes import ExitCode
+from receiver.cli.output import Record, json_option, say, show_rows
+from receiver.cli.reconcile import Since
+
+if TYPE_CHECKING:
+    from receiver.settings import Settings
+    from receiver.store import Scope
+    from receiver.worker.inventory import Finding
+
+_COLUMNS: Final = ("problem", "source", "generation_id", "detail", "outcome", "reason", "url")
+
+Report = Callable[["Finding"], None]
+
+
+@click.group()
+def assets() -> None:
+    """Look after the files in the bucket."""
+
+
+@assets.command()
+@click.option("--since", type=Since(), help="Only of events received since: a time, or an age like 36h.")
+@click.option("--until", type=Since(), help="Only of events received before: a time, or an age like 1h.")
+@click.option("--source", metavar="NAME", help="Only of this source.")
+@click.option("--deep", is_flag=True, help="Read every file and compute its checksum.")
+@click.option("--failed", is_flag=True, help="Also those that were given up.")
+@click.option(
+    "--repair/--dry-run",
+    default=False,
+    help="Mirror again what is missing or wrong, or only tell of it.  [default: dry-run]",
+)
+@json_option
+def verify(
+    *,
+    since: datetime | None,
+    until: datetime | None,
+    source: str | None,
+    deep: bool,
+    failed: bool,
+    repair: bool,
+    as_json: bool,
+) -> None:
+    """Compare what the store says was mirrored with what is in the bucket.
+
+    Each file must be there, of the right size and with the right checksum. Nothing is ever overwritten. Ends
+    with status 1 if anything is wrong and was not repaired.
+    """
+    from receiver.settings import Settings
+    from receiver.store import Scope
+    from receiver.telemetry import logs
+
+    settings = Settings.load()
+    logs.configure(level=settings.log_level, log_format=settings.log_format)
+    scope = Scope(_ms(since), _ms(until), source, failed)
+    found: list[Record] = []
+
+    def report(finding: "Finding") -> None:
+        record = _record(finding)
+        if as_json:
+            show_rows([record], columns=(), as_json=True)
+        else:
+            found.append(record)
+
+    tally = asyncio.run(_verify(settings, scope, report, deep=deep, repair=repair))
+    if found:
+        show_rows(found, columns=_COLUMNS, as_json=False)
+    _show_counts(tally, as_json=as_json)
+    if tally["ok"] + tally["repaired"] < tally["checked"]:
+        raise SystemExit(ExitCode.FAILED)
+
+
+async def _verify(
+    settings: "Settings", scope: "Scope", report: Report, *, deep: bool, repair: bool
+) -> Counter[str]:
+    from receiver.wiring import build_store, open_inventory
+
+    store = build_store(settings)
+    try:
+        async with open_inventory(settings, store, deep=deep, repair=repair) as inventory:
+            total = await store.count_assets(scope)
+            hidden = not sys.stderr.isatty()
+            with click.progressbar(
+                length=total, label="Verifying", file=sys.stderr, hidden=hidden, show_pos=True
+            ) as bar:
+                return await inventory.take(scope, report=report, tick=lambda: bar.update(1))
+    finally:
+        store.close()
+
+
+def _show_counts(tally: Counter[str], *, as_json: bool) -> None:
+    from receiver.worker.inventory import PROBLEMS
+
+    names = ("checked", "ok", *PROBLEMS, "repaired")
+    if as_json:
+        show_rows([{name: tally[name] for name in names}], columns=(), as_json=True)
+    else:
+        counts = [f"{tally[name]} {name.replace('_', ' ')}" for name in names[1:] if tally[name]]
+        say(f"{tally['checked']} checked" + (f": {', '.join(counts)}" if counts else ""))
+
+
+def _record(finding: "Finding") -> dict[str, Any]:
+    known = finding.known
+    return {
+        "event_id": known.event_id,
+        "source": known.source,
+        "generation_id": known.generation_id,
+        "problem": finding.problem,
+        "detail": finding.detail,
+        "url": known.asset.url,
+        "sha256": known.asset.sha256,
+        **_outcome(finding),
+    }
+
+
+def _outcome(finding: "Finding") -> dict[str, Any]:
+    from receiver.worker.repair import NotRepaired, OtherBytes, Repaired
+
+    match finding.repair:
+        case None:
+            return {"outcome": None}
+        case Repaired(url, follow_up):
+            return {"outcome": "repaired", "repaired_url": url, "follow_up": follow_up}
+        case OtherBytes(url, sha256):
+            return {"outcome": "other_bytes", "found_url": url, "found_sha256": sha256}
+        case NotRepaired(reason):
+            return {"outcome": "not_repaired", "reason": reason}
+
+
+def _ms(moment: datetime | None) -> int | None:
+    return None if moment is None else int(moment.timestamp() * 1000)

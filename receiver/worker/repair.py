@@ -1,0 +1,106 @@
+"""Mirroring again what the bucket lost, or what was given up, while its source still lives."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from receiver.assets import Bucket, Fetched, NotFetched
+from receiver.assets.keys import beside
+from receiver.deliver import FetchAsset, object_metadata
+from receiver.errors import BucketUnavailable
+from receiver.events import Event, normalize
+from receiver.store import KnownAsset, LateArrived, LateGivenUp, LateJob, LatePostponed, LateSettlement, Store
+from receiver.worker.leases import Leases
+
+Lost = Literal["missing", "wrong_size", "wrong_checksum"]
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """The asset is in the bucket, with the bytes that were announced."""
+
+    url: str
+    follow_up: str | None = None
+    """The id of the event that tells of it, where it had been given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class OtherBytes:
+    """The source gave another file than was announced. It is kept, at *url*; the asset stays as it was."""
+
+    url: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotRepaired:
+    """Nothing came of it."""
+
+    reason: str
+    """A code of `receiver.assets.response`, or a line for an operator."""
+
+
+Repair = Repaired | OtherBytes | NotRepaired
+
+
+class Repairer:
+    """Fetches through the same gates as ever, and overwrites nothing."""
+
+    def __init__(
+        self,
+        store: Store,
+        bucket: Bucket,
+        leases: Leases,
+        *,
+        fetch: FetchAsset,
+        mirror_late: Callable[[LateJob], Awaitable[LateSettlement]],
+    ) -> None:
+        self._store = store
+        self._bucket = bucket
+        self._leases = leases
+        self._fetch = fetch
+        self._mirror_late = mirror_late
+
+    async def restore(self, known: KnownAsset, key: str, problem: Lost) -> Repair:
+        """Put the bytes that were announced back: under *key* if nothing is there, else beside it."""
+        event = normalize(known.body, source=known.source)
+        if not isinstance(event, Event):
+            return NotRepaired(event.reason)
+        fetched = await self._fetch(event)
+        if isinstance(fetched, NotFetched):
+            return NotRepaired(fetched.code)
+        try:
+            return await self._keep(known, event, fetched, key, problem)
+        except BucketUnavailable as error:
+            return NotRepaired(str(error))
+        finally:
+            fetched.path.unlink(missing_ok=True)
+
+    async def try_again(self, known: KnownAsset) -> Repair:
+        """Mirror what was given up, and tell of it as a worker would."""
+        with self._leases.claim(1) as claim:
+            job = await self._store.take_failed(claim, event_id=known.event_id)
+            if job is None:
+                return NotRepaired("a worker is trying for it")
+            result = await self._mirror_late(job)
+            held = await self._store.settle(result)
+        match result:
+            case LateArrived(asset=asset, event=told) if held and asset.url:
+                return Repaired(asset.url, told.id)
+            case LateArrived():
+                return NotRepaired("a worker is trying for it")
+            case LatePostponed(error=error) | LateGivenUp(error=error):
+                return NotRepaired(error)
+
+    async def _keep(
+        self, known: KnownAsset, event: Event, fetched: Fetched, key: str, problem: Lost
+    ) -> Repair:
+        same = fetched.sha256 == known.asset.sha256
+        if not same or problem != "missing":
+            key = beside(key, fetched.sha256)
+        stored = await self._bucket.put(key, fetched, metadata=object_metadata(known.event_id, event))
+        if not same:
+            return OtherBytes(stored.url, fetched.sha256)
+        if stored.url != known.asset.url:
+            await self._store.relocate(known, url=stored.url)
+        return Repaired(stored.url)
