@@ -95,6 +95,7 @@ def verify(receiver: Service, *options: str) -> tuple[int, dict[str, Any], dict[
 
 
 class TestVerify:
+    @pytest.mark.timeout(120)  # three processes start, one after the other
     def test_finds_and_repairs(
         self, receiver: Service, bucket: Folder | Objects, asset_host: AssetHost
     ) -> None:

@@ -303,6 +303,16 @@ class TestOpenWorker:
                 pass
         store.close()
 
+    async def test_short_patience_is_short_for_late_assets_too(self, folder: Path) -> None:
+        """The first pause of a late asset is ten minutes, or the patience if that is shorter."""
+        for patience_s, first_s in [(3.0, 3.0), (24 * 3600.0, 600.0)]:
+            configured = settings(asset_patience_s=patience_s, asset_late_s=60.0)
+            store = wiring.build_store(configured)
+            async with wiring.open_worker(configured, store) as worker:
+                rules = getattr(worker.mirror_late, "keywords", {})["rules"]
+            store.close()
+            assert (rules.patience_s, rules.late_s, rules.late_backoff.first_s) == (patience_s, 60.0, first_s)
+
     async def test_unwritable_bucket_is_refused(self, folder: Path) -> None:
         """A folder that cannot be written stops the start, by the name of its setting."""
         (folder / "taken").write_text("a file")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from receiver.errors import StoreUnavailable
-from receiver.store import Claim, DeliveryJob, EventJob, Settlement, Wake
+from receiver.store import Claim, DeliveryJob, EventJob, LateJob, Settlement, Wake
 
 WITHIN_S: Final = 10.0
 
@@ -16,6 +16,7 @@ class ScriptedStore:
     """The worker's side of a store, without a database."""
 
     events: list[EventJob] = field(default_factory=list)
+    late: list[LateJob] = field(default_factory=list)
     deliveries: list[DeliveryJob] = field(default_factory=list)
     settled: list[Settlement] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
@@ -41,6 +42,12 @@ class ScriptedStore:
         ]
         taken = fits[: claim.limit]
         self.events = [job for job in self.events if job not in taken]
+        return [replace(job, lease=claim.lease) for job in taken]
+
+    async def claim_late(self, claim: Claim, *, except_hosts: Collection[str] = ()) -> list[LateJob]:
+        self._note(claim)
+        taken = [job for job in self.late if job.asset_host not in except_hosts][: claim.limit]
+        self.late = [job for job in self.late if job not in taken]
         return [replace(job, lease=claim.lease) for job in taken]
 
     async def claim_deliveries(self, claim: Claim, *, destination: str) -> list[DeliveryJob]:

@@ -12,11 +12,28 @@ from receiver.assets.kept import KEPT, KeptDownloads
 from receiver.deliver import MirrorResult
 from receiver.errors import StoreUnavailable
 from receiver.events import Asset
-from receiver.store import EventJob, EventPostponed, EventSettled, Store
+from receiver.store import (
+    EventJob,
+    EventPostponed,
+    EventSettled,
+    LateArrived,
+    LateGivenUp,
+    LateJob,
+    LatePostponed,
+    LateSettlement,
+    NewEvent,
+    Store,
+)
 from receiver.telemetry import metrics
 from receiver.worker.leases import Leases
-from receiver.worker.mirroring import Mirroring, MirrorLimits, live_mirroring, settle_without_asset
-from tests.unit.work import NOW, event_job
+from receiver.worker.mirroring import (
+    Mirroring,
+    MirrorLimits,
+    late_mirroring,
+    live_mirroring,
+    settle_without_asset,
+)
+from tests.unit.work import NOW, event_job, late_job
 from tests.unit.worker.scripted import ScriptedStore, until
 
 
@@ -234,6 +251,70 @@ class TestSettleWithoutAsset:
         before = counter._value.get()
         with structlog.testing.capture_logs() as lines:
             await settle_without_asset(store, leases, mirror)
+        assert counter._value.get() == before + 1
+        (line,) = lines
+        assert (line["event"], line["event_id"], line["generation_id"]) == (fact, "event-1", "gen_1")
+
+
+TOLD = NewEvent("told", "photoverse", "gen_1", "generation.asset_mirrored", None, b"{}", "mirror", NOW)
+
+
+class TestLateMirroring:
+    async def test_few_at_once(
+        self, store: Store, leases: Leases, scripted: ScriptedStore, woken: asyncio.Event
+    ) -> None:
+        """However much is late, hardly any of it is under way beside what live events do."""
+        free, begun = asyncio.Event(), list[LateJob]()
+
+        async def mirror(job: LateJob) -> LateSettlement:
+            begun.append(job)
+            await free.wait()
+            return LateGivenUp(job, "http_404")
+
+        scripted.late = [replace(late_job(), id=str(n), asset_host=f"host{n}") for n in range(20)]
+        mirroring = late_mirroring(store, leases, mirror, woken=woken)
+        while await mirroring.turn():
+            pass
+        await until(lambda: len(begun) == 4)
+        assert not await mirroring.turn()
+        free.set()
+        await mirroring.drain()
+        assert len(scripted.settled) == 4
+
+    @pytest.mark.parametrize(
+        ("result", "outcome", "fact"),
+        [
+            (
+                LateArrived(late_job(), Asset("mirrored", "s3://b/k"), TOLD, NOW),
+                "late_mirrored",
+                "mirrored late",
+            ),
+            (LatePostponed(late_job(), NOW, "http_503"), "late_postponed", "late asset postponed"),
+            (LateGivenUp(late_job(), "http_404"), "late_given_up", "late asset given up"),
+        ],
+    )
+    async def test_is_reported(
+        self,
+        store: Store,
+        leases: Leases,
+        scripted: ScriptedStore,
+        woken: asyncio.Event,
+        result: LateSettlement,
+        outcome: str,
+        fact: str,
+    ) -> None:
+        """Each late attempt is counted apart from live ones, and is one line with the event's ids."""
+
+        async def mirror(_job: LateJob) -> LateSettlement:
+            return result
+
+        scripted.late = [late_job()]
+        counter = metrics.ASSETS.labels(outcome)
+        before = counter._value.get()
+        mirroring = late_mirroring(store, leases, mirror, woken=woken)
+        with structlog.testing.capture_logs() as lines:
+            await mirroring.turn()
+            await mirroring.drain()
         assert counter._value.get() == before + 1
         (line,) = lines
         assert (line["event"], line["event_id"], line["generation_id"]) == (fact, "event-1", "gen_1")

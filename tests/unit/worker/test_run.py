@@ -5,7 +5,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,20 @@ from sqlalchemy import select
 
 from receiver.deliver import ForwardResult, MirrorResult
 from receiver.errors import StoreUnavailable
-from receiver.events import event_id
-from receiver.store import MIRROR, DeliveryConfirmed, DeliveryJob, EventJob, EventSettled, NewEvent, Store
-from receiver.store.tables import DELIVERY, EVENT
+from receiver.events import Asset, event_id
+from receiver.store import (
+    MIRROR,
+    DeliveryConfirmed,
+    DeliveryJob,
+    EventJob,
+    EventSettled,
+    LateGivenUp,
+    LateJob,
+    LateSettlement,
+    NewEvent,
+    Store,
+)
+from receiver.store.tables import DELIVERY, EVENT, LATE_ASSET
 from receiver.worker.forwarding import Outlet
 from receiver.worker.run import Pace, Worker
 from tests.unit.work import BODY
@@ -171,6 +182,32 @@ class TestWorker:
             without = await record(store, "gen_none", host=None)
             await until(lambda: [job.event_id for job in hands.sent["orders"]] == [without])
             hands.may_mirror.set()
+
+    async def test_hanging_late_assets_delay_no_event(self, store: Store, hands: Hands) -> None:
+        """Late assets that hang, more than may be under way, take nothing from the events that come."""
+        hands.free()
+        hanging: list[LateJob] = []
+
+        async def mirror_late(job: LateJob) -> LateSettlement:
+            hanging.append(job)
+            await asyncio.Event().wait()
+            return LateGivenUp(job, "timeout")
+
+        async def give_up(job: EventJob) -> MirrorResult:
+            at = now_ms()
+            return EventSettled(job, Asset("failed", error="timeout", retried_until_ms=at + 60_000), at, at)
+
+        worker = a_worker(store, hands, poll_s=0.02, drain_s=0.1)
+        async with running(replace(worker, mirror=give_up, _stop=asyncio.Event())):
+            for number in range(8):
+                await record(store, f"late_{number}", host=f"host{number}")
+            await until(lambda: len(rows(store, LATE_ASSET)) == 8)
+        async with running(replace(worker, mirror_late=mirror_late)):
+            await until(lambda: len(hanging) == 4)
+            event_id = await record(store)
+            await until(lambda: event_id in [job.event_id for job in hands.sent["orders"]])
+        assert len(hanging) == 4
+        assert [row.lease for row in rows(store, LATE_ASSET)] == [None] * 8
 
     async def test_renews_while_it_works(self, store: Store, hands: Hands) -> None:
         """Work that outlasts its lease several times over is done once."""
