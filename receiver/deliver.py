@@ -10,7 +10,7 @@ Both take claimed work and return what is to be written of it; neither touches t
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 import structlog
 
@@ -69,6 +69,8 @@ Entropy = Callable[[], bytes]
 
 Judge = Callable[[Mapping[str, Outcome]], Mapping[str, Judged]]
 """Parks, among the outcomes of one batch by event id, the failures that are the destination's own."""
+
+_BUCKET_FAILED: Final = "bucket: "
 
 MirrorResult = EventSettled | EventPostponed
 Attempt = Callable[..., Awaitable[MirrorResult]]
@@ -156,7 +158,7 @@ async def _mirror(
         # Our own fault, so never a reason to forward an event without its asset.
         if kept:
             await kept.hold(job.id)
-        return _postponed(job, f"bucket: {error}", rules, clock(), chance())
+        return _postponed(job, f"{_BUCKET_FAILED}{error}", rules, clock(), chance())
     finally:
         if not kept:
             fetched.path.unlink(missing_ok=True)
@@ -338,11 +340,19 @@ def _mirrored(fetched: Fetched, stored: Stored) -> Asset:
 def _not_fetched(
     job: EventJob, failed: NotFetched, rules: MirrorRules, now_ms: int, chance: float
 ) -> MirrorResult:
+    out_of_patience = now_ms - job.received_ms > rules.patience_s * 1000
+    if failed.code == EXPIRED and _is_kept_elsewhere(job) and not out_of_patience:
+        return _postponed(job, job.last_error or failed.code, rules, now_ms, chance)
     if failed.permanent:
         return EventSettled(job, Asset("failed", error=failed.code), now_ms)
-    if now_ms - job.received_ms > rules.patience_s * 1000:
+    if out_of_patience:
         return _given_up_for_now(job, failed, rules, now_ms, chance)
     return _postponed(job, failed.code, rules, now_ms, chance, after_s=failed.after_s)
+
+
+def _is_kept_elsewhere(job: EventJob) -> bool:
+    """Whether an attempt had the asset and only the bucket failed: another machine may still have it."""
+    return (job.last_error or "").startswith(_BUCKET_FAILED)
 
 
 def _given_up_for_now(

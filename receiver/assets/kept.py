@@ -112,7 +112,7 @@ class KeptDownloads:
                 self._count_again_at = time.monotonic() + _COUNT_EVERY_S
             self._sizes[event_id] = _size_bytes(self._folder / event_id)
             has_room = sum(self._sizes.values()) <= self._max_bytes
-            return has_room and shutil.disk_usage(self._folder).free > _LEAVE_FREE_BYTES
+            return has_room and _free_bytes(self._folder) > _LEAVE_FREE_BYTES
 
     def _discard(self, event_id: str) -> None:
         shutil.rmtree(self._folder / event_id, ignore_errors=True)
@@ -141,6 +141,13 @@ def _size_bytes(folder: Path) -> int:
     try:
         return sum(entry.stat().st_size for entry in os.scandir(folder))
     except OSError:  # another attempt just discarded it
+        return 0
+
+
+def _free_bytes(folder: Path) -> int:
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
         return 0
 
 

@@ -33,6 +33,8 @@ class EventJob:
     attempts: int
     """How many attempts were begun, this one included."""
     lease: str
+    last_error: str | None = None
+    """Why the attempt before was put off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +178,7 @@ def _event_job(row: Any, lease: str) -> EventJob:
         received_ms=row.received_ms,
         attempts=row.attempts + 1,
         lease=lease,
+        last_error=row.last_error,
     )
 
 

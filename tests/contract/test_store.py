@@ -285,6 +285,7 @@ class TestAwaitingAsset:
         job = await claimed_event(store)
         await store.settle(EventPostponed(job, NOW + 1, "timeout"))
         assert await store.awaiting_asset([waiting.id]) == {waiting.id}
+        assert (await claimed_event(store, at=NOW + 1)).last_error == "timeout"
         assert await store.awaiting_asset([]) == set()
 
 

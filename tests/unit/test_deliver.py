@@ -168,6 +168,17 @@ class TestMirror:
         assert result.asset.status == "mirrored"
         assert [asset.path.read_bytes() for asset, _ in up.kept.values()] == [b"png"]
 
+    async def test_another_machine_may_have_it(self) -> None:
+        """After a failure of the bucket an expired URL is not the end: who downloaded it gets its turn."""
+        job = replace(event_job(), last_error="bucket: down")
+        expired = fetching(NotFetched("expired", permanent=True))
+        result = await run_mirror(job, expired, MemoryBucket())
+        assert result == EventPostponed(job, LATER + 4_000, "bucket: down")
+        gone = await run_mirror(job, expired, MemoryBucket(), at=NOW + HOUR_MS + 1)
+        assert gone == EventSettled(job, Asset("failed", error="expired"), NOW + HOUR_MS + 1)
+        other = await run_mirror(replace(job, last_error="timeout"), expired, MemoryBucket())
+        assert isinstance(other, EventSettled)
+
     async def test_nothing_to_mirror(self) -> None:
         """An event without an asset is settled without fetching anything."""
         job = event_job(body=failed("gen_1"))

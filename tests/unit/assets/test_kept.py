@@ -1,6 +1,7 @@
 """Downloads that outlive a failed attempt: found, verified, bounded, let go."""
 
 import hashlib
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -145,6 +146,16 @@ class TestHold:
         await fetched(kept, "event-1", downloads)
         await kept.hold("event-1")
         assert await kept.event_ids() == []
+
+    async def test_folder_that_is_gone(
+        self, kept: KeptDownloads, downloads: Downloads, tmp_path: Path
+    ) -> None:
+        """A spool folder deleted under way is no error: the next attempt downloads."""
+        await fetched(kept, "event-1", downloads)
+        shutil.rmtree(tmp_path / KEPT)
+        await kept.hold("event-1")
+        await fetched(kept, "event-1", downloads)
+        assert downloads.count == 2
 
 
 class TestDiscard:
