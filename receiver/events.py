@@ -15,6 +15,7 @@ import orjson
 from receiver import contract
 
 TYPE_PREFIX: Final = "co.aivisualstudio."
+SOURCE_PREFIX: Final = "urn:aivisualstudio:"
 DATA_SCHEMA: Final = "urn:aivisualstudio:generation-event:1"
 ASSET_MIRRORED: Final = "generation.asset_mirrored"
 """Our own word: the asset came after its completion had been forwarded without it."""
@@ -162,7 +163,7 @@ def envelope(
     return {
         "specversion": "1.0",
         "id": event_id,
-        "source": f"urn:aivisualstudio:{event.source}",
+        "source": SOURCE_PREFIX + event.source,
         "type": TYPE_PREFIX + event.type,
         "subject": event.generation_id,
         "time": event.occurred_at(received_ms),

@@ -2,7 +2,10 @@
 
 pytest_plugins = [
     "tests.servers.assets",
+    "tests.servers.kafka",
+    "tests.servers.nats",
     "tests.servers.postgres",
+    "tests.servers.rabbitmq",
     "tests.servers.seaweedfs",
     "tests.servers.sqs",
     "tests.servers.valkey",

@@ -78,6 +78,9 @@ class BackEnd:
 
 _POSTGRES: Final = BackEnd("receiver.destinations.postgresql", extra="postgres")
 _HTTP: Final = BackEnd("receiver.destinations.http")
+_KAFKA: Final = BackEnd("receiver.destinations.kafka", extra="kafka")
+_NATS: Final = BackEnd("receiver.destinations.nats", extra="nats")
+_RABBITMQ: Final = BackEnd("receiver.destinations.rabbitmq", extra="rabbitmq")
 _REDIS: Final = BackEnd("receiver.destinations.redis", extra="redis")
 _SQS: Final = BackEnd("receiver.destinations.sqs")
 
@@ -86,6 +89,11 @@ SCHEMES: Final[Mapping[str, BackEnd]] = {
     "stdout": BackEnd("receiver.destinations.stdout"),
     "http": _HTTP,
     "https": _HTTP,
+    "amqp": _RABBITMQ,
+    "amqps": _RABBITMQ,
+    "kafka": _KAFKA,
+    "nats": _NATS,
+    "nats+tls": _NATS,
     "redis": _REDIS,
     "rediss": _REDIS,
     "sqs": _SQS,

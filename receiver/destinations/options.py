@@ -5,6 +5,7 @@ an option, or one mistyped as another, may be a secret.
 """
 
 import math
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, field, fields
 from pathlib import Path
@@ -93,6 +94,15 @@ def existing_file(text: str) -> str:
     """Read the path of a file that is there."""
     if not Path(text).is_file():
         raise ValueError("the path of an existing file")
+    return text
+
+
+def authorities(text: str) -> str:
+    """Read the path of a PEM file that holds certificates."""
+    try:
+        ssl.create_default_context(cafile=existing_file(text))
+    except ssl.SSLError:
+        raise ValueError("the path of a PEM file with certificates") from None
     return text
 
 

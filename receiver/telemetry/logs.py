@@ -20,6 +20,8 @@ LogFormat = Literal["auto", "console", "json"]
 
 _QUIET: Final = ("httpx2", "httpcore2", "botocore", "boto3", "urllib3", "alembic", "uvicorn")
 """Libraries whose information lines repeat ours or carry whole URLs."""
+_SILENT: Final = ("aiormq", "confluent_kafka", "nats")
+"""Libraries that log, as errors, each refused connection that an outcome of ours already tells of."""
 
 
 def configure(*, level: str = "INFO", log_format: LogFormat = "auto", stream: TextIO | None = None) -> None:
@@ -53,6 +55,8 @@ def _adopt_libraries(prepare: list[Any], render: Callable[..., str], level: str,
     root.setLevel(level)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in _SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _to_json(_logger: Any, method: str, event: Any) -> str:

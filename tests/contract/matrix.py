@@ -19,7 +19,8 @@ _HEAD: Final = """# Conformance
 
 What was shown of each destination, against a real server, by `make matrix`. The suite is
 `tests/contract/test_destinations.py`; how each system is broken stands in `tests/contract/systems/`.
-Amazon's services exist only at Amazon, so moto stands in for them.
+Amazon's services exist only at Amazon, so moto stands in for them; no package index has a Kafka broker, so
+librdkafka's mock cluster does.
 
 n/a: the system refuses no message, has no limit, or nothing to sign in to. The message, an odd one or one of
 2 MiB, then arrives.

@@ -10,9 +10,9 @@ import pytest
 _REQUIRED: Final = frozenset(os.environ.pop("RECEIVER_TEST_REQUIRE", "").split(","))
 
 
-def missing(server: str, why: str) -> NoReturn:
+def missing(server: str, why: str, *, installer: str = "make setup") -> NoReturn:
     """Skip, saying which server is missing, or fail if RECEIVER_TEST_REQUIRE names it (or `all`)."""
-    message = f"{server} is not available here: {why} (`make setup` installs it)"
+    message = f"{server} is not available here: {why} (`{installer}` installs it)"
     if "all" in _REQUIRED or server in _REQUIRED:
         pytest.fail(message, pytrace=False)
     pytest.skip(message)

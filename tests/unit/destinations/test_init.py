@@ -19,7 +19,7 @@ class TestSchemes:
 
     def test_importing_the_table_imports_no_client_library(self) -> None:
         """Optional libraries stay optional, and a start-up pays only for what it uses."""
-        libraries = {"redis", "boto3", "httpx2", "psycopg"}
+        libraries = {"aiormq", "boto3", "confluent_kafka", "httpx2", "nats", "psycopg", "redis"}
         code = f"import sys, receiver.destinations; print(*{libraries} & set(sys.modules))"
         printed = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
         assert printed.stdout.strip() == ""
@@ -45,6 +45,27 @@ class TestOpenDestination:
             "redis://user:hunter2@host/0?strem=x",
             "redis://host/0?password=hunter2",
             "redis://user:hunter2@[::1/0",
+            "amqp:",
+            "amqp://user:hunter2@",
+            "amqp://user:hunter2@host:notaport",
+            "amqp://user:hunter2@host:0",
+            "amqp://user:hunter2@host/vhost#fragment",
+            "amqps://user:hunter2@host?no_verify_ssl=1",
+            "amqp://user:hunter2@host?queue=a&exchange=b",
+            "amqp://user:hunter2@host?routing_key=a",
+            "kafka:",
+            "kafka://user:hunter2@",
+            "kafka://user:hunter2@host:notaport",
+            "kafka://user:hunter2@host/topic",
+            "kafka://user:hunter2@host,",
+            "kafka://hunter2@host",
+            "kafka://user:hunter2@host?security_protocol=PLAINTEXT",
+            "kafka://host?security_protocol=SASL_SSL",
+            "kafka://host?acks=0",
+            "nats:",
+            "nats://user:hunter2@host:99999999",
+            "nats://user:hunter2@host/stream",
+            "nats://user:hunter2@host?subject=a.*",
             "http://",
             "https://user:hunter2@:80/x",
             "https://user:hunter2@host:99999999/x",
@@ -78,18 +99,28 @@ class TestOpenDestination:
         assert "hunter2" not in str(refused.value)
 
     @pytest.mark.parametrize(
-        ("extra", "library", "scheme"), [("redis", "redis", "redis"), ("postgres", "psycopg", "postgresql")]
+        ("scheme", "library"),
+        [
+            ("amqp", "aiormq"),
+            ("amqps", "aiormq"),
+            ("kafka", "confluent_kafka"),
+            ("nats", "nats"),
+            ("nats+tls", "nats"),
+            ("postgresql", "psycopg"),
+            ("redis", "redis"),
+        ],
     )
     def test_a_missing_extra_says_how_to_install_it(
-        self, monkeypatch: pytest.MonkeyPatch, extra: str, library: str, scheme: str
+        self, monkeypatch: pytest.MonkeyPatch, scheme: str, library: str
     ) -> None:
         """Without the client library the message gives the command that installs it."""
-        for name in [name for name in sys.modules if name.startswith(f"receiver.destinations.{scheme}")]:
-            monkeypatch.delitem(sys.modules, name)
+        back_end = SCHEMES[scheme]
+        for module in [name for name in sys.modules if name.startswith((back_end.module, f"{library}."))]:
+            monkeypatch.delitem(sys.modules, module)
         monkeypatch.setitem(sys.modules, library, None)
         with pytest.raises(ConfigError) as refused:
-            open_destination("billing", f"{scheme}://user:hunter2@host/0", {})
-        assert f"pip install 'avs-receiver[{extra}]'" in str(refused.value)
+            open_destination("billing", f"{scheme}://user:hunter2@host", {})
+        assert f"pip install 'avs-receiver[{back_end.extra}]'" in str(refused.value)
         assert "RECEIVER_DESTINATIONS__BILLING__URL" in str(refused.value)
         assert "hunter2" not in str(refused.value)
 
@@ -104,6 +135,9 @@ class TestOpenDestination:
         ("url", "options"),
         [
             ("redis://user:hunter2@host/0", {}),
+            ("amqp://user:hunter2@host", {}),
+            ("nats://user:hunter2@host", {}),
+            ("kafka://user:hunter2@host", {}),
             ("https://user:hunter2@host/x?key=hunter2", {"secrets": "hunter2hunter2hunter2"}),
             ("https://host/x", {"bearer_token": "hunter2"}),
             ("postgresql://user:hunter2@host/db", {}),

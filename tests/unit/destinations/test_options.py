@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import trustme
 
 from receiver.destinations.options import (
+    authorities,
     count,
     existing_file,
     flag,
@@ -104,6 +106,18 @@ class TestExistingFile:
         assert existing_file(str(tmp_path / "ca.pem")) == str(tmp_path / "ca.pem")
         with pytest.raises(ValueError, match="existing file"):
             existing_file(str(tmp_path))
+
+
+class TestAuthorities:
+    def test_only_a_file_with_certificates_will_do(self, tmp_path: Path) -> None:
+        """A file that holds anything else is refused at start, not at the first handshake."""
+        trustme.CA().cert_pem.write_to_path(tmp_path / "ca.pem")
+        (tmp_path / "empty.pem").touch()
+        (tmp_path / "key.pem").write_text("hunter2")
+        assert authorities(str(tmp_path / "ca.pem")) == str(tmp_path / "ca.pem")
+        for wrong in ("empty.pem", "key.pem", "missing.pem"):
+            with pytest.raises(ValueError, match="the path of"):
+                authorities(str(tmp_path / wrong))
 
 
 class TestWord:

@@ -1,0 +1,256 @@
+"""Publish events to a NATS JetStream stream.
+
+URL: `nats://user:password@host[:4222]`, `nats://token@host`, or `nats+tls:` to insist on TLS; several servers
+of a cluster are separated by commas: `nats://a:4222,b:4222`. Every option may also be written in the URL's
+query; a variable wins over the query.
+
+Options:
+    subject: Subject of every event (default `receiver.events`). A stream must take it:
+        `nats stream add RECEIVER --subjects receiver.events`.
+    creds_file: Credentials file (JWT and seed) as `nsc` makes it, instead of a user in the URL. Needs the
+        Python package `nkeys`.
+    timeout_s: Seconds for one batch, connecting included (default 10).
+    ca_file: PEM file of the authorities to trust instead of the system's, for TLS.
+
+The user needs to publish to the subject and to subscribe to `_INBOX.>`, where the server confirms.
+
+What a consumer receives:
+    Data: the CloudEvents envelope, JSON.
+    Nats-Msg-Id: the event id. JetStream drops a repetition within the stream's `duplicate_window` (2 minutes
+        by default); delivery is at least once after that: skip an id that you have seen.
+    Headers: `content-type`, `ce-id`, `ce-source`, `ce-type`, `ce-subject`.
+
+`Delivered` means that the stream holds the event (PubAck), on a majority of its replicas. An event larger
+than the server's `max_payload` or the stream's `max_msg_size` becomes a dead letter.
+"""
+
+import asyncio
+import re
+import ssl
+from collections.abc import Mapping, MutableSequence, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+from nats.errors import Error, SecureConnWantedError
+from nats.js import JetStreamContext
+from nats.js.errors import APIError, NoStreamResponseError
+
+from receiver.destinations import Message
+from receiver.destinations.addresses import Cluster, read_cluster
+from receiver.destinations.context import CONTENT_TYPE, attributes
+from receiver.destinations.in_flight import InFlight
+from receiver.destinations.nats_connection import Connection
+from receiver.destinations.options import (
+    authorities,
+    existing_file,
+    option,
+    read_options,
+    seconds,
+    setting,
+    word,
+)
+from receiver.errors import ConfigError
+from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
+
+_DEFAULT_PORT: Final = 4222
+_DENIED: Final = re.compile("permissions violation", re.IGNORECASE)
+_REFUSED_CREDENTIALS: Final = re.compile("authorization|authentication", re.IGNORECASE)
+_LARGER_THAN_STREAM_TAKES: Final = 10054
+"""JSStreamMessageExceedsMaximumErr, https://github.com/nats-io/nats-server/blob/main/server/errors.json"""
+
+
+def _subject(text: str) -> str:
+    tokens = word(text).split(".")
+    if not all(tokens) or {"*", ">"} & set(text) or text.startswith("$"):
+        raise ValueError("a subject to publish to: words separated by dots, without wildcards")
+    return text
+
+
+def _credentials(text: str) -> str:
+    held = Path(existing_file(text)).read_bytes()
+    # The library reads on for ever in a file that lacks the first of these.
+    if b"BEGIN NATS USER JWT" not in held or b"BEGIN USER NKEY SEED" not in held:
+        raise ValueError("the path of a credentials file with a user's JWT and seed")
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What may be set beside the URL, or in its query."""
+
+    subject: str = option(_subject, "receiver.events")
+    creds_file: str | None = option(_credentials, None)
+    timeout_s: float = option(seconds, 10.0)
+    ca_file: str | None = option(authorities, None)
+
+
+def connect(name: str, url: str, options: Mapping[str, str]) -> "JetStream":
+    """Return the destination for a `nats:` or `nats+tls:` URL. See `receiver.destinations.Connect`."""
+    try:
+        cluster = read_cluster(url, default_port=_DEFAULT_PORT)
+    except ValueError:
+        raise ConfigError(f"{setting(name, 'url')} must look like nats://user:password@host:4222") from None
+    settings = read_options(
+        Options, name, {**cluster.query, **{key.lower(): text for key, text in options.items()}}
+    )
+    if settings.creds_file and find_spec("nkeys") is None:
+        raise ConfigError(
+            f"{setting(name, 'creds_file')} needs the Python package 'nkeys': pip install nkeys"
+        )
+    return JetStream(name, settings, _dial_options(name, url, cluster, settings))
+
+
+def _dial_options(name: str, url: str, cluster: Cluster, settings: Options) -> dict[str, Any]:
+    by_token = cluster.username is not None and cluster.password is None
+    return {
+        "servers": [f"nats://{server}" for server in cluster.servers],
+        "name": f"receiver {name}",
+        "user": None if by_token else cluster.username,
+        "password": cluster.password,
+        "token": cluster.username if by_token else None,
+        "user_credentials": settings.creds_file,
+        "tls": ssl.create_default_context(cafile=settings.ca_file),
+        "insist_on_tls": url.startswith("nats+tls:"),
+    }
+
+
+class JetStream:
+    """Publishes to one subject, the messages of a batch side by side."""
+
+    max_batch: Final = 200
+
+    def __init__(self, name: str, options: Options, dial_options: Mapping[str, Any]) -> None:
+        self._name = name
+        self._options = options
+        self._dial_options = dial_options
+        self._connection: Connection | None = None
+        self._dialling = asyncio.Lock()
+        self._in_flight = InFlight()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def send(self, batch: Sequence[Message]) -> Sequence[Outcome]:
+        """Publish *batch* at once, and wait until the stream has acknowledged each message."""
+        outcomes: list[Outcome] = [Retry(self._silence())] * len(batch)
+        if not batch:
+            return outcomes
+        connection: Connection | None = None
+        try:
+            async with self._in_flight.deadline(self._options.timeout_s):
+                connection = await self._dial()
+                await self._publish_all(connection, batch, outcomes)
+        except TimeoutError:
+            self._hang_up(connection)
+            if connection is not None and connection.trouble is not None:
+                failure = self._failure(connection.trouble)
+                outcomes = [failure if isinstance(each, Retry) else each for each in outcomes]
+        except (Error, OSError) as error:
+            outcomes = [self._failure(error)] * len(batch)
+        return outcomes
+
+    async def aclose(self) -> None:
+        """Close the connection; a send in flight ends now."""
+        self._in_flight.end()
+        self._hang_up(self._connection)
+        await asyncio.gather(*self._closing)
+
+    async def _dial(self) -> Connection:
+        async with self._dialling:
+            if self._connection is None or self._connection.is_closed:
+                self._connection = None
+                connection = Connection(self._on_trouble)
+                try:
+                    await connection.dial(**self._dial_options)
+                except BaseException:
+                    self._hang_up(connection)
+                    raise
+                self._connection = connection
+            return self._connection
+
+    async def _publish_all(
+        self, connection: Connection, batch: Sequence[Message], outcomes: MutableSequence[Outcome]
+    ) -> None:
+        stream = connection.jetstream()
+
+        async def publish(index: int) -> None:
+            outcomes[index] = await self._acknowledged(connection, stream, batch[index])
+
+        await asyncio.gather(*map(publish, range(len(batch))))
+
+    async def _acknowledged(
+        self, connection: Connection, stream: JetStreamContext, message: Message
+    ) -> Outcome:
+        headers = _headers(message)
+        size = len(message.body) + _wire_bytes(headers)
+        if size > connection.max_payload:
+            return GivenUp(
+                f"the event has {size} bytes; NATS takes {connection.max_payload} at most (max_payload)"
+            )
+        try:
+            # The deadline of the batch comes first.
+            acknowledged = await stream.publish(
+                self._options.subject, message.body, timeout=2 * self._options.timeout_s, headers=headers
+            )
+        except (Error, OSError) as error:
+            return self._failure(error)
+        return Delivered(f"{acknowledged.stream}:{acknowledged.seq}")
+
+    def _on_trouble(self, connection: Connection) -> None:
+        if connection is self._connection:
+            self._in_flight.end()
+
+    def _hang_up(self, connection: Connection | None) -> None:
+        if connection is None:
+            return
+        if connection is self._connection:
+            self._connection = None
+        closing = asyncio.create_task(connection.hang_up())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+
+    def _failure(self, error: Exception) -> Outcome:
+        if isinstance(error, APIError) and error.err_code == _LARGER_THAN_STREAM_TAKES:
+            return GivenUp(f"the stream refused the event: {_first_words(error)}")
+        return Retry(self._explain(error))
+
+    def _explain(self, error: Exception) -> str:
+        url, subject, told = setting(self._name, "url"), self._options.subject, _first_words(error)
+        match error:
+            case NoStreamResponseError():
+                return (
+                    f"no stream takes {subject!r}: correct {setting(self._name, 'subject')}, or run "
+                    f"`nats stream add RECEIVER --subjects {subject}`"
+                )
+            case APIError():
+                return f"the stream did not take the event: {told}"
+            case SecureConnWantedError():
+                return f"NATS offers no TLS, on which {url} insists"
+            case _ if _DENIED.search(told):
+                return f"NATS refused the user in {url} what {setting(self._name, 'subject')} needs: {told}"
+            case _ if _REFUSED_CREDENTIALS.search(told):
+                return f"NATS refused the credentials in {url} or {setting(self._name, 'creds_file')}"
+            case _:
+                return f"NATS could not be reached: {type(error).__name__} ({url})"
+
+    def _silence(self) -> str:
+        return f"NATS did not acknowledge within {self._options.timeout_s:g} s"
+
+
+def _headers(message: Message) -> dict[str, str]:
+    return {
+        "Nats-Msg-Id": message.id,
+        "content-type": CONTENT_TYPE,
+        **attributes(message, prefix="ce-"),
+    }
+
+
+def _wire_bytes(headers: Mapping[str, str]) -> int:
+    """Return what *headers* add to the payload that the server measures."""
+    lines = ["NATS/1.0", *(f"{name}: {value}" for name, value in headers.items()), ""]
+    return sum(len(f"{line}\r\n".encode()) for line in lines)
+
+
+def _first_words(error: Exception) -> str:
+    told = error.description if isinstance(error, APIError) else str(error)
+    return " ".join((told or type(error).__name__).split())[:200]

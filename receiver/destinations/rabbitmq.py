@@ -1,0 +1,283 @@
+"""Publish events to RabbitMQ, confirmed and persistent.
+
+URL: `amqp://user:password@host[:5672][/vhost]`, or `amqps:` (5671) for TLS. Every option may also be written
+in the URL's query; a variable wins over the query.
+
+Options:
+    queue: Name of the queue, reached through the default exchange (default `receiver.events`).
+    exchange: Publish to this exchange instead.
+    routing_key: For `exchange` only (default: the CloudEvents type of each event).
+    timeout_s: Seconds for one batch, connecting included (default 10).
+    ca_file: PEM file of the authorities to trust instead of the system's, for `amqps:`.
+
+Queues, exchanges and bindings are yours: nothing is declared. An event that no queue takes is tried again
+until one does, so a missing binding loses nothing. The user needs the permission `write` on the exchange
+(on `amq.default` for the default exchange).
+
+What a consumer receives:
+    Body: the CloudEvents envelope, JSON; `content_type` is `application/cloudevents+json`.
+    message_id: the event id. Delivery is at least once: skip an id that you have seen.
+    Headers: `cloudEvents:id`, `cloudEvents:source`, `cloudEvents:type`, `cloudEvents:subject`.
+
+`Delivered` means that RabbitMQ confirmed it: the event is in every queue it was routed to, on the disk of a
+durable classic queue, on a majority of a quorum queue. An event larger than the server's `max_message_size`
+becomes a dead letter.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Iterable, Mapping, MutableSequence, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qsl
+
+from aiormq import spec
+from aiormq.abc import AbstractChannel
+from aiormq.exceptions import (
+    AMQPError,
+    AuthenticationError,
+    ChannelAccessRefused,
+    ChannelInvalidStateError,
+    ChannelNotFoundEntity,
+    ChannelPreconditionFailed,
+    ConnectionChannelError,
+    ConnectionClosed,
+    DeliveryError,
+    InvalidFrameError,
+    ProbableAuthenticationError,
+    PublishError,
+)
+from yarl import URL
+
+from receiver.destinations import Message
+from receiver.destinations.context import CONTENT_TYPE, attributes
+from receiver.destinations.in_flight import InFlight
+from receiver.destinations.options import authorities, option, read_options, seconds, setting, word
+from receiver.destinations.rabbitmq_connection import Connection, heartbeat_errors
+from receiver.errors import ConfigError
+from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
+
+_DEFAULT_QUEUE: Final = "receiver.events"
+_MAX_NAME_BYTES: Final = 255
+_PERSISTENT: Final = 2
+_ENDED_OVER_ONE: Final = (ChannelPreconditionFailed, ConnectionChannelError)
+"""A message too many for the server, and what follows if others were behind it."""
+_BROKEN: Final = (AMQPError, ChannelInvalidStateError, OSError)
+
+
+def _name(text: str) -> str:
+    if len(word(text)) > _MAX_NAME_BYTES:
+        raise ValueError(f"at most {_MAX_NAME_BYTES} characters")
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What may be set beside the URL, or in its query."""
+
+    queue: str | None = option(_name, None)
+    exchange: str | None = option(_name, None)
+    routing_key: str | None = option(_name, None)
+    timeout_s: float = option(seconds, 10.0)
+    ca_file: str | None = option(authorities, None)
+
+
+def connect(name: str, url: str, options: Mapping[str, str]) -> "RabbitExchange":
+    """Return the destination for an `amqp:` or `amqps:` URL. See `receiver.destinations.Connect`."""
+    target, in_query = _read_url(name, url)
+    settings = read_options(
+        Options, name, {**in_query, **{key.lower(): text for key, text in options.items()}}
+    )
+    if settings.exchange and settings.queue:
+        raise ConfigError(
+            f"{setting(name, 'queue')} is for the default exchange: unset it, or {setting(name, 'exchange')}"
+        )
+    if settings.routing_key and not settings.exchange:
+        raise ConfigError(
+            f"{setting(name, 'routing_key')} needs {setting(name, 'exchange')}; "
+            f"without one, set {setting(name, 'queue')}"
+        )
+    return RabbitExchange(name, settings, target)
+
+
+def _read_url(name: str, url: str) -> tuple[URL, dict[str, str]]:
+    try:
+        target = URL(url)
+        usable = bool(target.host) and not target.fragment and target.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigError(f"{setting(name, 'url')} must look like amqp://user:password@host:5672/vhost")
+    return target.with_query(None), dict(parse_qsl(target.raw_query_string, keep_blank_values=True))
+
+
+class RabbitExchange:
+    """Publishes to one exchange, each batch on a channel of its own."""
+
+    max_batch: Final = 200
+
+    def __init__(self, name: str, options: Options, target: URL) -> None:
+        self._name = name
+        self._options = options
+        self._target = target
+        self._tls = ssl.create_default_context(cafile=options.ca_file) if target.scheme == "amqps" else None
+        self._connection: Connection | None = None
+        self._dialling = asyncio.Lock()
+        self._in_flight = InFlight()
+
+    async def send(self, batch: Sequence[Message]) -> Sequence[Outcome]:
+        """Publish *batch* at once, and wait until each message is confirmed."""
+        outcomes: list[Outcome] = [Retry(self._silence())] * len(batch)
+        if not batch:
+            return outcomes
+        try:
+            async with self._in_flight.deadline(self._options.timeout_s):
+                with heartbeat_errors():
+                    await self._publish_all(batch, outcomes)
+        except TimeoutError:
+            self._hang_up()
+        except _BROKEN as error:
+            outcomes = [each if _is_decided(each) else self._failure(error) for each in outcomes]
+        return outcomes
+
+    async def aclose(self) -> None:
+        """Close the connection; a send in flight ends now."""
+        self._in_flight.end()
+        if self._connection is not None:
+            await self._connection.aclose()
+
+    async def _publish_all(self, batch: Sequence[Message], outcomes: MutableSequence[Outcome]) -> None:
+        connection = await self._shared()
+        causes = await self._publish(connection, batch, range(len(batch)), outcomes)
+        if len(batch) > 1 and any(isinstance(cause, _ENDED_OVER_ONE) for cause in causes.values()):
+            self._retire(connection)
+            causes = await self._publish_apart(batch, list(causes), outcomes)
+        for index, cause in causes.items():
+            outcomes[index] = self._failure(cause)
+
+    async def _publish_apart(
+        self, batch: Sequence[Message], indexes: Iterable[int], outcomes: MutableSequence[Outcome]
+    ) -> dict[int, Exception]:
+        """Publish one by one, because the server does not say over which message it closed the channel."""
+        causes: dict[int, Exception] = {}
+        async with aclosing(await self._dial()) as connection:
+            for index in indexes:
+                causes |= await self._publish(connection, batch, [index], outcomes)
+        return causes
+
+    async def _shared(self) -> Connection:
+        async with self._dialling:
+            if self._connection is None or not self._connection.is_open:
+                self._connection = await self._dial()
+            return self._connection
+
+    async def _dial(self) -> Connection:
+        connection = Connection(self._target, self._tls, title=f"receiver {self._name}")
+        await connection.dial()
+        return connection
+
+    def _retire(self, connection: Connection) -> None:
+        # What was on its way to the closed channel may yet make the server close the connection.
+        if connection is self._connection:
+            self._connection = None
+        connection.retire()
+
+    async def _publish(
+        self,
+        connection: Connection,
+        batch: Sequence[Message],
+        indexes: Iterable[int],
+        outcomes: MutableSequence[Outcome],
+    ) -> dict[int, Exception]:
+        """Publish the messages at *indexes* on one channel; return why some of them were left undecided."""
+        causes: dict[int, Exception] = {}
+
+        async def publish(index: int) -> None:
+            try:
+                with heartbeat_errors():
+                    outcomes[index] = await self._confirmed(channel, batch[index])
+            except _BROKEN as error:
+                causes[index] = error
+
+        async with connection.channel() as channel:
+            await asyncio.gather(*(publish(index) for index in indexes))
+        return causes
+
+    async def _confirmed(self, channel: AbstractChannel, message: Message) -> Outcome:
+        try:
+            await channel.basic_publish(
+                message.body,
+                exchange=self._options.exchange or "",
+                routing_key=self._routing_key(message),
+                properties=_properties(message),
+                mandatory=True,
+            )
+        except PublishError:
+            return Retry(self._unroutable(message))
+        except DeliveryError:
+            return Retry("RabbitMQ did not take the event (nack): is the queue full, or without a leader?")
+        return Delivered()
+
+    def _routing_key(self, message: Message) -> str:
+        if self._options.exchange:
+            return self._options.routing_key or message.type
+        return self._options.queue or _DEFAULT_QUEUE
+
+    def _hang_up(self) -> None:
+        if self._connection is not None:
+            self._connection.abort()
+
+    def _failure(self, cause: Exception) -> Outcome:
+        if isinstance(cause, ChannelPreconditionFailed):
+            return GivenUp(f"RabbitMQ refused the event: {_first_words(cause)}")
+        return Retry(self._explain(cause))
+
+    def _explain(self, cause: Exception) -> str:
+        url, exchange = setting(self._name, "url"), setting(self._name, "exchange")
+        match cause:
+            case ChannelNotFoundEntity():
+                return f"RabbitMQ has no such exchange: create it or correct {exchange}"
+            case ChannelAccessRefused():
+                return f"RabbitMQ refused the user in {url} the right to write: {_first_words(cause)}"
+            case AuthenticationError() | ProbableAuthenticationError():
+                return f"RabbitMQ refused the user or password in {url}"
+            case InvalidFrameError():
+                # What the library makes of a refusal in place of Connection.OpenOk.
+                return f"RabbitMQ refused the virtual host in {url}: it is missing, or not the user's"
+            case ConnectionClosed():
+                return f"RabbitMQ refused the connection to {url}: {_first_words(cause)}"
+            case _:
+                return f"RabbitMQ could not be reached: {type(cause).__name__} ({url})"
+
+    def _unroutable(self, message: Message) -> str:
+        key = self._routing_key(message)
+        if self._options.exchange is None:
+            return f"RabbitMQ has no queue {key!r}: create it or correct {setting(self._name, 'queue')}"
+        return (
+            f"no queue takes routing key {key!r} from exchange {self._options.exchange!r}: bind one, "
+            f"or correct {setting(self._name, 'exchange')} or {setting(self._name, 'routing_key')}"
+        )
+
+    def _silence(self) -> str:
+        return (
+            f"RabbitMQ did not confirm within {self._options.timeout_s:g} s "
+            "(it blocks publishers while it is short of memory or disk)"
+        )
+
+
+def _properties(message: Message) -> spec.Basic.Properties:
+    return spec.Basic.Properties(
+        content_type=CONTENT_TYPE,
+        delivery_mode=_PERSISTENT,
+        message_id=message.id,
+        headers={**attributes(message, prefix="cloudEvents:")},
+    )
+
+
+def _is_decided(outcome: Outcome) -> bool:
+    return isinstance(outcome, Delivered | GivenUp)
+
+
+def _first_words(error: Exception) -> str:
+    return " ".join(str(argument) for argument in error.args)[:200] or type(error).__name__

@@ -1,0 +1,207 @@
+"""Kafka, on librdkafka's mock cluster: what is produced, and what each refusal means."""
+
+import contextlib
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from confluent_kafka import Consumer, KafkaError
+
+from receiver.destinations import Destination, open_destination
+from receiver.destinations.kafka import KafkaTopic
+from receiver.errors import ConfigError
+from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
+from tests.messages import TYPE, message
+from tests.servers.kafka import KafkaMockCluster
+from tests.servers.require import free_ports
+from tests.unit.destinations.consumers import consume
+
+
+@contextlib.asynccontextmanager
+async def _open(url: str, **options: str) -> AsyncIterator[Destination]:
+    async with contextlib.aclosing(open_destination("queue", url, options)) as destination:
+        yield destination
+
+
+async def _send(url: str, *numbers: int, **options: str) -> list[Outcome]:
+    async with _open(url, **options) as destination:
+        return list(await destination.send([message(number) for number in numbers or (1,)]))
+
+
+def _kafka(url: str, **options: str) -> KafkaTopic:
+    destination = open_destination("queue", url, options)
+    assert isinstance(destination, KafkaTopic)
+    return destination
+
+
+@pytest.fixture
+def consumer(kafka_mock_cluster: KafkaMockCluster, kafka_topic: str) -> Iterator[Consumer]:
+    """Return a consumer that has yet to subscribe to the topic, which is created when first written to."""
+    made = Consumer(
+        {
+            "bootstrap.servers": kafka_mock_cluster.servers,
+            "group.id": kafka_topic,
+            "auto.offset.reset": "earliest",
+            "enable.auto.commit": False,
+        }
+    )
+    yield made
+    made.close()
+
+
+class TestConnect:
+    def test_what_is_promised_cannot_be_configured_away(self) -> None:
+        """Whatever the options, the producer is idempotent and waits for all in-sync replicas."""
+        config = _kafka("kafka://a,b:1?topic=x", TIMEOUT_S="5")._config
+        assert (config["acks"], config["enable.idempotence"]) == ("all", True)
+        assert config["bootstrap.servers"] == "a:9092,b:1"
+
+    @pytest.mark.parametrize(
+        ("url", "options", "protocol", "username"),
+        [
+            ("kafka://a", {}, "PLAINTEXT", None),
+            ("kafka://a", {"security_protocol": "ssl"}, "SSL", None),
+            ("kafka://u:p@a", {}, "SASL_SSL", "u"),
+            ("kafka://u:p@a", {"username": "v"}, "SASL_SSL", "v"),
+            ("kafka://a", {"username": "v", "password": "p"}, "SASL_SSL", "v"),
+            ("kafka://u:p@a", {"security_protocol": "SASL_PLAINTEXT"}, "SASL_PLAINTEXT", "u"),
+        ],
+    )
+    def test_signing_in_is_encrypted_unless_told_otherwise(
+        self, url: str, options: dict[str, str], protocol: str, username: str | None
+    ) -> None:
+        """With a username the default is TLS, and a variable wins over the URL."""
+        config = _kafka(url, **options)._config
+        assert (config["security.protocol"], config.get("sasl.username")) == (protocol, username)
+
+    @pytest.mark.parametrize(
+        ("options", "named"),
+        [
+            ({"username": "u"}, "PASSWORD"),
+            ({"password": "hunter2"}, "USERNAME"),
+            ({"username": "u", "password": "hunter2", "security_protocol": "SSL"}, "SECURITY_PROTOCOL"),
+            ({"security_protocol": "TLS"}, "SECURITY_PROTOCOL"),
+            ({"sasl_mechanism": "GSSAPI"}, "SASL_MECHANISM"),
+            ({"topic": "a b"}, "TOPIC"),
+            ({"topic": ".."}, "TOPIC"),
+            ({"max_message_bytes": "999"}, "MAX_MESSAGE_BYTES"),
+            ({"max_message_bytes": "1000000001"}, "MAX_MESSAGE_BYTES"),
+        ],
+    )
+    def test_options_that_cannot_work_are_refused(self, options: dict[str, str], named: str) -> None:
+        """A mistake is found at start, and the message names the setting and no secret."""
+        with pytest.raises(ConfigError, match=f"RECEIVER_DESTINATIONS__QUEUE__{named}") as refused:
+            open_destination("queue", "kafka://a", options)
+        assert "hunter2" not in str(refused.value)
+
+
+class TestSendOnTheMockCluster:
+    async def test_what_a_record_is(
+        self, kafka_mock_cluster: KafkaMockCluster, kafka_topic: str, consumer: Consumer
+    ) -> None:
+        """The generation id is the key, the envelope the value, the attributes are headers."""
+        [outcome] = await _send(kafka_mock_cluster.url, topic=kafka_topic)
+        consumer.subscribe([kafka_topic])
+        [record] = consumer.consume(1, timeout=10)
+        assert outcome == Delivered(f"{record.partition()}:{record.offset()}")
+        assert (record.key(), record.value()) == (b"gen_1", message(1).body)
+        headers: Any = record.headers()
+        assert dict(headers) == {
+            "content-type": b"application/cloudevents+json",
+            "ce_id": message(1).id.encode(),
+            "ce_source": b"urn:aivisualstudio:photoverse",
+            "ce_type": TYPE.encode(),
+            "ce_subject": b"gen_1",
+        }
+
+    async def test_too_large_for_us_names_the_setting(
+        self, kafka_mock_cluster: KafkaMockCluster, kafka_topic: str
+    ) -> None:
+        """An event above `max_message_bytes` is given up, its neighbours are not, and raising it helps."""
+        big = message(2, prompt="x" * 5000)
+        async with _open(kafka_mock_cluster.url, topic=kafka_topic, max_message_bytes="5000") as destination:
+            one, outcome, three = await destination.send([message(1), big, message(3)])
+        assert isinstance(one, Delivered)
+        assert isinstance(three, Delivered)
+        assert isinstance(outcome, GivenUp)
+        assert "5000 bytes (RECEIVER_DESTINATIONS__QUEUE__MAX_MESSAGE_BYTES)" in outcome.error
+        async with _open(kafka_mock_cluster.url, topic=kafka_topic, max_message_bytes="9000") as destination:
+            [outcome] = await destination.send([big])
+            assert isinstance(outcome, Delivered)
+
+    async def test_too_large_for_the_broker_is_told_apart(
+        self, kafka_mock_cluster: KafkaMockCluster, kafka_topic: str
+    ) -> None:
+        """A broker refuses all that travelled together: sent again one by one, the innocent get through."""
+        async with _open(kafka_mock_cluster.url, topic=kafka_topic) as destination:
+            await destination.send([message(0)])
+            kafka_mock_cluster.refuse_size()
+            outcomes = await destination.send([message(number) for number in range(1, 20)])
+            kafka_mock_cluster.refuse_size()
+            [alone] = await destination.send([message(20)])
+        assert all(isinstance(each, Delivered) for each in outcomes)
+        assert isinstance(alone, GivenUp)
+        assert "max.message.bytes" in alone.error
+
+    async def test_brokers_that_are_down_are_a_retry_at_once(self) -> None:
+        """Refused connections are not waited for, and the reason names the setting."""
+        started = time.monotonic()
+        [outcome] = await _send(f"kafka://127.0.0.1:{free_ports(1)[0]}", timeout_s="30")
+        assert time.monotonic() - started < 10
+        assert isinstance(outcome, Retry)
+        assert "Connection refused" in outcome.error or "_ALL_BROKERS_DOWN" in outcome.error
+        assert "RECEIVER_DESTINATIONS__QUEUE__URL" in outcome.error
+
+    async def test_a_ca_file_that_went_bad_is_named(
+        self, kafka_mock_cluster: KafkaMockCluster, tmp_path: Path
+    ) -> None:
+        """A file that has lost its certificates since the start is a Retry that names the setting."""
+        ca_file = tmp_path / "ca.pem"
+        trustme.CA().cert_pem.write_to_path(ca_file)
+        async with _open(
+            kafka_mock_cluster.url, security_protocol="SSL", ca_file=str(ca_file)
+        ) as destination:
+            ca_file.write_text("not a certificate")
+            [outcome] = await destination.send([message(1)])
+        assert isinstance(outcome, Retry)
+        assert "RECEIVER_DESTINATIONS__QUEUE__CA_FILE" in outcome.error
+
+    async def test_a_broker_without_tls_is_a_retry(self, kafka_mock_cluster: KafkaMockCluster) -> None:
+        """Nothing is sent in the clear where TLS was asked for, and the reason is the handshake's."""
+        [outcome] = await _send(kafka_mock_cluster.url, security_protocol="SSL")
+        assert isinstance(outcome, Retry)
+        assert "SSL" in outcome.error
+
+    async def test_the_documented_consumer_handles_a_repeat_once(
+        self, kafka_mock_cluster: KafkaMockCluster, kafka_topic: str, consumer: Consumer
+    ) -> None:
+        """The example of the page acts on each id once."""
+        await _send(kafka_mock_cluster.url, 1, 2, topic=kafka_topic)
+        await _send(kafka_mock_cluster.url, 1, topic=kafka_topic)
+        consumer.subscribe([kafka_topic])
+        handled: list[dict[str, Any]] = []
+        deadline = time.monotonic() + 20
+        while len(handled) < 2 and time.monotonic() < deadline:
+            handled += await consume("kafka.md", consumer=consumer)
+        assert {event["id"] for event in handled} == {message(1).id, message(2).id}
+        assert len(handled) == 2
+
+
+class TestExplain:
+    @pytest.mark.parametrize(
+        ("code", "named"),
+        [
+            (KafkaError.UNKNOWN_TOPIC_OR_PART, "__TOPIC"),
+            (KafkaError.TOPIC_AUTHORIZATION_FAILED, "__TOPIC"),
+            (KafkaError.SASL_AUTHENTICATION_FAILED, "__PASSWORD"),
+            (KafkaError.NOT_ENOUGH_REPLICAS, "NOT_ENOUGH_REPLICAS"),
+        ],
+    )
+    def test_a_broker_s_refusal_is_a_retry(self, code: int, named: str) -> None:
+        """What an operator can put right costs no event, and the error says where."""
+        outcome = _kafka("kafka://a")._failure(KafkaError(code))
+        assert isinstance(outcome, Retry)
+        assert named in outcome.error
