@@ -23,7 +23,7 @@ def logging_restored() -> Iterator[None]:
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
-    for name in logs._QUIET:
+    for name in (*logs._QUIET, *logs._SILENT):
         logging.getLogger(name).setLevel(logging.NOTSET)
     structlog.reset_defaults()
 
@@ -81,6 +81,13 @@ class TestConfigure:
         """Libraries whose information lines carry whole URLs say only warnings."""
         stream, _ = configured(level="DEBUG")
         logging.getLogger(f"{name}.part").info("GET https://h/?sig=x")
+        assert stream.getvalue() == ""
+
+    @pytest.mark.parametrize("name", logs._SILENT)
+    def test_silent_libraries(self, name: str) -> None:
+        """Libraries that log an error for each refused connection leave that to the outcome."""
+        stream, _ = configured(level="DEBUG")
+        logging.getLogger(f"{name}.part").error("connection refused")
         assert stream.getvalue() == ""
 
     @pytest.mark.parametrize("log_format", ["json", "console"])
