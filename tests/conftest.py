@@ -1,6 +1,7 @@
 """Fixtures shared by every test: the real servers, each started once per session and only when asked for."""
 
 pytest_plugins = [
+    "tests.contract.sandbox_dialects",
     "tests.servers.assets",
     "tests.servers.kafka",
     "tests.servers.nats",

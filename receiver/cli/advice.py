@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from receiver.client import ClientError, OutcomeUnknown
 
+_COOKIE: Final = "RECEIVER_SESSION_COOKIE"
 _LISTS: Final = {"/webhooks": "webhooks", "/keys": "keys"}
 
 
@@ -25,6 +26,9 @@ def _advice(error: "ClientError", credential: str, *, noted: bool) -> str | None
         return _on_unknown(error, noted=noted)
     if isinstance(error, errors.WaitTimeout):
         return f"Go on waiting with `receiver generations wait {' '.join(error.pending)}`."
+    if credential == _COOKIE and isinstance(error, errors.Forbidden):
+        # Some say so instead of 401: a session has no scopes.
+        return f"Check {credential}: it is wrong, or the session has ended."
     table: tuple[tuple[type[ClientError], str], ...] = (
         (errors.Unauthorized, f"Check {credential}: it is wrong, revoked or expired."),
         (errors.InsufficientScope, f"Put a key with that scope into {credential}: `receiver keys create`."),

@@ -31,6 +31,8 @@ def create(*, url: str, events: tuple[str, ...], as_json: bool) -> None:
     show_record(records.record(made), as_json=as_json)
     if made.secret:
         say("Put the secret into RECEIVER_WEBHOOK_SECRETS now: the provider may never show it again.")
+    else:
+        say("The provider showed no secret: copy it from its webhook page into RECEIVER_WEBHOOK_SECRETS.")
 
 
 @webhooks.command("list")

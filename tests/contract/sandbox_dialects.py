@@ -1,14 +1,58 @@
-"""The dialects that contract suites run on: the default one, and many at random.
+"""The dialects that every suite against the sandbox runs on: the default one, and many at random.
 
 What a test may expect can depend on the dialect: `sandbox.dialect` tells its switches.
 """
 
-from typing import Final
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, NamedTuple
+
+import pytest
 
 from receiver.sandbox import Dialect
+from tests.contract.provider_clients import KINDS
 
 RANDOM_DIALECTS: Final = 25
 DIALECTS: Final = {
     "default": Dialect(),
     **{f"dialect {seed}": Dialect.random(seed) for seed in range(1, RANDOM_DIALECTS + 1)},
 }
+
+
+class Reading(NamedTuple):
+    """One dialect, and the kind of client that meets it."""
+
+    kind: str
+    dialect: Dialect
+
+
+READINGS: Final = {
+    **{f"{kind}, default": Reading(kind, Dialect()) for kind in KINDS},
+    **{
+        f"{KINDS[seed % 2]}, {name}": Reading(KINDS[seed % 2], dialect)
+        for seed, (name, dialect) in enumerate(DIALECTS.items())
+        if name != "default"
+    },
+}
+"""Both kinds of client with the default dialect, and one of them, in turn, with each of the others."""
+
+
+@pytest.fixture(scope="module", params=DIALECTS.values(), ids=list(DIALECTS))
+def dialect(request: pytest.FixtureRequest) -> Dialect:
+    """Run the test on every dialect."""
+    chosen: Dialect = request.param
+    return chosen
+
+
+@pytest.fixture(scope="module", params=READINGS.values(), ids=list(READINGS))
+def reading(request: pytest.FixtureRequest) -> Reading:
+    """Run the test on every dialect, and with both kinds of client."""
+    chosen: Reading = request.param
+    return chosen
+
+
+@pytest.fixture(scope="session")
+def undertaker() -> Iterator[ThreadPoolExecutor]:
+    """Stop what is told to it beside the tests that follow: a server takes a while, and does nothing then."""
+    with ThreadPoolExecutor(4) as pool:
+        yield pool

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.unit.cli.command import Command
-from tests.unit.cli.running import ask, run, sandbox
+from tests.unit.cli.running import ask, knobs, run, sandbox
 
-__all__ = ["ask", "command", "run", "sandbox"]
+__all__ = ["ask", "command", "knobs", "run", "sandbox"]
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,13 @@ from click.testing import CliRunner
 
 import receiver.client
 from receiver.__main__ import main
-from receiver.sandbox import Knobs, Sandbox
+from receiver.sandbox import Dialect, Knobs, Sandbox
 from tests.contract.provider_clients import quickly
 
 QUICK = Knobs(image_delay_s=0.02, video_delay_s=0.02, duplicate_rate=0, rate_limit=100_000)
+
+nothing_is_sent = pytest.mark.parametrize("dialect", [Dialect()], ids=["default"], scope="module")
+"""Marks a test that ends before the provider is asked: there the dialect makes no difference."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +61,17 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 @pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    """A provider that is quick and has no rate limit to speak of."""
-    with Sandbox(knobs=QUICK) as running:
-        yield running
+def knobs() -> Knobs:
+    """How `sandbox` behaves: it is quick and has no rate limit to speak of."""
+    return QUICK
+
+
+@pytest.fixture
+def sandbox(dialect: Dialect, knobs: Knobs, undertaker: ThreadPoolExecutor) -> Iterator[Sandbox]:
+    """A provider of every dialect."""
+    with ExitStack() as stack:
+        yield stack.enter_context(Sandbox(knobs=knobs, dialect=dialect))
+        undertaker.submit(stack.pop_all().close)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from receiver.sandbox import Sandbox
-from tests.unit.cli.running import Run
+from tests.unit.cli.running import Run, nothing_is_sent
 
 
 class TestOpenClient:
@@ -33,6 +33,7 @@ class TestOpenSession:
 
 
 class TestOpenLedger:
+    @nothing_is_sent
     def test_refuses_a_database_it_cannot_use(self, ask: Run, sandbox: Sandbox) -> None:
         """The message names the setting; nothing is sent."""
         ended = ask("image", "x", "--ref", "a", RECEIVER_DATABASE_URL="mysql://x")
@@ -40,6 +41,7 @@ class TestOpenLedger:
         assert "RECEIVER_DATABASE_URL" in ended.err
         assert not sandbox.seen
 
+    @nothing_is_sent
     def test_refuses_a_database_that_cannot_be_written(self, ask: Run, sandbox: Sandbox) -> None:
         """Nothing is sent that could not be noted."""
         ended = ask("image", "x", "--ref", "a", RECEIVER_DATABASE_URL="sqlite:////dev/null/x.db")

@@ -3,7 +3,7 @@
 import re
 
 from receiver.sandbox import Sandbox
-from tests.unit.cli.running import Run
+from tests.unit.cli.running import Run, nothing_is_sent
 
 
 class TestModels:
@@ -25,6 +25,7 @@ class TestModels:
         assert len(lines) == 18
         assert all(re.match(r"(image|video)-", line[place:]) for line in lines[:2])
 
+    @nothing_is_sent
     def test_refuses_another_kind(self, ask: Run, sandbox: Sandbox) -> None:
         """Nothing is sent."""
         ended = ask("models", "--type", "sound")

@@ -1,21 +1,19 @@
 """`receiver reconcile`, against a provider on loopback."""
 
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from receiver.client import Client
 from receiver.sandbox import Knobs, Sandbox
-from tests.unit.cli.running import Run
+from tests.unit.cli.running import Run, nothing_is_sent
 
 
 @pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    """A provider that finishes at once and sends no webhook."""
-    with Sandbox(knobs=Knobs(progression="immediate", loss_rate=1.0, rate_limit=100_000)) as running:
-        yield running
+def knobs() -> Knobs:
+    """How `sandbox` behaves: it finishes at once and sends no webhook."""
+    return Knobs(progression="immediate", loss_rate=1.0, rate_limit=100_000)
 
 
 @pytest.fixture
@@ -68,6 +66,7 @@ class TestReconcile:
         told = ask("reconcile", "--since", since, "--json").object
         assert (told["seen"], told["recorded"], told["complete"]) == (3, [], True)
 
+    @nothing_is_sent
     @pytest.mark.parametrize("since", ["yesterday", "5", "h", "-3h"])
     def test_unusable_since(self, ask: Run, since: str) -> None:
         """Anything else is refused before the provider is asked."""
