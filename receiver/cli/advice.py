@@ -1,5 +1,6 @@
 """What to do about a refusal: the setting to change, or the command to run next."""
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def _on_unknown(error: "OutcomeUnknown", *, noted: bool) -> str:
     if error.candidates:
         lines.append(f"It could be {' or '.join(one.id for one in error.candidates)}.")
     if noted:
+        known = datetime.fromtimestamp(error.settles_at, UTC)
         lines.append(f"`receiver submissions recover {error.client_ref}` looks for it;")
+        lines.append(f"from {known:%H:%M:%S} UTC on it can also tell that nothing was charged;")
         lines.append(f"`receiver submissions adopt {error.client_ref} ID` settles it.")
     return "\n".join(lines)

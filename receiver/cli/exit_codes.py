@@ -39,6 +39,7 @@ def exit_code(error: ReceiverError) -> ExitCode:
         (client.Unauthorized, ExitCode.AUTHENTICATION),
         (client.Forbidden, ExitCode.PERMISSION),
         (client.NotFound, ExitCode.NOT_FOUND),
+        (client.NotCharged, ExitCode.NOT_FOUND),
         (client.RateLimited, ExitCode.RATE_LIMIT),
         (client.GenerationFailed, ExitCode.GENERATION_FAILED),
         (client.WaitTimeout, ExitCode.TIMED_OUT),

@@ -19,6 +19,7 @@
     ├── NotSent                  the request certainly never left: nothing was charged
     ├── NoAnswer                 a repeatable request was sent, and no whole answer came back
     ├── OutcomeUnknown           a request that may charge was sent, and its fate is not known
+    ├── NotCharged               recovery found that it was not accepted: it may be sent again
     ├── GenerationClaimed        the generation belongs to another submission already
     ├── GenerationFailed         the provider could not make it
     ├── WaitTimeout              still processing when the time was up (also a TimeoutError)
@@ -30,6 +31,7 @@ All of them survive pickling. None carries the API key.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from receiver.client.ledger import SETTLING_S
 from receiver.errors import ReceiverError
 
 if TYPE_CHECKING:
@@ -239,6 +241,31 @@ class OutcomeUnknown(ClientError):
         """Its name in the ledger."""
         self.candidates: tuple[Generation, ...] = ()
         """What recovery found that could be it, if it was tried; it could not tell which one is."""
+
+    @property
+    def settles_at(self) -> float:
+        """From when on recovery can say that it was not accepted, in seconds since the epoch."""
+        return self.sent_at + SETTLING_S
+
+
+class NotCharged(ClientError):
+    """Recovery found that it was not accepted, and no longer can be: nothing was charged.
+
+    Its name in the ledger is free: the same call again is sent.
+    """
+
+    code = "not_charged"
+    status = 404
+    retryable = True
+
+    def __init__(self, request: "Request[Any]", *, client_ref: str | None) -> None:
+        super().__init__(
+            f"{request.method} {request.path} was not accepted: nothing that fits is in the provider's list, "
+            "and nothing was charged; it may be sent again"
+        )
+        self.request = request
+        self.client_ref = client_ref
+        """Its name in the ledger."""
 
 
 class GenerationClaimed(ClientError):

@@ -2,7 +2,14 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
+
+SETTLING_S: Final = 960.0
+"""How long it may take until what was sent is accepted and listed: 15 minutes on the way, one to be listed.
+
+Until then an order that is not listed may still come. Afterwards it never will: the client gives a paid
+request up after five minutes at most, and sends none that it noted more than seconds before.
+"""
 
 State = Literal["sending", "submitted", "refused", "unknown"]
 
@@ -51,11 +58,21 @@ class Ledger(Protocol):
         state: str,
         generation_id: str | None = None,
         error: str | None = None,
+        sent_at: float | None = None,
     ) -> None:
         """Write down what became of a submission. A `submitted` row is final: settling it again does nothing.
 
+        Nor does it if *sent_at* is given and is not the row's: then the name was freed and used again since.
+
         Raises:
             GenerationClaimed: (`receiver.client.errors`) another row has it; nothing was written.
+        """
+        ...
+
+    def renew(self, client_ref: str, *, was: float, sent_at: float) -> bool:
+        """Move a row that is still `sending`, since *was*, to *sent_at*; tell whether it was.
+
+        False means that another call settled it meanwhile: then nothing may be sent.
         """
         ...
 

@@ -34,7 +34,13 @@ class MemoryLedger:
             return None
 
     def settle(
-        self, client_ref: str, *, state: str, generation_id: str | None = None, error: str | None = None
+        self,
+        client_ref: str,
+        *,
+        state: str,
+        generation_id: str | None = None,
+        error: str | None = None,
+        sent_at: float | None = None,
     ) -> None:
         """Write down what became of a submission; once `submitted` it is final.
 
@@ -43,12 +49,21 @@ class MemoryLedger:
         """
         with self._lock:
             row = self._rows.get(client_ref)
-            if row is None or row.state == "submitted":
+            if row is None or row.state == "submitted" or sent_at not in {None, row.sent_at}:
                 return
             if generation_id is not None and generation_id in self._generations():
                 raise GenerationClaimed(f"{generation_id} belongs to another submission")
             settled = cast("State", state)
             self._rows[client_ref] = replace(row, state=settled, generation_id=generation_id, error=error)
+
+    def renew(self, client_ref: str, *, was: float, sent_at: float) -> bool:
+        """Move a row that is `sending` since *was* to *sent_at*; False when it no longer is."""
+        with self._lock:
+            row = self._rows.get(client_ref)
+            if row is None or (row.state, row.sent_at) != ("sending", was):
+                return False
+            self._rows[client_ref] = replace(row, sent_at=sent_at)
+            return True
 
     def get(self, client_ref: str) -> Submission | None:
         """Return the row of that name."""

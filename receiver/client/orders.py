@@ -34,7 +34,7 @@ class Order:
 
     def is_that_of(self, submission: Submission) -> bool:
         """Tell whether *submission* asked for the same. Where the word is sent may differ."""
-        return submission.kind == self.kind and _essence(submission.request) == _essence(self.body)
+        return submission.kind == self.kind and essence(submission.request) == essence(self.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,5 +90,6 @@ def _credits(value: object) -> int | None:
     return value
 
 
-def _essence(body: Mapping[str, object]) -> dict[str, object]:
+def essence(body: Mapping[str, object]) -> dict[str, object]:
+    """Return what is asked for: all but where the word of it is sent."""
     return {name: value for name, value in body.items() if name != "webhook_url"}

@@ -2,7 +2,7 @@
 
 The API document has no idempotency key and no search, so what is left is to compare: the kind, the model and
 the prompt must be the same, and it must have been made after the request was sent. One such generation that
-nobody else claims is ours; none or several is for a person to decide.
+nobody else claims is ours. `receiver.client.verdicts` says what none or several mean.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from receiver.client.ledger import Submission
+from receiver.client.ledger import SETTLING_S, Submission
 from receiver.client.pagination import Walk
 from receiver.client.pricing import model_of
 from receiver.client.results import Generation, GenerationPage
@@ -19,10 +19,13 @@ from receiver.contract import PAGE_SIZE_MAX
 LOOKS_S: Final = (0.0, 1.0, 3.0, 6.0)
 """Pauses before each look: what was sent may take a moment to be listed."""
 _MOST_PAGES: Final = 20
+_MOST_PAGES_FOR_CERTAINTY: Final = 100
 _SKEW_S: Final = 5.0
 _UNKNOWN_SKEW_S: Final = 60.0
 _LONGEST_JOURNEY_S: Final = 900.0
 """A generation made later than this after the request was written down is somebody else's."""
+_WRONG_CLOCK_S: Final = 900.0
+"""By as much may the clock be wrong of the machine that sent it, before nothing is said to be there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +58,17 @@ class InDoubt:
         age_s = made.created_at.timestamp() - self.sent_at - (skew_s or 0.0)
         return -_margin_s(skew_s) <= age_s <= _LONGEST_JOURNEY_S
 
-    def is_older(self, made: Generation, skew_s: float | None) -> bool:
-        """Tell whether *made* was there before this was sent."""
+    def fits_nearly(self, made: Generation, skew_s: float | None) -> bool:
+        """Tell whether *made* is what was asked for, by a clock that may be wrong."""
         if made.created_at is None:
-            return False
-        return made.created_at.timestamp() < self.sent_at + (skew_s or 0.0) - _margin_s(skew_s)
+            return self.same_request(made)
+        age_s = made.created_at.timestamp() - self.sent_at - (skew_s or 0.0)
+        near = -_WRONG_CLOCK_S <= age_s <= _LONGEST_JOURNEY_S + _WRONG_CLOCK_S
+        return near and self.same_request(made)
+
+    def has_settled(self, now: float) -> bool:
+        """Tell whether it would be listed by *now* if it had been accepted."""
+        return now >= self.sent_at + SETTLING_S
 
 
 class Search:
@@ -68,12 +77,16 @@ class Search:
     The order of the list is unsaid: newest first ends early, oldest first is read from its end.
     """
 
-    def __init__(self, doubt: InDoubt) -> None:
-        self.found: list[Generation] = []
+    def __init__(self, doubt: InDoubt, *, since: float | None = None) -> None:
+        """Look for *doubt*, and for all that was made after *since*, by our clock."""
+        self.alike: list[Generation] = []
+        """What was made since then and is of the same kind, model and prompt."""
         self.finished = False
         self.complete = False
         """Whether everything that may fit was seen."""
         self._doubt = doubt
+        self._since = doubt.sent_at if since is None else min(doubt.sent_at, since)
+        self._most_pages = _MOST_PAGES if since is None else _MOST_PAGES_FOR_CERTAINTY
         self._walk = Walk(PAGE_SIZE_MAX)
         self._pages = 0
         self._skipped = False
@@ -91,22 +104,29 @@ class Search:
     def take(self, page: GenerationPage, skew_s: float | None) -> None:
         """Note *page*."""
         self._pages += 1
-        known = {made.id for made in self.found}
-        self.found += [
-            made for made in self._walk.take(page) if made.id not in known and self._doubt.fits(made, skew_s)
+        known = {made.id for made in self.alike}
+        self.alike += [
+            made
+            for made in self._walk.take(page)
+            if made.id not in known and self._doubt.same_request(made) and not self._is_older(made, skew_s)
         ]
         if self._skipped and not self._skipped_right(page, skew_s):
             self._walk = Walk(PAGE_SIZE_MAX)
-        past = _descends(page) and self._doubt.is_older(page.data[-1], skew_s)
+        past = _descends(page) and self._is_older(page.data[-1], skew_s)
         self.complete = past or self._walk.finished
-        self.finished = self.complete or self._pages >= _MOST_PAGES
+        self.finished = self.complete or self._pages >= self._most_pages
         self._skipped = self._pages == 1 and _ascends(page) and (page.total or 0) > len(page)
         if self._skipped:
             self._walk.skip_to((page.total or 0) - PAGE_SIZE_MAX)
 
     def _skipped_right(self, page: GenerationPage, skew_s: float | None) -> bool:
         # `total` is a hint: it may lead beyond the end, or not before everything that may fit.
-        return len(page) > 0 and self._doubt.is_older(page.data[0], skew_s)
+        return len(page) > 0 and self._is_older(page.data[0], skew_s)
+
+    def _is_older(self, made: Generation, skew_s: float | None) -> bool:
+        if made.created_at is None:
+            return False
+        return made.created_at.timestamp() < self._since + (skew_s or 0.0) - _margin_s(skew_s)
 
 
 def is_contested(

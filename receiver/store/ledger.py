@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import orjson
-from sqlalchemy import Connection, Engine, Row, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, select, true, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from receiver.contract import COMPLETED, EVENT_TYPES
@@ -128,9 +128,15 @@ class StoreLedger(Generic[S]):
             return self._get(connection, submission.client_ref)
 
     def settle(
-        self, client_ref: str, *, state: str, generation_id: str | None = None, error: str | None = None
+        self,
+        client_ref: str,
+        *,
+        state: str,
+        generation_id: str | None = None,
+        error: str | None = None,
+        sent_at: float | None = None,
     ) -> None:
-        """Write down what became of a submission, unless that is known already.
+        """Write down what became of a submission, unless that is known already or, since *sent_at*, outdated.
 
         An event of the generation that waits for this is let go, and carries the submission.
 
@@ -139,7 +145,7 @@ class StoreLedger(Generic[S]):
         """
         change = (
             update(SUBMISSION)
-            .where(SUBMISSION.c.client_ref == client_ref, SUBMISSION.c.state != _FINAL)
+            .where(SUBMISSION.c.client_ref == client_ref, SUBMISSION.c.state != _FINAL, _sent(sent_at))
             .values(state=state, generation_id=generation_id, error=error)
             .returning(SUBMISSION.c.source, SUBMISSION.c.told)
         )
@@ -154,6 +160,16 @@ class StoreLedger(Generic[S]):
             raise self._claimed(message) from taken
         except SQLAlchemyError as failure:
             raise StoreUnavailable(describe(failure)) from failure
+
+    def renew(self, client_ref: str, *, was: float, sent_at: float) -> bool:
+        """Move a row that is `sending` since *was* to *sent_at*; False when it no longer is."""
+        change = (
+            update(SUBMISSION)
+            .where(SUBMISSION.c.client_ref == client_ref, SUBMISSION.c.state == "sending", _sent(was))
+            .values(sent_ms=_ms(sent_at))
+        )
+        with self._transaction() as connection:
+            return connection.execute(change).rowcount == 1
 
     def get(self, client_ref: str) -> S | None:
         """Return the row of that name."""
@@ -216,7 +232,7 @@ class StoreLedger(Generic[S]):
             "told": orjson.dumps(told).decode(),
             "state": submission.state,
             "generation_id": submission.generation_id,
-            "sent_ms": None if sent_at is None else round(sent_at * 1000),
+            "sent_ms": None if sent_at is None else _ms(sent_at),
             "error": submission.error,
         }
 
@@ -231,6 +247,14 @@ class StoreLedger(Generic[S]):
             sent_at=None if row.sent_ms is None else row.sent_ms / 1000,
             error=row.error,
         )
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _sent(sent_at: float | None) -> ColumnElement[bool]:
+    return true() if sent_at is None else SUBMISSION.c.sent_ms == _ms(sent_at)
 
 
 @contextmanager

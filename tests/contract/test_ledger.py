@@ -94,6 +94,30 @@ async def due(store: Store, destination: str = "orders", *, at: int = NOW) -> li
 TOLD = {"client_ref": "order-1", "metadata": {"order": 7, "tags": ["ü", None]}}
 
 
+class TestRenew:
+    def test_moves_a_row_that_is_being_sent(self, ledger: StoreLedger[Submission]) -> None:
+        """From the time it had, and no other."""
+        ledger.begin(a_submission(sent_at=1000.5))
+        assert not ledger.renew("order-1", was=1000.0, sent_at=2000.0)
+        assert ledger.renew("order-1", was=1000.5, sent_at=2000.25)
+        assert ledger.get("order-1") == a_submission(sent_at=2000.25)
+
+    def test_leaves_what_was_settled(self, ledger: StoreLedger[Submission]) -> None:
+        """Nothing may be sent then; nor for a name that is not there."""
+        ledger.begin(a_submission(sent_at=1000.5))
+        ledger.settle("order-1", state="refused")
+        assert not ledger.renew("order-1", was=1000.5, sent_at=2000.0)
+        assert not ledger.renew("order-2", was=1000.5, sent_at=2000.0)
+
+    def test_only_the_call_it_is_about_is_settled(self, ledger: StoreLedger[Submission]) -> None:
+        """An answer that comes after the name was freed and used again changes nothing."""
+        ledger.begin(a_submission(sent_at=1000.5))
+        ledger.settle("order-1", state="refused", sent_at=1000.5)
+        ledger.begin(a_submission(sent_at=2000.0))
+        ledger.settle("order-1", state="refused", sent_at=1000.5)
+        assert ledger.get("order-1") == a_submission(sent_at=2000.0)
+
+
 class TestBegin:
     def test_is_what_the_client_expects(self, ledger: StoreLedger[Submission]) -> None:
         """The store's ledger is a ledger for the client."""

@@ -6,17 +6,28 @@ from typing import Any
 
 from receiver.client import parse, requests
 from receiver.client.aio.caller import Caller
-from receiver.client.errors import ClientError, GenerationClaimed, InvalidParameter, OutcomeUnknown
-from receiver.client.ledger import Ledger, Submission
+from receiver.client.errors import (
+    ClientError,
+    GenerationClaimed,
+    InvalidParameter,
+    NotCharged,
+    NotSent,
+    OutcomeUnknown,
+)
+from receiver.client.ledger import SETTLING_S, Ledger, Submission
 from receiver.client.orders import Order
 from receiver.client.pricing import check_price
-from receiver.client.recovery import LOOKS_S, InDoubt, Search, is_contested, unclaimed
+from receiver.client.recovery import LOOKS_S, InDoubt, Search
 from receiver.client.results import Generation
+from receiver.client.verdicts import Became, Evidence, NothingAccepted, StillOpen, Verdict, judge
 from receiver.errors import StoreUnavailable
 
 _log = logging.getLogger("receiver.client")
 
 _MOST_OPEN = 1000
+_FRESH_S = 10.0
+"""What was noted longer ago than this is noted anew before it is sent."""
+_SETTLE_AGAIN_S = (0.0, 0.5, 2.0)
 
 
 class Submissions:
@@ -36,13 +47,21 @@ class Submissions:
             return await self.recover(unknown)
 
     async def recover(self, unknown: OutcomeUnknown) -> Generation:
-        """Find what *unknown* was about, and adopt it; or raise it again, with its candidates."""
-        doubt = InDoubt(requests.kind_of(unknown.request), unknown.request.body or {}, unknown.sent_at)
+        """Find what *unknown* was about, and adopt it; or raise it again, with its candidates.
+
+        Raises:
+            NotCharged: it came to nothing; its name is free.
+        """
+        kind = requests.kind_of(unknown.request)
         for pause_s in LOOKS_S:
             await self._caller.pause(pause_s)
-            found = await self._find(doubt, unknown)
-            if found is not None:
-                return found
+            match await self._find(kind, unknown):
+                case Became(generation):
+                    return generation
+                case NothingAccepted():
+                    raise NotCharged(unknown.request, client_ref=unknown.client_ref)
+                case StillOpen(candidates):
+                    unknown.candidates = candidates
             if len(unknown.candidates) > 1:
                 break
         raise unknown
@@ -74,64 +93,64 @@ class Submissions:
         submission = order.submission(self._caller.clock())
         earlier = await asyncio.to_thread(self._ledger.begin, submission)
         if earlier is None:
-            return await self._send(order)
+            return await self._send(order, submission.sent_at or 0.0)
         if not order.is_that_of(earlier):
             raise InvalidParameter("client_ref", "belongs to an earlier call that asked for something else")
         if earlier.generation_id is None:
             raise _in_doubt(earlier)
         return await self._look_at(earlier.generation_id)
 
-    async def _send(self, order: Order) -> Generation:
+    async def _send(self, order: Order, sent_at: float) -> Generation:
+        row = _Row(self._caller, self._ledger, order.client_ref, sent_at)
         try:
             await self._check_price(order)
-            made = await self._caller.call(requests.generate(order.kind, order.body))
+            made = await self._caller.call(requests.generate(order.kind, order.body), before=row.renew)
         except OutcomeUnknown as unknown:
             unknown.client_ref = order.client_ref
-            await self._settle(order, state="unknown", error=unknown.reason)
+            await row.settle(state="unknown", error=unknown.reason)
             raise
         except ClientError as refusal:
-            await self._settle(order, state="refused", error=str(refusal))
+            await row.settle(state="refused", error=str(refusal))
             raise
-        await self._settle(order, state="submitted", generation_id=made.id)
+        await row.settle(state="submitted", generation_id=made.id)
         return made
 
     async def _check_price(self, order: Order) -> None:
         if order.max_credits is not None:
             check_price(order, await self._caller.call(requests.list_models(order.kind)))
 
-    async def _settle(self, order: Order, **outcome: Any) -> None:
-        # The answer is in our hands: it is worth more to the caller than the row, which stays `sending`.
+    async def _find(self, kind: str, unknown: OutcomeUnknown) -> Verdict:
         try:
-            await asyncio.to_thread(self._ledger.settle, order.client_ref, **outcome)
-        except (StoreUnavailable, GenerationClaimed) as error:
-            _log.warning("submission %s is not settled: %s", order.client_ref, error)
-
-    async def _find(self, doubt: InDoubt, unknown: OutcomeUnknown) -> Generation | None:
-        try:
-            return await self._known(unknown) or await self._adopted(doubt, unknown)
+            row = await asyncio.to_thread(self._ledger.get, unknown.client_ref or "")
+            if row is not None and row.generation_id is not None:
+                return Became(await self._look_at(row.generation_id))
+            if row is not None and row.state == "refused":
+                return NothingAccepted()
+            sent_at = unknown.sent_at if row is None or row.sent_at is None else row.sent_at
+            doubt = InDoubt(kind, unknown.request.body or {}, sent_at)
+            verdict = judge(doubt, unknown.client_ref, await self._search(doubt))
+            if row is not None:
+                await self._write_down(row, verdict)
         except (ClientError, StoreUnavailable) as error:
             raise unknown from error
+        return verdict
 
-    async def _known(self, unknown: OutcomeUnknown) -> Generation | None:
-        row = await asyncio.to_thread(self._ledger.get, unknown.client_ref or "")
-        if row is None or row.generation_id is None:
-            return None
-        return await self._look_at(row.generation_id)
+    async def _write_down(self, row: Submission, verdict: Verdict) -> None:
+        match verdict:
+            case Became(generation):
+                outcome = {"state": "submitted", "generation_id": generation.id}
+            case NothingAccepted():
+                outcome = {
+                    "state": "refused",
+                    "error": "not accepted: it never came into the provider's list",
+                }
+            case StillOpen():
+                return
+        await asyncio.to_thread(self._ledger.settle, row.client_ref, sent_at=row.sent_at, **outcome)
 
-    async def _adopted(self, doubt: InDoubt, unknown: OutcomeUnknown) -> Generation | None:
-        found, sure = await self._search(doubt, unknown)
-        unknown.candidates = found
-        if len(found) != 1 or not sure or found[0].created_at is None:
-            return None
-        if unknown.client_ref is not None:
-            await asyncio.to_thread(
-                self._ledger.settle, unknown.client_ref, state="submitted", generation_id=found[0].id
-            )
-        unknown.candidates = ()
-        return found[0]
-
-    async def _search(self, doubt: InDoubt, unknown: OutcomeUnknown) -> tuple[tuple[Generation, ...], bool]:
-        search = Search(doubt)
+    async def _search(self, doubt: InDoubt) -> Evidence:
+        now = self._caller.clock()
+        search = Search(doubt, since=await self._since(doubt, now))
         while not search.finished:
             page = await self._caller.call(
                 requests.list_generations(
@@ -141,10 +160,15 @@ class Submissions:
             search.take(page, self._caller.pacer.skew_s)
         # The open rows before the claimed ones: a row that is settled in between is seen as one of the two.
         open_rows = await self._open_rows()
-        claimed = await asyncio.to_thread(self._ledger.claimed, [made.id for made in search.found])
-        found = unclaimed(search.found, claimed)
-        contested = any(is_contested(doubt, unknown.client_ref, open_rows, made) for made in found)
-        return found, search.complete and not contested
+        claimed = await asyncio.to_thread(self._ledger.claimed, [made.id for made in search.alike])
+        return Evidence(search, open_rows, claimed, now, self._caller.pacer.skew_s)
+
+    async def _since(self, doubt: InDoubt, now: float) -> float | None:
+        """Return from when on every generation must be seen; None for as little as will do."""
+        if not doubt.has_settled(now):
+            return None
+        rivals = (row.sent_at or doubt.sent_at for row in await self._open_rows())
+        return min((doubt.sent_at, *rivals)) - SETTLING_S
 
     async def _open_rows(self) -> list[Submission]:
         sending = await asyncio.to_thread(self._ledger.list, state="sending", limit=_MOST_OPEN)
@@ -156,6 +180,49 @@ class Submissions:
         if stored is not None:
             return parse.generation(stored)
         return await self._caller.call(requests.get_generation(generation_id))
+
+
+class _Row:
+    """The row of an order that is being sent."""
+
+    def __init__(self, caller: Caller, ledger: Ledger, client_ref: str, sent_at: float) -> None:
+        self._caller = caller
+        self._ledger = ledger
+        self._client_ref = client_ref
+        self._sent_at = sent_at
+
+    async def renew(self) -> None:
+        """Refuse to send what waited for its turn so long that another may have settled it meanwhile.
+
+        Raises:
+            NotSent: another has.
+        """
+        now = self._caller.clock()
+        if now - self._sent_at <= _FRESH_S:
+            return
+        moved = await asyncio.to_thread(self._ledger.renew, self._client_ref, was=self._sent_at, sent_at=now)
+        if not moved:
+            raise NotSent(f"{self._client_ref} was settled by another call; nothing was sent")
+        self._sent_at = now
+
+    async def settle(self, **outcome: Any) -> None:
+        """Write down what became of it.
+
+        The answer is in our hands, and worth more to the caller than the row: that stays `sending` if
+        it cannot be written, also after another try.
+        """
+        for pause_s in _SETTLE_AGAIN_S:
+            await self._caller.pause(pause_s)
+            try:
+                await asyncio.to_thread(
+                    self._ledger.settle, self._client_ref, sent_at=self._sent_at, **outcome
+                )
+            except (StoreUnavailable, GenerationClaimed) as error:
+                _log.warning("submission %s is not settled: %s", self._client_ref, error)
+                if isinstance(error, GenerationClaimed):
+                    return
+            else:
+                return
 
 
 def _in_doubt(row: Submission) -> OutcomeUnknown:

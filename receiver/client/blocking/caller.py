@@ -1,5 +1,6 @@
 """Sends requests and does what the decisions say: pace, send, decide, and perhaps once more."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypeVar
@@ -12,6 +13,9 @@ from receiver.client.requests import Request
 from receiver.client.wire import Outgoing, Reply, Transport
 
 T = TypeVar("T")
+
+LONGEST_ORDER_S = 300.0
+"""A paid request is given up then, whatever the timeout: `SETTLING_S` counts on it."""
 
 
 class Caller:
@@ -45,13 +49,22 @@ class Caller:
             pacer=self.pacer,
         )
 
-    def call(self, request: Request[T], *, priority: Priority | None = None) -> T:
-        """Send *request* until it is answered, refused or in doubt."""
+    def call(
+        self,
+        request: Request[T],
+        *,
+        priority: Priority | None = None,
+        before: Callable[[], None] | None = None,
+    ) -> T:
+        """Send *request* until it is answered, refused or in doubt.
+
+        *before* is called each time just before it is sent; what it raises stops that.
+        """
         attempt = Attempt(1, request.url(self.config.base_url), self.clock())
         while True:
             self._wait_for_the_window(lower(self.config.priority, priority))
             attempt = replace(attempt, sent_at=self.clock(), chance=self._chance())
-            reply = self._send(request, attempt)
+            reply = self._send(request, attempt, before)
             match decide(request, reply, attempt, max_retries=self.config.max_retries):
                 case Done(result):
                     return result
@@ -96,7 +109,7 @@ class Caller:
         while (wait := self.pacer.reserve(self.clock(), self._chance(), priority)) > 0:
             self.sleep(wait)
 
-    def _send(self, request: Request[T], attempt: Attempt) -> Reply:
+    def _send(self, request: Request[T], attempt: Attempt, before: Callable[[], None] | None) -> Reply:
         content = request.content()
         outgoing = Outgoing(
             request.method,
@@ -104,11 +117,13 @@ class Caller:
             self._headers(content),
             content,
             fresh=not request.repeatable,
-            total_s=self.config.timeout.total_s,
+            total_s=min(self.config.timeout.total_s, math.inf if request.repeatable else LONGEST_ORDER_S),
             timeout=self.config.timeout,
         )
         reply = None
         try:
+            if before is not None:
+                before()
             reply = self._transport.send(outgoing)
         finally:
             self.pacer.observe(reply, self.clock())

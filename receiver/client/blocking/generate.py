@@ -126,7 +126,8 @@ class Generate:
         kind, model and prompt, was made after the request was sent, and belongs to no other submission.
 
         Raises:
-            OutcomeUnknown: none fits, or several do: see `candidates`.
+            NotCharged: it came to nothing, which is known from `settles_at` on; it may be sent again.
+            OutcomeUnknown: none fits so far, or several do: see `candidates`.
             InvalidParameter: it is not about a generation, or there is no such submission.
         """
         if isinstance(unknown, str):

@@ -29,6 +29,7 @@ class TestExitCode:
             (errors.IpNotAllowed("x"), 4),
             (errors.InsufficientCredits("x"), 4),
             (errors.NotFound("x"), 5),
+            (errors.NotCharged(REQUEST, client_ref="r"), 5),
             (errors.RateLimited("x"), 6),
             (errors.GenerationFailed(GENERATION), 7),
             (errors.WaitTimeout("gen_1", last=None, waited_s=1), 8),

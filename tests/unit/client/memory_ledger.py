@@ -25,11 +25,25 @@ class CrashingLedger:
         return self._around("begin", lambda: self._kept.begin(submission))
 
     def settle(
-        self, client_ref: str, *, state: str, generation_id: str | None = None, error: str | None = None
+        self,
+        client_ref: str,
+        *,
+        state: str,
+        generation_id: str | None = None,
+        error: str | None = None,
+        sent_at: float | None = None,
     ) -> None:
         """Write down what became of it."""
-        outcome = {"state": state, "generation_id": generation_id, "error": error}
-        self._around("settle", lambda: self._kept.settle(client_ref, **outcome))  # type: ignore[arg-type]
+        self._around(
+            "settle",
+            lambda: self._kept.settle(
+                client_ref, state=state, generation_id=generation_id, error=error, sent_at=sent_at
+            ),
+        )
+
+    def renew(self, client_ref: str, *, was: float, sent_at: float) -> bool:
+        """Move a row that is still `sending`."""
+        return self._around("renew", lambda: self._kept.renew(client_ref, was=was, sent_at=sent_at))
 
     def get(self, client_ref: str) -> Submission | None:
         """Return the row of that name."""

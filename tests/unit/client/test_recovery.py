@@ -115,7 +115,14 @@ class TestSearch:
         search = Search(doubt())
         for _ in range(2):
             search.take(parse.generations([row("gen_it"), row("gen_wolf", prompt="a wolf")]), 0.0)
-        assert [found.id for found in search.found] == ["gen_it"]
+        assert [found.id for found in search.alike] == ["gen_it"]
+
+    def test_may_have_to_reach_further_back(self) -> None:
+        """What is older than that is not looked at."""
+        search = Search(doubt(), since=NOW - 900)
+        search.take(parse.generations([row("gen_it", at=NOW - 700), row("gen_old", at=NOW - 950)]), 0.0)
+        assert search.complete
+        assert [found.id for found in search.alike] == ["gen_it"]
 
 
 class TestIsContested:

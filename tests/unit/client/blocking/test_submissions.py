@@ -9,6 +9,7 @@ from receiver.client import (
     InsufficientCredits,
     InvalidParameter,
     MemoryLedger,
+    NotCharged,
     NotSent,
     OutcomeUnknown,
     Submission,
@@ -124,11 +125,51 @@ class TestSubmit:
     def test_an_answer_is_worth_more_than_its_row(self, caplog: pytest.LogCaptureFixture) -> None:
         """A ledger that fails after the POST does not cost the caller the generation."""
         ledger = CrashingLedger()
-        ledger.before["settle"] = StoreUnavailable("the disk")
-        client, _ = scripted(ok(row()), ledger=ledger)
-        with caplog.at_level(logging.WARNING):
+        client, script = scripted(ok(row()), ledger=ledger)
+
+        def broken(*_: object, **__: object) -> None:
+            raise StoreUnavailable("the disk")
+
+        with caplog.at_level(logging.WARNING), pytest.MonkeyPatch.context() as patched:
+            patched.setattr(ledger, "settle", broken)
             assert client.generate.image("a fox", client_ref="r").id == "gen_1"
         assert "r is not settled: the disk" in caplog.text
+        assert script.now < NOW + 5
+
+    def test_a_ledger_that_fails_once_is_asked_again(self) -> None:
+        """So that nothing stays in doubt whose answer came."""
+        ledger = CrashingLedger()
+        ledger.before["settle"] = StoreUnavailable("the disk")
+        client, _ = scripted(ok(row()), ledger=ledger)
+        client.generate.image("a fox", client_ref="r")
+        settled = ledger.get("r")
+        assert settled is not None
+        assert (settled.state, settled.generation_id) == ("submitted", "gen_1")
+
+    def test_what_waited_for_its_turn_is_noted_anew(self) -> None:
+        """The row says when the POST really left, so that nobody takes it for settled before."""
+        ledger = MemoryLedger()
+        client, script = scripted(Unsent("dns"), ok(row()), ledger=ledger)
+        client._caller.pause = lambda seconds: script.sleep(60)  # type: ignore[method-assign]
+        script.sleep(-60)
+        client.generate.image("a fox", client_ref="r")
+        sent = ledger.get("r")
+        assert sent is not None
+        assert sent.sent_at == NOW
+
+    def test_is_not_sent_once_another_settled_it(self) -> None:
+        """While this call slept, recovery freed its name: what it would send now nobody expects any more."""
+        ledger = MemoryLedger()
+        client, script = scripted(Unsent("dns"), ledger=ledger)
+
+        def meanwhile(seconds: float) -> None:
+            script.sleep(2000 + seconds)
+            ledger.settle("r", state="refused", error="not accepted")
+
+        client._caller.pause = meanwhile  # type: ignore[method-assign]
+        with pytest.raises(NotSent, match="settled by another call"):
+            client.generate.image("a fox", client_ref="r")
+        assert len(script.sent) == 1
 
     def test_names_need_a_ledger(self) -> None:
         """A promise that would end with the process is not made."""
@@ -221,6 +262,34 @@ class TestRecover:
             client.generate.image("a fox", on_unknown="recover")
         assert [made.id for made in unknown.value.candidates] == ["gen_it"]
         assert len(script.sent) == 81
+
+    def test_nothing_listed_once_it_settled_was_not_charged(self) -> None:
+        """Its name is free: the same call is then sent, and charged once."""
+        ledger = MemoryLedger()
+        client, script = scripted(LOST, *[EMPTY] * 4, EMPTY, ok(row()), ledger=ledger)
+        with pytest.raises(OutcomeUnknown) as unknown:
+            client.generate.image("a fox", client_ref="r", on_unknown="recover")
+        script.now = unknown.value.settles_at
+        with pytest.raises(NotCharged) as resolved:
+            client.generate.recover("r")
+        assert (resolved.value.client_ref, resolved.value.retryable) == ("r", True)
+        settled = ledger.get("r")
+        assert settled is not None
+        assert settled.state == "refused"
+        assert client.generate.image("a fox", client_ref="r").id == "gen_1"
+        assert [asked for asked in script.asked if asked.startswith("POST")] == ["POST /generate/image"] * 2
+
+    def test_twins_are_shared_out_once_they_settled(self) -> None:
+        """Two lost calls for the very same, one generation: one is it, the other was not charged."""
+        ledger = MemoryLedger()
+        client, script = scripted(LOST, LOST, *[page(row("gen_1")), EMPTY] * 2, ledger=ledger)
+        for ref in ("one", "two"):
+            with pytest.raises(OutcomeUnknown):
+                client.generate.image("a fox", client_ref=ref)
+        script.now += 1000
+        with pytest.raises(NotCharged):
+            client.generate.recover("two")
+        assert client.generate.recover("one").id == "gen_1"
 
     def test_a_crash_is_recovered_by_name(self) -> None:
         """`recover` takes the name alone, and a call with `recover` finds it too."""

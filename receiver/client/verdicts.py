@@ -1,0 +1,108 @@
+"""What the provider's list says of a request in doubt: that it became this one, or nothing, or not yet.
+
+| the whole list, as far down as it matters, shows            | before it settled | once it settled      |
+| ----------------------------------------------------------- | ----------------- | -------------------- |
+| one that fits, which nobody else can claim                  | it is that one    | it is that one       |
+| none that fits, nor one that does but for the time          | nothing is known  | nothing was accepted |
+| as many as there are open orders for the very same, or less | nothing is known  | shared out           |
+| anything else                                               | candidates        | candidates           |
+
+Orders for the very same thing are interchangeable, so it makes no difference which of them gets which
+generation; it makes one that no generation is left over, and that every program shares them out alike.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from receiver.client.ledger import Submission
+from receiver.client.orders import essence
+from receiver.client.recovery import InDoubt, Search, is_contested, unclaimed
+from receiver.client.results import Generation
+
+
+@dataclass(frozen=True, slots=True)
+class Became:
+    """It was accepted, and is this generation."""
+
+    generation: Generation
+
+
+@dataclass(frozen=True, slots=True)
+class NothingAccepted:
+    """It was not accepted, and no longer can be: nothing was charged for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StillOpen:
+    """It cannot be told, or not yet; these could be it."""
+
+    candidates: tuple[Generation, ...]
+
+
+Verdict = Became | NothingAccepted | StillOpen
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was found out about a request in doubt."""
+
+    search: Search
+    rivals: Sequence[Submission]
+    """The other open rows of the ledger, read before *claimed*."""
+    claimed: Collection[str]
+    """Which of the generations found belong to a row."""
+    now: float
+    """By the client's clock, when the search began."""
+    skew_s: float | None
+    """The provider's clock minus ours."""
+
+
+def judge(doubt: InDoubt, client_ref: str | None, evidence: Evidence) -> Verdict:
+    """Decide what became of *doubt*. Nothing it says can make two charges of one order."""
+    alike = unclaimed(evidence.search.alike, evidence.claimed)
+    found = tuple(made for made in alike if doubt.fits(made, evidence.skew_s))
+    contested = any(is_contested(doubt, client_ref, evidence.rivals, made) for made in found)
+    if not evidence.search.complete:
+        return StillOpen(found)
+    if len(found) == 1 and not contested and found[0].created_at is not None:
+        return Became(found[0])
+    if not doubt.has_settled(evidence.now):
+        return StillOpen(found)
+    near = tuple(made for made in alike if doubt.fits_nearly(made, evidence.skew_s))
+    if not near:
+        return NothingAccepted()
+    return _shared_out(doubt, client_ref, evidence, alike) or StillOpen(near)
+
+
+def _shared_out(
+    doubt: InDoubt, client_ref: str | None, evidence: Evidence, alike: Sequence[Generation]
+) -> Verdict | None:
+    """Share *alike* out among the orders for the very same thing; None if that cannot be done fairly."""
+    rows = [(doubt.sent_at, client_ref or "", doubt)]
+    for row in evidence.rivals:
+        rival = InDoubt(row.kind, row.request, row.sent_at or doubt.sent_at)
+        twins = rival.kind == doubt.kind and essence(rival.request) == essence(doubt.request)
+        if row.client_ref == client_ref or not (twins or any(map(rival.same_request, alike))):
+            continue
+        if not twins or not rival.has_settled(evidence.now):
+            return None
+        rows.append((rival.sent_at, row.client_ref, rival))
+    return _share(rows, client_ref or "", alike, evidence.skew_s)
+
+
+def _share(
+    rows: Sequence[tuple[float, str, InDoubt]], mine: str, alike: Sequence[Generation], skew_s: float | None
+) -> Verdict | None:
+    waiting, given = sorted(rows, key=lambda row: row[:2]), dict[str, Generation]()
+    near = [made for made in alike if any(row[2].fits_nearly(made, skew_s) for row in rows)]
+    for made in sorted(near, key=_age):
+        owner = next((row for row in waiting if row[2].fits(made, skew_s)), None)
+        if owner is None or made.created_at is None:
+            return None
+        waiting.remove(owner)
+        given[owner[1]] = made
+    return Became(given[mine]) if mine in given else NothingAccepted()
+
+
+def _age(made: Generation) -> float:
+    return 0.0 if made.created_at is None else made.created_at.timestamp()

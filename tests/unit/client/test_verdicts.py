@@ -1,0 +1,91 @@
+"""What a complete look at the list says of a request in doubt."""
+
+from typing import Any
+
+import pytest
+
+from receiver.client import Submission, parse
+from receiver.client.ledger import SETTLING_S
+from receiver.client.recovery import InDoubt, Search
+from receiver.client.verdicts import Became, Evidence, NothingAccepted, StillOpen, Verdict, judge
+from tests.unit.client.script import NOW, row
+
+SETTLED = NOW + SETTLING_S + 10
+
+
+def seen(*rows: dict[str, Any], whole: bool = True) -> Search:
+    search = Search(InDoubt("image", {"prompt": "a fox"}, NOW), since=NOW - 5000)
+    search.take(parse.generations(list(rows)), 0.0)
+    if whole:
+        search.take(parse.generations([]), 0.0)
+    return search
+
+
+def verdict(
+    search: Search, *rivals: Submission, now: float = SETTLED, claimed: str = "", at: float = NOW
+) -> Verdict:
+    evidence = Evidence(search, rivals, {claimed}, now, 0.0)
+    return judge(InDoubt("image", {"prompt": "a fox"}, at), "mine", evidence)
+
+
+def twin(ref: str, at: float = NOW, **request: Any) -> Submission:
+    return Submission(ref, "image", {"prompt": "a fox", **request}, "unknown", sent_at=at)
+
+
+def name(found: Verdict) -> str:
+    assert isinstance(found, Became)
+    return found.generation.id
+
+
+class TestJudge:
+    def test_the_only_one_is_it_at_once(self) -> None:
+        """However long ago it was sent."""
+        for now in (NOW, SETTLED):
+            assert name(verdict(seen(row("gen_it")), now=now)) == "gen_it"
+
+    def test_none_is_a_verdict_once_it_settled(self) -> None:
+        """Before that it may still come."""
+        assert verdict(seen(), now=SETTLED - 11) == StillOpen(())
+        assert verdict(seen()) == NothingAccepted()
+
+    def test_what_was_not_seen_whole_says_nothing(self) -> None:
+        """There may be one further down."""
+        assert verdict(seen(row("gen_wolf", prompt="a wolf"), whole=False)) == StillOpen(())
+
+    @pytest.mark.parametrize("at", [-890, 1790])
+    def test_a_wrong_clock_rules_nothing_out(self, at: float) -> None:
+        """It would fit if our clock, or that of the machine that sent it, were a quarter of an hour off."""
+        found = verdict(seen(row("gen_it", at=NOW + at)))
+        assert isinstance(found, StillOpen)
+        assert [one.id for one in found.candidates] == ["gen_it"]
+
+    def test_without_a_time_it_could_be_any(self) -> None:
+        """For a person to decide, also later."""
+        assert isinstance(verdict(seen(row("gen_it", created_at=None))), StillOpen)
+
+    def test_what_another_has_is_not_there(self) -> None:
+        """Its generation explains nothing about this one."""
+        assert verdict(seen(row("gen_theirs")), claimed="gen_theirs") == NothingAccepted()
+
+    def test_more_than_there_are_orders_for_is_for_a_person(self) -> None:
+        """One of them is somebody else's."""
+        rows = [row("gen_a"), row("gen_b", at=NOW + 1), row("gen_c", at=NOW + 2)]
+        assert isinstance(verdict(seen(*rows)), StillOpen)
+        assert isinstance(verdict(seen(*rows), twin("theirs")), StillOpen)
+
+    def test_twins_are_shared_out_by_age(self) -> None:
+        """The first sent gets the first made, whoever asks; what is left over was not charged."""
+        rows = [row("gen_a", at=NOW + 3), row("gen_b", at=NOW + 4)]
+        assert name(verdict(seen(*rows), twin("later", NOW + 1), twin("last", NOW + 2))) == "gen_a"
+        assert name(verdict(seen(*rows), twin("sooner", NOW - 1), twin("last", NOW + 2))) == "gen_b"
+        assert verdict(seen(*rows), twin("first", NOW - 2), twin("sooner", NOW - 1)) == NothingAccepted()
+
+    def test_a_twin_takes_what_only_it_can_have_become(self) -> None:
+        """A generation made before this was sent is the other's, which leaves the second to this one."""
+        rows = [row("gen_theirs", at=NOW + 1), row("gen_mine", at=NOW + 601)]
+        assert name(verdict(seen(*rows), twin("theirs", NOW), at=NOW + 600, now=SETTLED + 600)) == "gen_mine"
+
+    def test_nothing_is_shared_out_too_soon(self) -> None:
+        """While a twin is under way, or is for something that differs in what the list does not tell."""
+        assert isinstance(verdict(seen(row("gen_a", at=NOW + 101)), twin("late", NOW + 100)), StillOpen)
+        assert isinstance(verdict(seen(row("gen_a")), twin("wide", aspect_ratio="16:9")), StillOpen)
