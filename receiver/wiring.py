@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -26,6 +27,7 @@ from receiver.backoff import Backoff
 from receiver.client import AsyncClient
 from receiver.client.errors import GenerationClaimed
 from receiver.client.ledger import Submission
+from receiver.client.pace import KeyPace
 from receiver.deliver import (
     Attempt,
     ForwardRules,
@@ -44,8 +46,9 @@ from receiver.routing import Router, Routing
 from receiver.settings import Settings, variable
 from receiver.signatures import check_secrets
 from receiver.store import Store
-from receiver.store.engine import connect
+from receiver.store.engine import connect, database_exists
 from receiver.store.ledger import StoreLedger
+from receiver.store.pace import StorePace
 from receiver.web.app import build_app
 from receiver.worker.breaker import Breaker, BreakerRules
 from receiver.worker.forwarding import Outlet
@@ -60,6 +63,8 @@ from receiver.worker.repair import Repairer
 from receiver.worker.run import Pace, Worker
 
 DEFAULT_SOURCE: Final = "photoverse"
+_PACE_PATIENCE_S: Final = 1.0
+"""A request does not wait longer for a database that is busy: it paces itself then."""
 _LEDGER_PATIENCE_S: Final = 30.0
 """What was paid for must be written down, however busy the database is."""
 
@@ -108,6 +113,32 @@ def build_ledger(settings: Settings) -> StoreLedger[Submission]:
     ledger = StoreLedger(engine, DEFAULT_SOURCE, row=Submission, claimed=GenerationClaimed)
     ledger.migrate()
     return ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What programs on one database tell each other about the provider."""
+
+    pace: StorePace[KeyPace]
+    events: StoreLedger[Submission]
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.pace.close()
+        self.events.close()
+
+
+def open_shared(settings: Settings) -> Shared | None:
+    """Return what the database knows for a client; None if there is none yet.
+
+    Nothing is created or migrated, and a database that fails makes no request wait for long.
+    """
+    url = settings.database_url.get_secret_value()
+    if not database_exists(url):
+        return None
+    engine = connect(url, busy_timeout_s=_PACE_PATIENCE_S)
+    events = StoreLedger(engine, DEFAULT_SOURCE, row=Submission, claimed=GenerationClaimed)
+    return Shared(StorePace(engine, row=KeyPace), events)
 
 
 def build_sources(settings: Settings) -> dict[str, Source]:
@@ -176,10 +207,14 @@ async def open_accounts(settings: Settings) -> AsyncIterator[list[Account]]:
     Raises:
         ConfigError: a key or the base URL cannot be one.
     """
+    shared = open_shared(settings)
+    pace = None if shared is None else shared.pace
     async with AsyncExitStack() as stack:
+        if shared is not None:
+            stack.callback(shared.close)
         accounts = []
         for name, key in _api_keys(settings).items():
-            client = AsyncClient(key, base_url=settings.api_base_url, priority="background")
+            client = AsyncClient(key, base_url=settings.api_base_url, priority="background", pace=pace)
             await stack.enter_async_context(client)
             accounts.append(Account(name, client.generations))
         yield accounts

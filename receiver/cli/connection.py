@@ -1,6 +1,7 @@
 """The provider's API, as the settings name it: credentials never come from the command line."""
 
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from receiver.cli.advice import add_advice
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
     from receiver.client import Client, Ledger, SessionClient
     from receiver.settings import Settings
+    from receiver.wiring import Shared
 
 
 def load_settings() -> "Settings":
@@ -36,12 +38,46 @@ def open_client(settings: "Settings", *, ledger: "Ledger | None" = None) -> "Ite
     key = settings.api_key.get_secret_value() if settings.api_key else ""
     if not key:
         raise ConfigError("RECEIVER_API_KEY is not set: make a key on the provider's page and put it there")
-    with Client(key, base_url=settings.api_base_url, ledger=ledger) as client:
+    with (
+        _shared(settings) as shared,
+        Client(
+            key,
+            base_url=settings.api_base_url,
+            ledger=ledger,
+            events=None if shared is None else shared.events,
+            pace=None if shared is None else shared.pace,
+        ) as client,
+    ):
         try:
             yield client
         except ClientError as error:
             add_advice(error, "RECEIVER_API_KEY", noted=ledger is not None)
             raise
+
+
+@contextmanager
+def _shared(settings: "Settings") -> "Iterator[Shared | None]":
+    """Offer what the database knows, if there is one that can be used: most commands need none."""
+    if not _names_a_database(settings):
+        yield None
+        return
+    from receiver.wiring import open_shared
+
+    try:
+        shared = open_shared(settings)
+    except ConfigError:
+        shared = None
+    try:
+        yield shared
+    finally:
+        if shared is not None:
+            shared.close()
+
+
+def _names_a_database(settings: "Settings") -> bool:
+    """Tell whether there may be one, before what is slow to import is imported."""
+    scheme, _, path = settings.database_url.get_secret_value().partition(":///")
+    return not scheme.startswith("sqlite") or Path(path.partition("?")[0]).is_file()
 
 
 @contextmanager

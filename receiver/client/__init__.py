@@ -30,8 +30,9 @@ from receiver.client.errors import (
     UnexpectedResponse,
     WaitTimeout,
 )
-from receiver.client.ledger import Ledger, Submission
+from receiver.client.ledger import Events, Ledger, Submission
 from receiver.client.memory import MemoryLedger
+from receiver.client.pace import KeyPace, PaceStore
 from receiver.client.parameters import INHERIT, OMIT
 from receiver.client.results import (
     ApiKey,
@@ -62,6 +63,7 @@ __all__ = [
     "Client",
     "ClientError",
     "DownloadFailed",
+    "Events",
     "ExpiredApiKey",
     "Forbidden",
     "Generation",
@@ -74,6 +76,7 @@ __all__ = [
     "InvalidParameter",
     "InvalidRequest",
     "IpNotAllowed",
+    "KeyPace",
     "Ledger",
     "MemoryLedger",
     "MissingApiKey",
@@ -84,6 +87,7 @@ __all__ = [
     "NotFound",
     "NotSent",
     "OutcomeUnknown",
+    "PaceStore",
     "RateLimit",
     "RateLimited",
     "ServerError",

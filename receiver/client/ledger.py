@@ -35,7 +35,15 @@ class Submission:
     """Why it was refused, or what is in doubt."""
 
 
-class Ledger(Protocol):
+class Events(Protocol):
+    """Knows which generations ended, because a webhook, or reconciling, brought their events. Blocking."""
+
+    def outcomes(self, generation_ids: Collection[str]) -> Mapping[str, Mapping[str, object]]:
+        """Return the provider's `data` object of the terminal event of those that have one, by id."""
+        ...
+
+
+class Ledger(Events, Protocol):
     """Keeps submissions. Blocking, and safe to share between threads: `AsyncClient` calls it in a thread.
 
     Every method may raise `receiver.errors.StoreUnavailable`; then the client sends nothing, or, when it has

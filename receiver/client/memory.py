@@ -86,6 +86,11 @@ class MemoryLedger:
         with self._lock:
             return self._outcomes.get(generation_id)
 
+    def outcomes(self, generation_ids: Collection[str]) -> Mapping[str, Mapping[str, object]]:
+        """Return the `data` of those terminal events that were put here."""
+        with self._lock:
+            return {name: self._outcomes[name] for name in generation_ids if name in self._outcomes}
+
     def put_outcome(self, data: Mapping[str, object]) -> None:
         """Keep the `data` of a terminal event, as a webhook brought it."""
         with self._lock:

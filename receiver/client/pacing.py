@@ -25,7 +25,7 @@ LONGEST_WAIT_S: Final = 120.0
 _DEFAULT_PAUSE_S: Final = 60.0
 _SHORTEST_PAUSE_S: Final = 0.5
 _NO_DATE_MARGIN_S: Final = 1.0
-_JITTER_S: Final = 0.25
+JITTER_S: Final = 0.25
 _FIRST_ANSWER_S: Final = 1.0
 _MILLISECONDS_FROM: Final = 1e11
 _TIMESTAMP_FROM: Final = 1e8
@@ -34,6 +34,11 @@ _TIMESTAMP_FROM: Final = 1e8
 def lower(one: Priority, other: Priority | None) -> Priority:
     """Return the one of two that gives way to more."""
     return one if other is None else max(one, other, key=PRIORITIES.index)
+
+
+def kept_free(limit: int | None, priority: Priority) -> int:
+    """Return how many of a window's requests are left to those who go before *priority*."""
+    return int((limit or 0) * _KEPT_FREE[priority])
 
 
 class Pacer:
@@ -56,7 +61,7 @@ class Pacer:
             self._forget_a_window_that_ended(now)
             until = max(self._paused_until, self._full_until(now, priority))
             if until > now:
-                return until - now + chance * _JITTER_S
+                return until - now + chance * JITTER_S
             self._in_flight += 1
             return 0.0
 
@@ -84,8 +89,7 @@ class Pacer:
             return self._skew_s
 
     def _full_until(self, now: float, priority: Priority) -> float:
-        kept_free = int((self._limit or 0) * _KEPT_FREE[priority])
-        if self._remaining is None or self._remaining - self._in_flight > kept_free:
+        if self._remaining is None or self._remaining - self._in_flight > kept_free(self._limit, priority):
             return 0.0
         # Without a reset the window is new and all of it is on its way: the first answer will tell.
         return now + _FIRST_ANSWER_S if self._reset_at is None else self._reset_at

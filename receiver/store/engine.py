@@ -38,6 +38,15 @@ def connect(url: str, *, busy_timeout_s: float = 5.0) -> Engine:
     return _connect_postgres(parsed)
 
 
+def database_exists(url: str) -> bool:
+    """Whether there is a database at *url*: a file, or a server that may have one. It is not opened."""
+    try:
+        parsed = _parse(url)
+    except ConfigError:
+        return False
+    return parsed.get_backend_name() != "sqlite" or Path(parsed.database or "").is_file()
+
+
 def is_sqlite(engine: Engine) -> bool:
     """Whether *engine* is the embedded database, which has one writer at a time."""
     return engine.dialect.name == "sqlite"

@@ -195,17 +195,21 @@ class StoreLedger(Generic[S]):
 
     def outcome(self, generation_id: str) -> Mapping[str, object] | None:
         """Return the `data` object of the generation's terminal event; a completion before a failure."""
-        told = select(EVENT.c.type, EVENT.c.body).where(
+        return self.outcomes([generation_id]).get(generation_id)
+
+    def outcomes(self, generation_ids: Collection[str]) -> Mapping[str, Mapping[str, object]]:
+        """Return the `data` objects of those terminal events that are there, by generation."""
+        told = select(EVENT.c.generation_id, EVENT.c.type, EVENT.c.body).where(
             EVENT.c.source == self._source,
-            EVENT.c.generation_id == generation_id,
+            EVENT.c.generation_id.in_(generation_ids),
             EVENT.c.type.in_(EVENT_TYPES),
         )
         with self._transaction() as connection:
-            bodies = {row.type: row.body for row in connection.execute(told)}
-        if not bodies:
-            return None
-        event = normalize(bodies.get(COMPLETED) or next(iter(bodies.values())), source=self._source)
-        return event.data if isinstance(event, Event) else None
+            rows = connection.execute(told).all()
+        # A completion comes last, and so before a failure.
+        bodies = {row.generation_id: row.body for row in sorted(rows, key=lambda row: row.type == COMPLETED)}
+        events = {name: normalize(body, source=self._source) for name, body in bodies.items()}
+        return {name: event.data for name, event in events.items() if isinstance(event, Event)}
 
     def close(self) -> None:
         """Close every connection."""

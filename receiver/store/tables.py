@@ -192,6 +192,20 @@ class DestinationStateRow(SQLModel, table=True):
     probe_ms: int | None = Field(default=None, sa_type=BigInteger)
 
 
+class PaceRow(SQLModel, table=True):
+    """The rate limit of one API key, under a keyed hash of it. Its times are the provider's."""
+
+    __tablename__ = "pace"
+
+    name: str = Field(primary_key=True, max_length=64)
+    most: int | None = None
+    remaining: int | None = None
+    reset_ms: int | None = Field(default=None, sa_type=BigInteger)
+    opened_ms: int = Field(sa_type=BigInteger)
+    paused_ms: int = Field(sa_type=BigInteger)
+    skew_ms: int = Field(sa_type=BigInteger)
+
+
 def _table(model: Any) -> Table:
     table = model.__table__
     assert isinstance(table, Table)
@@ -206,4 +220,5 @@ QUARANTINE: Final = _table(QuarantineRow)
 SUBMISSION: Final = _table(SubmissionRow)
 RECONCILE: Final = _table(ReconcileRow)
 DESTINATION_STATE: Final = _table(DestinationStateRow)
+PACE: Final = _table(PaceRow)
 METADATA: Final = SQLModel.metadata

@@ -1,5 +1,6 @@
 """Sends requests and does what the decisions say: pace, send, decide, and perhaps once more."""
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -8,9 +9,10 @@ from typing import TypeVar
 from receiver.client.config import Config
 from receiver.client.decisions import Again, Attempt, Done, Moved, Refused, decide
 from receiver.client.downloads import Partial, decide_download
-from receiver.client.pacing import Pacer, Priority, lower
+from receiver.client.pace import SharedPace
+from receiver.client.pacing import JITTER_S, Pacer, Priority, lower
 from receiver.client.requests import Request
-from receiver.client.wire import AsyncTransport, Outgoing, Reply
+from receiver.client.wire import Answer, AsyncTransport, Outgoing, Reply
 
 T = TypeVar("T")
 
@@ -30,11 +32,13 @@ class Caller:
         sleep: Callable[[float], Awaitable[None]],
         chance: Callable[[], float],
         pacer: Pacer | None = None,
+        shared: SharedPace | None = None,
     ) -> None:
         self.config = config
         self.clock = clock
         self.sleep = sleep
         self.pacer = Pacer() if pacer is None else pacer
+        self._shared = shared
         self._transport = transport
         self._chance = chance
 
@@ -47,6 +51,7 @@ class Caller:
             sleep=self.sleep,
             chance=self._chance,
             pacer=self.pacer,
+            shared=self._shared,
         )
 
     async def call(
@@ -106,8 +111,24 @@ class Caller:
         await self._transport.close()
 
     async def _wait_for_the_window(self, priority: Priority) -> None:
-        while (wait := self.pacer.reserve(self.clock(), self._chance(), priority)) > 0:
+        while (wait := await self._leave(priority)) > 0:
             await self.sleep(wait)
+
+    async def _leave(self, priority: Priority) -> float:
+        """Take leave to send one request and return 0, or return the seconds to wait before asking again."""
+        wait = self.pacer.reserve(self.clock(), self._chance(), priority)
+        if wait > 0 or self._shared is None:
+            return wait
+        wait = 0.0
+        try:
+            wait = await asyncio.to_thread(self._shared.take, self.clock(), priority)
+        except BaseException:
+            wait = math.inf
+            raise
+        finally:
+            if wait > 0:
+                self.pacer.observe(None, self.clock())
+        return wait and wait + self._chance() * JITTER_S
 
     async def _send(
         self, request: Request[T], attempt: Attempt, before: Callable[[], Awaitable[None]] | None
@@ -129,6 +150,8 @@ class Caller:
             reply = await self._transport.send(outgoing)
         finally:
             self.pacer.observe(reply, self.clock())
+        if self._shared is not None and isinstance(reply, Answer):
+            await asyncio.to_thread(self._shared.learn, reply, self.clock())
         return reply
 
     def _headers(self, content: bytes | None) -> Mapping[str, str]:

@@ -15,8 +15,9 @@ from receiver.client.aio.models import Models
 from receiver.client.aio.submissions import Submissions
 from receiver.client.aio.webhooks import Webhooks
 from receiver.client.config import Config, configure
-from receiver.client.ledger import Ledger
+from receiver.client.ledger import Events, Ledger
 from receiver.client.memory import MemoryLedger
+from receiver.client.pace import PaceStore, SharedPace, pace_name
 from receiver.client.pacing import Priority
 from receiver.client.parameters import INHERIT, Inherit
 from receiver.client.results import RateLimit
@@ -43,6 +44,8 @@ class AsyncClient:
         priority: `background` leaves part of the rate limit to `interactive` calls of the same key.
         ledger: remembers what was asked for, so that no `client_ref` is ever charged twice, not even after a
             crash; see `receiver.client.ledger`.
+        events: knows which generations ended, so that waiting costs fewer requests; by default the ledger.
+        pace: shares the rate limit of the key with the programs that use the same one.
         proxy: `http://host:port`; none is taken from the environment.
         clock: the time, in seconds since the epoch; for tests, like the rest.
         sleep: waits for as many seconds.
@@ -63,6 +66,8 @@ class AsyncClient:
         max_retries: int = 4,
         priority: Priority = "interactive",
         ledger: Ledger | None = None,
+        events: Events | None = None,
+        pace: PaceStore | None = None,
         proxy: str | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -80,9 +85,13 @@ class AsyncClient:
         )
         carrier = transport or http_transport(config)
         pacer = pacer_for(config, clock)
+        shared = None if pace is None else SharedPace(pace, pace_name(config), pacer)
         self._ledger = ledger
+        self._events = ledger if events is None else events
         self._remembered = MemoryLedger(limit=_REMEMBERED) if ledger is None else ledger
-        self._use(Caller(config, carrier, clock=clock, sleep=sleep, chance=chance, pacer=pacer))
+        self._use(
+            Caller(config, carrier, clock=clock, sleep=sleep, chance=chance, pacer=pacer, shared=shared)
+        )
 
     def __repr__(self) -> str:
         return f"AsyncClient(base_url={self._caller.config.base_url!r})"
@@ -127,7 +136,7 @@ class AsyncClient:
         self._caller = caller
         submissions = Submissions(caller, self._remembered)
         self.generate = Generate(caller, submissions, durable=self._ledger is not None)
-        self.generations = Generations(caller, self._ledger)
+        self.generations = Generations(caller, self._events)
         self.models = Models(caller)
         self.webhooks = Webhooks(caller)
 

@@ -7,7 +7,7 @@ from receiver.client import requests
 from receiver.client.aio.caller import Caller
 from receiver.client.aio.waiting import Waiting
 from receiver.client.downloads import MAX_DOWNLOAD_BYTES, Partial, asset_url
-from receiver.client.ledger import Ledger
+from receiver.client.ledger import Events
 from receiver.client.pagination import OVERLAP, Walk
 from receiver.client.polling import Group, Watch
 from receiver.client.results import Generation, GenerationPage
@@ -17,9 +17,9 @@ from receiver.contract import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
 class Generations:
     """Looks at generations."""
 
-    def __init__(self, caller: Caller, ledger: Ledger | None = None) -> None:
+    def __init__(self, caller: Caller, events: Events | None = None) -> None:
         self._caller = caller
-        self._waiting = Waiting(caller, ledger)
+        self._waiting = Waiting(caller, events)
 
     async def get(self, generation_id: str) -> Generation:
         """Return one generation as it is now.
@@ -73,7 +73,8 @@ class Generations:
     ) -> Generation:
         """Look again and again until *generation* (or the one with this id) is finished.
 
-        With a ledger, the event that a webhook brought is enough, and the provider is asked less.
+        The event that a webhook brought is enough: where the client knows of events, or has a ledger, it
+        looks there first and every second, and asks the provider only in between.
         *timeout* is in seconds; by default 300 for an image and 1200 for a video. Give the generation rather
         than its id, so that the first look comes no sooner than it can be ready.
 

@@ -1,12 +1,12 @@
-"""Waiting for generations: the local ledger is asked first and often, the provider gently."""
+"""Waiting for generations: the local events are asked for first and often, the provider gently."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from receiver.client import parse, requests
 from receiver.client.aio.caller import Caller
 from receiver.client.errors import NotFound
-from receiver.client.ledger import Ledger
+from receiver.client.ledger import Events
 from receiver.client.pagination import Walk
 from receiver.client.polling import Group, Watch
 from receiver.client.results import Generation
@@ -15,16 +15,16 @@ from receiver.errors import StoreUnavailable
 
 SHARED_FROM = 4
 """As many waits share one look at the list, instead of a look at each."""
-_LEDGER_EVERY_S = 1.0
+_EVENTS_EVERY_S = 1.0
 _MOST_SINGLE_LOOKS = 10
 
 
 class Waiting:
     """Looks until something is finished."""
 
-    def __init__(self, caller: Caller, ledger: Ledger | None) -> None:
+    def __init__(self, caller: Caller, events: Events | None) -> None:
         self._caller = caller
-        self._ledger = ledger
+        self._events = events
 
     async def for_one(self, watch: Watch) -> Generation:
         """Return the generation once it is finished."""
@@ -40,35 +40,38 @@ class Waiting:
         for generation in group.finished_before():
             yield generation
         while group.pending:
-            await self._caller.sleep(group.pause_s(self._caller.clock()))
-            for seen in await self._look_at_all(group):
+            left_s = group.pause_s(self._caller.clock())
+            while not (stored := await self._stored(group.pending)) and left_s > 0:
+                left_s = await self._doze(left_s)
+            for seen in stored or await self._look_at_all(group):
                 if group.saw(seen):
                     yield seen
         group.check(self._caller.clock())
 
     async def _rest(self, watch: Watch) -> Generation | None:
         left_s = watch.pause_s(self._caller.clock())
-        while (stored := await self._stored(watch)) is None and left_s > 0:
-            pause_s = left_s if self._ledger is None else min(left_s, _LEDGER_EVERY_S)
-            await self._caller.sleep(pause_s)
-            left_s -= pause_s
-        return stored
+        while not (stored := await self._stored([watch])) and left_s > 0:
+            left_s = await self._doze(left_s)
+        return stored[0] if stored else None
 
-    async def _stored(self, watch: Watch) -> Generation | None:
-        data = await self._outcome(watch.id)
-        if data is None:
-            return None
-        known = {} if watch.last is None else watch.last.raw
-        stored = parse.generation({**known, **data, "id": watch.id})
-        return stored if stored.finished else None
+    async def _doze(self, left_s: float) -> float:
+        pause_s = left_s if self._events is None else min(left_s, _EVENTS_EVERY_S)
+        await self._caller.sleep(pause_s)
+        return left_s - pause_s
 
-    async def _outcome(self, generation_id: str) -> Mapping[str, object] | None:
-        if self._ledger is None:
-            return None
+    async def _stored(self, watches: Sequence[Watch]) -> list[Generation]:
+        """Return those whose end is known here."""
+        outcomes = await self._outcomes([watch.id for watch in watches])
+        ended = [_ended(watch, outcomes[watch.id]) for watch in watches if watch.id in outcomes]
+        return [generation for generation in ended if generation.finished]
+
+    async def _outcomes(self, generation_ids: Sequence[str]) -> Mapping[str, Mapping[str, object]]:
+        if self._events is None or not generation_ids:
+            return {}
         try:
-            return await asyncio.to_thread(self._ledger.outcome, generation_id)
+            return await asyncio.to_thread(self._events.outcomes, generation_ids)
         except StoreUnavailable:
-            return None  # the provider knows it too
+            return {}  # the provider knows it too
 
     async def _look(self, watch: Watch) -> Generation | None:
         try:
@@ -79,9 +82,7 @@ class Waiting:
             return None
 
     async def _look_at_all(self, group: Group) -> list[Generation]:
-        stored = [await self._stored(watch) for watch in group.pending]
-        seen = {found.id: found for found in stored if found is not None}
-        rest = [watch for watch in group.pending if watch.id not in seen]
+        seen, rest = dict[str, Generation](), list(group.pending)
         if len(rest) >= SHARED_FROM:
             seen |= await self._listed({watch.id for watch in rest})
             rest = [watch for watch in rest if watch.id not in seen]
@@ -100,3 +101,8 @@ class Waiting:
             if walk.finished or len(seen) == len(wanted):
                 break
         return seen
+
+
+def _ended(watch: Watch, data: Mapping[str, object]) -> Generation:
+    known = {} if watch.last is None else watch.last.raw
+    return parse.generation({**known, **data, "id": watch.id})

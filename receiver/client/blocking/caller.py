@@ -8,9 +8,10 @@ from typing import TypeVar
 from receiver.client.config import Config
 from receiver.client.decisions import Again, Attempt, Done, Moved, Refused, decide
 from receiver.client.downloads import Partial, decide_download
-from receiver.client.pacing import Pacer, Priority, lower
+from receiver.client.pace import SharedPace
+from receiver.client.pacing import JITTER_S, Pacer, Priority, lower
 from receiver.client.requests import Request
-from receiver.client.wire import Outgoing, Reply, Transport
+from receiver.client.wire import Answer, Outgoing, Reply, Transport
 
 T = TypeVar("T")
 
@@ -30,11 +31,13 @@ class Caller:
         sleep: Callable[[float], None],
         chance: Callable[[], float],
         pacer: Pacer | None = None,
+        shared: SharedPace | None = None,
     ) -> None:
         self.config = config
         self.clock = clock
         self.sleep = sleep
         self.pacer = Pacer() if pacer is None else pacer
+        self._shared = shared
         self._transport = transport
         self._chance = chance
 
@@ -47,6 +50,7 @@ class Caller:
             sleep=self.sleep,
             chance=self._chance,
             pacer=self.pacer,
+            shared=self._shared,
         )
 
     def call(
@@ -106,8 +110,24 @@ class Caller:
         self._transport.close()
 
     def _wait_for_the_window(self, priority: Priority) -> None:
-        while (wait := self.pacer.reserve(self.clock(), self._chance(), priority)) > 0:
+        while (wait := self._leave(priority)) > 0:
             self.sleep(wait)
+
+    def _leave(self, priority: Priority) -> float:
+        """Take leave to send one request and return 0, or return the seconds to wait before asking again."""
+        wait = self.pacer.reserve(self.clock(), self._chance(), priority)
+        if wait > 0 or self._shared is None:
+            return wait
+        wait = 0.0
+        try:
+            wait = self._shared.take(self.clock(), priority)
+        except BaseException:
+            wait = math.inf
+            raise
+        finally:
+            if wait > 0:
+                self.pacer.observe(None, self.clock())
+        return wait and wait + self._chance() * JITTER_S
 
     def _send(self, request: Request[T], attempt: Attempt, before: Callable[[], None] | None) -> Reply:
         content = request.content()
@@ -127,6 +147,8 @@ class Caller:
             reply = self._transport.send(outgoing)
         finally:
             self.pacer.observe(reply, self.clock())
+        if self._shared is not None and isinstance(reply, Answer):
+            self._shared.learn(reply, self.clock())
         return reply
 
     def _headers(self, content: bytes | None) -> Mapping[str, str]:

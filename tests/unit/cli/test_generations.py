@@ -1,5 +1,6 @@
 """`receiver generations`, against a provider on loopback."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from receiver.client import Client
 from receiver.sandbox import Sandbox
+from receiver.store import NewEvent, Store
 from tests.contract.provider_clients import quickly
 from tests.unit.cli.running import Run, nothing_is_sent
 from tests.unit.client.raw_server import answer, raw_server
@@ -106,6 +108,26 @@ class TestWait:
         assert sorted(one["id"] for one in ended.objects) == sorted(made)
         assert ended.status == 7
         assert ("too dark" if sandbox.dialect.failure_field else "no reason given") in ended.err
+
+    def test_an_event_that_is_there_costs_no_request(self, run: Run, tmp_path: Path) -> None:
+        """For any generation: the database knows how it ended, and nobody else is asked."""
+        url = f"sqlite:///{tmp_path}/receiver.db"
+        store = Store(url)
+        store.migrate()
+        data = {"id": "gen_1", "type": "image", "status": "completed", "output_url": "https://cdn/1"}
+        body = json.dumps({"event": "generation.completed", "data": data}).encode()
+        event = NewEvent("e1", "photoverse", "gen_1", "generation.completed", None, body, "webhook", 0)
+        asyncio.run(store.record(event))
+        store.close()
+        nobody = {"RECEIVER_API_KEY": "avs_live_x", "RECEIVER_API_BASE_URL": "http://127.0.0.1:9"}
+        ended = run("generations", "wait", "gen_1", "--json", RECEIVER_DATABASE_URL=url, **nobody)
+        assert (ended.status, ended.object["output_url"]) == (0, "https://cdn/1")
+
+    def test_a_database_that_cannot_be_used_is_done_without(self, ask: Run, made: list[str]) -> None:
+        """The provider knows as well."""
+        Path("broken.db").write_text("no database")
+        settings = {"RECEIVER_DATABASE_URL": "sqlite:///broken.db"}
+        assert ask("generations", "wait", made[0], "--json", **settings).status == 0
 
     def test_gives_up_in_time(self, run: Run) -> None:
         """The message names all that were not finished."""

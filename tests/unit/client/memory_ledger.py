@@ -61,6 +61,10 @@ class CrashingLedger:
         """Return the `data` of the terminal event."""
         return self._around("outcome", lambda: self._kept.outcome(generation_id))
 
+    def outcomes(self, generation_ids: Collection[str]) -> Mapping[str, Mapping[str, object]]:
+        """Return the `data` of the terminal events."""
+        return self._around("outcome", lambda: self._kept.outcomes(generation_ids))
+
     def _around(self, step: str, work: Callable[[], T]) -> T:
         _raise(self.before.pop(step, None))
         result = work()

@@ -120,6 +120,20 @@ class TestWaitMany:
         assert len(list(client.generations.wait_many([f"gen_{n}" for n in range(5)]))) == 5
         assert script.sent == []
 
+    def test_an_event_that_comes_between_two_looks_costs_none(self) -> None:
+        """It is seen within a second, whoever asked for the generation."""
+        events = MemoryLedger()
+        made = parse.generation(row("gen_1"))
+        client, script = scripted(events=events)
+
+        def meanwhile(seconds: float) -> None:
+            script.now += seconds
+            events.put_outcome(row("gen_1", **DONE))
+
+        client._caller.sleep = meanwhile
+        (done,) = client.generations.wait_many([made])
+        assert (done.output_url, script.sent, script.now) == ("https://cdn/1", [], NOW + 1)
+
     def test_failed_and_finished_ones_are_told_too(self) -> None:
         """One failure does not hide the others, and what was finished before comes first."""
         old = parse.generation(row("gen_old", **DONE))

@@ -1,0 +1,134 @@
+"""The rate limit of one API key, shared by programs on one database.
+
+One row for each key: what the provider counted, less what was sent since. Times in it are the provider's, so
+that machines whose clocks differ read it alike.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from hmac import digest
+from http import HTTPStatus
+from typing import Final, Protocol, TypeVar
+
+from receiver.client.config import Config
+from receiver.client.pacing import LONGEST_WAIT_S, Pacer, Priority, kept_free, read_window, wait_after_429
+from receiver.client.wire import Answer
+from receiver.errors import StoreUnavailable
+
+_log = logging.getLogger("receiver.client")
+
+T = TypeVar("T")
+
+_FIRST_ANSWER_S: Final = 1.0
+_SILENCE_S: Final = 30.0
+"""A store that failed is not asked again before: it may take seconds to fail."""
+_UNTOLD_WINDOW_S: Final = 60.0
+"""A window that nobody told the end of is over after so long: whoever began it may be gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPace:
+    """What all programs together know of one key."""
+
+    limit: int | None = None
+    remaining: int | None = None
+    """What the provider said, less what was sent since."""
+    reset_at: float | None = None
+    """When the window ends; None if the first answer of it is not there yet."""
+    opened_at: float = 0.0
+    """When the window began, as far as we know."""
+    paused_until: float = 0.0
+    """After a 429 nobody sends before."""
+    skew_s: float = 0.0
+    """The provider's clock minus that of whoever wrote this."""
+
+
+class PaceStore(Protocol):
+    """Keeps paces by name. Blocking, and safe to share between threads and processes.
+
+    It may raise `receiver.errors.StoreUnavailable`, soon: nobody waits for it to send a request.
+    """
+
+    def change(self, name: str, change: Callable[[KeyPace], tuple[KeyPace, T]]) -> T:
+        """Replace the pace of that name by what *change* makes of it, alone at it; return what it says."""
+        ...
+
+
+def pace_name(config: Config) -> str:
+    """Return what the pace of the key in *config* is kept under. The key cannot be found out from it."""
+    subject = f"{config.base_url} {'='.join(config.credential)}"
+    return digest(b"receiver pace 1", subject.encode(), sha256).hex()
+
+
+def take(pace: KeyPace, now: float, priority: Priority) -> tuple[KeyPace, float]:
+    """Take leave to send one request, or say for how many seconds to wait. *now* is the provider's time."""
+    pace = _without_a_window_that_ended(pace, now)
+    if pace.paused_until > now:
+        return pace, min(pace.paused_until - now, LONGEST_WAIT_S)
+    if pace.remaining is None:
+        return pace, 0.0
+    if pace.remaining > kept_free(pace.limit, priority):
+        return replace(pace, remaining=pace.remaining - 1), 0.0
+    until = now + _FIRST_ANSWER_S if pace.reset_at is None else pace.reset_at
+    return pace, min(until - now, LONGEST_WAIT_S)
+
+
+def learn(pace: KeyPace, answer: Answer, now: float, skew_s: float) -> KeyPace:
+    """Note what *answer* says of the window. *now* is our own time."""
+    pace = replace(pace, skew_s=skew_s)
+    if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        until = now + skew_s + wait_after_429(answer.headers, now)
+        pace = replace(pace, paused_until=max(pace.paused_until, until))
+    seen = read_window(answer.headers, now)
+    if seen is None:
+        return pace
+    limit = pace.limit if seen.limit is None else seen.limit
+    reset_at = seen.reset_at + skew_s
+    if pace.reset_at is not None and reset_at < pace.reset_at - 1:
+        return pace  # an answer that was overtaken, about a window that is over
+    same = pace.reset_at is None or reset_at <= pace.reset_at + 1
+    counted = seen.remaining if pace.remaining is None or not same else min(pace.remaining, seen.remaining)
+    return replace(pace, limit=limit, remaining=counted, reset_at=reset_at)
+
+
+def _without_a_window_that_ended(pace: KeyPace, now: float) -> KeyPace:
+    ended = pace.opened_at + _UNTOLD_WINDOW_S if pace.reset_at is None else pace.reset_at
+    if now < ended:
+        return pace
+    return replace(pace, remaining=pace.limit, reset_at=None, opened_at=now)
+
+
+class SharedPace:
+    """One key's pace in a store. While that fails each program paces itself, and waits for nobody."""
+
+    def __init__(self, store: PaceStore, name: str, pacer: Pacer) -> None:
+        self._store = store
+        self._name = name
+        self._pacer = pacer
+        self._silent_until = 0.0
+
+    def take(self, now: float, priority: Priority) -> float:
+        """Take leave to send one request and return 0, or return the seconds to wait before asking again."""
+
+        def taken(pace: KeyPace) -> tuple[KeyPace, float]:
+            own = self._pacer.skew_s
+            return take(pace, now + (pace.skew_s if own is None else own), priority)
+
+        return self._change(taken, now) or 0.0
+
+    def learn(self, answer: Answer, now: float) -> None:
+        """Tell the others what *answer* says of the window."""
+        skew_s = self._pacer.skew_s or 0.0
+        self._change(lambda pace: (learn(pace, answer, now, skew_s), None), now)
+
+    def _change(self, change: Callable[[KeyPace], tuple[KeyPace, T]], now: float) -> T | None:
+        if now < self._silent_until:
+            return None
+        try:
+            return self._store.change(self._name, change)
+        except StoreUnavailable as error:
+            self._silent_until = now + _SILENCE_S
+            _log.warning("the rate limit is not shared: %s", error)
+            return None

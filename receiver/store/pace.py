@@ -1,0 +1,122 @@
+"""The rate limit of each API key, for all programs on one database."""
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from sqlalchemy import Connection, Engine, event, select, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from receiver.errors import StoreUnavailable
+from receiver.store.committer import describe
+from receiver.store.engine import insert_into, is_sqlite
+from receiver.store.tables import PACE
+
+_NEW: Final = {"opened_ms": 0, "paused_ms": 0, "skew_ms": 0}
+
+
+class PaceLike(Protocol):
+    """What is known of one key, as the client has it. Times are in seconds."""
+
+    @property
+    def limit(self) -> int | None:
+        """Requests in a window."""
+        ...
+
+    @property
+    def remaining(self) -> int | None:
+        """Requests left in it."""
+        ...
+
+    @property
+    def reset_at(self) -> float | None:
+        """When it ends."""
+        ...
+
+    @property
+    def opened_at(self) -> float:
+        """When it began."""
+        ...
+
+    @property
+    def paused_until(self) -> float:
+        """Before this nobody sends."""
+        ...
+
+    @property
+    def skew_s(self) -> float:
+        """The provider's clock minus ours."""
+        ...
+
+
+P = TypeVar("P", bound=PaceLike)
+T = TypeVar("T")
+
+
+class StorePace(Generic[P]):
+    """Keeps the pace of each key. Blocks; any number of threads and processes may use it.
+
+    Args:
+        engine: the store's database. On SQLite its connections are no longer flushed at each commit, so it
+            must not be used for anything that has to survive a power cut.
+        row: makes a pace of its fields by name.
+    """
+
+    def __init__(self, engine: Engine, *, row: Callable[..., P]) -> None:
+        self._engine = engine
+        self._row = row
+        # SQLite has one writer at a time and does not queue the others: whoever waits here does not starve.
+        self._writer = threading.Lock() if is_sqlite(engine) else nullcontext()
+        if is_sqlite(engine):
+            event.listen(engine, "connect", _without_flush)
+
+    def change(self, name: str, change: Callable[[P], tuple[P, T]]) -> T:
+        """Replace the pace of that name by what *change* makes of it, alone at it; return what it says.
+
+        Raises:
+            StoreUnavailable: the database fails, or its schema is older than this release.
+        """
+        try:
+            with self._writer, self._engine.begin() as connection:
+                changed, told = change(self._locked(connection, name))
+                connection.execute(update(PACE).where(PACE.c.name == name).values(_values(changed)))
+        except SQLAlchemyError as failure:
+            raise StoreUnavailable(describe(failure)) from failure
+        return told
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    def _locked(self, connection: Connection, name: str) -> P:
+        kept = select(PACE).where(PACE.c.name == name).with_for_update()
+        row = connection.execute(kept).one_or_none()
+        if row is None:
+            new = insert_into(PACE, connection.dialect).values(name=name, **_NEW).on_conflict_do_nothing()
+            connection.execute(new)
+            row = connection.execute(kept).one()
+        return self._row(
+            limit=row.most,
+            remaining=row.remaining,
+            reset_at=None if row.reset_ms is None else row.reset_ms / 1000,
+            opened_at=row.opened_ms / 1000,
+            paused_until=row.paused_ms / 1000,
+            skew_s=row.skew_ms / 1000,
+        )
+
+
+def _values(pace: PaceLike) -> dict[str, Any]:
+    return {
+        "most": pace.limit,
+        "remaining": pace.remaining,
+        "reset_ms": None if pace.reset_at is None else round(pace.reset_at * 1000),
+        "opened_ms": round(pace.opened_at * 1000),
+        "paused_ms": round(pace.paused_until * 1000),
+        "skew_ms": round(pace.skew_s * 1000),
+    }
+
+
+def _without_flush(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.execute("PRAGMA synchronous=NORMAL")

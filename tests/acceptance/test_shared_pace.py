@@ -1,0 +1,47 @@
+"""Programs on one database keep the provider's limit together."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from receiver.sandbox import Knobs, Sandbox
+from receiver.settings import Settings
+from receiver.wiring import build_ledger
+
+WINDOW_S = 3
+SECONDS = 9
+
+
+def together(sandbox: Sandbox, database_url: str, priorities: Sequence[str]) -> list[int]:
+    """Run a program of each priority at the same time; return how often each was answered."""
+    key = sandbox.key()
+    programs = [
+        subprocess.Popen(
+            [
+                *(sys.executable, "-m", "tests.acceptance.pacing_program"),
+                *(key, sandbox.url, database_url, priority, str(SECONDS)),
+            ],
+            cwd=Path(__file__).parents[2],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for priority in priorities
+    ]
+    return [int(program.communicate(timeout=50)[0]) for program in programs]
+
+
+class TestSharedPace:
+    def test_two_programs_are_never_refused(self, tmp_path: Path) -> None:
+        """One in the background, one that somebody waits for: no 429, and the latter has its reserve."""
+        url = f"sqlite:///{tmp_path}/receiver.db"
+        build_ledger(Settings(database_url=SecretStr(url))).close()
+        with Sandbox(knobs=Knobs(rate_limit=60, rate_window_s=WINDOW_S)) as sandbox:
+            background, interactive = together(sandbox, url, ["background", "interactive"])
+            refused = sum(seen.status == 429 for seen in sandbox.seen)
+            asked = len(sandbox.seen)
+        assert refused == 0
+        assert asked == background + interactive >= 60 * 2
+        assert interactive > background
