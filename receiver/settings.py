@@ -137,6 +137,12 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     """Address of the public listener; `0.0.0.0` to be reached from other machines."""
     port: int = Field(8000, ge=0, le=65535, validation_alias=AliasChoices("RECEIVER_PORT", "PORT"))
+    admin_host: str = "127.0.0.1"
+    """Address of the private listener; keep it where only operators reach it."""
+    admin_port: int = Field(8001, ge=0, le=65535)
+    """Of the private listener. Set, `web` and `worker` have one, too."""
+    admin_token: SecretStr | None = None
+    """What the private listener asks for. Without one, a token is made, and kept beside the SQLite file."""
     lease_s: Seconds = 60.0
     """The work of a worker that died is taken over after so long."""
     poll_s: Seconds = 1.0

@@ -8,14 +8,19 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
 import structlog
 from pydantic import SecretStr
 from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from receiver import routing
+from receiver.admin.app import build_app as build_admin_app
+from receiver.admin.runner import Runner
+from receiver.admin.token import Token, configured, kept
 from receiver.assets import Bucket, ReadableBucket
 from receiver.assets.allowlist import AllowList
 from receiver.assets.by_source import BucketsBySource, own_mistake
@@ -172,9 +177,61 @@ def build_sources(settings: Settings) -> dict[str, Source]:
     return sources
 
 
+def replay_destinations(settings: Settings, names: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return where a replay goes: to *names*, or to every configured destination.
+
+    Raises:
+        ConfigError: none is configured, or one of *names* is not.
+    """
+    configured = tuple(settings.destinations)
+    if not configured:
+        raise ConfigError(f"{variable('destinations')}__<NAME>__URL is not set: there is nowhere to send to")
+    for name in names:
+        if name not in configured:
+            raise ConfigError(
+                f"{variable('destinations', name, 'url')} is not set: the destinations are"
+                f" {', '.join(configured)}"
+            )
+    return tuple(dict.fromkeys(names)) or configured
+
+
 def build_web(settings: Settings, store: Store) -> Starlette:
     """Build the public application."""
     return build_app(build_sources(settings), store)
+
+
+@asynccontextmanager
+async def open_admin(settings: Settings, store: Store) -> AsyncIterator[tuple[ASGIApp, Token]]:
+    """Build the private application; at the end, what it still does in the background is cut off.
+
+    Raises:
+        ConfigError: there is no token and nowhere to keep one, or one of our making would be all that
+            protects a listener that other machines reach.
+    """
+    token = build_token(settings, store)
+    runner = Runner(store.console)
+    destinations = tuple(settings.destinations)
+    try:
+        yield (
+            build_admin_app(store.console, destinations=destinations, token=token.text, runner=runner),
+            token,
+        )
+    finally:
+        await runner.aclose()
+
+
+def build_token(settings: Settings, store: Store) -> Token:
+    """Return the token of the private listener."""
+    name = variable("admin_token")
+    if settings.admin_token is not None and settings.admin_token.get_secret_value():
+        return configured(settings.admin_token.get_secret_value())
+    if not _is_loopback(settings.admin_host):
+        raise ConfigError(
+            f"{name} is not set, and {variable('admin_host')} is reached from other machines: set the token"
+        )
+    if not store.is_embedded or store.engine.url.database is None:
+        raise ConfigError(f"{name} is not set: only beside a SQLite file is there a place to keep one")
+    return kept(Path(store.engine.url.database).parent)
 
 
 @asynccontextmanager
@@ -362,6 +419,13 @@ def _secrets(secrets: Sequence[SecretStr], setting: str) -> tuple[bytes, ...]:
     except ValueError as error:
         raise ConfigError(f"{setting}: {error}") from error
     return encoded
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 async def _try(bucket: Bucket) -> None:

@@ -7,14 +7,18 @@ from receiver.cli import (
     assets,
     backfill,
     completion,
+    deliveries,
     demo,
     destinations,
+    events,
     generate,
     generations,
     keys,
     limits,
     migrate,
     models,
+    operations,
+    quarantine,
     reconcile,
     sandbox,
     serve,
@@ -36,6 +40,10 @@ cli.add_section("Receive", [serve.serve, serve.web, serve.worker, migrate.migrat
 destinations.destinations.add_command(backfill.backfill)
 cli.add_section("Forward", [destinations.destinations])
 cli.add_section("Mirrored assets", [assets.assets])
+cli.add_section(
+    "Operate",
+    [events.events, deliveries.deliveries, quarantine.quarantine, operations.operations, serve.admin],
+)
 cli.add_section(
     "Generate", [generate.image, generate.video, generations.generations, submissions.submissions]
 )

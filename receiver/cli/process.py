@@ -12,24 +12,25 @@ from typing import Final
 import structlog
 import uvloop
 
-from receiver.errors import ConfigError, StoreUnavailable
+from receiver.cli.listener import listen, origin
+from receiver.cli.private import Wish, running_admin
+from receiver.errors import StoreUnavailable
 from receiver.settings import Settings
 from receiver.store import Store
 from receiver.web.server import Server, build_server
 from receiver.wiring import build_sources, build_store, build_web, open_worker
 
-_BACKLOG: Final = 2048
 _STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
 
 log = structlog.get_logger()
 
 
-def run(settings: Settings, *, with_web: bool, with_worker: bool) -> None:
+def run(settings: Settings, *, with_web: bool, with_worker: bool, admin: Wish) -> None:
     """Run until SIGTERM or SIGINT, then drain. A second signal ends the process at once."""
-    uvloop.run(_run(settings, with_web=with_web, with_worker=with_worker))
+    uvloop.run(_run(settings, with_web=with_web, with_worker=with_worker, admin=admin))
 
 
-async def _run(settings: Settings, *, with_web: bool, with_worker: bool) -> None:
+async def _run(settings: Settings, *, with_web: bool, with_worker: bool, admin: Wish) -> None:
     if with_web:
         build_sources(settings)  # refuses bad secrets before anything is written
     store = build_store(settings)
@@ -41,6 +42,7 @@ async def _run(settings: Settings, *, with_web: bool, with_worker: bool) -> None
         # What can be refused is refused before anything runs.
         web = prepare_web(settings, store) if with_web else None
         async with AsyncExitStack() as stack:
+            await stack.enter_async_context(running_admin(settings, store, stopped, wish=admin))
             if with_worker:
                 await stack.enter_async_context(running_worker(settings, store, stopped))
             if web:
@@ -82,8 +84,7 @@ class Web:
     @property
     def origin(self) -> str:
         """Where it is reached, `http://127.0.0.1:8000`."""
-        host, port = self.listener.getsockname()[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return origin(self.listener)
 
 
 def prepare_web(settings: Settings, store: Store) -> Web:
@@ -93,7 +94,7 @@ def prepare_web(settings: Settings, store: Store) -> Web:
         ConfigError: there is no usable secret, or the port cannot be had.
     """
     server = build_server(build_web(settings, store), host=settings.host, port=settings.port)
-    return Web(server, _listen(settings.host, settings.port))
+    return Web(server, listen(settings.host, settings.port))
 
 
 @asynccontextmanager
@@ -120,20 +121,3 @@ async def running_worker(settings: Settings, store: Store, stopped: asyncio.Even
         finally:
             worker.stop()
             await working
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio turns Nagle's algorithm off only where the protocol is named; with it, answers wait 40 ms.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(_BACKLOG)
-    except (OSError, UnicodeError) as error:
-        listener.close()
-        why = getattr(error, "strerror", None) or error
-        raise ConfigError(
-            f"RECEIVER_HOST and RECEIVER_PORT: cannot listen on {host}:{port} ({why})"
-        ) from error
-    return listener

@@ -1,8 +1,7 @@
 """`receiver reconcile`."""
 
 import asyncio
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
     from receiver.store import Store
     from receiver.worker.reconcile import Account, Report
 
-_AGO: Final = re.compile(r"(\d{1,6})([smhd])")
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _COLUMNS: Final = ("source", "since", "requests", "seen", "finished", "recorded", "waiting", "complete")
 
 
@@ -26,18 +23,14 @@ class Since(click.ParamType[datetime]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         """Read `2025-01-09T12:00:00Z` or `36h`."""
+        from receiver.operations.moments import read_moment
+
         if isinstance(value, datetime):
             return value
-        ago = _AGO.fullmatch(value)
         try:
-            if ago:
-                return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-            moment = datetime.fromisoformat(value)
-        except (ValueError, OverflowError):
-            self.fail(
-                f"{value!r} is neither a time (2025-01-09T12:00:00Z) nor an age (90m, 36h, 7d)", param, ctx
-            )
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            return read_moment(value, now=datetime.now(UTC))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 @click.command()

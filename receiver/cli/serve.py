@@ -1,6 +1,11 @@
 """`receiver serve`, `receiver web`, `receiver worker`: the running service."""
 
+from typing import TYPE_CHECKING
+
 import click
+
+if TYPE_CHECKING:
+    from receiver.cli.private import Wish
 
 
 @click.command()
@@ -10,7 +15,7 @@ def serve() -> None:
     Needs RECEIVER_WEBHOOK_SECRETS. Without further settings events are kept in data/receiver.db and assets in
     data/assets.
     """
-    _run(with_web=True, with_worker=True)
+    _run(with_web=True, with_worker=True, admin="if possible")
 
 
 @click.command()
@@ -19,7 +24,7 @@ def web() -> None:
 
     Run as many as you like over one PostgreSQL database.
     """
-    _run(with_web=True, with_worker=False)
+    _run(with_web=True, with_worker=False, admin="if asked for")
 
 
 @click.command()
@@ -28,14 +33,24 @@ def worker() -> None:
 
     Run as many as you like over one PostgreSQL database; a dead one's work is taken over by the others.
     """
-    _run(with_web=False, with_worker=True)
+    _run(with_web=False, with_worker=True, admin="if asked for")
 
 
-def _run(*, with_web: bool, with_worker: bool) -> None:
+@click.command()
+def admin() -> None:
+    """Run only the private API for operators, and its metrics.
+
+    Needs RECEIVER_ADMIN_TOKEN, or a SQLite file beside which a token is kept. `receiver serve` has the API
+    built in; `receiver web` and `receiver worker` have one each where RECEIVER_ADMIN_PORT is set.
+    """
+    _run(with_web=False, with_worker=False, admin="always")
+
+
+def _run(*, with_web: bool, with_worker: bool, admin: "Wish") -> None:
     from receiver.cli.process import run
     from receiver.settings import Settings
     from receiver.telemetry import logs
 
     settings = Settings.load()
     logs.configure(level=settings.log_level, log_format=settings.log_format)
-    run(settings, with_web=with_web, with_worker=with_worker)
+    run(settings, with_web=with_web, with_worker=with_worker, admin=admin)

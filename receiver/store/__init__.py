@@ -25,6 +25,7 @@ from receiver.store.claim import (
     renew,
 )
 from receiver.store.committer import Committer, describe
+from receiver.store.console import Console
 from receiver.store.destinations import (
     DestinationStatus,
     destination_statuses,
@@ -86,6 +87,7 @@ __all__ = [
     "Backlog",
     "Candidate",
     "Claim",
+    "Console",
     "DeliveryConfirmed",
     "DeliveryDead",
     "DeliveryJob",
@@ -140,6 +142,8 @@ class Store:
         self.engine: Engine = connect(url)
         self.wake = Wake()
         self._destinations = destinations
+        self.console = Console(self)
+        """Lists, replays and dead letters: what an operator asks for."""
         # SQLite has one writer at a time. One thread makes that a fair queue; a lock would not.
         self._threads = ThreadPoolExecutor(1 if is_sqlite(self.engine) else _POSTGRES_THREADS, "store")
         self._records = Committer[Entry, RecordResult](self.engine, self._threads, record)
@@ -231,6 +235,12 @@ class Store:
     async def relocate(self, known: KnownAsset, *, url: str) -> bool:
         """Note that *known* now lies at *url*; False if it had moved already."""
         return await self._run(relocate, known, url=url)
+
+    async def transact(
+        self, work: Callable[Concatenate[Connection, P], Result], *args: P.args, **kwargs: P.kwargs
+    ) -> Result:
+        """Run *work* in a transaction of its own."""
+        return await self._run(work, *args, **kwargs)
 
     async def listen(self) -> None:
         """Pass on what other machines signal, until cancelled. On SQLite there are none."""

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Table, bindparam, select, tuple_, update
 from receiver.contract import COMPLETED, FAILED
 from receiver.store.engine import wake_others
 from receiver.store.insert import insert_new
-from receiver.store.tables import EVENT, LATE, PENDING, QUARANTINE
+from receiver.store.tables import EVENT, LATE, OPEN, PENDING, QUARANTINE
 from receiver.store.wake import MIRROR
 
 EVENT_KEY: Final = ("source", "generation_id", "type")
@@ -30,7 +30,7 @@ class NewEvent:
     """Host of the asset, so that the mirror can spare a host that is slow or dead."""
     body: bytes
     via: str
-    """How we learnt of it: `webhook`, `reconcile`, or `mirror` for what we tell ourselves."""
+    """How we learnt of it: `webhook`, `reconcile` or `quarantine`, or `mirror` for what we tell ourselves."""
     received_ms: int
 
 
@@ -184,4 +184,5 @@ def _quarantine_row(entry: NewQuarantine) -> dict[str, Any]:
         "body": entry.body,
         "received_ms": entry.received_ms,
         "repeats": 0,
+        "state": OPEN,
     }

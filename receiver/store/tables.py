@@ -20,6 +20,12 @@ LATE: Final = "late"
 DELIVERED: Final = "delivered"
 DEAD: Final = "dead"
 """A dead letter: given up, kept for a person to look at and replay."""
+DROPPED: Final = "dropped"
+"""A dead letter, or a quarantined body, that a person wants to see no more: kept, never sent."""
+OPEN: Final = "open"
+"""A quarantined body that nobody has dealt with."""
+RESOLVED: Final = "resolved"
+"""A quarantined body that a later release could read: its event is recorded."""
 
 SQLModel.metadata.naming_convention = {
     "ix": "ix_%(column_0_label)s",
@@ -114,6 +120,21 @@ class DeliveryRow(SQLModel, table=True):
             postgresql_where=text("settled_ms IS NOT NULL"),
             sqlite_where=text("settled_ms IS NOT NULL"),
         ),
+        Index(
+            "ix_delivery_dead",
+            "event_id",
+            "destination",
+            postgresql_where=text("state = 'dead'"),
+            sqlite_where=text("state = 'dead'"),
+        ),
+        Index(
+            "ix_delivery_operation",
+            "operation",
+            "event_id",
+            "destination",
+            postgresql_where=text("operation IS NOT NULL"),
+            sqlite_where=text("operation IS NOT NULL"),
+        ),
     )
 
     event_id: str = Field(primary_key=True, max_length=36, foreign_key="event.id", ondelete="CASCADE")
@@ -127,6 +148,10 @@ class DeliveryRow(SQLModel, table=True):
     submission: str | None = Field(default=None)
     undecided: bool | None = Field(default=None)
     """Whether the destination's filter is still to be asked, once the submission is known."""
+    operation: str | None = Field(default=None, max_length=36)
+    """The operator's request that last put it back in the queue, or dropped it."""
+    before: str | None = Field(default=None)
+    """What that request found, as JSON, for when it is cancelled; none if it made the row."""
 
 
 class QuarantineRow(SQLModel, table=True):
@@ -142,6 +167,28 @@ class QuarantineRow(SQLModel, table=True):
     body: bytes = Field(sa_type=LargeBinary)
     received_ms: int = Field(sa_type=BigInteger)
     repeats: int = Field(default=0)
+    state: str = Field(default=OPEN, max_length=16, sa_column_kwargs={"server_default": OPEN})
+    event_id: str | None = Field(default=None, max_length=36)
+    """The event it became."""
+    operation: str | None = Field(default=None, max_length=36)
+    """The operator's request that dropped or resolved it."""
+
+
+class OperationRow(SQLModel, table=True):
+    """One thing that an operator asked to be done to many rows, and how far it is."""
+
+    __tablename__ = "operation"
+
+    id: str = Field(primary_key=True, max_length=36)
+    kind: str = Field(max_length=32)
+    request: str
+    state: str = Field(max_length=16)
+    cursor: str | None = None
+    matched: int = Field(sa_type=BigInteger)
+    changed: int = Field(sa_type=BigInteger)
+    begun_ms: int = Field(sa_type=BigInteger)
+    touched_ms: int = Field(sa_type=BigInteger)
+    next_due_ms: int = Field(sa_type=BigInteger)
 
 
 class SubmissionRow(SQLModel, table=True):
@@ -221,4 +268,5 @@ SUBMISSION: Final = _table(SubmissionRow)
 RECONCILE: Final = _table(ReconcileRow)
 DESTINATION_STATE: Final = _table(DestinationStateRow)
 PACE: Final = _table(PaceRow)
+OPERATION: Final = _table(OperationRow)
 METADATA: Final = SQLModel.metadata

@@ -1,6 +1,5 @@
 """Counters and gauges. Labels are fixed words and configured names, never anything a request carried."""
 
-from collections.abc import Mapping
 from typing import Final
 
 from prometheus_client import Counter, Gauge
@@ -45,21 +44,3 @@ BREAKER_OPEN: Final = Gauge(
     "1 while this worker leaves a destination alone because it is down.",
     ["destination"],
 )
-BACKLOG: Final = Gauge("receiver_backlog", "Deliveries that wait for their destination.", ["destination"])
-OLDEST_PENDING: Final = Gauge(
-    "receiver_oldest_pending_seconds",
-    "How long ago the oldest event was received that waits for its destination.",
-    ["destination"],
-)
-
-
-def show_backlog(waiting: Mapping[str, tuple[int, float]]) -> None:
-    """Set the gauges of the backlog: how many wait for each destination, and for how many seconds the oldest.
-
-    Call it with fresh figures of the store before each scrape.
-    """
-    BACKLOG.clear()
-    OLDEST_PENDING.clear()
-    for destination, (count, oldest_s) in waiting.items():
-        BACKLOG.labels(destination).set(count)
-        OLDEST_PENDING.labels(destination).set(oldest_s)

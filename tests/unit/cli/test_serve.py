@@ -63,7 +63,7 @@ class TestServe:
 
 
 class TestCli:
-    @pytest.mark.parametrize("words", [[], ["serve"], ["web"], ["worker"], ["migrate"]])
+    @pytest.mark.parametrize("words", [[], ["serve"], ["web"], ["worker"], ["admin"], ["migrate"]])
     def test_help(self, command: Command, words: list[str]) -> None:
         """Every command explains itself, whatever the settings."""
         done = command.run(*words, "--help", RECEIVER_NONSENSE="x")

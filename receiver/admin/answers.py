@@ -1,0 +1,74 @@
+"""Every answer of the private API: JSON, never cached, with stable error codes."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from receiver.errors import StoreUnavailable
+
+_PLAIN: Final = {
+    404: ("not_found", "There is nothing here."),
+    405: ("method_not_allowed", "This route does not take that method."),
+}
+
+
+class Refusal(Exception):
+    """A request that is not carried out; *code* is stable, the message is for a person."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+def invalid(message: str) -> Refusal:
+    """Return the refusal of a request that says what cannot be."""
+    return Refusal(400, "invalid_request", message)
+
+
+def unknown(what: str, id_: str) -> Refusal:
+    """Return the refusal of a request for what is not there."""
+    return Refusal(404, "not_found", f"There is no {what} {id_[:100]}.")
+
+
+def json(content: Any, status: int = 200) -> Response:
+    """Answer with JSON; times are RFC 3339 in UTC."""
+    return Response(orjson.dumps(content, option=orjson.OPT_UTC_Z), status, None, "application/json")
+
+
+def error(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Answer with the error envelope that the public side has, too."""
+    content = {"error": {"code": code, "message": message, "details": {}}}
+    return Response(orjson.dumps(content), status, headers, "application/json")
+
+
+async def refused(_request: Request, refusal: Exception) -> Response:
+    """Answer what a handler refused."""
+    assert isinstance(refusal, Refusal)
+    return error(refusal.status, refusal.code, str(refusal))
+
+
+async def unavailable(_request: Request, _error: Exception) -> Response:
+    """Answer while the store does not."""
+    return error(
+        StoreUnavailable.status,
+        "unavailable",
+        "The database does not answer, or its schema is another release's.",
+        {"Retry-After": "5"},
+    )
+
+
+async def http_exception(_request: Request, exception: Exception) -> Response:
+    """Answer what Starlette's router refuses."""
+    assert isinstance(exception, HTTPException)
+    code, message = _PLAIN.get(exception.status_code, ("http_error", "The request was refused."))
+    return error(exception.status_code, code, message, exception.headers)
+
+
+async def fault(_request: Request, _error: Exception) -> Response:
+    """Answer when a bug of ours surfaced."""
+    return error(500, "internal_error", "This is a bug; the log says more.")

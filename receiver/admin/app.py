@@ -1,0 +1,176 @@
+"""The private application. Every route of it is listed here."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from receiver import operations
+from receiver.admin import answers
+from receiver.admin.guard import Guard
+from receiver.admin.metrics import exposition
+from receiver.admin.parameters import path_text, read_listing, read_order, write_cursor
+from receiver.admin.runner import Runner
+from receiver.errors import StoreUnavailable
+from receiver.operations import records
+from receiver.store import Console
+from receiver.store.filters import Filter
+from receiver.store.operations import Operation
+from receiver.store.window import Page
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+_OPERATIONS_SHOWN = 100
+
+
+class Admin:
+    """The handlers over one store."""
+
+    def __init__(self, console: Console, destinations: tuple[str, ...], runner: Runner) -> None:
+        self._console = console
+        self._destinations = destinations
+        self._runner = runner
+
+    def routes(self) -> list[Route]:
+        """Return every route."""
+        lists = (
+            ("deliveries", self._console.deliveries, records.delivery_record),
+            ("events", self._console.events, records.event_record),
+            ("quarantine", self._console.quarantined, records.quarantine_record),
+        )
+        orders = (
+            "deliveries.retry",
+            "deliveries.drop",
+            "events.replay",
+            "quarantine.retry",
+            "quarantine.drop",
+        )
+        return [
+            Route("/healthz", _healthz, methods=["GET"]),
+            Route("/metrics", self.metrics, methods=["GET"]),
+            *(Route(f"/v1/{what}", _lister(what, find, record)) for what, find, record in lists),
+            *(
+                Route(f"/v1/{kind.replace('.', '/')}", self._orderer(kind), methods=["POST"])
+                for kind in orders
+            ),
+            Route("/v1/deliveries/{event_id}/{destination}", self.delivery, methods=["GET"]),
+            Route("/v1/events/{id}", self.event, methods=["GET"]),
+            Route("/v1/quarantine/{id}", self.quarantined, methods=["GET"]),
+            Route("/v1/operations", self.operations, methods=["GET"]),
+            Route("/v1/operations/{id}", self.operation, methods=["GET"]),
+            Route("/v1/operations/{id}/resume", self.resume, methods=["POST"]),
+            Route("/v1/operations/{id}/cancel", self.cancel, methods=["POST"]),
+        ]
+
+    async def metrics(self, _request: Request) -> Response:
+        """`GET /metrics`."""
+        return await exposition(self._console)
+
+    async def delivery(self, request: Request) -> Response:
+        """`GET /v1/deliveries/{event_id}/{destination}`."""
+        event_id, destination = path_text(request, "event_id"), path_text(request, "destination")
+        page = await self._console.deliveries(Filter(ids=(event_id,), destination=destination))
+        if not page.rows:
+            raise answers.unknown("delivery", f"{event_id}/{destination}")
+        return answers.json(records.delivery_record(page.rows[0]))
+
+    async def event(self, request: Request) -> Response:
+        """`GET /v1/events/{id}`: with its deliveries and its body."""
+        id_ = path_text(request, "id")
+        found = await records.full_event(self._console, id_)
+        if found is None:
+            raise answers.unknown("event", id_)
+        return answers.json(found)
+
+    async def quarantined(self, request: Request) -> Response:
+        """`GET /v1/quarantine/{id}`: with the body."""
+        id_ = path_text(request, "id")
+        found = await records.full_quarantined(self._console, id_)
+        if found is None:
+            raise answers.unknown("quarantined body", id_)
+        return answers.json(found)
+
+    async def operations(self, _request: Request) -> Response:
+        """`GET /v1/operations`: the latest first."""
+        found = await self._console.operations(limit=_OPERATIONS_SHOWN)
+        return answers.json({"data": [records.operation_record(one) for one in found]})
+
+    async def operation(self, request: Request) -> Response:
+        """`GET /v1/operations/{id}`."""
+        return answers.json(records.operation_record(await self._known(request)))
+
+    async def resume(self, request: Request) -> Response:
+        """`POST /v1/operations/{id}/resume`: go on with what was interrupted."""
+        operation = await self._known(request)
+        self._runner.finish(operation.id)
+        return answers.json(records.operation_record(operation), 202)
+
+    async def cancel(self, request: Request) -> Response:
+        """`POST /v1/operations/{id}/cancel`: stop at once, and take back in the background."""
+        id_ = path_text(request, "id")
+        if await self._console.take_back(id_, after=None, now_ms=operations.now_ms()) is None:
+            raise answers.unknown("operation", id_)
+        self._runner.take_back(id_)
+        return answers.json(records.operation_record(await self._known(request)), 202)
+
+    def _orderer(self, kind: str) -> Handler:
+        async def handle(request: Request) -> Response:
+            order, dry_run = await read_order(request, kind, self._destinations)
+            if dry_run:
+                counted = await operations.count(self._console, order)
+                return answers.json(
+                    {"kind": kind, "matched": counted.matched, "changed": counted.changed, "dry_run": True}
+                )
+            operation = await operations.begin(self._console, order)
+            self._runner.finish(operation.id)
+            return answers.json(records.operation_record(operation), 202)
+
+        return handle
+
+    async def _known(self, request: Request) -> Operation:
+        id_ = path_text(request, "id")
+        found = await self._console.operation(id_)
+        if found is None:
+            raise answers.unknown("operation", id_)
+        return found
+
+
+def build_app(console: Console, *, destinations: tuple[str, ...], token: str, runner: Runner) -> ASGIApp:
+    """Build the private application for whoever has *token*."""
+    app = Starlette(
+        routes=Admin(console, destinations, runner).routes(),
+        exception_handlers={
+            answers.Refusal: answers.refused,
+            StoreUnavailable: answers.unavailable,
+            HTTPException: answers.http_exception,
+            500: answers.fault,
+        },
+    )
+    app.router.redirect_slashes = False
+    return Guard(app, token)
+
+
+async def _healthz(_request: Request) -> Response:
+    return answers.json({"status": "ok"})
+
+
+def _lister(
+    what: str, find: Callable[..., Awaitable[Page[Any]]], record: Callable[[Any], records.Record]
+) -> Handler:
+    async def handle(request: Request) -> Response:
+        wanted, paging = read_listing(request, what)
+        page = await find(wanted, **paging)
+        return answers.json(
+            {
+                "data": [record(one) for one in page.rows],
+                "next_cursor": write_cursor(page.cursor),
+                "has_more": page.more,
+            }
+        )
+
+    return handle

@@ -1,0 +1,49 @@
+"""Who may speak to the private API: whoever has the token, and no web page."""
+
+import hmac
+from dataclasses import dataclass, field
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from receiver.admin import answers
+
+OPEN_PATHS: Final = frozenset(("/healthz",))
+"""What needs no token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Lets requests with the token through to *app*, and marks every answer as not to be kept."""
+
+    app: ASGIApp
+    token: str = field(repr=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or let *app* answer."""
+
+        async def send_uncached(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["Cache-Control"] = "no-store"
+                headers["X-Content-Type-Options"] = "nosniff"
+            await send(message)
+
+        refusal = self._refusal(scope) if scope["type"] == "http" else None
+        await (refusal or self.app)(scope, receive, send_uncached)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        headers = Headers(scope=scope)
+        if "origin" in headers:
+            # Only browsers send it. Without CORS they would not show the answer, but the deed would be done.
+            return answers.error(403, "origin_refused", "This API is not for web pages.")
+        if scope["path"] in OPEN_PATHS or self._is_known(headers.getlist("authorization")):
+            return None
+        return answers.error(401, "unauthorized", "Unauthorized.", {"WWW-Authenticate": "Bearer"})
+
+    def _is_known(self, authorization: list[str]) -> bool:
+        scheme, _, token = authorization[0].partition(" ") if len(authorization) == 1 else ("", "", "")
+        given, ours = token.strip().encode(), self.token.encode()
+        return hmac.compare_digest(given, ours) and scheme.lower() == "bearer"

@@ -1,0 +1,74 @@
+"""`GET /metrics`: this process's counters, and gauges that are looked up in the store when asked for."""
+
+import time
+from collections.abc import Iterator, Sequence
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import REGISTRY, Collector
+from starlette.responses import Response
+
+from receiver.errors import StoreUnavailable
+from receiver.store import Backlog, Console
+
+
+async def exposition(console: Console) -> Response:
+    """Answer in Prometheus' text format. Without the store the only gauge is `receiver_store_up`, at 0."""
+    registry = CollectorRegistry()
+    registry.register(_Found(await _gauges(console)))
+    return Response(generate_latest(REGISTRY) + generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _gauges(console: Console) -> list[Metric]:
+    """Look up what the store knows. A further gauge goes here."""
+    up = GaugeMetricFamily("receiver_store_up", "Whether the store answers.")
+    try:
+        found = [
+            *_backlog(await console.backlog(), int(time.time() * 1000)),
+            _dead_letters(await console.dead_letters()),
+            _quarantined(await console.open_bodies()),
+        ]
+    except StoreUnavailable:
+        up.add_metric([], 0)
+        return [up]
+    up.add_metric([], 1)
+    return [up, *found]
+
+
+def _backlog(backlogs: Sequence[Backlog], now_ms: int) -> tuple[Metric, Metric]:
+    waiting = GaugeMetricFamily(
+        "receiver_backlog", "Deliveries that wait for their destination.", labels=["destination"]
+    )
+    oldest = GaugeMetricFamily(
+        "receiver_oldest_pending_seconds",
+        "How long ago the oldest event was received that waits for its destination.",
+        labels=["destination"],
+    )
+    for one in backlogs:
+        waiting.add_metric([one.destination], one.pending)
+        oldest.add_metric([one.destination], one.oldest_s(now_ms))
+    return waiting, oldest
+
+
+def _dead_letters(counts: dict[str, int]) -> Metric:
+    gauge = GaugeMetricFamily(
+        "receiver_dead_letters", "Dead letters, by destination.", labels=["destination"]
+    )
+    for destination, count in sorted(counts.items()):
+        gauge.add_metric([destination], count)
+    return gauge
+
+
+def _quarantined(count: int) -> Metric:
+    return GaugeMetricFamily(
+        "receiver_quarantined", "Bodies in quarantine that nobody has dealt with.", count
+    )
+
+
+class _Found(Collector):
+    def __init__(self, metrics: list[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield what was found."""
+        yield from self._metrics

@@ -1,0 +1,75 @@
+"""The token that was made because none was configured: in a file that only its owner reads."""
+
+import os
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from receiver.errors import ConfigError
+
+FILE_NAME: Final = "admin-token"
+LEAST_CHARS: Final = 16
+_OTHERS: Final = 0o077
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token, and where it comes from."""
+
+    text: str = field(repr=False)
+    path: Path | None = None
+    """The file it is kept in; None if it was configured."""
+    is_new: bool = False
+
+
+def configured(text: str) -> Token:
+    """Return the token that the settings name.
+
+    Raises:
+        ConfigError: it is too short, or no header could carry it.
+    """
+    if len(text) < LEAST_CHARS or not text.isascii() or not text.isprintable() or " " in text:
+        raise ConfigError(
+            f"RECEIVER_ADMIN_TOKEN: write at least {LEAST_CHARS} printable ASCII characters without blanks,"
+            " such as `openssl rand -hex 32` prints"
+        )
+    return Token(text)
+
+
+def kept(folder: Path) -> Token:
+    """Return the token kept in *folder*, made at the first call.
+
+    Raises:
+        ConfigError: the file cannot be used, or others may read it.
+    """
+    path = folder / FILE_NAME
+    try:
+        return Token(_made(path), path, is_new=True)
+    except FileExistsError:
+        return Token(_read(path), path)
+    except OSError as error:
+        raise _unusable(path, error.strerror or str(error)) from error
+
+
+def _made(path: Path) -> str:
+    text = secrets.token_urlsafe(32)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text + "\n")
+    return text
+
+
+def _read(path: Path) -> str:
+    try:
+        text, mode = path.read_text().strip(), path.stat().st_mode
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unusable(path, str(error)) from error
+    if mode & _OTHERS:
+        raise _unusable(path, "others may read it: chmod 600, or remove it so that another is made")
+    if len(text) < LEAST_CHARS:
+        raise _unusable(path, "it holds no token: remove it so that another is made")
+    return text
+
+
+def _unusable(path: Path, why: str) -> ConfigError:
+    return ConfigError(f"RECEIVER_ADMIN_TOKEN is not set, and {path} cannot stand in for it: {why}")

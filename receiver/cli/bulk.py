@@ -1,0 +1,141 @@
+"""What every command that changes many rows has in common: a dry run, a question, progress, a way back."""
+
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from receiver.cli.console import ask
+from receiver.cli.output import json_option, say, show_record
+
+if TYPE_CHECKING:
+    from receiver.operations import Told
+    from receiver.store import Console
+    from receiver.store.operations import Operation, Order
+
+Function = Callable[..., Any]
+
+rate_option = click.option(
+    "--rate",
+    type=click.FloatRange(min=0),
+    default=50.0,
+    show_default=True,
+    help="Send so many in a second, so that live events come in between; 0: all at once.",
+)
+
+_DOES: Final = {
+    "deliveries.retry": "send {0} deliveries again",
+    "deliveries.drop": "drop {0} dead letters",
+    "events.replay": "send {0} deliveries again",
+    "quarantine.retry": "record the events of {0} quarantined bodies",
+    "quarantine.drop": "drop {0} quarantined bodies",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a command is to go about it."""
+
+    mean_all: bool
+    dry_run: bool
+    yes: bool
+    as_json: bool
+
+
+def bulk_options(command: Function) -> Function:
+    """Give *command* the options of everything that changes many rows; it gets one `manner`."""
+
+    @functools.wraps(command)
+    def run(*, mean_all: bool, dry_run: bool, yes: bool, as_json: bool, **options: Any) -> Any:
+        return command(manner=Manner(mean_all, dry_run, yes, as_json), **options)
+
+    options = (
+        click.option("--all", "mean_all", is_flag=True, help="Without any filter: mean all of them."),
+        click.option("--dry-run", is_flag=True, help="Only count what would be done."),
+        click.option("--yes", is_flag=True, help="Do not ask."),
+        json_option,
+    )
+    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), run)
+
+
+def carry_out(order: "Order", manner: Manner) -> None:
+    """Count *order*, or do it and print what it came to."""
+    if order.wanted.is_open and not manner.mean_all:
+        raise click.UsageError("Say which: an id, a filter, or --all.")
+    if manner.dry_run:
+        show_record(_count(order), as_json=manner.as_json)
+        return
+    if not (manner.yes or order.wanted.ids) and _is_watched() and not _is_confirmed(order):
+        say("Nothing was done.")
+        return
+    operation = ask(lambda console: _begin(console, order))
+    finish(operation.id, as_json=manner.as_json)
+
+
+def finish(id_: str, *, as_json: bool) -> None:
+    """Do what is left of an operation, and print what it came to."""
+    from receiver import operations
+    from receiver.client import NotFound
+    from receiver.operations.records import operation_record
+
+    try:
+        with counting("done") as told:
+            ended = ask(lambda console: operations.finish(console, id_, told))
+    except (KeyboardInterrupt, click.Abort):
+        say(
+            f"Operation {id_} is not finished. `receiver operations resume {id_}` goes on,"
+            f" `receiver operations cancel {id_}` takes it back."
+        )
+        raise
+    if ended is None:
+        raise NotFound(f"there is no operation {id_} in RECEIVER_DATABASE_URL")
+    show_record(operation_record(ended), as_json=as_json)
+    if ended.order.kind != "quarantine.retry" and ended.changed and ended.state == "done":
+        say(f"To take it back: receiver operations cancel {id_}")
+
+
+@contextmanager
+def counting(what: str) -> "Iterator[Told]":
+    """Offer what shows progress, if a person is watching."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
+    with Progress(
+        *columns,
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ) as shown:
+        task = shown.add_task("", total=None)
+        yield lambda matched, changed: shown.update(task, description=f"{matched} matched, {changed} {what}")
+
+
+async def _begin(console: "Console", order: "Order") -> "Operation":
+    from receiver import operations
+
+    return await operations.begin(console, order)
+
+
+def _count(order: "Order") -> dict[str, Any]:
+    from receiver import operations
+
+    with counting("to do") as told:
+        counted = ask(lambda console: operations.count(console, order, told))
+    return {"kind": order.kind, "matched": counted.matched, "changed": counted.changed, "dry_run": True}
+
+
+def _is_confirmed(order: "Order") -> bool:
+    changed = _count(order)["changed"]
+    return click.confirm(f"This will {_DOES[order.kind].format(changed)}. Go on?", err=True)
+
+
+def _is_watched() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()

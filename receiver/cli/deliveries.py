@@ -1,0 +1,123 @@
+"""`receiver deliveries`: what is on its way to each destination, what died, and how to send it again."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from receiver.cli.bulk import bulk_options, carry_out, rate_option
+from receiver.cli.console import ask, cursor_option, fetch, limit_option, order_option
+from receiver.cli.filtering import DELIVERY_FILTERS, filtered
+from receiver.cli.output import json_option, show_record, show_rows
+
+if TYPE_CHECKING:
+    from receiver.cli.bulk import Manner
+    from receiver.store.filters import Filter
+
+_STATES = ("pending", "delivered", "dead", "dropped")
+_RETRIABLE = ("dead", "pending")
+_COLUMNS = {
+    "event_id": "event",
+    "destination": "destination",
+    "state": "state",
+    "attempts": "attempts",
+    "kind": "kind",
+    "generation_id": "generation",
+    "received_at": "received",
+    "error": "error",
+}
+
+
+@click.group()
+def deliveries() -> None:
+    """Look at the deliveries to each destination; send dead letters again.
+
+    A delivery is one event for one destination. It is `pending` until the destination confirmed it
+    (`delivered`) or it was given up (`dead`). Its event id never changes, however often it is sent.
+    """
+
+
+@deliveries.command("list")
+@filtered(*DELIVERY_FILTERS, states=_STATES)
+@limit_option
+@order_option
+@cursor_option
+@json_option
+def list_(*, wanted: "Filter", limit: int, oldest_first: bool, cursor: str | None, as_json: bool) -> None:
+    """List deliveries, those of the latest events first.
+
+    \b
+    receiver deliveries list --state dead
+    receiver deliveries list --destination queue --error 503 --since 2h --json
+    """  # noqa: D301  # \b is click's own mark, and must be a backspace
+    from receiver.operations.records import delivery_record
+
+    found = fetch(
+        lambda console: console.deliveries, wanted, limit=limit, cursor=cursor, oldest_first=oldest_first
+    )
+    show_rows([delivery_record(one) for one in found], columns=_COLUMNS, as_json=as_json)
+
+
+@deliveries.command()
+@click.argument("event_id")
+@click.argument("destination")
+@json_option
+def show(*, event_id: str, destination: str, as_json: bool) -> None:
+    """Show the delivery of EVENT_ID to DESTINATION."""
+    from receiver.client import NotFound
+    from receiver.operations.records import delivery_record
+    from receiver.store.filters import Filter
+
+    page = ask(lambda console: console.deliveries(Filter(ids=(event_id,), destination=destination)))
+    if not page.rows:
+        raise NotFound(f"there is no delivery of {event_id} to {destination} in RECEIVER_DATABASE_URL")
+    show_record(delivery_record(page.rows[0]), as_json=as_json)
+
+
+@deliveries.command()
+@click.argument("event_ids", nargs=-1, metavar="[EVENT_ID]...")
+@filtered(*DELIVERY_FILTERS, states=_RETRIABLE, default="dead")
+@rate_option
+@bulk_options
+def retry(
+    *,
+    event_ids: tuple[str, ...],
+    wanted: "Filter",
+    rate: float,
+    manner: "Manner",
+) -> None:
+    """Send dead letters again, under the same event ids, with all their attempts before them.
+
+    With --state pending: send now what waits for its next attempt. What a worker holds is left to it.
+
+    \b
+    receiver deliveries retry --destination queue --error 'HTTP 401' --dry-run
+    receiver deliveries retry --destination queue --error 'HTTP 401'
+    """  # noqa: D301  # \b is click's own mark, and must be a backspace
+    from dataclasses import replace
+
+    from receiver.store.operations import Order
+
+    order = Order("deliveries.retry", replace(wanted, ids=event_ids), rate=rate)
+    carry_out(order, manner)
+
+
+@deliveries.command()
+@click.argument("event_ids", nargs=-1, metavar="[EVENT_ID]...")
+@filtered(*DELIVERY_FILTERS)
+@bulk_options
+def drop(
+    *,
+    event_ids: tuple[str, ...],
+    wanted: "Filter",
+    manner: "Manner",
+) -> None:
+    """Set dead letters aside: they are kept as `dropped`, and nothing sends them again.
+
+    `receiver operations cancel` makes them dead letters again.
+    """
+    from dataclasses import replace
+
+    from receiver.store.operations import Order
+
+    order = Order("deliveries.drop", replace(wanted, ids=event_ids))
+    carry_out(order, manner)

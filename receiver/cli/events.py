@@ -1,0 +1,171 @@
+"""`receiver events`: what arrived, what became of it, and how to send it again."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from receiver.cli.bulk import bulk_options, carry_out, rate_option
+from receiver.cli.console import ask, cursor_option, fetch, limit_option, order_option
+from receiver.cli.filtering import EVENT_FILTERS, filtered
+from receiver.cli.output import json_option, show_record, show_rows
+
+if TYPE_CHECKING:
+    from receiver.cli.bulk import Manner
+    from receiver.store import Console
+    from receiver.store.filters import Filter
+
+_STATES = ("pending", "settled", "late")
+_COLUMNS = {
+    "id": "event",
+    "received_at": "received",
+    "type": "type",
+    "kind": "kind",
+    "source": "source",
+    "generation_id": "generation",
+    "state": "state",
+    "deliveries": "deliveries",
+    "error": "error",
+}
+
+
+@click.group()
+def events() -> None:
+    """Look at what arrived; send it to the destinations again.
+
+    An event is `pending` until the fate of its asset is known, then `settled`: from then on it has a
+    delivery for each destination. A failure told after the completion is `late`, and never sent.
+    """
+
+
+@events.command("list")
+@filtered("destination", *EVENT_FILTERS, states=_STATES)
+@limit_option
+@order_option
+@cursor_option
+@json_option
+def list_(*, wanted: "Filter", limit: int, oldest_first: bool, cursor: str | None, as_json: bool) -> None:
+    """List events, the latest first.
+
+    \b
+    receiver events list --state pending
+    receiver events list --error http_404 --kind video --since 3d --json
+    """  # noqa: D301  # \b is click's own mark, and must be a backspace
+    from receiver.operations.records import event_record
+
+    found = fetch(
+        lambda console: console.events, wanted, limit=limit, cursor=cursor, oldest_first=oldest_first
+    )
+    show_rows([event_record(one) for one in found], columns=_COLUMNS, as_json=as_json)
+
+
+@events.command()
+@click.argument("event_id")
+@json_option
+def show(*, event_id: str, as_json: bool) -> None:
+    """Show EVENT_ID: its asset, its deliveries, its repeats, and the body it came in.
+
+    URLs are shown without their query strings, which may be secret.
+    """
+    from receiver.client import NotFound
+    from receiver.operations.records import full_event
+
+    found = ask(lambda console: full_event(console, event_id))
+    if found is None:
+        raise NotFound(f"there is no event {event_id} in RECEIVER_DATABASE_URL")
+    if as_json:
+        show_record(found, as_json=True)
+        return
+    show_record({**found, "deliveries": None, "body": None}, as_json=False)
+    for delivery in found["deliveries"]:
+        show_record({"to": _line(delivery)}, as_json=False)
+    show_record({"body": found["body"]}, as_json=False)
+
+
+@events.command()
+@click.argument("event_ids", nargs=-1, metavar="[EVENT_ID]...")
+@filtered(*EVENT_FILTERS)
+@click.option(
+    "--to", "destinations", multiple=True, metavar="NAME", help="Only to this destination; may be repeated."
+)
+@click.option(
+    "--missing",
+    is_flag=True,
+    help="Also to those destinations of --to that an event was never meant for.",
+)
+@rate_option
+@bulk_options
+def replay(
+    *,
+    event_ids: tuple[str, ...],
+    wanted: "Filter",
+    destinations: tuple[str, ...],
+    missing: bool,
+    rate: float,
+    manner: "Manner",
+) -> None:
+    """Send settled events again: under the same ids, with their mirrored assets.
+
+    So it works long after the provider's URL has died. Consumers that dedupe on the id skip what they have;
+    `receiver operations cancel` takes back what was not delivered yet.
+
+    \b
+    receiver events replay --since 2025-01-09T12:00Z --until 2025-01-09T13:00Z --to queue --dry-run
+    receiver events replay 01944aef-c880-7001-8203-040506070809
+    """  # noqa: D301  # \b is click's own mark, and must be a backspace
+    from dataclasses import replace
+
+    from receiver.store.operations import Order
+
+    if missing and not destinations:
+        raise click.UsageError("--missing needs --to: say which destinations are to get what they never got.")
+    chosen = replace(wanted, ids=event_ids)
+    order = Order("events.replay", chosen, _configured(destinations), missing=missing, rate=rate)
+    carry_out(order, manner)
+
+
+@events.command()
+@filtered("destination", "error", "source", "kind", "type", "generation")
+@click.option("--last", type=click.IntRange(min=0), default=10, show_default=True, help="So many of before.")
+@json_option
+def tail(*, wanted: "Filter", last: int, as_json: bool) -> None:
+    """Print events as they arrive, until Ctrl-C: a line for each, the oldest first."""
+    ask(lambda console: _tail(console, wanted, last, as_json=as_json))
+
+
+async def _tail(console: "Console", wanted: "Filter", last: int, *, as_json: bool) -> None:
+    import time
+    from dataclasses import replace
+
+    from receiver import operations
+    from receiver.operations.records import event_record
+
+    now_ms = int(time.time() * 1000)
+    before = replace(wanted, until_ms=now_ms)
+    if last:
+        page = await console.events(before, limit=last, newest_first=True)
+        _print([event_record(one) for one in reversed(page.rows)], as_json=as_json)
+    async for fresh in operations.follow(console, wanted, since_ms=now_ms):
+        _print([event_record(one) for one in fresh], as_json=as_json)
+
+
+def _print(records: list[Any], *, as_json: bool) -> None:
+    if as_json:
+        show_rows(records, columns=(), as_json=True)
+        return
+    for one in records:
+        at = one["received_at"].astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        fields = (one["id"], one["type"], one["kind"], one["source"], one["generation_id"], one["state"])
+        click.echo("  ".join((at, *fields)))
+
+
+def _configured(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the destinations to send to: *names*, or all that are configured."""
+    from receiver.cli.connection import load_settings
+    from receiver.wiring import replay_destinations
+
+    return replay_destinations(load_settings(), names)
+
+
+def _line(delivery: Any) -> str:
+    error = f": {delivery['error']}" if delivery["error"] else ""
+    return f"{delivery['destination']} {delivery['state']} after {delivery['attempts']} attempts{error}"

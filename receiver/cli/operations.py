@@ -1,0 +1,88 @@
+"""`receiver operations`: what was asked to be done to many rows, how far it is, and how to take it back."""
+
+import click
+
+from receiver.cli.bulk import counting, finish
+from receiver.cli.console import ask
+from receiver.cli.output import json_option, say, show_record, show_rows
+
+_COLUMNS = {
+    "id": "operation",
+    "begun_at": "begun",
+    "kind": "kind",
+    "state": "state",
+    "matched": "matched",
+    "changed": "changed",
+    "deliveries": "deliveries",
+}
+_PATIENCE_S = 90.0
+
+
+@click.group()
+def operations() -> None:
+    """Look at retries, replays and drops; go on with one, or take it back.
+
+    Each of them is an operation with an id. It is `done` when everything is back in the queue or dropped;
+    its deliveries tell how much has been sent since.
+    """
+
+
+@operations.command("list")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="So many at most.")
+@json_option
+def list_(*, limit: int, as_json: bool) -> None:
+    """List operations, the latest first."""
+    from receiver.operations.records import operation_record
+
+    found = ask(lambda console: console.operations(limit=limit))
+    show_rows([operation_record(one) for one in found], columns=_COLUMNS, as_json=as_json)
+
+
+@operations.command()
+@click.argument("id_", metavar="ID")
+@json_option
+def show(*, id_: str, as_json: bool) -> None:
+    """Show how far the operation ID is, and how many of its deliveries were sent."""
+    from receiver.client import NotFound
+    from receiver.operations.records import operation_record
+
+    found = ask(lambda console: console.operation(id_))
+    if found is None:
+        raise NotFound(f"there is no operation {id_} in RECEIVER_DATABASE_URL")
+    show_record(operation_record(found), as_json=as_json)
+
+
+@operations.command()
+@click.argument("id_", metavar="ID")
+@json_option
+def resume(*, id_: str, as_json: bool) -> None:
+    """Go on with the operation ID, which was interrupted."""
+    finish(id_, as_json=as_json)
+
+
+@operations.command()
+@click.argument("id_", metavar="ID")
+@click.option(
+    "--wait",
+    "patience_s",
+    type=click.FloatRange(min=0),
+    default=_PATIENCE_S,
+    show_default=True,
+    help="Wait so many seconds for deliveries that workers hold.",
+)
+@json_option
+def cancel(*, id_: str, patience_s: float, as_json: bool) -> None:
+    """Stop the operation ID and take it back: what was not delivered gets the state it had before.
+
+    What was delivered stays delivered, and an event recorded from quarantine stays recorded. May be repeated.
+    """
+    from receiver import operations as bulk
+    from receiver.client import NotFound
+
+    with counting("taken back") as told:
+        ended = ask(lambda console: bulk.cancel(console, id_, patience_s=patience_s, told=told))
+    if ended is None:
+        raise NotFound(f"there is no operation {id_} in RECEIVER_DATABASE_URL")
+    show_record({"id": id_, "restored": ended.restored, "under_way": ended.under_way}, as_json=as_json)
+    if ended.under_way:
+        say("Workers still hold some of its deliveries: repeat the command to take back those that fail.")

@@ -1,0 +1,81 @@
+"""The private listener, beside whatever else a process does."""
+
+import asyncio
+import contextlib
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Literal
+
+import click
+import structlog
+
+from receiver.cli.listener import listen, origin
+from receiver.errors import ConfigError
+from receiver.web.server import Server, build_server
+from receiver.wiring import open_admin
+
+if TYPE_CHECKING:
+    from receiver.admin.token import Token
+    from receiver.settings import Settings
+    from receiver.store import Store
+
+Wish = Literal["always", "if possible", "if asked for"]
+"""`always` refuses to start without it; `if asked for` needs RECEIVER_ADMIN_PORT to be set."""
+
+log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def running_admin(
+    settings: "Settings", store: "Store", stopped: asyncio.Event, *, wish: Wish
+) -> AsyncIterator[None]:
+    """Serve the private endpoint within the block, if it is to be there; set *stopped* if it ends by itself.
+
+    Raises:
+        ConfigError: it is asked for and cannot be had.
+    """
+    is_asked_for = wish == "always" or "admin_port" in settings.model_fields_set
+    if wish == "if asked for" and not is_asked_for:
+        yield
+        return
+    async with contextlib.AsyncExitStack() as stack:
+        with _forgiven(unless=is_asked_for):
+            app, token = await stack.enter_async_context(open_admin(settings, store))
+            listener = listen(settings.admin_host, settings.admin_port, prefix="RECEIVER_ADMIN_")
+            server = build_server(app, host=settings.admin_host, port=settings.admin_port)
+            await stack.enter_async_context(_serving(server, listener, stopped))
+            log.info(
+                "admin ready", url=origin(listener), **({"kept_in": str(token.path)} if token.path else {})
+            )
+            _show_once(token)
+        yield
+
+
+@contextlib.contextmanager
+def _forgiven(*, unless: bool) -> Iterator[None]:
+    """Do without the private listener where nobody asked for it: webhooks are more important."""
+    try:
+        yield
+    except ConfigError as error:
+        if unless:
+            raise
+        log.warning("admin not started", error=str(error))
+
+
+@asynccontextmanager
+async def _serving(server: Server, listener: socket.socket, stopped: asyncio.Event) -> AsyncIterator[None]:
+    serving = asyncio.create_task(server.serve([listener]))
+    serving.add_done_callback(lambda _: stopped.set())
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await serving
+
+
+def _show_once(token: "Token") -> None:
+    """Show a person the token that was just made. Logs are kept and copied, so it is not logged."""
+    if token.is_new and sys.stderr.isatty():
+        click.echo(f"The token of the admin API, kept in {token.path}: {token.text}", err=True)

@@ -1,0 +1,106 @@
+"""`receiver quarantine`: genuine deliveries that could not be read, and how to read them again."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from receiver.cli.bulk import bulk_options, carry_out
+from receiver.cli.console import ask, cursor_option, fetch, limit_option, order_option
+from receiver.cli.filtering import QUARANTINE_FILTERS, filtered
+from receiver.cli.output import json_option, show_record, show_rows
+
+if TYPE_CHECKING:
+    from receiver.cli.bulk import Manner
+    from receiver.store.filters import Filter
+
+_STATES = ("open", "resolved", "dropped")
+_COLUMNS = {
+    "id": "id",
+    "received_at": "received",
+    "source": "source",
+    "reason": "reason",
+    "state": "state",
+    "repeats": "repeats",
+    "size_bytes": "bytes",
+    "event_id": "event",
+}
+
+
+@click.group()
+def quarantine() -> None:
+    """Look at genuine deliveries that could not be read; read them again.
+
+    Most likely the provider changed its format. Update, then retry: what can be read is recorded as if it
+    had just arrived, once, and goes its usual way.
+    """
+
+
+@quarantine.command("list")
+@filtered(*QUARANTINE_FILTERS, states=_STATES)
+@limit_option
+@order_option
+@cursor_option
+@json_option
+def list_(*, wanted: "Filter", limit: int, oldest_first: bool, cursor: str | None, as_json: bool) -> None:
+    """List quarantined bodies, the latest first.
+
+    --error looks at the reason: not_json, not_an_object, no_event_type, no_data or no_generation_id.
+    """
+    from receiver.operations.records import quarantine_record
+
+    found = fetch(
+        lambda console: console.quarantined, wanted, limit=limit, cursor=cursor, oldest_first=oldest_first
+    )
+    show_rows([quarantine_record(one) for one in found], columns=_COLUMNS, as_json=as_json)
+
+
+@quarantine.command()
+@click.argument("id_", metavar="ID")
+@json_option
+def show(*, id_: str, as_json: bool) -> None:
+    """Show the quarantined body ID.
+
+    URLs are shown without their query strings, which may be secret.
+    """
+    from receiver.client import NotFound
+    from receiver.operations.records import full_quarantined
+
+    found = ask(lambda console: full_quarantined(console, id_))
+    if found is None:
+        raise NotFound(f"there is no quarantined body {id_} in RECEIVER_DATABASE_URL")
+    show_record(found, as_json=as_json)
+
+
+@quarantine.command()
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@filtered(*QUARANTINE_FILTERS)
+@bulk_options
+def retry(*, ids: tuple[str, ...], wanted: "Filter", manner: "Manner") -> None:
+    """Read quarantined bodies again with this release.
+
+    What can be read is recorded, unless its event is known already, and marked `resolved`. The rest stays
+    `open`. --dry-run tells how many can be read by now.
+    """
+    from dataclasses import replace
+
+    from receiver.store.operations import Order
+
+    order = Order("quarantine.retry", replace(wanted, ids=ids))
+    carry_out(order, manner)
+
+
+@quarantine.command()
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@filtered(*QUARANTINE_FILTERS)
+@bulk_options
+def drop(*, ids: tuple[str, ...], wanted: "Filter", manner: "Manner") -> None:
+    """Set quarantined bodies aside: they are kept as `dropped`, and not read again.
+
+    `receiver operations cancel` opens them again.
+    """
+    from dataclasses import replace
+
+    from receiver.store.operations import Order
+
+    order = Order("quarantine.drop", replace(wanted, ids=ids))
+    carry_out(order, manner)

@@ -1,0 +1,163 @@
+"""What an operator may have done to many rows at once: count it, start it, see it through, take it back.
+
+The store does each of these a page at a time (`receiver.store.operations`); here are the loops around them.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from receiver.events import event_id, normalize
+from receiver.receive import entry_of
+from receiver.store import Console, NewEvent
+from receiver.store.filters import Filter
+from receiver.store.operations import Operation, Order
+from receiver.store.search import FoundEvent
+from receiver.store.window import Key, Page
+
+VIA: Final = "quarantine"
+
+_ENTROPY_BYTES: Final = 10
+_LONGEST_REST_S: Final = 1.0
+_LOOK_AGAIN_S: Final = 0.5
+_OVERLAP_MS: Final = 30_000
+"""An event may be committed so much later than its id says: a slow commit, or another machine's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What an order comes to, or would."""
+
+    matched: int
+    """Events, deliveries or quarantined bodies that fit the filter."""
+    changed: int
+    """Deliveries or bodies of which something is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """What became of a cancelled operation."""
+
+    restored: int
+    """Rows that have the state again that they had before."""
+    under_way: int
+    """Deliveries that a worker still held when we stopped waiting."""
+
+
+Told = Callable[[int, int], None]
+"""Called after each page with how many were matched and changed so far."""
+
+
+async def count(console: Console, order: Order, told: Told = lambda _matched, _changed: None) -> Counted:
+    """Return what *order* would come to, page by page. Changes nothing."""
+    order = _bounded(order)
+    after: Key | None = None
+    matched = changed = 0
+    async for _ in _turns():
+        step = await console.rehearse(order, after=after, now_ms=now_ms(), reread=reread)
+        after, matched, changed = step.cursor, matched + step.matched, changed + step.changed
+        told(matched, changed)
+        if not step.more:
+            break
+    return Counted(matched, changed)
+
+
+async def begin(console: Console, order: Order) -> Operation:
+    """Write *order* down under a new id, for `finish` to do."""
+    begun_ms = now_ms()
+    id_ = event_id(begun_ms, secrets.token_bytes(_ENTROPY_BYTES))
+    return await console.begin(id_, _bounded(order), now_ms=begun_ms)
+
+
+async def finish(
+    console: Console, id_: str, told: Told = lambda _matched, _changed: None
+) -> Operation | None:
+    """Do what is left of an operation; return how it ended, None if there is none of that id.
+
+    Cut short, it stays as far as it is and can be finished later.
+    """
+    async for _ in _turns():
+        operation = await console.advance(id_, now_ms=now_ms(), reread=reread)
+        if operation is None or operation.state != "running":
+            break
+        told(operation.matched, operation.changed)
+    return await console.operation(id_)
+
+
+async def cancel(
+    console: Console, id_: str, *, patience_s: float = 0.0, told: Told = lambda _matched, _changed: None
+) -> Cancelled | None:
+    """Stop an operation and take back what came to nothing yet; None if there is none of that id.
+
+    What a worker holds is delivered or fails meanwhile: we wait *patience_s* seconds for that.
+    """
+    restored, after = 0, None
+    deadline = time.monotonic() + patience_s
+    while page := await console.take_back(id_, after=after, now_ms=now_ms()):
+        restored += page.restored
+        told(restored, restored)
+        after = page.cursor if page.more else None
+        if not page.more and (page.under_way == 0 or time.monotonic() >= deadline):
+            return Cancelled(restored, page.under_way)
+        if not page.more:
+            await asyncio.sleep(_LOOK_AGAIN_S)
+    return None
+
+
+async def follow(
+    console: Console, wanted: Filter, *, since_ms: int, poll_s: float = 1.0
+) -> AsyncIterator[list[FoundEvent]]:
+    """Yield the events that arrived since *since_ms* and those that come, oldest first, for ever."""
+    seen: dict[str, int] = {}
+    newest_ms = since_ms
+    while True:
+        start_ms = max(since_ms, newest_ms - _OVERLAP_MS)
+        fresh = [
+            one async for one in every(console, replace(wanted, since_ms=start_ms)) if one.id not in seen
+        ]
+        seen |= {one.id: one.received_ms for one in fresh}
+        newest_ms = max([newest_ms, *seen.values()])
+        seen = {id_: at for id_, at in seen.items() if at >= newest_ms - _OVERLAP_MS}
+        yield fresh
+        await asyncio.sleep(poll_s)
+
+
+async def every(console: Console, wanted: Filter) -> AsyncIterator[FoundEvent]:
+    """Yield all matching events, oldest first."""
+    page: Page[FoundEvent] = Page([], None, more=True)
+    while page.more:
+        page = await console.events(wanted, after=page.cursor)
+        for event in page.rows:
+            yield event
+
+
+def reread(source: str, body: bytes) -> NewEvent | None:
+    """Read a quarantined body as this release does; None if it still cannot be read."""
+    read = normalize(body, source=source)
+    entropy = secrets.token_bytes(_ENTROPY_BYTES)
+    # As if it came now: the patience for its asset begins when there is somebody to fetch it.
+    entry = entry_of(read, body, source=source, now_ms=now_ms(), entropy=entropy, via=VIA)
+    return entry if isinstance(entry, NewEvent) else None
+
+
+def _bounded(order: Order) -> Order:
+    """Leave out what arrives from now on, so that a busy receiver has an end of it."""
+    if order.wanted.until_ms is not None or order.wanted.ids:
+        return order
+    return replace(order, wanted=replace(order.wanted, until_ms=now_ms() + 1))
+
+
+async def _turns() -> AsyncIterator[None]:
+    """Yield for ever, resting as long as each turn took: half of the database's time is others'."""
+    while True:
+        began = time.monotonic()
+        yield
+        await asyncio.sleep(min(time.monotonic() - began, _LONGEST_REST_S))
+
+
+def now_ms() -> int:
+    """Return the time, in milliseconds since the epoch."""
+    return int(time.time() * 1000)

@@ -1,0 +1,26 @@
+"""Times as people write them: when it was, or how long ago."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+_AGO: Final = re.compile(r"(\d{1,6})([smhd])", re.ASCII)
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def read_moment(text: str, *, now: datetime) -> datetime:
+    """Read `2025-01-09T12:00:00Z`, in UTC unless it says otherwise, or an age like `36h`.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    ago = _AGO.fullmatch(text)
+    try:
+        if ago:
+            return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"{text!r} is neither a time (2025-01-09T12:00:00Z) nor an age (90m, 36h, 7d)"
+        ) from None

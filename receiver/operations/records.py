@@ -1,0 +1,137 @@
+"""What operators find in the store, as records: times readable, no query string of a URL."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from receiver.store import Console
+from receiver.store.filters import Filter
+from receiver.store.operations import Operation
+from receiver.store.search import FoundBody, FoundDelivery, FoundEvent
+from receiver.telemetry.redact import redact
+
+Record = dict[str, Any]
+"""One result, as JSON has it, but for its times."""
+
+
+def delivery_record(found: FoundDelivery) -> Record:
+    """Return a delivery."""
+    return {
+        "event_id": found.event_id,
+        "destination": found.destination,
+        "state": found.state,
+        "attempts": found.attempts,
+        "error": _redacted(found.error),
+        "due_at": moment(found.due_ms),
+        "settled_at": moment(found.settled_ms),
+        "is_claimed": found.is_claimed,
+        "operation": found.operation,
+        "source": found.source,
+        "generation_id": found.generation_id,
+        "type": found.type,
+        "kind": found.kind,
+        "received_at": moment(found.received_ms),
+    }
+
+
+def event_record(found: FoundEvent) -> Record:
+    """Return an event."""
+    asset = found.asset and {name: value for name, value in found.asset.items() if name != "settled_ms"}
+    return {
+        "id": found.id,
+        "source": found.source,
+        "generation_id": found.generation_id,
+        "type": found.type,
+        "kind": found.kind,
+        "state": found.state,
+        "via": found.via,
+        "received_at": moment(found.received_ms),
+        "repeats": found.repeats,
+        "attempts": found.attempts,
+        "error": _redacted(found.error),
+        "asset": asset,
+        "deliveries": found.deliveries,
+    }
+
+
+def quarantine_record(found: FoundBody) -> Record:
+    """Return a quarantined body, without the body."""
+    return {
+        "id": found.id,
+        "source": found.source,
+        "reason": found.reason,
+        "state": found.state,
+        "received_at": moment(found.received_ms),
+        "repeats": found.repeats,
+        "size_bytes": found.size_bytes,
+        "event_id": found.event_id,
+        "operation": found.operation,
+    }
+
+
+def operation_record(found: Operation) -> Record:
+    """Return an operation."""
+    return {
+        "id": found.id,
+        "kind": found.order.kind,
+        "state": found.state,
+        "matched": found.matched,
+        "changed": found.changed,
+        "deliveries": dict(found.deliveries),
+        "begun_at": moment(found.begun_ms),
+        "touched_at": moment(found.touched_ms),
+        "filter": found.order.wanted.to_json(),
+        "destinations": list(found.order.destinations),
+        "rate": found.order.rate,
+    }
+
+
+async def full_event(console: Console, id_: str) -> Record | None:
+    """Return an event with its deliveries and its body; None if there is none of that id."""
+    page = await console.events(Filter(ids=(id_,)))
+    if not page.rows:
+        return None
+    deliveries = await console.deliveries(Filter(ids=(id_,)))
+    return {
+        **event_record(page.rows[0]),
+        "deliveries": [delivery_record(one) for one in deliveries.rows],
+        "body": body_text(await console.event_body(id_) or b""),
+    }
+
+
+async def full_quarantined(console: Console, id_: str) -> Record | None:
+    """Return a quarantined body, body and all; None if there is none of that id."""
+    page = await console.quarantined(Filter(ids=(id_,)))
+    if not page.rows:
+        return None
+    body = await console.quarantined_body(id_) or b""
+    return {**quarantine_record(page.rows[0]), "body": body_text(body)}
+
+
+def body_text(body: bytes) -> str:
+    """Return a body as it may be shown: its URLs without query strings, what is no text replaced."""
+    try:
+        return orjson.dumps(_without_queries(orjson.loads(body))).decode()
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        # JSON may write a slash with a backslash before it, where no URL would be recognised.
+        return redact(body.decode("utf-8", "replace").replace("\\/", "/"))
+
+
+def moment(ms: int | None) -> datetime | None:
+    """Return a time of the store as a time."""
+    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def _without_queries(value: Any) -> Any:
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, list):
+        return [_without_queries(one) for one in value]
+    if isinstance(value, dict):
+        return {redact(name): _without_queries(one) for name, one in value.items()}
+    return value
+
+
+def _redacted(text: str | None) -> str | None:
+    return None if text is None else redact(text)

@@ -1,0 +1,60 @@
+"""What operators ask to be done to many deliveries or quarantined bodies, and what became of those."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+_DEAD = sa.text("state = 'dead'")
+_TOUCHED = sa.text("operation IS NOT NULL")
+
+
+def upgrade() -> None:
+    op.create_table(
+        "operation",
+        sa.Column("id", sa.String(36), nullable=False),
+        sa.Column("kind", sa.String(32), nullable=False),
+        sa.Column("request", sa.String(), nullable=False),
+        sa.Column("state", sa.String(16), nullable=False),
+        sa.Column("cursor", sa.String()),
+        sa.Column("matched", sa.BigInteger(), nullable=False),
+        sa.Column("changed", sa.BigInteger(), nullable=False),
+        sa.Column("begun_ms", sa.BigInteger(), nullable=False),
+        sa.Column("touched_ms", sa.BigInteger(), nullable=False),
+        sa.Column("next_due_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_operation"),
+    )
+    op.add_column("delivery", sa.Column("operation", sa.String(36)))
+    op.add_column("delivery", sa.Column("before", sa.String()))
+    op.create_index(
+        "ix_delivery_dead",
+        "delivery",
+        ["event_id", "destination"],
+        postgresql_where=_DEAD,
+        sqlite_where=_DEAD,
+    )
+    op.create_index(
+        "ix_delivery_operation",
+        "delivery",
+        ["operation", "event_id", "destination"],
+        postgresql_where=_TOUCHED,
+        sqlite_where=_TOUCHED,
+    )
+    op.add_column(
+        "quarantine", sa.Column("state", sa.String(16), nullable=False, server_default=sa.text("'open'"))
+    )
+    op.add_column("quarantine", sa.Column("event_id", sa.String(36)))
+    op.add_column("quarantine", sa.Column("operation", sa.String(36)))
+
+
+def downgrade() -> None:
+    for column in ("operation", "event_id", "state"):
+        op.drop_column("quarantine", column)
+    for index in ("ix_delivery_operation", "ix_delivery_dead"):
+        op.drop_index(index, "delivery")
+    op.drop_column("delivery", "before")
+    op.drop_column("delivery", "operation")
+    op.drop_table("operation")

@@ -1,0 +1,214 @@
+"""Operations: what an operator asks to be done to many rows, page by page, with progress and a way back.
+
+An operation is a row. Whoever drives it takes one page after the other; the row is locked meanwhile, so two
+drivers share the work and a cancelled operation goes no further.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+import orjson
+from sqlalchemy import Connection, func, select, update
+
+from receiver.store import requarantine, resend
+from receiver.store.filters import Filter, to_text
+from receiver.store.requarantine import Reread
+from receiver.store.resend import Step, Turn
+from receiver.store.tables import DELIVERY, OPERATION
+from receiver.store.window import Key
+
+Kind = Literal["deliveries.retry", "deliveries.drop", "events.replay", "quarantine.retry", "quarantine.drop"]
+OperationState = Literal["running", "done", "cancelled"]
+
+RUNNING: Final = "running"
+DONE: Final = "done"
+CANCELLED: Final = "cancelled"
+
+DEFAULT_RATE: Final = 50.0
+"""Deliveries per second that are put back in the queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be done, to which rows."""
+
+    kind: Kind
+    wanted: Filter = field(default_factory=Filter)
+    destinations: tuple[str, ...] = ()
+    """Where a replay goes."""
+    missing: bool = False
+    """Whether a replay also makes deliveries that were never there."""
+    rate: float = DEFAULT_RATE
+    """Deliveries per second; 0 means all at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """How far an operation is. Times are milliseconds since the epoch."""
+
+    id: str
+    order: Order
+    state: OperationState
+    """`done` means that everything was put back in the queue or dropped, not that it was sent."""
+    matched: int
+    """Events, deliveries or quarantined bodies that fit the filter so far."""
+    changed: int
+    """Deliveries or bodies that were put back, dropped or resolved so far."""
+    begun_ms: int
+    touched_ms: int
+    deliveries: Mapping[str, int]
+    """How many of the deliveries it touched last are in each state now; empty while it advances."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """What one page of a cancellation came to."""
+
+    restored: int
+    under_way: int
+    """Deliveries that a worker holds right now; they are taken back, or delivered, a little later."""
+    cursor: Key | None
+    more: bool
+
+
+def begin(connection: Connection, id_: str, order: Order, *, now_ms: int) -> Operation:
+    """Write down what is asked for; nothing is done yet."""
+    row = {
+        "id": id_,
+        "kind": order.kind,
+        "request": _request(order),
+        "state": RUNNING,
+        "cursor": None,
+        "matched": 0,
+        "changed": 0,
+        "begun_ms": now_ms,
+        "touched_ms": now_ms,
+        "next_due_ms": now_ms,
+    }
+    connection.execute(OPERATION.insert(), [row])
+    return Operation(id_, order, "running", 0, 0, now_ms, now_ms, {})
+
+
+def advance(connection: Connection, id_: str, *, now_ms: int, reread: Reread) -> Operation | None:
+    """Do one page of the operation unless it is done or cancelled; return how far it is."""
+    row = connection.execute(select(OPERATION).where(OPERATION.c.id == id_).with_for_update()).one_or_none()
+    if row is not None and row.state == RUNNING:
+        order = _order(row)
+        step = _STEPS[order.kind](connection, _turn(row, order, now_ms), reread)
+        stepped = update(OPERATION).where(OPERATION.c.id == id_).values(_after(row, step, now_ms))
+        row = connection.execute(stepped.returning(OPERATION)).one()
+    return None if row is None else _operation(row, {})
+
+
+def rehearse(connection: Connection, order: Order, *, after: Key | None, now_ms: int, reread: Reread) -> Step:
+    """Return what one page would come to. Changes nothing."""
+    turn = Turn(None, order.wanted, after, now_ms, destinations=order.destinations, missing=order.missing)
+    return _STEPS[order.kind](connection, turn, reread)
+
+
+def take_back(connection: Connection, id_: str, *, after: Key | None, now_ms: int) -> TakenBack | None:
+    """Stop the operation, and restore one page of what it changed and nothing came of yet."""
+    cancelled = {"state": CANCELLED, "touched_ms": now_ms}
+    stopped = update(OPERATION).where(OPERATION.c.id == id_).values(cancelled).returning(OPERATION)
+    row = connection.execute(stopped).one_or_none()
+    if row is None:
+        return None
+    order = _order(row)
+    turn = Turn(id_, order.wanted, after, now_ms)
+    step = _WAYS_BACK[order.kind](connection, turn)
+    return TakenBack(step.changed, resend.under_way(connection, id_), step.cursor, step.more)
+
+
+def find(connection: Connection, id_: str) -> Operation | None:
+    """Return how far one operation is."""
+    row = connection.execute(select(OPERATION).where(OPERATION.c.id == id_)).one_or_none()
+    return None if row is None else _operation(row, _states(connection, [id_]).get(id_, {}))
+
+
+def latest(connection: Connection, limit: int) -> list[Operation]:
+    """Return the operations begun last, the latest first."""
+    rows = connection.execute(select(OPERATION).order_by(OPERATION.c.id.desc()).limit(limit)).all()
+    states = _states(connection, [row.id for row in rows])
+    return [_operation(row, states.get(row.id, {})) for row in rows]
+
+
+_STEPS: Final[Mapping[Kind, Callable[[Connection, Turn, Reread], Step]]] = {
+    "deliveries.retry": lambda connection, turn, _: resend.retry(connection, turn),
+    "deliveries.drop": lambda connection, turn, _: resend.drop(connection, turn),
+    "events.replay": lambda connection, turn, _: resend.replay(connection, turn),
+    "quarantine.retry": requarantine.retry,
+    "quarantine.drop": lambda connection, turn, _: requarantine.drop(connection, turn),
+}
+_WAYS_BACK: Final[Mapping[Kind, Callable[[Connection, Turn], Step]]] = {
+    "deliveries.retry": resend.restore,
+    "deliveries.drop": resend.restore,
+    "events.replay": resend.restore,
+    "quarantine.retry": requarantine.restore,
+    "quarantine.drop": requarantine.restore,
+}
+
+
+def _turn(row: Any, order: Order, now_ms: int) -> Turn:
+    after = None if row.cursor is None else tuple(orjson.loads(row.cursor))
+    return Turn(
+        row.id, order.wanted, after, now_ms, row.next_due_ms, order.rate, order.destinations, order.missing
+    )
+
+
+def _after(row: Any, step: Step, now_ms: int) -> dict[str, Any]:
+    return {
+        "state": RUNNING if step.more else DONE,
+        "cursor": None if step.cursor is None else to_text(step.cursor),
+        "matched": row.matched + step.matched,
+        "changed": row.changed + step.changed,
+        "touched_ms": now_ms,
+        "next_due_ms": step.next_due_ms or row.next_due_ms,
+    }
+
+
+def _request(order: Order) -> str:
+    return to_text(
+        {
+            "filter": order.wanted.to_json(),
+            "destinations": order.destinations,
+            "missing": order.missing,
+            "rate": order.rate,
+        }
+    )
+
+
+def _order(row: Any) -> Order:
+    asked = orjson.loads(row.request)
+    return Order(
+        row.kind,
+        Filter.from_json(asked["filter"]),
+        tuple(asked["destinations"]),
+        asked["missing"],
+        asked["rate"],
+    )
+
+
+def _states(connection: Connection, ids: Sequence[str]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    counted = (
+        select(DELIVERY.c.operation, DELIVERY.c.state, func.count())
+        .where(DELIVERY.c.operation.in_(ids), DELIVERY.c.operation.is_not(None))
+        .group_by(DELIVERY.c.operation, DELIVERY.c.state)
+    )
+    for id_, state, count in connection.execute(counted):
+        found.setdefault(id_, {})[state] = count
+    return found
+
+
+def _operation(row: Any, deliveries: Mapping[str, int]) -> Operation:
+    return Operation(
+        row.id,
+        _order(row),
+        row.state,
+        row.matched,
+        row.changed,
+        row.begun_ms,
+        row.touched_ms,
+        deliveries,
+    )

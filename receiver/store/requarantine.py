@@ -1,0 +1,68 @@
+"""Reading quarantined bodies again, and setting them aside: one page at a time."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+from sqlalchemy import Connection, bindparam, update
+
+from receiver.store.record import NewEvent, RecordResult, record
+from receiver.store.resend import Step, Turn
+from receiver.store.search import quarantine_rows
+from receiver.store.tables import DROPPED, OPEN, QUARANTINE, RESOLVED
+from receiver.store.window import Reach
+
+Reread = Callable[[str, bytes], NewEvent | None]
+"""Reads a body of a source as this release does; None if it still cannot."""
+
+_MOST: Final = 100
+
+
+def retry(connection: Connection, turn: Turn, reread: Reread) -> Step:
+    """Record the events of the bodies that can be read by now; the others stay."""
+    page = _open(connection, turn)
+    read = [(row, event) for row in page.rows if (event := reread(row.source, row.body))]
+    if turn.operation and read:
+        results = record(connection, [event for _, event in read])
+        resolved = [
+            _resolved(row, result, turn.operation) for (row, _), result in zip(read, results, strict=True)
+        ]
+        connection.execute(_RESOLVE, resolved)
+    return Step(len(page.rows), len(read), page.cursor, page.more)
+
+
+def drop(connection: Connection, turn: Turn) -> Step:
+    """Set bodies aside, so that lists of what is open show them no more."""
+    page = _open(connection, turn)
+    if turn.operation and page.rows:
+        connection.execute(_DROP, [{"body_id": row.id, "by": turn.operation} for row in page.rows])
+    return Step(len(page.rows), len(page.rows), page.cursor, page.more)
+
+
+def restore(connection: Connection, turn: Turn) -> Step:
+    """Open what `turn.operation` dropped. What it resolved is an event by now, and stays."""
+    wanted = replace(turn.wanted, state=DROPPED)
+    page = quarantine_rows(connection, wanted, Reach(turn.after, _MOST), lock=True)
+    ours = [{"body_id": row.id} for row in page.rows if row.operation == turn.operation]
+    if ours:
+        connection.execute(_REOPEN, ours)
+    return Step(len(ours), len(ours), page.cursor, page.more)
+
+
+_OURS: Final = QUARANTINE.c.id == bindparam("body_id")
+_RESOLVE: Final = (
+    update(QUARANTINE)
+    .where(_OURS)
+    .values(state=RESOLVED, event_id=bindparam("became"), operation=bindparam("by"))
+)
+_DROP: Final = update(QUARANTINE).where(_OURS).values(state=DROPPED, operation=bindparam("by"))
+_REOPEN: Final = update(QUARANTINE).where(_OURS).values(state=OPEN, operation=None)
+
+
+def _open(connection: Connection, turn: Turn) -> Any:
+    wanted = replace(turn.wanted, state=OPEN)
+    return quarantine_rows(connection, wanted, Reach(turn.after, _MOST), lock=turn.operation is not None)
+
+
+def _resolved(row: Any, result: RecordResult, operation: str) -> dict[str, str]:
+    return {"body_id": row.id, "became": result.id, "by": operation}

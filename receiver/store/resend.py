@@ -1,0 +1,240 @@
+"""Putting deliveries back in the queue, dropping them, and taking both back: one page at a time.
+
+Nothing here touches a row that a worker holds: `lease` is none on every row that is changed, and where it was
+lost with its worker, clearing it fences that worker off. Due times are spread, `rate` in a second: deliveries
+are claimed oldest due time first, so what is put back at once would be in the way of everything that comes.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import Connection, and_, bindparam, delete, func, or_, select, update
+
+from receiver.store.engine import insert_into, wake_others
+from receiver.store.filters import Filter, to_text
+from receiver.store.search import DELIVERY_KEY, delivery_rows, event_rows
+from receiver.store.tables import (
+    DEAD,
+    DELIVERED,
+    DELIVERY,
+    DROPPED,
+    EVENT,
+    PENDING,
+    SETTLED,
+    SUBMISSION,
+)
+from receiver.store.wake import FORWARD
+from receiver.store.window import Key, Reach, rows_within
+
+_MOST: Final = 500
+_EVENTS: Final = 200
+"""Events of one page of a replay, each with as many deliveries as there are destinations."""
+_SLOWEST: Final = 0.01
+"""Deliveries per second. Slower than that, a due time would be past all bounds."""
+_BEFORE: Final = ("state", "due_ms", "attempts", "last_error", "settled_ms", "operation", "before")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one page came to."""
+
+    matched: int
+    """Rows that fit the filter."""
+    changed: int
+    """Deliveries, or quarantined bodies, of which something was done, or would be."""
+    cursor: Key | None
+    more: bool
+    next_due_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One page of one operation."""
+
+    operation: str | None
+    """None for a dry run, which changes nothing."""
+    wanted: Filter
+    after: Key | None
+    now_ms: int
+    start_ms: int = 0
+    """When the first delivery of this page may be due, at the earliest."""
+    rate: float = 0
+    """Deliveries per second; 0 means all at once."""
+    destinations: tuple[str, ...] = ()
+    missing: bool = False
+    """Whether a replay also makes deliveries that were never there."""
+
+    def due(self, count: int) -> tuple[list[int], int]:
+        """Return the due times of *count* deliveries, and when the next may be due."""
+        start = max(self.now_ms, self.start_ms)
+        gap_ms = 1000 / max(self.rate, _SLOWEST) if self.rate else 0.0
+        return [start + int(gap_ms * number) for number in range(count)], start + int(gap_ms * count)
+
+
+def retry(connection: Connection, turn: Turn) -> Step:
+    """Send dead letters again, or pending deliveries now that were to wait for their next attempt."""
+    wanted = replace(turn.wanted, state=turn.wanted.state or DEAD)
+    page = delivery_rows(connection, wanted, Reach(turn.after, _MOST), lock=turn.operation is not None)
+    rows = [row for row in page.rows if row.state == DEAD or _waits(row)]
+    dues, next_ms = turn.due(len(rows))
+    if turn.operation:
+        _put_back(connection, turn.operation, rows, dues)
+    return Step(len(page.rows), len(rows), page.cursor, page.more, next_ms)
+
+
+def drop(connection: Connection, turn: Turn) -> Step:
+    """Set dead letters aside, so that nothing sends them again."""
+    wanted = replace(turn.wanted, state=DEAD)
+    page = delivery_rows(connection, wanted, Reach(turn.after, _MOST), lock=turn.operation is not None)
+    if turn.operation and page.rows:
+        dropped = [{**_key(row), "was": _before(row)} for row in page.rows]
+        connection.execute(_DROP, [{**one, "by": turn.operation} for one in dropped])
+    return Step(len(page.rows), len(page.rows), page.cursor, page.more)
+
+
+def replay(connection: Connection, turn: Turn) -> Step:
+    """Send settled events again to the destinations: under their ids, with their mirrored assets."""
+    wanted = replace(turn.wanted, state=SETTLED, destination=None)
+    page = event_rows(connection, wanted, Reach(turn.after, _EVENTS))
+    found = _deliveries_of(connection, [row.id for row in page.rows], turn)
+    done = [row for row in found if row.state in (DELIVERED, DEAD)]
+    missing = list(_missing(page.rows, found, turn)) if turn.missing else []
+    dues, next_ms = turn.due(len(done) + len(missing))
+    if turn.operation:
+        _put_back(connection, turn.operation, done, dues)
+        _make(connection, turn.operation, missing, dues[len(done) :])
+    return Step(len(page.rows), len(done) + len(missing), page.cursor, page.more, next_ms)
+
+
+def restore(connection: Connection, turn: Turn) -> Step:
+    """Give what `turn.operation` changed, and was not delivered since, the state it had before."""
+    ours = DELIVERY.c.operation == turn.operation
+    idle = or_(DELIVERY.c.lease.is_(None), DELIVERY.c.due_ms <= turn.now_ms)
+    undone = or_(DELIVERY.c.state == DROPPED, and_(DELIVERY.c.state == PENDING, idle))
+    statement = select(DELIVERY).where(undone).with_for_update()
+    page = rows_within(connection, statement, DELIVERY_KEY, [ours], Reach(turn.after, _MOST))
+    restored = [{**_key(row), **orjson.loads(row.before)} for row in page.rows if row.before]
+    made = [_key(row) for row in page.rows if not row.before]
+    if restored:
+        connection.execute(_RESTORE, [_prefixed(one) for one in restored])
+    if made:
+        connection.execute(_UNMAKE, made)
+    return Step(len(page.rows), len(page.rows), page.cursor, page.more)
+
+
+def under_way(connection: Connection, operation: str) -> int:
+    """Return how many deliveries of *operation* are with a worker."""
+    held = and_(DELIVERY.c.operation == operation, DELIVERY.c.state == PENDING, DELIVERY.c.lease.is_not(None))
+    return connection.execute(select(func.count()).select_from(DELIVERY).where(held)).scalar_one()
+
+
+_OURS: Final = and_(DELIVERY.c.event_id == bindparam("job"), DELIVERY.c.destination == bindparam("where"))
+_PUT_BACK: Final = (
+    update(DELIVERY)
+    .where(_OURS)
+    .values(
+        state=PENDING,
+        due_ms=bindparam("due"),
+        lease=None,
+        attempts=0,
+        last_error=None,
+        settled_ms=None,
+        operation=bindparam("by"),
+        before=bindparam("was"),
+    )
+)
+_DROP: Final = (
+    update(DELIVERY).where(_OURS).values(state=DROPPED, operation=bindparam("by"), before=bindparam("was"))
+)
+_RESTORE: Final = (
+    update(DELIVERY).where(_OURS).values(lease=None, **{name: bindparam(f"old_{name}") for name in _BEFORE})
+)
+_UNMAKE: Final = delete(DELIVERY).where(_OURS)
+
+
+def _waits(row: Any) -> bool:
+    """Whether *row* waits for a further attempt, and not for the answer to the request that caused it."""
+    tried = row.last_error is not None or row.attempts or row.operation is not None
+    return bool(row.state == PENDING and row.lease is None and tried)
+
+
+def _put_back(connection: Connection, operation: str, rows: Sequence[Any], dues: Sequence[int]) -> None:
+    if rows:
+        changes = [
+            {**_key(row), "due": due, "by": operation, "was": _before(row)}
+            for row, due in zip(rows, dues, strict=False)
+        ]
+        connection.execute(_PUT_BACK, changes)
+        wake_others(connection, FORWARD)
+
+
+def _make(
+    connection: Connection, operation: str, missing: Sequence[tuple[str, str]], dues: Sequence[int]
+) -> None:
+    if missing:
+        told = _submissions(connection, {event_id for event_id, _ in missing})
+        rows = [
+            {
+                "event_id": event_id,
+                "destination": destination,
+                "state": PENDING,
+                "due_ms": due,
+                "attempts": 0,
+                "submission": told.get(event_id),
+                "operation": operation,
+            }
+            for (event_id, destination), due in zip(missing, dues, strict=True)
+        ]
+        connection.execute(insert_into(DELIVERY, connection.dialect).on_conflict_do_nothing(), rows)
+        wake_others(connection, FORWARD)
+
+
+def _deliveries_of(connection: Connection, event_ids: Sequence[str], turn: Turn) -> Sequence[Any]:
+    statement = (
+        select(DELIVERY)
+        .where(DELIVERY.c.event_id.in_(event_ids), DELIVERY.c.destination.in_(turn.destinations))
+        .order_by(*DELIVERY_KEY)
+    )
+    if turn.operation:
+        statement = statement.with_for_update()
+    return connection.execute(statement).all()
+
+
+def _missing(events: Sequence[Any], found: Sequence[Any], turn: Turn) -> Iterator[tuple[str, str]]:
+    there = {(row.event_id, row.destination) for row in found}
+    for event in events:
+        for destination in turn.destinations:
+            if (event.id, destination) not in there:
+                yield event.id, destination
+
+
+def _submissions(connection: Connection, event_ids: set[str]) -> dict[str, str | None]:
+    """Find what the messages of these events say of their submissions: what others were told already."""
+    answered = and_(
+        SUBMISSION.c.source == EVENT.c.source, SUBMISSION.c.generation_id == EVENT.c.generation_id
+    )
+    known = connection.execute(
+        select(EVENT.c.id, SUBMISSION.c.told).join(SUBMISSION, answered).where(EVENT.c.id.in_(event_ids))
+    )
+    told = {row.id: row.told for row in known}
+    others = connection.execute(
+        select(DELIVERY.c.event_id, DELIVERY.c.submission).where(DELIVERY.c.event_id.in_(event_ids))
+    )
+    return told | {row.event_id: row.submission for row in others}
+
+
+def _key(row: Any) -> dict[str, Any]:
+    return {"job": row.event_id, "where": row.destination}
+
+
+def _before(row: Any) -> str:
+    """Write down what is to be restored; what came before that only where it may yet be restored, too."""
+    was = {name: getattr(row, name) for name in _BEFORE}
+    return to_text(was if row.state == PENDING else {**was, "operation": None, "before": None})
+
+
+def _prefixed(values: dict[str, Any]) -> dict[str, Any]:
+    # A bound parameter must not be called like a column that is set.
+    return {name if name in ("job", "where") else f"old_{name}": value for name, value in values.items()}

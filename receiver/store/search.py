@@ -1,0 +1,287 @@
+"""Looking for deliveries, events and quarantined bodies, as operators do."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Column, ColumnElement, Connection, Select, func, literal, select
+
+from receiver.store.filters import Filter, arrived, has_error, is_kind, kind_of
+from receiver.store.tables import ASSET, DEAD, DELIVERY, EVENT, OPEN, PENDING, QUARANTINE
+from receiver.store.window import Key, Page, Reach, rows_within
+
+DELIVERY_KEY: Final[tuple[Column[Any], ...]] = (DELIVERY.c.event_id, DELIVERY.c.destination)
+EVENT_KEY: Final[tuple[Column[Any], ...]] = (EVENT.c.id,)
+QUARANTINE_KEY: Final[tuple[Column[Any], ...]] = (QUARANTINE.c.id,)
+
+_MOST: Final = 200
+"""Rows of one page of a list; each is read with its body."""
+_IS_DEAD: Final = DELIVERY.c.state == literal(DEAD, literal_execute=True)
+"""Written into the statement: neither planner would use the partial index for a bound parameter."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundDelivery:
+    """One delivery, with what its event is about. Times are milliseconds since the epoch."""
+
+    event_id: str
+    destination: str
+    state: str
+    attempts: int
+    error: str | None
+    due_ms: int | None
+    """When it is sent next; None unless it is pending."""
+    settled_ms: int | None
+    """When it was delivered or given up."""
+    is_claimed: bool
+    """Whether a worker is at it."""
+    operation: str | None
+    source: str
+    generation_id: str
+    type: str
+    kind: str
+    received_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class FoundEvent:
+    """One event, with the fate of its asset. Times are milliseconds since the epoch."""
+
+    id: str
+    source: str
+    generation_id: str
+    type: str
+    kind: str
+    state: str
+    via: str
+    received_ms: int
+    repeats: int
+    attempts: int
+    error: str | None
+    """Why its asset was not mirrored, or not yet."""
+    asset: dict[str, Any] | None
+    deliveries: dict[str, int]
+    """How many are in each state."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundBody:
+    """One quarantined body."""
+
+    id: str
+    source: str
+    reason: str
+    state: str
+    received_ms: int
+    repeats: int
+    size_bytes: int
+    event_id: str | None
+    operation: str | None
+
+
+def find_deliveries(
+    connection: Connection, wanted: Filter, *, after: Key | None, limit: int, newest_first: bool
+) -> Page[FoundDelivery]:
+    """Return up to *limit* deliveries behind *after*."""
+    page = delivery_rows(connection, wanted, Reach(after, _most(wanted, limit), newest_first), with_body=True)
+    return _cut(page, limit, DELIVERY_KEY, _delivery)
+
+
+def find_events(
+    connection: Connection, wanted: Filter, *, after: Key | None, limit: int, newest_first: bool
+) -> Page[FoundEvent]:
+    """Return up to *limit* events behind *after*."""
+    page = event_rows(connection, wanted, Reach(after, _most(wanted, limit), newest_first), with_body=True)
+    cut = _cut(page, limit, EVENT_KEY, lambda row: row)
+    counts = _states(connection, [row.id for row in cut.rows])
+    return Page([_event(row, counts.get(row.id, {})) for row in cut.rows], cut.cursor, cut.more)
+
+
+def find_quarantined(
+    connection: Connection, wanted: Filter, *, after: Key | None, limit: int, newest_first: bool
+) -> Page[FoundBody]:
+    """Return up to *limit* quarantined bodies behind *after*."""
+    page = quarantine_rows(connection, wanted, Reach(after, _most(wanted, limit), newest_first))
+    return _cut(page, limit, QUARANTINE_KEY, _quarantined)
+
+
+def body_of_event(connection: Connection, id_: str) -> bytes | None:
+    """Return the bytes that an event came in."""
+    return connection.execute(select(EVENT.c.body).where(EVENT.c.id == id_)).scalar()
+
+
+def quarantined_body(connection: Connection, id_: str) -> bytes | None:
+    """Return the bytes of a quarantined body."""
+    return connection.execute(select(QUARANTINE.c.body).where(QUARANTINE.c.id == id_)).scalar()
+
+
+def dead_letters(connection: Connection) -> dict[str, int]:
+    """Return how many dead letters each destination has."""
+    counted = select(DELIVERY.c.destination, func.count()).where(_IS_DEAD).group_by(DELIVERY.c.destination)
+    return {name: count for name, count in connection.execute(counted)}  # noqa: C416  rows are no pairs
+
+
+def open_bodies(connection: Connection) -> int:
+    """Return how many quarantined bodies nobody has dealt with."""
+    counted = select(func.count()).select_from(QUARANTINE).where(QUARANTINE.c.state == OPEN)
+    return connection.execute(counted).scalar_one()
+
+
+def delivery_rows(
+    connection: Connection, wanted: Filter, reach: Reach, *, with_body: bool = False, lock: bool = False
+) -> Page[Any]:
+    """Return the matching deliveries of one window, locked if they are to be changed."""
+    about = [EVENT.c.source, EVENT.c.generation_id, EVENT.c.type, EVENT.c.received_ms]
+    if with_body or wanted.kind:
+        about.append(EVENT.c.body)
+    statement = select(DELIVERY, *about).join(EVENT, EVENT.c.id == DELIVERY.c.event_id)
+    statement = statement.where(*_about_event(wanted))
+    if wanted.destination is not None:
+        statement = statement.where(DELIVERY.c.destination == wanted.destination)
+    candidates = list(arrived(DELIVERY.c.event_id, wanted))
+    if wanted.state == DEAD:
+        candidates.append(_IS_DEAD)
+    elif wanted.state is not None:
+        statement = statement.where(DELIVERY.c.state == wanted.state)
+    if lock:
+        statement = statement.with_for_update(of=DELIVERY)
+    return _matching(
+        rows_within(connection, statement, DELIVERY_KEY, candidates, reach), wanted, ("last_error",)
+    )
+
+
+def event_rows(connection: Connection, wanted: Filter, reach: Reach, *, with_body: bool = False) -> Page[Any]:
+    """Return the matching events of one window, with their assets."""
+    columns = [column for column in EVENT.c if column is not EVENT.c.body or with_body or wanted.kind]
+    statement: Select[Any] = select(
+        *columns,
+        ASSET.c.status,
+        ASSET.c.url,
+        ASSET.c.content_type,
+        ASSET.c.size_bytes,
+        ASSET.c.sha256,
+        ASSET.c.error,
+        ASSET.c.settled_ms,
+    ).outerjoin(ASSET, ASSET.c.event_id == EVENT.c.id)
+    statement = statement.where(*_about_event(wanted))
+    if wanted.state is not None:
+        statement = statement.where(EVENT.c.state == wanted.state)
+    if wanted.destination is not None:
+        sent = select(DELIVERY.c.event_id).where(
+            DELIVERY.c.event_id == EVENT.c.id, DELIVERY.c.destination == wanted.destination
+        )
+        statement = statement.where(sent.exists())
+    candidates = list(arrived(EVENT.c.id, wanted))
+    return _matching(
+        rows_within(connection, statement, EVENT_KEY, candidates, reach), wanted, ("last_error", "error")
+    )
+
+
+def quarantine_rows(connection: Connection, wanted: Filter, reach: Reach, *, lock: bool = False) -> Page[Any]:
+    """Return the matching quarantined bodies of one window, locked if they are to be changed."""
+    statement = select(QUARANTINE)
+    if wanted.source is not None:
+        statement = statement.where(QUARANTINE.c.source == wanted.source)
+    if wanted.state is not None:
+        statement = statement.where(QUARANTINE.c.state == wanted.state)
+    if lock:
+        statement = statement.with_for_update()
+    candidates = list(arrived(QUARANTINE.c.id, wanted))
+    return _matching(
+        rows_within(connection, statement, QUARANTINE_KEY, candidates, reach), wanted, ("reason",)
+    )
+
+
+def _most(wanted: Filter, limit: int) -> int:
+    """Return how many rows to read for a page: more than *limit* where some are sorted out only here."""
+    return _MOST if wanted.kind or wanted.error else min(limit + 1, _MOST)
+
+
+def _about_event(wanted: Filter) -> Iterator[ColumnElement[bool]]:
+    if wanted.source is not None:
+        yield EVENT.c.source == wanted.source
+    if wanted.type is not None:
+        yield EVENT.c.type == wanted.type
+    if wanted.generation_id is not None:
+        yield EVENT.c.generation_id == wanted.generation_id
+
+
+def _matching(page: Page[Any], wanted: Filter, errors: tuple[str, ...]) -> Page[Any]:
+    rows = [
+        row
+        for row in page.rows
+        if has_error(wanted.error, *(getattr(row, name) for name in errors))
+        and is_kind(wanted.kind, getattr(row, "body", None), row.source)
+    ]
+    return Page(rows, page.cursor, page.more)
+
+
+def _cut(page: Page[Any], limit: int, keys: tuple[Column[Any], ...], view: Any) -> Page[Any]:
+    if len(page.rows) <= limit:
+        return Page([view(row) for row in page.rows], page.cursor, page.more)
+    kept = page.rows[:limit]
+    return Page([view(row) for row in kept], tuple(getattr(kept[-1], key.name) for key in keys), more=True)
+
+
+def _states(connection: Connection, event_ids: list[str]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    statement = (
+        select(DELIVERY.c.event_id, DELIVERY.c.state, func.count())
+        .where(DELIVERY.c.event_id.in_(event_ids))
+        .group_by(DELIVERY.c.event_id, DELIVERY.c.state)
+    )
+    for id_, state, count in connection.execute(statement):
+        found.setdefault(id_, {})[state] = count
+    return found
+
+
+def _delivery(row: Any) -> FoundDelivery:
+    return FoundDelivery(
+        event_id=row.event_id,
+        destination=row.destination,
+        state=row.state,
+        attempts=row.attempts,
+        error=row.last_error,
+        due_ms=row.due_ms if row.state == PENDING and row.lease is None else None,
+        settled_ms=row.settled_ms,
+        is_claimed=row.state == PENDING and row.lease is not None,
+        operation=row.operation,
+        source=row.source,
+        generation_id=row.generation_id,
+        type=row.type,
+        kind=kind_of(row.body, row.source),
+        received_ms=row.received_ms,
+    )
+
+
+def _event(row: Any, deliveries: dict[str, int]) -> FoundEvent:
+    names = ("status", "url", "content_type", "size_bytes", "sha256", "error", "settled_ms")
+    return FoundEvent(
+        id=row.id,
+        source=row.source,
+        generation_id=row.generation_id,
+        type=row.type,
+        kind=kind_of(row.body, row.source),
+        state=row.state,
+        via=row.via,
+        received_ms=row.received_ms,
+        repeats=row.repeats,
+        attempts=row.attempts,
+        error=row.error or row.last_error,
+        asset={name: getattr(row, name) for name in names} if row.status else None,
+        deliveries=deliveries,
+    )
+
+
+def _quarantined(row: Any) -> FoundBody:
+    return FoundBody(
+        id=row.id,
+        source=row.source,
+        reason=row.reason,
+        state=row.state,
+        received_ms=row.received_ms,
+        repeats=row.repeats,
+        size_bytes=len(row.body),
+        event_id=row.event_id,
+        operation=row.operation,
+    )

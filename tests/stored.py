@@ -1,0 +1,80 @@
+"""A store with something in it: events, settled, delivered or dead, as workers leave them."""
+
+import asyncio
+import hashlib
+import json
+import secrets
+from typing import Final
+
+from receiver.contract import COMPLETED
+from receiver.events import Asset, event_id
+from receiver.store import (
+    Claim,
+    DeliveryConfirmed,
+    DeliveryDead,
+    DeliveryJob,
+    EventSettled,
+    NewEvent,
+    NewQuarantine,
+    Store,
+)
+
+NOW: Final = 1_700_000_000_000
+FAR: Final = 2**52
+"""When every lease has run out and everything is due."""
+LEASE_MS: Final = 60_000
+ASSET: Final = Asset("mirrored", "s3://b/k.png", "image/png", 7, "0" * 64)
+
+
+def an_event(
+    generation_id: str = "gen_1",
+    type_: str = COMPLETED,
+    *,
+    at: int = NOW,
+    source: str = "photoverse",
+    kind: str = "image",
+) -> NewEvent:
+    body = json.dumps({"event": type_, "data": {"id": generation_id, "type": kind}}).encode()
+    new_id = event_id(at, secrets.token_bytes(10))
+    return NewEvent(new_id, source, generation_id, type_, None, body, "webhook", at)
+
+
+def a_body(text: str, *, at: int = NOW) -> NewQuarantine:
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    new_id = event_id(at, secrets.token_bytes(10))
+    return NewQuarantine(new_id, "photoverse", digest, "no_generation_id", text.encode(), at)
+
+
+def claim(limit: int = 1_000, *, at: int = NOW) -> Claim:
+    return Claim(at, at + LEASE_MS, secrets.token_hex(16), limit)
+
+
+async def settled(store: Store, *events: NewEvent) -> list[str]:
+    """Record and settle *events*; return their ids."""
+    await asyncio.gather(*(store.record(event) for event in events))
+    jobs = await store.claim_events(claim(at=FAR), with_asset=False)
+    await asyncio.gather(*(store.settle(EventSettled(job, ASSET, NOW)) for job in jobs))
+    return [event.id for event in events]
+
+
+async def claimed(store: Store, destination: str = "orders", *, at: int = NOW) -> list[DeliveryJob]:
+    return await store.claim_deliveries(claim(at=at), destination=destination)
+
+
+async def dead(
+    store: Store, *events: NewEvent, error: str = "HTTP 422", destination: str = "orders"
+) -> list[str]:
+    """Let the deliveries of *events* to *destination* become dead letters; return the events' ids."""
+    ids = await settled(store, *events)
+    jobs = await claimed(store, destination)
+    await asyncio.gather(*(store.settle(DeliveryDead(job, NOW, error)) for job in jobs))
+    return ids
+
+
+async def delivered(store: Store, *events: NewEvent) -> list[str]:
+    """Let *events* be delivered everywhere; return their ids."""
+    ids = await settled(store, *events)
+    for destination in ("orders", "audit"):
+        jobs = await claimed(store, destination)
+        await asyncio.gather(*(store.settle(DeliveryConfirmed(job, NOW)) for job in jobs))
+    return ids

@@ -1,0 +1,27 @@
+"""The private application over a real store, asked without a network."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from receiver.admin.app import build_app
+from receiver.admin.runner import Runner
+from receiver.store import Store
+from tests.unit.admin.asking import TOKEN, Caller
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    opened = Store(f"sqlite:///{tmp_path}/receiver.db", destinations=("orders", "audit"))
+    opened.migrate()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+async def caller(store: Store) -> AsyncIterator[Caller]:
+    runner = Runner(store.console)
+    app = build_app(store.console, destinations=("orders", "audit"), token=TOKEN, runner=runner)
+    yield Caller(app)
+    await runner.aclose()

@@ -1,0 +1,36 @@
+"""Times as people write them."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from receiver.operations.moments import read_moment
+
+NOW = datetime(2025, 1, 9, 12, tzinfo=UTC)
+
+
+class TestReadMoment:
+    @pytest.mark.parametrize(
+        ("text", "moment"),
+        [
+            ("90s", NOW - timedelta(seconds=90)),
+            ("30m", NOW - timedelta(minutes=30)),
+            ("2h", NOW - timedelta(hours=2)),
+            ("3d", NOW - timedelta(days=3)),
+            ("2025-01-09T12:00:00Z", NOW),
+            ("2025-01-09T13:00+01:00", NOW),
+            ("2025-01-09T12:00", NOW),
+            ("2025-01-09", NOW.replace(hour=0)),
+        ],
+    )
+    def test_reads(self, text: str, moment: datetime) -> None:
+        """An age counts back from now; a time without an offset is in UTC."""
+        assert read_moment(text, now=NOW) == moment
+
+    @pytest.mark.parametrize(
+        "text", ["", "yesterday", "2", "-2h", "2w", "²h", "999999d", "2025-13-01", "12:00"]
+    )
+    def test_refuses(self, text: str) -> None:
+        """The message shows how to write it."""
+        with pytest.raises(ValueError, match="36h"):
+            read_moment(text, now=NOW)
