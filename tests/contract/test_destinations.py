@@ -52,6 +52,7 @@ def _ids(bodies: Sequence[bytes]) -> set[str]:
 
 
 class TestSend:
+    @pytest.mark.timeout(180)  # moto takes its time on a busy machine
     async def test_a_thousand_events_arrive_once_each_byte_for_byte(self, system: System) -> None:
         """Without faults, every event is there exactly once, with the body it was given."""
         messages = [message(number) for number in range(1000)]

@@ -31,6 +31,8 @@ class SqsServer(ServerProcess):
 
     def __init__(self, port: int) -> None:
         super().__init__([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], port)
+        # It keeps what it read of botocore's models, which takes longer than most requests.
+        self._session = boto3.session.Session(aws_access_key_id="test", aws_secret_access_key="test")
 
     @property
     def endpoint_url(self) -> str:
@@ -43,8 +45,7 @@ class SqsServer(ServerProcess):
 
     def client_of(self, service: str) -> Any:
         """Return a client of one *service*; the caller closes it."""
-        session = boto3.session.Session(aws_access_key_id="test", aws_secret_access_key="test")
-        return session.client(service, region_name=_REGION, endpoint_url=self.endpoint_url)  # type: ignore[call-overload]  # any
+        return self._session.client(service, region_name=_REGION, endpoint_url=self.endpoint_url)  # type: ignore[call-overload]  # any
 
     def authorise(self, required: bool) -> None:
         """Have every request's signature checked, or none; no user is known, so all are refused."""
