@@ -50,9 +50,14 @@ class ValkeyPair:
     def join(self, *, within_s: float = 20.0) -> None:
         """Return once the replica follows the primary."""
         deadline = time.monotonic() + within_s
-        while b"state=online" not in self.primary.ask(b"INFO replication"):
+        while not self._follows():
             assert time.monotonic() < deadline, "the replica does not follow"
             time.sleep(0.02)
+
+    def _follows(self) -> bool:
+        # The primary calls it online while it still loads what it was sent, and acknowledges nothing.
+        sent = b"state=online" in self.primary.ask(b"INFO replication")
+        return sent and b"master_link_status:up" in self.replica.ask(b"INFO replication")
 
 
 def _binary() -> Path:
