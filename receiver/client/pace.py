@@ -15,6 +15,7 @@ from typing import Final, Protocol, TypeVar
 from receiver.client.config import Config
 from receiver.client.pacing import LONGEST_WAIT_S, Pacer, Priority, kept_free, read_window, wait_after_429
 from receiver.client.wire import Answer
+from receiver.contract import REQUESTS_PER_MINUTE
 from receiver.errors import StoreUnavailable
 
 _log = logging.getLogger("receiver.client")
@@ -22,6 +23,9 @@ _log = logging.getLogger("receiver.client")
 T = TypeVar("T")
 
 _FIRST_ANSWER_S: Final = 1.0
+_BOUNDARY_S: Final = 1.25
+"""So close to the end of a window nothing is sent: `Date` counts whole seconds, so the provider may have
+begun the next one already, and would count there what we count here."""
 _SILENCE_S: Final = 30.0
 """A store that failed is not asked again before: it may take seconds to fail."""
 _UNTOLD_WINDOW_S: Final = 60.0
@@ -69,6 +73,8 @@ def take(pace: KeyPace, now: float, priority: Priority) -> tuple[KeyPace, float]
         return pace, min(pace.paused_until - now, LONGEST_WAIT_S)
     if pace.remaining is None:
         return pace, 0.0
+    if pace.reset_at is not None and now >= pace.reset_at - _BOUNDARY_S:
+        return pace, min(pace.reset_at - now, LONGEST_WAIT_S)
     if pace.remaining > kept_free(pace.limit, priority):
         return replace(pace, remaining=pace.remaining - 1), 0.0
     until = now + _FIRST_ANSWER_S if pace.reset_at is None else pace.reset_at
@@ -85,19 +91,24 @@ def learn(pace: KeyPace, answer: Answer, now: float, skew_s: float) -> KeyPace:
     if seen is None:
         return pace
     limit = pace.limit if seen.limit is None else seen.limit
-    reset_at = seen.reset_at + skew_s
-    if pace.reset_at is not None and reset_at < pace.reset_at - 1:
+    # By the clock of this very answer: `Date` counts whole seconds, and two answers may differ by one.
+    reset_at = seen.reset_at + seen.skew_s
+    if reset_at <= (pace.opened_at if pace.reset_at is None else pace.reset_at - 1):
         return pace  # an answer that was overtaken, about a window that is over
-    same = pace.reset_at is None or reset_at <= pace.reset_at + 1
-    counted = seen.remaining if pace.remaining is None or not same else min(pace.remaining, seen.remaining)
-    return replace(pace, limit=limit, remaining=counted, reset_at=reset_at)
+    same = pace.reset_at is None or reset_at < pace.reset_at + 1
+    ours = seen.remaining if pace.remaining is None or not same else pace.remaining
+    if pace.limit is None and limit is not None and same:
+        ours += limit - REQUESTS_PER_MINUTE
+    return replace(pace, limit=limit, remaining=min(ours, seen.remaining), reset_at=reset_at)
 
 
 def _without_a_window_that_ended(pace: KeyPace, now: float) -> KeyPace:
     ended = pace.opened_at + _UNTOLD_WINDOW_S if pace.reset_at is None else pace.reset_at
     if now < ended:
         return pace
-    return replace(pace, remaining=pace.limit, reset_at=None, opened_at=now)
+    # What is sent before the first answer counts too, by the limit of the document.
+    limit = REQUESTS_PER_MINUTE if pace.limit is None else pace.limit
+    return replace(pace, remaining=limit, reset_at=None, opened_at=now)
 
 
 class SharedPace:

@@ -25,6 +25,11 @@ def told(remaining: int, reset: float, status: int = 200) -> Answer:
     return Answer(status, headers, b"")
 
 
+def limited(limit: int, remaining: int) -> Answer:
+    answer = told(remaining, NOW + 60)
+    return Answer(200, {**answer.headers, "x-ratelimit-limit": str(limit)}, b"")
+
+
 class Memory:
     """Keeps one pace; or fails."""
 
@@ -59,9 +64,15 @@ class TestTake:
                 pace = changed[0]
             assert pace.remaining == left
 
-    def test_nothing_is_known_at_first(self) -> None:
-        """So nothing is waited for."""
-        assert take(KeyPace(), NOW, "background")[1] == 0.0
+    def test_nothing_is_sent_at_the_very_end(self) -> None:
+        """The provider may be in its next window already, and would count it there."""
+        assert take(FULL, NOW + 38.5, "interactive")[1] == 0.0
+        assert take(FULL, NOW + 39, "interactive")[1] == 1.0
+
+    def test_the_documents_limit_holds_at_first(self) -> None:
+        """Sixty, in a minute, until an answer tells."""
+        pace, wait = take(KeyPace(), NOW, "background")
+        assert (wait, pace.limit, pace.remaining) == (0.0, None, 59)
 
     def test_a_new_window_is_whole(self) -> None:
         """Until its first answer tells when it ends, no more than the limit goes out."""
@@ -99,6 +110,18 @@ class TestLearn:
         """What was sent since it began stays counted."""
         pace = learn(KeyPace(limit=60, remaining=50, opened_at=NOW), told(59, NOW + 60), NOW, 0.0)
         assert (pace.remaining, pace.reset_at) == (50, NOW + 60)
+
+    def test_what_was_sent_before_the_first_answer_counts(self) -> None:
+        """Of the limit that it tells, whatever that is."""
+        begun = KeyPace(remaining=48, opened_at=NOW)
+        assert learn(begun, told(59, NOW + 60), NOW, 0.0).remaining == 48
+        assert learn(begun, limited(100, 99), NOW, 0.0).remaining == 88
+        assert learn(begun, limited(20, 15), NOW, 0.0).remaining == 8
+
+    def test_a_late_answer_does_not_end_the_new_window(self) -> None:
+        """It tells of the one before; taken for this one, what was sent in it would be forgotten."""
+        pace = KeyPace(limit=60, remaining=50, opened_at=NOW + 40.5)
+        assert learn(pace, told(0, NOW + 40), NOW, 0.0) == pace
 
     def test_is_kept_in_the_providers_time(self) -> None:
         """Two machines whose clocks differ by an hour read the same row alike."""
