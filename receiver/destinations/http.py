@@ -43,7 +43,7 @@ from typing import Final
 import httpx2
 
 from receiver.destinations import Message
-from receiver.destinations.options import count, existing_file, option, read_options, seconds, setting, word
+from receiver.destinations.options import authorities, count, option, read_options, seconds, setting, word
 from receiver.destinations.retry_after import retry_after_s
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
@@ -83,7 +83,7 @@ class Options:
     bearer_token: str | None = option(word, None, secret=True)
     concurrency: int = option(count(at_most=256), 8)
     timeout_s: float = option(seconds, 10.0)
-    ca_file: str | None = option(existing_file, None)
+    ca_file: str | None = option(authorities, None)
 
 
 def connect(name: str, url: str, options: Mapping[str, str]) -> "HttpEndpoint":

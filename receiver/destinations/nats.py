@@ -7,8 +7,7 @@ query; a variable wins over the query.
 Options:
     subject: Subject of every event (default `receiver.events`). A stream must take it:
         `nats stream add RECEIVER --subjects receiver.events`.
-    creds_file: Credentials file (JWT and seed) as `nsc` makes it, instead of a user in the URL. Needs the
-        Python package `nkeys`.
+    creds_file: Credentials file (JWT and seed) as `nsc` makes it, instead of a user in the URL.
     timeout_s: Seconds for one batch, connecting included (default 10).
     ca_file: PEM file of the authorities to trust instead of the system's, for TLS.
 
@@ -97,7 +96,7 @@ def connect(name: str, url: str, options: Mapping[str, str]) -> "JetStream":
     )
     if settings.creds_file and find_spec("nkeys") is None:
         raise ConfigError(
-            f"{setting(name, 'creds_file')} needs the Python package 'nkeys': pip install nkeys"
+            f"{setting(name, 'creds_file')} needs the package 'nkeys': pip install 'avs-receiver[nats]'"
         )
     return JetStream(name, settings, _dial_options(name, url, cluster, settings))
 

@@ -42,7 +42,7 @@ from redis.exceptions import (
 )
 
 from receiver.destinations import Message
-from receiver.destinations.options import count, existing_file, option, read_options, seconds, setting, word
+from receiver.destinations.options import authorities, count, option, read_options, seconds, setting, word
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, Outcome, Retry
 
@@ -59,7 +59,7 @@ class Options:
     wait: int | None = option(count(at_most=100), None)
     wait_timeout_s: float | None = option(seconds, None)
     timeout_s: float = option(seconds, 10.0)
-    ca_file: str | None = option(existing_file, None)
+    ca_file: str | None = option(authorities, None)
 
 
 def connect(name: str, url: str, options: Mapping[str, str]) -> "RedisStream":

@@ -103,5 +103,6 @@ class Breaker:
         self._probe_at = self._clock() + max(cool_down_s, asked_s)
 
     def _parked(self, failure: Retry) -> Parked:
-        delay_s = self._backoff.delay_s(self._failures, self._chance())
+        # While open nothing but the probe is claimed; once that gets through, all must be due.
+        delay_s = self.wait_s() or self._backoff.delay_s(self._failures, self._chance())
         return Parked(failure.error, max(delay_s, failure.after_s or 0.0))

@@ -127,7 +127,7 @@ class TestVerify:
         asset_host.status = 404
         receiver.deliver(completed("gen_1", f"{asset_host.url}/gen_1.png"))
         (first,) = until(receiver.messages)
-        assert first["data"]["asset"]["error"] == "http_404"
+        assert first["data"]["asset"]["error"] == "expired"
         asset_host.status = 200
         status, found, _ = verify(receiver, "--failed", "--repair")
         assert (status, found["gen_1"]["outcome"]) == (0, "repaired")

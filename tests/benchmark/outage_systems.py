@@ -1,5 +1,6 @@
 """The systems of the outage proof: each can be killed, started again, and asked what consumers can read."""
 
+import asyncio
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -8,10 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+import aiormq
+import psycopg
 import redis
 
-from tests.servers import seaweedfs, valkey
+from tests.servers import nats, postgres, rabbitmq, seaweedfs, valkey
 from tests.servers.hook import Hook
+from tests.servers.process import ServerProcess
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ def destinations() -> Iterator[list[System]]:
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="receiver-outages-"))
         stack.callback(shutil.rmtree, folder)
-        yield [stack.enter_context(each(folder)) for each in (_hook, _redis)]
+        yield [stack.enter_context(start(folder)) for start in (_http, _redis, _nats, _rabbitmq, _postgres)]
 
 
 @contextmanager
@@ -58,10 +62,10 @@ def bucket() -> Iterator[System]:
 
 
 @contextmanager
-def _hook(folder: Path) -> Iterator[System]:
+def _http(folder: Path) -> Iterator[System]:
     hook = Hook(folder)
     hook.start()
-    yield _system("http", hook.url, hook.kill, hook.start, hook.taken)
+    yield _system("http", hook.url, hook, hook.taken)
     hook.kill()
 
 
@@ -75,11 +79,59 @@ def _redis(folder: Path) -> Iterator[System]:
             entries = cast("list[Any]", client.xrange("receiver:events"))
         return [fields[b"id"].decode() for _, fields in entries]
 
-    yield _system("redis", server.url, server.kill, server.start, taken)
+    yield _system("redis", server.url, server, taken)
     server.kill()
 
 
+@contextmanager
+def _nats(folder: Path) -> Iterator[System]:
+    server = nats.start(folder)
+
+    async def create() -> None:
+        async with await server.client() as client:
+            await client.jetstream().add_stream(name="events", subjects=["events"])
+
+    async def read() -> list[str]:
+        async with await server.client() as client:
+            stream = client.jetstream()
+            last = (await stream.stream_info("events")).state.last_seq
+            found = [await stream.get_msg("events", seq) for seq in range(1, last + 1)]
+        return [(message.headers or {})["Nats-Msg-Id"] for message in found]
+
+    asyncio.run(create())
+    yield _system("nats", server.url, server, lambda: asyncio.run(read()), subject="events")
+    server.kill()
+
+
+@contextmanager
+def _rabbitmq(folder: Path) -> Iterator[System]:
+    async def read(url: str) -> list[str]:
+        ids = []
+        async with aiormq.connect(url) as connection:
+            channel = await connection.channel()
+            while (found := await channel.basic_get("events", no_ack=True)).delivery_tag:
+                ids.append(found.header.properties.message_id or "")
+        return ids
+
+    with rabbitmq.running(folder) as server:
+        asyncio.run(server.declare("events"))
+        yield _system("rabbitmq", server.url, server, lambda: asyncio.run(read(server.url)), queue="events")
+
+
+@contextmanager
+def _postgres(_folder: Path) -> Iterator[System]:
+    with postgres.running(durable=False) as server:
+
+        def taken() -> list[str]:
+            with psycopg.connect(server.url) as connection:
+                return [str(id_) for (id_,) in connection.execute("SELECT id FROM receiver_events")]
+
+        yield _system("postgres", server.url, server, taken, create="true")
+
+
 def _system(
-    name: str, url: str, kill: Callable[[], None], start: Callable[[], None], taken: Callable[[], list[str]]
+    name: str, url: str, server: ServerProcess, taken: Callable[[], list[str]], **options: str
 ) -> System:
-    return System(name, {f"RECEIVER_DESTINATIONS__{name.upper()}__URL": url}, kill, start, taken)
+    prefix = f"RECEIVER_DESTINATIONS__{name.upper()}__"
+    settings = {f"{prefix}{option.upper()}": value for option, value in {"url": url, **options}.items()}
+    return System(name, settings, server.kill, lambda: server.start(within_s=60), taken)

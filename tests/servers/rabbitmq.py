@@ -79,19 +79,26 @@ class RabbitServer(ServerProcess):
         return done.stdout
 
 
-@pytest.fixture(scope="session")
-def rabbit_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
+@contextmanager
+def running(folder: Path) -> Iterator[RabbitServer]:
+    """Start a server, with its port mapper, that keeps its data in *folder*."""
     scripts = next(_INSTALLS.glob("rabbitmq_server-*/sbin"), None)
     epmd = shutil.which("epmd")
     if scripts is None or epmd is None:
         missing("rabbitmq", "there is no Debian package rabbitmq-server", installer=".ci/run")
     with _port_mapper(epmd) as epmd_port:
-        server = RabbitServer(scripts, tmp_path_factory.mktemp("rabbitmq"), epmd_port)
+        server = RabbitServer(scripts, folder, epmd_port)
         server.start(within_s=50)
         try:
             yield server
         finally:
             server.kill()
+
+
+@pytest.fixture(scope="session")
+def rabbit_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
+    with running(tmp_path_factory.mktemp("rabbitmq")) as server:
+        yield server
 
 
 @pytest.fixture

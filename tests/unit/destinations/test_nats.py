@@ -79,7 +79,7 @@ class TestConnect:
         """Without `nkeys` a credentials file is refused at start, with the command that installs it."""
         (tmp_path / "user.creds").write_text("BEGIN NATS USER JWT\nx\nBEGIN USER NKEY SEED\nx\n")
         monkeypatch.setattr("receiver.destinations.nats.find_spec", lambda _: None)
-        with pytest.raises(ConfigError, match=r"CREDS_FILE .*pip install nkeys"):
+        with pytest.raises(ConfigError, match=r"CREDS_FILE .*pip install 'avs-receiver\[nats\]'"):
             open_destination("queue", "nats://a", {"creds_file": f"{tmp_path}/user.creds"})
 
     @pytest.mark.parametrize("held", ["", "BEGIN NATS USER JWT", "hunter2"])

@@ -77,6 +77,13 @@ class TestJudge:
         """A parked message respects Retry-After."""
         assert bench.batch("a", after_s=90) == {"a": Parked("down", 90)}
 
+    def test_waits_for_the_probe_while_it_is_open(self, bench: Bench) -> None:
+        """Whatever waits is due when the next probe is, so that all of it goes once that gets through."""
+        bench.open()
+        for _ in range(6):
+            bench.now += bench.breaker.wait_s()
+            assert bench.batch("a") == {"a": Parked("down", bench.breaker.wait_s())}
+
     def test_a_week_of_outage_costs_nothing(self, bench: Bench) -> None:
         """However long a destination is down, and however often each message is tried, no attempt counts."""
         end = bench.now + WEEK_S
