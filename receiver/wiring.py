@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from receiver import routing
+from receiver import clock, routing
 from receiver.admin.app import build_app as build_admin_app
 from receiver.admin.runner import Runner
 from receiver.admin.token import Token, configured, kept
@@ -450,7 +450,7 @@ def _outlet(
         forward,
         destination=destination,
         rules=rules,
-        clock=_now_ms,
+        clock=clock.now_ms,
         chance=random.random,
         judge=breaker.judge,
         routing=wanted,
@@ -499,7 +499,7 @@ def _worker(
 
 def _attempt(fetcher: Fetcher, bucket: Bucket, refresh: Refresh | None) -> Attempt:
     return partial(
-        mirror, fetch=fetcher.fetch, refresh=refresh, bucket=bucket, clock=_now_ms, chance=random.random
+        mirror, fetch=fetcher.fetch, refresh=refresh, bucket=bucket, clock=clock.now_ms, chance=random.random
     )
 
 
@@ -514,7 +514,3 @@ def _mirror_rules(settings: Settings) -> MirrorRules:
     late = Backoff(first_s=min(_LATE_FIRST_S, patience_s), max_s=_LATE_MAX_S)
     keys = build_key_template(settings)
     return MirrorRules(patience_s=patience_s, keys=keys, late_s=settings.asset_late_s, late_backoff=late)
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from receiver import operations
+from receiver import clock, operations
 from receiver.admin import answers
 from receiver.admin.guard import Guard
 from receiver.admin.metrics import exposition
@@ -113,7 +113,7 @@ class Admin:
     async def cancel(self, request: Request) -> Response:
         """`POST /v1/operations/{id}/cancel`: stop at once, and take back in the background."""
         id_ = path_text(request, "id")
-        if await self._console.take_back(id_, after=None, now_ms=operations.now_ms()) is None:
+        if await self._console.take_back(id_, after=None, now_ms=clock.now_ms()) is None:
             raise answers.unknown("operation", id_)
         self._runner.take_back(id_)
         return answers.json(records.operation_record(await self._known(request)), 202)

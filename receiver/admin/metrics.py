@@ -1,6 +1,5 @@
 """`GET /metrics`: this process's counters, and gauges that are looked up in the store when asked for."""
 
-import time
 from collections.abc import Iterator, Sequence
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -8,6 +7,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import REGISTRY, Collector
 from starlette.responses import Response
 
+from receiver import clock
 from receiver.errors import StoreUnavailable
 from receiver.store import Backlog, Console
 
@@ -24,7 +24,7 @@ async def _gauges(console: Console) -> list[Metric]:
     up = GaugeMetricFamily("receiver_store_up", "Whether the store answers.")
     try:
         found = [
-            *_backlog(await console.backlog(), int(time.time() * 1000)),
+            *_backlog(await console.backlog(), clock.now_ms()),
             _dead_letters(await console.dead_letters()),
             _quarantined(await console.open_bodies()),
         ]

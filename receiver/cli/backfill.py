@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import click
 
+from receiver import clock
 from receiver.cli.output import json_option, say, show_rows
 from receiver.cli.reconcile import Since
 
@@ -125,7 +126,7 @@ async def _all_pages(
 ) -> None:
     from receiver.store import Page
 
-    page, first_ms = Page(_now_ms()), past.since_ms
+    page, first_ms = Page(clock.now_ms()), past.since_ms
     while True:
         began = time.monotonic()
         done = await store.backfill(past, page, route=route, dry_run=dry_run)
@@ -134,7 +135,7 @@ async def _all_pages(
             return
         first_ms = first_ms or _received_ms(done.last)
         show(tally, share=(_received_ms(done.last) - first_ms) / max(past.until_ms - first_ms, 1))
-        page = Page(_now_ms(), after=done.last)
+        page = Page(clock.now_ms(), after=done.last)
         # SQLite has one writer at a time and no queue for it: others must find it free.
         await asyncio.sleep(time.monotonic() - began)
 
@@ -193,7 +194,3 @@ def _record(past: "Past", tally: Tally, *, dry_run: bool) -> dict[str, Any]:
 def _ms(moment: datetime) -> int:
     """Return *moment* in milliseconds since the epoch; no event is older than that."""
     return max(int(moment.timestamp() * 1000), 0)
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from receiver import clock
 from receiver.cli.process import prepare_web, running_web, running_worker
 from receiver.client import AsyncClient
 from receiver.contract import FAILED
@@ -93,9 +94,9 @@ async def _submit(sandbox: Sandbox, webhook_url: str) -> list[Submitted]:
         submitted = []
         for prompt, output_format in _IMAGES:
             image = await client.generate.image(prompt, output_format=output_format)
-            submitted.append(Submitted(image.id, "image", _now_ms()))
+            submitted.append(Submitted(image.id, "image", clock.now_ms()))
         video = await client.generate.video(_VIDEO, duration=2)
-        return [*submitted, Submitted(video.id, "video", _now_ms())]
+        return [*submitted, Submitted(video.id, "video", clock.now_ms())]
 
 
 async def _watch(store: Store, generations: list[Submitted], console: Console) -> dict[str, Progress]:
@@ -192,10 +193,6 @@ def _faults_on_disk(folder: Path, generations: list[Submitted], found: dict[str,
     ]
     assets = [Path(unquote(urlsplit(seen.asset_url).path)) for seen in found.values() if seen.asset_url]
     return faults + [f"{asset}: no such file" for asset in assets if not asset.is_file()]
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)
 
 
 _CONCLUSION: Final = """

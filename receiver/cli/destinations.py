@@ -2,7 +2,6 @@
 
 import asyncio
 import difflib
-import time
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from receiver import clock
 from receiver.cli.output import Record, json_option, say, show_rows
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ async def _list(settings: "Settings") -> "list[DestinationStatus]":
 async def _pause(settings: "Settings", name: str, reason: str | None) -> "tuple[bool, DestinationStatus]":
     async with _open_store(settings) as store:
         check_name(name, await store.known_destinations())
-        changed = await store.pause(name, reason=reason, now_ms=int(time.time() * 1000))
+        changed = await store.pause(name, reason=reason, now_ms=clock.now_ms())
         return changed, (await store.destination_statuses([name]))[0]
 
 
@@ -131,7 +131,7 @@ def check_name(name: str, known: Collection[str]) -> None:
 
 
 def _show(settings: "Settings", statuses: "Sequence[DestinationStatus]", *, as_json: bool) -> None:
-    now_ms = int(time.time() * 1000)
+    now_ms = clock.now_ms()
     records = [_record(settings, status, now_ms) for status in statuses]
     if not as_json:
         records = [{**one, "oldest": _age(one["oldest_pending_s"])} for one in records]

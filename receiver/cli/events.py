@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from receiver import clock
 from receiver.cli.bulk import bulk_options, carry_out, rate_option
 from receiver.cli.console import ask, cursor_option, fetch, limit_option, order_option
 from receiver.cli.filtering import EVENT_FILTERS, filtered
@@ -133,13 +134,12 @@ def tail(*, wanted: "Filter", last: int, as_json: bool) -> None:
 
 
 async def _tail(console: "Console", wanted: "Filter", last: int, *, as_json: bool) -> None:
-    import time
     from dataclasses import replace
 
     from receiver import operations
     from receiver.operations.records import event_record
 
-    now_ms = int(time.time() * 1000)
+    now_ms = clock.now_ms()
     before = replace(wanted, until_ms=now_ms)
     if last:
         page = await console.events(before, limit=last, newest_first=True)

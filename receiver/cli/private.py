@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Literal
 import click
 import structlog
 
-from receiver.cli.listener import listen, origin
+from receiver.cli.listener import listen
 from receiver.errors import ConfigError
+from receiver.listener import origin
 from receiver.web.server import Server, build_server
 from receiver.wiring import open_admin
 

@@ -12,9 +12,10 @@ from typing import Final
 import structlog
 import uvloop
 
-from receiver.cli.listener import listen, origin
+from receiver.cli.listener import listen
 from receiver.cli.private import Wish, running_admin
 from receiver.errors import StoreUnavailable
+from receiver.listener import origin
 from receiver.settings import Settings
 from receiver.store import Store
 from receiver.web.server import Server, build_server

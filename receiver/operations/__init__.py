@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from receiver import clock
 from receiver.events import event_id, normalize
 from receiver.receive import entry_of
 from receiver.store import Console, NewEvent
@@ -57,7 +58,7 @@ async def count(console: Console, order: Order, told: Told = lambda _matched, _c
     after: Key | None = None
     matched = changed = 0
     async for _ in _turns():
-        step = await console.rehearse(order, after=after, now_ms=now_ms(), reread=reread)
+        step = await console.rehearse(order, after=after, now_ms=clock.now_ms(), reread=reread)
         after, matched, changed = step.cursor, matched + step.matched, changed + step.changed
         told(matched, changed)
         if not step.more:
@@ -67,7 +68,7 @@ async def count(console: Console, order: Order, told: Told = lambda _matched, _c
 
 async def begin(console: Console, order: Order) -> Operation:
     """Write *order* down under a new id, for `finish` to do."""
-    begun_ms = now_ms()
+    begun_ms = clock.now_ms()
     id_ = event_id(begun_ms, secrets.token_bytes(_ENTROPY_BYTES))
     return await console.begin(id_, _bounded(order), now_ms=begun_ms)
 
@@ -80,7 +81,7 @@ async def finish(
     Cut short, it stays as far as it is and can be finished later.
     """
     async for _ in _turns():
-        operation = await console.advance(id_, now_ms=now_ms(), reread=reread)
+        operation = await console.advance(id_, now_ms=clock.now_ms(), reread=reread)
         if operation is None or operation.state != "running":
             break
         told(operation.matched, operation.changed)
@@ -96,7 +97,7 @@ async def cancel(
     """
     restored, after = 0, None
     deadline = time.monotonic() + patience_s
-    while page := await console.take_back(id_, after=after, now_ms=now_ms()):
+    while page := await console.take_back(id_, after=after, now_ms=clock.now_ms()):
         restored += page.restored
         told(restored, restored)
         after = page.cursor if page.more else None
@@ -139,7 +140,7 @@ def reread(source: str, body: bytes) -> NewEvent | None:
     read = normalize(body, source=source)
     entropy = secrets.token_bytes(_ENTROPY_BYTES)
     # As if it came now: the patience for its asset begins when there is somebody to fetch it.
-    entry = entry_of(read, body, source=source, now_ms=now_ms(), entropy=entropy, via=VIA)
+    entry = entry_of(read, body, source=source, now_ms=clock.now_ms(), entropy=entropy, via=VIA)
     return entry if isinstance(entry, NewEvent) else None
 
 
@@ -147,7 +148,7 @@ def _bounded(order: Order) -> Order:
     """Leave out what arrives from now on, so that a busy receiver has an end of it."""
     if order.wanted.until_ms is not None or order.wanted.ids:
         return order
-    return replace(order, wanted=replace(order.wanted, until_ms=now_ms() + 1))
+    return replace(order, wanted=replace(order.wanted, until_ms=clock.now_ms() + 1))
 
 
 async def _turns() -> AsyncIterator[None]:
@@ -156,8 +157,3 @@ async def _turns() -> AsyncIterator[None]:
         began = time.monotonic()
         yield
         await asyncio.sleep(min(time.monotonic() - began, _LONGEST_REST_S))
-
-
-def now_ms() -> int:
-    """Return the time, in milliseconds since the epoch."""
-    return int(time.time() * 1000)

@@ -6,6 +6,7 @@ from typing import Self
 
 from receiver.contract import SCOPES
 from receiver.errors import ConfigError
+from receiver.listener import origin
 from receiver.sandbox.app import API_PATH, create_app
 from receiver.sandbox.clock import Clock, SystemClock
 from receiver.sandbox.dialect import Dialect
@@ -209,8 +210,7 @@ class Sandbox:
 
     def _bind(self) -> Server:
         listener = listen(*self._wanted)
-        host, port = listener.getsockname()[:2]
-        self._origin = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self._origin = origin(listener)
         self._server = Server(self.app, listener, on_stop=self._provider.close)
         return self._server
 

@@ -11,6 +11,7 @@ from concurrent.futures import Future
 import uvicorn
 from starlette.types import ASGIApp
 
+from receiver import listener
 from receiver.errors import ConfigError
 from receiver.sandbox.connections import Connection
 
@@ -26,18 +27,10 @@ def listen(host: str, port: int) -> socket.socket:
     address = "127.0.0.1" if host == "localhost" else host
     if not _is_loopback(address):
         raise ConfigError(f"the sandbox listens on loopback only, not on {host!r}: use 127.0.0.1")
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    # The protocol is named because asyncio switches Nagle's algorithm off only where it is; otherwise every
-    # answer on a kept connection waits 40 ms for an acknowledgement.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((address, port))
-        listener.listen()
+        return listener.listen(address, port)
     except OSError as error:
-        listener.close()
         raise ConfigError(f"the sandbox cannot listen on port {port}: {error.strerror}") from error
-    return listener
 
 
 class Server:

@@ -2,13 +2,13 @@
 
 import asyncio
 import secrets
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
 import structlog
 
+from receiver import clock
 from receiver.errors import StoreUnavailable
 from receiver.store import Claim, Store
 
@@ -31,7 +31,7 @@ class Leases:
         """Offer a claim on up to *limit* pieces of work; its lease is renewed until the block ends."""
         lease = secrets.token_hex(16)
         self._held.add(lease)
-        now = _now_ms()
+        now = clock.now_ms()
         try:
             yield Claim(now, self._end(now), lease, limit)
         except asyncio.CancelledError:
@@ -51,7 +51,7 @@ class Leases:
         """Make work that was cancelled due for other workers now, not when its lease runs out."""
         if self._unfinished:
             try:
-                await self._store.release(self._unfinished, now_ms=_now_ms())
+                await self._store.release(self._unfinished, now_ms=clock.now_ms())
             except StoreUnavailable as error:
                 log.warning("unfinished work waits for its leases to run out", error=str(error))
             else:
@@ -59,13 +59,9 @@ class Leases:
 
     async def _renew(self, leases: set[str]) -> None:
         try:
-            await self._store.renew(leases, until_ms=self._end(_now_ms()))
+            await self._store.renew(leases, until_ms=self._end(clock.now_ms()))
         except StoreUnavailable as error:
             log.warning("leases not renewed", error=str(error))
 
     def _end(self, now_ms: int) -> int:
         return now_ms + int(self._lease_s * 1000)
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)

@@ -7,11 +7,11 @@ It goes through the same dedupe as a webhook, so a webhook that comes after all 
 
 import asyncio
 import secrets
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol, TypeVar
 
+from receiver import clock
 from receiver.client import ClientError, Generation, GenerationPage, NotFound
 from receiver.store import Duplicate, Entry, NewEvent, RecordResult, Store
 from receiver.worker import endings
@@ -102,7 +102,7 @@ class Pass:
 
     async def _sweep(self) -> None:
         resumed = self._cursor.sweep is not None
-        sweep = self._cursor.next_sweep(_now_ms())
+        sweep = self._cursor.next_sweep(clock.now_ms())
         while self._left and not sweep.finished:
             page = await self._ask(self._account.generations.list(limit=PAGE_SIZE, offset=sweep.offset))
             await self._take(sweep.take(page))
@@ -127,10 +127,10 @@ class Pass:
                 ended.add(id_)
         self._waiting.difference_update(ended)
         self._waiting.update(id_ for id_ in in_doubt if id_ not in ended)
-        await self._keep(self._cursor.watching(looked_at, ended, now_ms=_now_ms()))
+        await self._keep(self._cursor.watching(looked_at, ended, now_ms=clock.now_ms()))
 
     async def _in_doubt(self) -> list[str]:
-        since_ms = _now_ms() - _AWAITED_FOR_MS
+        since_ms = clock.now_ms() - _AWAITED_FOR_MS
         awaited = await self._store.awaited(self._account.source, since_ms=since_ms)
         return [id_ for id_ in dict.fromkeys([*self._cursor.watched, *awaited]) if id_ not in self._seen]
 
@@ -153,12 +153,14 @@ class Pass:
         whole = [row for row in absent if endings.has_asset_url(row)]
         await self._record(whole)
         # A list that leaves the URL out may still give it for one generation alone.
-        partial = {row.id: created_ms(row) or _now_ms() for row in absent if not endings.has_asset_url(row)}
+        partial = {
+            row.id: created_ms(row) or clock.now_ms() for row in absent if not endings.has_asset_url(row)
+        }
         self._cursor = replace(self._cursor, watched={**self._cursor.watched, **partial})
         self._seen.update(row.id for row in rows if row.id not in partial)
 
     async def _record(self, rows: Sequence[Generation]) -> None:
-        source, now_ms = self._account.source, _now_ms()
+        source, now_ms = self._account.source, clock.now_ms()
         entries = [
             endings.entry(row, source=source, now_ms=now_ms, entropy=secrets.token_bytes(10)) for row in rows
         ]
@@ -180,7 +182,3 @@ class Pass:
         if not await self._save(cursor):
             # Another worker has the turn by now, and goes on from what was saved last.
             self._left = 0
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)

@@ -1,12 +1,12 @@
 """The duty of reconciling: one per source, and of many workers one at a time."""
 
 import asyncio
-import time
 from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
+from receiver import clock
 from receiver.errors import StoreUnavailable
 from receiver.store import Store, Turn
 from receiver.worker.cursor import Cursor
@@ -31,7 +31,7 @@ class ReconcileRules:
 
     def cursor(self, kept: str | None) -> Cursor:
         """Return the cursor that was *kept*, or the one to begin with."""
-        return Cursor.load(kept, otherwise_ms=_now_ms() - int(self.look_back_s * 1000))
+        return Cursor.load(kept, otherwise_ms=clock.now_ms() - int(self.look_back_s * 1000))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Reconciling:
             if turn is None:
                 return None
             report = await self._pass(turn).run()
-            await self.store.end_turn(turn, due_ms=_now_ms() + int(self.rules.interval_s * 1000))
+            await self.store.end_turn(turn, due_ms=clock.now_ms() + int(self.rules.interval_s * 1000))
         return report
 
     def _pass(self, turn: Turn) -> Pass:
@@ -87,7 +87,3 @@ def _log(report: Report) -> None:
         facts.warning("not reconciled", error=report.failure.code, recorded=len(report.recorded))
     else:
         facts.info("reconciled", recorded=len(report.recorded), complete=report.complete)
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select, text, update
 from sqlalchemy.event import listen
 
-from receiver import operations
+from receiver import clock, operations
 from receiver.contract import FAILED
 from receiver.events import Asset
 from receiver.operations import Cancelled, Counted
@@ -330,7 +330,7 @@ class TestCancel:
         """A delivery under way is not torn from its worker; it is taken back when its attempt failed."""
         (id_,) = await dead(store, an_event())
         operation = await done(store, retry())
-        now = operations.now_ms()
+        now = clock.now_ms()
         (held,) = await claimed(store, at=now + SECOND)
         assert await operations.cancel(store.console, operation.id) == Cancelled(0, 1)
         cancelling = asyncio.create_task(operations.cancel(store.console, operation.id, patience_s=20))

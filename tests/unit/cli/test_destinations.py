@@ -1,7 +1,6 @@
 """`receiver destinations`, over a database of its own."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -9,6 +8,7 @@ import click
 import pytest
 
 from receiver.cli.destinations import check_name
+from receiver.clock import now_ms
 from receiver.events import event_id
 from receiver.store import Claim, DeliveryDead, EventSettled, NewEvent, Store
 from tests.unit.cli.running import Run
@@ -18,10 +18,6 @@ URLS: Final = {
     "RECEIVER_DESTINATIONS__AUDIT__URL": "stdout:",
 }
 HOURS_2: Final = 2 * 3_600_000
-
-
-def now_ms() -> int:
-    return int(time.time() * 1000)
 
 
 async def _fill(store: Store, events: int) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from receiver.clock import now_ms
 from receiver.contract import COMPLETED
-from receiver.operations import now_ms
 from receiver.store import NewEvent, Store
 from tests.stored import FAR, NOW, an_event, claimed, delivered
 from tests.unit.cli.command import Command

@@ -2,7 +2,6 @@
 
 import hashlib
 import secrets
-import time
 from functools import partial
 
 import pytest
@@ -10,6 +9,7 @@ from sqlalchemy import select
 
 from receiver.assets import Fetched, NotFetched
 from receiver.assets.keys import beside
+from receiver.clock import now_ms
 from receiver.deliver import MirrorRules, mirror, mirror_late
 from receiver.events import ASSET_MIRRORED, Asset, Event, normalize
 from receiver.store import Claim
@@ -23,10 +23,6 @@ __all__ = ["stock"]
 
 GONE = Asset("failed", error="http_404")
 DIGEST = hashlib.sha256(PNG).hexdigest()
-
-
-def now_ms() -> int:
-    return int(time.time() * 1000)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import pytest
 import structlog.testing
 from sqlalchemy import select
 
+from receiver.clock import now_ms
 from receiver.deliver import ForwardResult, MirrorResult
 from receiver.errors import StoreUnavailable
 from receiver.events import Asset, event_id
@@ -77,10 +78,6 @@ class Hands:
 @pytest.fixture
 def hands() -> Hands:
     return Hands()
-
-
-def now_ms() -> int:
-    return int(time.time() * 1000)
 
 
 async def record(store: Store, generation_id: str = "gen_1", *, host: str | None = "cdn.example.com") -> str:
