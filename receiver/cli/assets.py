@@ -82,7 +82,8 @@ def verify(
 async def _verify(
     settings: "Settings", scope: "Scope", report: Report, *, deep: bool, repair: bool
 ) -> Counter[str]:
-    from receiver.wiring import build_store, open_inventory
+    from receiver.wiring.inventory import open_inventory
+    from receiver.wiring.stores import build_store
 
     store = build_store(settings)
     try:

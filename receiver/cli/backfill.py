@@ -107,7 +107,7 @@ async def _backfill(
     settings: "Settings", past: "Past", chosen: "Expression | None", tally: Tally, *, dry_run: bool
 ) -> None:
     from receiver.routing import Router, narrowed
-    from receiver.wiring import build_routings, build_store
+    from receiver.wiring.stores import build_routings, build_store
 
     route: Route = Router(build_routings(settings))
     if chosen is not None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from receiver.client import Client, Ledger, SessionClient
     from receiver.settings import Settings
-    from receiver.wiring import Shared
+    from receiver.wiring.ledgers import Shared
 
 
 def load_settings() -> "Settings":
@@ -61,7 +61,7 @@ def _shared(settings: "Settings") -> "Iterator[Shared | None]":
     if not _names_a_database(settings):
         yield None
         return
-    from receiver.wiring import open_shared
+    from receiver.wiring.ledgers import open_shared
 
     try:
         shared = open_shared(settings)
@@ -83,7 +83,7 @@ def _names_a_database(settings: "Settings") -> bool:
 @contextmanager
 def open_ledger(settings: "Settings") -> "Iterator[Ledger]":
     """Offer the ledger in `RECEIVER_DATABASE_URL`."""
-    from receiver.wiring import build_ledger
+    from receiver.wiring.ledgers import build_ledger
 
     with closing(build_ledger(settings)) as ledger:
         yield ledger

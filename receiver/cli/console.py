@@ -36,7 +36,7 @@ def ask(work: "Callable[[Console], Awaitable[T]]") -> T:
     """
     from receiver.settings import Settings
     from receiver.telemetry import logs
-    from receiver.wiring import build_store
+    from receiver.wiring.stores import build_store
 
     settings = Settings.load()
     logs.configure(level="WARNING", log_format=settings.log_format)

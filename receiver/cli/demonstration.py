@@ -23,7 +23,8 @@ from receiver.sandbox import DEFAULT_WEBHOOK_SECRET, Knobs, Sandbox
 from receiver.settings import Settings
 from receiver.store import Progress, Store
 from receiver.telemetry import logs
-from receiver.wiring import DEFAULT_SOURCE, build_store
+from receiver.wiring.sources import DEFAULT_SOURCE
+from receiver.wiring.stores import build_store
 
 _DEADLINE_S: Final = 40.0
 _REFRESH_S: Final = 0.1

@@ -105,7 +105,7 @@ async def _resume(settings: "Settings", name: str) -> "tuple[bool, DestinationSt
 
 @asynccontextmanager
 async def _open_store(settings: "Settings") -> "AsyncIterator[Store]":
-    from receiver.wiring import build_store
+    from receiver.wiring.stores import build_store
 
     store = build_store(settings)
     try:

@@ -161,7 +161,7 @@ def _print(records: list[Any], *, as_json: bool) -> None:
 def _configured(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return the destinations to send to: *names*, or all that are configured."""
     from receiver.cli.connection import load_settings
-    from receiver.wiring import replay_destinations
+    from receiver.wiring.destinations import replay_destinations
 
     return replay_destinations(load_settings(), names)
 

@@ -15,7 +15,7 @@ from receiver.cli.listener import listen
 from receiver.errors import ConfigError
 from receiver.listener import origin
 from receiver.web.server import Server, build_server
-from receiver.wiring import open_admin
+from receiver.wiring.admin import open_admin
 
 if TYPE_CHECKING:
     from receiver.admin.token import Token

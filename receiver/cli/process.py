@@ -19,7 +19,10 @@ from receiver.listener import origin
 from receiver.settings import Settings
 from receiver.store import Store
 from receiver.web.server import Server, build_server
-from receiver.wiring import build_sources, build_store, build_web, open_worker
+from receiver.wiring.sources import build_sources
+from receiver.wiring.stores import build_store
+from receiver.wiring.web import build_web
+from receiver.wiring.worker import open_worker
 
 _STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
 

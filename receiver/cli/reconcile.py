@@ -59,7 +59,8 @@ def reconcile(*, dry_run: bool, since: datetime | None, max_requests: int | None
 
 async def _reconcile(settings: "Settings", since: datetime | None, *, dry_run: bool) -> "list[Report]":
     from receiver.errors import ConfigError
-    from receiver.wiring import build_store, open_accounts
+    from receiver.wiring.accounts import open_accounts
+    from receiver.wiring.stores import build_store
 
     store = build_store(settings)
     try:
@@ -88,7 +89,7 @@ async def _look(
 
 async def _take_turn(settings: "Settings", store: "Store", account: "Account") -> "Report | None":
     """Look as a worker would, and go on where the last one ended."""
-    from receiver.wiring import reconcile_rules
+    from receiver.wiring.accounts import reconcile_rules
     from receiver.worker.leases import Leases
     from receiver.worker.reconciling import Reconciling
 
@@ -106,7 +107,7 @@ async def _look_apart(
 ) -> "Report":
     """Look without moving the workers' cursor."""
     from receiver.store import Entry, Recorded
-    from receiver.wiring import reconcile_rules
+    from receiver.wiring.accounts import reconcile_rules
     from receiver.worker.cursor import Cursor
     from receiver.worker.reconcile import Pass
 

@@ -142,13 +142,13 @@ def _read(file: str) -> bytes:
 
 
 def _sources(settings: "Settings") -> "dict[str, Source]":
-    from receiver.wiring import build_sources
+    from receiver.wiring.sources import build_sources
 
     return build_sources(settings)
 
 
 def _chosen(sources: "dict[str, Source]", name: str | None) -> "Source":
-    from receiver.wiring import DEFAULT_SOURCE
+    from receiver.wiring.sources import DEFAULT_SOURCE
 
     wanted = name or (DEFAULT_SOURCE if DEFAULT_SOURCE in sources else next(iter(sources)))
     if wanted not in sources:

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from receiver.client import Client
 from receiver.settings import Settings
-from receiver.wiring import open_shared
+from receiver.wiring.ledgers import open_shared
 
 AT_ONCE = 4
 

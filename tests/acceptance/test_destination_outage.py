@@ -15,11 +15,12 @@ import pytest
 import structlog.testing
 from sqlalchemy import Select, select
 
-from receiver import wiring
 from receiver.events import event_id
 from receiver.settings import Settings
 from receiver.store import NewEvent, Store
 from receiver.store.tables import DELIVERY, DESTINATION_STATE
+from receiver.wiring.stores import build_store
+from receiver.wiring.worker import open_worker
 from tests.acceptance.service import failed
 from tests.servers.http_sink import Answer, HttpSink, Received, http_sink
 
@@ -97,9 +98,9 @@ async def bench(database_url: str, sink: HttpSink, folder: Path, **options: str)
         poll_s=0.05,
         destinations={"hooks": {"url": sink.url, **options}, "file": {"url": f"file:{file}"}},
     )
-    store = wiring.build_store(settings)
+    store = build_store(settings)
     store.migrate()
-    async with wiring.open_worker(settings, store) as worker:
+    async with open_worker(settings, store) as worker:
         working = asyncio.create_task(worker.run())
         try:
             yield Bench(store, sink, file)

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from receiver.sandbox import Knobs, Sandbox
 from receiver.settings import Settings
-from receiver.wiring import build_ledger
+from receiver.wiring.ledgers import build_ledger
 
 WINDOW_S = 3
 SECONDS = 9

@@ -26,7 +26,7 @@ from pydantic import SecretStr
 from receiver.client import AsyncClient, Generation
 from receiver.sandbox import Knobs, Sandbox
 from receiver.settings import Settings
-from receiver.wiring import build_ledger
+from receiver.wiring.ledgers import build_ledger
 from tests.acceptance.service import Service, service, until
 
 LOSS = 0.2

@@ -1,0 +1,47 @@
+"""The accounts at the provider that the worker may ask, and how often."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from receiver.client import AsyncClient
+from receiver.settings import Settings
+from receiver.wiring.ledgers import open_shared
+from receiver.wiring.sources import DEFAULT_SOURCE
+from receiver.worker.reconcile import Account
+from receiver.worker.reconciling import ReconcileRules
+
+
+@asynccontextmanager
+async def open_accounts(settings: Settings) -> AsyncIterator[list[Account]]:
+    """Offer the sources that have an API key, for work that gives way to whoever waits for an answer.
+
+    Raises:
+        ConfigError: a key or the base URL cannot be one.
+    """
+    shared = open_shared(settings)
+    pace = None if shared is None else shared.pace
+    async with AsyncExitStack() as stack:
+        if shared is not None:
+            stack.callback(shared.close)
+        accounts = []
+        for name, key in _api_keys(settings).items():
+            client = AsyncClient(key, base_url=settings.api_base_url, priority="background", pace=pace)
+            await stack.enter_async_context(client)
+            accounts.append(Account(name, client.generations))
+        yield accounts
+
+
+def _api_keys(settings: Settings) -> dict[str, str]:
+    keys = {name: account.api_key for name, account in settings.sources.items()}
+    if settings.api_key is not None:
+        keys[DEFAULT_SOURCE] = settings.api_key
+    return {name: key.get_secret_value() for name, key in keys.items() if key and key.get_secret_value()}
+
+
+def reconcile_rules(settings: Settings) -> ReconcileRules:
+    """Return how often and how far to reconcile."""
+    return ReconcileRules(
+        interval_s=settings.reconcile_interval_s,
+        max_requests=settings.reconcile_requests,
+        look_back_s=settings.reconcile_look_back_s,
+    )

@@ -1,0 +1,56 @@
+"""The private application, and the token that guards it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from ipaddress import ip_address
+from pathlib import Path
+
+from starlette.types import ASGIApp
+
+from receiver.admin.app import build_app
+from receiver.admin.runner import Runner
+from receiver.admin.token import Token, configured, kept
+from receiver.errors import ConfigError
+from receiver.settings import Settings, variable
+from receiver.store import Store
+
+
+@asynccontextmanager
+async def open_admin(settings: Settings, store: Store) -> AsyncIterator[tuple[ASGIApp, Token]]:
+    """Build the private application; at the end, what it still does in the background is cut off.
+
+    Raises:
+        ConfigError: there is no token and nowhere to keep one, or one of our making would be all that
+            protects a listener that other machines reach.
+    """
+    token = build_token(settings, store)
+    runner = Runner(store.console)
+    destinations = tuple(settings.destinations)
+    try:
+        yield (
+            build_app(store.console, destinations=destinations, token=token.text, runner=runner),
+            token,
+        )
+    finally:
+        await runner.aclose()
+
+
+def build_token(settings: Settings, store: Store) -> Token:
+    """Return the token of the private listener."""
+    name = variable("admin_token")
+    if settings.admin_token is not None and settings.admin_token.get_secret_value():
+        return configured(settings.admin_token.get_secret_value())
+    if not _is_loopback(settings.admin_host):
+        raise ConfigError(
+            f"{name} is not set, and {variable('admin_host')} is reached from other machines: set the token"
+        )
+    if not store.is_embedded or store.engine.url.database is None:
+        raise ConfigError(f"{name} is not set: only beside a SQLite file is there a place to keep one")
+    return kept(Path(store.engine.url.database).parent)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,88 @@
+"""Where assets come from, go to, and what they are called there."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from receiver.assets import ReadableBucket
+from receiver.assets.allowlist import AllowList
+from receiver.assets.by_source import BucketsBySource, own_mistake
+from receiver.assets.fetch import Fetcher
+from receiver.assets.folder import open_folder
+from receiver.assets.key_template import KeyTemplate
+from receiver.errors import ConfigError
+from receiver.settings import Settings, variable
+
+
+def open_bucket(settings: Settings) -> BucketsBySource:
+    """Return the configured bucket, and those that sources have of their own; nothing is dialled yet.
+
+    Raises:
+        ConfigError: an address or an option of theirs is malformed.
+    """
+    default = _open_bucket(settings, settings.assets_url)
+    own = {name: url for name, account in settings.sources.items() if (url := account.assets_url)}
+    return BucketsBySource(default, {name: _open_own(settings, name, url) for name, url in own.items()})
+
+
+def _open_own(settings: Settings, source: str, url: str) -> ReadableBucket:
+    try:
+        return _open_bucket(settings, url)
+    except ConfigError as error:
+        raise own_mistake(source, error) from error
+
+
+def _open_bucket(settings: Settings, url: str) -> ReadableBucket:
+    match url.partition(":")[0]:
+        case "file":
+            return open_folder(url)
+        case "s3":
+            from receiver.assets.s3 import open_s3  # noqa: PLC0415  boto3 is slow to import
+            from receiver.assets.s3_options import ObjectOptions  # noqa: PLC0415  of the same part
+
+            return open_s3(
+                url,
+                endpoint_url=settings.s3_endpoint_url or None,
+                region=settings.s3_region,
+                addressing_style=settings.s3_addressing_style,
+                options=ObjectOptions.parse(
+                    sse=settings.s3_sse,
+                    kms_key_id=settings.s3_kms_key_id,
+                    storage_class=settings.s3_storage_class,
+                    tags=settings.s3_tags,
+                ),
+                threads=8,
+            )
+        case _:
+            raise ConfigError(f"{variable('assets_url')}: write file:dir or s3://bucket/prefix")
+
+
+def build_key_template(settings: Settings) -> KeyTemplate:
+    """Return how assets are named."""
+    try:
+        return KeyTemplate.parse(settings.assets_key)
+    except ValueError as error:
+        raise ConfigError(f"{variable('assets_key')}: {error}") from error
+
+
+def build_fetcher(settings: Settings) -> Fetcher:
+    """Return the downloader of assets."""
+    try:
+        return Fetcher(
+            allow=_host_list(settings.fetch_allow, variable("fetch_allow")),
+            deny_hosts=_host_list(settings.fetch_deny, variable("fetch_deny")),
+            hosts=settings.asset_hosts or None,
+            spool_dir=Path(settings.spool_dir),
+            max_bytes=settings.asset_max_bytes,
+            total_timeout_s=settings.fetch_timeout_s,
+        )
+    except OSError as error:
+        raise ConfigError(
+            f"{variable('spool_dir')}: cannot write to {settings.spool_dir}: {error.strerror}"
+        ) from error
+
+
+def _host_list(entries: Sequence[str], setting: str) -> AllowList:
+    try:
+        return AllowList.parse(entries)
+    except ValueError as error:
+        raise ConfigError(f"{setting}: {error}") from error

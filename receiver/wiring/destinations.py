@@ -1,0 +1,40 @@
+"""Where events go, and how each destination is to be sent to."""
+
+from collections.abc import Mapping, Sequence
+
+from receiver.destinations import Destination, open_destination, own_options
+from receiver.destinations.policy import DeliveryPolicy, take_policy
+from receiver.errors import ConfigError
+from receiver.settings import Settings, variable
+
+
+def build_destination(name: str, options: Mapping[str, str]) -> Destination:
+    """Return the destination called *name*; nothing is dialled yet."""
+    own = {key: value for key, value in options.items() if key != "url"}
+    if "url" not in options:
+        raise ConfigError(f"{variable('destinations', name, 'url')} is not set: say where {name!r} is")
+    _, own = take_policy(name, own, own=own_options(name, options["url"]))
+    return open_destination(name, options["url"], own)
+
+
+def delivery_policy(name: str, options: Mapping[str, str]) -> DeliveryPolicy:
+    """Return how the destination called *name* is to be sent to."""
+    return take_policy(name, options, own=own_options(name, options["url"]))[0]
+
+
+def replay_destinations(settings: Settings, names: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return where a replay goes: to *names*, or to every configured destination.
+
+    Raises:
+        ConfigError: none is configured, or one of *names* is not.
+    """
+    configured = tuple(settings.destinations)
+    if not configured:
+        raise ConfigError(f"{variable('destinations')}__<NAME>__URL is not set: there is nowhere to send to")
+    for name in names:
+        if name not in configured:
+            raise ConfigError(
+                f"{variable('destinations', name, 'url')} is not set: the destinations are"
+                f" {', '.join(configured)}"
+            )
+    return tuple(dict.fromkeys(names)) or configured

@@ -1,0 +1,55 @@
+"""The stock of the bucket, and the repair of what it lost."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+from receiver.assets import Bucket
+from receiver.deliver import fetch_asset
+from receiver.settings import Settings
+from receiver.store import Store
+from receiver.wiring.accounts import open_accounts
+from receiver.wiring.assets import build_fetcher, open_bucket
+from receiver.wiring.mirroring import build_attempt, build_mirror_late
+from receiver.worker.inventory import Inventory
+from receiver.worker.leases import Leases
+from receiver.worker.refresh import Refresher
+from receiver.worker.repair import Repairer
+
+
+@asynccontextmanager
+async def open_inventory(
+    settings: Settings, store: Store, *, deep: bool, repair: bool
+) -> AsyncIterator[Inventory]:
+    """Offer to take stock of the bucket, and, with *repair*, to mirror again what it lost.
+
+    Raises:
+        ConfigError: the bucket or the provider's API is wrongly configured.
+        BucketUnavailable: the bucket does not answer.
+    """
+    async with AsyncExitStack() as stack:
+        bucket = open_bucket(settings)
+        stack.push_async_callback(bucket.aclose)
+        # Refused credentials would pass for missing objects.
+        await bucket.check()
+        repairer = (
+            await stack.enter_async_context(_open_repairer(settings, store, bucket)) if repair else None
+        )
+        yield Inventory(store, bucket, deep, repairer)
+
+
+@asynccontextmanager
+async def _open_repairer(settings: Settings, store: Store, bucket: Bucket) -> AsyncIterator[Repairer]:
+    async with AsyncExitStack() as stack:
+        fetcher = build_fetcher(settings)
+        stack.push_async_callback(fetcher.aclose)
+        accounts = await stack.enter_async_context(open_accounts(settings))
+        leases = Leases(store, lease_s=settings.lease_s)
+        stack.push_async_callback(leases.give_back)
+        keeping = asyncio.create_task(leases.keep())
+        stack.callback(keeping.cancel)
+        refresh = Refresher(accounts) if accounts else None
+        late = build_mirror_late(settings, build_attempt(fetcher, bucket, refresh))
+        fetch = partial(fetch_asset, fetcher.fetch, refresh)
+        yield Repairer(store, bucket, leases, fetch=fetch, mirror_late=late)

@@ -1,0 +1,57 @@
+"""What programs on one database write down for each other about the provider."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from receiver.client.errors import GenerationClaimed
+from receiver.client.ledger import Submission
+from receiver.client.pace import KeyPace
+from receiver.settings import Settings
+from receiver.store.engine import connect, database_exists
+from receiver.store.ledger import StoreLedger
+from receiver.store.pace import StorePace
+from receiver.wiring.sources import DEFAULT_SOURCE
+
+_PACE_PATIENCE_S: Final = 1.0
+"""A request does not wait longer for a database that is busy: it paces itself then."""
+_LEDGER_PATIENCE_S: Final = 30.0
+"""What was paid for must be written down, however busy the database is."""
+
+
+def build_ledger(settings: Settings) -> StoreLedger[Submission]:
+    """Open the ledger of submissions beside the events; an embedded database is brought up to date at once.
+
+    Raises:
+        ConfigError: the database URL is not usable.
+        StoreUnavailable: the embedded database could not be migrated.
+    """
+    engine = connect(settings.database_url.get_secret_value(), busy_timeout_s=_LEDGER_PATIENCE_S)
+    ledger = StoreLedger(engine, DEFAULT_SOURCE, row=Submission, claimed=GenerationClaimed)
+    ledger.migrate()
+    return ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What programs on one database tell each other about the provider."""
+
+    pace: StorePace[KeyPace]
+    events: StoreLedger[Submission]
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.pace.close()
+        self.events.close()
+
+
+def open_shared(settings: Settings) -> Shared | None:
+    """Return what the database knows for a client; None if there is none yet.
+
+    Nothing is created or migrated, and a database that fails makes no request wait for long.
+    """
+    url = settings.database_url.get_secret_value()
+    if not database_exists(url):
+        return None
+    engine = connect(url, busy_timeout_s=_PACE_PATIENCE_S)
+    events = StoreLedger(engine, DEFAULT_SOURCE, row=Submission, claimed=GenerationClaimed)
+    return Shared(StorePace(engine, row=KeyPace), events)

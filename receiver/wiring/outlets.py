@@ -1,0 +1,61 @@
+"""The worker's way to a destination: what it gets, at which pace, and when it is left alone."""
+
+import random
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from functools import partial
+
+from receiver import clock, routing
+from receiver.backoff import Backoff
+from receiver.deliver import ForwardRules, forward
+from receiver.destinations import Destination
+from receiver.destinations.policy import DeliveryPolicy, batch_size
+from receiver.routing import Routing
+from receiver.settings import Settings
+from receiver.wiring.destinations import build_destination, delivery_policy
+from receiver.worker.breaker import Breaker, BreakerRules
+from receiver.worker.forwarding import Outlet
+from receiver.worker.rate import TokenBucket
+
+
+@asynccontextmanager
+async def open_outlet(settings: Settings, name: str, options: Mapping[str, str]) -> AsyncIterator[Outlet]:
+    """Offer the way to the destination called *name*, which is closed at the end.
+
+    Raises:
+        ConfigError: an option of it is wrong; the message names the setting.
+    """
+    wanted, own = routing.take(name, options)
+    async with aclosing(build_destination(name, own)) as destination:
+        yield _outlet(settings, name, destination, delivery_policy(name, own), wanted)
+
+
+def _outlet(
+    settings: Settings, name: str, destination: Destination, policy: DeliveryPolicy, wanted: Routing
+) -> Outlet:
+    rules = ForwardRules(
+        Backoff(policy.backoff_first_s, policy.backoff_max_s), policy.attempts or settings.forward_attempts
+    )
+    breaker = Breaker(
+        BreakerRules(policy.breaker_failures, max_s=policy.breaker_max_s),
+        clock=time.monotonic,
+        chance=random.random,
+    )
+    sending = partial(
+        forward,
+        destination=destination,
+        rules=rules,
+        clock=clock.now_ms,
+        chance=random.random,
+        judge=breaker.judge,
+        routing=wanted,
+    )
+    return Outlet(
+        name,
+        batch_size(policy, name, max_batch=destination.max_batch),
+        sending,
+        policy.concurrency,
+        TokenBucket(policy.rate_limit) if policy.rate_limit else None,
+        breaker,
+    )

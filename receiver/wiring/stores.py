@@ -1,0 +1,35 @@
+"""The store, and what it asks to learn which destination wants an event."""
+
+from receiver import routing
+from receiver.routing import Router, Routing
+from receiver.settings import Settings
+from receiver.store import Store
+from receiver.wiring.sources import DEFAULT_SOURCE
+
+
+def build_store(settings: Settings) -> Store:
+    """Open the store; an embedded SQLite database is brought up to date at once.
+
+    Raises:
+        ConfigError: the database URL is not usable, or it cannot be told what a destination wants.
+        StoreUnavailable: the embedded database could not be migrated.
+    """
+    routings = build_routings(settings)
+    url = settings.database_url.get_secret_value()
+    store = Store(url, destinations=tuple(routings), route=Router(routings))
+    if store.is_embedded:
+        store.migrate()
+    return store
+
+
+def build_routings(settings: Settings) -> dict[str, Routing]:
+    """Return what each destination wants.
+
+    Raises:
+        ConfigError: an expression or a name is wrong; the message names the setting.
+    """
+    sources = {DEFAULT_SOURCE, *settings.sources}
+    routings = {name: routing.take(name, options)[0] for name, options in settings.destinations.items()}
+    for name, wanted in routings.items():
+        routing.check_sources(name, wanted, sources)
+    return routings

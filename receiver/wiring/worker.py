@@ -1,0 +1,78 @@
+"""The worker, with everything that it works with."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from receiver.assets import Bucket
+from receiver.assets.fetch import Fetcher
+from receiver.assets.kept import KeptDownloads
+from receiver.errors import BucketUnavailable
+from receiver.settings import Settings
+from receiver.store import Store
+from receiver.wiring.accounts import open_accounts, reconcile_rules
+from receiver.wiring.assets import build_fetcher, open_bucket
+from receiver.wiring.mirroring import build_attempt, build_mirror_late, mirror_rules
+from receiver.wiring.outlets import open_outlet
+from receiver.worker.forwarding import Outlet
+from receiver.worker.reconcile import Account
+from receiver.worker.refresh import Refresher
+from receiver.worker.run import Pace, Worker
+
+log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def open_worker(settings: Settings, store: Store) -> AsyncIterator[Worker]:
+    """Build the worker, with a bucket that was tried and destinations that are closed at the end.
+
+    Raises:
+        ConfigError: the bucket cannot be written or a destination is wrongly configured.
+    """
+    async with AsyncExitStack() as stack:
+        bucket = open_bucket(settings)
+        stack.push_async_callback(bucket.aclose)
+        await _try(bucket)
+        fetcher = build_fetcher(settings)
+        stack.push_async_callback(fetcher.aclose)
+        outlets = [
+            await stack.enter_async_context(open_outlet(settings, name, options))
+            for name, options in settings.destinations.items()
+        ]
+        accounts = await stack.enter_async_context(open_accounts(settings))
+        yield _worker(settings, store, fetcher, bucket, outlets, accounts)
+
+
+async def _try(bucket: Bucket) -> None:
+    try:
+        await bucket.check()
+    except BucketUnavailable as error:
+        log.warning("the bucket does not answer; assets wait until it does", error=str(error))
+
+
+def _worker(
+    settings: Settings,
+    store: Store,
+    fetcher: Fetcher,
+    bucket: Bucket,
+    outlets: Sequence[Outlet],
+    accounts: Sequence[Account],
+) -> Worker:
+    kept = KeptDownloads(Path(settings.spool_dir), max_bytes=settings.spool_max_bytes)
+    attempt = build_attempt(fetcher, bucket, Refresher(accounts) if accounts else None)
+    mirroring = partial(attempt, rules=mirror_rules(settings), kept=kept)
+    late = build_mirror_late(settings, attempt)
+    pace = Pace(settings.lease_s, settings.poll_s, settings.drain_s)
+    return Worker(
+        store,
+        mirroring,
+        outlets,
+        accounts,
+        reconcile_rules(settings),
+        pace=pace,
+        mirror_late=late,
+        kept=kept,
+    )

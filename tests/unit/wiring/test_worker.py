@@ -1,0 +1,73 @@
+"""The worker, with everything that it works with."""
+
+from pathlib import Path
+
+import pytest
+import structlog.testing
+
+from receiver.errors import BucketUnavailable, ConfigError
+from receiver.store import Store
+from receiver.wiring.stores import build_store
+from receiver.wiring.worker import open_worker
+from tests.unit.wiring.configured import settings
+from tests.unit.work import MemoryBucket
+
+
+class TestOpenWorker:
+    async def test_one_outlet_per_destination(self, folder: Path) -> None:
+        """Each configured destination is forwarded to, at the size of its batches."""
+        configured = settings(destinations={"a": {"url": "stdout:"}, "b": {"url": f"file:{folder}/b.jsonl"}})
+        store = build_store(configured)
+        async with open_worker(configured, store) as worker:
+            assert [outlet.name for outlet in worker.outlets] == ["a", "b"]
+            assert all(outlet.max_batch > 0 for outlet in worker.outlets)
+        store.close()
+
+    async def test_unwritable_bucket_is_refused(self, folder: Path) -> None:
+        """A folder that cannot be written stops the start, by the name of its setting."""
+        (folder / "taken").write_text("a file")
+        configured = settings(assets_url=f"file:{folder}/taken/assets")
+        store = Store(f"sqlite:///{folder}/receiver.db")
+        with pytest.raises(ConfigError, match="RECEIVER_ASSETS_URL"):
+            async with open_worker(configured, store):
+                pass
+        store.close()
+
+    async def test_silent_bucket_is_waited_for(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A bucket that does not answer now may answer later: the start goes on, with a warning."""
+        monkeypatch.setattr(
+            "receiver.wiring.worker.open_bucket", lambda _: MemoryBucket(BucketUnavailable("no answer"))
+        )
+        store = Store(f"sqlite:///{folder}/receiver.db")
+        with structlog.testing.capture_logs() as lines:
+            async with open_worker(settings(), store):
+                pass
+        store.close()
+        assert [line["log_level"] for line in lines] == ["warning"]
+
+    async def test_closes_what_it_opened(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A mistake in the second destination leaves the first one closed."""
+        closed: list[str] = []
+
+        class Opened:
+            max_batch = 1
+
+            def __init__(self, name: str) -> None:
+                self.name = name
+
+            async def aclose(self) -> None:
+                closed.append(self.name)
+
+        def open_first(name: str, _options: object) -> Opened:
+            if name == "b":
+                raise ConfigError("no")
+            return Opened(name)
+
+        monkeypatch.setattr("receiver.wiring.outlets.build_destination", open_first)
+        store = Store(f"sqlite:///{folder}/receiver.db")
+        both = {"a": {"url": "stdout:"}, "b": {"url": "stdout:"}}
+        with pytest.raises(ConfigError):
+            async with open_worker(settings(destinations=both), store):
+                pass
+        store.close()
+        assert closed == ["a"]
