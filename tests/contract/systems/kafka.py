@@ -8,20 +8,20 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from receiver.destinations import Destination, Message, open_destination
+from tests.contract.systems.served import Forgetful
 from tests.contract.systems.system import WRONG_SECRET, System
 from tests.messages import message
 from tests.servers.kafka import KafkaMockCluster
 
 
-class KafkaMock:
+class KafkaMock(Forgetful[KafkaMockCluster]):
     """A topic on a mock cluster, which forgets it when killed: what was there is consumed first."""
 
     def __init__(self, server: KafkaMockCluster, topic: str) -> None:
-        self._server = server
+        super().__init__(server)
         self._topic = topic
         self._consumed: list[bytes] = []
         self._offsets: dict[int, int] = {}
-        self._hangs = False
 
     def connect(self, *, timeout_s: float = 10.0) -> Destination:
         return self._open(timeout_s=str(timeout_s))
@@ -30,24 +30,9 @@ class KafkaMock:
         await asyncio.to_thread(self._consume)
         return self._consumed
 
-    async def down(self) -> None:
-        if not self._hangs:
-            await asyncio.to_thread(self._consume)
-        self._hangs = False
-        self._server.kill()
-
     async def up(self) -> None:
         self._offsets.clear()
         self._server.start()
-
-    async def hang(self) -> None:
-        await asyncio.to_thread(self._consume)
-        self._hangs = True
-        self._server.freeze()
-
-    async def resume(self) -> None:
-        self._hangs = False
-        self._server.thaw()
 
     def poison(self, number: int) -> Message | None:
         return self.oversize(number)

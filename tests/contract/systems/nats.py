@@ -7,6 +7,7 @@ from typing import Final
 import pytest
 
 from receiver.destinations import Destination, Message, open_destination
+from tests.contract.systems.served import Served
 from tests.contract.systems.system import WRONG_SECRET, System
 from tests.messages import message
 from tests.servers.nats import MAX_PAYLOAD, USER, NatsServer
@@ -14,11 +15,11 @@ from tests.servers.nats import MAX_PAYLOAD, USER, NatsServer
 _STREAM_TAKES: Final = MAX_PAYLOAD // 2
 
 
-class Nats:
+class Nats(Served[NatsServer]):
     """A stream on a real NATS server, which keeps what it acknowledged when it is killed."""
 
     def __init__(self, server: NatsServer, subject: str) -> None:
-        self._server = server
+        super().__init__(server)
         self._subject = subject
         self._stream = subject.replace(".", "-")
         self._read: list[bytes] = []
@@ -33,18 +34,6 @@ class Nats:
             for seq in range(len(self._read) + 1, state.last_seq + 1):
                 self._read.append((await stream.get_msg(self._stream, seq)).data or b"")
         return self._read
-
-    async def down(self) -> None:
-        self._server.kill()
-
-    async def up(self) -> None:
-        self._server.start()
-
-    async def hang(self) -> None:
-        self._server.freeze()
-
-    async def resume(self) -> None:
-        self._server.thaw()
 
     def poison(self, number: int) -> Message | None:
         """Return a message that the server takes and the stream does not."""

@@ -9,6 +9,7 @@ import pytest
 
 from receiver.destinations import Destination, Message, open_destination
 from receiver.destinations.postgresql_table import Table
+from tests.contract.systems.served import Served
 from tests.contract.systems.system import WRONG_SECRET, System
 from tests.messages import message
 from tests.servers.postgres import PostgresServer
@@ -16,11 +17,11 @@ from tests.servers.postgres import PostgresServer
 _numbers = count(1)
 
 
-class Postgres:
+class Postgres(Served[PostgresServer]):
     """A table that refuses events with a certain word in them."""
 
     def __init__(self, server: PostgresServer, table: str) -> None:
-        self._server = server
+        super().__init__(server)
         self._table = Table((table,))
         with psycopg.connect(server.url) as connection:
             connection.execute(self._table.create())
@@ -43,18 +44,6 @@ class Postgres:
         async with await psycopg.AsyncConnection.connect(self._server.url) as connection:
             query = psycopg.sql.SQL("SELECT event FROM {}").format(psycopg.sql.Identifier(*self._table.name))
             return [event.encode() for (event,) in await (await connection.execute(query)).fetchall()]
-
-    async def down(self) -> None:
-        self._server.kill()
-
-    async def up(self) -> None:
-        self._server.start()
-
-    async def hang(self) -> None:
-        self._server.freeze()
-
-    async def resume(self) -> None:
-        self._server.thaw()
 
     def _open(self, url: str, *, timeout_s: float = 10.0) -> Destination:
         return open_destination(

@@ -8,6 +8,7 @@ import aiormq
 import pytest
 
 from receiver.destinations import Destination, Message, open_destination
+from tests.contract.systems.served import Served
 from tests.contract.systems.system import WRONG_SECRET, System
 from tests.messages import message
 from tests.servers.rabbitmq import MAX_MESSAGE_BYTES, RabbitServer
@@ -15,11 +16,11 @@ from tests.servers.rabbitmq import MAX_MESSAGE_BYTES, RabbitServer
 _QUEUE: Final = "contract"
 
 
-class Rabbit:
+class Rabbit(Served[RabbitServer]):
     """A durable queue on a real RabbitMQ, which keeps what it confirmed when it is killed."""
 
     def __init__(self, server: RabbitServer) -> None:
-        self._server = server
+        super().__init__(server)
         self._consumed: list[bytes] = []
 
     def connect(self, *, timeout_s: float = 10.0) -> Destination:
@@ -31,18 +32,6 @@ class Rabbit:
             while (found := await channel.basic_get(_QUEUE, no_ack=True)).delivery_tag:
                 self._consumed.append(found.body)
         return self._consumed
-
-    async def down(self) -> None:
-        self._server.kill()
-
-    async def up(self) -> None:
-        self._server.start()
-
-    async def hang(self) -> None:
-        self._server.freeze()
-
-    async def resume(self) -> None:
-        self._server.thaw()
 
     def poison(self, number: int) -> Message | None:
         return self.oversize(number)

@@ -8,15 +8,16 @@ import pytest
 import redis.asyncio
 
 from receiver.destinations import Destination, Message, open_destination
+from tests.contract.systems.served import Served
 from tests.contract.systems.system import WRONG_SECRET, System
 from tests.servers.valkey import ValkeyServer
 
 
-class Redis:
+class Redis(Served[ValkeyServer]):
     """A stream on a real Valkey."""
 
     def __init__(self, server: ValkeyServer, stream: str) -> None:
-        self._server = server
+        super().__init__(server)
         self._stream = stream
 
     def connect(self, *, timeout_s: float = 10.0) -> Destination:
@@ -28,18 +29,6 @@ class Redis:
         async with redis.asyncio.Redis.from_url(self._server.url, protocol=2) as client:
             entries = cast("list[Any]", await client.xrange(self._stream))
         return [fields[b"event"] for _, fields in entries]
-
-    async def down(self) -> None:
-        self._server.kill()
-
-    async def up(self) -> None:
-        self._server.start()
-
-    async def hang(self) -> None:
-        self._server.freeze()
-
-    async def resume(self) -> None:
-        self._server.thaw()
 
     def poison(self, number: int) -> Message | None:
         return None

@@ -8,19 +8,19 @@ from typing import Any, cast
 import pytest
 
 from receiver.destinations import Destination, Message, open_destination
+from tests.contract.systems.served import Forgetful
 from tests.contract.systems.system import WRONG_SECRET, Opener, System
 from tests.messages import message
 from tests.servers.sqs import SqsServer
 
 
-class Sqs:
+class Sqs(Forgetful[SqsServer]):
     """A queue on moto, which forgets it when killed: what was delivered before is consumed first."""
 
     def __init__(self, server: SqsServer, queue_url: str) -> None:
-        self._server = server
+        super().__init__(server)
         self._queue_url = queue_url
         self._consumed: list[bytes] = []
-        self._hangs = False
 
     def connect(self, *, timeout_s: float = 10.0) -> Destination:
         return open_destination("queue", f"sqs:{self._queue_url}", {"timeout_s": str(timeout_s)})
@@ -30,24 +30,9 @@ class Sqs:
         await asyncio.to_thread(self._consume)
         return self._consumed
 
-    async def down(self) -> None:
-        if not self._hangs:
-            await asyncio.to_thread(self._consume)
-        self._hangs = False
-        self._server.kill()
-
     async def up(self) -> None:
         self._server.start()
         self._server.create_queue(self._queue_url.rpartition("/")[2])
-
-    async def hang(self) -> None:
-        await asyncio.to_thread(self._consume)
-        self._hangs = True
-        self._server.freeze()
-
-    async def resume(self) -> None:
-        self._hangs = False
-        self._server.thaw()
 
     def poison(self, number: int) -> Message | None:
         return self.oversize(number)
