@@ -3,6 +3,7 @@
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 PYTEST_ARGS ?=
+TEST_PROCESSES ?= 2
 
 BIN := .venv/bin
 STAMPS := .venv/stamps
@@ -29,7 +30,7 @@ demo: setup-run  ## see a generation arrive, be mirrored and be forwarded; needs
 	@$(BIN)/receiver demo
 
 test: setup  ## run the tests; PYTEST_ARGS="-k name -x" narrows them
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(BIN)/pytest --numprocesses $(TEST_PROCESSES) --dist worksteal $(PYTEST_ARGS)
 
 check: setup  ## formatting, lint, types, import floors
 	$(BIN)/ruff format --check

@@ -2,12 +2,22 @@
 
 import os
 import socket
+from itertools import count, islice
 from typing import Final, NoReturn
 
 import pytest
 
-# Taken out of the environment: the product refuses RECEIVER_ variables that it does not know.
-_REQUIRED: Final = frozenset(os.environ.pop("RECEIVER_TEST_REQUIRE", "").split(","))
+# Renamed, for the processes among which the tests are shared: the product refuses RECEIVER_ variables that it
+# does not know.
+_INHERITED: Final = "TEST_REQUIRE"
+os.environ[_INHERITED] = os.environ.pop("RECEIVER_TEST_REQUIRE", os.environ.get(_INHERITED, ""))
+_REQUIRED: Final = frozenset(os.environ[_INHERITED].split(","))
+
+# Below the ports that the kernel gives to clients, and apart for each process that runs tests: a server that
+# takes seconds to come up, or is down for a while, finds its port free.
+_WORKER: Final = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_FIRST: Final = 12_000 + 2_000 * (_WORKER % 8)
+_PORTS: Final = (_FIRST + (os.getpid() + step) % 2_000 for step in count())
 
 
 def missing(server: str, why: str, *, installer: str = "make setup") -> NoReturn:
@@ -20,9 +30,12 @@ def missing(server: str, why: str, *, installer: str = "make setup") -> NoReturn
 
 def free_ports(count: int) -> list[int]:
     """Return *count* different loopback ports, free a moment ago."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    return list(islice(filter(_is_free, _PORTS), count))
+
+
+def _is_free(port: int) -> bool:
     try:
-        return [s.getsockname()[1] for s in sockets]
-    finally:
-        for s in sockets:
-            s.close()
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
