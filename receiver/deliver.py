@@ -180,7 +180,8 @@ async def _mirror_late(
     job: LateJob, attempt: Attempt, rules: MirrorRules, entropy: Entropy
 ) -> LateSettlement:
     patience_s = (job.until_ms - job.received_ms) / 1000
-    match await attempt(job, rules=MirrorRules(rules.late_backoff, patience_s)):
+    late = replace(rules, backoff=rules.late_backoff, patience_s=patience_s, late_s=0)
+    match await attempt(job, rules=late):
         case EventPostponed(due_ms=due_ms, error=error):
             return LatePostponed(job, due_ms, error)
         case EventSettled(asset=Asset("mirrored") as asset, now_ms=now_ms):

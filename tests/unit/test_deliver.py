@@ -13,6 +13,7 @@ import structlog.testing
 from receiver.assets import Fetched, NotFetched
 from receiver.assets.kept import KeptDownloads
 from receiver.assets.key_template import KeyTemplate
+from receiver.assets.response import EXPIRED
 from receiver.backoff import Backoff
 from receiver.deliver import (
     ForwardResult,
@@ -84,6 +85,7 @@ async def run_late(
     *,
     at: int = LATER,
     refresh: Refresh | None = None,
+    rules: MirrorRules = LATE_RULES,
 ) -> LateSettlement:
     attempt = partial(
         mirror,
@@ -93,7 +95,7 @@ async def run_late(
         clock=lambda: at,
         chance=lambda: 0.5,
     )
-    return await mirror_late(job, attempt=attempt, rules=LATE_RULES, entropy=lambda: ENTROPY)
+    return await mirror_late(job, attempt=attempt, rules=rules, entropy=lambda: ENTROPY)
 
 
 def fetching(result: Fetched | NotFetched | Exception) -> Callable[[object], Awaitable[Fetched | NotFetched]]:
@@ -264,6 +266,13 @@ class TestMirrorLate:
         assert (told.id, told.type, told.received_ms) == (event_id(LATER, ENTROPY), ASSET_MIRRORED, LATER)
         assert told.body == follow_up(BODY, now_ms=LATER)
 
+    async def test_is_named_as_configured(self, fetched: Fetched) -> None:
+        """The template of names holds for late files, too."""
+        rules = replace(LATE_RULES, keys=KeyTemplate.parse("{generation_id}.{extension}"))
+        bucket = MemoryBucket()
+        await run_late(late_job(), fetching(fetched), bucket, rules=rules)
+        assert list(bucket.kept) == ["gen_1.png"]
+
     async def test_may_still_come(self) -> None:
         """It is put off by the long backoff until its own bound, however long the patience has passed."""
         slow = fetching(NotFetched("http_503", permanent=False))
@@ -287,7 +296,7 @@ class TestMirrorLate:
         """After days the URL has most likely expired: another one is asked for."""
 
         async def fetch(url: object) -> Fetched | NotFetched:
-            return fetched if url == "https://cdn.example.com/new" else NotFetched("http_403", permanent=True)
+            return fetched if url == "https://cdn.example.com/new" else NotFetched(EXPIRED, permanent=True)
 
         async def refresh(_event: Event) -> str:
             return "https://cdn.example.com/new"
