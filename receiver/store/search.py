@@ -30,7 +30,7 @@ class FoundDelivery:
     attempts: int
     error: str | None
     due_ms: int | None
-    """When it is sent next; None unless it is pending."""
+    """When it is sent next, or has been due since; None unless it is pending."""
     settled_ms: int | None
     """When it was delivered or given up."""
     is_claimed: bool
@@ -242,7 +242,7 @@ def _delivery(row: Any) -> FoundDelivery:
         state=row.state,
         attempts=row.attempts,
         error=row.last_error,
-        due_ms=row.due_ms if row.state == PENDING and row.lease is None else None,
+        due_ms=_due_ms(row) if row.state == PENDING and row.lease is None else None,
         settled_ms=row.settled_ms,
         is_claimed=row.state == PENDING and row.lease is not None,
         operation=row.operation,
@@ -252,6 +252,11 @@ def _delivery(row: Any) -> FoundDelivery:
         kind=kind_of(row.body, row.source),
         received_ms=row.received_ms,
     )
+
+
+def _due_ms(row: Any) -> int:
+    """Return when a delivery is due; of what was backfilled, when its event came: it only waits its turn."""
+    return int(row.due_ms if row.due_ms >= 0 else row.received_ms)
 
 
 def _event(row: Any, deliveries: dict[str, int]) -> FoundEvent:

@@ -17,6 +17,7 @@ from receiver.client.errors import GenerationClaimed
 from receiver.client.ledger import Submission
 from receiver.contract import COMPLETED, FAILED
 from receiver.events import Asset, event_id
+from receiver.operations.records import delivery_record, moment
 from receiver.routing import Router, take
 from receiver.store import (
     Backfilled,
@@ -33,6 +34,7 @@ from receiver.store import (
 )
 from receiver.store.engine import connect
 from receiver.store.fanout import everywhere
+from receiver.store.filters import Filter
 from receiver.store.ledger import StoreLedger
 from receiver.store.tables import DELIVERY
 from receiver.telemetry import metrics
@@ -273,6 +275,13 @@ class TestBackfill:
         live.close()
         assert ids(await due(store, "late", at=NOW + HOUR_MS, limit=3)) == [new, *past[:2]]
         assert ids(await due(store, "late", at=NOW + HOUR_MS, limit=2)) == past[2:4]
+
+    async def test_operators_see_it_due_since_it_came(self, store: Store) -> None:
+        """What waits behind everything else is listed with a time that there is."""
+        await settled(store, completed("gen_1", None))
+        await backfill(store, Past("late"))
+        page = await store.console.deliveries(Filter(destination="late"))
+        assert [delivery_record(row)["due_at"] for row in page.rows] == [moment(NOW)]
 
     async def test_wakes_the_forwarders(self, store: Store) -> None:
         """Workers need no poll to find what was made; a dry run wakes nobody."""
