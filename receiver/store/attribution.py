@@ -52,19 +52,29 @@ def attribute(connection: Connection, jobs: Sequence[EventJob], *, now_ms: int) 
 def attach(connection: Connection, source: str, generation_id: str, told: str, *, now_ms: int) -> None:
     """Give *told* to the events of a generation that are held back for it, and let them go."""
     deliveries = connection.execute(
-        select(DELIVERY.c.event_id, DELIVERY.c.attempts, DELIVERY.c.due_ms, DELIVERY.c.operation)
+        select(
+            DELIVERY.c.event_id,
+            DELIVERY.c.attempts,
+            DELIVERY.c.due_ms,
+            DELIVERY.c.last_error,
+            DELIVERY.c.operation,
+        )
         .join(EVENT, EVENT.c.id == DELIVERY.c.event_id)
         .where(EVENT.c.source == source, EVENT.c.generation_id == generation_id)
         .order_by(DELIVERY.c.event_id, DELIVERY.c.destination)
         .with_for_update(of=DELIVERY)
     ).all()
-    # What an operator put back in the queue may have been sent before, and stays as it was.
-    begun = {row.event_id for row in deliveries if row.attempts or row.operation or row.due_ms <= now_ms}
+    begun = {row.event_id for row in deliveries if _may_have_been_sent(row) or row.due_ms <= now_ms}
     held = {row.event_id for row in deliveries} - begun
     if held:
         released = {"submission": told, "due_ms": now_ms}
         connection.execute(update(DELIVERY).where(DELIVERY.c.event_id.in_(sorted(held))).values(released))
         wake_others(connection, FORWARD)
+
+
+def _may_have_been_sent(row: Any) -> bool:
+    """Whether a delivery was begun before; parked or put back in the queue, it has no attempts of it."""
+    return bool(row.attempts or row.last_error is not None or row.operation is not None)
 
 
 def _open(connection: Connection, sources: set[str], *, since_ms: int) -> list[_Open]:

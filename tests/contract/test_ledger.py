@@ -289,6 +289,19 @@ class TestAttribution:
         assert [again.submission for again in await due(store, at=later)] == [None]
         assert [other.submission for other in await due(store, "audit", at=later)] == [None]
 
+    async def test_a_parked_message_stays_as_it_was(
+        self, ledger: StoreLedger[Submission], store: Store
+    ) -> None:
+        """What was sent and parked may have arrived, although that cost no attempt."""
+        ledger.begin(a_submission())
+        await recorded(store, completed("gen_1", None))
+        await settled(store)
+        (job,) = await due(store, at=NOW + HOLD_MS)
+        later = NOW + HOLD_MS + LEASE_MS
+        await store.settle(DeliveryPostponed(job, later, "timeout", parked=True))
+        ledger.settle("order-1", state="submitted", generation_id="gen_1")
+        assert [again.submission for again in await due(store, at=later)] == [None]
+
     @pytest.mark.parametrize(
         "other",
         [
