@@ -33,6 +33,8 @@ _EVENTS: Final = 200
 """Events of one page of a replay, each with as many deliveries as there are destinations."""
 _SLOWEST: Final = 0.01
 """Deliveries per second. Slower than that, a due time would be past all bounds."""
+_LONGEST_BEFORE: Final = 10_000
+"""Characters. Who sends again every minute what waits, cannot take back all of it."""
 _BEFORE: Final = ("state", "due_ms", "attempts", "last_error", "settled_ms", "operation", "before")
 
 
@@ -115,7 +117,7 @@ def restore(connection: Connection, turn: Turn) -> Step:
     undone = or_(DELIVERY.c.state == DROPPED, and_(DELIVERY.c.state == PENDING, idle))
     statement = select(DELIVERY).where(undone).with_for_update()
     page = rows_within(connection, statement, DELIVERY_KEY, [ours], Reach(turn.after, _MOST))
-    restored = [{**_key(row), **orjson.loads(row.before)} for row in page.rows if row.before]
+    restored = [_restored(row) for row in page.rows if row.before]
     made = [_key(row) for row in page.rows if not row.before]
     if restored:
         connection.execute(_RESTORE, [_prefixed(one) for one in restored])
@@ -232,7 +234,15 @@ def _key(row: Any) -> dict[str, Any]:
 def _before(row: Any) -> str:
     """Write down what is to be restored; what came before that only where it may yet be restored, too."""
     was = {name: getattr(row, name) for name in _BEFORE}
-    return to_text(was if row.state == PENDING else {**was, "operation": None, "before": None})
+    if row.state != PENDING or len(row.before or "") > _LONGEST_BEFORE:
+        return to_text({**was, "operation": None, "before": None})
+    # Not as text within text: each time around, that would double its backslashes.
+    return to_text({**was, "before": row.before and orjson.loads(row.before)})
+
+
+def _restored(row: Any) -> dict[str, Any]:
+    was = orjson.loads(row.before)
+    return {**_key(row), **was, "before": was["before"] and to_text(was["before"])}
 
 
 def _prefixed(values: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from receiver.store import (
     DeliveryPostponed,
     EventSettled,
     Store,
+    resend,
     window,
 )
 from receiver.store.attribution import attach
@@ -71,6 +72,19 @@ def replay(
     rate: float = 0,
 ) -> Order:
     return Order("events.replay", wanted, to or ("orders", "audit"), missing=missing, rate=rate)
+
+
+async def repeated(store: Store, times: int) -> None:
+    """Send again what died or waits, so many times."""
+    await done(store, retry())
+    for _ in range(times - 1):
+        await done(store, retry(Filter(state="pending", destination="orders")))
+
+
+async def kept_before(store: Store) -> str:
+    """Return what the one delivery to `orders` was before."""
+    kept = select(DELIVERY.c.before).where(DELIVERY.c.destination == "orders")
+    return str(await store.transact(lambda c: c.execute(kept).scalar_one()))
 
 
 class TestDeliveries:
@@ -169,6 +183,29 @@ class TestRetry:
         (job,) = await claimed(store, at=operation.touched_ms + SECOND)
         assert job.event_id == waiting.event_id
         assert await store.settle(DeliveryConfirmed(held, NOW))
+
+    async def test_each_of_many_is_taken_back(self, store: Store) -> None:
+        """What was sent again many times while it waited is restored step by step, and grows little."""
+        (id_,) = await dead(store, an_event(), error='says "no"')
+        await repeated(store, 12)
+        assert len(await kept_before(store)) < 4_000
+        for operation in await store.console.operations():
+            assert await states(store) == {id_: "pending"}
+            await operations.cancel(store.console, operation.id)
+        assert await states(store) == {id_: "dead"}
+
+    async def test_never_keeps_more_than_it_may(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Sent again every minute of an outage, a delivery forgets the first of these, and goes on."""
+        monkeypatch.setattr(resend, "_LONGEST_BEFORE", 400)
+        (id_,) = await dead(store, an_event())
+        sizes = set()
+        for _ in range(3):
+            await repeated(store, 4)
+            sizes.add(len(await kept_before(store)))
+        assert max(sizes) < 800
+        (latest,) = await store.console.operations(limit=1)
+        assert await operations.cancel(store.console, latest.id) == Cancelled(1, 0)
+        assert await states(store) == {id_: "pending"}
 
     async def test_what_is_held_back_for_its_submission_stays(self, store: Store) -> None:
         """A delivery that was never tried waits for the answer to the request that caused it."""
