@@ -138,4 +138,5 @@ def _outcome(finding: "Finding") -> dict[str, Any]:
 
 
 def _ms(moment: datetime | None) -> int | None:
-    return None if moment is None else int(moment.timestamp() * 1000)
+    """Return *moment* in milliseconds since the epoch; no event is older than that."""
+    return None if moment is None else max(int(moment.timestamp() * 1000), 0)

@@ -72,6 +72,8 @@ class TestVerify:
         ("options", "checked"),
         [
             (["--since", "1h"], 3),
+            (["--since", "99999d"], 3),
+            (["--until", "1960-01-01"], 0),
             (["--until", "1h"], 0),
             (["--source", "photoverse"], 3),
             (["--source", "acme"], 0),
