@@ -1,6 +1,6 @@
 """What a request asks for, checked: nothing unknown is overlooked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, get_args
 
@@ -19,13 +19,25 @@ MOST_ROWS: Final = 1_000
 _TEXTS: Final = ("destination", "state", "error", "source", "kind", "type", "generation_id")
 _TIMES: Final = ("since", "until")
 _PAGING: Final = ("limit", "cursor", "order")
-_ORDER_FIELDS: Final = ("filter", "all", "dry_run", "rate", "destinations", "missing")
+_ORDER_FIELDS: Final = ("filter", "all", "dry_run", "rate")
+_REPLAY_FIELDS: Final = (*_ORDER_FIELDS, "destinations", "missing")
 _SEPARATOR: Final = "/"
 _STATES: Final = {
     "deliveries": ("pending", "delivered", "dead", "dropped"),
     "events": ("pending", "settled", "late"),
     "quarantine": ("open", "resolved", "dropped"),
 }
+_ABOUT_EVENT: Final = ("error", "source", "kind", "type", "generation_id")
+_ABOUT_BODY: Final = ("state", "error", "source")
+_ORDERS: Final[Mapping[str, tuple[Sequence[str], Sequence[str]]]] = {
+    "deliveries.retry": (_TEXTS, ("dead", "pending")),
+    "deliveries.drop": (_TEXTS, ("dead",)),
+    "events.replay": (("state", *_ABOUT_EVENT), ("settled",)),
+    "quarantine.retry": (_ABOUT_BODY, ("open",)),
+    "quarantine.drop": (_ABOUT_BODY, ("open",)),
+}
+"""What narrows each order down, and the states of what it is carried out on. Anything else in the filter
+would be overlooked, and the order carried out on more than was meant."""
 _KINDS: Final = ("image", "video", "unknown")
 
 
@@ -41,19 +53,20 @@ def read_listing(request: Request, what: str) -> tuple[Filter, dict[str, Any]]:
         "after": read_cursor(query.get("cursor"), 2 if what == "deliveries" else 1),
         "newest_first": query.get("order", "newest") == "newest",
     }
-    return _filter({**given, "ids": query.getlist("id")}, what), paging
+    return _filter({**given, "ids": query.getlist("id")}, _STATES[what]), paging
 
 
 async def read_order(request: Request, kind: str, destinations: tuple[str, ...]) -> tuple[Order, bool]:
     """Return what is to be done, and whether only to count it, from the body."""
     assert kind in get_args(Kind)
     body = await _object(request)
-    _only(body, _ORDER_FIELDS)
+    _only(body, _REPLAY_FIELDS if kind == "events.replay" else _ORDER_FIELDS)
+    names, states = _ORDERS[kind]
     given = body.get("filter", {})
     if not isinstance(given, dict):
         raise invalid("filter: write an object")
-    _only(given, ("ids", *_TEXTS, *_TIMES))
-    wanted = _filter(given, kind.partition(".")[0])
+    _only(given, ("ids", *names, *_TIMES))
+    wanted = _filter(given, states)
     if wanted.is_open and not _flag(body, "all"):
         raise invalid('filter: say which, or write "all": true')
     missing = _flag(body, "missing")
@@ -101,19 +114,19 @@ async def _object(request: Request) -> dict[str, Any]:
     return document
 
 
-def _only(given: Mapping[str, Any], known: tuple[str, ...]) -> None:
+def _only(given: Mapping[str, Any], known: Sequence[str]) -> None:
     for name in given:
         if name not in known:
             raise invalid(f"{name[:100]!r} is not known here; known are {', '.join(known)}")
 
 
-def _filter(given: Mapping[str, Any], what: str) -> Filter:
+def _filter(given: Mapping[str, Any], states: Sequence[str]) -> Filter:
     ids = given.get("ids", [])
     if not isinstance(ids, list) or not all(isinstance(id_, str) and "\0" not in id_ for id_ in ids):
         raise invalid("ids: write a list of ids")
     texts = {name: _text(given, name) for name in (*_TEXTS, *_TIMES)}
-    if texts["state"] is not None and texts["state"] not in _STATES[what]:
-        raise invalid(f"state: write one of {', '.join(_STATES[what])}")
+    if texts["state"] is not None and texts["state"] not in states:
+        raise invalid(f"state: write one of {', '.join(states)}")
     if texts["kind"] is not None and texts["kind"] not in _KINDS:
         raise invalid(f"kind: write one of {', '.join(_KINDS)}")
     times = {f"{name}_ms": _time(name, texts.pop(name)) for name in _TIMES}
@@ -151,7 +164,8 @@ def _rate(body: Mapping[str, Any]) -> float:
 
 
 def _limit(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= MOST_ROWS:
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(MOST_ROWS))
+    if not is_number or not 1 <= int(text) <= MOST_ROWS:
         raise invalid(f"limit: write a number from 1 to {MOST_ROWS}")
     return int(text)
 

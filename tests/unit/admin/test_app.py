@@ -41,6 +41,7 @@ class TestLists:
             ("limit=0", "limit"),
             ("limit=1001", "limit"),
             ("limit=²", "limit"),
+            ("limit=0000011000", "limit"),
             ("order=up", "order"),
             ("cursor=x", "cursor"),
             ("source=%00", "source"),
@@ -167,6 +168,11 @@ class TestOrders:
             ("events/replay", {"all": True, "missing": True}, "missing"),
             ("events/replay", {"all": True, "dryrun": True}, "dryrun"),
             ("events/replay", [], "object"),
+            ("events/replay", {"filter": {"destination": "orders"}}, "destination"),
+            ("events/replay", {"filter": {"state": "late", "source": "acme"}}, "state"),
+            ("deliveries/drop", {"filter": {"state": "pending", "destination": "orders"}}, "state"),
+            ("deliveries/retry", {"all": True, "destinations": ["orders"]}, "destinations"),
+            ("quarantine/drop", {"filter": {"destination": "orders"}}, "destination"),
         ],
     )
     async def test_mistakes(self, caller: Caller, path: str, order: object, about: str) -> None:
