@@ -5,12 +5,12 @@ lost with its worker, clearing it fences that worker off. Due times are spread, 
 are claimed oldest due time first, so what is put back at once would be in the way of everything that comes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Connection, and_, bindparam, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, or_, select, update
 
 from receiver.store.engine import insert_into, wake_others
 from receiver.store.filters import Filter, to_text
@@ -100,9 +100,9 @@ def replay(connection: Connection, turn: Turn) -> Step:
     """Send settled events again to the destinations: under their ids, with their mirrored assets."""
     wanted = replace(turn.wanted, state=SETTLED, destination=None)
     page = event_rows(connection, wanted, Reach(turn.after, _EVENTS))
-    found = _deliveries_of(connection, [row.id for row in page.rows], turn)
-    done = [row for row in found if row.state in (DELIVERED, DEAD)]
-    missing = list(_missing(page.rows, found, turn)) if turn.missing else []
+    event_ids = [row.id for row in page.rows]
+    done = _done(connection, event_ids, turn)
+    missing = _missing(connection, event_ids, turn) if turn.missing else []
     dues, next_ms = turn.due(len(done) + len(missing))
     if turn.operation:
         _put_back(connection, turn.operation, done, dues)
@@ -193,23 +193,24 @@ def _make(
         wake_others(connection, FORWARD)
 
 
-def _deliveries_of(connection: Connection, event_ids: Sequence[str], turn: Turn) -> Sequence[Any]:
-    statement = (
-        select(DELIVERY)
-        .where(DELIVERY.c.event_id.in_(event_ids), DELIVERY.c.destination.in_(turn.destinations))
-        .order_by(*DELIVERY_KEY)
-    )
+def _done(connection: Connection, event_ids: Sequence[str], turn: Turn) -> Sequence[Any]:
+    # What is pending is a worker's to lock: it settles many at once, in no order that we could keep.
+    is_done = and_(_theirs(event_ids, turn), DELIVERY.c.state.in_((DELIVERED, DEAD)))
+    statement = select(DELIVERY).where(is_done).order_by(*DELIVERY_KEY)
     if turn.operation:
         statement = statement.with_for_update()
     return connection.execute(statement).all()
 
 
-def _missing(events: Sequence[Any], found: Sequence[Any], turn: Turn) -> Iterator[tuple[str, str]]:
+def _missing(connection: Connection, event_ids: Sequence[str], turn: Turn) -> list[tuple[str, str]]:
+    found = connection.execute(select(*DELIVERY_KEY).where(_theirs(event_ids, turn)))
     there = {(row.event_id, row.destination) for row in found}
-    for event in events:
-        for destination in turn.destinations:
-            if (event.id, destination) not in there:
-                yield event.id, destination
+    wanted = ((id_, destination) for id_ in event_ids for destination in turn.destinations)
+    return [one for one in wanted if one not in there]
+
+
+def _theirs(event_ids: Sequence[str], turn: Turn) -> ColumnElement[bool]:
+    return and_(DELIVERY.c.event_id.in_(event_ids), DELIVERY.c.destination.in_(turn.destinations))
 
 
 def _submissions(connection: Connection, event_ids: set[str]) -> dict[str, str | None]:

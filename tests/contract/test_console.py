@@ -416,6 +416,22 @@ class TestRace:
         assert set((await states(store)).values()) == {"delivered"}
 
 
+class TestLocksOnPostgres:
+    async def test_a_replay_waits_for_no_worker(self, postgres_database: str) -> None:
+        """What a worker is settling is left alone, its lock included: two that wait for each other lose."""
+        store = Store(postgres_database, destinations=("orders", "audit"))
+        store.migrate()
+        await settled(store, an_event())
+        for job in await claimed(store):
+            await store.settle(DeliveryConfirmed(job, NOW))
+        with store.engine.begin() as worker:
+            worker.execute(select(DELIVERY).where(DELIVERY.c.state == "pending").with_for_update())
+            async with asyncio.timeout(3):  # before lock_timeout
+                operation = await done(store, replay())
+        store.close()
+        assert (operation.matched, operation.changed) == (1, 1)
+
+
 class TestQuarantine:
     async def test_readable_ones_become_events(self, store: Store) -> None:
         """What this release reads is recorded once and resolved; the rest stays open."""
