@@ -97,7 +97,10 @@ async def cancel(
     """
     restored, after = 0, None
     deadline = time.monotonic() + patience_s
-    while page := await console.take_back(id_, after=after, now_ms=clock.now_ms()):
+    async for _ in _turns():
+        page = await console.take_back(id_, after=after, now_ms=clock.now_ms())
+        if page is None:
+            break
         restored += page.restored
         told(restored, restored)
         after = page.cursor if page.more else None
