@@ -85,13 +85,7 @@ def take_failed(connection: Connection, claim: Claim, *, event_id: str) -> LateJ
 
     None if it is not given up, or if a worker is trying for it.
     """
-    given_up = (
-        select(ASSET.c.event_id)
-        .join(EVENT, EVENT.c.id == ASSET.c.event_id)
-        .where(ASSET.c.event_id == event_id, ASSET.c.status == "failed", EVENT.c.type == COMPLETED)
-        .with_for_update(of=ASSET)
-    )
-    if connection.execute(given_up).one_or_none() is None:
+    if not _is_given_up(connection, event_id):
         return None
     new = {"event_id": event_id, "until_ms": claim.now_ms, "due_ms": claim.now_ms, "attempts": 0}
     insert_new(connection, LATE_ASSET, ("event_id",), [new])
@@ -105,8 +99,21 @@ def take_failed(connection: Connection, claim: Claim, *, event_id: str) -> LateJ
     row = connection.execute(ours).one_or_none()
     if row is None:
         return None
+    # Asked again under the lock that whoever tells of it has first: it may have come meanwhile.
+    if not _is_given_up(connection, event_id):
+        connection.execute(delete(LATE_ASSET).where(LATE_ASSET.c.event_id == event_id))
+        return None
     take(connection, LATE_ASSET, LATE_ASSET.c.event_id == event_id, claim)
     return _job(row, claim)
+
+
+def _is_given_up(connection: Connection, event_id: str) -> bool:
+    given_up = (
+        select(ASSET.c.event_id)
+        .join(EVENT, EVENT.c.id == ASSET.c.event_id)
+        .where(ASSET.c.event_id == event_id, ASSET.c.status == "failed", EVENT.c.type == COMPLETED)
+    )
+    return connection.execute(given_up).one_or_none() is not None
 
 
 def postpone(connection: Connection, job: LateJob, due_ms: int, error: str) -> bool:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import delete, select, update
 from sqlalchemy import event as sql_event
-from sqlalchemy import select, update
 
 from receiver.contract import COMPLETED, FAILED
 from receiver.events import ASSET_MIRRORED, Asset, Event, event_id, follow_up, normalize
@@ -26,7 +26,8 @@ from receiver.store import (
     Store,
 )
 from receiver.store.tables import ASSET, DELIVERY, EVENT, LATE_ASSET
-from tests.acceptance.service import completed
+from tests.acceptance.service import completed, until
+from tests.contract.test_ledger import waits
 
 NOW = 1_700_000_000_000
 LEASE_MS = 60_000
@@ -260,3 +261,20 @@ class TestTakeFailed:
         for event in (mirrored, failure):
             assert await store.take_failed(claim(), event_id=event.id) is None
         assert rows(store, LATE_ASSET) == []
+
+
+class TestTakeFailedOnPostgres:
+    async def test_while_the_file_arrives(self, postgres_database: str) -> None:
+        """Taken at the moment in which a worker tells that it came, neither transaction loses: it came."""
+        store = Store(postgres_database, destinations=("orders",))
+        store.migrate()
+        event = an_event()
+        await given_up(store, event)
+        with store.engine.begin() as worker:
+            worker.execute(delete(LATE_ASSET))
+            taking = asyncio.create_task(store.take_failed(claim(), event_id=event.id))
+            await asyncio.to_thread(until, lambda: waits(store))
+            await asyncio.to_thread(worker.execute, update(ASSET).values(status="mirrored"))
+        assert await taking is None
+        assert rows(store, LATE_ASSET) == []
+        store.close()
