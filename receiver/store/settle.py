@@ -95,6 +95,9 @@ _Key = tuple[str, str]
 def settle(connection: Connection, settlements: Sequence[Settlement], *, fan_out: FanOut) -> list[bool]:
     """Write *settlements* and say for each, in order, whether its lease still held."""
     written = _settle_events(connection, _only(EventSettled, settlements), fan_out)
+    # Before any delivery is locked: who attributes a delivery locks its submission first, and so do these.
+    for arrived in _only(LateArrived, settlements):
+        written |= _written(arrived.job, _arrive(connection, arrived, fan_out))
     written |= _confirm(connection, _only(DeliveryConfirmed, settlements))
     for settlement in settlements:
         match settlement:
@@ -106,13 +109,11 @@ def settle(connection: Connection, settlements: Sequence[Settlement], *, fan_out
                 written |= _close(connection, job, DEAD, now_ms, error)
             case DeliveryUnwanted(job):
                 written |= _remove(connection, job)
-            case LateArrived(job):
-                written |= _written(job, _arrive(connection, settlement, fan_out))
             case LatePostponed(job, due_ms, error):
                 written |= _written(job, postpone(connection, job, due_ms, _clean(error)))
             case LateGivenUp(job):
                 written |= _written(job, remove(connection, job))
-            case EventSettled() | DeliveryConfirmed():
+            case EventSettled() | LateArrived() | DeliveryConfirmed():
                 pass
     return [_key(settlement.job) in written for settlement in settlements]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select, text, update
 from sqlalchemy import event as sql_event
 
 from receiver.contract import COMPLETED, FAILED
@@ -15,6 +15,7 @@ from receiver.events import ASSET_MIRRORED, Asset, Event, event_id, follow_up, n
 from receiver.store import (
     FORWARD,
     Claim,
+    DeliveryConfirmed,
     Duplicate,
     EventJob,
     EventSettled,
@@ -27,7 +28,7 @@ from receiver.store import (
 )
 from receiver.store.tables import ASSET, DELIVERY, EVENT, LATE_ASSET
 from tests.acceptance.service import completed, until
-from tests.contract.test_ledger import waits
+from tests.contract.test_ledger import a_submission, open_ledger, waits
 
 NOW = 1_700_000_000_000
 LEASE_MS = 60_000
@@ -277,4 +278,26 @@ class TestTakeFailedOnPostgres:
             await asyncio.to_thread(worker.execute, update(ASSET).values(status="mirrored"))
         assert await taking is None
         assert rows(store, LATE_ASSET) == []
+        store.close()
+
+
+class TestSettleOnPostgres:
+    async def test_while_a_submission_is_answered(self, postgres_database: str) -> None:
+        """A late asset settled together with deliveries waits for a client's answer, and all is written."""
+        store = Store(postgres_database, destinations=("orders",))
+        store.migrate()
+        ledger = open_ledger(postgres_database)
+        for generation_id in ("gen_1", "gen_2"):
+            await given_up(store, an_event(generation_id))
+        arrival = arrived((await store.claim_late(claim(1)))[0])
+        jobs = await store.claim_deliveries(claim(), destination="orders")
+        ledger.begin(a_submission())
+        with store.engine.begin() as client:
+            client.execute(text("UPDATE submission SET state = 'submitted', generation_id = 'gen_9'"))
+            confirmed = [store.settle(DeliveryConfirmed(job, RETRY_MS)) for job in jobs]
+            settling = asyncio.gather(store.settle(arrival), *confirmed)
+            await asyncio.to_thread(until, lambda: waits(store))
+            await asyncio.to_thread(client.execute, select(DELIVERY).with_for_update())
+        assert await settling == [True, True, True]
+        ledger.close()
         store.close()
