@@ -130,7 +130,10 @@ def open_bodies(connection: Connection) -> int:
 def delivery_rows(
     connection: Connection, wanted: Filter, reach: Reach, *, with_body: bool = False, lock: bool = False
 ) -> Page[Any]:
-    """Return the matching deliveries of one window, locked if they are to be changed."""
+    """Return the matching deliveries of one window, locked if they are to be changed.
+
+    Locked, those that are pending and locked by others already are left out.
+    """
     about = [EVENT.c.source, EVENT.c.generation_id, EVENT.c.type, EVENT.c.received_ms]
     if with_body or wanted.kind:
         about.append(EVENT.c.body)
@@ -144,7 +147,8 @@ def delivery_rows(
     elif wanted.state is not None:
         statement = statement.where(DELIVERY.c.state == wanted.state)
     if lock:
-        statement = statement.with_for_update(of=DELIVERY)
+        # Workers settle what is pending, many at once and in their own order: we must not wait for them.
+        statement = statement.with_for_update(of=DELIVERY, skip_locked=wanted.state == PENDING)
     return _matching(
         rows_within(connection, statement, DELIVERY_KEY, candidates, reach), wanted, ("last_error",)
     )

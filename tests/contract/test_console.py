@@ -417,6 +417,20 @@ class TestRace:
 
 
 class TestLocksOnPostgres:
+    async def test_a_retry_waits_for_no_worker(self, postgres_database: str) -> None:
+        """Of what waits, what a worker is just settling is left to it."""
+        store = Store(postgres_database, destinations=("orders",))
+        store.migrate()
+        await settled(store, an_event("gen_a"), an_event("gen_b", at=NOW + 1))
+        waiting, held = await claimed(store)
+        await store.settle(DeliveryPostponed(waiting, FAR, "HTTP 503"))
+        with store.engine.begin() as worker:
+            worker.execute(select(DELIVERY).where(DELIVERY.c.lease == held.lease).with_for_update())
+            async with asyncio.timeout(3):  # before lock_timeout
+                operation = await done(store, retry(Filter(state="pending")))
+        store.close()
+        assert operation.changed == 1
+
     async def test_a_replay_waits_for_no_worker(self, postgres_database: str) -> None:
         """What a worker is settling is left alone, its lock included: two that wait for each other lose."""
         store = Store(postgres_database, destinations=("orders", "audit"))
