@@ -8,12 +8,13 @@ from typing import Any, Final
 from sqlalchemy import Connection, Dialect, Engine, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from receiver.errors import ConfigError
 
 WAKE_CHANNEL: Final = "receiver_work"
 
+_DEADLOCK: Final = "40P01"
 _NOTIFY: Final = text("SELECT pg_notify(:channel, :topic)")
 _POSTGRES: Final = {
     "connect_timeout": 5,
@@ -61,6 +62,11 @@ def wake_others(connection: Connection, topic: str) -> None:
     """Wake the workers on other machines when this transaction commits. SQLite has none."""
     if connection.dialect.name == "postgresql":
         connection.execute(_NOTIFY, {"channel": WAKE_CHANNEL, "topic": topic})
+
+
+def is_deadlock(error: DBAPIError) -> bool:
+    """Whether PostgreSQL ended the transaction because it and another waited for each other."""
+    return getattr(error.orig, "sqlstate", None) == _DEADLOCK
 
 
 def _parse(url: str) -> URL:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import Select, select, text, update
 from sqlalchemy.event import listen
 
 from receiver import clock, operations
@@ -15,6 +15,7 @@ from receiver.events import Asset
 from receiver.operations import Cancelled, Counted
 from receiver.store import (
     DeliveryConfirmed,
+    DeliveryJob,
     DeliveryPostponed,
     EventSettled,
     Store,
@@ -25,6 +26,8 @@ from receiver.store.attribution import attach
 from receiver.store.filters import Filter
 from receiver.store.operations import Operation, Order
 from receiver.store.tables import DELIVERY, QUARANTINE
+from tests.acceptance.service import until
+from tests.contract.test_ledger import waits
 from tests.stored import ASSET, FAR, NOW, a_body, an_event, claim, claimed, dead, delivered, settled
 
 SECOND = 1_000
@@ -417,6 +420,25 @@ class TestRace:
 
 
 class TestLocksOnPostgres:
+    async def test_a_deadlock_costs_no_settlement(self, postgres_database: str) -> None:
+        """A batch that lost against another transaction, each waiting for the other, is written again."""
+        store = Store(postgres_database, destinations=("orders",))
+        store.migrate()
+        await settled(store, an_event("gen_a"), an_event("gen_b", at=NOW + 1))
+        first, second = await claimed(store)
+
+        def locked(job: DeliveryJob) -> Select[Any]:
+            return select(DELIVERY).where(DELIVERY.c.event_id == job.event_id).with_for_update()
+
+        with store.engine.begin() as other:
+            other.execute(locked(second))
+            put_off = (store.settle(DeliveryPostponed(job, FAR, "HTTP 503")) for job in (first, second))
+            settling = asyncio.gather(*put_off)
+            await asyncio.to_thread(until, lambda: waits(store))
+            await asyncio.to_thread(other.execute, locked(first))
+        assert await settling == [True, True]
+        store.close()
+
     async def test_a_retry_waits_for_no_worker(self, postgres_database: str) -> None:
         """Of what waits, what a worker is just settling is left to it."""
         store = Store(postgres_database, destinations=("orders",))
