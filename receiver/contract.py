@@ -6,7 +6,6 @@ Only words and numbers live here; what they mean for us is decided in the module
 from typing import Final, Literal
 
 BASE_URL: Final = "https://aivisualstudio.co/api/v1"
-API_KEY_PREFIX: Final = "avs_live_"
 
 Kind = Literal["image", "video"]
 KINDS: Final[tuple[Kind, ...]] = ("image", "video")

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from receiver.contract import ERROR_STATUS
+from receiver.sandbox import Knobs
+from receiver.sandbox.dialect import switches
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/contract.md").read_text()
@@ -17,6 +20,12 @@ NUMBERS = chain(
     range(1, 12), range(20, 31), range(40, 48), range(50, 62), range(70, 75), range(80, 98), range(100, 103)
 )
 ROWS = [f"C{number:02}" for number in NUMBERS]
+OPEN = chain(range(7, 12), (20, 22, 23, 24, 26, 28, 29, 43, 44, 47), range(51, 56), (57, 59, 60, 61, 72, 74))
+OPEN_TOO = (*range(82, 86), 88, 93, 94, 95, 97, 102)
+UNSAID = [f"C{number:02}" for number in chain(OPEN, OPEN_TOO)]
+"""Rows that the document leaves open, wholly or in part."""
+SWITCH_CELLS = dict(re.findall(r"(?m)^\| (C\d+) \|.*\| (?:\w+) \| ?([^|]*) \| [^|]* \|$", PAGE))
+"""The last but one."""
 TABLE = dict(re.findall(r"(?m)^\| `?(C\d+|[a-z_]+)`? \|.*\| ([^|]*) \|$", PAGE))
 """The last cell of each row."""
 
@@ -55,3 +64,39 @@ class TestRows:
         for path, name in named:
             assert (ROOT / path).is_file(), path
             assert name in defined_in(path), f"{path}::{name}"
+
+
+def dialect_rows() -> dict[str, set[str]]:
+    """Return the switches of each row, as the sandbox's page has them."""
+    page = (ROOT / "docs/sandbox.md").read_text()
+    found: dict[str, set[str]] = {row: set() for row in (*ROWS, "errors")}
+    for name, rows in re.findall(r"(?m)^\| `(\w+)` \| (C[C0-9, ]+|errors) \|", page):
+        for row in rows.split(", "):
+            found[row].add(name)
+    return found
+
+
+class TestSwitches:
+    @pytest.mark.parametrize("row", UNSAID)
+    def test_what_is_unsaid_is_a_switch_or_has_one_reading(self, row: str) -> None:
+        """Named, or with a reason."""
+        cell = SWITCH_CELLS[row]
+        assert re.search(r"`\w+`|\bone reading( of [\w ]+)?: \w+", cell), f"{row} has no switch and no reason"
+
+    @pytest.mark.parametrize("row", ROWS)
+    def test_each_that_is_named_exists(self, row: str) -> None:
+        """In the dialect or among the knobs; and both pages know the same switches of a row."""
+        named = set(re.findall(r"`(\w+)`", SWITCH_CELLS[row]))
+        knobs = {field.name for field in fields(Knobs)}
+        assert named <= switches().keys() | knobs
+        assert named - knobs == dialect_rows()[row]
+
+    def test_no_row_marked_unsaid_is_left_out(self) -> None:
+        """What the page marks so is among those that need a switch."""
+        marked = re.findall(r"(?m)^\| (C\d+) \|.*\| unsaid \|", PAGE)
+        assert len(marked) > 20
+        assert set(marked) <= set(UNSAID)
+
+    def test_the_errors_name_theirs(self) -> None:
+        """In the text above their table."""
+        assert dialect_rows()["errors"] <= set(re.findall(r"`(\w+)`", PAGE.partition("## Errors")[2]))

@@ -24,11 +24,14 @@ class Config:
     max_retries: int
     priority: Priority = "interactive"
     proxy: str | None = field(default=None, repr=False)
+    origin: str | None = None
+    """Where a browser would say that it asks from."""
 
     def headers(self) -> Mapping[str, str]:
         """Return what every API request carries. Only the transport ever sees these."""
         name, value = self.credential
-        return {name: value, "Accept": "application/json"}
+        origin = {"Origin": self.origin} if self.origin else {}
+        return {name: value, "Accept": "application/json", **origin}
 
     def changed(
         self,
@@ -92,13 +95,16 @@ def configure_session(
     Raises:
         ConfigError: names the setting and what to put there.
     """
+    api = _base_url(base_url or os.environ.get("RECEIVER_API_BASE_URL") or BASE_URL)
     return Config(
-        base_url=_base_url(base_url or os.environ.get("RECEIVER_API_BASE_URL") or BASE_URL),
+        base_url=api,
         credential=("Cookie", _cookie(cookie)),
         webhook_url=None,
         timeout=_timeout(timeout),
         max_retries=_max_retries(max_retries),
         proxy=_proxy(proxy),
+        # Who takes a cookie may want to see that no other site's page sent it along.
+        origin=urlsplit(api)._replace(path="").geturl(),
     )
 
 

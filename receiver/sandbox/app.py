@@ -26,6 +26,7 @@ from receiver.sandbox.state import Seen
 
 API_PATH: Final = urlsplit(BASE_URL).path
 _MAX_BODY_BYTES: Final = 1024 * 1024
+_EXTRA_HEADERS: Final = {"X-API-Version": "1", "Access-Control-Allow-Origin": "*"}
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -133,6 +134,8 @@ def _stamped(provider: Provider, response: Response, name: str) -> Response:
     now, dialect = provider.clock.now(), provider.dialect
     response.headers.update(provider.limits.headers(name, now))
     response.headers["Date"] = formatdate(now, usegmt=True)
+    if dialect.extra_headers:
+        response.headers.update(_EXTRA_HEADERS)
     if dialect.request_id_header != "absent":
         response.headers[dialect.request_id_header] = f"req_{len(provider.state.seen)}"
     if response.status_code == HTTPStatus.TOO_MANY_REQUESTS and dialect.retry_after != "absent":

@@ -12,7 +12,7 @@ from receiver.contract import COMPLETED, SIGNATURE_TOLERANCE_S
 from receiver.sandbox import letters, views
 from receiver.sandbox.clock import Clock
 from receiver.sandbox.dialect import Dialect
-from receiver.sandbox.state import Generation, Sent, State
+from receiver.sandbox.state import Generation, Sent, State, Webhook
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ class _Delivery:
     url: str
     secret: str
     luck: _Luck = _Luck()
+    webhook: Webhook | None = None
+    """The registered one that it goes to."""
 
 
 class Courier:
@@ -49,8 +51,8 @@ class Courier:
     async def announce(self, generation: Generation) -> None:
         """Deliver the event of *generation* to its own URL and to every webhook that subscribed."""
         async with asyncio.TaskGroup() as deliveries:
-            for url, secret in self._receivers(generation):
-                delivery = _Delivery(generation, url, secret, self._luck())
+            for proper in self._deliveries(generation):
+                delivery = replace(proper, luck=self._luck())
                 if delivery.luck.lost:
                     self._state.lost.append(generation.id)
                     continue
@@ -61,8 +63,8 @@ class Courier:
     async def resend(self, generation: Generation) -> None:
         """Deliver it once more to everyone, and this time properly."""
         async with asyncio.TaskGroup() as deliveries:
-            for url, secret in self._receivers(generation):
-                deliveries.create_task(self._deliver(_Delivery(generation, url, secret)))
+            for delivery in self._deliveries(generation):
+                deliveries.create_task(self._deliver(delivery))
 
     async def close(self) -> None:
         """Close every connection."""
@@ -81,17 +83,24 @@ class Courier:
             wrong_secret=chance() < knobs.wrong_secret_rate,
         )
 
-    def _receivers(self, generation: Generation) -> Iterator[tuple[str, str]]:
+    def _deliveries(self, generation: Generation) -> Iterator[_Delivery]:
         event, url = views.event_type(generation), generation.webhook_url
         if url is not None and (event == COMPLETED or self._dialect.webhook_url_failures):
-            yield url, self._secret if self._dialect.webhook_url_secret == "account" else self._untold  # noqa: S105  # a name
+            account_signs = self._dialect.webhook_url_secret == "account"  # noqa: S105  # a name
+            yield _Delivery(generation, url, self._secret if account_signs else self._untold)
         if url is not None and self._dialect.webhook_and_url == "url_only":
             return
         for webhook in list(self._state.webhooks.values()):
-            if webhook.account == generation.account and event in webhook.events:
-                yield webhook.url, webhook.secret
+            wanted = webhook.account == generation.account and event in webhook.events
+            if wanted and not views.disabled(webhook, self._dialect):
+                yield _Delivery(generation, webhook.url, webhook.secret, webhook=webhook)
 
     async def _deliver(self, delivery: _Delivery) -> None:
+        arrived = await self._arrives(delivery)
+        if delivery.webhook is not None:
+            delivery.webhook.failures_in_a_row = 0 if arrived else delivery.webhook.failures_in_a_row + 1
+
+    async def _arrives(self, delivery: _Delivery) -> bool:
         await self._clock.sleep(self._state.knobs.webhook_delay_s)
         if delivery.luck.held:
             await self._wait_for_another()
@@ -102,8 +111,9 @@ class Courier:
             status = await self._attempt(delivery, attempt, signed_at)
             self._let_pass()
             if status is not None and HTTPStatus(200) <= status < HTTPStatus(300):
-                return
+                return True
             delivery = replace(delivery, luck=_Luck())
+        return False
 
     async def _attempt(self, delivery: _Delivery, attempt: int, signed_at: float) -> int | None:
         made, knobs = delivery.generation, self._state.knobs

@@ -24,6 +24,8 @@ class Dialect:
     clock_skew_s: Literal[0, -3, 3] = 0
     # C11
     request_id_header: Literal["absent", "x-request-id", "request-id", "cf-ray"] = "absent"
+    extra_headers: bool = False
+    key_prefix: Literal["avs_live_", "avs_test_"] = "avs_live_"
     # C20
     prompt_max_chars: Literal[0, 4000] = 0
     # C22
@@ -83,19 +85,23 @@ class Dialect:
         "error", "error_object", "error_message", "failure_reason", "message", "top_level", ""
     ] = "error"
     failed_output_url: Literal["null", "absent"] = "null"
-    # C93; `untold` is one that the API shows nobody
+    # C93; `untold` is one that the API shows nobody, `each` one for every webhook
+    webhook_secrets: Literal["account", "each"] = "account"
     webhook_url_secret: Literal["account", "untold"] = "account"  # noqa: S105  # whose
     # C94
     webhook_and_url: Literal["both", "url_only"] = "both"
     # C95
     retries_signed: Literal["anew", "as_first"] = "anew"
     webhook_redirects: Literal["refused", "followed"] = "refused"
+    webhook_disabled_after: Literal[0, 3] = 0
     # C97
     webhook_url_query: Literal["kept", "dropped"] = "kept"
+    webhook_url_userinfo: Literal["kept", "dropped"] = "kept"
     # C102
     key_field: Literal["key", "api_key", "token"] = "key"
     key_wrapper: Literal["", "data"] = ""
     session_cookie_name: Literal["session", "__Secure-next-auth.session-token"] = "session"
+    session_origin: Literal["ignored", "required"] = "ignored"
     ip_networks: bool = True
     bearer_on_keys: Literal[401, 403] = 401
     # "U: order of checks" and "field name in details" below the table of error codes
@@ -105,8 +111,11 @@ class Dialect:
     @classmethod
     def random(cls, seed: int) -> Self:
         """Return a reading with every switch set by chance, the same for the same *seed*."""
-        chance = random.Random(seed)  # noqa: S311  # repeatable on purpose
-        chosen: dict[str, Any] = {name: chance.choice(readings) for name, readings in switches().items()}
+        chosen: dict[str, Any] = {
+            # A chance of its own, so that a new switch leaves the others of a seed as they were.
+            name: random.Random(f"{seed} {name}").choice(readings)  # noqa: S311  # repeatable on purpose
+            for name, readings in switches().items()
+        }
         return cls(**chosen)
 
 

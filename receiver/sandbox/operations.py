@@ -84,7 +84,7 @@ async def create_webhook(provider: Provider, request: Request, account: str) -> 
         id=f"wh_{provider.state.token(12)}",
         account=account,
         url=bodies.url(body, "url", https=True),
-        secret=provider.webhook_secret,
+        secret=provider.new_webhook_secret(),
         created_at=provider.clock.now(),
         events=bodies.words(body, "events", EVENT_TYPES, EVENT_TYPES),
     )
@@ -107,6 +107,7 @@ async def update_webhook(provider: Provider, request: Request, account: str) -> 
         url = bodies.url(body, "url", https=True)
     webhook.events = bodies.words(body, "events", EVENT_TYPES, webhook.events)
     webhook.url = url
+    webhook.failures_in_a_row = 0
     return _webhook(provider, webhook, 200)
 
 

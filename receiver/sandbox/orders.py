@@ -109,5 +109,7 @@ def _price(model: Model, seconds: int, dialect: Dialect) -> int:
 def _webhook_url(body: bodies.Body, dialect: Dialect) -> str | None:
     url = bodies.optional_url(body, "webhook_url", https=dialect.webhook_url_https)
     if url is not None and dialect.webhook_url_query == "dropped":
-        return urlsplit(url)._replace(query="").geturl()
+        url = urlsplit(url)._replace(query="").geturl()
+    if url is not None and dialect.webhook_url_userinfo == "dropped":
+        url = urlsplit(url)._replace(netloc=urlsplit(url).netloc.rpartition("@")[2]).geturl()
     return url

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from receiver.contract import API_KEY_PREFIX
 from receiver.sandbox.assets import Assets
 from receiver.sandbox.clock import Clock
 from receiver.sandbox.courier import Courier
@@ -82,7 +81,7 @@ class Provider:
     ) -> ApiKey:
         """Make an API key."""
         key = ApiKey(
-            key=API_KEY_PREFIX + self.state.token(32),
+            key=self.dialect.key_prefix + self.state.token(32),
             id=f"key_{self.state.token(12)}",
             name=name,
             account=account,
@@ -93,6 +92,12 @@ class Provider:
         )
         self.state.keys[key.key] = key
         return key
+
+    def new_webhook_secret(self) -> str:
+        """Return what signs the deliveries of a webhook that is being registered."""
+        return (
+            f"whsec_{self.state.token(32)}" if self.dialect.webhook_secrets == "each" else self.webhook_secret
+        )
 
     def turn(self, knobs: Knobs) -> None:
         """Behave like this from now on."""

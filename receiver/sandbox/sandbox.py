@@ -115,6 +115,14 @@ class Sandbox:
         self._provider.state.sessions[session] = account
         return f"{self.dialect.session_cookie_name}={session}"
 
+    def secret_of(self, webhook_id: str) -> str:
+        """Return what signs the deliveries of a registered webhook.
+
+        Raises:
+            KeyError: there is no such webhook.
+        """
+        return self._provider.state.webhooks[webhook_id].secret
+
     def credits(self, account: str = ACCOUNT) -> int:
         """Return what *account* has left."""
         return self._provider.state.credits[account]

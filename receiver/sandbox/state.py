@@ -59,6 +59,8 @@ class Webhook:
     secret: str = field(repr=False)
     created_at: float
     events: tuple[str, ...] = EVENT_TYPES
+    failures_in_a_row: int = 0
+    """Events that no attempt delivered, since the last one that arrived or the last change of the webhook."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,12 @@ def webhook(record: Webhook, dialect: Dialect, *, new: bool = False) -> Shown:
     }
     told = dialect.webhook_secret_field and (new or dialect.webhook_secret_again)
     secret = {dialect.webhook_secret_field: record.secret} if told else {}
-    return shown | secret | _extra(dialect, "webhook")
+    return shown | secret | _activity(record, dialect) | _extra(dialect, "webhook")
+
+
+def disabled(record: Webhook, dialect: Dialect) -> bool:
+    """Whether *record* failed so often that nothing is sent to it until it is changed."""
+    return 0 < dialect.webhook_disabled_after <= record.failures_in_a_row
 
 
 def api_key(record: ApiKey, dialect: Dialect, *, new: bool = False) -> Shown:
@@ -136,6 +141,10 @@ def _echo(record: Generation, dialect: Dialect) -> Shown:
         {"duration": record.duration} if record.type == "video" else {"output_format": record.output_format}
     )
     return {"aspect_ratio": record.aspect_ratio, **form, "webhook_url": record.webhook_url}
+
+
+def _activity(record: Webhook, dialect: Dialect) -> Shown:
+    return {"active": not disabled(record, dialect)} if dialect.webhook_disabled_after else {}
 
 
 def _extra(dialect: Dialect, kind: str) -> Shown:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from receiver.client import AsyncClient, AsyncSessionClient, Client, SessionClient
-from receiver.sandbox import Knobs
+from receiver.client import AsyncClient, AsyncSessionClient, Client, SessionClient, Webhook
+from receiver.sandbox import Knobs, Sandbox
 
 KINDS: Final = ("Client", "AsyncClient")
 QUICK: Final = Knobs(image_delay_s=0.02, video_delay_s=0.02, duplicate_rate=0, rate_limit=100_000)
@@ -38,6 +38,14 @@ class Awaited:
 
     def _run(self, coroutine: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(30)
+
+
+def shown_secret(sandbox: Sandbox, webhook: Webhook) -> str | None:
+    """Return the secret that the provider shows of a new *webhook*, in its dialect."""
+    dialect = sandbox.dialect
+    own = sandbox.secret_of(webhook.id)
+    assert (own == sandbox.webhook_secret) == (dialect.webhook_secrets == "account")  # whose
+    return own if dialect.webhook_secret_field else None
 
 
 @contextmanager

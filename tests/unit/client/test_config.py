@@ -117,4 +117,15 @@ class TestConfigureSession:
         """Even where there is one."""
         monkeypatch.setenv("RECEIVER_API_KEY", "avs_live_env")
         config = configure_session("a=b; c=d", base_url=None, timeout=None, max_retries=0)
-        assert config.headers() == {"Cookie": "a=b; c=d", "Accept": "application/json"}
+        assert config.headers().items() >= {"Cookie": "a=b; c=d", "Accept": "application/json"}.items()
+        assert "Authorization" not in config.headers()
+
+    @pytest.mark.parametrize(
+        ("url", "origin"),
+        [(None, "https://aivisualstudio.co"), ("http://127.0.0.1:8900/api/v1/", "http://127.0.0.1:8900")],
+    )
+    def test_comes_from_the_providers_own_pages(self, url: str | None, origin: str) -> None:
+        """A provider that guards its cookie against other sites lets it in; a key is no cookie."""
+        config = configure_session("a=b", base_url=url, timeout=None, max_retries=0)
+        assert config.headers()["Origin"] == origin
+        assert "Origin" not in configured("mine").headers()

@@ -254,6 +254,37 @@ class TestDialects:
             ids = {(await ask("GET", "/models")).headers[name] for _ in range(2)}
             assert len(ids) == 2
 
+    async def test_headers_that_nobody_announced(self) -> None:
+        """A version and leave for other origins, on every answer."""
+        async with asking(extra_headers=True) as ask:
+            for path in ("/models", "/nowhere"):
+                headers = (await ask("GET", path)).headers
+                assert (headers["x-api-version"], headers["access-control-allow-origin"]) == ("1", "*")
+        async with asking() as ask:
+            assert not {"x-api-version", "access-control-allow-origin"} & set(
+                (await ask("GET", "/models")).headers
+            )
+
+    @pytest.mark.parametrize("whose", ["account", "each"])
+    async def test_whose_secret_signs_a_webhook(self, whose: str) -> None:
+        """The account's, or one for each, which stays when the webhook is changed."""
+        async with asking(webhook_secrets=whose) as ask:
+            made = [(await ask("POST", "/webhooks", {"url": "https://h/1"})).json() for _ in range(2)]
+            secrets = {hook["secret"] for hook in made}
+            assert (secrets == {ask.sandbox.webhook_secret}) == (whose == "account")
+            assert len(secrets) == (1 if whose == "account" else 2)
+            await ask("PATCH", f"/webhooks/{made[0]['id']}", {"url": "https://h/2"})
+            assert ask.sandbox.secret_of(made[0]["id"]) == made[0]["secret"]
+
+    async def test_a_change_revives_a_disabled_webhook(self) -> None:
+        """Which says whether it is active."""
+        async with asking(webhook_disabled_after=3) as ask:
+            made = (await ask("POST", "/webhooks", {"url": "https://h/1"})).json()
+            assert made["active"]
+            ask.sandbox._provider.state.webhooks[made["id"]].failures_in_a_row = 3
+            assert not (await ask("GET", "/webhooks")).json()["data"][0]["active"]
+            assert (await ask("PATCH", f"/webhooks/{made['id']}", {"url": "https://h/1"})).json()["active"]
+
     async def test_a_clock_that_is_wrong(self) -> None:
         """In the date, in the reset and in what was made."""
         clock = ManualClock()

@@ -214,6 +214,22 @@ class TestAnnounce:
             assert [sent.status for sent in state.sent] == [200]
             assert server.requests[1].startswith(b"POST /moved ")
 
+    async def test_a_webhook_that_keeps_failing_may_be_disabled(self) -> None:
+        """After three events in a row that no attempt delivered; one that arrives starts the count anew."""
+        dialect, answers = Dialect(webhook_disabled_after=3), [500, 500, 200, 500, 500, 500, 200]
+        state, knobs = State(Knobs(duplicate_rate=0), seed=1), QUIET(webhook_retries_s=())
+        state.knobs = knobs
+        with raw_server(*(answer(status) for status in answers)) as server:
+            state.webhooks = {"wh_1": (hook := webhook(server.url))}
+            courier = Courier(state, SteppingClock(), dialect, secret=SECRET)
+            for _ in range(8):
+                await courier.announce(generation(None))
+            assert [sent.status for sent in state.sent] == answers[:-1]
+            hook.failures_in_a_row = 0
+            await courier.announce(generation(None))
+            await courier.close()
+        assert state.sent[-1].status == 200
+
 
 class TestResend:
     async def test_goes_once_and_right(self) -> None:

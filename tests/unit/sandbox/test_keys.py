@@ -88,6 +88,7 @@ class TestCreateKey:
             session_cookie_name="__Secure-next-auth.session-token",
             ip_networks=False,
             unknown_fields="refused",
+            key_prefix="avs_test_",
         )
         with Sandbox(dialect=dialect) as sandbox:
             headers = {"Cookie": sandbox.session_cookie()}
@@ -97,8 +98,20 @@ class TestCreateKey:
                 {"name": "x", "colour": "red"},
             ]
             made, *refused = (httpx2.post(f"{sandbox.url}/keys", json=body, headers=headers) for body in ask)
-        assert made.json()["data"]["token"].startswith("avs_live_")
+        assert made.json()["data"]["token"].startswith("avs_test_")
         assert [answer.status_code for answer in refused] == [400, 400]
+
+    def test_a_session_may_be_guarded_against_other_sites(self) -> None:
+        """A change needs the origin of the provider's own pages; a look does not."""
+        with Sandbox(dialect=Dialect(session_origin="required")) as sandbox:
+            cookie = {"Cookie": sandbox.session_cookie()}
+            statuses = [
+                httpx2.post(f"{sandbox.url}/keys", json={"name": "x"}, headers=cookie | origin).status_code
+                for origin in ({}, {"Origin": "https://evil.example"}, {"Origin": sandbox.origin})
+            ]
+            looked = httpx2.get(f"{sandbox.url}/keys", headers=cookie)
+        assert statuses == [403, 403, 201]
+        assert looked.status_code == 200
 
 
 class TestRevokeKey:

@@ -15,6 +15,7 @@ LENIENT = Dialect(
     default_image_ratio="16:9",
     video_price="per_second",
     webhook_url_query="dropped",
+    webhook_url_userinfo="dropped",
 )
 STRICT = Dialect(unknown_fields="refused", prompt_max_chars=4000, webhook_url_https=True)
 WRONG: list[tuple[Any, dict[str, Any], str]] = [
@@ -63,7 +64,7 @@ class TestRead:
         assert read("image", LENIENT, output_format="jpeg").output_format == "jpg"
         assert read("image", LENIENT).aspect_ratio == "16:9"
         assert read("image", LENIENT, model="minimax/hailuo-2.3-fast").credits == 450
-        assert read("image", LENIENT, webhook_url="http://h/p?token=x").webhook_url == "http://h/p"
+        assert read("image", LENIENT, webhook_url="http://me:pw@h:1/p?token=x").webhook_url == "http://h:1/p"
         video = read("video", LENIENT, duration="7", first_frame_image="data:image/png;base64,AA")
         assert (video.duration, video.credits) == (7, 630)
 
