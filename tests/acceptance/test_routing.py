@@ -73,4 +73,4 @@ def test_filters_and_a_latecomer(
             (again,) = receiver.forwarded(before["id"], "late")
             assert again == before
         # The kill may have come between a message and the note of it.
-        assert len({message["id"] for message in receiver.messages()}) == 10
+        until(lambda: len({message["id"] for message in receiver.messages()}) == 10)

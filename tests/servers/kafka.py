@@ -6,9 +6,11 @@ so whatever runs on it says `mock_cluster` in its name. It forgets its topics wh
 
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -21,8 +23,11 @@ _numbers = count(1)
 class KafkaMockCluster(ServerProcess):
     """A mock cluster of one broker, which creates topics when they are first named."""
 
-    def __init__(self, port: int) -> None:
-        super().__init__([sys.executable, "-m", "tests.servers.kafka_mock_cluster", str(port)], port)
+    def __init__(self, port: int, folder: Path) -> None:
+        self._told = folder / "told"
+        self._told.touch()
+        program = ["-m", "tests.servers.kafka_mock_cluster", str(port), str(self._told)]
+        super().__init__([sys.executable, *program], port)
 
     @property
     def url(self) -> str:
@@ -34,16 +39,20 @@ class KafkaMockCluster(ServerProcess):
         return f"127.0.0.1:{self.port}"
 
     def refuse_size(self) -> None:
-        """Let it refuse the next request for its size."""
+        """Let it refuse the next request for its size, from now on."""
         assert self._process is not None
+        before, deadline = self._told.stat().st_size, time.monotonic() + 10
         self._process.send_signal(signal.SIGUSR1)
+        while self._told.stat().st_size == before:
+            assert time.monotonic() < deadline, "the mock cluster does not hear"
+            time.sleep(0.01)
 
 
 @pytest.fixture(scope="session")
-def kafka_mock_cluster() -> Iterator[KafkaMockCluster]:
+def kafka_mock_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaMockCluster]:
     if find_spec("confluent_kafka") is None:
         missing("kafka", "confluent-kafka is not installed")
-    server = KafkaMockCluster(free_ports(1)[0])
+    server = KafkaMockCluster(free_ports(1)[0], tmp_path_factory.mktemp("kafka"))
     server.start()
     try:
         yield server

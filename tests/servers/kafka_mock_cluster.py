@@ -1,10 +1,11 @@
-"""Run librdkafka's mock cluster on a port of our choice: `python -m tests.servers.kafka_mock_cluster PORT`.
+"""Run librdkafka's mock cluster: `python -m tests.servers.kafka_mock_cluster PORT FILE`.
 
 The mock is one broker: real TCP and the real protocol, without a disk and without most of a broker's rules.
 It listens where it likes, so a relay in the same process stands at PORT, the only address that clients are
 told. Killing or freezing the process does the same to both.
 
 SIGUSR1 lets the next request to produce fail with MSG_SIZE_TOO_LARGE, which the mock never finds for itself.
+A byte more in FILE says that it will.
 """
 
 import asyncio
@@ -24,7 +25,8 @@ _MSG_SIZE_TOO_LARGE: Final = 10
 class _Mock:
     """One broker that tells clients to come to *port*."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, told: Path) -> None:
+        self._told = told
         self._library = _library()
         self._client = self._library.rd_kafka_new(_PRODUCER, None, None, 0)
         self._cluster = self._library.rd_kafka_mock_cluster_new(self._client, 1)
@@ -36,6 +38,8 @@ class _Mock:
         self._library.rd_kafka_mock_push_request_errors(
             self._cluster, _PRODUCE, ctypes.c_size_t(1), _MSG_SIZE_TOO_LARGE
         )
+        with self._told.open("ab") as file:
+            file.write(b".")
 
 
 def _library() -> ctypes.CDLL:
@@ -56,8 +60,8 @@ def _library() -> ctypes.CDLL:
     return library
 
 
-async def _serve(port: int) -> None:
-    mock = _Mock(port)
+async def _serve(port: int, told: Path) -> None:
+    mock = _Mock(port, told)
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, mock.refuse_size)
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -80,4 +84,4 @@ async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(int(sys.argv[1])))
+    asyncio.run(_serve(int(sys.argv[1]), Path(sys.argv[2])))

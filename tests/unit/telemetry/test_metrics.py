@@ -14,4 +14,4 @@ class TestMetrics:
         """Each metric has our prefix, a sentence, and no label that a caller could fill."""
         assert metric._name.startswith("receiver_")
         assert metric._documentation.endswith(".")
-        assert set(metric._labelnames) <= {"source", "outcome", "via", "reason", "destination"}
+        assert set(metric._labelnames) <= {"source", "outcome", "via", "reason", "destination", "option"}
