@@ -29,7 +29,7 @@ _COLUMNS = {
 
 @click.group()
 def deliveries() -> None:
-    """Look at the deliveries to each destination; send dead letters again.
+    """Find deliveries and dead letters; send them again.
 
     A delivery is one event for one destination. It is `pending` until the destination confirmed it
     (`delivered`) or it was given up (`dead`). Its event id never changes, however often it is sent.

@@ -15,7 +15,7 @@ import click
     help="Where the demo keeps its database, assets, messages and log.",
 )
 def demo(folder: Path) -> None:
-    """Show the whole main job: no account, no settings, nothing leaves this machine.
+    """Show the whole main job, without an account.
 
     Starts the sandbox (it stands in for the provider), the receiver, and a client that asks for some images
     and a video. Shows per generation when it was submitted, when its webhook came, that the repeat was not

@@ -32,7 +32,7 @@ _PROBE_MAY_TAKE_S: Final = 120
 
 @click.group()
 def destinations() -> None:
-    """See how far behind each destination is; pause and resume one."""
+    """Watch, pause, resume and backfill destinations."""
 
 
 @destinations.command("list")

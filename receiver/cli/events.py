@@ -63,9 +63,10 @@ def list_(*, wanted: "Filter", limit: int, oldest_first: bool, cursor: str | Non
 @click.argument("event_id")
 @json_option
 def show(*, event_id: str, as_json: bool) -> None:
-    """Show EVENT_ID: its asset, its deliveries, its repeats, and the body it came in.
+    """Show one event whole.
 
-    URLs are shown without their query strings, which may be secret.
+    Its asset, its deliveries, its repeats, and the body it came in. URLs are shown without their query
+    strings, which may be secret.
     """
     from receiver.client import NotFound
     from receiver.operations.records import full_event
@@ -104,10 +105,11 @@ def replay(
     rate: float,
     manner: "Manner",
 ) -> None:
-    """Send settled events again: under the same ids, with their mirrored assets.
+    """Send settled events again.
 
-    So it works long after the provider's URL has died. Consumers that dedupe on the id skip what they have;
-    `receiver operations cancel` takes back what was not delivered yet.
+    Under the same ids, with their mirrored assets: so it works long after the provider's URL has died.
+    Consumers that dedupe on the id skip what they have; `receiver operations cancel` takes back what was not
+    delivered yet.
 
     \b
     receiver events replay --since 2025-01-09T12:00Z --until 2025-01-09T13:00Z --to queue --dry-run
@@ -129,7 +131,10 @@ def replay(
 @click.option("--last", type=click.IntRange(min=0), default=10, show_default=True, help="So many of before.")
 @json_option
 def tail(*, wanted: "Filter", last: int, as_json: bool) -> None:
-    """Print events as they arrive, until Ctrl-C: a line for each, the oldest first."""
+    """Print events as they arrive.
+
+    Until Ctrl-C: a line for each, the oldest first.
+    """
     ask(lambda console: _tail(console, wanted, last, as_json=as_json))
 
 

@@ -20,7 +20,7 @@ _PATIENCE_S = 90.0
 
 @click.group()
 def operations() -> None:
-    """Look at retries, replays and drops; go on with one, or take it back.
+    """Follow retries, replays and drops; take one back.
 
     Each of them is an operation with an id. It is `done` when everything is back in the queue or dropped;
     its deliveries tell how much has been sent since.

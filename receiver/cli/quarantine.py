@@ -28,7 +28,7 @@ _COLUMNS = {
 
 @click.group()
 def quarantine() -> None:
-    """Look at genuine deliveries that could not be read; read them again.
+    """Look at what could not be read; read it again.
 
     Most likely the provider changed its format. Update, then retry: what can be read is recorded as if it
     had just arrived, once, and goes its usual way.

@@ -72,7 +72,7 @@ def sandbox(
     env_file: Path | None,
     **knobs: Any,
 ) -> None:
-    """Run a stand-in for the provider on loopback, for developing without an account.
+    """Run a stand-in for the provider on loopback.
 
     It takes the API's requests, makes real image and video files and sends signed webhooks. A prompt with
     [fail] in it fails. Everything else is turned while it runs, under /__sandbox__: see docs/sandbox.md.

@@ -25,7 +25,7 @@ _COLUMNS = {
 
 @click.group()
 def submissions() -> None:
-    """Look at what was asked for with --ref; settle what is in doubt."""
+    """See what was asked for with --ref; settle doubts."""
 
 
 @submissions.command("list")
