@@ -15,6 +15,8 @@ UV_RUN = UV_PYTHON_DOWNLOADS=never \
 	UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$(call PIP_HAS,index-url)}" \
 	SSL_CERT_FILE="$${SSL_CERT_FILE:-$(call PIP_HAS,cert)}" $(BIN)/uv
 INSTALL = $(UV_RUN) pip install -q --compile-bytecode --python $(BIN)/python -c constraints.txt --build-constraints constraints.txt
+# Without it, an interpreter told to write no bytecode compiles the whole package at every start.
+COMPILE = $(BIN)/python -m compileall -q receiver
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-run demo test check fmt bench matrix constraints
@@ -55,11 +57,13 @@ constraints: $(UV)  ## choose dependency versions anew, after a change of pyproj
 $(STAMPS)/dev: $(UV) pyproject.toml constraints.txt
 	@echo "installing into .venv, for development"
 	@$(INSTALL) -e '.[all]' --group dev
+	@$(COMPILE)
 	@touch $(STAMPS)/run $@
 
 $(STAMPS)/run: $(UV) pyproject.toml constraints.txt
 	@echo "installing into .venv"
 	@$(INSTALL) -e '.[postgres,redis,sandbox]'
+	@$(COMPILE)
 	@touch $@
 
 $(UV):

@@ -6,7 +6,6 @@ Waits are counted from the server's own `Date`: the reset is a time on the serve
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Final, Literal
 
@@ -189,6 +188,9 @@ def _number(headers: Mapping[str, str], name: str) -> float | None:
 
 
 def _http_date(text: str | None) -> float | None:
+    # A tenth of what `import receiver.client` would cost, and the HTTP library has it by now.
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415
+
     try:
         return parsedate_to_datetime(text or "").timestamp()
     except (ValueError, TypeError, OverflowError):

@@ -168,8 +168,8 @@ class PostgresTable:
         except errors.UndefinedTable:
             if not self._options.create:
                 raise
-        # Another worker may be creating it at this very moment.
-        with contextlib.suppress(errors.UniqueViolation, errors.DuplicateTable):
+        # Another worker may be creating it just now: its name, its row type or itself is there then.
+        with contextlib.suppress(errors.UniqueViolation, errors.DuplicateObject, errors.DuplicateTable):
             await connection.execute(self._table.create())
         return await self._insert_apart(connection, batch)
 

@@ -16,7 +16,6 @@ from tests.unit.client.script import ok, refused, row, scripted
 from tests.unit.client.test_twins import public_methods
 
 OWN = ("receiver.", "builtins", "collections.abc", "datetime", "pathlib", "typing", "types", "enum")
-LONGEST_IMPORT_S = 0.150
 
 
 class TestClient:
@@ -101,17 +100,19 @@ def types_in(hints: typing.Iterable[object]) -> set[type]:
 class TestImport:
     def test_brings_in_no_http_library_and_no_server(self) -> None:
         """`import receiver.client` is quick, because what is heavy comes with the first call."""
-        heavy = "asyncio", "httpx2", "pydantic", "sqlalchemy", "starlette", "boto3", "receiver.settings"
+        heavy = (
+            "asyncio",
+            "email",
+            "httpx2",
+            "pydantic",
+            "sqlalchemy",
+            "starlette",
+            "boto3",
+            "receiver.settings",
+        )
         code = f"import receiver.client, sys; print([m for m in {heavy!r} if m in sys.modules])"
         run = subprocess.run([sys.executable, "-c", code], capture_output=True, env=os.environ, check=True)
         assert run.stdout.strip() == b"[]"
-
-    def test_is_quick(self) -> None:
-        """In time of the processor, because this machine may be busy; what Python needs is not counted."""
-        code = "import time; t = time.process_time(); import receiver.client; print(time.process_time() - t)"
-        command = [sys.executable, "-c", code]
-        runs = (subprocess.run(command, capture_output=True, env=os.environ, check=True) for _ in range(10))
-        assert any(float(run.stdout) < LONGEST_IMPORT_S for run in runs)
 
     def test_unknown_names_are_unknown(self) -> None:
         """The lazy import does not invent names."""
