@@ -15,7 +15,7 @@
 | framing         | yes | the end of the body is uncertain, or the head is malformed or too large |
 | encoding        | yes | compressed although we asked for identity |
 | too_large       | yes | declared, or found, to be over the cap |
-| empty           | yes | 204, 304, or no byte of body |
+| empty           | yes | 204, 205, 304, or no byte of body |
 | wrong_type      | yes | the content is none of `receiver.assets.media.MEDIA_TYPES` |
 | truncated       | no  | the body stopped before its end |
 | spool           | no  | our own disk failed or is full |

@@ -68,9 +68,9 @@ _ADVICE: Final = {
     "SignatureDoesNotMatch": f"wrong secret key: check {_CREDENTIALS}",
     "ExpiredToken": f"expired credentials: renew {_CREDENTIALS}",
     "InvalidToken": f"invalid session token: check AWS_SESSION_TOKEN with {_CREDENTIALS}",
-    "PermanentRedirect": "RECEIVER_ASSETS_URL: the bucket is in another region; set AWS_REGION",
-    "AuthorizationHeaderMalformed": "RECEIVER_ASSETS_URL: the bucket is in another region; set AWS_REGION",
-    "IllegalLocationConstraintException": "the bucket is in another region; set AWS_REGION",
+    "PermanentRedirect": "RECEIVER_ASSETS_URL: the bucket is in another region; set RECEIVER_S3_REGION",
+    "AuthorizationHeaderMalformed": "RECEIVER_ASSETS_URL: the bucket is in another region; set RECEIVER_S3_REGION",
+    "IllegalLocationConstraintException": "the bucket is in another region; set RECEIVER_S3_REGION",
 }
 
 

@@ -44,7 +44,8 @@ def quarantine() -> None:
 def list_(*, wanted: "Filter", limit: int, oldest_first: bool, cursor: str | None, as_json: bool) -> None:
     """List quarantined bodies, the latest first.
 
-    --error looks at the reason: not_json, not_an_object, no_event_type, no_data or no_generation_id.
+    --error looks at the reason: not_json, not_an_object, no_event_type, reserved_event_type,
+    no_data or no_generation_id.
     """
     from receiver.operations.records import quarantine_record
 

@@ -4,7 +4,7 @@ A destination is configured by its name: `RECEIVER_DESTINATIONS__<NAME>__URL` an
 Every destination has the option `timeout_s` (seconds, default 10): no message stays undecided for longer.
 
 To add a system, write a module beside this one with a `connect` (see `Connect`), give its schemes a row in
-`SCHEMES`, and add it to `tests/contract/test_destinations.py`.
+`SCHEMES`, and add it to `tests/contract/destination_systems.py`.
 """
 
 from collections.abc import Mapping, Sequence

@@ -6,7 +6,7 @@ URL: `eventbridge:` in front of the bus's ARN or name:
 Options:
     source: The `source` that rules match on (default `co.aivisualstudio`; not `aws.…`, which is Amazon's
         own).
-    region: Region of the bus (default: the ARN's, else from the environment (`AWS_REGION`) or the AWS
+    region: Region of the bus (default: the ARN's, else from the environment (`AWS_DEFAULT_REGION`) or the AWS
         profile).
     endpoint_url: Where to send the requests instead of to AWS (a VPC endpoint, a compatible server).
     concurrency: Requests at once (default 4).
