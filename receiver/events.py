@@ -126,6 +126,18 @@ def normalize(body: bytes, *, source: str) -> Event | Unreadable:
     )
 
 
+def reread(body: bytes, *, source: str) -> Event:
+    """Read the body of a stored event again.
+
+    Raises:
+        TypeError: it cannot be read, although only what could was stored.
+    """
+    event = normalize(body, source=source)
+    if isinstance(event, Unreadable):
+        raise TypeError(f"a stored event cannot be read: {event.reason}")
+    return event
+
+
 def follow_up(body: bytes, *, now_ms: int) -> bytes:
     """Write the body of the event that tells of a late asset: the completion's own, under our type and time.
 

@@ -3,7 +3,7 @@
     verify → read → record
 
 Everything that arrives takes these steps in this order, and the answer is sent only after the last.
-What happens to the event from there is in `receiver.deliver`.
+What happens to the event from there is in `receiver.mirror`.
 """
 
 import hashlib

@@ -15,7 +15,7 @@ import structlog
 from receiver.contract import EVENT_TYPES, KINDS
 from receiver.destinations.options import option, read_options, setting
 from receiver.errors import ConfigError
-from receiver.events import ASSET_MIRRORED, TYPE_PREFIX, Event, encode, envelope, normalize
+from receiver.events import ASSET_MIRRORED, TYPE_PREFIX, Event, encode, envelope, reread
 from receiver.expressions import Expression, Found, NotApplicable, compile_expression
 from receiver.store import Candidate, Route
 from receiver.telemetry import metrics
@@ -132,7 +132,7 @@ class Router:
         wanted = {name: self._routings.get(name, EVERYTHING) for name in names}
         if not any(one.chooses for one in wanted.values()):
             return names
-        event = _read(candidate)
+        event = reread(candidate.job.body, source=candidate.job.source)
         fitting = [name for name in names if wanted[name].fits(event)]
         if candidate.attribution.held or all(wanted[name].filter is None for name in fitting):
             return fitting
@@ -145,17 +145,10 @@ def narrowed(route: Route, chosen: Expression) -> Route:
 
     def narrow(candidate: Candidate, names: Sequence[str]) -> Sequence[str]:
         wanted = route(candidate, names)
-        told = _told(candidate, _read(candidate)) if wanted else {}
+        told = _told(candidate, reread(candidate.job.body, source=candidate.job.source)) if wanted else {}
         return [name for name in wanted if _holds(chosen, told, destination=name)]
 
     return narrow
-
-
-def _read(candidate: Candidate) -> Event:
-    event = normalize(candidate.job.body, source=candidate.job.source)
-    if not isinstance(event, Event):
-        raise TypeError(f"a stored event cannot be read: {event.reason}")
-    return event
 
 
 def _told(candidate: Candidate, event: Event) -> dict[str, Any]:

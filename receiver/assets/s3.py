@@ -53,6 +53,8 @@ _NO_CREDENTIALS: Final = (NoCredentialsError, PartialCredentialsError, Credentia
 _NOT_THERE: Final = frozenset(("404", "403", "NoSuchKey", "AccessDenied"))
 _BLOCK_BYTES: Final = 1024 * 1024
 
+_OTHER_REGION: Final = "RECEIVER_S3_REGION: the bucket is in another region"
+
 # What an operator has to change, by the error code of S3's answer.
 _ADVICE: Final = {
     "NoSuchBucket": "RECEIVER_ASSETS_URL: no such bucket; create it, or correct the name",
@@ -68,9 +70,9 @@ _ADVICE: Final = {
     "SignatureDoesNotMatch": f"wrong secret key: check {_CREDENTIALS}",
     "ExpiredToken": f"expired credentials: renew {_CREDENTIALS}",
     "InvalidToken": f"invalid session token: check AWS_SESSION_TOKEN with {_CREDENTIALS}",
-    "PermanentRedirect": "RECEIVER_ASSETS_URL: the bucket is in another region; set RECEIVER_S3_REGION",
-    "AuthorizationHeaderMalformed": "RECEIVER_ASSETS_URL: the bucket is in another region; set RECEIVER_S3_REGION",
-    "IllegalLocationConstraintException": "the bucket is in another region; set RECEIVER_S3_REGION",
+    "PermanentRedirect": _OTHER_REGION,
+    "AuthorizationHeaderMalformed": _OTHER_REGION,
+    "IllegalLocationConstraintException": _OTHER_REGION,
 }
 
 

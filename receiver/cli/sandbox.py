@@ -39,7 +39,11 @@ _SECONDS = click.FloatRange(0)
     show_default=True,
     help="What finishes a generation.",
 )
-@click.option("--manual-clock", is_flag=True, help="Time stands still until it is moved by POST /__sandbox__/clock.")
+@click.option(
+    "--manual-clock",
+    is_flag=True,
+    help="Time stands still until it is moved by POST /__sandbox__/clock.",
+)
 @click.option("--failure-rate", type=_RATE, default=0.0, show_default=True)
 @click.option("--credits", type=click.IntRange(0), default=1_000_000, show_default=True)
 @click.option(
@@ -49,7 +53,9 @@ _SECONDS = click.FloatRange(0)
 @click.option("--duplicate-rate", type=_RATE, default=0.05, show_default=True, help="Of webhooks.")
 @click.option("--reorder-rate", type=_RATE, default=0.0, show_default=True, help="Of webhooks.")
 @click.option("--late-rate", type=_RATE, default=0.0, show_default=True, help="Of webhooks.")
-@click.option("--asset-ttl", type=_SECONDS, help="Seconds for which a link to a file works.  [default: for ever]")
+@click.option(
+    "--asset-ttl", type=_SECONDS, help="Seconds for which a link to a file works.  [default: for ever]"
+)
 @click.option(
     "--webhook-secret",
     envvar="AVS_SANDBOX_WEBHOOK_SECRET",

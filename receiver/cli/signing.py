@@ -53,7 +53,10 @@ _file_option = click.option(
 )
 _at_option = click.option("--at", type=Moment(), metavar="TIME", help="Take this for the present time.")
 _source_option = click.option(
-    "--source", "name", metavar="NAME", help="Of several sources, this one.  [default: photoverse, else the first]"
+    "--source",
+    "name",
+    metavar="NAME",
+    help="Of several sources, this one.  [default: photoverse, else the first]",
 )
 
 

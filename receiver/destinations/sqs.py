@@ -6,7 +6,8 @@ URL: `sqs:` in front of the queue URL as AWS shows it:
 `sqs+http://127.0.0.1:9324/000000000000/events` is for compatible servers without TLS.
 
 Options:
-    region: Default: read from the host name, else from the environment (`AWS_DEFAULT_REGION`) or the AWS profile.
+    region: Default: read from the host name, else from the environment (`AWS_DEFAULT_REGION`) or the AWS
+        profile.
     endpoint_url: Where to send the request, if not to the queue URL's own host (a VPC endpoint).
     concurrency: Requests at once (default 4; a FIFO queue always has 1, to keep the order).
     timeout_s: Seconds for one request, connecting included (default 10).

@@ -12,7 +12,7 @@ class Knobs:
     """Every behaviour that can be chosen. Rates are probabilities, from 0 to 1; times are in seconds."""
 
     progression: Literal["timed", "immediate", "manual"] = "timed"
-    """`immediate`: finished in the answer that accepts it. `manual`: when `complete` or `fail_generation` says so."""
+    """`immediate`: finished in the answer to it. `manual`: `complete` or `fail_generation` says when."""
     image_delay_s: float = 1.0
     """From the request to the finished image."""
     video_delay_s: float = 2.0

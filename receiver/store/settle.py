@@ -47,6 +47,8 @@ class DeliveryConfirmed:
 
     job: DeliveryJob
     now_ms: int
+    receipt: str = ""
+    """What the destination calls it; goes into the log, not into the store."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
 from receiver.assets import Bucket
-from receiver.deliver import fetch_asset
+from receiver.mirror import fetch_asset
 from receiver.settings import Settings
 from receiver.store import Store
 from receiver.wiring.accounts import open_accounts

@@ -9,7 +9,7 @@ from receiver import clock
 from receiver.assets import Bucket
 from receiver.assets.fetch import Fetcher
 from receiver.backoff import Backoff
-from receiver.deliver import Attempt, MirrorRules, Refresh, mirror, mirror_late
+from receiver.mirror import Attempt, MirrorRules, Refresh, mirror, mirror_late
 from receiver.settings import Settings
 from receiver.wiring.assets import build_key_template
 from receiver.worker.mirroring import MirrorLate

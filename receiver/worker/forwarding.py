@@ -168,9 +168,9 @@ def _report(result: ForwardResult) -> None:
     count = metrics.FORWARDS
     facts = log.bind(event_id=job.event_id, generation_id=job.generation_id, destination=job.destination)
     match result:
-        case DeliveryConfirmed():
+        case DeliveryConfirmed(receipt=receipt):
             count.labels(job.destination, "delivered").inc()
-            facts.info("forwarded", attempts=job.attempts)
+            facts.info("forwarded", attempts=job.attempts, **({"receipt": receipt} if receipt else {}))
         case DeliveryPostponed(error=error, parked=parked):
             count.labels(job.destination, "parked" if parked else "postponed").inc()
             facts.warning(

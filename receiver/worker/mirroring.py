@@ -11,8 +11,8 @@ from typing import Final, Generic, Protocol, TypeVar
 import structlog
 
 from receiver.assets.kept import KeptDownloads
-from receiver.deliver import MirrorResult
 from receiver.errors import StoreUnavailable
+from receiver.mirror import MirrorResult
 from receiver.store import (
     Claim,
     EventJob,

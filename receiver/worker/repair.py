@@ -6,9 +6,9 @@ from typing import Literal
 
 from receiver.assets import Bucket, Fetched, NotFetched
 from receiver.assets.keys import beside
-from receiver.deliver import FetchAsset, object_metadata
 from receiver.errors import BucketUnavailable
 from receiver.events import Event, normalize
+from receiver.mirror import FetchAsset, object_metadata
 from receiver.store import KnownAsset, LateArrived, LateGivenUp, LateJob, LatePostponed, LateSettlement, Store
 from receiver.worker.leases import Leases
 

@@ -1,34 +1,20 @@
-"""From a durable event to a mirrored asset and a message in every queue."""
+"""From a settled event to a message in every queue."""
 
-import hashlib
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
 
 import pytest
-import structlog.testing
 
-from receiver.assets import Fetched, NotFetched
-from receiver.assets.kept import KeptDownloads
-from receiver.assets.key_template import KeyTemplate
-from receiver.assets.response import EXPIRED
 from receiver.backoff import Backoff
 from receiver.deliver import (
     ForwardResult,
     ForwardRules,
-    MirrorResult,
-    MirrorRules,
-    Refresh,
     forward,
     message,
-    mirror,
-    mirror_late,
 )
 from receiver.destinations import Message
-from receiver.errors import BucketUnavailable
-from receiver.events import ASSET_MIRRORED, Asset, Event, event_id, follow_up
+from receiver.events import Asset
 from receiver.outcomes import Delivered, GivenUp, Judged, Outcome, Parked, Retry
 from receiver.routing import EVERYTHING, Routing, take
 from receiver.store import (
@@ -37,280 +23,8 @@ from receiver.store import (
     DeliveryJob,
     DeliveryPostponed,
     DeliveryUnwanted,
-    EventJob,
-    EventPostponed,
-    EventSettled,
-    LateArrived,
-    LateGivenUp,
-    LateJob,
-    LatePostponed,
-    LateSettlement,
 )
-from receiver.telemetry import metrics
-from tests.acceptance.service import failed
-from tests.unit.work import BODY, NOW, URL, MemoryBucket, delivery_job, event_job, late_job
-
-HOUR_MS = 3_600_000
-LATER = NOW + 5_000
-RULES = MirrorRules(Backoff(first_s=8, max_s=300), patience_s=3600)
-LATE_RULES = replace(RULES, late_s=24 * 3600, late_backoff=Backoff(first_s=40, max_s=300))
-ENTROPY = bytes(10)
-
-
-@pytest.fixture
-def fetched(tmp_path: Path) -> Fetched:
-    path = tmp_path / "spooled"
-    path.write_bytes(b"png")
-    return Fetched(path, 3, "0" * 64, "image/png")
-
-
-async def run_mirror(
-    job: EventJob,
-    fetch: Callable[[object], Awaitable[Fetched | NotFetched]],
-    bucket: MemoryBucket,
-    *,
-    at: int = LATER,
-    rules: MirrorRules = RULES,
-    kept: KeptDownloads | None = None,
-) -> MirrorResult:
-    return await mirror(
-        job, fetch=fetch, bucket=bucket, rules=rules, clock=lambda: at, chance=lambda: 0.5, kept=kept
-    )
-
-
-async def run_late(
-    job: LateJob,
-    fetch: Callable[[object], Awaitable[Fetched | NotFetched]],
-    bucket: MemoryBucket | None = None,
-    *,
-    at: int = LATER,
-    refresh: Refresh | None = None,
-    rules: MirrorRules = LATE_RULES,
-) -> LateSettlement:
-    attempt = partial(
-        mirror,
-        fetch=fetch,
-        refresh=refresh,
-        bucket=bucket or MemoryBucket(),
-        clock=lambda: at,
-        chance=lambda: 0.5,
-    )
-    return await mirror_late(job, attempt=attempt, rules=rules, entropy=lambda: ENTROPY)
-
-
-def fetching(result: Fetched | NotFetched | Exception) -> Callable[[object], Awaitable[Fetched | NotFetched]]:
-    async def fetch(url: object) -> Fetched | NotFetched:
-        assert url == URL
-        if isinstance(result, Exception):
-            raise result
-        return result
-
-    return fetch
-
-
-class TestMirror:
-    async def test_keeps_the_asset_under_its_key(self, fetched: Fetched) -> None:
-        """A fetched asset is kept under a name made of what we know, and the event is settled with it."""
-        bucket = MemoryBucket()
-        job = event_job()
-        result = await run_mirror(job, fetching(fetched), bucket)
-        key = "photoverse/image/2025/01/09/gen_1.png"
-        assert result == EventSettled(
-            job, Asset("mirrored", f"memory:{key}", "image/png", 3, "0" * 64), LATER
-        )
-        ids = {"event-id": "event-1", "generation-id": "gen_1", "source": "photoverse"}
-        assert bucket.kept == {key: (fetched, ids)}
-
-    @pytest.mark.parametrize("error", [None, BucketUnavailable("disk full"), RuntimeError("bug")])
-    async def test_leaves_no_file_behind(self, fetched: Fetched, error: Exception | None) -> None:
-        """The spooled download is deleted whatever became of it."""
-        await run_mirror(event_job(), fetching(fetched), MemoryBucket(error))
-        assert not fetched.path.exists()
-
-    async def test_says_how_large_and_how_long(self, fetched: Fetched) -> None:
-        """What the file told of itself is settled with it."""
-        film = replace(fetched, content_type="video/mp4", width=None, height=None, duration_s=5.042)
-        for told in (replace(fetched, width=640, height=480), film):
-            told.path.write_bytes(b"png")
-            result = await run_mirror(event_job(), fetching(told), MemoryBucket())
-            assert isinstance(result, EventSettled)
-            assert result.asset is not None
-            assert (result.asset.width, result.asset.height) == (told.width, told.height)
-            assert result.asset.duration_s == told.duration_s
-
-    async def test_is_called_what_the_rules_say(self, fetched: Fetched) -> None:
-        """The operator's template names the asset."""
-        bucket, rules = MemoryBucket(), replace(RULES, keys=KeyTemplate.parse("{event_id}/{sha256}"))
-        await run_mirror(event_job(), fetching(fetched), bucket, rules=rules)
-        assert list(bucket.kept) == [f"event-1/{'0' * 64}"]
-
-    async def test_conflict_is_reported(self, fetched: Fetched) -> None:
-        """An asset that stands beside other bytes is one line and one count, and settled where it stands."""
-        counter = metrics.ASSET_CONFLICTS.labels("photoverse")
-        before = counter._value.get()
-        with structlog.testing.capture_logs() as lines:
-            result = await run_mirror(event_job(), fetching(fetched), MemoryBucket(conflict=True))
-        assert isinstance(result, EventSettled)
-        assert [(line["event"], line["log_level"], line["event_id"]) for line in lines] == [
-            ("asset conflict", "warning", "event-1")
-        ]
-        assert counter._value.get() == before + 1
-
-    async def test_kept_download_outlives_bucket_and_url(self, fetched: Fetched, tmp_path: Path) -> None:
-        """What was downloaded before the bucket failed is stored when it is back, though the URL is dead."""
-        fetched = replace(fetched, sha256=hashlib.sha256(b"png").hexdigest())
-        kept = KeptDownloads(tmp_path / "spool", max_bytes=1000)
-        down, up = MemoryBucket(BucketUnavailable("down")), MemoryBucket()
-        first = await run_mirror(event_job(), fetching(fetched), down, kept=kept)
-        assert isinstance(first, EventPostponed)
-        expired = fetching(NotFetched("expired", permanent=True))
-        result = await run_mirror(event_job(attempts=2), expired, up, kept=kept)
-        assert isinstance(result, EventSettled)
-        assert result.asset is not None
-        assert result.asset.status == "mirrored"
-        assert [asset.path.read_bytes() for asset, _ in up.kept.values()] == [b"png"]
-
-    async def test_another_machine_may_have_it(self) -> None:
-        """After a failure of the bucket an expired URL is not the end: who downloaded it gets its turn."""
-        job = replace(event_job(), last_error="bucket: down")
-        expired = fetching(NotFetched("expired", permanent=True))
-        result = await run_mirror(job, expired, MemoryBucket())
-        assert result == EventPostponed(job, LATER + 4_000, "bucket: down")
-        gone = await run_mirror(job, expired, MemoryBucket(), at=NOW + HOUR_MS + 1)
-        assert gone == EventSettled(job, Asset("failed", error="expired"), NOW + HOUR_MS + 1)
-        other = await run_mirror(replace(job, last_error="timeout"), expired, MemoryBucket())
-        assert isinstance(other, EventSettled)
-
-    async def test_nothing_to_mirror(self) -> None:
-        """An event without an asset is settled without fetching anything."""
-        job = event_job(body=failed("gen_1"))
-        result = await run_mirror(job, fetching(RuntimeError("not to be called")), MemoryBucket())
-        assert result == EventSettled(job, None, LATER)
-
-    async def test_gone_for_good(self) -> None:
-        """What can never be fetched is settled at once, with the reason."""
-        job = event_job()
-        result = await run_mirror(job, fetching(NotFetched("expired", permanent=True)), MemoryBucket())
-        assert result == EventSettled(job, Asset("failed", error="expired"), LATER)
-
-    async def test_may_still_come(self) -> None:
-        """What failed for now is put off by the backoff of its attempts."""
-        job = event_job(attempts=2)
-        result = await run_mirror(job, fetching(NotFetched("http_503", permanent=False)), MemoryBucket())
-        assert result == EventPostponed(job, LATER + 8_000, "http_503")
-
-    async def test_waits_as_long_as_asked(self) -> None:
-        """Retry-After lengthens the wait and never shortens it."""
-        for asked_s, wait_ms in [(100.0, 100_000), (0.0, 4_000)]:
-            slow = NotFetched("http_429", permanent=False, after_s=asked_s)
-            result = await run_mirror(event_job(), fetching(slow), MemoryBucket())
-            assert isinstance(result, EventPostponed)
-            assert result.due_ms == LATER + wait_ms
-
-    async def test_patience_ends(self) -> None:
-        """An hour after its arrival, here, an event goes on without its asset, and not before."""
-        failing = fetching(NotFetched("timeout", permanent=False))
-        at_the_end = await run_mirror(event_job(), failing, MemoryBucket(), at=NOW + HOUR_MS)
-        assert isinstance(at_the_end, EventPostponed)
-        after = await run_mirror(event_job(), failing, MemoryBucket(), at=NOW + HOUR_MS + 1)
-        assert isinstance(after, EventSettled)
-        assert after.asset == Asset("failed", error="timeout")
-
-    async def test_failing_bucket_never_gives_up(self, fetched: Fetched) -> None:
-        """A fault of ours costs no event its asset, however long it lasts."""
-        bucket = MemoryBucket(BucketUnavailable("disk full"))
-        result = await run_mirror(event_job(attempts=999), fetching(fetched), bucket, at=NOW + 999 * HOUR_MS)
-        assert isinstance(result, EventPostponed)
-        assert result.error == "bucket: disk full"
-
-    async def test_bug_is_put_off(self) -> None:
-        """A bug in fetching is named without its text, and the event waits for the release that mends it."""
-        result = await run_mirror(event_job(), fetching(RuntimeError("secret")), MemoryBucket())
-        assert result == EventPostponed(event_job(), LATER + 4_000, "internal_error")
-
-    async def test_goes_without_and_is_tried_for_on(self) -> None:
-        """After the patience a completion goes without its asset, says so, and waits for another attempt."""
-        slow = fetching(NotFetched("http_503", permanent=False, after_s=600))
-        at = NOW + HOUR_MS + 1
-        result = await run_mirror(event_job(), slow, MemoryBucket(), at=at, rules=LATE_RULES)
-        until_ms = at + 24 * HOUR_MS
-        asset = Asset("failed", error="http_503", retried_until_ms=until_ms)
-        assert result == EventSettled(event_job(), asset, at, retry_ms=at + 600_000)
-
-    @pytest.mark.parametrize(
-        ("job", "failure"),
-        [
-            (event_job(), NotFetched("http_404", permanent=True)),
-            (event_job(), RuntimeError("bug")),
-            (event_job(body=failed("gen_1", output_url=URL)), NotFetched("timeout", permanent=False)),
-        ],
-    )
-    async def test_given_up_for_good(self, job: EventJob, failure: NotFetched | Exception) -> None:
-        """Permanent failures, bugs, and files of anything but a completion are not tried for any more."""
-        at = NOW + HOUR_MS + 1
-        result = await run_mirror(job, fetching(failure), MemoryBucket(), at=at, rules=LATE_RULES)
-        assert isinstance(result, EventSettled)
-        assert result.asset is not None
-        assert (result.asset.status, result.asset.retried_until_ms, result.retry_ms) == ("failed", None, None)
-
-
-class TestMirrorLate:
-    async def test_arrives(self, fetched: Fetched) -> None:
-        """The asset is kept under the name it would have had, and a follow-up of its own tells of it."""
-        bucket = MemoryBucket()
-        result = await run_late(late_job(), fetching(fetched), bucket)
-        assert isinstance(result, LateArrived)
-        assert list(bucket.kept) == ["photoverse/image/2025/01/09/gen_1.png"]
-        assert result.asset.status == "mirrored"
-        told = result.event
-        assert (told.id, told.type, told.received_ms) == (event_id(LATER, ENTROPY), ASSET_MIRRORED, LATER)
-        assert told.body == follow_up(BODY, now_ms=LATER)
-
-    async def test_is_named_as_configured(self, fetched: Fetched) -> None:
-        """The template of names holds for late files, too."""
-        rules = replace(LATE_RULES, keys=KeyTemplate.parse("{generation_id}.{extension}"))
-        bucket = MemoryBucket()
-        await run_late(late_job(), fetching(fetched), bucket, rules=rules)
-        assert list(bucket.kept) == ["gen_1.png"]
-
-    async def test_may_still_come(self) -> None:
-        """It is put off by the long backoff until its own bound, however long the patience has passed."""
-        slow = fetching(NotFetched("http_503", permanent=False))
-        until_ms = NOW + 5 * HOUR_MS
-        job = late_job(attempts=2, until_ms=until_ms)
-        assert await run_late(job, slow, at=until_ms) == LatePostponed(job, until_ms + 40_000, "http_503")
-        assert await run_late(job, slow, at=until_ms + 1) == LateGivenUp(job, "http_503")
-
-    async def test_gone_for_good(self) -> None:
-        """A file that has gone meanwhile is not tried for any more."""
-        gone = fetching(NotFetched("http_410", permanent=True))
-        assert await run_late(late_job(), gone) == LateGivenUp(late_job(), "http_410")
-
-    async def test_failing_bucket_never_gives_up(self, fetched: Fetched) -> None:
-        """A fault of ours ends no attempt for good."""
-        bucket = MemoryBucket(BucketUnavailable("disk full"))
-        result = await run_late(late_job(until_ms=NOW), fetching(fetched), bucket)
-        assert isinstance(result, LatePostponed)
-
-    async def test_refreshes_an_expired_url(self, fetched: Fetched) -> None:
-        """After days the URL has most likely expired: another one is asked for."""
-
-        async def fetch(url: object) -> Fetched | NotFetched:
-            return fetched if url == "https://cdn.example.com/new" else NotFetched(EXPIRED, permanent=True)
-
-        async def refresh(_event: Event) -> str:
-            return "https://cdn.example.com/new"
-
-        assert isinstance(await run_late(late_job(), fetch, refresh=refresh), LateArrived)
-
-    async def test_bug_ends_it(self) -> None:
-        """Work that nothing can come of does not come back for ever."""
-
-        async def attempt(_job: EventJob, *, rules: MirrorRules) -> MirrorResult:
-            raise RuntimeError(rules)
-
-        result = await mirror_late(late_job(), attempt=attempt, rules=RULES, entropy=lambda: ENTROPY)
-        assert result == LateGivenUp(late_job(), "internal_error")
+from tests.unit.work import BODY, NOW, delivery_job
 
 
 class FakeDestination:
@@ -358,7 +72,7 @@ class TestForward:
         destination = FakeDestination(Delivered("42"), GivenUp("http_422"), Retry("busy"))
         results = await run_forward([one, two, three], destination)
         assert results == [
-            DeliveryConfirmed(one, NOW),
+            DeliveryConfirmed(one, NOW, receipt="42"),
             DeliveryDead(two, NOW, "http_422"),
             DeliveryPostponed(three, NOW + 4_000, "busy"),
         ]

@@ -128,7 +128,7 @@ class Generate:
         Raises:
             NotCharged: it came to nothing, which is known from `settles_at` on; it may be sent again.
             OutcomeUnknown: none fits so far, or several do: see `candidates`.
-            InvalidParameter: it is not about a generation, or there is no such submission.
+            InvalidParameter: it is not about a generation, there is no such submission, or it is settled.
         """
         if isinstance(unknown, str):
             unknown = await self._submissions.unsettled(unknown)
@@ -139,6 +139,7 @@ class Generate:
 
         Raises:
             GenerationClaimed: it belongs to another submission.
+            InvalidParameter: there is no such submission, or it is settled.
             NotFound: the provider has no such generation.
         """
         return await self._submissions.adopt(client_ref, generation_id)
@@ -147,6 +148,9 @@ class Generate:
         """Say that the submission of that name was never accepted, so that it may be sent again.
 
         Look at the provider's own pages before: if it was accepted after all, the next call charges again.
+
+        Raises:
+            InvalidParameter: there is no such submission, or it became a generation.
         """
         await self._submissions.abandon(client_ref)
 

@@ -70,15 +70,18 @@ class Submissions:
         """Return what is in doubt about the submission of that name, as the error it is.
 
         Raises:
-            InvalidParameter: there is no such submission.
+            InvalidParameter: there is no such submission, or it is known which generation it became.
         """
         row = await asyncio.to_thread(self._ledger.get, client_ref)
         if row is None:
             raise InvalidParameter("client_ref", "names no submission in the ledger")
+        if row.generation_id is not None:
+            raise InvalidParameter("client_ref", f"is settled: it became {row.generation_id}")
         return _in_doubt(row)
 
     async def adopt(self, client_ref: str, generation_id: str) -> Generation:
         """Write down that the submission of that name became this generation."""
+        await self.unsettled(client_ref)
         made = await self._caller.call(requests.get_generation(generation_id))
         await asyncio.to_thread(
             self._ledger.settle, client_ref, state="submitted", generation_id=generation_id
@@ -87,6 +90,7 @@ class Submissions:
 
     async def abandon(self, client_ref: str) -> None:
         """Write down that the submission of that name came to nothing."""
+        await self.unsettled(client_ref)
         await asyncio.to_thread(self._ledger.settle, client_ref, state="refused", error="abandoned")
 
     async def _submit(self, order: Order) -> Generation:

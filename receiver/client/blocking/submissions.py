@@ -69,21 +69,25 @@ class Submissions:
         """Return what is in doubt about the submission of that name, as the error it is.
 
         Raises:
-            InvalidParameter: there is no such submission.
+            InvalidParameter: there is no such submission, or it is known which generation it became.
         """
         row = self._ledger.get(client_ref)
         if row is None:
             raise InvalidParameter("client_ref", "names no submission in the ledger")
+        if row.generation_id is not None:
+            raise InvalidParameter("client_ref", f"is settled: it became {row.generation_id}")
         return _in_doubt(row)
 
     def adopt(self, client_ref: str, generation_id: str) -> Generation:
         """Write down that the submission of that name became this generation."""
+        self.unsettled(client_ref)
         made = self._caller.call(requests.get_generation(generation_id))
         self._ledger.settle(client_ref, state="submitted", generation_id=generation_id)
         return made
 
     def abandon(self, client_ref: str) -> None:
         """Write down that the submission of that name came to nothing."""
+        self.unsettled(client_ref)
         self._ledger.settle(client_ref, state="refused", error="abandoned")
 
     def _submit(self, order: Order) -> Generation:

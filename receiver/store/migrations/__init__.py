@@ -25,12 +25,13 @@ def migrate(engine: Engine) -> tuple[str | None, str]:
             connection.execute(text("SET lock_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
         before = current(connection)
-        if before is not None and before not in revisions():
+        newest = revisions()[0]
+        if before == newest or (before is not None and before not in revisions()):
             return before, before
         command.upgrade(_config(connection), "head")
         connection.commit()
         connection.invalidate()
-    return before, revisions()[0]
+    return before, newest
 
 
 def current(connection: Connection) -> str | None:

@@ -54,7 +54,7 @@ class TestTurn:
     ) -> None:
         """Every job of a batch ends by itself, under the lease it was claimed with."""
         ends: dict[str, Callable[[DeliveryJob], ForwardResult]] = {
-            "event-0": lambda job: DeliveryConfirmed(job, NOW),
+            "event-0": lambda job: DeliveryConfirmed(job, NOW, receipt="7:42"),
             "event-1": lambda job: DeliveryPostponed(job, NOW, "busy"),
             "event-2": lambda job: DeliveryDead(job, NOW, "http_422"),
             "event-3": DeliveryUnwanted,
@@ -70,6 +70,7 @@ class TestTurn:
             DeliveryUnwanted,
         ]
         assert {one.job.lease for one in scripted.settled} == {scripted.claims[0].lease}
+        assert lines[0]["receipt"] == "7:42"
         assert [(line["event"], line["log_level"]) for line in lines] == [
             ("forwarded", "info"),
             ("forward postponed", "warning"),

@@ -9,9 +9,9 @@ import pytest
 import structlog.testing
 
 from receiver.assets.kept import KEPT, KeptDownloads
-from receiver.deliver import MirrorResult
 from receiver.errors import StoreUnavailable
 from receiver.events import Asset
+from receiver.mirror import MirrorResult
 from receiver.store import (
     EventJob,
     EventPostponed,

@@ -8,7 +8,7 @@ import pytest
 import structlog.testing
 
 from receiver.client import GenerationPage, InvalidApiKey
-from receiver.deliver import MirrorResult
+from receiver.mirror import MirrorResult
 from receiver.store import EventJob, Store
 from receiver.worker.leases import Leases
 from receiver.worker.reconcile import Account

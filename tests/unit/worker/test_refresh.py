@@ -8,8 +8,8 @@ from receiver.assets import Fetched, NotFetched
 from receiver.client import InvalidApiKey, NoAnswer
 from receiver.client.errors import ClientError
 from receiver.client.results import Generation
-from receiver.deliver import MirrorResult, MirrorRules, Refresh, mirror
 from receiver.events import Asset, Event, normalize
+from receiver.mirror import MirrorResult, MirrorRules, Refresh, mirror
 from receiver.outcomes import Retry
 from receiver.store import EventPostponed, EventSettled
 from receiver.worker.reconcile import Account

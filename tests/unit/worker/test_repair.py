@@ -10,8 +10,8 @@ from sqlalchemy import select
 from receiver.assets import Fetched, NotFetched
 from receiver.assets.keys import beside
 from receiver.clock import now_ms
-from receiver.deliver import MirrorRules, mirror, mirror_late
 from receiver.events import ASSET_MIRRORED, Asset, Event, normalize
+from receiver.mirror import MirrorRules, mirror, mirror_late
 from receiver.store import Claim
 from receiver.store.tables import DELIVERY, EVENT, LATE_ASSET
 from receiver.worker.leases import Leases

@@ -14,9 +14,10 @@ import structlog.testing
 from sqlalchemy import select
 
 from receiver.clock import now_ms
-from receiver.deliver import ForwardResult, MirrorResult
+from receiver.deliver import ForwardResult
 from receiver.errors import StoreUnavailable
 from receiver.events import Asset, event_id
+from receiver.mirror import MirrorResult
 from receiver.store import (
     MIRROR,
     DeliveryConfirmed,

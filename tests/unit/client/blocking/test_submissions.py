@@ -1,6 +1,8 @@
 """Paid calls: written down, sent once, found again."""
 
 import logging
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -342,6 +344,25 @@ class TestRecover:
         client, _ = scripted(ledger=MemoryLedger())
         with pytest.raises(InvalidParameter, match="names no submission"):
             client.generate.recover("r")
+
+
+class TestUnsettled:
+    @pytest.mark.parametrize("settle", [lambda g: g.adopt("r", "gen_b"), lambda g: g.abandon("r")])
+    def test_a_mistyped_name_is_told(self, settle: Callable[[Any], object]) -> None:
+        """A person who settles the wrong name must not believe that it is done."""
+        client, script = scripted(ledger=MemoryLedger())
+        with pytest.raises(InvalidParameter, match="names no submission"):
+            settle(client.generate)
+        assert script.asked == []
+
+    @pytest.mark.parametrize("settle", [lambda g: g.adopt("r", "gen_b"), lambda g: g.abandon("r")])
+    def test_what_became_a_generation_stays_so(self, settle: Callable[[Any], object]) -> None:
+        """The next call of that name would be charged otherwise."""
+        client, script = scripted(ok(row("gen_1")), ledger=MemoryLedger())
+        client.generate.image("a fox", client_ref="r")
+        with pytest.raises(InvalidParameter, match="it became gen_1"):
+            settle(client.generate)
+        assert script.asked == ["POST /generate/image"]
 
 
 class TestAdopt:
