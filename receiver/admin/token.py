@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -44,6 +45,8 @@ def kept(folder: Path) -> Token:
         ConfigError: the file cannot be used, or others may read it.
     """
     path = folder / FILE_NAME
+    if path.exists():
+        return Token(_read(path), path)
     try:
         return Token(_made(path), path, is_new=True)
     except FileExistsError:
@@ -54,8 +57,14 @@ def kept(folder: Path) -> Token:
 
 def _made(path: Path) -> str:
     text = secrets.token_urlsafe(32)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text + "\n")
+    draft, name = tempfile.mkstemp(prefix=f".{FILE_NAME}-", dir=path.parent)
+    try:
+        with os.fdopen(draft, "w") as file:
+            file.write(text + "\n")
+        # Appears whole, and never over another process's: a crash before leaves no empty token behind.
+        path.hardlink_to(name)
+    finally:
+        Path(name).unlink()
     return text
 
 

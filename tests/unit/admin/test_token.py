@@ -1,6 +1,7 @@
 """Where the token comes from."""
 
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,14 @@ class TestKept:
         assert made.text == found.text
         assert len(made.text) >= 32
         assert stat.S_IMODE((tmp_path / FILE_NAME).stat().st_mode) == 0o600
+
+    def test_processes_that_start_at_once_agree(self, tmp_path: Path) -> None:
+        """Whoever comes second reads what the first wrote, whole, and nothing else is left in the folder."""
+        with ThreadPoolExecutor(8) as pool:
+            tokens = list(pool.map(kept, [tmp_path] * 50))
+        assert {one.text for one in tokens} == {(tmp_path / FILE_NAME).read_text().strip()}
+        assert sum(one.is_new for one in tokens) == 1
+        assert [each.name for each in tmp_path.iterdir()] == [FILE_NAME]
 
     def test_differs_from_any_other(self, tmp_path: Path) -> None:
         """It is random."""
