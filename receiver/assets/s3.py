@@ -49,8 +49,9 @@ _CREDENTIALS: Final = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or another s
 _NOT_A_URL: Final = "RECEIVER_S3_ENDPOINT_URL is not an http or https URL"
 _NO_CREDENTIALS: Final = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
 
-# Who may not list a bucket is told 403 where there is nothing.
-_NOT_THERE: Final = frozenset(("404", "403", "NoSuchKey", "AccessDenied"))
+_NOT_THERE: Final = frozenset(("404", "NoSuchKey"))
+_DENIED: Final = frozenset(("403", "AccessDenied"))
+_READING: Final = frozenset(("HeadObject", "GetObject"))
 _BLOCK_BYTES: Final = 1024 * 1024
 
 _OTHER_REGION: Final = "RECEIVER_S3_REGION: the bucket is in another region"
@@ -233,7 +234,8 @@ class S3Bucket:
         try:
             head = self.client.head_object(Bucket=self.bucket, Key=self._full(key))
         except ClientError as error:
-            if error_code(error) in _NOT_THERE and not required:
+            # Who may not list a bucket is told 403 where there is nothing.
+            if error_code(error) in _NOT_THERE | _DENIED and not required:
                 return None
             raise
         return _Object(head["ContentLength"], head["Metadata"].get(SHA256_METADATA, ""))
@@ -325,4 +327,8 @@ def _failures() -> Iterator[None]:
 
 
 def _client_error(error: ClientError) -> str:
-    return f"S3 {error.operation_name}: {error_code(error)}"
+    code = error_code(error)
+    told = f"S3 {error.operation_name}: {code}"
+    if error.operation_name in _READING and code in _DENIED:
+        return f"{told}: no right to read (s3:GetObject), or nothing there (s3:ListBucket would tell)"
+    return told

@@ -10,6 +10,7 @@ import zlib
 from base64 import b64encode
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -30,6 +31,8 @@ SHA256_METADATA: Final = "sha256"
 _TAKEN: Final = frozenset(("PreconditionFailed", "ConditionalRequestConflict", "412", "409"))
 _MAX_PARTS: Final = 10_000
 _MAX_METADATA_CHARS: Final = 256
+_ABANDONED_AFTER: Final = timedelta(days=1)
+"""Longer than any upload takes."""
 _DISPOSITION: Final = "attachment"  # a browser that follows the link saves the file rather than showing it
 
 
@@ -139,14 +142,23 @@ class Upload:
     def _abort_abandoned(self) -> None:
         """Free the parts that a killed predecessor left under this key, which no one would see but the bill.
 
-        Only the holder of an asset's lease uploads it, so an upload to its key is not anyone's work. It is
-        an economy: a refusal is passed over.
+        It is an economy: a refusal is passed over.
         """
         with suppress(ClientError, BotoCoreError):
             answer = self.client.list_multipart_uploads(Bucket=self.bucket, Prefix=self.key)
             for upload in answer.get("Uploads", ()):
-                if upload["Key"] == self.key:
+                if upload["Key"] == self.key and self._is_abandoned(upload["Initiated"]):
                     self._abort(upload["UploadId"])
+
+    def _is_abandoned(self, begun: datetime) -> bool:
+        """Whether nobody works on another upload to this key, begun then.
+
+        Under the name of one event only the holder of its lease uploads, and that is us. A name made of the
+        bytes alone is that of every event which brings them.
+        """
+        ids = (self.metadata.get(name) for name in ("event-id", "generation-id"))
+        is_of_one_event = any(id_ and id_ in self.key for id_ in ids)
+        return is_of_one_event or datetime.now(UTC) - begun > _ABANDONED_AFTER
 
     def _abort(self, upload_id: str) -> None:
         with suppress(ClientError, BotoCoreError):

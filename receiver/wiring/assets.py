@@ -70,7 +70,7 @@ def build_fetcher(settings: Settings) -> Fetcher:
         return Fetcher(
             allow=_host_list(settings.fetch_allow, variable("fetch_allow")),
             deny_hosts=_host_list(settings.fetch_deny, variable("fetch_deny")),
-            hosts=settings.asset_hosts or None,
+            hosts=settings.asset_hosts,
             spool_dir=Path(settings.spool_dir),
             max_bytes=settings.asset_max_bytes,
             total_timeout_s=settings.fetch_timeout_s,

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 _ACCESS_KEY: Final = "receiver-test"
+BLIND_KEY: Final = "receiver-blind"
+"""A key, with the same secret, that may write and list but not read."""
 _SECRET_KEY: Final = "receiver-test-secret"
 _IMPATIENT: Final = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1})
 _numbers = count(1)
@@ -103,13 +105,14 @@ def _flags(folder: Path, ports: list[int]) -> list[str]:
 
 def _identities(folder: Path) -> Path:
     key = {"accessKey": _ACCESS_KEY, "secretKey": _SECRET_KEY}
-    identity = {
-        "name": "test",
-        "credentials": [key],
-        "actions": ["Admin", "Read", "List", "Tagging", "Write"],
-    }
+    everything = ["Admin", "Read", "List", "Tagging", "Write"]
+    blind = {"accessKey": BLIND_KEY, "secretKey": _SECRET_KEY}
+    identities = [
+        {"name": "test", "credentials": [key], "actions": everything},
+        {"name": "blind", "credentials": [blind], "actions": ["List", "Write"]},
+    ]
     path = folder / "identities.json"
-    path.write_text(json.dumps({"identities": [identity]}))
+    path.write_text(json.dumps({"identities": identities}))
     return path
 
 

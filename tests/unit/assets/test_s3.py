@@ -11,6 +11,7 @@ import zlib
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,13 +21,13 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError
 
-from receiver.assets import Bucket, Fetched, Held, Stored
+from receiver.assets import Bucket, Fetched, Held, Stored, s3_upload
 from receiver.assets.s3 import MIN_PART_BYTES, AddressingStyle, S3Bucket, open_s3
 from receiver.assets.s3_options import ObjectOptions
 from receiver.assets.s3_upload import Upload
 from receiver.errors import BucketUnavailable, ConfigError
 from tests.servers.require import free_ports
-from tests.servers.seaweedfs import S3Server
+from tests.servers.seaweedfs import BLIND_KEY, S3Server
 from tests.unit.assets.conftest import PNG
 
 if TYPE_CHECKING:
@@ -348,9 +349,28 @@ class TestPut:
         """An unfinished upload to the same key is aborted; one to a key that begins alike is not."""
         for key in (KEY, f"{KEY}2"):
             s3.create_multipart_upload(Bucket=s3_bucket, Key=f"pre/fix/{key}")
-        await open_bucket().put(KEY, asset(LARGE), metadata={})
+        await open_bucket().put(KEY, asset(LARGE), metadata={"generation-id": "gen_1"})
         left = s3.list_multipart_uploads(Bucket=s3_bucket).get("Uploads", [])
         assert [upload["Key"] for upload in left] == [f"pre/fix/{KEY}2"]
+
+    @pytest.mark.parametrize(("abandoned_after", "left"), [(timedelta(days=1), 1), (-timedelta(days=1), 0)])
+    async def test_parts_of_a_neighbour(
+        self,
+        open_bucket: Open,
+        s3: "S3Client",
+        s3_bucket: str,
+        asset: MakeAsset,
+        monkeypatch: pytest.MonkeyPatch,
+        abandoned_after: timedelta,
+        left: int,
+    ) -> None:
+        """A name that several events share may be uploaded by another just now: only an old upload ends."""
+        monkeypatch.setattr(s3_upload, "_ABANDONED_AFTER", abandoned_after)
+        fetched = asset(LARGE)
+        key = f"{fetched.sha256}.mp4"
+        s3.create_multipart_upload(Bucket=s3_bucket, Key=f"pre/fix/{key}")
+        await open_bucket().put(key, fetched, metadata={"event-id": "event-1", "generation-id": "gen_1"})
+        assert len(s3.list_multipart_uploads(Bucket=s3_bucket).get("Uploads", [])) == left
 
     @pytest.mark.parametrize("data", [PNG, LARGE], ids=["whole", "in parts"])
     async def test_spooled_file_changed(
@@ -466,6 +486,18 @@ class TestLook:
             Metadata={"sha256": "0" * 64},
         )
         assert await open_bucket().look(KEY) == Held(len(PNG), hashlib.sha256(PNG).hexdigest())
+
+    async def test_no_right_to_read(
+        self, open_bucket: Open, asset: MakeAsset, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What we may not read is not missing: taking it for that would fetch all of it again."""
+        await open_bucket().put(KEY, asset(), metadata={})
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", BLIND_KEY)
+        blind = open_bucket()
+        await blind.check()
+        for look in (blind.look, blind.read):
+            with pytest.raises(BucketUnavailable, match="s3:GetObject"):
+                await look(KEY)
 
     async def test_unreachable(self, open_bucket: Open) -> None:
         """A server that does not answer says nothing about the object."""

@@ -117,6 +117,13 @@ class TestBuildFetcher:
         with pytest.raises(ConfigError, match=f"RECEIVER_{field.upper()}"):
             build_fetcher(settings(**{field: entry}))
 
+    @pytest.mark.parametrize("hosts", ["", ()], ids=["environment", "file"])
+    async def test_no_host_at_all(self, hosts: object) -> None:
+        """A list that is set and empty lets no public host through, wherever it was set."""
+        fetcher = build_fetcher(settings(asset_hosts=hosts))
+        assert await fetcher.fetch("https://example.com/x") == NotFetched("blocked_url", permanent=True)
+        await fetcher.aclose()
+
     async def test_own_names_are_never_fetched_from(self) -> None:
         """What the operator says is ours is refused before anyone is asked for its address."""
         fetcher = build_fetcher(settings(fetch_deny="hooks.example.com,my-bucket.s3.amazonaws.com"))
