@@ -114,7 +114,7 @@ def restore(connection: Connection, turn: Turn) -> Step:
     """Give what `turn.operation` changed, and was not delivered since, the state it had before."""
     ours = DELIVERY.c.operation == turn.operation
     idle = or_(DELIVERY.c.lease.is_(None), DELIVERY.c.due_ms <= turn.now_ms)
-    undone = or_(DELIVERY.c.state == DROPPED, and_(DELIVERY.c.state == PENDING, idle))
+    undone = or_(DELIVERY.c.state.in_((DROPPED, DEAD)), and_(DELIVERY.c.state == PENDING, idle))
     statement = select(DELIVERY).where(undone).with_for_update()
     page = rows_within(connection, statement, DELIVERY_KEY, [ours], Reach(turn.after, _MOST))
     restored = [_restored(row) for row in page.rows if row.before]

@@ -57,7 +57,8 @@ class Forwarding:
         self._woken = woken or asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
         self._batches: set[asyncio.Task[None]] = set()
-        self._told_openings = 0
+        self._told_openings: int | None = None
+        """None until this worker has told anything: what the store says is of one before it."""
 
     async def turn(self) -> bool:
         """Start on one batch; return whether there was any, once there is room for the next."""
@@ -145,11 +146,11 @@ class Forwarding:
             return
         told, self._told_openings = self._told_openings, breaker.openings
         metrics.BREAKER_OPEN.labels(name).set(bool(breaker.openings))
-        if not breaker.openings:
-            log.info("breaker closed", destination=name, openings=told)
-        else:
+        if breaker.openings:
             said = {"destination": name, "probe_in_s": round(breaker.wait_s(), 1), "error": _error(results)}
-            log.warning("breaker opened" if told == 0 else "probe failed", **said)
+            log.warning("probe failed" if told else "breaker opened", **said)
+        elif told:
+            log.info("breaker closed", destination=name, openings=told)
         await self._note(breaker)
 
     async def _note(self, breaker: Breaker) -> None:

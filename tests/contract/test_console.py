@@ -15,6 +15,7 @@ from receiver.events import Asset
 from receiver.operations import Cancelled, Counted
 from receiver.store import (
     DeliveryConfirmed,
+    DeliveryDead,
     DeliveryJob,
     DeliveryPostponed,
     EventSettled,
@@ -356,6 +357,16 @@ class TestCancel:
         await operations.cancel(store.console, second.id)
         assert (await states(store)) == dict.fromkeys(await states(store), "pending")
         await operations.cancel(store.console, first.id)
+        assert await _rows(store) == before
+
+    async def test_what_the_replay_killed_was_delivered(self, store: Store) -> None:
+        """A mistaken replay that the destination refused for good leaves no dead letters behind."""
+        await delivered(store, *(an_event(f"gen_{n}", at=NOW + n) for n in range(3)))
+        before = await _rows(store)
+        operation = await done(store, replay(Filter(), "orders"))
+        jobs = await store.claim_deliveries(claim(3, at=FAR), destination="orders")
+        await asyncio.gather(*(store.settle(DeliveryDead(job, NOW, "HTTP 400")) for job in jobs))
+        assert await operations.cancel(store.console, operation.id) == Cancelled(3, 0)
         assert await _rows(store) == before
 
     async def test_made_deliveries_go(self, store: Store) -> None:

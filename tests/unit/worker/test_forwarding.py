@@ -245,11 +245,27 @@ class TestBreaker:
         down.is_down = False
         await forwarding.turn()
         assert gauge._value.get() == 0
-        opened, closed = scripted.noted
+        first, opened, closed = scripted.noted
+        assert first is None
         assert opened is not None
         assert opened > NOW
         assert closed is None
         await forwarding.abandon()
+
+    async def test_what_a_worker_before_it_told_is_over(
+        self, store: Store, leases: Leases, scripted: ScriptedStore
+    ) -> None:
+        """A worker that was killed with its breaker open left that in the store; the next one corrects it."""
+        up = Down()
+        up.is_down = False
+        forwarding = Forwarding(store, leases, up.outlet())
+        scripted.deliveries = [delivery_job(f"event-{number}") for number in range(9)]
+        with structlog.testing.capture_logs() as lines:
+            while await forwarding.turn():
+                pass
+            await forwarding.drain()
+        assert scripted.noted == [None]
+        assert {line["event"] for line in lines} == {"forwarded"}
 
     async def test_one_probe_at_a_time(self, store: Store, leases: Leases, scripted: ScriptedStore) -> None:
         """However many batches may be under way, a destination that is down gets one message at once."""
