@@ -1,29 +1,6 @@
 """Put events on an Amazon EventBridge bus.
 
-URL: `eventbridge:` in front of the bus's ARN or name:
-`eventbridge:arn:aws:events:eu-west-1:123456789012:event-bus/events`, `eventbridge:default`.
-
-Options:
-    source: The `source` that rules match on (default `co.aivisualstudio`; not `aws.…`, which is Amazon's
-        own).
-    region: Region of the bus (default: the ARN's, else from the environment (`AWS_DEFAULT_REGION`) or the AWS
-        profile).
-    endpoint_url: Where to send the requests instead of to AWS (a VPC endpoint, a compatible server).
-    concurrency: Requests at once (default 4).
-    timeout_s: Seconds for one request, connecting included (default 10).
-
-Credentials come from where every AWS tool looks for them (environment, profile, container or instance
-role); they need `events:PutEvents` on the bus.
-
-What a rule's target receives:
-    source: as set above.
-    detail-type: the CloudEvents type, `co.aivisualstudio.generation.completed`.
-    resources: the generation id.
-    detail: the CloudEvents envelope, a JSON object; EventBridge writes it anew, so not the same bytes.
-`detail.id` is the event id, the same on every attempt; `id` is EventBridge's own, and another on every
-attempt. EventBridge does not deduplicate: skip a `detail.id` that you have seen. `Delivered` means that the
-bus has the event; one that no rule matches is dropped there, unless the bus has an archive. An event larger
-than 1 MiB becomes a dead letter.
+URL: `eventbridge:` in front of the bus's ARN or name. See docs/destinations/eventbridge.md.
 """
 
 import re

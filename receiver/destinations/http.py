@@ -1,33 +1,8 @@
 """POST events to an HTTP endpoint, one request per event.
 
-URL: `https://hooks.example.com/generations`. Userinfo becomes Basic authentication. Proxies from the
-environment are not used.
-
-Options:
-    secrets: Signing secrets, comma-separated, newest first, 16 bytes or more each. None: requests are not
-        signed.
-    signature_header: Header of the signature (default `X-Receiver-Signature`).
-    bearer_token: Sent as `Authorization: Bearer …`.
-    concurrency: Requests at once (default 8).
-    timeout_s: Seconds for one whole request, connecting included (default 10).
-    ca_file: PEM file of the authorities to trust instead of the system's.
-
-What a consumer receives:
-    POST with the CloudEvents envelope as body, structured mode.
-    Content-Type: application/cloudevents+json; charset=utf-8
-    Idempotency-Key: the event id, the same on every attempt. Delivery is at least once: skip an id that you
-        have seen.
-    X-Receiver-Signature: t=<Unix seconds>,v1=<hex HMAC-SHA256 of "<t>.<body>">, one v1 per secret, so that
-        a secret is rotated by adding the new one in front, changing the consumer, then removing the old
-        one. The time is that of the attempt. `receiver.signatures.verify` checks it.
-
-What a consumer answers:
-    2xx: it has the event. The body is ignored.
-    408, 409, 425, 429, 5xx, or nothing in time: sent again, after `Retry-After` if given (seconds or a
-        date, an hour at most). 409 counts as an earlier attempt with the same Idempotency-Key that is still
-        being worked on.
-    3xx: not followed, and sent again: the address is configured, so only its operator may change it.
-    Any other 4xx: the event is refused for good and becomes a dead letter.
+The time that the signature covers is that of the attempt. A 409 counts as an earlier attempt with the same
+Idempotency-Key that is still being worked on. A redirect is not followed: the address is configured, so only
+its operator may change it. See docs/destinations/http.md.
 """
 
 import asyncio

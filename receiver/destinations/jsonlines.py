@@ -1,17 +1,7 @@
 """Append events to a file, one JSON object per line.
 
-URL: `file:data/events.jsonl` (relative to the working directory) or
-`file:///var/lib/receiver/events.jsonl`.
-
-Options:
-    timeout_s: Seconds to wait for another process that holds the file's lock (default 10).
-
-What a consumer reads: UTF-8, one CloudEvents envelope per line, each line ended by a line feed. Lines are
-only ever appended, under `flock`, so any number of processes may write one file. A batch is one write and
-one fsync; a batch that does not fit on the disk is taken back whole. After a power cut the last line may be
-torn: the next event starts on a line of its own, the torn one is not JSON, and its event is written again.
-Delivery is at least once: skip an `id` that you have seen. The file may be renamed away at any time
-(logrotate without `copytruncate`); the next batch starts a new one.
+URL: `file:data/events.jsonl` (relative to the working directory) or `file:///var/lib/receiver/events.jsonl`.
+Once the file was renamed away, the next batch starts a new one. See docs/destinations/file.md.
 """
 
 import asyncio

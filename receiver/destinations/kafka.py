@@ -1,29 +1,6 @@
 """Produce events to a Kafka topic, idempotently and on all in-sync replicas.
 
-URL: `kafka://host[:9092],host:9092` names the brokers to start from, `kafka://user:password@host` signs in as
-well. Every option may also be written in the URL's query; a variable wins over the query.
-
-Options:
-    topic: Default `receiver.events`. It has to exist, or the brokers create it when it is first named.
-    security_protocol: `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL` (default: `SASL_SSL` with a
-        username, else `PLAINTEXT`).
-    sasl_mechanism: `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512` (default `PLAIN`).
-    username, password: Instead of those in the URL.
-    ca_file: PEM file of the authorities to trust instead of the system's.
-    max_message_bytes: Largest event to send, key and headers included (default 1000000). Raise it together
-        with the topic's `max.message.bytes`.
-    timeout_s: Seconds for one batch, connecting included (default 10).
-
-The user needs WRITE and DESCRIBE on the topic (before Kafka 2.8 also IDEMPOTENT_WRITE on the cluster).
-
-What a consumer reads:
-    Key: the generation id, so that all events of a generation are in one partition.
-    Value: the CloudEvents envelope, JSON.
-    Headers: `content-type`, `ce_id`, `ce_source`, `ce_type`, `ce_subject`.
-Delivery is at least once (idempotence ends with the producer's session): skip a `ce_id` that you have seen.
-
-`Delivered` means that the leader reported it written to all in-sync replicas; how many those must be is the
-topic's `min.insync.replicas`. An event that is too large becomes a dead letter.
+URL: `kafka://user:password@host[:9092],host:9092`. See docs/destinations/kafka.md.
 """
 
 import asyncio

@@ -1,26 +1,7 @@
 """Publish events to a NATS JetStream stream.
 
-URL: `nats://user:password@host[:4222]`, `nats://token@host`, or `nats+tls:` to insist on TLS; several servers
-of a cluster are separated by commas: `nats://a:4222,b:4222`. Every option may also be written in the URL's
-query; a variable wins over the query.
-
-Options:
-    subject: Subject of every event (default `receiver.events`). A stream must take it:
-        `nats stream add RECEIVER --subjects receiver.events`.
-    creds_file: Credentials file (JWT and seed) as `nsc` makes it, instead of a user in the URL.
-    timeout_s: Seconds for one batch, connecting included (default 10).
-    ca_file: PEM file of the authorities to trust instead of the system's, for TLS.
-
-The user needs to publish to the subject and to subscribe to `_INBOX.>`, where the server confirms.
-
-What a consumer receives:
-    Data: the CloudEvents envelope, JSON.
-    Nats-Msg-Id: the event id. JetStream drops a repetition within the stream's `duplicate_window` (2 minutes
-        by default); delivery is at least once after that: skip an id that you have seen.
-    Headers: `content-type`, `ce-id`, `ce-source`, `ce-type`, `ce-subject`.
-
-`Delivered` means that the stream holds the event (PubAck), on a majority of its replicas. An event larger
-than the server's `max_payload` or the stream's `max_msg_size` becomes a dead letter.
+URL: `nats://user:password@host[:4222],host:4222` or `nats://token@host`; `nats+tls:` insists on TLS.
+See docs/destinations/nats.md.
 """
 
 import asyncio

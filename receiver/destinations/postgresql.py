@@ -1,30 +1,7 @@
 """Insert events into a PostgreSQL table, and tell a channel of each.
 
-URL: as libpq reads it, `postgresql://[user:password@]host[:5432]/database[?sslmode=verify-full&…]`, or
-`postgres:`. The query is libpq's, several hosts included; options are variables.
-
-Options:
-    table: Name of the table, `receiver_events` by default, or `schema.name`. Upper case counts.
-    create: `true` makes the table if it is missing (default `false`: the error then gives the SQL to run).
-    notify: Channel to NOTIFY of each new row (default: none). The payload is the event id, because
-        PostgreSQL takes less than 8000 bytes there: read the event from the table.
-    timeout_s: Seconds for one batch, connecting included (default 10).
-
-What a consumer reads, one row per event:
-    id: the event id, primary key. An event that is sent again finds its row there and changes nothing, for
-        as long as the row is kept: mark rows as handled, and delete them only when they are old.
-    type: CloudEvents type, `co.aivisualstudio.generation.completed`.
-    source: name of the source; subject: the generation id.
-    event: the CloudEvents envelope, JSON, as text: `jsonb` would refuse U+0000, which a prompt may hold. A
-        table of your own may have the column as `json` or `jsonb`.
-    received_at: when the row was made. handled_at: yours; nothing here writes it.
-
-`Delivered` means that the transaction is committed to disk (`synchronous_commit` is turned on where it is
-off). A batch is one transaction; if a row is refused (a constraint or trigger of yours), the batch is split
-until that row is alone, which becomes a dead letter, and all others are committed. NOTIFY reaches only who is
-listening at that moment, which is why it comes with the table and not instead of it.
-
-The user needs INSERT on the table and SELECT on its column `id`; with `create`, CREATE on the schema.
+URL: as libpq reads it. Its query is libpq's too, so no option stands there.
+See docs/destinations/postgresql.md.
 """
 
 import asyncio

@@ -1,27 +1,7 @@
 """Publish events to RabbitMQ, confirmed and persistent.
 
-URL: `amqp://user:password@host[:5672][/vhost]`, or `amqps:` (5671) for TLS. Every option may also be written
-in the URL's query; a variable wins over the query.
-
-Options:
-    queue: Name of the queue, reached through the default exchange (default `receiver.events`).
-    exchange: Publish to this exchange instead.
-    routing_key: For `exchange` only (default: the CloudEvents type of each event).
-    timeout_s: Seconds for one batch, connecting included (default 10).
-    ca_file: PEM file of the authorities to trust instead of the system's, for `amqps:`.
-
-Queues, exchanges and bindings are yours: nothing is declared. An event that no queue takes is tried again
-until one does, so a missing binding loses nothing. The user needs the permission `write` on the exchange
-(on `amq.default` for the default exchange).
-
-What a consumer receives:
-    Body: the CloudEvents envelope, JSON; `content_type` is `application/cloudevents+json`.
-    message_id: the event id. Delivery is at least once: skip an id that you have seen.
-    Headers: `cloudEvents:id`, `cloudEvents:source`, `cloudEvents:type`, `cloudEvents:subject`.
-
-`Delivered` means that RabbitMQ confirmed it: the event is in every queue it was routed to, on the disk of a
-durable classic queue, on a majority of a quorum queue. An event larger than the server's `max_message_size`
-becomes a dead letter.
+URL: `amqp://user:password@host[:5672][/vhost]`, or `amqps:` (5671) for TLS.
+See docs/destinations/rabbitmq.md.
 """
 
 import asyncio

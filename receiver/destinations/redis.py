@@ -1,27 +1,7 @@
 """Append events to a Redis or Valkey stream.
 
-URL: `redis://[user:password@]host[:6379][/database][?stream=name&maxlen=100000]`, or `rediss:` for TLS.
-Every option may also be written in the URL's query; a variable wins over the query.
-
-Options:
-    stream: Key of the stream (default `receiver:events`).
-    maxlen: Trim the stream to about this many entries (default: never trim; the stream grows until you trim
-        it).
-    wait: Count a message as delivered only once this many replicas have it, by WAIT (default: none).
-    wait_timeout_s: Seconds to wait for the replicas, less than `timeout_s` (default: half of it).
-    timeout_s: Seconds for one batch, connecting included (default 10).
-    ca_file: PEM file of the authorities to trust instead of the system's, for `rediss:`.
-
-What a consumer reads (XREADGROUP), in each entry:
-    id: the event id, the same on every attempt. Delivery is at least once: skip an id that you have seen.
-    type: CloudEvents type, `co.aivisualstudio.generation.completed`.
-    subject: the generation id.
-    event: the CloudEvents envelope, JSON, UTF-8.
-
-`Delivered` means that the primary holds the entry in memory, and with `wait` that so many replicas do too;
-whether it survives them is the server's own setting (`appendonly yes`, `appendfsync always`). Replicas that
-stay behind cost a second entry under the same id for every attempt. The server needs Redis 5 or later and
-the right to run XADD on the stream, and WAIT if that is used.
+URL: `redis://[user:password@]host[:6379][/database]`, or `rediss:` for TLS. In an entry `id` is the event id,
+`subject` the generation id. See docs/destinations/redis.md.
 """
 
 import asyncio

@@ -1,27 +1,7 @@
 """Publish events on an Amazon SNS topic, standard or FIFO.
 
-URL: `sns:` in front of the topic's ARN: `sns:arn:aws:sns:eu-west-1:123456789012:events`.
-
-Options:
-    region: Region to send the requests to (default: the ARN's).
-    endpoint_url: Where to send the requests instead of to AWS (a VPC endpoint, a compatible server).
-    concurrency: Requests at once (default 4; a FIFO topic always has 1, to keep the order).
-    timeout_s: Seconds for one request, connecting included (default 10).
-
-Credentials come from where every AWS tool looks for them (environment, profile, container or instance
-role); they need `sns:Publish` on the topic, and `kms:GenerateDataKey` and `kms:Decrypt` on its key if the
-topic is encrypted with a key of its own.
-
-What a subscriber receives:
-    Message: the CloudEvents envelope, JSON. U+FFFE and U+FFFF, which SQS refuses, arrive as their JSON
-        escapes. A queue subscribed with `RawMessageDelivery` gets exactly this as its body.
-    Attributes (String), for filter policies: `id`, the event id; `type`, the CloudEvents type; `source`;
-        `subject`, the generation id.
-    FIFO: MessageDeduplicationId is the event id, MessageGroupId the generation id.
-`Delivered` means that SNS saved the message; what it brings to whom is the subscriptions' affair, and a
-topic without any drops it. Delivery is at least once, through a FIFO topic too (its own deduplication ends
-after five minutes): skip an id that you have seen. Messages of more than 256 KiB need a topic whose
-`MaximumMessageSize` allows them (1 MiB at most); one that is too large becomes a dead letter.
+URL: `sns:` in front of the topic's ARN. A FIFO topic has one request at a time, to keep the order.
+See docs/destinations/sns.md.
 """
 
 import re

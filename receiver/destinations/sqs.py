@@ -1,29 +1,8 @@
 """Send events to an Amazon SQS queue, standard or FIFO.
 
-URL: `sqs:` in front of the queue URL as AWS shows it:
-`sqs:https://sqs.eu-west-1.amazonaws.com/123456789012/events`. The short form
-`sqs://sqs.eu-west-1.amazonaws.com/123456789012/events` means the same, and
-`sqs+http://127.0.0.1:9324/000000000000/events` is for compatible servers without TLS.
-
-Options:
-    region: Default: read from the host name, else from the environment (`AWS_DEFAULT_REGION`) or the AWS
-        profile.
-    endpoint_url: Where to send the request, if not to the queue URL's own host (a VPC endpoint).
-    concurrency: Requests at once (default 4; a FIFO queue always has 1, to keep the order).
-    timeout_s: Seconds for one request, connecting included (default 10).
-
-Credentials come from where every AWS tool looks for them (environment, profile, container or instance
-role); they need `sqs:SendMessage` on the queue, and `kms:GenerateDataKey` if the queue has a key of its
-own.
-
-What a consumer receives:
-    Body: the CloudEvents envelope, JSON. U+FFFE and U+FFFF, which SQS refuses, arrive as their JSON
-        escapes.
-    Attributes (String): `id`, the event id; `type`, the CloudEvents type; `source`; `subject`, the
-        generation id.
-    FIFO: MessageDeduplicationId is the event id, MessageGroupId the generation id.
-Delivery is at least once, on a FIFO queue too (its own deduplication ends after five minutes): skip an id
-that you have seen. An event larger than the queue allows becomes a dead letter.
+URL: `sqs:` in front of the queue URL as AWS shows it. The short form
+`sqs://sqs.eu-west-1.amazonaws.com/123456789012/events` means the same. A FIFO queue has one request at a
+time, to keep the order. See docs/destinations/sqs.md.
 """
 
 import re

@@ -1,13 +1,7 @@
 """Print events on standard output, one JSON object per line: for pipes, containers and trying things out.
 
-URL: `stdout:`.
-
-Options:
-    timeout_s: Seconds to wait for a reader that does not read (default 10).
-
-What a consumer reads: UTF-8, one CloudEvents envelope per line, each line ended by a line feed. `Delivered`
-means the operating system took the line, no more: a reader that crashes loses what it had not read. Should
-the reader stop in the middle of a line, the event is printed again, whole, on a line of its own.
+Should the reader stop in the middle of a line, the event is printed again, whole, on a line of its own.
+See docs/destinations/file.md.
 """
 
 import asyncio
