@@ -71,9 +71,7 @@ def connect(name: str, url: str, options: Mapping[str, str]) -> "KafkaTopic":
         cluster = read_cluster(url, default_port=_DEFAULT_PORT)
     except ValueError:
         raise ConfigError(f"{setting(name, 'url')} must look like kafka://host:9092,host:9092") from None
-    settings = read_options(
-        Options, name, {**cluster.query, **{key.lower(): text for key, text in options.items()}}
-    )
+    settings = read_options(Options, name, options, query=cluster.query)
     return KafkaTopic(name, settings, _producer_config(name, cluster, settings))
 
 

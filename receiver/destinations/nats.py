@@ -31,6 +31,7 @@ from receiver.destinations.options import (
     setting,
     word,
 )
+from receiver.destinations.reasons import first_words
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
 
@@ -72,9 +73,7 @@ def connect(name: str, url: str, options: Mapping[str, str]) -> "JetStream":
         cluster = read_cluster(url, default_port=_DEFAULT_PORT)
     except ValueError:
         raise ConfigError(f"{setting(name, 'url')} must look like nats://user:password@host:4222") from None
-    settings = read_options(
-        Options, name, {**cluster.query, **{key.lower(): text for key, text in options.items()}}
-    )
+    settings = read_options(Options, name, options, query=cluster.query)
     if settings.creds_file and find_spec("nkeys") is None:
         raise ConfigError(
             f"{setting(name, 'creds_file')} needs the package 'nkeys': pip install 'avs-receiver[nats]'"
@@ -191,11 +190,11 @@ class JetStream:
 
     def _failure(self, error: Exception) -> Outcome:
         if isinstance(error, APIError) and error.err_code == _LARGER_THAN_STREAM_TAKES:
-            return GivenUp(f"the stream refused the event: {_first_words(error)}")
+            return GivenUp(f"the stream refused the event: {_told(error)}")
         return Retry(self._explain(error))
 
     def _explain(self, error: Exception) -> str:
-        url, subject, told = setting(self._name, "url"), self._options.subject, _first_words(error)
+        url, subject, told = setting(self._name, "url"), self._options.subject, _told(error)
         match error:
             case NoStreamResponseError():
                 return (
@@ -231,6 +230,5 @@ def _wire_bytes(headers: Mapping[str, str]) -> int:
     return sum(len(f"{line}\r\n".encode()) for line in lines)
 
 
-def _first_words(error: Exception) -> str:
-    told = error.description if isinstance(error, APIError) else str(error)
-    return " ".join((told or type(error).__name__).split())[:200]
+def _told(error: Exception) -> str:
+    return first_words(error, (error.description or "") if isinstance(error, APIError) else str(error))

@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, field, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from receiver.errors import ConfigError
@@ -30,15 +31,20 @@ def option(parse: Callable[[str], T], default: T, *, secret: bool = False) -> T:
     return field(default=default, repr=not secret, metadata={"parse": parse})
 
 
-def read_options(kind: type[T], name: str, options: Mapping[str, str]) -> T:
+def read_options(
+    kind: type[T], name: str, options: Mapping[str, str], *, query: Mapping[str, str] = MappingProxyType({})
+) -> T:
     """Build *kind*, a dataclass whose fields are all `option`s, from the *options* of destination *name*.
+
+    *query* holds options too, those of the URL; *options* win, whatever the case of their names.
 
     Raises:
         ConfigError: an option *kind* does not have, or a value it cannot read.
     """
     known: dict[str, Field[Any]] = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]  # T is one
+    asked = {**query, **{key.lower(): text for key, text in options.items()}}
     values = {}
-    for key, text in options.items():
+    for key, text in asked.items():
         declared = known.get(key.lower())
         if declared is None:
             accepted = ", ".join(sorted(known))

@@ -35,6 +35,7 @@ from receiver.destinations.context import CONTENT_TYPE, attributes
 from receiver.destinations.in_flight import InFlight
 from receiver.destinations.options import authorities, option, read_options, seconds, setting, word
 from receiver.destinations.rabbitmq_connection import Connection, heartbeat_errors
+from receiver.destinations.reasons import first_words
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
 
@@ -66,9 +67,7 @@ class Options:
 def connect(name: str, url: str, options: Mapping[str, str]) -> "RabbitExchange":
     """Return the destination for an `amqp:` or `amqps:` URL. See `receiver.destinations.Connect`."""
     target, in_query = _read_url(name, url)
-    settings = read_options(
-        Options, name, {**in_query, **{key.lower(): text for key, text in options.items()}}
-    )
+    settings = read_options(Options, name, options, query=in_query)
     if settings.exchange and settings.queue:
         raise ConfigError(
             f"{setting(name, 'queue')} is for the default exchange: unset it, or {setting(name, 'exchange')}"
@@ -210,7 +209,7 @@ class RabbitExchange:
 
     def _failure(self, cause: Exception) -> Outcome:
         if isinstance(cause, ChannelPreconditionFailed):
-            return GivenUp(f"RabbitMQ refused the event: {_first_words(cause)}")
+            return GivenUp(f"RabbitMQ refused the event: {_told(cause)}")
         return Retry(self._explain(cause))
 
     def _explain(self, cause: Exception) -> str:
@@ -219,14 +218,14 @@ class RabbitExchange:
             case ChannelNotFoundEntity():
                 return f"RabbitMQ has no such exchange: create it or correct {exchange}"
             case ChannelAccessRefused():
-                return f"RabbitMQ refused the user in {url} the right to write: {_first_words(cause)}"
+                return f"RabbitMQ refused the user in {url} the right to write: {_told(cause)}"
             case AuthenticationError() | ProbableAuthenticationError():
                 return f"RabbitMQ refused the user or password in {url}"
             case InvalidFrameError():
                 # What the library makes of a refusal in place of Connection.OpenOk.
                 return f"RabbitMQ refused the virtual host in {url}: it is missing, or not the user's"
             case ConnectionClosed():
-                return f"RabbitMQ refused the connection to {url}: {_first_words(cause)}"
+                return f"RabbitMQ refused the connection to {url}: {_told(cause)}"
             case _:
                 return f"RabbitMQ could not be reached: {type(cause).__name__} ({url})"
 
@@ -259,5 +258,5 @@ def _is_decided(outcome: Outcome) -> bool:
     return isinstance(outcome, Delivered | GivenUp)
 
 
-def _first_words(error: Exception) -> str:
-    return " ".join(str(argument) for argument in error.args)[:200] or type(error).__name__
+def _told(error: Exception) -> str:
+    return first_words(error, " ".join(str(argument) for argument in error.args))

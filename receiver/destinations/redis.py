@@ -23,6 +23,7 @@ from redis.exceptions import (
 
 from receiver.destinations import Message
 from receiver.destinations.options import authorities, count, option, read_options, seconds, setting, word
+from receiver.destinations.reasons import first_words
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, Outcome, Retry
 
@@ -45,9 +46,7 @@ class Options:
 def connect(name: str, url: str, options: Mapping[str, str]) -> "RedisStream":
     """Return the destination for a `redis:` or `rediss:` URL. See `receiver.destinations.Connect`."""
     client_options, in_query = _read_url(name, url)
-    settings = read_options(
-        Options, name, {**in_query, **{key.lower(): text for key, text in options.items()}}
-    )
+    settings = read_options(Options, name, options, query=in_query)
     if (settings.wait_timeout_s or 0) >= settings.timeout_s:
         raise ConfigError(f"{setting(name, 'wait_timeout_s')} must be less than {setting(name, 'timeout_s')}")
     if url.startswith("rediss:"):
@@ -155,13 +154,9 @@ class RedisStream:
         if isinstance(error, ResponseError) and str(error).startswith("WRONGTYPE"):
             return Retry(f"the key {self._options.stream!r} is not a stream: rename it or change {stream}")
         if isinstance(error, ResponseError):
-            return Retry(f"redis refused the entry: {_first_words(error)}")
+            return Retry(f"redis refused the entry: {first_words(error, str(error))}")
         return Retry(f"redis could not be reached: {type(error).__name__} ({url})")
 
 
 def _fields(message: Message) -> dict[Any, Any]:
     return {"id": message.id, "type": message.type, "subject": message.generation_id, "event": message.body}
-
-
-def _first_words(error: ResponseError) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -41,6 +41,11 @@ class TestReadOptions:
         """Environment variables may arrive in either case; blanks around a value do not count."""
         assert read_options(Options, "q", {"TIMEOUT_S": " 2.5 "}).timeout_s == 2.5
 
+    def test_options_win_over_those_of_the_url(self) -> None:
+        """A variable replaces what the query says; what only the query says counts."""
+        in_query = {"timeout_s": "forever", "token": "a"}
+        assert read_options(Options, "q", {"TIMEOUT_S": "2"}, query=in_query) == Options(2.0, "a")
+
     def test_an_unknown_option_lists_the_known_ones(self) -> None:
         """A mistyped option names its variable and what is accepted, never the value."""
         with pytest.raises(ConfigError) as refused:
