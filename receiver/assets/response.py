@@ -23,17 +23,16 @@
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from http import HTTPStatus
 from typing import Final
 
 from receiver.assets import NotFetched
+from receiver.retry_after import retry_after_s
 
 Headers = Sequence[tuple[bytes, bytes]]
 
 MAX_HEAD_BYTES: Final = 32 * 1024
-MAX_RETRY_AFTER_S: Final = 3600.0
 
 EXPIRED: Final = "expired"
 """The one code for which the provider may have another URL."""
@@ -81,22 +80,6 @@ def declared_length(status: int, headers: Headers, *, max_bytes: int, now: datet
     return length
 
 
-def retry_after(headers: Headers, now: datetime) -> float | None:
-    """Return the seconds Retry-After asks for, 0 to `MAX_RETRY_AFTER_S`; None if it asks nothing."""
-    value = next(iter(_values(headers, b"retry-after")), b"").decode("latin-1")
-    if value.isascii() and value.isdigit():
-        return MAX_RETRY_AFTER_S if len(value) > len("3600") else min(float(value), MAX_RETRY_AFTER_S)
-    try:
-        date = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return min(max((_aware(date) - now).total_seconds(), 0.0), MAX_RETRY_AFTER_S)
-
-
-def _aware(date: datetime) -> datetime:
-    return date if date.tzinfo else date.replace(tzinfo=UTC)
-
-
 def _require_ok(status: int, headers: Headers, now: datetime) -> None:
     if status == HTTPStatus.OK:
         return
@@ -105,8 +88,13 @@ def _require_ok(status: int, headers: Headers, now: datetime) -> None:
     if 300 <= status < 400:  # noqa: PLR2004  the class of status codes
         raise NotAcceptable("redirect")
     if status in _RETRYABLE_STATUSES or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise NotAcceptable(f"http_{status}", permanent=False, after_s=retry_after(headers, now))
+        raise NotAcceptable(f"http_{status}", permanent=False, after_s=_retry_after_s(headers, now))
     raise NotAcceptable(EXPIRED if status in _EXPIRED_STATUSES else f"http_{status}", permanent=True)
+
+
+def _retry_after_s(headers: Headers, now: datetime) -> float | None:
+    value = next(iter(_values(headers, b"retry-after")), b"").decode("latin-1")
+    return retry_after_s(value, now=now.timestamp())
 
 
 def _framed_length(headers: Headers) -> int | None:

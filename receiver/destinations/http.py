@@ -19,9 +19,9 @@ import httpx2
 
 from receiver.destinations import Message
 from receiver.destinations.options import authorities, count, option, read_options, seconds, setting, word
-from receiver.destinations.retry_after import retry_after_s
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
+from receiver.retry_after import retry_after_s
 from receiver.signatures import check_secrets, sign
 
 _CONTENT_TYPE: Final = "application/cloudevents+json; charset=utf-8"

@@ -11,7 +11,6 @@ from receiver.assets.response import (
     Headers,
     NotAcceptable,
     declared_length,
-    retry_after,
 )
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
@@ -103,33 +102,12 @@ class TestDeclaredLength:
         )
         assert refused(status).after_s is None
 
-
-class TestRetryAfter:
-    @pytest.mark.parametrize(
-        ("value", "seconds"),
-        [
-            (b"0", 0),
-            (b" 120 ", 120),
-            (b"3600", 3600),
-            (b"3601", 3600),
-            (b"1000000000", 3600),
-            (b"9" * 5000, 3600),
-            (b"Sun, 22 Nov 2026 12:01:00 GMT", 60),
-            (b"Sun, 22 Nov 2026 12:01:00 -0000", 60),
-            (b"Sun, 22 Nov 2026 11:00:00 GMT", 0),
-            (b"Mon, 22 Nov 2027 12:00:00 GMT", 3600),
-        ],
-    )
-    def test_clamped(self, value: bytes, seconds: float) -> None:
-        """Seconds and dates are both read, and kept between now and an hour."""
-        assert retry_after([(b"Retry-After", value)], NOW) == seconds
-
-    @pytest.mark.parametrize(
-        "value", [b"", b"soon", b"-5", b"1.5", b"\xb2", b"Sun, 99 Nov 2026 12:00:00 GMT", b"1e9"]
-    )
-    def test_unreadable(self, value: bytes) -> None:
-        """Anything else asks nothing."""
-        assert retry_after([(b"Retry-After", value)], NOW) is None
+    def test_when_to_try_again(self) -> None:
+        """The first Retry-After counts, in any case: seconds, or a date counted from now."""
+        twice = ((b"RETRY-after", b" 120 "), (b"Retry-After", b"5"))
+        assert refused(503, *twice).after_s == 120
+        assert refused(503, (b"Retry-After", b"Sun, 22 Nov 2026 12:01:00 GMT")).after_s == 60
+        assert refused(503, (b"Retry-After", b"\xb2")).after_s is None
 
 
 class TestNotAcceptable:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from receiver.destinations.retry_after import MAX_S, retry_after_s
+from receiver.retry_after import MAX_S, retry_after_s
 
 NOW = 1_445_412_450.0  # 30 s before the date below
 DATE = "Wed, 21 Oct 2015 07:28:00"
@@ -18,6 +18,7 @@ class TestRetryAfterS:
             (" 120 ", 120.0),
             ("3600", 3600.0),
             ("3601", MAX_S),
+            ("00005", 5.0),
             ("9" * 5000, MAX_S),
             (f"{DATE} GMT", 30.0),
             (f"{DATE} -0000", 30.0),
@@ -31,7 +32,9 @@ class TestRetryAfterS:
         """Both forms are read, and clamped to 0..3600 s."""
         assert retry_after_s(value, now=NOW) == expected
 
-    @pytest.mark.parametrize("value", [None, "", "soon", "-5", "1.5", "٣", "Wed, 99 Oct 2015 07:28:00 GMT"])
+    @pytest.mark.parametrize(
+        "value", [None, "", "soon", "-5", "1.5", "1e9", "٣", "²", "Wed, 99 Oct 2015 07:28:00 GMT"]
+    )
     def test_anything_else_asks_for_nothing(self, value: str | None) -> None:
         """What is neither form is as good as absent."""
         assert retry_after_s(value, now=NOW) is None
