@@ -124,18 +124,18 @@ async def _backfill(
 async def _all_pages(
     store: "Store", past: "Past", route: "Route", tally: Tally, show: Show, *, dry_run: bool
 ) -> None:
-    from receiver.store import Page
+    from receiver.store import Stretch
 
-    page, first_ms = Page(clock.now_ms()), past.since_ms
+    stretch, first_ms = Stretch(clock.now_ms()), past.since_ms
     while True:
         began = time.monotonic()
-        done = await store.backfill(past, page, route=route, dry_run=dry_run)
+        done = await store.backfill(past, stretch, route=route, dry_run=dry_run)
         tally.add(done)
-        if done.events < page.limit:
+        if done.events < stretch.limit:
             return
         first_ms = first_ms or _received_ms(done.last)
         show(tally, share=(_received_ms(done.last) - first_ms) / max(past.until_ms - first_ms, 1))
-        page = Page(clock.now_ms(), after=done.last)
+        stretch = Stretch(clock.now_ms(), after=done.last)
         # SQLite has one writer at a time and no queue for it: others must find it free.
         await asyncio.sleep(time.monotonic() - began)
 

@@ -37,7 +37,7 @@ _DOES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class BulkManner:
     """How a command is to go about it."""
 
     mean_all: bool
@@ -51,7 +51,7 @@ def bulk_options(command: Function) -> Function:
 
     @functools.wraps(command)
     def run(*, mean_all: bool, dry_run: bool, yes: bool, as_json: bool, **options: Any) -> Any:
-        return command(manner=Manner(mean_all, dry_run, yes, as_json), **options)
+        return command(manner=BulkManner(mean_all, dry_run, yes, as_json), **options)
 
     options = (
         click.option("--all", "mean_all", is_flag=True, help="Without any filter: mean all of them."),
@@ -62,7 +62,7 @@ def bulk_options(command: Function) -> Function:
     return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), run)
 
 
-def carry_out(order: "Order", manner: Manner) -> None:
+def carry_out(order: "Order", manner: BulkManner) -> None:
     """Count *order*, or do it and print what it came to."""
     if order.wanted.is_open and not manner.mean_all:
         raise click.UsageError("Say which: an id, a filter, or --all.")

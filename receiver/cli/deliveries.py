@@ -10,7 +10,7 @@ from receiver.cli.filtering import DELIVERY_FILTERS, filtered
 from receiver.cli.output import json_option, show_record, show_rows
 
 if TYPE_CHECKING:
-    from receiver.cli.bulk import Manner
+    from receiver.cli.bulk import BulkManner
     from receiver.store.filters import Filter
 
 _STATES = ("pending", "delivered", "dead", "dropped")
@@ -83,7 +83,7 @@ def retry(
     event_ids: tuple[str, ...],
     wanted: "Filter",
     rate: float,
-    manner: "Manner",
+    manner: "BulkManner",
 ) -> None:
     """Send dead letters again, under the same event ids, with all their attempts before them.
 
@@ -109,7 +109,7 @@ def drop(
     *,
     event_ids: tuple[str, ...],
     wanted: "Filter",
-    manner: "Manner",
+    manner: "BulkManner",
 ) -> None:
     """Set dead letters aside: they are kept as `dropped`, and nothing sends them again.
 

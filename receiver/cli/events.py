@@ -11,7 +11,7 @@ from receiver.cli.filtering import EVENT_FILTERS, filtered
 from receiver.cli.output import json_option, show_record, show_rows
 
 if TYPE_CHECKING:
-    from receiver.cli.bulk import Manner
+    from receiver.cli.bulk import BulkManner
     from receiver.store import Console
     from receiver.store.filters import Filter
 
@@ -103,7 +103,7 @@ def replay(
     destinations: tuple[str, ...],
     missing: bool,
     rate: float,
-    manner: "Manner",
+    manner: "BulkManner",
 ) -> None:
     """Send settled events again.
 

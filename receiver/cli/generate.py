@@ -11,7 +11,7 @@ import click
 from receiver.cli import records
 from receiver.cli.connection import load_settings, open_client, open_ledger
 from receiver.cli.output import Record, json_option, say, show_record
-from receiver.cli.waiting import Destination, finish, timeout_option
+from receiver.cli.waiting import DownloadPath, finish, timeout_option
 from receiver.contract import (
     IMAGE_ASPECT_RATIOS,
     IMAGE_FORMATS,
@@ -31,7 +31,7 @@ Parameters = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class AskManner:
     """How to ask, and what to do then."""
 
     wait: bool
@@ -57,7 +57,7 @@ _SHARED = (
     timeout_option,
     click.option(
         "--download",
-        type=Destination(),
+        type=DownloadPath(),
         metavar="PATH",
         help="Wait, and keep its file at PATH, or in PATH if that is a folder.",
     ),
@@ -125,7 +125,7 @@ def video(
 def _generate(kind: Kind, wanted: Parameters, given: Parameters) -> None:
     wanted |= {"model": given.pop("model"), "webhook_url": given.pop("webhook_url")}
     parameters = {name: value for name, value in wanted.items() if value is not None}
-    manner = Manner(**given)
+    manner = AskManner(**given)
     settings = load_settings()
     with _client(settings, manner) as client:
         if manner.dry_run:
@@ -141,7 +141,7 @@ def _generate(kind: Kind, wanted: Parameters, given: Parameters) -> None:
 
 
 @contextmanager
-def _client(settings: "Settings", manner: Manner) -> "Iterator[Client]":
+def _client(settings: "Settings", manner: AskManner) -> "Iterator[Client]":
     """Offer a client; only one that is to note REF needs a database."""
     if manner.ref is None or manner.dry_run:
         with open_client(settings) as client:
@@ -151,7 +151,7 @@ def _client(settings: "Settings", manner: Manner) -> "Iterator[Client]":
         yield client
 
 
-def _ask(client: "Client", kind: Kind, parameters: Parameters, manner: Manner) -> "Generation":
+def _ask(client: "Client", kind: Kind, parameters: Parameters, manner: AskManner) -> "Generation":
     send = client.generate.image if kind == "image" else client.generate.video
     return send(
         **parameters,

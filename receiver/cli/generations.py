@@ -9,7 +9,7 @@ import click
 from receiver.cli import records
 from receiver.cli.connection import load_settings, open_client
 from receiver.cli.output import json_option, progress, say, show_record, show_rows
-from receiver.cli.waiting import Destination, fetch, timeout_option
+from receiver.cli.waiting import DownloadPath, fetch, timeout_option
 from receiver.contract import KINDS, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, STATUSES
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def wait(*, ids: tuple[str, ...], timeout: float | None, as_json: bool) -> None:
 @generations.command()
 @_ids
 @click.option(
-    "--to", "path", type=Destination(), default=".", show_default=True, help="A folder, or a file for one."
+    "--to", "path", type=DownloadPath(), default=".", show_default=True, help="A folder, or a file for one."
 )
 @json_option
 def download(*, ids: tuple[str, ...], path: Path, as_json: bool) -> None:

@@ -10,7 +10,7 @@ from receiver.cli.filtering import QUARANTINE_FILTERS, filtered
 from receiver.cli.output import json_option, show_record, show_rows
 
 if TYPE_CHECKING:
-    from receiver.cli.bulk import Manner
+    from receiver.cli.bulk import BulkManner
     from receiver.store.filters import Filter
 
 _STATES = ("open", "resolved", "dropped")
@@ -76,7 +76,7 @@ def show(*, id_: str, as_json: bool) -> None:
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @filtered(*QUARANTINE_FILTERS)
 @bulk_options
-def retry(*, ids: tuple[str, ...], wanted: "Filter", manner: "Manner") -> None:
+def retry(*, ids: tuple[str, ...], wanted: "Filter", manner: "BulkManner") -> None:
     """Read quarantined bodies again with this release.
 
     What can be read is recorded, unless its event is known already, and marked `resolved`. The rest stays
@@ -94,7 +94,7 @@ def retry(*, ids: tuple[str, ...], wanted: "Filter", manner: "Manner") -> None:
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @filtered(*QUARANTINE_FILTERS)
 @bulk_options
-def drop(*, ids: tuple[str, ...], wanted: "Filter", manner: "Manner") -> None:
+def drop(*, ids: tuple[str, ...], wanted: "Filter", manner: "BulkManner") -> None:
     """Set quarantined bodies aside: they are kept as `dropped`, and not read again.
 
     `receiver operations cancel` opens them again.

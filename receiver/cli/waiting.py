@@ -20,7 +20,7 @@ timeout_option = click.option(
 )
 
 
-class Destination(click.Path):
+class DownloadPath(click.Path):
     """Where a download goes: refused before anything is asked for, or paid, if it cannot be written."""
 
     def __init__(self) -> None:

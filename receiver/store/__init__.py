@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from receiver.errors import StoreUnavailable
 from receiver.store import migrations
 from receiver.store.awaiting import awaiting_asset
-from receiver.store.backfill import Backfilled, Page, Past, backfill, count_missed
+from receiver.store.backfill import Backfilled, Past, Stretch, backfill, count_missed
 from receiver.store.backlog import Backlog, backlog
 from receiver.store.claim import (
     Claim,
@@ -108,7 +108,6 @@ __all__ = [
     "LateSettlement",
     "NewEvent",
     "NewQuarantine",
-    "Page",
     "Past",
     "Progress",
     "RecordResult",
@@ -117,6 +116,7 @@ __all__ = [
     "Scope",
     "Settlement",
     "Store",
+    "Stretch",
     "Turn",
     "Wake",
 ]
@@ -285,12 +285,14 @@ class Store:
         """Count the latest settled events, 10,000 at most; 0 if one of them went to *destination*."""
         return await self._run(count_missed, destination)
 
-    async def backfill(self, past: Past, page: Page, *, route: Route, dry_run: bool = False) -> Backfilled:
-        """Make the deliveries that *past* lacks, for one page of its events; what is there is left alone.
+    async def backfill(
+        self, past: Past, stretch: Stretch, *, route: Route, dry_run: bool = False
+    ) -> Backfilled:
+        """Make the deliveries that *past* lacks, for one stretch of its events; what is there is left alone.
 
         They are due behind everything else.
         """
-        done = await self._run(backfill, past, page, route=route, dry_run=dry_run)
+        done = await self._run(backfill, past, stretch, route=route, dry_run=dry_run)
         if done.made and not dry_run:
             self.wake.signal(FORWARD)
         return done

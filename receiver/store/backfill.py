@@ -35,7 +35,7 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class Stretch:
     """A bounded part of the past."""
 
     now_ms: int
@@ -58,7 +58,7 @@ class Backfilled:
     """Id of the last event, to go on behind."""
 
 
-def backfill(connection: Connection, past: Past, page: Page, *, route: Route, dry_run: bool) -> Backfilled:
+def backfill(connection: Connection, past: Past, page: Stretch, *, route: Route, dry_run: bool) -> Backfilled:
     """Make the deliveries that are missing in one page."""
     rows = _events(connection, past, page)
     missing = [row for row in rows if row.destination is None]
@@ -88,7 +88,7 @@ def count_missed(connection: Connection, destination: str) -> int:
     return 0 if deliveries else int(events)
 
 
-def _events(connection: Connection, past: Past, page: Page) -> Sequence[Row[Any]]:
+def _events(connection: Connection, past: Past, page: Stretch) -> Sequence[Row[Any]]:
     theirs = and_(DELIVERY.c.event_id == EVENT.c.id, DELIVERY.c.destination == past.destination)
     statement = (
         select(EVENT, ASSET, DELIVERY.c.destination)

@@ -20,7 +20,7 @@ from receiver.wiring.outlets import open_outlet
 from receiver.worker.forwarding import Outlet
 from receiver.worker.reconcile import Account
 from receiver.worker.refresh import Refresher
-from receiver.worker.run import Pace, Worker
+from receiver.worker.run import Timing, Worker
 
 log = structlog.get_logger()
 
@@ -65,14 +65,14 @@ def _worker(
     attempt = build_attempt(fetcher, bucket, Refresher(accounts) if accounts else None)
     mirroring = partial(attempt, rules=mirror_rules(settings), kept=kept)
     late = build_mirror_late(settings, attempt)
-    pace = Pace(settings.lease_s, settings.poll_s, settings.drain_s)
+    timing = Timing(settings.lease_s, settings.poll_s, settings.drain_s)
     return Worker(
         store,
         mirroring,
         outlets,
         accounts,
         reconcile_rules(settings),
-        pace=pace,
+        timing=timing,
         mirror_late=late,
         kept=kept,
     )

@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class Timing:
     """The worker's times, in seconds."""
 
     lease_s: float = 60.0
@@ -56,7 +56,7 @@ class Worker:
     """Sources to reconcile."""
     reconcile: ReconcileRules = field(default_factory=ReconcileRules)
     limits: MirrorLimits = field(default_factory=MirrorLimits)
-    pace: Pace = field(default_factory=Pace)
+    timing: Timing = field(default_factory=Timing)
     kept: KeptDownloads | None = None
     """Downloads that outlive a failed attempt."""
     mirror_late: MirrorLate | None = None
@@ -70,13 +70,13 @@ class Worker:
 
     async def run(self) -> None:
         """Work until `stop`, then finish what is under way or give it back."""
-        leases = Leases(self.store, lease_s=self.pace.lease_s)
+        leases = Leases(self.store, lease_s=self.timing.lease_s)
         async with asyncio.TaskGroup() as group:
             helpers = [group.create_task(helper) for helper in self._helpers(leases)]
             duties = [group.create_task(duty) for duty in self._duties(leases)]
             log.info("worker started", destinations=[outlet.name for outlet in self.outlets])
             await self._stop.wait()
-            _, unfinished = await asyncio.wait(duties, timeout=self.pace.drain_s)
+            _, unfinished = await asyncio.wait(duties, timeout=self.timing.drain_s)
             for task in (*unfinished, *helpers):
                 task.cancel()
         await leases.give_back()
@@ -97,7 +97,7 @@ class Worker:
             self.store, leases, self.mirror, limits=self.limits, woken=woken, kept=self.kept
         )
         settling = partial(settle_without_asset, self.store, leases, self.mirror)
-        until = partial(work_until, self._stop, poll_s=self.pace.poll_s)
+        until = partial(work_until, self._stop, poll_s=self.timing.poll_s)
         return [
             self._work_and_drain(mirroring, woken),
             *self._late_duties(leases),
@@ -120,7 +120,7 @@ class Worker:
         self, duty: Mirroring[Any] | Forwarding, woken: asyncio.Event, *, polls: int = 1
     ) -> None:
         try:
-            await work_until(self._stop, duty.turn, woken=woken, poll_s=self.pace.poll_s * polls)
+            await work_until(self._stop, duty.turn, woken=woken, poll_s=self.timing.poll_s * polls)
             await duty.drain()
         finally:
             await duty.abandon()

@@ -28,9 +28,9 @@ from receiver.store import (
     DeliveryUnwanted,
     EventSettled,
     NewEvent,
-    Page,
     Past,
     Store,
+    Stretch,
 )
 from receiver.store.engine import connect
 from receiver.store.fanout import everywhere
@@ -104,9 +104,9 @@ async def due(store: Store, destination: str, *, at: int = NOW, limit: int = 100
 
 async def backfill(store: Store, past: Past, *, limit: int = 100) -> list[Backfilled]:
     """Go through all pages."""
-    pages = [await store.backfill(past, Page(NOW, limit), route=ROUTE)]
+    pages = [await store.backfill(past, Stretch(NOW, limit), route=ROUTE)]
     while pages[-1].events == limit:
-        pages.append(await store.backfill(past, Page(NOW, limit, pages[-1].last), route=ROUTE))
+        pages.append(await store.backfill(past, Stretch(NOW, limit, pages[-1].last), route=ROUTE))
     return pages
 
 
@@ -210,7 +210,7 @@ class TestBackfill:
     async def test_twice_makes_nothing_more(self, store: Store) -> None:
         """What is there is left alone, delivered or not: an interrupted run is simply repeated."""
         told = await settled(store, *(completed(f"gen_{n}", None) for n in range(5)))
-        await store.backfill(Past("late"), Page(NOW, 2), route=ROUTE)
+        await store.backfill(Past("late"), Stretch(NOW, 2), route=ROUTE)
         for job in await due(store, "late"):
             await store.settle(DeliveryConfirmed(job, NOW))
         assert await backfill(store, Past("late")) == [Backfilled(5, 3, 2, told[-1])]
@@ -239,7 +239,7 @@ class TestBackfill:
     async def test_dry_run_writes_nothing(self, store: Store) -> None:
         """It counts what would be made."""
         await settled(store, completed("gen_1", None), completed("gen_2", None))
-        done = await store.backfill(Past("late"), Page(NOW), route=ROUTE, dry_run=True)
+        done = await store.backfill(Past("late"), Stretch(NOW), route=ROUTE, dry_run=True)
         assert (done.events, done.made) == (2, 2)
         assert await due(store, "late") == []
 
@@ -287,7 +287,7 @@ class TestBackfill:
         """Workers need no poll to find what was made; a dry run wakes nobody."""
         await settled(store, completed("gen_1", None))
         woken = store.wake.subscribe("forward")
-        await store.backfill(Past("late"), Page(NOW), route=ROUTE, dry_run=True)
+        await store.backfill(Past("late"), Stretch(NOW), route=ROUTE, dry_run=True)
         assert not woken.is_set()
         await backfill(store, Past("late"))
         assert woken.is_set()
@@ -318,7 +318,7 @@ class TestQueryPlan:
         seen: list[tuple[str, Any]] = []
         listen(store.engine, "before_cursor_execute", lambda *call: seen.append((call[2], call[3])))
         await due(store, "late")
-        await store.backfill(Past("late", NOW), Page(NOW), route=ROUTE)
+        await store.backfill(Past("late", NOW), Stretch(NOW), route=ROUTE)
         live, past, page = (one for one in seen if one[0].startswith("SELECT"))
         for query, index in ((live, "ix_delivery_due"), (past, "ix_delivery_due"), (page, PRIMARY_KEY)):
             with store.engine.begin() as connection:

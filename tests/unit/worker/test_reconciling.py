@@ -13,7 +13,7 @@ from receiver.store import EventJob, Store
 from receiver.worker.leases import Leases
 from receiver.worker.reconcile import Account
 from receiver.worker.reconciling import ReconcileRules, Reconciling
-from receiver.worker.run import Pace, Worker
+from receiver.worker.run import Timing, Worker
 from tests.unit.worker.listing import Listing
 from tests.unit.worker.scripted import until
 
@@ -117,7 +117,7 @@ class TestWorker:
     async def test_stopping_does_not_wait_for_the_provider(self, store: Store) -> None:
         """A stopping worker cuts a pass off and gives the turn to the next at once."""
         stuck = Stuck()
-        worker = Worker(store, unused, (), accounts=[Account(SOURCE, stuck)], pace=Pace(drain_s=60))
+        worker = Worker(store, unused, (), accounts=[Account(SOURCE, stuck)], timing=Timing(drain_s=60))
         running = asyncio.create_task(worker.run())
         await until(lambda: stuck.asked)
         worker.stop()

@@ -32,7 +32,7 @@ from receiver.store import (
 )
 from receiver.store.tables import DELIVERY, EVENT, LATE_ASSET
 from receiver.worker.forwarding import Outlet
-from receiver.worker.run import Pace, Worker
+from receiver.worker.run import Timing, Worker
 from tests.unit.work import BODY
 from tests.unit.worker.scripted import until
 
@@ -90,9 +90,9 @@ async def record(store: Store, generation_id: str = "gen_1", *, host: str | None
     return new_id
 
 
-def a_worker(store: Store, hands: Hands, **pace: float) -> Worker:
+def a_worker(store: Store, hands: Hands, **timing: float) -> Worker:
     outlets = [hands.outlet("orders"), hands.outlet("audit")]
-    return Worker(store, hands.mirror, outlets, pace=Pace(**{"poll_s": LONG_S, **pace}))
+    return Worker(store, hands.mirror, outlets, timing=Timing(**{"poll_s": LONG_S, **timing}))
 
 
 @asynccontextmanager
@@ -174,7 +174,7 @@ class TestWorker:
                 await hands.may_mirror.wait()
             return EventSettled(job, None, now_ms())
 
-        worker = Worker(store, mirror, [hands.outlet("orders")], pace=Pace(poll_s=LONG_S))
+        worker = Worker(store, mirror, [hands.outlet("orders")], timing=Timing(poll_s=LONG_S))
         async with running(worker):
             await record(store, "gen_slow")
             without = await record(store, "gen_none", host=None)
