@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from receiver.cli.exit_codes import ExitCode
+from receiver.cli.moments import Since
 from receiver.cli.output import Record, json_option, say, show_rows
-from receiver.cli.reconcile import Since
 
 if TYPE_CHECKING:
     from receiver.settings import Settings

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import click
 
 from receiver import clock
+from receiver.cli.moments import Since
 from receiver.cli.output import json_option, say, show_rows
-from receiver.cli.reconcile import Since
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

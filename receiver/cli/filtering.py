@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from receiver.cli.reconcile import Since
+from receiver.cli.moments import Since
 
 KINDS: Final = ("image", "video", "unknown")
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from receiver.cli.moments import Since
 from receiver.cli.output import json_option, say, show_rows
 
 if TYPE_CHECKING:
@@ -14,23 +15,6 @@ if TYPE_CHECKING:
     from receiver.worker.reconcile import Account, Report
 
 _COLUMNS: Final = ("source", "since", "requests", "seen", "finished", "recorded", "waiting", "complete")
-
-
-class Since(click.ParamType[datetime]):
-    """A time, or how long ago it was."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Read `2025-01-09T12:00:00Z` or `36h`."""
-        from receiver.operations.moments import read_moment
-
-        if isinstance(value, datetime):
-            return value
-        try:
-            return read_moment(value, now=datetime.now(UTC))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 @click.command()

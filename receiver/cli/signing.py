@@ -2,12 +2,12 @@
 
 import shlex
 import time
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 import click
 
 from receiver.cli.connection import load_settings
+from receiver.cli.moments import Moment
 from receiver.cli.output import json_option, printable, show_rows
 from receiver.contract import SIGNATURE_TOLERANCE_S
 
@@ -15,33 +15,6 @@ if TYPE_CHECKING:
     from receiver.cli.diagnosis import Diagnosis
     from receiver.receive import Source
     from receiver.settings import Settings
-
-_MAX_TIMESTAMP: Final = 9_999_999_999
-
-
-class Moment(click.ParamType[float]):
-    """A time, as seconds since the epoch or in ISO 8601; without a zone it is local."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return it in seconds since the epoch."""
-        try:
-            seconds = float(value)
-        except ValueError:
-            seconds = self._from_iso(str(value), param, ctx)
-        if not 0 <= seconds <= _MAX_TIMESTAMP:
-            self.fail(f"{value} is not in seconds since 1970", param, ctx)
-        return seconds
-
-    def _from_iso(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        try:
-            return datetime.fromisoformat(text).timestamp()
-        except (ValueError, OverflowError):
-            self.fail(
-                f"{text!r} is neither seconds since 1970 nor a time like 2025-01-09T12:00:15Z", param, ctx
-            )
-
 
 _file_option = click.option(
     "--file",

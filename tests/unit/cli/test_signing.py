@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from receiver.cli.signing import Moment
 from receiver.signatures import sign as signed
 from tests.unit.cli.running import Ended, Run
 
@@ -145,18 +144,3 @@ class TestSign:
         ended = run("sign", "--curl", stdin=body, **SECRETS)
         assert (ended.status, ended.out) == (2, "")
         assert "--file" in ended.err
-
-
-class TestMoment:
-    @pytest.mark.parametrize(
-        "text", ["1736424015", "1736424015.0", "2025-01-09T12:00:15Z", "2025-01-09T13:00:15+01:00"]
-    )
-    def test_reads_seconds_and_times(self, text: str) -> None:
-        """Both mean the same moment."""
-        assert Moment().convert(text, None, None) == NOW
-
-    @pytest.mark.parametrize("text", ["", "soon", "nan", "inf", "-1", "1e99", "9" * 400, "2025-13-01"])
-    def test_refuses_the_rest(self, text: str) -> None:
-        """With a message, not a traceback."""
-        with pytest.raises(Exception, match="1970"):
-            Moment().convert(text, None, None)

@@ -1,0 +1,50 @@
+"""Times on the command line; one without a zone is in UTC."""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import click
+
+_MAX_TIMESTAMP: Final = 9_999_999_999
+
+
+class Since(click.ParamType[datetime]):
+    """A time, or how long ago it was."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Read `2025-01-09T12:00:00Z` or `36h`."""
+        from receiver.operations.moments import read_moment
+
+        if isinstance(value, datetime):
+            return value
+        try:
+            return read_moment(value, now=datetime.now(UTC))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Moment(click.ParamType[float]):
+    """A time, as seconds since the epoch or in ISO 8601."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return it in seconds since the epoch."""
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = self._from_iso(str(value), param, ctx)
+        if not 0 <= seconds <= _MAX_TIMESTAMP:
+            self.fail(f"{value} is not in seconds since 1970", param, ctx)
+        return seconds
+
+    def _from_iso(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            moment = datetime.fromisoformat(text)
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            self.fail(
+                f"{text!r} is neither seconds since 1970 nor a time like 2025-01-09T12:00:15Z", param, ctx
+            )
