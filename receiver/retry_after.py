@@ -19,8 +19,8 @@ def retry_after_s(value: str | None, *, now: float) -> float | None:
         return MAX_S if len(text) > 9 else min(float(text), MAX_S)  # noqa: PLR2004
     try:
         when = parsedate_to_datetime(text)
-    except ValueError:
+        # A date without a zone is GMT, as every HTTP date is; datetime would take it for local time.
+        at = when if when.tzinfo else when.replace(tzinfo=UTC)
+        return min(max(at.timestamp() - now, 0.0), MAX_S)
+    except (ValueError, OverflowError):
         return None
-    # A date without a zone is GMT, as every HTTP date is; datetime would take it for local time.
-    at = when if when.tzinfo else when.replace(tzinfo=UTC)
-    return min(max(at.timestamp() - now, 0.0), MAX_S)

@@ -33,7 +33,19 @@ class TestRetryAfterS:
         assert retry_after_s(value, now=NOW) == expected
 
     @pytest.mark.parametrize(
-        "value", [None, "", "soon", "-5", "1.5", "1e9", "٣", "²", "Wed, 99 Oct 2015 07:28:00 GMT"]
+        "value",
+        [
+            None,
+            "",
+            "soon",
+            "-5",
+            "1.5",
+            "1e9",
+            "٣",
+            "²",
+            "Wed, 99 Oct 2015 07:28:00 GMT",
+            f"Wed, 21 Oct 2015 {10**20}:28:00 GMT",
+        ],
     )
     def test_anything_else_asks_for_nothing(self, value: str | None) -> None:
         """What is neither form is as good as absent."""
