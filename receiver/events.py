@@ -24,6 +24,12 @@ OUR_TYPES: Final = frozenset((ASSET_MIRRORED,))
 
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _MAX_ERROR_CHARS: Final = 2_000
+# One escape at a time, so that `\\ud83d` is a backslash and a word; a whole pair is one.
+_ESCAPE: Final = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+_REPLACEMENT: Final = rb"\ufffd"
 
 AssetStatus = Literal["mirrored", "failed"]
 
@@ -102,7 +108,7 @@ def normalize(body: bytes, *, source: str) -> Event | Unreadable:
     Pass the bytes that verified and no others: parsed from any other form, an attacker could pick the id.
     """
     try:
-        document = orjson.loads(body)
+        document = _parse(body)
     except orjson.JSONDecodeError:
         return Unreadable("not_json")
     if not isinstance(document, dict):
@@ -126,6 +132,18 @@ def normalize(body: bytes, *, source: str) -> Event | Unreadable:
     )
 
 
+def _parse(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        # JSON may escape half a surrogate pair, as of an emoji that was cut in two; UTF-8 cannot hold it.
+        return orjson.loads(_ESCAPE.sub(_without_half_a_pair, body))
+
+
+def _without_half_a_pair(escape: re.Match[bytes]) -> bytes:
+    return _REPLACEMENT if escape["half"] else escape[0]
+
+
 def reread(body: bytes, *, source: str) -> Event:
     """Read the body of a stored event again.
 
@@ -143,7 +161,7 @@ def follow_up(body: bytes, *, now_ms: int) -> bytes:
 
     *body* is that of a stored completion, which was read before.
     """
-    return orjson.dumps({**orjson.loads(body), "event": ASSET_MIRRORED, "created_at": _time(now_ms)})
+    return orjson.dumps({**_parse(body), "event": ASSET_MIRRORED, "created_at": _time(now_ms)})
 
 
 def event_id(unix_ms: int, entropy: bytes) -> str:

@@ -1,9 +1,11 @@
 """The worker, with everything that it works with."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import structlog
 
@@ -21,6 +23,9 @@ from receiver.worker.forwarding import Outlet
 from receiver.worker.reconcile import Account
 from receiver.worker.refresh import Refresher
 from receiver.worker.run import Timing, Worker
+
+_TRIAL_S: Final = 5.0
+"""`receiver serve` takes no webhook before the worker is open."""
 
 log = structlog.get_logger()
 
@@ -48,9 +53,11 @@ async def open_worker(settings: Settings, store: Store) -> AsyncIterator[Worker]
 
 async def _try(bucket: Bucket) -> None:
     try:
-        await bucket.check()
-    except BucketUnavailable as error:
-        log.warning("the bucket does not answer; assets wait until it does", error=str(error))
+        async with asyncio.timeout(_TRIAL_S):
+            await bucket.check()
+    except (BucketUnavailable, TimeoutError) as error:
+        why = str(error) or f"no answer within {_TRIAL_S:g} s"
+        log.warning("the bucket does not answer; assets wait until it does", error=why)
 
 
 def _worker(

@@ -106,6 +106,24 @@ class TestNormalize:
         """Whatever the bytes, they are an event or unreadable."""
         assert isinstance(normalize(body, source="photoverse"), Event | Unreadable)
 
+    @pytest.mark.parametrize(
+        ("written", "read"),
+        [
+            (rb"a cat \ud83d", "a cat \ufffd"),
+            (rb"\uDE00\uD83D cut", "\ufffd\ufffd cut"),
+            (rb"\ud83d\ud83d\ude00", "\ufffd\U0001f600"),
+            (rb"\ud83d\u0041", "\ufffdA"),
+            (rb"\\ud83d \ud83d", "\\ud83d \ufffd"),
+        ],
+    )
+    def test_half_a_surrogate_pair(self, written: bytes, read: str) -> None:
+        """What cut an emoji in two wrote valid JSON; UTF-8 has no such half, so a replacement stands in."""
+        body = b'{"event":"generation.completed","data":{"id":"gen_1","prompt":"%s"}}' % written
+        event = normalize(body, source="photoverse")
+        assert isinstance(event, Event)
+        assert event.data["prompt"] == read
+        assert json.loads(follow_up(body, now_ms=0))["data"]["prompt"] == read
+
 
 class TestEvent:
     @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The worker, with everything that it works with."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,24 @@ class TestOpenWorker:
                 pass
         store.close()
         assert [line["log_level"] for line in lines] == ["warning"]
+
+    async def test_hanging_bucket_holds_nothing_up(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A bucket that takes the connection and says nothing is waited for as briefly: webhooks come in."""
+
+        class Hanging(MemoryBucket):
+            async def check(self) -> None:
+                await asyncio.Event().wait()
+
+        monkeypatch.setattr("receiver.wiring.worker.open_bucket", lambda _: Hanging())
+        monkeypatch.setattr("receiver.wiring.worker._TRIAL_S", 0.01)
+        store = Store(f"sqlite:///{folder}/receiver.db")
+        with structlog.testing.capture_logs() as lines:
+            async with open_worker(settings(), store):
+                pass
+        store.close()
+        assert [line["error"] for line in lines] == ["no answer within 0.01 s"]
 
     async def test_closes_what_it_opened(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A mistake in the second destination leaves the first one closed."""
