@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from receiver.client import ClientError, OutcomeUnknown
 
 _COOKIE: Final = "RECEIVER_SESSION_COOKIE"
+_MOST_CANDIDATES: Final = 10
 _LISTS: Final = {"/webhooks": "webhooks", "/keys": "keys"}
 
 
@@ -45,10 +46,16 @@ def _on_unknown(error: "OutcomeUnknown", *, noted: bool) -> str:
     group = _LISTS.get(error.request.path, "generations")
     lines = [f"Do not repeat it yet: `receiver {group} list` shows what the provider accepted."]
     if error.candidates:
-        lines.append(f"It could be {' or '.join(one.id for one in error.candidates)}.")
+        lines.append(f"It could be {' or '.join(_some([one.id for one in error.candidates]))}.")
     if noted:
         known = datetime.fromtimestamp(error.settles_at, UTC)
         lines.append(f"`receiver submissions recover {error.client_ref}` looks for it;")
         lines.append(f"from {known:%H:%M:%S} UTC on it can also tell that nothing was charged;")
         lines.append(f"`receiver submissions adopt {error.client_ref} ID` settles it.")
     return "\n".join(lines)
+
+
+def _some(names: list[str]) -> list[str]:
+    """Return *names*, or the first of them and how many more there are: a list may tell next to nothing."""
+    rest = len(names) - _MOST_CANDIDATES
+    return names if rest <= 0 else [*names[:_MOST_CANDIDATES], f"{rest} more"]

@@ -3,9 +3,12 @@
 The API document has no idempotency key and no search, so what is left is to compare: the kind, the model and
 the prompt must be the same, and it must have been made after the request was sent. One such generation that
 nobody else claims is ours. `receiver.client.verdicts` says what none or several mean.
+
+Nor does the document show a row of the list. So what differs in its wording is not taken for ours, but does
+not prove either that ours is missing.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -14,7 +17,8 @@ from receiver.client.ledger import SETTLING_S, Submission
 from receiver.client.pagination import Walk
 from receiver.client.pricing import model_of
 from receiver.client.results import Generation, GenerationPage
-from receiver.contract import PAGE_SIZE_MAX
+from receiver.client.wording import may_be, same_letters, same_words
+from receiver.contract import IMAGE_ASPECT_RATIOS, KINDS, PAGE_SIZE_MAX
 
 LOOKS_S: Final = (0.0, 1.0, 3.0, 6.0)
 """Pauses before each look: what was sent may take a moment to be listed."""
@@ -38,17 +42,37 @@ class InDoubt:
     """In seconds since the epoch, by the client's clock."""
 
     def fits(self, made: Generation, skew_s: float | None) -> bool:
-        """Tell whether *made* may be what was asked for. *skew_s* is the provider's clock minus ours."""
+        """Tell whether *made* is just what was asked for. *skew_s* is the provider's clock minus ours."""
         return self.same_request(made) and self.same_time(made, skew_s)
 
     def same_request(self, made: Generation) -> bool:
-        """Tell whether *made* is of this kind, model and prompt, in so far as it says."""
+        """Tell whether *made* is shown with this kind, model and prompt; kind and model may be left out."""
         ratio, asked = made.raw.get("aspect_ratio"), self.request.get("aspect_ratio")
         return (
             made.type in {None, self.kind}
             and made.model in {None, model_of(self.kind, self.request)}
-            and _words(made.prompt) == _words(self.request.get("prompt"))
+            and made.prompt is not None
+            and same_words(made.prompt, str(self.request.get("prompt")))
             and (ratio is None or asked is None or ratio == asked)
+        )
+
+    def could_claim(self, made: Generation) -> bool:
+        """Tell whether *made* may be this, shown whole, if perhaps in other letters."""
+        return self._resembles(made, same_letters)
+
+    def could_be(self, made: Generation) -> bool:
+        """Tell whether nothing that is shown of *made* rules out that it is this."""
+        return self._resembles(made, may_be)
+
+    def _resembles(self, made: Generation, alike: Callable[[str, str], bool]) -> bool:
+        # Only a word of the document that is another one says something else, and the default model is the
+        # provider's to change.
+        ratio, model = made.raw.get("aspect_ratio"), self.request.get("model")
+        return (
+            (made.type == self.kind or made.type not in KINDS)
+            and (ratio not in IMAGE_ASPECT_RATIOS or self.request.get("aspect_ratio") in {None, ratio})
+            and (made.model is None or model is None or alike(made.model, str(model)))
+            and (made.prompt is None or alike(made.prompt, str(self.request.get("prompt"))))
         )
 
     def same_time(self, made: Generation, skew_s: float | None) -> bool:
@@ -59,12 +83,12 @@ class InDoubt:
         return -_margin_s(skew_s) <= age_s <= _LONGEST_JOURNEY_S
 
     def fits_nearly(self, made: Generation, skew_s: float | None) -> bool:
-        """Tell whether *made* is what was asked for, by a clock that may be wrong."""
+        """Tell whether *made* could be what was asked for, also by a clock that is wrong."""
         if made.created_at is None:
-            return self.same_request(made)
+            return self.could_be(made)
         age_s = made.created_at.timestamp() - self.sent_at - (skew_s or 0.0)
         near = -_WRONG_CLOCK_S <= age_s <= _LONGEST_JOURNEY_S + _WRONG_CLOCK_S
-        return near and self.same_request(made)
+        return near and self.could_be(made)
 
     def has_settled(self, now: float) -> bool:
         """Tell whether it would be listed by *now* if it had been accepted."""
@@ -80,7 +104,7 @@ class Search:
     def __init__(self, doubt: InDoubt, *, since: float | None = None) -> None:
         """Look for *doubt*, and for all that was made after *since*, by our clock."""
         self.alike: list[Generation] = []
-        """What was made since then and is of the same kind, model and prompt."""
+        """What was made since then and could be it, as far as its kind, model and prompt tell."""
         self.finished = False
         self.complete = False
         """Whether everything that may fit was seen."""
@@ -108,7 +132,7 @@ class Search:
         self.alike += [
             made
             for made in self._walk.take(page)
-            if made.id not in known and self._doubt.same_request(made) and not self._is_older(made, skew_s)
+            if made.id not in known and self._doubt.could_be(made) and not self._is_older(made, skew_s)
         ]
         if self._skipped and not self._skipped_right(page, skew_s):
             self._walk = Walk(PAGE_SIZE_MAX)
@@ -133,11 +157,9 @@ def is_contested(
     doubt: InDoubt, client_ref: str | None, rows: Iterable[Submission], made: Generation
 ) -> bool:
     """Tell whether another open row asked for the same, so that *made* could just as well be its."""
-    return any(
-        row.client_ref != client_ref
-        and InDoubt(row.kind, row.request, row.sent_at or doubt.sent_at).fits(made, None)
-        for row in rows
-    )
+    others = [row for row in rows if row.client_ref != client_ref]
+    rivals = (InDoubt(row.kind, row.request, row.sent_at or doubt.sent_at) for row in others)
+    return any(rival.could_claim(made) and rival.same_time(made, None) for rival in rivals)
 
 
 def unclaimed(found: Iterable[Generation], claimed: Collection[str]) -> tuple[Generation, ...]:
@@ -147,10 +169,6 @@ def unclaimed(found: Iterable[Generation], claimed: Collection[str]) -> tuple[Ge
 
 def _margin_s(skew_s: float | None) -> float:
     return _UNKNOWN_SKEW_S if skew_s is None else _SKEW_S
-
-
-def _words(text: object) -> list[str]:
-    return str(text).split()
 
 
 def _descends(page: GenerationPage) -> bool:

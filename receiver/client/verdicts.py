@@ -3,12 +3,13 @@
 | the whole list, as far down as it matters, shows            | before it settled | once it settled      |
 | ----------------------------------------------------------- | ----------------- | -------------------- |
 | one that fits, which nobody else can claim                  | it is that one    | it is that one       |
-| none that fits, nor one that does but for the time          | nothing is known  | nothing was accepted |
+| none that could be it, by a wrong clock or in other words   | nothing is known  | nothing was accepted |
 | as many as there are open orders for the very same, or less | nothing is known  | shared out           |
 | anything else                                               | candidates        | candidates           |
 
 Orders for the very same thing are interchangeable, so it makes no difference which of them gets which
-generation; it makes one that no generation is left over, and that every program shares them out alike.
+generation; it makes one that no generation is left over, and that every program shares them out alike. Only
+what fits word for word is given to an order; what could be it without that is left to a person.
 """
 
 from collections.abc import Collection, Sequence
@@ -71,7 +72,8 @@ def judge(doubt: InDoubt, client_ref: str | None, evidence: Evidence) -> Verdict
     near = tuple(made for made in alike if doubt.fits_nearly(made, evidence.skew_s))
     if not near:
         return NothingAccepted()
-    return _shared_out(doubt, client_ref, evidence, alike) or StillOpen(near)
+    likeliest = tuple(sorted(near, key=doubt.same_request, reverse=True))
+    return _shared_out(doubt, client_ref, evidence, alike) or StillOpen(likeliest)
 
 
 def _shared_out(
@@ -82,7 +84,7 @@ def _shared_out(
     for row in evidence.rivals:
         rival = InDoubt(row.kind, row.request, row.sent_at or doubt.sent_at)
         twins = rival.kind == doubt.kind and essence(rival.request) == essence(doubt.request)
-        if row.client_ref == client_ref or not (twins or any(map(rival.same_request, alike))):
+        if row.client_ref == client_ref or not (twins or any(map(rival.could_claim, alike))):
             continue
         if not twins or not rival.has_settled(evidence.now):
             return None

@@ -127,7 +127,7 @@ class Generate:
 
         Raises:
             NotCharged: it came to nothing, which is known from `settles_at` on; it may be sent again.
-            OutcomeUnknown: none fits so far, or several do: see `candidates`.
+            OutcomeUnknown: none fits so far, several do, or the list does not tell: see `candidates`.
             InvalidParameter: it is not about a generation, there is no such submission, or it is settled.
         """
         if isinstance(unknown, str):

@@ -3,7 +3,7 @@
 import pytest
 
 from receiver.cli.advice import add_advice
-from receiver.client import ClientError, errors, requests
+from receiver.client import ClientError, errors, parse, requests
 
 PAID = requests.generate("image", {"prompt": "x"})
 HOOK = requests.create_webhook("https://example.com", None)
@@ -39,6 +39,14 @@ class TestAddAdvice:
         """Only then can it be settled."""
         unknown = errors.OutcomeUnknown(PAID, sent_at=0, reason="x", client_ref="a")
         assert "receiver submissions adopt a ID" in advised(unknown, noted=True)
+
+    def test_names_what_it_could_be(self) -> None:
+        """All of it, unless that is too much to choose from."""
+        unknown = errors.OutcomeUnknown(PAID, sent_at=0, reason="x", client_ref="a")
+        unknown.candidates = tuple(parse.generation({"id": f"gen_{n}"}) for n in range(2))
+        assert "It could be gen_0 or gen_1." in advised(unknown)
+        unknown.candidates = tuple(parse.generation({"id": f"gen_{n}"}) for n in range(99))
+        assert "gen_8 or gen_9 or 89 more." in advised(unknown)
 
     def test_names_all_that_are_waited_for(self) -> None:
         """So that the command can be copied."""

@@ -53,6 +53,40 @@ class TestInDoubt:
         assert doubt().fits(made(aspect_ratio="1:1"), 0.0)
         assert not doubt(aspect_ratio="1:1").fits(made(aspect_ratio="16:9"), 0.0)
 
+    def test_no_prompt_is_no_match(self) -> None:
+        """Not even for an order of that word."""
+        assert not doubt(prompt="None").fits(made(prompt=None), 0.0)
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"prompt": None},
+            {"prompt": "a f…"},
+            {"prompt": "A Fox!"},
+            {"model": "the/new-default"},
+            {"type": "text-to-image"},
+            {"aspect_ratio": "1024x1024"},
+        ],
+    )
+    def test_what_is_shown_otherwise_could_be_it(self, fields: dict[str, Any]) -> None:
+        """It does not fit, or might not, and does not rule out either that it is this."""
+        assert doubt(aspect_ratio="1:1").could_be(made(**fields))
+        assert doubt(aspect_ratio="1:1").fits_nearly(made(**fields), 0.0)
+        assert not doubt(aspect_ratio="1:1").fits(made(**fields), 0.0)
+
+    @pytest.mark.parametrize(
+        "fields", [{"prompt": "a wolf"}, {"type": "video"}, {"model": "n"}, {"aspect_ratio": "16:9"}]
+    )
+    def test_something_else_could_not_be_it(self, fields: dict[str, Any]) -> None:
+        """Another prompt, a kind or ratio of the document, another model than was asked for."""
+        assert doubt(model="m", aspect_ratio="1:1").could_be(made(model="m"))
+        assert not doubt(model="m", aspect_ratio="1:1").could_be(made(**{"model": "m", **fields}))
+
+    @pytest.mark.parametrize("model", ["Hailuo 2.3", "minimax/hailuo-2.3:v7"])
+    def test_a_model_may_have_other_names(self, model: str) -> None:
+        """A title, or a version behind its id."""
+        assert doubt(model="minimax/hailuo-2.3").could_be(made(model=model))
+
     def test_skew_moves_the_window(self) -> None:
         """And when it is not known the window is a minute wider."""
         assert doubt().fits(made(at=NOW + 3600), 3600.0)
@@ -137,6 +171,15 @@ class TestIsContested:
         ]:
             open_row = Submission(ref, "image", {"prompt": prompt}, "unknown", sent_at=at)
             assert is_contested(doubt(), mine, [open_row], made()) is rival
+
+    @pytest.mark.parametrize(
+        ("request_", "rival"),
+        [({}, True), ({"prompt": "A Fox"}, True), ({"prompt": "a fox 2"}, False), ({"model": "n"}, False)],
+    )
+    def test_another_that_would_be_shown_so(self, request_: dict[str, Any], rival: bool) -> None:
+        """Of any model, if it asked for none; but what is one's whole prompt is not the other's beginning."""
+        open_row = Submission("other", "image", {"prompt": "a fox", **request_}, "unknown", sent_at=NOW)
+        assert is_contested(doubt(model="m"), "mine", [open_row], made(model="m")) is rival
 
 
 class TestUnclaimed:

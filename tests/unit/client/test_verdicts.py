@@ -63,6 +63,35 @@ class TestJudge:
         """For a person to decide, also later."""
         assert isinstance(verdict(seen(row("gen_it", created_at=None))), StillOpen)
 
+    @pytest.mark.parametrize("fields", [{"prompt": None}, {"prompt": "a f..."}, {"model": "the/new-default"}])
+    def test_a_list_that_cannot_tell_rules_nothing_out(self, fields: dict[str, Any]) -> None:
+        """It may be this, shown otherwise: too little to adopt it, too much to say that there is nothing."""
+        assert verdict(seen(row("gen_it", **fields)), now=NOW) == StillOpen(())
+        found = verdict(seen(row("gen_it", **fields)))
+        assert isinstance(found, StillOpen)
+        assert [one.id for one in found.candidates] == ["gen_it"]
+        assert verdict(seen(row("gen_it", **fields)), claimed="gen_it") == NothingAccepted()
+
+    def test_what_fits_is_it_beside_what_could_be(self) -> None:
+        """Where it cannot be told, what fits is named first."""
+        rows = [row("gen_dim", prompt=None), row("gen_it", at=NOW + 1)]
+        assert name(verdict(seen(*rows))) == "gen_it"
+        found = verdict(seen(*rows), twin("theirs"))
+        assert isinstance(found, StillOpen)
+        assert [one.id for one in found.candidates] == ["gen_it", "gen_dim"]
+
+    def test_nothing_is_shared_out_that_could_be_anothers(self) -> None:
+        """Of two equal orders neither came to nothing while one row may be the second's, shown otherwise."""
+        rows = [row("gen_it", at=NOW + 2), row("gen_dim", prompt=None, at=NOW + 3)]
+        for sent_at in (NOW - 1, NOW + 1):
+            assert isinstance(verdict(seen(*rows), twin("other", sent_at)), StillOpen)
+
+    def test_a_row_that_fits_another_order_may_still_be_this(self) -> None:
+        """As long as that one is open, too: once it has it, the list is clear."""
+        shown, rival = row("gen_x", model="m"), twin("named", model="m")
+        assert isinstance(verdict(seen(shown), rival), StillOpen)
+        assert verdict(seen(shown), claimed="gen_x") == NothingAccepted()
+
     def test_what_another_has_is_not_there(self) -> None:
         """Its generation explains nothing about this one."""
         assert verdict(seen(row("gen_theirs")), claimed="gen_theirs") == NothingAccepted()

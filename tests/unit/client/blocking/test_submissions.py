@@ -281,6 +281,24 @@ class TestRecover:
         assert client.generate.image("a fox", client_ref="r").id == "gen_1"
         assert [asked for asked in script.asked if asked.startswith("POST")] == ["POST /generate/image"] * 2
 
+    @pytest.mark.parametrize(
+        "shown", [{"prompt": None}, {"prompt": "a fox in the sn..."}, {"model": "the/new-default"}]
+    )
+    def test_what_is_listed_otherwise_is_never_asked_for_again(self, shown: dict[str, Any]) -> None:
+        """It was charged: its name stays in doubt until a person says which it is."""
+        ledger = MemoryLedger()
+        listed = page(row("gen_it", **{"prompt": "a fox in the snow", **shown}))
+        client, script = scripted(LOST, *[listed, EMPTY] * 4, ledger=ledger)
+        with pytest.raises(OutcomeUnknown):
+            client.generate.image("a fox in the snow", client_ref="r")
+        script.now += 1000
+        with pytest.raises(OutcomeUnknown) as unknown:
+            client.generate.recover("r")
+        assert [made.id for made in unknown.value.candidates] == ["gen_it"]
+        with pytest.raises(OutcomeUnknown):
+            client.generate.image("a fox in the snow", client_ref="r")
+        assert [asked for asked in script.asked if asked.startswith("POST")] == ["POST /generate/image"]
+
     def test_twins_are_shared_out_once_they_settled(self) -> None:
         """Two lost calls for the very same, one generation: one is it, the other was not charged."""
         ledger = MemoryLedger()
