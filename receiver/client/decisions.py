@@ -7,6 +7,8 @@
 | other 4xx                                            | refused                  | refused            |
 | 408, 5xx, no whole answer, a 2xx that cannot be read | again, backing off       | outcome unknown    |
 | redirect, or another 3xx                             | followed on this origin  | outcome unknown    |
+
+A 4xx that names an internal error counts as a 5xx, and a 5xx as one whatever it names.
 """
 
 import json

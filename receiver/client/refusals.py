@@ -1,4 +1,8 @@
-"""From an answer that is not 2xx to the error it stands for: by the document's code first, by status else."""
+"""From an answer that is not 2xx to the error it stands for.
+
+A 5xx is a failure of the server whatever its body says: a gateway may word one that comes after the work was
+done. Of the rest the document's code decides first, and the status else.
+"""
 
 import json
 from collections.abc import Mapping
@@ -46,8 +50,7 @@ def refusal(answer: Answer) -> ApiError:
     envelope = _envelope(answer.body)
     code, message, details = envelope.get("code"), envelope.get("message"), envelope.get("details")
     known = isinstance(code, str) and bool(code)
-    kind = _BY_CODE.get(code) if known and isinstance(code, str) else None
-    return (kind or _by_status(answer.status))(
+    return _kind(answer.status, code)(
         str(message)[:_LONGEST_MESSAGE] if message else f"the provider answered {answer.status}",
         code=code if known else None,
         status=answer.status,
@@ -62,10 +65,11 @@ def request_id(answer: Answer) -> str | None:
     return next((answer.headers[name] for name in _REQUEST_ID_HEADERS if name in answer.headers), None)
 
 
-def _by_status(status: int) -> type[ApiError]:
+def _kind(status: int, code: object) -> type[ApiError]:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return errors.ServerError
-    return _BY_STATUS.get(status, errors.UnexpectedResponse)
+    by_code = _BY_CODE.get(code) if isinstance(code, str) else None
+    return by_code or _BY_STATUS.get(status, errors.UnexpectedResponse)
 
 
 def _envelope(body: bytes) -> Mapping[str, Any]:

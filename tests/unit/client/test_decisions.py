@@ -9,6 +9,7 @@ from receiver.client import errors, requests
 from receiver.client.decisions import Again, Attempt, Done, Moved, Refused, backoff_s, decide
 from receiver.client.requests import Request
 from receiver.client.wire import Answer, Lost, Reply, Unsent
+from receiver.contract import ERROR_STATUS
 
 URL = "https://aivisualstudio.co/api/v1/x"
 FIRST, LAST = (Attempt(number, URL, sent_at=1000.0, chance=0.5) for number in (1, 5))
@@ -23,6 +24,8 @@ AMBIGUOUS: list[Reply] = [
     Lost("reset"),
     Answer(408, {}, b""),
     Answer(500, {}, json.dumps({"error": {"code": "internal_error", "message": "oops"}}).encode()),
+    Answer(400, {}, b'{"error": {"code": "internal_error"}}'),
+    *(Answer(503, {}, json.dumps({"error": {"code": code}}).encode()) for code in ERROR_STATUS),
     Answer(502, {}, b"<html>"),
     Answer(503, {}, b""),
     Answer(504, {}, b""),

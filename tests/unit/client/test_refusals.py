@@ -29,6 +29,13 @@ class TestRefusal:
         assert isinstance(error, errors.InsufficientCredits)
         assert error.required == 5
 
+    @pytest.mark.parametrize("code", ERROR_STATUS)
+    def test_5xx_wins_over_code(self, code: str) -> None:
+        """The server failed, whatever it says; its word is kept."""
+        error = refusal(answer(503, {"code": code, "message": "no"}))
+        assert type(error) is errors.ServerError
+        assert (error.code, error.status, error.documented) == (code, 503, True)
+
     @pytest.mark.parametrize(
         ("status", "kind"),
         [
