@@ -85,12 +85,20 @@ def _text(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, datetime):
-        return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        return _time(value)
     if isinstance(value, dict):
         return printable(json.dumps(value, ensure_ascii=False, default=_plain))
     if isinstance(value, list | tuple):
         return ", ".join(_text(one) for one in value)
     return printable(" ".join(str(value).split()))
+
+
+def _time(moment: datetime) -> str:
+    try:
+        return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    except (OverflowError, ValueError, OSError):
+        # Others say it: on the first and the last day there is, this machine's zone may have no such time.
+        return moment.isoformat()
 
 
 def _words(name: str) -> str:

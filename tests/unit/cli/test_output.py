@@ -2,6 +2,7 @@
 
 import re
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -138,6 +139,24 @@ class TestCell:
     def test_stays_on_one_line(self, value: object, shown: str) -> None:
         """And does not grow too long."""
         assert cell(value) == shown
+
+    @pytest.mark.parametrize(
+        ("zone", "moment"),
+        [("EST5", datetime(1, 1, 1, tzinfo=UTC)), ("XST-14", datetime(9999, 12, 31, 23, tzinfo=UTC))],
+    )
+    def test_shows_a_time_that_the_zone_does_not_have(
+        self, monkeypatch: pytest.MonkeyPatch, zone: str, moment: datetime
+    ) -> None:
+        """As it was told; what stands beside it was paid for."""
+        with monkeypatch.context() as patched:
+            patched.setenv("TZ", zone)
+            time.tzset()
+            try:
+                shown = cell(moment)
+            finally:
+                patched.undo()
+                time.tzset()
+        assert shown == moment.isoformat()
 
 
 class TestPrintable:
