@@ -21,6 +21,16 @@ def add_advice(error: "ClientError", credential: str, *, noted: bool = False) ->
         error.add_note(advice)
 
 
+def on_interruption(client_ref: str | None) -> str:
+    """Return what to do when a paid call was interrupted: its answer can no longer come."""
+    lines = ["It may have been accepted, and charged. Do not repeat it yet:"]
+    lines.append("`receiver generations list` shows what the provider accepted.")
+    if client_ref is not None:
+        lines.append(f"`receiver submissions list` shows what is known of {client_ref};")
+        lines.append(f"`receiver submissions recover {client_ref}` looks for it if it is in doubt.")
+    return "\n".join(lines)
+
+
 def _advice(error: "ClientError", credential: str, *, noted: bool) -> str | None:
     from receiver.client import errors
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from receiver.cli import records
+from receiver.cli.advice import on_interruption
 from receiver.cli.connection import load_settings, open_client, open_ledger
 from receiver.cli.output import Record, json_option, say, show_record
 from receiver.cli.waiting import DownloadPath, finish, timeout_option
@@ -153,12 +154,16 @@ def _client(settings: "Settings", manner: AskManner) -> "Iterator[Client]":
 
 def _ask(client: "Client", kind: Kind, parameters: Parameters, manner: AskManner) -> "Generation":
     send = client.generate.image if kind == "image" else client.generate.video
-    return send(
-        **parameters,
-        client_ref=manner.ref,
-        on_unknown="recover" if manner.recover else "raise",
-        max_credits=manner.max_credits,
-    )
+    try:
+        return send(
+            **parameters,
+            client_ref=manner.ref,
+            on_unknown="recover" if manner.recover else "raise",
+            max_credits=manner.max_credits,
+        )
+    except KeyboardInterrupt:
+        say(on_interruption(manner.ref))
+        raise
 
 
 def _receipt(asked: "Generation") -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from receiver.cli.advice import add_advice
+from receiver.cli.advice import add_advice, on_interruption
 from receiver.client import ClientError, errors, parse, requests
 
 PAID = requests.generate("image", {"prompt": "x"})
@@ -56,3 +56,11 @@ class TestAddAdvice:
     def test_adds_nothing_to_what_speaks_for_itself(self) -> None:
         """As a parameter that is wrong."""
         assert advised(errors.InvalidParameter("prompt", "must not be empty")) == ""
+
+
+class TestOnInterruption:
+    def test_names_the_list_to_look_at(self) -> None:
+        """And the submission, if it was noted."""
+        assert "receiver generations list" in on_interruption(None)
+        assert "submissions" not in on_interruption(None)
+        assert "receiver submissions recover a" in on_interruption("a")

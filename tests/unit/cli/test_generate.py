@@ -1,13 +1,16 @@
 """`receiver image` and `receiver video`, against a provider on loopback."""
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
 
 from receiver.sandbox import Sandbox
+from tests.contract.provider_clients import until
+from tests.unit.cli.command import Command
 from tests.unit.cli.running import Run
-from tests.unit.client.raw_server import answer, close, raw_server
+from tests.unit.client.raw_server import answer, close, raw_server, stall
 
 VIDEO = ("video", "a boat", "--aspect-ratio", "9:16", "--duration", "3")
 
@@ -101,6 +104,27 @@ class TestImage:
         assert "waiting for" not in ask("image", "x", "--wait").err
         watched = ask("image", "x", "--wait", "--json", TTY_COMPATIBLE="1")
         assert f"waiting for {watched.object['id']}" in watched.err
+
+
+class TestCtrlC:
+    @pytest.mark.parametrize("ref", [(), ("--ref", "order-1")])
+    def test_says_that_it_may_have_been_charged(self, tmp_path: Path, ref: tuple[str, ...]) -> None:
+        """And how to find out, while the answer is still to come; the status is that of Ctrl-C."""
+        with raw_server(stall) as server:
+            command = Command(tmp_path)
+            settings = {"RECEIVER_API_KEY": "avs_live_x", "RECEIVER_API_BASE_URL": server.url}
+            with command.started("image", "a fox", *ref, **settings) as process:
+                until(lambda: bool(server.requests))
+                process.send_signal(signal.SIGINT)
+                _, said = process.communicate(timeout=20)
+        assert process.returncode == 130
+        assert said.startswith("It may have been accepted, and charged.")
+        assert said.endswith("receiver: interrupted\n")
+        assert "`receiver generations list`" in said
+        assert ("`receiver submissions recover order-1`" in said) is bool(ref)
+        if ref:
+            listed = json.loads(command.run("submissions", "list", "--json").stdout)
+            assert (listed["client_ref"], listed["state"]) == ("order-1", "sending")
 
 
 class TestDryRun:
