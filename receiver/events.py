@@ -21,6 +21,9 @@ ASSET_MIRRORED: Final = "generation.asset_mirrored"
 """Our own word: the asset came after its completion had been forwarded without it."""
 OUR_TYPES: Final = frozenset((ASSET_MIRRORED,))
 """Types of events that we make; a provider that used one would speak in our name."""
+UNKNOWN_KIND: Final = "unknown"
+"""Of a generation whose event does not tell what it made, or a kind that we do not know."""
+EVENT_KINDS: Final = (*contract.KINDS, UNKNOWN_KIND)
 
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _MAX_ERROR_CHARS: Final = 2_000
@@ -52,7 +55,7 @@ class Event:
     def kind(self) -> str:
         """`image`, `video`, or `unknown`."""
         kind = self.data.get("type")
-        return kind if kind in contract.KINDS else "unknown"
+        return kind if kind in contract.KINDS else UNKNOWN_KIND
 
     @property
     def output_url(self) -> object:

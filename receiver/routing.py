@@ -12,16 +12,15 @@ from typing import Any, Final
 
 import structlog
 
-from receiver.contract import EVENT_TYPES, KINDS
+from receiver.contract import EVENT_TYPES
 from receiver.destinations.options import option, read_options, setting
 from receiver.errors import ConfigError
-from receiver.events import ASSET_MIRRORED, TYPE_PREFIX, Event, encode, envelope, reread
+from receiver.events import ASSET_MIRRORED, EVENT_KINDS, TYPE_PREFIX, Event, encode, envelope, reread
 from receiver.expressions import Expression, Found, NotApplicable, compile_expression
 from receiver.store import Candidate, Route
 from receiver.telemetry import metrics
 
 _TYPES: Final = (*EVENT_TYPES, ASSET_MIRRORED)
-_KINDS: Final = (*KINDS, "unknown")
 
 log = structlog.get_logger()
 
@@ -45,7 +44,7 @@ class Routing:
 
     types: frozenset[str] = option(_any_of(_TYPES, prefix=TYPE_PREFIX), frozenset())
     """Empty: all."""
-    kinds: frozenset[str] = option(_any_of(_KINDS), frozenset())
+    kinds: frozenset[str] = option(_any_of(EVENT_KINDS), frozenset())
     """Empty: all."""
     sources: frozenset[str] = option(_any_of(), frozenset())
     """Empty: all."""

@@ -8,7 +8,9 @@ import orjson
 from starlette.requests import Request
 
 from receiver.admin.answers import Refusal, invalid
+from receiver.events import EVENT_KINDS
 from receiver.operations.moments import read_moment
+from receiver.states import BODY_STATES, DEAD, DELIVERY_STATES, EVENT_STATES, OPEN, RETRIABLE, SETTLED
 from receiver.store.filters import Filter
 from receiver.store.operations import DEFAULT_RATE, Kind, Order
 from receiver.store.window import Key
@@ -23,22 +25,21 @@ _ORDER_FIELDS: Final = ("filter", "all", "dry_run", "rate")
 _REPLAY_FIELDS: Final = (*_ORDER_FIELDS, "destinations", "missing")
 _SEPARATOR: Final = "/"
 _STATES: Final = {
-    "deliveries": ("pending", "delivered", "dead", "dropped"),
-    "events": ("pending", "settled", "late"),
-    "quarantine": ("open", "resolved", "dropped"),
+    "deliveries": DELIVERY_STATES,
+    "events": EVENT_STATES,
+    "quarantine": BODY_STATES,
 }
 _ABOUT_EVENT: Final = ("error", "source", "kind", "type", "generation_id")
 _ABOUT_BODY: Final = ("state", "error", "source")
 _ORDERS: Final[Mapping[str, tuple[Sequence[str], Sequence[str]]]] = {
-    "deliveries.retry": (_TEXTS, ("dead", "pending")),
-    "deliveries.drop": (_TEXTS, ("dead",)),
-    "events.replay": (("state", *_ABOUT_EVENT), ("settled",)),
-    "quarantine.retry": (_ABOUT_BODY, ("open",)),
-    "quarantine.drop": (_ABOUT_BODY, ("open",)),
+    "deliveries.retry": (_TEXTS, RETRIABLE),
+    "deliveries.drop": (_TEXTS, (DEAD,)),
+    "events.replay": (("state", *_ABOUT_EVENT), (SETTLED,)),
+    "quarantine.retry": (_ABOUT_BODY, (OPEN,)),
+    "quarantine.drop": (_ABOUT_BODY, (OPEN,)),
 }
 """What narrows each order down, and the states of what it is carried out on. Anything else in the filter
 would be overlooked, and the order carried out on more than was meant."""
-_KINDS: Final = ("image", "video", "unknown")
 
 
 def read_listing(request: Request, what: str) -> tuple[Filter, dict[str, Any]]:
@@ -127,8 +128,8 @@ def _filter(given: Mapping[str, Any], states: Sequence[str]) -> Filter:
     texts = {name: _text(given, name) for name in (*_TEXTS, *_TIMES)}
     if texts["state"] is not None and texts["state"] not in states:
         raise invalid(f"state: write one of {', '.join(states)}")
-    if texts["kind"] is not None and texts["kind"] not in _KINDS:
-        raise invalid(f"kind: write one of {', '.join(_KINDS)}")
+    if texts["kind"] is not None and texts["kind"] not in EVENT_KINDS:
+        raise invalid(f"kind: write one of {', '.join(EVENT_KINDS)}")
     times = {f"{name}_ms": _time(name, texts.pop(name)) for name in _TIMES}
     return Filter(ids=tuple(ids), **texts, **times)  # type: ignore[arg-type]  # names and types are the field's
 

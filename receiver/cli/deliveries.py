@@ -8,13 +8,12 @@ from receiver.cli.bulk import bulk_options, carry_out, rate_option
 from receiver.cli.console import ask, cursor_option, fetch, limit_option, order_option
 from receiver.cli.filtering import DELIVERY_FILTERS, filtered
 from receiver.cli.output import json_option, show_record, show_rows
+from receiver.states import DEAD, DELIVERY_STATES, RETRIABLE
 
 if TYPE_CHECKING:
     from receiver.cli.bulk import BulkManner
     from receiver.store.filters import Filter
 
-_STATES = ("pending", "delivered", "dead", "dropped")
-_RETRIABLE = ("dead", "pending")
 _COLUMNS = {
     "event_id": "event",
     "destination": "destination",
@@ -37,7 +36,7 @@ def deliveries() -> None:
 
 
 @deliveries.command("list")
-@filtered(*DELIVERY_FILTERS, states=_STATES)
+@filtered(*DELIVERY_FILTERS, states=DELIVERY_STATES)
 @limit_option
 @order_option
 @cursor_option
@@ -75,7 +74,7 @@ def show(*, event_id: str, destination: str, as_json: bool) -> None:
 
 @deliveries.command()
 @click.argument("event_ids", nargs=-1, metavar="[EVENT_ID]...")
-@filtered(*DELIVERY_FILTERS, states=_RETRIABLE, default="dead")
+@filtered(*DELIVERY_FILTERS, states=RETRIABLE, default=DEAD)
 @rate_option
 @bulk_options
 def retry(

@@ -9,13 +9,13 @@ from receiver.cli.bulk import bulk_options, carry_out, rate_option
 from receiver.cli.console import ask, cursor_option, fetch, limit_option, order_option
 from receiver.cli.filtering import EVENT_FILTERS, filtered
 from receiver.cli.output import json_option, show_record, show_rows
+from receiver.states import EVENT_STATES
 
 if TYPE_CHECKING:
     from receiver.cli.bulk import BulkManner
     from receiver.store import Console
     from receiver.store.filters import Filter
 
-_STATES = ("pending", "settled", "late")
 _COLUMNS = {
     "id": "event",
     "received_at": "received",
@@ -39,7 +39,7 @@ def events() -> None:
 
 
 @events.command("list")
-@filtered("destination", *EVENT_FILTERS, states=_STATES)
+@filtered("destination", *EVENT_FILTERS, states=EVENT_STATES)
 @limit_option
 @order_option
 @cursor_option

@@ -7,8 +7,7 @@ from typing import Any, Final
 import click
 
 from receiver.cli.moments import Since
-
-KINDS: Final = ("image", "video", "unknown")
+from receiver.events import EVENT_KINDS
 
 Function = Callable[..., Any]
 
@@ -22,7 +21,9 @@ _OPTIONS: Final[dict[str, Function]] = {
     ),
     "until": click.option("--until", type=Since(), help="Arrived before: a time or an age."),
     "source": click.option("--source", metavar="NAME", help="Only those of this source."),
-    "kind": click.option("--kind", type=click.Choice(KINDS), help="Only those about such a generation."),
+    "kind": click.option(
+        "--kind", type=click.Choice(EVENT_KINDS), help="Only those about such a generation."
+    ),
     "type": click.option(
         "--type", "type_", metavar="TYPE", help="Only events of this type, such as generation.failed."
     ),

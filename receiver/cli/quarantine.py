@@ -8,12 +8,12 @@ from receiver.cli.bulk import bulk_options, carry_out
 from receiver.cli.console import ask, cursor_option, fetch, limit_option, order_option
 from receiver.cli.filtering import QUARANTINE_FILTERS, filtered
 from receiver.cli.output import json_option, show_record, show_rows
+from receiver.states import BODY_STATES
 
 if TYPE_CHECKING:
     from receiver.cli.bulk import BulkManner
     from receiver.store.filters import Filter
 
-_STATES = ("open", "resolved", "dropped")
 _COLUMNS = {
     "id": "id",
     "received_at": "received",
@@ -36,7 +36,7 @@ def quarantine() -> None:
 
 
 @quarantine.command("list")
-@filtered(*QUARANTINE_FILTERS, states=_STATES)
+@filtered(*QUARANTINE_FILTERS, states=BODY_STATES)
 @limit_option
 @order_option
 @cursor_option

@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 from sqlalchemy import Connection, select, tuple_, update
 
-from receiver.events import Event, normalize
+from receiver.events import UNKNOWN_KIND, Event, normalize
 from receiver.store.claim import EventJob
 from receiver.store.engine import wake_others
 from receiver.store.tables import DELIVERY, EVENT, SUBMISSION
@@ -112,7 +112,7 @@ def _may_answer(job: EventJob, still_open: Sequence[_Open]) -> bool:
     event: Any = normalize(job.body, source=job.source)
     return isinstance(event, Event) and any(
         one.source == event.source
-        and event.kind in (one.kind, "unknown")
+        and event.kind in (one.kind, UNKNOWN_KIND)
         and event.data.get("prompt") in (one.prompt, None)
         for one in still_open
     )

@@ -7,7 +7,7 @@ from typing import Any, Final
 import orjson
 from sqlalchemy import ColumnElement
 
-from receiver.events import Event, event_id, normalize
+from receiver.events import UNKNOWN_KIND, Event, event_id, normalize
 
 _EARLIEST_RANDOM: Final = bytes(10)
 
@@ -65,7 +65,7 @@ def is_kind(kind: str | None, body: bytes | None, source: str) -> bool:
 def kind_of(body: bytes, source: str) -> str:
     """Return the kind of the generation that a body is about."""
     read = normalize(body, source=source)
-    return read.kind if isinstance(read, Event) else "unknown"
+    return read.kind if isinstance(read, Event) else UNKNOWN_KIND
 
 
 def has_error(part: str | None, *errors: str | None) -> bool:

@@ -11,21 +11,16 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, Index, LargeBinary, Table, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-PENDING: Final = "pending"
-"""Waiting for work: an event for its asset, a delivery for its destination."""
-SETTLED: Final = "settled"
-"""An event whose asset's fate is known and whose deliveries exist."""
-LATE: Final = "late"
-"""A failure told after the completion of the same generation: kept, never forwarded."""
-DELIVERED: Final = "delivered"
-DEAD: Final = "dead"
-"""A dead letter: given up, kept for a person to look at and replay."""
-DROPPED: Final = "dropped"
-"""A dead letter, or a quarantined body, that a person wants to see no more: kept, never sent."""
-OPEN: Final = "open"
-"""A quarantined body that nobody has dealt with."""
-RESOLVED: Final = "resolved"
-"""A quarantined body that a later release could read: its event is recorded."""
+from receiver import states
+
+PENDING: Final = states.PENDING
+SETTLED: Final = states.SETTLED
+LATE: Final = states.LATE
+DELIVERED: Final = states.DELIVERED
+DEAD: Final = states.DEAD
+DROPPED: Final = states.DROPPED
+OPEN: Final = states.OPEN
+RESOLVED: Final = states.RESOLVED
 
 SQLModel.metadata.naming_convention = {
     "ix": "ix_%(column_0_label)s",
