@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from receiver.cli.connection import load_settings_and_log
 from receiver.cli.exit_codes import ExitCode
 from receiver.cli.moments import Since
 from receiver.cli.output import Record, json_option, say, show_rows
@@ -55,12 +56,9 @@ def verify(
     Each file must be there, of the right size and with the right checksum. Nothing is ever overwritten. Ends
     with status 1 if anything is wrong and was not repaired.
     """
-    from receiver.settings import Settings
     from receiver.store import Scope
-    from receiver.telemetry import logs
 
-    settings = Settings.load()
-    logs.configure(level=settings.log_level, log_format=settings.log_format)
+    settings = load_settings_and_log()
     scope = Scope(_ms(since), _ms(until), source, failed)
     found: list[Record] = []
 

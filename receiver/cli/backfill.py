@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import click
 
 from receiver import clock
+from receiver.cli.connection import load_settings_and_log
 from receiver.cli.moments import Since
 from receiver.cli.output import json_option, say, show_rows
 
@@ -85,11 +86,7 @@ def backfill(
     mirrored assets; the workers send them, behind whatever is new. What it got already is not sent again, so
     the command may be interrupted and repeated. Start the workers with the new destination first.
     """
-    from receiver.cli.connection import load_settings
-    from receiver.telemetry import logs
-
-    settings = load_settings()
-    logs.configure(level=settings.log_level, log_format=settings.log_format)
+    settings = load_settings_and_log()
     if name not in settings.destinations:
         there_are = ", ".join(sorted(settings.destinations)) or "none"
         raise click.UsageError(f"there is no destination {name!r}; configured are: {there_are}.")

@@ -26,6 +26,19 @@ def load_settings() -> "Settings":
     return Settings.load()
 
 
+def load_settings_and_log(*, level: str | None = None) -> "Settings":
+    """Read the settings, and log as they say from now on, or from *level* upwards.
+
+    Raises:
+        ConfigError: one of them is wrong.
+    """
+    from receiver.telemetry import logs
+
+    settings = load_settings()
+    logs.configure(level=level or settings.log_level, log_format=settings.log_format)
+    return settings
+
+
 @contextmanager
 def open_client(settings: "Settings", *, ledger: "Ledger | None" = None) -> "Iterator[Client]":
     """Offer a client for the account of `RECEIVER_API_KEY`.

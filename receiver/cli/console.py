@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from receiver.cli.connection import load_settings_and_log
 from receiver.cli.output import say
 
 if TYPE_CHECKING:
@@ -34,12 +35,9 @@ def ask(work: "Callable[[Console], Awaitable[T]]") -> T:
         ConfigError: a setting is wrong.
         StoreUnavailable: the database does not answer, or has not the schema of this release.
     """
-    from receiver.settings import Settings
-    from receiver.telemetry import logs
     from receiver.wiring.stores import build_store
 
-    settings = Settings.load()
-    logs.configure(level="WARNING", log_format=settings.log_format)
+    settings = load_settings_and_log(level="WARNING")
     store = build_store(settings)
 
     async def asking() -> T:

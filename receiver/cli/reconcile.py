@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from receiver.cli.connection import load_settings_and_log
 from receiver.cli.moments import Since
 from receiver.cli.output import json_option, say, show_rows
 
@@ -27,11 +28,7 @@ def reconcile(*, dry_run: bool, since: datetime | None, max_requests: int | None
 
     A worker does this by itself every RECEIVER_RECONCILE_INTERVAL_S. Needs RECEIVER_API_KEY.
     """
-    from receiver.settings import Settings
-    from receiver.telemetry import logs
-
-    settings = Settings.load()
-    logs.configure(level=settings.log_level, log_format=settings.log_format)
+    settings = load_settings_and_log()
     if max_requests is not None:
         settings = settings.model_copy(update={"reconcile_requests": max_requests})
     reports = asyncio.run(_reconcile(settings, since, dry_run=dry_run))

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from receiver.cli.connection import load_settings_and_log
+
 if TYPE_CHECKING:
     from receiver.cli.private import Wish
 
@@ -48,9 +50,6 @@ def admin() -> None:
 
 def _run(*, with_web: bool, with_worker: bool, admin: "Wish") -> None:
     from receiver.cli.process import run
-    from receiver.settings import Settings
-    from receiver.telemetry import logs
 
-    settings = Settings.load()
-    logs.configure(level=settings.log_level, log_format=settings.log_format)
+    settings = load_settings_and_log()
     run(settings, with_web=with_web, with_worker=with_worker, admin=admin)
