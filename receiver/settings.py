@@ -54,7 +54,9 @@ class SourceSettings(BaseModel):
     secrets: Secrets
     """Signing secrets, newest first; at least 16 bytes each."""
     api_key: SecretStr | None = None
+    """The account's API key, for reconciling and for fresh asset URLs; unset: neither happens for it."""
     signature_header: str = SIGNATURE_HEADER
+    """The header that its signatures come in, in upper or lower case."""
     assets_url: str | None = None
     """A bucket or folder of its own; unset: `RECEIVER_ASSETS_URL`."""
 
@@ -82,6 +84,7 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = None
     """The provider's API key, for submitting work and for reconciling. Receiving needs none."""
     api_base_url: str = BASE_URL
+    """The provider's API: https, or http on loopback. Checked once there is a key or cookie to send there."""
     session_cookie: SecretStr | None = None
     """The Cookie header of a signed-in browser, for managing API keys and nothing else."""
     reconcile_interval_s: Seconds = 300.0
@@ -116,6 +119,7 @@ class Settings(BaseSettings):
     s3_endpoint_url: str | None = None
     """For S3-compatible stores; AWS itself needs none. Credentials come from boto3's own chain."""
     s3_region: str | None = None
+    """Region of the bucket; unset asks boto3's own chain (`AWS_DEFAULT_REGION`, profile)."""
     s3_addressing_style: Literal["auto", "path", "virtual"] = "auto"
     """Where the bucket's name goes; `auto` is the path with an endpoint, else boto3's choice."""
     s3_sse: Literal["AES256", "aws:kms"] | None = None
@@ -137,6 +141,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     """Address of the public listener; `0.0.0.0` to be reached from other machines."""
     port: int = Field(8000, ge=0, le=65535, validation_alias=AliasChoices("RECEIVER_PORT", "PORT"))
+    """Of the public listener, also read from `PORT`; 0 takes a free one and logs it."""
     admin_host: str = "127.0.0.1"
     """Address of the private listener; keep it where only operators reach it."""
     admin_port: int = Field(8001, ge=0, le=65535)
@@ -150,6 +155,7 @@ class Settings(BaseSettings):
     drain_s: Seconds = 20.0
     """How long a stopping worker may take to finish what it began."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Lines below it are left out."""
     log_format: Literal["auto", "console", "json"] = "auto"
     """`auto` writes for people on a terminal and JSON elsewhere."""
 

@@ -43,7 +43,11 @@ would be overlooked, and the order carried out on more than was meant."""
 
 
 def read_listing(request: Request, what: str) -> tuple[Filter, dict[str, Any]]:
-    """Return the filter and the paging of a list, from the query."""
+    """Return the filter and the paging of a list, from the query: 1 to 1000 rows, by default 100.
+
+    Raises:
+        Refusal: 400, a name is not known or a value cannot be read.
+    """
     query = request.query_params
     _only(query, ("id", *_TEXTS, *_TIMES, *_PAGING))
     if query.get("order", "newest") not in ("newest", "oldest"):
@@ -58,7 +62,12 @@ def read_listing(request: Request, what: str) -> tuple[Filter, dict[str, Any]]:
 
 
 async def read_order(request: Request, kind: str, destinations: tuple[str, ...]) -> tuple[Order, bool]:
-    """Return what is to be done, and whether only to count it, from the body."""
+    """Return what is to be done, and whether only to count it, from the body.
+
+    Raises:
+        Refusal: 400, it is no such JSON object, or does not say which rows; 413, it is longer than 64 KiB;
+            415, it is compressed.
+    """
     assert kind in get_args(Kind)
     body = await _object(request)
     _only(body, _REPLAY_FIELDS if kind == "events.replay" else _ORDER_FIELDS)
@@ -84,7 +93,11 @@ def path_text(request: Request, name: str) -> str:
 
 
 def read_cursor(cursor: str | None, parts: int) -> Key | None:
-    """Return the key that *cursor* stands for."""
+    """Return the key that *cursor* stands for, which has so many *parts*.
+
+    Raises:
+        Refusal: 400, it is none of our making.
+    """
     if cursor is None:
         return None
     key = tuple(cursor.split(_SEPARATOR))

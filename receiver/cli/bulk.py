@@ -63,7 +63,13 @@ def bulk_options(command: Function) -> Function:
 
 
 def carry_out(order: "Order", manner: BulkManner) -> None:
-    """Count *order*, or do it and print what it came to."""
+    """Count *order*, or do it and print what it came to.
+
+    Raises:
+        click.UsageError: the order is open, and all were not meant.
+        ConfigError: a setting is wrong.
+        StoreUnavailable: the database does not answer, or has not the schema of this release.
+    """
     if order.wanted.is_open and not manner.mean_all:
         raise click.UsageError("Say which: an id, a filter, or --all.")
     if manner.dry_run:
@@ -77,7 +83,13 @@ def carry_out(order: "Order", manner: BulkManner) -> None:
 
 
 def finish(id_: str, *, as_json: bool) -> None:
-    """Do what is left of an operation, and print what it came to."""
+    """Do what is left of an operation, and print what it came to.
+
+    Raises:
+        NotFound: there is no operation of that id.
+        ConfigError: a setting is wrong.
+        StoreUnavailable: the database does not answer, or has not the schema of this release.
+    """
     from receiver import operations
     from receiver.client import NotFound
     from receiver.operations.records import operation_record

@@ -68,7 +68,12 @@ def finish(
 
 
 def fetch(client: "Client", done: "Generation", download: Path, *, as_json: bool) -> Path:
-    """Download the file of *done*, which is printed without it if that fails."""
+    """Download the file of *done*, which is printed without it if that fails.
+
+    Raises:
+        DownloadFailed: there is no file, or it did not come whole.
+        click.ClickException: it cannot be written to *download*.
+    """
     from receiver.client import DownloadFailed
 
     try:

@@ -126,7 +126,11 @@ def kind_query(kind: str | None) -> tuple[tuple[str, str], ...]:
 
 
 def path_segment(name: str, value: str) -> str:
-    """Return *value* so that it is one segment of a path and nothing else, or refuse it."""
+    """Return *value* so that it is one segment of a path and nothing else.
+
+    Raises:
+        InvalidParameter: it is no text, blank, `.` or `..`; the message calls it *name*.
+    """
     if _text(name, value) in {".", ".."}:
         raise InvalidParameter(name, "is not an id")
     return quote(value, safe="")

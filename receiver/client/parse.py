@@ -93,7 +93,11 @@ def webhooks(payload: Any) -> WebhookList:
 
 
 def event(payload: Any) -> WebhookEvent:
-    """Read the body of a webhook delivery."""
+    """Read the body of a webhook delivery.
+
+    Raises:
+        Unreadable: it names no event, or no generation.
+    """
     if not isinstance(payload, dict) or not isinstance(payload.get("event"), str):
         raise Unreadable("a delivery without an event name")
     raw = dict(_object(payload.get("data", payload)))

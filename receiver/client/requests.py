@@ -106,7 +106,11 @@ def list_webhooks() -> Request[WebhookList]:
 def update_webhook(
     webhook_id: str, *, url: str | Omit = OMIT, events: Iterable[str] | Omit = OMIT
 ) -> Request[Webhook]:
-    """Change what is given of a webhook."""
+    """Change what is given of a webhook.
+
+    Raises:
+        InvalidParameter: nothing is given, or a value the API document does not allow.
+    """
     body = webhook_body(url=url, events=events)
     if not body:
         raise InvalidParameter("url", "or events must be given: there is nothing to change")

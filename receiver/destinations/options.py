@@ -65,7 +65,11 @@ def _read(declared: "Field[Any]", name: str, text: str) -> object:
 
 
 def seconds(text: str) -> float:
-    """Read a duration in seconds, above 0 and at most an hour."""
+    """Read a duration in seconds, above 0 and at most an hour.
+
+    Raises:
+        ValueError: it is none.
+    """
     try:
         value = float(text)
     except ValueError:
@@ -89,7 +93,11 @@ def count(*, at_most: int) -> Callable[[str], int]:
 
 
 def flag(text: str) -> bool:
-    """Read a yes or no."""
+    """Read a yes or no.
+
+    Raises:
+        ValueError: it is neither true, yes or 1 nor false, no or 0, in any case.
+    """
     known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
     if text.lower() not in known:
         raise ValueError("true or false")
@@ -97,14 +105,22 @@ def flag(text: str) -> bool:
 
 
 def existing_file(text: str) -> str:
-    """Read the path of a file that is there."""
+    """Read the path of a file that is there.
+
+    Raises:
+        ValueError: there is none, or it is a folder.
+    """
     if not Path(text).is_file():
         raise ValueError("the path of an existing file")
     return text
 
 
 def authorities(text: str) -> str:
-    """Read the path of a PEM file that holds certificates."""
+    """Read the path of a PEM file that holds certificates.
+
+    Raises:
+        ValueError: there is no such file, or it holds none.
+    """
     try:
         ssl.create_default_context(cafile=existing_file(text))
     except ssl.SSLError:
@@ -113,7 +129,11 @@ def authorities(text: str) -> str:
 
 
 def word(text: str) -> str:
-    """Read one word of printable ASCII: no spaces, no control characters."""
+    """Read one word of printable ASCII: no spaces, no control characters.
+
+    Raises:
+        ValueError: it is empty, or holds anything else.
+    """
     if not text or not all("!" <= character <= "~" for character in text):
         raise ValueError("printable ASCII without spaces, and not empty")
     return text

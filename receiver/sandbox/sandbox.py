@@ -92,6 +92,9 @@ class Sandbox:
         """Return a new API key with these scopes, by default all.
 
         *expires_at* is in seconds since the epoch; *ip_allowlist* holds addresses or networks.
+
+        Raises:
+            ValueError: there is no such scope.
         """
         unknown = set(scopes) - set(SCOPES)
         if unknown:
@@ -106,7 +109,11 @@ class Sandbox:
         return made.key
 
     def revoke(self, key: str) -> None:
-        """Make an API key invalid."""
+        """Make an API key invalid.
+
+        Raises:
+            KeyError: there is no such key.
+        """
         del self._provider.state.keys[key]
 
     def session_cookie(self, account: str = ACCOUNT) -> str:

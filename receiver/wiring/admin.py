@@ -36,7 +36,12 @@ async def open_admin(settings: Settings, store: Store) -> AsyncIterator[tuple[AS
 
 
 def build_token(settings: Settings, store: Store) -> Token:
-    """Return the token of the private listener."""
+    """Return the token of the private listener: the configured one, or one kept beside the SQLite file.
+
+    Raises:
+        ConfigError: the configured one is too short or no header could carry it; or there is none, and other
+            machines reach the listener, or there is no SQLite file, or the kept one cannot be used.
+    """
     name = variable("admin_token")
     if settings.admin_token is not None and settings.admin_token.get_secret_value():
         return configured(settings.admin_token.get_secret_value())

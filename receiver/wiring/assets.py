@@ -57,7 +57,11 @@ def _open_bucket(settings: Settings, url: str) -> ReadableBucket:
 
 
 def build_key_template(settings: Settings) -> KeyTemplate:
-    """Return how assets are named."""
+    """Return how assets are named.
+
+    Raises:
+        ConfigError: an asset could get no safe name, or another's.
+    """
     try:
         return KeyTemplate.parse(settings.assets_key)
     except ValueError as error:
@@ -65,7 +69,11 @@ def build_key_template(settings: Settings) -> KeyTemplate:
 
 
 def build_fetcher(settings: Settings) -> Fetcher:
-    """Return the downloader of assets."""
+    """Return the downloader of assets.
+
+    Raises:
+        ConfigError: what is allowed or denied is no network or host, or the spool folder cannot be made.
+    """
     try:
         return Fetcher(
             allow=_host_list(settings.fetch_allow, variable("fetch_allow")),

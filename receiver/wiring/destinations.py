@@ -9,7 +9,11 @@ from receiver.settings import Settings, variable
 
 
 def build_destination(name: str, options: Mapping[str, str]) -> Destination:
-    """Return the destination called *name*; nothing is dialled yet."""
+    """Return the destination called *name*; nothing is dialled yet.
+
+    Raises:
+        ConfigError: the URL is missing or not usable, an option is wrong, or its client library is missing.
+    """
     own = {key: value for key, value in options.items() if key != "url"}
     if "url" not in options:
         raise ConfigError(f"{variable('destinations', name, 'url')} is not set: say where {name!r} is")

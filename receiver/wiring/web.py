@@ -9,5 +9,9 @@ from receiver.wiring.sources import build_sources
 
 
 def build_web(settings: Settings, store: Store) -> Starlette:
-    """Build the public application."""
+    """Build the public application.
+
+    Raises:
+        ConfigError: no source is configured, or one has a secret that is too short to be one.
+    """
     return build_app(build_sources(settings), store)

@@ -37,7 +37,11 @@ class Generations:
         limit: int = PAGE_SIZE_DEFAULT,
         offset: int = 0,
     ) -> GenerationPage:
-        """Return one page: *limit* rows, 1 to 100, after skipping *offset*."""
+        """Return one page: *limit* rows, 1 to 100, after skipping *offset*.
+
+        Raises:
+            InvalidParameter: a value the API document does not allow; nothing was sent.
+        """
         request = requests.list_generations(kind=type, status=status, limit=limit, offset=offset)
         return await self._caller.call(request)
 
@@ -57,6 +61,10 @@ class Generations:
 
         With *status* given, rows leave the list while it is read, and some may be missed: filter yourself if
         that matters.
+
+        Raises:
+            InvalidParameter: a value the API document does not allow, *overlap* below 0 or *max_requests*
+                below 1; at the first row, and nothing was sent.
         """
         walk = Walk(page_size, overlap=overlap, max_pages=max_requests)
         while not walk.finished:
@@ -114,6 +122,8 @@ class Generations:
 
         Raises:
             DownloadFailed: not completed, gone, cut short, or larger than *max_bytes*.
+            NotFound: no such generation, or another account's.
+            OSError: the file cannot be written there.
         """
         wanted = await self.get(generation) if isinstance(generation, str) else generation
         url = asset_url(wanted, self._caller.config.base_url)

@@ -36,6 +36,11 @@ class Webhooks:
         """Change what is given and leave the rest.
 
         The API document does not name the verb: PATCH is tried first, then PUT with the whole webhook.
+
+        Raises:
+            InvalidParameter: nothing is given, *url* is not https, or an event is not in the API document;
+                nothing was sent.
+            NotFound: no such webhook, or another account's.
         """
         chosen = events if isinstance(events, Omit) else tuple(events)
         try:
@@ -47,7 +52,11 @@ class Webhooks:
         return await self._caller.call(requests.replace_webhook(current, url=url, events=chosen))
 
     async def delete(self, webhook_id: str) -> None:
-        """Remove a webhook."""
+        """Remove a webhook.
+
+        Raises:
+            NotFound: no such webhook, or another account's.
+        """
         await self._caller.call(requests.delete_webhook(webhook_id))
 
     def unwrap(
@@ -69,6 +78,7 @@ class Webhooks:
         Raises:
             SignatureError: not signed with any of *secrets*, or not within five minutes of now.
             NotJson: signed, but not an event.
+            ValueError: *secrets* is empty, or one is shorter than 16 bytes or has whitespace around it.
         """
         return unwrap(body, headers, secrets=secrets, now=self._caller.clock() if now is None else now)
 

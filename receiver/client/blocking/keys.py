@@ -45,5 +45,9 @@ class Keys:
         return self._caller.call(requests.list_api_keys())
 
     def revoke(self, key_id: str) -> None:
-        """Make an API key useless, for good."""
+        """Make an API key useless, for good.
+
+        Raises:
+            NotFound: no such key, or another account's.
+        """
         self._caller.call(requests.revoke_api_key(key_id))
