@@ -1,6 +1,7 @@
 """What every command that changes many rows has in common: a dry run, a question, progress, a way back."""
 
 import functools
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,9 +20,21 @@ if TYPE_CHECKING:
 
 Function = Callable[..., Any]
 
+
+class Rate(click.FloatRange):
+    """A number of that range, and really a number: nan is in every range."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return it."""
+        rate: float = super().convert(value, param, ctx)
+        if math.isnan(rate):
+            self.fail(f"{value!r} is not a number", param, ctx)
+        return rate
+
+
 rate_option = click.option(
     "--rate",
-    type=click.FloatRange(min=0),
+    type=Rate(min=0, max=100_000),
     default=50.0,
     show_default=True,
     help="Send so many in a second, so that live events come in between; 0: all at once.",
@@ -66,19 +79,22 @@ def carry_out(order: "Order", manner: BulkManner) -> None:
     """Count *order*, or do it and print what it came to.
 
     Raises:
-        click.UsageError: the order is open, and all were not meant.
+        UsageError: the order is open, and all were not meant; or there is no such destination.
+        NotFound: none of the ids that it names is there, in a state that it is about.
         ConfigError: a setting is wrong.
         StoreUnavailable: the database does not answer, or has not the schema of this release.
     """
     if order.wanted.is_open and not manner.mean_all:
         raise click.UsageError("Say which: an id, a filter, or --all.")
     if manner.dry_run:
-        show_record(_count(order), as_json=manner.as_json)
+        counted = _count(order)
+        show_record(counted, as_json=manner.as_json)
+        _require_some(order, counted["matched"])
         return
     if not (manner.yes or order.wanted.ids) and _is_watched() and not _is_confirmed(order):
         say("Nothing was done.")
         return
-    operation = ask(lambda console: _begin(console, order))
+    operation = ask(lambda console: _begin(console, order), destination=order.wanted.destination)
     finish(operation.id, as_json=manner.as_json)
 
 
@@ -86,7 +102,7 @@ def finish(id_: str, *, as_json: bool) -> None:
     """Do what is left of an operation, and print what it came to.
 
     Raises:
-        NotFound: there is no operation of that id.
+        NotFound: there is no operation of that id, or nothing of the ids that it names.
         ConfigError: a setting is wrong.
         StoreUnavailable: the database does not answer, or has not the schema of this release.
     """
@@ -108,6 +124,15 @@ def finish(id_: str, *, as_json: bool) -> None:
     show_record(operation_record(ended), as_json=as_json)
     if ended.order.kind != "quarantine.retry" and ended.changed and ended.state == "done":
         say(f"To take it back: receiver operations cancel {id_}")
+    _require_some(ended.order, ended.matched)
+
+
+def _require_some(order: "Order", matched: int) -> None:
+    """Let who mistyped an id not believe that it was done."""
+    from receiver.client import NotFound
+
+    if order.wanted.ids and not matched:
+        raise NotFound(f"nothing to do for {', '.join(order.wanted.ids)}: unknown, or not in such a state")
 
 
 @contextmanager
@@ -140,7 +165,9 @@ def _count(order: "Order") -> dict[str, Any]:
     from receiver import operations
 
     with counting("to do") as told:
-        counted = ask(lambda console: operations.count(console, order, told))
+        counted = ask(
+            lambda console: operations.count(console, order, told), destination=order.wanted.destination
+        )
     return {"kind": order.kind, "matched": counted.matched, "changed": counted.changed, "dry_run": True}
 
 

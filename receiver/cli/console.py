@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from receiver.store.window import Key, Page
 
 T = TypeVar("T")
+Function = Callable[..., Any]
 
 _SEPARATOR: Final = "/"
 _PAGE: Final = 200
@@ -25,16 +26,44 @@ limit_option = click.option(
 order_option = click.option(
     "--oldest-first", is_flag=True, help="Begin with what arrived first, not with the latest."
 )
-cursor_option = click.option("--cursor", metavar="CURSOR", help="Go on where an earlier list ended.")
 
 
-def ask(work: "Callable[[Console], Awaitable[T]]") -> T:
+class Cursor(click.ParamType["Key"]):
+    """The key of a list's last row, of so many *parts*, as `write_cursor` wrote it."""
+
+    name = "cursor"
+
+    def __init__(self, parts: int) -> None:
+        self._parts = parts
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "Key":
+        """Return the key."""
+        key = tuple(str(value).split(_SEPARATOR))
+        if len(key) != self._parts or "\0" in value:
+            self.fail(f"{value!r} is not what an earlier list gave", param, ctx)
+        return key
+
+
+def cursor_option(parts: int) -> Callable[[Function], Function]:
+    """Let a list go on behind a key of so many *parts*."""
+    return click.option(
+        "--cursor",
+        "after",
+        type=Cursor(parts),
+        metavar="CURSOR",
+        help="Go on where an earlier list ended.",
+    )
+
+
+def ask(work: "Callable[[Console], Awaitable[T]]", *, destination: str | None = None) -> T:
     """Return what *work* finds out from the store of `RECEIVER_DATABASE_URL`.
 
     Raises:
+        UsageError: there is no such *destination*.
         ConfigError: a setting is wrong.
         StoreUnavailable: the database does not answer, or has not the schema of this release.
     """
+    from receiver.cli.destinations import check_name
     from receiver.wiring.stores import build_store
 
     settings = load_settings_and_log(level="WARNING")
@@ -42,6 +71,8 @@ def ask(work: "Callable[[Console], Awaitable[T]]") -> T:
 
     async def asking() -> T:
         await store.check()
+        if destination is not None:
+            check_name(destination, await store.known_destinations())
         return await work(store.console)
 
     try:
@@ -55,32 +86,27 @@ def fetch(
     wanted: "Filter",
     *,
     limit: int,
-    cursor: str | None,
+    after: "Key | None",
     oldest_first: bool,
 ) -> list[T]:
     """Return up to *limit* rows of a list; say how to get more if there are more."""
 
     async def look(console: "Console") -> list[T]:
-        after: Key | None = read_cursor(cursor)
         rows: list[T] = []
+        last = after
         while True:
             page = await listing(console)(
-                wanted, after=after, limit=min(limit - len(rows), _PAGE), newest_first=not oldest_first
+                wanted, after=last, limit=min(limit - len(rows), _PAGE), newest_first=not oldest_first
             )
             rows += page.rows
-            after = page.cursor
+            last = page.cursor
             if not page.more or len(rows) >= limit:
                 break
-        if page.more and after is not None:
-            say(f"There may be more: go on with --cursor {write_cursor(after)}")
+        if page.more and last is not None:
+            say(f"There may be more: go on with --cursor {write_cursor(last)}")
         return rows
 
-    return ask(look)
-
-
-def read_cursor(cursor: str | None) -> "Key | None":
-    """Return the key that *cursor* stands for."""
-    return None if cursor is None else tuple(cursor.split(_SEPARATOR))
+    return ask(look, destination=wanted.destination)
 
 
 def write_cursor(key: Sequence[Any]) -> str:

@@ -13,6 +13,7 @@ from receiver.states import DEAD, DELIVERY_STATES, RETRIABLE
 if TYPE_CHECKING:
     from receiver.cli.bulk import BulkManner
     from receiver.store.filters import Filter
+    from receiver.store.window import Key
 
 _COLUMNS = {
     "event_id": "event",
@@ -39,9 +40,9 @@ def deliveries() -> None:
 @filtered(*DELIVERY_FILTERS, states=DELIVERY_STATES)
 @limit_option
 @order_option
-@cursor_option
+@cursor_option(2)
 @json_option
-def list_(*, wanted: "Filter", limit: int, oldest_first: bool, cursor: str | None, as_json: bool) -> None:
+def list_(*, wanted: "Filter", limit: int, oldest_first: bool, after: "Key | None", as_json: bool) -> None:
     """List deliveries, those of the latest events first.
 
     \b
@@ -51,7 +52,7 @@ def list_(*, wanted: "Filter", limit: int, oldest_first: bool, cursor: str | Non
     from receiver.operations.records import delivery_record
 
     found = fetch(
-        lambda console: console.deliveries, wanted, limit=limit, cursor=cursor, oldest_first=oldest_first
+        lambda console: console.deliveries, wanted, limit=limit, after=after, oldest_first=oldest_first
     )
     show_rows([delivery_record(one) for one in found], columns=_COLUMNS, as_json=as_json)
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from receiver.cli.bulk import BulkManner
     from receiver.store import Console
     from receiver.store.filters import Filter
+    from receiver.store.window import Key
 
 _COLUMNS = {
     "id": "event",
@@ -42,9 +43,9 @@ def events() -> None:
 @filtered("destination", *EVENT_FILTERS, states=EVENT_STATES)
 @limit_option
 @order_option
-@cursor_option
+@cursor_option(1)
 @json_option
-def list_(*, wanted: "Filter", limit: int, oldest_first: bool, cursor: str | None, as_json: bool) -> None:
+def list_(*, wanted: "Filter", limit: int, oldest_first: bool, after: "Key | None", as_json: bool) -> None:
     """List events, the latest first.
 
     \b
@@ -53,9 +54,7 @@ def list_(*, wanted: "Filter", limit: int, oldest_first: bool, cursor: str | Non
     """  # noqa: D301  # \b is click's own mark, and must be a backspace
     from receiver.operations.records import event_record
 
-    found = fetch(
-        lambda console: console.events, wanted, limit=limit, cursor=cursor, oldest_first=oldest_first
-    )
+    found = fetch(lambda console: console.events, wanted, limit=limit, after=after, oldest_first=oldest_first)
     show_rows([event_record(one) for one in found], columns=_COLUMNS, as_json=as_json)
 
 
@@ -128,7 +127,9 @@ def replay(
 
 @events.command()
 @filtered("destination", "error", "source", "kind", "type", "generation")
-@click.option("--last", type=click.IntRange(min=0), default=10, show_default=True, help="So many of before.")
+@click.option(
+    "--last", type=click.IntRange(0, 10_000), default=10, show_default=True, help="So many of before."
+)
 @json_option
 def tail(*, wanted: "Filter", last: int, as_json: bool) -> None:
     """Print events as they arrive.

@@ -28,7 +28,9 @@ def operations() -> None:
 
 
 @operations.command("list")
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="So many at most.")
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="So many at most."
+)
 @json_option
 def list_(*, limit: int, as_json: bool) -> None:
     """List operations, the latest first."""

@@ -13,6 +13,7 @@ from receiver.states import BODY_STATES
 if TYPE_CHECKING:
     from receiver.cli.bulk import BulkManner
     from receiver.store.filters import Filter
+    from receiver.store.window import Key
 
 _COLUMNS = {
     "id": "id",
@@ -39,9 +40,9 @@ def quarantine() -> None:
 @filtered(*QUARANTINE_FILTERS, states=BODY_STATES)
 @limit_option
 @order_option
-@cursor_option
+@cursor_option(1)
 @json_option
-def list_(*, wanted: "Filter", limit: int, oldest_first: bool, cursor: str | None, as_json: bool) -> None:
+def list_(*, wanted: "Filter", limit: int, oldest_first: bool, after: "Key | None", as_json: bool) -> None:
     """List quarantined bodies, the latest first.
 
     --error looks at the reason: not_json, not_an_object, no_event_type, reserved_event_type,
@@ -50,7 +51,7 @@ def list_(*, wanted: "Filter", limit: int, oldest_first: bool, cursor: str | Non
     from receiver.operations.records import quarantine_record
 
     found = fetch(
-        lambda console: console.quarantined, wanted, limit=limit, cursor=cursor, oldest_first=oldest_first
+        lambda console: console.quarantined, wanted, limit=limit, after=after, oldest_first=oldest_first
     )
     show_rows([quarantine_record(one) for one in found], columns=_COLUMNS, as_json=as_json)
 

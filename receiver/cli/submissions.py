@@ -30,7 +30,7 @@ def submissions() -> None:
 
 @submissions.command("list")
 @click.option("--state", type=click.Choice(_STATES), help="Only these.")
-@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
 @json_option
 def list_(*, state: str | None, limit: int, as_json: bool) -> None:
     """List submissions, the latest first. `sending` and `unknown` are in doubt."""

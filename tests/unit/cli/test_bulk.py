@@ -39,3 +39,26 @@ class TestCarryOut:
         ended = run("deliveries", "drop", *words, "--json")
         assert ended.object["changed"] == 1
         assert "Go on?" not in ended.err
+
+    @pytest.mark.parametrize("form", [["--dry-run"], ["--yes"]])
+    def test_a_mistyped_destination_is_refused(self, run: Run, form: list[str]) -> None:
+        """Nothing matched would look like nothing left to do."""
+        ended = run("deliveries", "retry", "--destination", "order", "--all", *form)
+        assert ended.status == 2
+        assert "Did you mean 'orders'?" in ended.err
+        assert run("operations", "list", "--json").objects == []
+
+    @pytest.mark.parametrize("form", [["--dry-run"], ["--yes"]])
+    @pytest.mark.parametrize("command", [("deliveries", "retry"), ("events", "replay")])
+    def test_a_mistyped_id_is_told(self, run: Run, command: tuple[str, str], form: list[str]) -> None:
+        """With the status of what is not found."""
+        ended = run(*command, "nosuchid", *form, RECEIVER_DESTINATIONS__ORDERS__URL="stdout:")
+        assert ended.status == 5
+        assert "nosuchid" in ended.err
+
+    @pytest.mark.parametrize("rate", ["nan", "-1", "inf", "1e9"])
+    def test_a_rate_is_a_number(self, run: Run, rate: str) -> None:
+        """What is none would be stored as none, which means all at once."""
+        ended = run("deliveries", "retry", "--all", "--yes", "--rate", rate)
+        assert ended.status == 2
+        assert "--rate" in ended.err

@@ -53,6 +53,19 @@ class TestList:
         assert [one["event_id"] for one in first.objects + rest.objects] == letters[::-1]
         assert rest.err == ""
 
+    @pytest.mark.parametrize("cursor", ["abc", "a/b/c", "a\0/b"])
+    def test_refuses_what_is_no_cursor(self, run: Run, letters: list[str], cursor: str) -> None:
+        """It is a mistake of the user's, not a failure of the database."""
+        ended = run("deliveries", "list", "--cursor", cursor)
+        assert ended.status == 2
+        assert "--cursor" in ended.err
+
+    def test_refuses_a_destination_that_is_not_there(self, run: Run, letters: list[str]) -> None:
+        """An empty list would say that nothing waits for it."""
+        ended = run("deliveries", "list", "--destination", "oders")
+        assert ended.status == 2
+        assert "Did you mean 'orders'?" in ended.err
+
     @pytest.mark.parametrize("since", ["yesterday", "2", "2w"])
     def test_refuses_what_is_no_time(self, run: Run, since: str) -> None:
         """And shows how to write one."""
