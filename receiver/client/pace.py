@@ -13,7 +13,15 @@ from http import HTTPStatus
 from typing import Final, Protocol, TypeVar
 
 from receiver.client.config import Config
-from receiver.client.pacing import LONGEST_WAIT_S, Pacer, Priority, kept_free, read_window, wait_after_429
+from receiver.client.pacing import (
+    LONGEST_WAIT_S,
+    Pacer,
+    Priority,
+    kept_free,
+    read_window,
+    wait_after_429,
+    whole_window,
+)
 from receiver.client.wire import Answer
 from receiver.contract import REQUESTS_PER_MINUTE
 from receiver.errors import StoreUnavailable
@@ -108,7 +116,7 @@ def _without_a_window_that_ended(pace: KeyPace, now: float) -> KeyPace:
         return pace
     # What is sent before the first answer counts too, by the limit of the document.
     limit = REQUESTS_PER_MINUTE if pace.limit is None else pace.limit
-    return replace(pace, remaining=limit, reset_at=None, opened_at=now)
+    return replace(pace, remaining=whole_window(limit), reset_at=None, opened_at=now)
 
 
 class SharedPace:

@@ -28,6 +28,8 @@ JITTER_S: Final = 0.25
 _FIRST_ANSWER_S: Final = 1.0
 _MILLISECONDS_FROM: Final = 1e11
 _TIMESTAMP_FROM: Final = 1e8
+_MOST_REQUESTS: Final = 1_000_000
+"""No window has more: a header that says so is wrong."""
 
 
 def lower(one: Priority, other: Priority | None) -> Priority:
@@ -38,6 +40,11 @@ def lower(one: Priority, other: Priority | None) -> Priority:
 def kept_free(limit: int | None, priority: Priority) -> int:
     """Return how many of a window's requests are left to those who go before *priority*."""
     return int((limit or 0) * _KEPT_FREE[priority])
+
+
+def whole_window(limit: int) -> int:
+    """Return how many requests a new window has: at least one, as only its answer can tell otherwise."""
+    return max(limit, 1)
 
 
 class Pacer:
@@ -95,7 +102,8 @@ class Pacer:
 
     def _forget_a_window_that_ended(self, now: float) -> None:
         if self._reset_at is not None and now >= self._reset_at:
-            self._remaining, self._reset_at = self._limit, None
+            self._remaining = None if self._limit is None else whole_window(self._limit)
+            self._reset_at = None
 
     def _learn(self, headers: Mapping[str, str], now: float) -> None:
         date = _http_date(headers.get("date"))
@@ -139,10 +147,9 @@ def read_window(headers: Mapping[str, str], now: float) -> Window | None:
     date = _http_date(headers.get("date"))
     skew_s = 0.0 if date is None else date - now
     wait = _wait_until(reset, server_now=now + skew_s) + (_NO_DATE_MARGIN_S if date is None else 0.0)
-    limit = _number(headers, "x-ratelimit-limit")
     return Window(
-        limit=None if limit is None else int(limit),
-        remaining=max(int(remaining), 0),
+        limit=_limit(headers),
+        remaining=int(min(remaining, _MOST_REQUESTS)),
         reset_at=now + _clamp(wait),
         skew_s=skew_s,
     )
@@ -168,6 +175,12 @@ def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
         return None
     server_now = _http_date(headers.get("date"))
     return _clamp(until - (now if server_now is None else server_now))
+
+
+def _limit(headers: Mapping[str, str]) -> int | None:
+    limit = _number(headers, "x-ratelimit-limit")
+    # None at all cannot be meant, and would be believed for ever: nothing would go out to learn otherwise.
+    return int(limit) if limit is not None and 1 <= limit <= _MOST_REQUESTS else None
 
 
 def _wait_until(reset: float, *, server_now: float) -> float:

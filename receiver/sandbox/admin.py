@@ -20,6 +20,8 @@ from receiver.sandbox.refusals import Refusal
 from receiver.sandbox.studio import DEFAULT_REASON
 
 ADMIN_PATH: Final = "/__sandbox__"
+_AT_LEAST: Final = {"rate_limit": 1}
+"""Knobs for which 0 makes no sense."""
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 Handler = Callable[[Provider, Request], Awaitable[Any]]
@@ -187,14 +189,15 @@ def _check_knob(name: str, value: Any) -> None:
     elif hint is bool:
         fits = isinstance(value, bool)
     else:
-        fits = _is_amount(value, whole=hint is int) or (value is None and type(None) in words)
+        least = _AT_LEAST.get(name, 0)
+        fits = _is_amount(value, whole=hint is int, least=least) or (value is None and type(None) in words)
     if not fits:
         raise Refusal("invalid_request", f"{name} cannot be {value!r}", field=name)
 
 
-def _is_amount(value: Any, *, whole: bool = False) -> bool:
+def _is_amount(value: Any, *, whole: bool = False, least: float = 0) -> bool:
     kinds = int if whole else (int, float)
-    return isinstance(value, kinds) and not isinstance(value, bool) and 0 <= value < 1e12  # noqa: PLR2004  # enough
+    return isinstance(value, kinds) and not isinstance(value, bool) and least <= value < 1e12  # noqa: PLR2004  # enough
 
 
 def _plain(value: Any) -> Any:

@@ -88,6 +88,11 @@ class TestTake:
         assert take(dead, NOW + 59, "interactive")[1] > 0
         assert take(dead, NOW + 60, "interactive")[1] == 0.0
 
+    def test_a_new_window_lets_at_least_one_through(self) -> None:
+        """Whatever limit is in the row: only an answer can correct it."""
+        pace, wait = take(KeyPace(limit=0, remaining=0, reset_at=NOW), NOW, "background")
+        assert (wait, pace.remaining) == (0.0, 0)
+
     def test_a_pause_is_for_all(self) -> None:
         """After a 429 of one of them."""
         pace = KeyPace(limit=60, remaining=60, reset_at=NOW + 40, paused_until=NOW + 7)
@@ -117,6 +122,11 @@ class TestLearn:
         assert learn(begun, told(59, NOW + 60), NOW, 0.0).remaining == 48
         assert learn(begun, limited(100, 99), NOW, 0.0).remaining == 88
         assert learn(begun, limited(20, 15), NOW, 0.0).remaining == 8
+
+    def test_a_limit_of_none_at_all_is_not_believed(self) -> None:
+        """Nor kept for the windows to come."""
+        pace = learn(FULL, limited(0, 0), NOW, 0.0)
+        assert (pace.limit, pace.remaining) == (60, 0)
 
     def test_a_late_answer_does_not_end_the_new_window(self) -> None:
         """It tells of the one before; taken for this one, what was sent in it would be forgotten."""

@@ -91,6 +91,12 @@ class TestReserve:
         pacer = told(Answer(200, headers(limit, NOW + 20, limit=limit), b""))
         assert pacer.reserve(NOW, 0.0, "background") == 0.0
 
+    def test_a_limit_of_none_at_all_stops_nothing_for_ever(self) -> None:
+        """The next window lets a request through, which learns otherwise."""
+        pacer = told(Answer(200, headers(0, NOW + 20, limit=0), b""))
+        assert pacer.reserve(NOW, 0.0) == 20.0
+        assert pacer.reserve(NOW + 20, 0.0) == 0.0
+
     def test_jitter_spreads_those_who_wait(self) -> None:
         """Two processes do not wake at the same instant."""
         pacer = told(answer(0, NOW + 20))
@@ -172,6 +178,19 @@ class TestReadWindow:
         window = read_window(headers(0, NOW + 1e6), NOW)
         assert window is not None
         assert window.reset_at == NOW + LONGEST_WAIT_S
+
+    @pytest.mark.parametrize("value", ["0", "-60", "0.5", "1000001", "9" * 400, "many"])
+    def test_a_limit_that_cannot_be_is_unknown(self, value: str) -> None:
+        """The rest of the answer counts all the same."""
+        window = read_window(headers(1, NOW + 30) | {"x-ratelimit-limit": value}, NOW)
+        assert window is not None
+        assert (window.limit, window.remaining) == (None, 1)
+
+    def test_an_absurd_count_is_a_large_one(self) -> None:
+        """It fits into a database's column, too."""
+        window = read_window(headers(1, NOW + 30) | {"x-ratelimit-remaining": "9" * 400}, NOW)
+        assert window is not None
+        assert window.remaining == 1_000_000
 
     @pytest.mark.parametrize("value", ["", "soon", "-1", "1e3", "٣", "1.2.3", "NaN"])
     def test_unreadable_headers_say_nothing(self, value: str) -> None:

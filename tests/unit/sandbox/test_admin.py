@@ -60,6 +60,7 @@ class TestKnobs:
             {"rate_limit": "many"},
             {"rate_limit": 1.5},
             {"rate_limit": -1},
+            {"rate_limit": 0},
             {"refund_failures": 1},
             {"progression": "slow"},
             {"webhook_retries_s": [None]},
