@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 from receiver.client.results import RateLimit
 from receiver.client.wire import Answer, Reply
+from receiver.contract import REQUESTS_PER_MINUTE
 
 Priority = Literal["interactive", "wait", "background"]
 """Who gives way: `background` work to polls that `wait`, and those to a call somebody sits in front of."""
@@ -71,13 +72,13 @@ class Pacer:
             self._in_flight += 1
             return 0.0
 
-    def observe(self, reply: Reply | None, now: float) -> None:
-        """Give the leave back, and learn from *reply*, if there was one."""
+    def observe(self, reply: Reply | None, now: float, *, sent_at: float | None = None) -> None:
+        """Give the leave back, and learn from *reply*, if there was one, to what was sent at *sent_at*."""
         with self._lock:
             self._in_flight -= 1
             if isinstance(reply, Answer):
                 self._learn(reply.headers, now)
-                self._pause(reply, now)
+                self._pause(reply, now, now if sent_at is None else sent_at)
 
     @property
     def rate_limit(self) -> RateLimit | None:
@@ -95,7 +96,9 @@ class Pacer:
             return self._skew_s
 
     def _full_until(self, now: float, priority: Priority) -> float:
-        if self._remaining is None or self._remaining - self._in_flight > kept_free(self._limit, priority):
+        # Before the first answer the limit of the document holds, as it may be the true one.
+        remaining = REQUESTS_PER_MINUTE if self._remaining is None else self._remaining
+        if remaining - self._in_flight > kept_free(self._limit, priority):
             return 0.0
         # Without a reset the window is new and all of it is on its way: the first answer will tell.
         return now + _FIRST_ANSWER_S if self._reset_at is None else self._reset_at
@@ -120,13 +123,16 @@ class Pacer:
         elif self._reset_at is None or seen.reset_at > self._reset_at:
             self._remaining, self._reset_at = seen.remaining, seen.reset_at
 
-    def _pause(self, answer: Answer, now: float) -> None:
+    def _pause(self, answer: Answer, now: float, sent_at: float) -> None:
         if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
             self._refusals_in_a_row = 0
             return
+        # Those of one burst are one refusal: only what was sent after a pause tells that it was too short.
+        if sent_at >= self._paused_until or not self._refusals_in_a_row:
+            self._refusals_in_a_row += 1
         wait = max(wait_after_429(answer.headers, now), _SHORTEST_PAUSE_S)
-        self._paused_until = now + min(wait * 2.0 ** min(self._refusals_in_a_row, 8), LONGEST_WAIT_S)
-        self._refusals_in_a_row += 1
+        longer = min(wait * 2.0 ** min(self._refusals_in_a_row - 1, 8), LONGEST_WAIT_S)
+        self._paused_until = max(self._paused_until, now + longer)
 
 
 @dataclass(frozen=True, slots=True)

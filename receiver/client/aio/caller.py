@@ -149,7 +149,7 @@ class Caller:
                 await before()
             reply = await self._transport.send(outgoing)
         finally:
-            self.pacer.observe(reply, self.clock())
+            self.pacer.observe(reply, self.clock(), sent_at=attempt.sent_at)
         if self._shared is not None and isinstance(reply, Answer):
             await asyncio.to_thread(self._shared.learn, reply, self.clock())
         return reply

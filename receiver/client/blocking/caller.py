@@ -146,7 +146,7 @@ class Caller:
                 before()
             reply = self._transport.send(outgoing)
         finally:
-            self.pacer.observe(reply, self.clock())
+            self.pacer.observe(reply, self.clock(), sent_at=attempt.sent_at)
         if self._shared is not None and isinstance(reply, Answer):
             self._shared.learn(reply, self.clock())
         return reply

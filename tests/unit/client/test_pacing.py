@@ -41,9 +41,25 @@ def told(*answers: Answer, at: float = NOW) -> Pacer:
 
 
 class TestReserve:
-    def test_nothing_known_nothing_held(self) -> None:
-        """Before the first answer every request may go."""
-        assert [Pacer().reserve(NOW, 0.9) for _ in range(100)] == [0.0] * 100
+    def test_before_the_first_answer_the_documents_limit_holds(self) -> None:
+        """Sixty may be under way; whoever comes then waits for what the first answer tells."""
+        pacer = Pacer()
+        assert [pacer.reserve(NOW, 0.0) for _ in range(62)] == [0.0] * 60 + [1.0, 1.0]
+
+    def test_a_larger_limit_is_believed_from_the_first_answer_on(self) -> None:
+        """What is under way counts of it."""
+        pacer = Pacer()
+        for _ in range(60):
+            pacer.reserve(NOW, 0.0)
+        pacer.observe(Answer(200, headers(99, NOW + 20, limit=100), b""), NOW)
+        assert [pacer.reserve(NOW, 0.0) for _ in range(41)] == [0.0] * 40 + [20.0]
+
+    def test_answers_without_a_limit_hold_nobody(self) -> None:
+        """Whoever does not count is not counted for."""
+        pacer = Pacer()
+        for _ in range(100):
+            assert pacer.reserve(NOW, 0.0) == 0.0
+            pacer.observe(Answer(200, {}, b""), NOW)
 
     def test_waits_for_the_reset_when_none_remain(self) -> None:
         """With nothing left, the wait is until the window ends."""
@@ -130,8 +146,23 @@ class TestObserve:
 
     def test_second_429_in_a_row_doubles(self) -> None:
         """The first wait was not enough, so someone else uses this key too."""
-        pacer = told(answer(0, NOW + 20, status=429), answer(0, NOW + 20, status=429))
-        assert pacer.reserve(NOW, 0.0) == 40.0
+        pacer = told(answer(0, NOW + 20, status=429))
+        pacer.reserve(NOW + 20, 0.0)
+        pacer.observe(Answer(429, {"retry-after": "20"}, b""), NOW + 21, sent_at=NOW + 20)
+        assert pacer.reserve(NOW + 21, 0.0) == 40.0
+
+    def test_refusals_of_one_burst_are_one(self) -> None:
+        """All were sent before the pause that the first of them began; none makes it shorter."""
+        pacer = Pacer()
+        for _ in range(30):
+            pacer.reserve(NOW, 0.0)
+        for _ in range(28):
+            pacer.observe(answer(0, NOW + 20, status=429), NOW, sent_at=NOW)
+        assert pacer.reserve(NOW, 0.0) == 20.0
+        pacer.observe(Answer(429, {"retry-after": "7"}, b""), NOW + 1, sent_at=NOW)
+        assert pacer.reserve(NOW + 1, 0.0) == 19.0
+        pacer.observe(Answer(429, {"retry-after": "7"}, b""), NOW + 15, sent_at=NOW)
+        assert pacer.reserve(NOW + 15, 0.0) == 7.0
 
     def test_success_ends_the_doubling(self) -> None:
         """Only refusals in a row count."""
