@@ -11,4 +11,4 @@ class Timeout:
     read_s: float = 30.0
     """For the next bytes of an answer."""
     total_s: float = 60.0
-    """For a whole answer, however steadily it drips. Downloads may take longer, as long as bytes come."""
+    """For a whole exchange, however its answer drips. Downloads may take longer, as long as bytes come."""

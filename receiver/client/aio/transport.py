@@ -2,12 +2,12 @@
 
 import ssl
 import threading
-import time
 from functools import cache
 from typing import Any
 
 import httpx2
 
+from receiver.client.connections import AsyncConnections, OutOfTime
 from receiver.client.timeout import Timeout
 from receiver.client.wire import MAX_ANSWER_BYTES, Answer, Lost, Outgoing, Reply, Sink, Unsent
 
@@ -17,6 +17,7 @@ _NEVER_CONNECTED = (
     httpx2.PoolTimeout,
     httpx2.ProxyError,
     httpx2.UnsupportedProtocol,
+    OutOfTime,
 )
 
 
@@ -26,7 +27,7 @@ class HttpTransport:
     def __init__(self, timeout: Timeout, *, proxy: str | None = None) -> None:
         self._timeout = timeout
         self._proxy = proxy
-        self._kept: httpx2.AsyncHTTPTransport | None = None
+        self._kept: AsyncConnections | None = None
         self._lock = threading.Lock()
 
     async def send(self, outgoing: Outgoing, *, sink: Sink | None = None) -> Reply:
@@ -42,29 +43,29 @@ class HttpTransport:
             await self._kept.aclose()
             self._kept = None
 
-    def _keep(self) -> httpx2.AsyncHTTPTransport:
+    def _keep(self) -> AsyncConnections:
         # Two threads that come first at the same moment must not make two, one of which nobody would close.
         with self._lock:
             self._kept = self._kept or self._connections()
             return self._kept
 
-    def _connections(self) -> httpx2.AsyncHTTPTransport:
-        return httpx2.AsyncHTTPTransport(verify=_tls(), trust_env=False, proxy=self._proxy)
+    def _connections(self) -> AsyncConnections:
+        return AsyncConnections(verify=_tls(), proxy=self._proxy)
 
-    async def _exchange(
-        self, connections: httpx2.AsyncHTTPTransport, outgoing: Outgoing, sink: Sink | None
-    ) -> Reply:
+    async def _exchange(self, connections: AsyncConnections, outgoing: Outgoing, sink: Sink | None) -> Reply:
         writing = _Writing()
         try:
             request = self._request(outgoing, writing)
-            response = await connections.handle_async_request(request)
-            return await self._answer(response, outgoing, sink)
+            async with connections.within(outgoing.total_s):
+                response = await connections.handle_async_request(request)
+                reply = await self._answer(response, sink)
         except httpx2.InvalidURL:
             return Unsent("the URL cannot be read")
         except httpx2.HTTPError as error:
             if isinstance(error, _NEVER_CONNECTED) and not writing.started:
                 return Unsent(_describe(error))
             return Lost(_describe(error))
+        return reply
 
     def _request(self, outgoing: Outgoing, writing: "_Writing") -> httpx2.Request:
         limits = outgoing.timeout or self._timeout
@@ -82,17 +83,14 @@ class HttpTransport:
             extensions={"timeout": timeout, "trace": writing.trace},
         )
 
-    async def _answer(self, response: httpx2.Response, outgoing: Outgoing, sink: Sink | None) -> Reply:
+    async def _answer(self, response: httpx2.Response, sink: Sink | None) -> Reply:
         body = bytearray()
         keep = sink if sink is not None and response.is_success else body.extend
-        deadline = None if outgoing.total_s is None else time.monotonic() + outgoing.total_s
         try:
             async for chunk in response.aiter_bytes():
                 keep(chunk)
                 if len(body) > MAX_ANSWER_BYTES:
                     return Lost(f"an answer of more than {MAX_ANSWER_BYTES} bytes")
-                if deadline is not None and time.monotonic() > deadline:
-                    return Lost(f"no whole answer within {outgoing.total_s:.0f} s")
         finally:
             await response.aclose()
         headers = {name.lower(): value for name, value in response.headers.items()}

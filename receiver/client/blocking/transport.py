@@ -2,12 +2,12 @@
 
 import ssl
 import threading
-import time
 from functools import cache
 from typing import Any
 
 import httpx2
 
+from receiver.client.connections import Connections, OutOfTime
 from receiver.client.timeout import Timeout
 from receiver.client.wire import MAX_ANSWER_BYTES, Answer, Lost, Outgoing, Reply, Sink, Unsent
 
@@ -17,6 +17,7 @@ _NEVER_CONNECTED = (
     httpx2.PoolTimeout,
     httpx2.ProxyError,
     httpx2.UnsupportedProtocol,
+    OutOfTime,
 )
 
 
@@ -26,7 +27,7 @@ class HttpTransport:
     def __init__(self, timeout: Timeout, *, proxy: str | None = None) -> None:
         self._timeout = timeout
         self._proxy = proxy
-        self._kept: httpx2.HTTPTransport | None = None
+        self._kept: Connections | None = None
         self._lock = threading.Lock()
 
     def send(self, outgoing: Outgoing, *, sink: Sink | None = None) -> Reply:
@@ -42,27 +43,29 @@ class HttpTransport:
             self._kept.close()
             self._kept = None
 
-    def _keep(self) -> httpx2.HTTPTransport:
+    def _keep(self) -> Connections:
         # Two threads that come first at the same moment must not make two, one of which nobody would close.
         with self._lock:
             self._kept = self._kept or self._connections()
             return self._kept
 
-    def _connections(self) -> httpx2.HTTPTransport:
-        return httpx2.HTTPTransport(verify=_tls(), trust_env=False, proxy=self._proxy)
+    def _connections(self) -> Connections:
+        return Connections(verify=_tls(), proxy=self._proxy)
 
-    def _exchange(self, connections: httpx2.HTTPTransport, outgoing: Outgoing, sink: Sink | None) -> Reply:
+    def _exchange(self, connections: Connections, outgoing: Outgoing, sink: Sink | None) -> Reply:
         writing = _Writing()
         try:
             request = self._request(outgoing, writing)
-            response = connections.handle_request(request)
-            return self._answer(response, outgoing, sink)
+            with connections.within(outgoing.total_s):
+                response = connections.handle_request(request)
+                reply = self._answer(response, sink)
         except httpx2.InvalidURL:
             return Unsent("the URL cannot be read")
         except httpx2.HTTPError as error:
             if isinstance(error, _NEVER_CONNECTED) and not writing.started:
                 return Unsent(_describe(error))
             return Lost(_describe(error))
+        return reply
 
     def _request(self, outgoing: Outgoing, writing: "_Writing") -> httpx2.Request:
         limits = outgoing.timeout or self._timeout
@@ -80,17 +83,14 @@ class HttpTransport:
             extensions={"timeout": timeout, "trace": writing.trace},
         )
 
-    def _answer(self, response: httpx2.Response, outgoing: Outgoing, sink: Sink | None) -> Reply:
+    def _answer(self, response: httpx2.Response, sink: Sink | None) -> Reply:
         body = bytearray()
         keep = sink if sink is not None and response.is_success else body.extend
-        deadline = None if outgoing.total_s is None else time.monotonic() + outgoing.total_s
         try:
             for chunk in response.iter_bytes():
                 keep(chunk)
                 if len(body) > MAX_ANSWER_BYTES:
                     return Lost(f"an answer of more than {MAX_ANSWER_BYTES} bytes")
-                if deadline is not None and time.monotonic() > deadline:
-                    return Lost(f"no whole answer within {outgoing.total_s:.0f} s")
         finally:
             response.close()
         headers = {name.lower(): value for name, value in response.headers.items()}

@@ -2,6 +2,7 @@
 
 import re
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -46,6 +47,15 @@ def drip(connection: socket.socket) -> None:
         connection.sendall(b" ")
 
 
+def drip_head(connection: socket.socket) -> None:
+    """Send the headers a byte at a time, for three seconds, and then a whole answer."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    for _ in range(150):
+        _never.wait(0.02)
+        connection.sendall(b"x")
+    connection.sendall(b"\r\nContent-Length: 0\r\n\r\n")
+
+
 _never = threading.Event()
 
 
@@ -67,7 +77,9 @@ class RawServer:
 
 
 @contextmanager
-def raw_server(*behaviours: Behaviour, port: int = 0) -> Iterator[RawServer]:
+def raw_server(
+    *behaviours: Behaviour, port: int = 0, tls: ssl.SSLContext | None = None
+) -> Iterator[RawServer]:
     listener = socket.create_server(("127.0.0.1", port))
     server = RawServer(listener.getsockname()[1], list(behaviours))
     threads: list[threading.Thread] = []
@@ -81,7 +93,7 @@ def raw_server(*behaviours: Behaviour, port: int = 0) -> Iterator[RawServer]:
                 return
             server.connections += 1
             connections.append(connection)
-            threads.append(threading.Thread(target=_converse, args=(server, connection)))
+            threads.append(threading.Thread(target=_converse, args=(server, connection, tls)))
             threads[-1].start()
 
     accepting = threading.Thread(target=accept)
@@ -99,8 +111,10 @@ def raw_server(*behaviours: Behaviour, port: int = 0) -> Iterator[RawServer]:
             thread.join(5)
 
 
-def _converse(server: RawServer, connection: socket.socket) -> None:
+def _converse(server: RawServer, connection: socket.socket, tls: ssl.SSLContext | None) -> None:
     try:
+        if tls is not None:
+            connection = tls.wrap_socket(connection, server_side=True)
         while (request := _read_request(connection)) is not None:
             server.requests.append(request)
             server.next_behaviour()(connection)

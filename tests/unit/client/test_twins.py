@@ -22,7 +22,7 @@ AWAITING_REMOVED = (
     (r"\bAwaitable\[None\]", "None"),
     (r"\bawaits\b", "blocks"),
     (r"\basyncio\.to_thread\(\s*([\w.]+), ", r"\1("),
-    (r"\bAsync(Client|SessionClient|Transport|Iterator|HTTPTransport)\b", r"\1"),
+    (r"\bAsync(Client|SessionClient|Transport|Iterator|Connections)\b", r"\1"),
     (r"\bhandle_async_request\b", "handle_request"),
     (r"\baiter_bytes\b", "iter_bytes"),
     (r"\baclose\b", "close"),

@@ -22,7 +22,15 @@ async def send(url: str) -> Reply:
 
 class TestSend:
     @pytest.mark.parametrize(
-        "behaviour", [raw_server.close, raw_server.reset, raw_server.cut, raw_server.stall, raw_server.drip]
+        "behaviour",
+        [
+            raw_server.close,
+            raw_server.reset,
+            raw_server.cut,
+            raw_server.stall,
+            raw_server.drip,
+            raw_server.drip_head,
+        ],
     )
     async def test_lost_when_the_server_saw_it(self, behaviour: Behaviour) -> None:
         """However the answer fails to come, the request was there once."""
@@ -36,6 +44,17 @@ class TestSend:
         with raw_server.raw_server(raw_server.close) as server:
             assert isinstance(await send(server.url.replace("http", "https")), Unsent)
             assert server.requests == []
+
+    async def test_unsent_when_the_time_ends_before_the_connection(self) -> None:
+        """Whoever waits for the other side's TLS has sent nothing."""
+        transport = HttpTransport(Timeout(connect_s=9))
+        with raw_server.raw_server(raw_server.stall) as server:
+            url = server.url.replace("http", "https")
+            assert isinstance(
+                await transport.send(Outgoing("POST", url, {}, fresh=True, total_s=0.2)), Unsent
+            )
+            assert server.requests == []
+        await transport.close()
 
     async def test_many_at_once(self) -> None:
         """One transport carries as many exchanges as are asked of it."""

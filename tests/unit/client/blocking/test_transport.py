@@ -38,13 +38,29 @@ class TestSend:
         assert reply == Answer(201, {"content-length": "8", "x-thing": "Yes"}, b'{"a": 1}')
 
     @pytest.mark.parametrize(
-        "behaviour", [raw_server.close, raw_server.reset, raw_server.cut, raw_server.stall, raw_server.drip]
+        "behaviour",
+        [
+            raw_server.close,
+            raw_server.reset,
+            raw_server.cut,
+            raw_server.stall,
+            raw_server.drip,
+            raw_server.drip_head,
+        ],
     )
     def test_lost_when_the_server_saw_it(self, transport: HttpTransport, behaviour: Behaviour) -> None:
         """However the answer fails to come, the request was there once."""
         with raw_server.raw_server(behaviour) as server:
             assert isinstance(transport.send(order(server.url)), Lost)
             assert len(server.requests) == 1
+
+    def test_what_drips_on_a_kept_connection_is_lost(self, transport: HttpTransport) -> None:
+        """The limit is that of the exchange, not of the connection."""
+        with raw_server.raw_server(raw_server.answer(), raw_server.drip_head) as server:
+            asked = Outgoing("GET", server.url, {}, total_s=0.5)
+            assert isinstance(transport.send(asked), Answer)
+            assert isinstance(transport.send(asked), Lost)
+            assert server.connections == 1
 
     def test_unsent_when_nobody_listens(self, transport: HttpTransport) -> None:
         """A refused connection is certainly nothing sent."""
@@ -54,6 +70,14 @@ class TestSend:
         """No key and no prompt leave before the server has proved who it is."""
         with raw_server.raw_server(raw_server.close) as server:
             assert isinstance(transport.send(order(server.url.replace("http", "https"))), Unsent)
+            assert server.requests == []
+
+    def test_unsent_when_the_time_ends_before_the_connection(self) -> None:
+        """Whoever waits for the other side's TLS has sent nothing."""
+        patient = HttpTransport(Timeout(connect_s=9))
+        with raw_server.raw_server(raw_server.stall) as server:
+            url = server.url.replace("http", "https")
+            assert isinstance(patient.send(Outgoing("POST", url, {}, fresh=True, total_s=0.2)), Unsent)
             assert server.requests == []
 
     def test_unsent_when_nobody_accepts(self) -> None:

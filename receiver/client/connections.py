@@ -1,0 +1,134 @@
+"""Connections whose exchanges end in time, however slowly the other side drips.
+
+Of its own httpx2 limits only the wait for the next bytes: one byte now and then keeps it waiting for ever.
+"""
+
+import math
+import ssl
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from typing import Any, Final
+
+import httpcore2
+import httpx2
+
+_ends_at: Final[ContextVar[float]] = ContextVar("ends_at", default=math.inf)
+"""When the exchange of this thread is over, on the monotonic clock."""
+
+
+class OutOfTime(httpx2.TimeoutException):
+    """The exchange did not end in time."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"no whole answer within {seconds:.0f} s")
+
+
+class AsyncConnections(httpx2.AsyncHTTPTransport):
+    """For whoever awaits."""
+
+    def __init__(self, *, verify: ssl.SSLContext, proxy: str | None) -> None:
+        super().__init__(verify=verify, trust_env=False, proxy=proxy)
+
+    @asynccontextmanager
+    async def within(self, seconds: float | None) -> AsyncIterator[None]:
+        """End what is done inside after so many seconds.
+
+        Raises:
+            OutOfTime: it was not done by then.
+        """
+        import asyncio  # noqa: PLC0415  # whoever blocks does not need it, and it is slow to import
+
+        limit_s = math.inf if seconds is None else seconds
+        try:
+            async with asyncio.timeout(None if math.isinf(limit_s) else limit_s) as limit:
+                yield
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise OutOfTime(limit_s) from error
+
+
+class Connections(httpx2.HTTPTransport):
+    """For whoever blocks."""
+
+    def __init__(self, *, verify: ssl.SSLContext, proxy: str | None) -> None:
+        super().__init__(verify=verify, trust_env=False, proxy=proxy)
+        # httpx2 takes no network from outside. Its pool has one, from which every connection comes.
+        self._pool._network_backend = _Network(self._pool._network_backend)  # noqa: SLF001
+
+    @contextmanager
+    def within(self, seconds: float | None) -> Iterator[None]:
+        """End what is done inside by this thread after so many seconds.
+
+        Raises:
+            OutOfTime: it was not done by then.
+        """
+        limit_s = math.inf if seconds is None else seconds
+        before = _ends_at.set(time.monotonic() + limit_s)
+        try:
+            yield
+        except httpx2.TimeoutException as error:
+            if time.monotonic() < _ends_at.get():
+                raise
+            raise OutOfTime(limit_s) from error
+        finally:
+            _ends_at.reset(before)
+
+
+class _Network(httpcore2.NetworkBackend):
+    """Connects by another, and lets nothing take longer than what is left."""
+
+    def __init__(self, network: httpcore2.NetworkBackend) -> None:
+        self._network = network
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.NetworkStream:
+        """Connect."""
+        left_s = _left_of(timeout, httpcore2.ConnectTimeout)
+        return _Stream(self._network.connect_tcp(host, port, left_s, local_address, socket_options))
+
+
+class _Stream(httpcore2.NetworkStream):
+    """Reads and writes by another, and lets nothing take longer than what is left."""
+
+    def __init__(self, stream: httpcore2.NetworkStream) -> None:
+        self._stream = stream
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Read what there is."""
+        return self._stream.read(max_bytes, _left_of(timeout, httpcore2.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write all of it."""
+        self._stream.write(buffer, _left_of(timeout, httpcore2.WriteTimeout))
+
+    def close(self) -> None:
+        """Close."""
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore2.NetworkStream:
+        """Return the same stream, encrypted."""
+        left_s = _left_of(timeout, httpcore2.ConnectTimeout)
+        return _Stream(self._stream.start_tls(ssl_context, server_hostname, left_s))
+
+    def get_extra_info(self, info: str) -> Any:
+        """Tell what the stream knows of itself."""
+        return self._stream.get_extra_info(info)
+
+
+def _left_of(timeout: float | None, late: type[Exception]) -> float | None:
+    left_s = _ends_at.get() - time.monotonic()
+    if left_s <= 0:
+        raise late("the time is up")
+    shorter = left_s if timeout is None else min(timeout, left_s)
+    return None if math.isinf(shorter) else shorter
