@@ -85,6 +85,10 @@ class Refused:
     error: ClientError
 
 
+class TooLate(Exception):
+    """It could not be sent, or not once more, by the deadline. Never leaves the client."""
+
+
 Decision = Done[T] | Again | Moved | Refused
 
 

@@ -1,5 +1,6 @@
 """How often to look at a generation, and for how long."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -33,6 +34,7 @@ class Watch:
         self.last = None if isinstance(target, str) else target
         self._started = now
         self._timeout_s = timeout_s
+        self._begun = False
         self._interval_s = 0.0 if self.last is None else self._cadence.first_s
 
     def pause_s(self, now: float) -> float:
@@ -41,9 +43,10 @@ class Watch:
         Raises:
             WaitTimeout: the look at the deadline has been taken.
         """
-        left = self._deadline - now
-        if left <= 0 and now > self._started:
+        left = self.deadline - now
+        if left <= 0 and (self._begun or now > self._started):
             raise self.timed_out(now)
+        self._begun = True
         pause = min(self._interval_s, max(left, 0.0))
         self._interval_s = min(
             max(self._interval_s * self._cadence.factor, self._cadence.first_s), self._cadence.longest_s
@@ -80,13 +83,13 @@ class Watch:
         return WaitTimeout(self.id, last=self.last, waited_s=now - self._started)
 
     @property
-    def _cadence(self) -> Cadence:
-        return _BY_TYPE.get(self.last.type if self.last else None, IMAGE)
+    def deadline(self) -> float:
+        """When the last look is due. The type may only be known after the first, and videos take longer."""
+        return self._started + (self._cadence.timeout_s if self._timeout_s is None else self._timeout_s)
 
     @property
-    def _deadline(self) -> float:
-        # The type may only be known after the first look, and videos take longer.
-        return self._started + (self._cadence.timeout_s if self._timeout_s is None else self._timeout_s)
+    def _cadence(self) -> Cadence:
+        return _BY_TYPE.get(self.last.type if self.last else None, IMAGE)
 
 
 class Group:
@@ -101,6 +104,11 @@ class Group:
     def pending(self) -> tuple[Watch, ...]:
         """What is still waited for."""
         return tuple(self._pending.values())
+
+    @property
+    def deadline(self) -> float:
+        """When the first of those that are waited for is overdue."""
+        return min((watch.deadline for watch in self.pending), default=math.inf)
 
     def finished_before(self) -> list[Generation]:
         """Return what was finished before the wait began, and wait for it no longer."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from receiver.client.config import Config
-from receiver.client.decisions import Again, Attempt, Done, Moved, Refused, decide
+from receiver.client.decisions import Again, Attempt, Done, Moved, Refused, TooLate, decide
 from receiver.client.downloads import Partial, decide_download
 from receiver.client.pace import SharedPace
 from receiver.client.pacing import JITTER_S, Pacer, Priority, lower
@@ -60,14 +60,18 @@ class Caller:
         *,
         priority: Priority | None = None,
         before: Callable[[], Awaitable[None]] | None = None,
+        deadline: float = math.inf,
     ) -> T:
         """Send *request* until it is answered, refused or in doubt.
 
         *before* is called each time just before it is sent; what it raises stops that.
+
+        Raises:
+            TooLate: it would have to wait beyond *deadline* for its turn, or for another attempt.
         """
         attempt = Attempt(1, request.url(self.config.base_url), self.clock())
         while True:
-            await self._wait_for_the_window(lower(self.config.priority, priority))
+            await self._wait_for_the_window(lower(self.config.priority, priority), deadline)
             attempt = replace(attempt, sent_at=self.clock(), chance=self._chance())
             reply = await self._send(request, attempt, before)
             match decide(request, reply, attempt, max_retries=self.config.max_retries):
@@ -78,7 +82,7 @@ class Caller:
                 case Moved(url):
                     attempt = replace(attempt, number=attempt.number + 1, url=url)
                 case Again(after_s, doubted):
-                    await self.pause(after_s)
+                    await self._pause_within(deadline, after_s)
                     doubted = doubted or attempt.doubted
                     attempt = replace(attempt, number=attempt.number + 1, doubted=doubted)
 
@@ -110,9 +114,14 @@ class Caller:
         """Close every connection."""
         await self._transport.close()
 
-    async def _wait_for_the_window(self, priority: Priority) -> None:
+    async def _wait_for_the_window(self, priority: Priority, deadline: float) -> None:
         while (wait := await self._leave(priority)) > 0:
-            await self.sleep(wait)
+            await self._pause_within(deadline, wait)
+
+    async def _pause_within(self, deadline: float, seconds: float) -> None:
+        if seconds > 0 and self.clock() + seconds > deadline:
+            raise TooLate
+        await self.pause(seconds)
 
     async def _leave(self, priority: Priority) -> float:
         """Take leave to send one request and return 0, or return the seconds to wait before asking again."""

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 from receiver.client import parse, requests
 from receiver.client.aio.caller import Caller
+from receiver.client.decisions import TooLate
 from receiver.client.errors import NotFound
 from receiver.client.ledger import Events
 from receiver.client.pagination import Walk
@@ -29,7 +30,7 @@ class Waiting:
     async def for_one(self, watch: Watch) -> Generation:
         """Return the generation once it is finished."""
         while watch.pending:
-            seen = await self._rest(watch) or await self._look(watch)
+            seen = await self._rest(watch) or await self._look(watch, watch.deadline)
             if seen is not None:
                 watch.saw(seen)
         assert watch.last is not None
@@ -73,30 +74,36 @@ class Waiting:
         except StoreUnavailable:
             return {}  # the provider knows it too
 
-    async def _look(self, watch: Watch) -> Generation | None:
+    async def _look(self, watch: Watch, deadline: float) -> Generation | None:
+        request = requests.get_generation(watch.id)
         try:
-            return await self._caller.call(requests.get_generation(watch.id), priority="wait")
+            return await self._caller.call(request, priority="wait", deadline=deadline)
+        except TooLate:
+            return None  # until then an event may still tell
         except NotFound:
             if not watch.may_be_invisible(self._caller.clock()):
                 raise
             return None
 
     async def _look_at_all(self, group: Group) -> list[Generation]:
-        seen, rest = dict[str, Generation](), list(group.pending)
+        seen, rest, deadline = dict[str, Generation](), list(group.pending), group.deadline
         if len(rest) >= SHARED_FROM:
-            seen |= await self._listed({watch.id for watch in rest})
+            seen |= await self._listed({watch.id for watch in rest}, deadline)
             rest = [watch for watch in rest if watch.id not in seen]
         for watch in group.in_turn(rest, _MOST_SINGLE_LOOKS):
-            found = await self._look(watch)
+            found = await self._look(watch, deadline)
             if found is not None:
                 seen[watch.id] = found
         return list(seen.values())
 
-    async def _listed(self, wanted: set[str]) -> dict[str, Generation]:
+    async def _listed(self, wanted: set[str], deadline: float) -> dict[str, Generation]:
         walk, seen = Walk(PAGE_SIZE_MAX), dict[str, Generation]()
         for _ in range(1 + len(wanted) // PAGE_SIZE_MAX):
             request = requests.list_generations(kind=None, status=None, limit=walk.limit, offset=walk.offset)
-            page = await self._caller.call(request, priority="wait")
+            try:
+                page = await self._caller.call(request, priority="wait", deadline=deadline)
+            except TooLate:
+                break
             seen |= {row.id: row for row in walk.take(page) if row.id in wanted}
             if walk.finished or len(seen) == len(wanted):
                 break

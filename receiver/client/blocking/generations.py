@@ -87,7 +87,8 @@ class Generations:
 
         Raises:
             GenerationFailed: it failed and *raise_on_failed*.
-            WaitTimeout: it was still processing; it may finish yet.
+            WaitTimeout: it was still processing; it may finish yet. A look that would have to wait for the
+                rate limit beyond *timeout* is not taken; one that is under way then is brought to its end.
         """
         watch = Watch(generation, now=self._caller.clock(), timeout_s=timeout)
         self._waiting.for_one(watch)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from receiver.client import parse, requests
 from receiver.client.blocking.caller import Caller
+from receiver.client.decisions import TooLate
 from receiver.client.errors import NotFound
 from receiver.client.ledger import Events
 from receiver.client.pagination import Walk
@@ -28,7 +29,7 @@ class Waiting:
     def for_one(self, watch: Watch) -> Generation:
         """Return the generation once it is finished."""
         while watch.pending:
-            seen = self._rest(watch) or self._look(watch)
+            seen = self._rest(watch) or self._look(watch, watch.deadline)
             if seen is not None:
                 watch.saw(seen)
         assert watch.last is not None
@@ -71,30 +72,36 @@ class Waiting:
         except StoreUnavailable:
             return {}  # the provider knows it too
 
-    def _look(self, watch: Watch) -> Generation | None:
+    def _look(self, watch: Watch, deadline: float) -> Generation | None:
+        request = requests.get_generation(watch.id)
         try:
-            return self._caller.call(requests.get_generation(watch.id), priority="wait")
+            return self._caller.call(request, priority="wait", deadline=deadline)
+        except TooLate:
+            return None  # until then an event may still tell
         except NotFound:
             if not watch.may_be_invisible(self._caller.clock()):
                 raise
             return None
 
     def _look_at_all(self, group: Group) -> list[Generation]:
-        seen, rest = dict[str, Generation](), list(group.pending)
+        seen, rest, deadline = dict[str, Generation](), list(group.pending), group.deadline
         if len(rest) >= SHARED_FROM:
-            seen |= self._listed({watch.id for watch in rest})
+            seen |= self._listed({watch.id for watch in rest}, deadline)
             rest = [watch for watch in rest if watch.id not in seen]
         for watch in group.in_turn(rest, _MOST_SINGLE_LOOKS):
-            found = self._look(watch)
+            found = self._look(watch, deadline)
             if found is not None:
                 seen[watch.id] = found
         return list(seen.values())
 
-    def _listed(self, wanted: set[str]) -> dict[str, Generation]:
+    def _listed(self, wanted: set[str], deadline: float) -> dict[str, Generation]:
         walk, seen = Walk(PAGE_SIZE_MAX), dict[str, Generation]()
         for _ in range(1 + len(wanted) // PAGE_SIZE_MAX):
             request = requests.list_generations(kind=None, status=None, limit=walk.limit, offset=walk.offset)
-            page = self._caller.call(request, priority="wait")
+            try:
+                page = self._caller.call(request, priority="wait", deadline=deadline)
+            except TooLate:
+                break
             seen |= {row.id: row for row in walk.take(page) if row.id in wanted}
             if walk.finished or len(seen) == len(wanted):
                 break

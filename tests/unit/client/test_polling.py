@@ -1,5 +1,7 @@
 """How often to look, and when to stop."""
 
+import math
+
 import pytest
 
 from receiver.client import parse
@@ -58,6 +60,13 @@ class TestPause:
         assert watch.pause_s(0) == 0
         with pytest.raises(WaitTimeout):
             watch.pause_s(0.1)
+
+    def test_no_patience_is_over_after_one_look_that_took_no_time(self) -> None:
+        """Such as one for which there was no time."""
+        watch = Watch("gen_1", now=0, timeout_s=0)
+        watch.pause_s(0)
+        with pytest.raises(WaitTimeout):
+            watch.pause_s(0)
 
 
 class TestMayBeInvisible:
@@ -119,6 +128,17 @@ class TestGroup:
         with pytest.raises(WaitTimeout, match="gen_i not finished after 301 s") as error:
             group.check(301)
         assert error.value.pending == ("gen_i",)
+
+    def test_the_most_impatient_sets_the_deadline(self) -> None:
+        """Until it has left; when all have, there is none."""
+        group = Group(
+            [named("gen_i"), parse.generation({"id": "gen_v", "type": "video"})], now=0, timeout_s=None
+        )
+        deadlines = [group.deadline]
+        for now in (301, 1201):
+            group.pause_s(now)
+            deadlines.append(group.deadline)
+        assert deadlines == [300, 1200, math.inf]
 
     def test_several_overdue(self) -> None:
         """The first is named, the others counted."""

@@ -9,6 +9,7 @@ import pytest
 from receiver.client import parse, requests
 from receiver.client.blocking.caller import Caller
 from receiver.client.config import configure
+from receiver.client.decisions import TooLate
 from receiver.client.downloads import Partial
 from receiver.client.errors import DownloadFailed, NotSent, OutcomeUnknown, RateLimited, ServerError
 from receiver.client.wire import Answer, Lost, Outgoing, Reply, Sink, Unsent
@@ -150,6 +151,29 @@ class TestCall:
         with pytest.raises(KeyboardInterrupt):
             caller.call(READ)
         assert caller.pacer.reserve(NOW, 0.0) == 0.0
+
+    def test_does_not_wait_for_its_turn_beyond_a_deadline(self) -> None:
+        """It says so at once, and has used up nothing."""
+        caller, script = calling(Answer(200, window(0, 20), GOOD.body), GOOD)
+        caller.call(READ)
+        with pytest.raises(TooLate):
+            caller.call(READ, deadline=NOW + 19)
+        assert script.now == NOW
+        caller.call(READ, deadline=NOW + 21)
+        assert script.times == [0.0, 20.25]
+
+    def test_does_not_go_again_beyond_a_deadline(self) -> None:
+        """Nor does it wait after the last attempt that there is time for."""
+        caller, script = calling(*[Lost("reset")] * 3)
+        with pytest.raises(TooLate):
+            caller.call(READ, deadline=NOW + 2)
+        assert (script.times, script.now) == ([0.0, 0.5, 1.5], NOW + 1.5)
+
+    def test_what_need_not_wait_goes_at_the_deadline(self) -> None:
+        """The last look of a wait is due at its very end."""
+        caller, script = calling(GOOD)
+        caller.call(READ, deadline=NOW)
+        assert script.times == [0.0]
 
 
 class TestFetch:

@@ -1,5 +1,7 @@
 """Waiting: the ledger first and often, the provider gently."""
 
+from email.utils import formatdate
+
 import pytest
 
 from receiver.client import GenerationFailed, MemoryLedger, NotFound, WaitTimeout, parse
@@ -10,6 +12,16 @@ from tests.unit.client.script import NOW, ok, page, refused, row, scripted
 DONE = {"status": "completed", "output_url": "https://cdn/1", "completed_at": "2025-01-09T12:00:15Z"}
 RUNNING = ok(row())
 MISSING = refused(404, "not_found")
+
+
+def used_up(seconds: float) -> dict[str, str]:
+    """Return the headers of a window in which nothing is left for so many seconds."""
+    return {
+        "x-ratelimit-limit": "12",
+        "x-ratelimit-remaining": "0",
+        "x-ratelimit-reset": str(int(NOW + seconds)),
+        "date": formatdate(NOW, usegmt=True),
+    }
 
 
 class TestWait:
@@ -77,6 +89,52 @@ class TestWait:
             client.generations.wait("gen_1")
         assert 30 <= script.times[-1] < 45
 
+    def test_ends_in_time_in_a_window_that_is_used_up(self) -> None:
+        """The rate limit does not hold it beyond its deadline, at which nothing may be asked either."""
+        client, script = scripted(ok(row(), **used_up(25)))
+        client.generations.get("gen_1")
+        with pytest.raises(WaitTimeout) as timeout:
+            client.generations.wait("gen_1", timeout=3)
+        assert (len(script.sent), script.now, timeout.value.waited_s) == (1, NOW + 3, 3)
+
+    def test_ends_in_time_without_any_patience(self) -> None:
+        """Then there is no time for a look."""
+        client, script = scripted(ok(row(), **used_up(25)))
+        client.generations.get("gen_1")
+        with pytest.raises(WaitTimeout):
+            client.generations.wait("gen_1", timeout=0)
+        assert (len(script.sent), script.now) == (1, NOW)
+
+    def test_the_events_are_asked_while_the_provider_may_not_be(self) -> None:
+        """One that comes is seen within a second, before the deadline."""
+        ledger = MemoryLedger()
+        client, script = scripted(ok(row(), **used_up(25)), ledger=ledger)
+        client.generations.get("gen_1")
+
+        def meanwhile(seconds: float) -> None:
+            script.now += seconds
+            if script.now >= NOW + 4:
+                ledger.put_outcome({"id": "gen_1", **DONE})
+
+        client._caller.sleep = meanwhile
+        assert client.generations.wait("gen_1", timeout=20).status == "completed"
+        assert (len(script.sent), script.now) == (1, NOW + 4)
+
+    def test_looks_once_the_window_is_new_if_that_is_in_time(self) -> None:
+        """A wait for the rate limit that ends before the deadline is none too long."""
+        client, script = scripted(ok(row(), **used_up(25)), ok(row(**DONE)))
+        client.generations.get("gen_1")
+        assert client.generations.wait("gen_1", timeout=30).status == "completed"
+        assert script.times == [0, 25]
+
+    def test_ends_in_time_while_the_provider_fails(self) -> None:
+        """Nor does it go again and again beyond its deadline."""
+        client, script = scripted(*[refused(500, "internal_error")] * 9)
+        client._caller._chance = lambda: 1.0
+        with pytest.raises(WaitTimeout):
+            client.generations.wait(parse.generation(row()), timeout=3)
+        assert script.now == NOW + 3
+
 
 class TestWaitMany:
     def test_one_look_does_for_all(self) -> None:
@@ -140,6 +198,16 @@ class TestWaitMany:
         client, _ = scripted(ok(row("gen_1", status="failed")), ok(row("gen_2", **DONE)))
         ends = [(made.id, made.status) for made in client.generations.wait_many(["gen_1", old, "gen_2"])]
         assert ends == [("gen_old", "completed"), ("gen_1", "failed"), ("gen_2", "completed")]
+
+    @pytest.mark.parametrize("names", [["gen_1", "gen_2"], [f"gen_{n}" for n in range(5)]])
+    def test_ends_in_time_in_a_window_that_is_used_up(self, names: list[str]) -> None:
+        """Whether they are looked at by name or on the list."""
+        client, script = scripted(ok(row(), **used_up(25)))
+        client.generations.get("gen_1")
+        with pytest.raises(WaitTimeout) as timeout:
+            list(client.generations.wait_many(names, timeout=3))
+        assert timeout.value.pending == tuple(names)
+        assert (len(script.sent), script.now) == (1, NOW + 3)
 
     def test_says_at_the_end_what_was_not_finished(self) -> None:
         """The others were told before."""
