@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from receiver.cli import records
+from receiver.cli.advice import add_advice
 from receiver.cli.connection import load_settings, open_client
 from receiver.cli.output import json_option, progress, say, show_record, show_rows
 from receiver.cli.waiting import DownloadPath, fetch, timeout_option
@@ -70,15 +71,20 @@ def get(*, ids: tuple[str, ...], as_json: bool) -> None:
 @json_option
 def wait(*, ids: tuple[str, ...], timeout: float | None, as_json: bool) -> None:
     """Wait until generations are finished, and show each as it ends."""
-    from receiver.client import GenerationFailed
+    from receiver.client import ClientError, GenerationFailed, NotFound, WaitTimeout
 
-    failures = []
+    failures: list[ClientError] = []
     with open_client(load_settings()) as client:
-        for done in _watched(client.generations.wait_many(ids, timeout=timeout)):
-            show_record(records.generation(done), as_json=as_json)
-            if done.status == "failed":
-                failures.append(GenerationFailed(done))
-    _raise_first(failures)
+        try:
+            for done in _watched(client.generations.wait_many(ids, timeout=timeout)):
+                show_record(records.generation(done), as_json=as_json)
+                if done.status == "failed":
+                    failures.append(GenerationFailed(done))
+        except (NotFound, WaitTimeout) as error:  # after all others
+            if failures:  # else it is the one that is raised, and gets its advice there
+                add_advice(error, "RECEIVER_API_KEY")
+            failures.append(error)
+        _raise_first(failures)
 
 
 @generations.command()

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from receiver.client.errors import GenerationFailed, WaitTimeout
+from receiver.client.errors import GenerationFailed, NotFound, WaitTimeout
 from receiver.client.results import Generation
 
 _NOT_YET_VISIBLE_S: Final = 30.0
@@ -99,6 +99,7 @@ class Group:
         watches = (Watch(target, now=now, timeout_s=timeout_s) for target in targets)
         self._pending = {watch.id: watch for watch in watches}
         self._overdue: dict[str, Watch] = {}
+        self._missing: dict[str, NotFound] = {}
 
     @property
     def pending(self) -> tuple[Watch, ...]:
@@ -137,17 +138,38 @@ class Group:
         del self._pending[generation.id]
         return True
 
+    def lacks(self, watch: Watch, error: NotFound) -> None:
+        """Wait no longer for one that does not exist."""
+        del self._pending[watch.id]
+        self._missing[watch.id] = error
+
     def check(self, now: float) -> None:
-        """Say what was not finished in time.
+        """Say what does not exist, or was not finished in time.
 
         Raises:
+            NotFound: it names those that do not exist, and in a note those that were not finished.
             WaitTimeout: `pending` names all of them.
         """
+        if self._missing:
+            raise self._not_found() from next(iter(self._missing.values()))
         for watch in self._overdue.values():
             error = watch.timed_out(now)
             raise WaitTimeout(
                 watch.id, last=watch.last, waited_s=error.waited_s, pending=tuple(self._overdue)
             )
+
+    def _not_found(self) -> NotFound:
+        first = next(iter(self._missing.values()))
+        error = NotFound(
+            f"there is no generation {', '.join(self._missing)} in this account: {first.message}",
+            code=first.code,
+            details=first.details,
+            request_id=first.request_id,
+            documented=first.documented,
+        )
+        if self._overdue:
+            error.add_note(f"Not finished in time: {', '.join(self._overdue)}")
+        return error
 
     def _pause_of(self, watch: Watch, now: float) -> float | None:
         try:

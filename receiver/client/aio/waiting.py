@@ -91,7 +91,11 @@ class Waiting:
             seen |= await self._listed({watch.id for watch in rest}, deadline)
             rest = [watch for watch in rest if watch.id not in seen]
         for watch in group.in_turn(rest, _MOST_SINGLE_LOOKS):
-            found = await self._look(watch, deadline)
+            try:
+                found = await self._look(watch, deadline)
+            except NotFound as error:
+                group.lacks(watch, error)
+                continue
             if found is not None:
                 seen[watch.id] = found
         return list(seen.values())

@@ -106,6 +106,7 @@ class Generations:
         *timeout* is in seconds, for each; by default 300 for an image and 1200 for a video.
 
         Raises:
+            NotFound: at the end, if some do not exist; it names them.
             WaitTimeout: at the end, if some were still processing; `pending` names them.
         """
         group = Group(generations, now=self._caller.clock(), timeout_s=timeout)

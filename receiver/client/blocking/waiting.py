@@ -89,7 +89,11 @@ class Waiting:
             seen |= self._listed({watch.id for watch in rest}, deadline)
             rest = [watch for watch in rest if watch.id not in seen]
         for watch in group.in_turn(rest, _MOST_SINGLE_LOOKS):
-            found = self._look(watch, deadline)
+            try:
+                found = self._look(watch, deadline)
+            except NotFound as error:
+                group.lacks(watch, error)
+                continue
             if found is not None:
                 seen[watch.id] = found
         return list(seen.values())

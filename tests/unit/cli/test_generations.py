@@ -129,6 +129,33 @@ class TestWait:
         settings = {"RECEIVER_DATABASE_URL": "sqlite:///broken.db"}
         assert ask("generations", "wait", made[0], "--json", **settings).status == 0
 
+    def test_tells_what_is_not_there_after_all_others(
+        self, ask: Run, made: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """One that does not exist hides none, and each error is told; the first decides the status."""
+        monkeypatch.setattr("receiver.client.polling._NOT_YET_VISIBLE_S", 0.0)
+        ended = ask("generations", "wait", "gen_no", *made[:2], "gen_none", "--json")
+        assert sorted(one["id"] for one in ended.objects) == sorted(made[:2])
+        assert ended.status == 5
+        assert "there is no generation gen_no, gen_none in this account" in ended.err
+        ended = ask("generations", "wait", "gen_no", made[2], "--json")
+        assert (ended.status, ended.object["id"]) == (7, made[2])
+        assert "there is no generation gen_no in this account" in ended.err
+
+    def test_tells_what_was_not_finished_after_what_failed(self, run: Run) -> None:
+        """With what to do about it; the failure came first, so the status is 7."""
+        failed, running = (
+            f'{{"id": "gen_{n}", "status": "{is_}"}}' for n, is_ in ((1, "failed"), (2, "processing"))
+        )
+        with raw_server(answer(200, failed.encode()), answer(200, running.encode())) as server:
+            ended = run(
+                *("generations", "wait", "gen_1", "gen_2", "--timeout", "0.2"),
+                RECEIVER_API_KEY="avs_live_x",
+                RECEIVER_API_BASE_URL=server.url,
+            )
+        assert ended.status == 7
+        assert ended.err.count("`receiver generations wait gen_2`") == 1
+
     def test_gives_up_in_time(self, run: Run) -> None:
         """The message names all that were not finished."""
         with raw_server(answer(200, b'{"id": "gen_1", "status": "processing"}')) as server:

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from receiver.client import parse
-from receiver.client.errors import GenerationFailed, WaitTimeout
+from receiver.client.errors import GenerationFailed, NotFound, WaitTimeout
 from receiver.client.polling import Group, Watch
 from receiver.client.results import Generation
 
@@ -139,6 +139,19 @@ class TestGroup:
             group.pause_s(now)
             deadlines.append(group.deadline)
         assert deadlines == [300, 1200, math.inf]
+
+    def test_missing_ones_leave_and_are_named(self) -> None:
+        """Before those that were overdue, which a note names."""
+        group = Group(["gen_1", "gen_2", "gen_3", "gen_4"], now=0, timeout_s=40)
+        first, second, *_ = group.pending
+        group.lacks(first, NotFound("no such thing", request_id="req_1"))
+        group.lacks(second, NotFound("nor this"))
+        assert [watch.id for watch in group.pending] == ["gen_3", "gen_4"]
+        group.pause_s(41)
+        with pytest.raises(NotFound, match="no generation gen_1, gen_2 in this account: no such") as error:
+            group.check(41)
+        assert error.value.request_id == "req_1"
+        assert error.value.__notes__ == ["Not finished in time: gen_3, gen_4"]
 
     def test_several_overdue(self) -> None:
         """The first is named, the others counted."""

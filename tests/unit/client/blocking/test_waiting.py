@@ -5,6 +5,7 @@ from email.utils import formatdate
 import pytest
 
 from receiver.client import GenerationFailed, MemoryLedger, NotFound, WaitTimeout, parse
+from receiver.client.wire import Outgoing, Reply
 from receiver.errors import StoreUnavailable
 from tests.unit.client.memory_ledger import CrashingLedger
 from tests.unit.client.script import NOW, ok, page, refused, row, scripted
@@ -208,6 +209,21 @@ class TestWaitMany:
             list(client.generations.wait_many(names, timeout=3))
         assert timeout.value.pending == tuple(names)
         assert (len(script.sent), script.now) == (1, NOW + 3)
+
+    def test_says_at_the_end_what_does_not_exist(self) -> None:
+        """The others are waited for all the same, and it is asked for no longer."""
+
+        def provider(outgoing: Outgoing) -> Reply:
+            if outgoing.url.endswith("gen_no"):
+                return MISSING
+            return ok(row("gen_1", **(DONE if script.now > NOW + 60 else {})))
+
+        client, script = scripted(*[provider] * 40)
+        waiting = client.generations.wait_many(["gen_no", "gen_1"])
+        assert next(waiting).id == "gen_1"
+        with pytest.raises(NotFound, match="there is no generation gen_no in this account"):
+            next(waiting)
+        assert script.asked[-2:] == ["GET /generations/gen_1"] * 2
 
     def test_says_at_the_end_what_was_not_finished(self) -> None:
         """The others were told before."""
