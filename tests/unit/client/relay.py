@@ -95,8 +95,11 @@ class _Pair:
         cut = self._cut if self._cut is not None and self._cut.side == side else None
         left = None if cut is None else cut.after_bytes
         with suppress(OSError):
-            while left != 0 and (chunk := source.recv(65536)):
+            # Nothing is cut before it comes: an answer tells that the server has done what it was asked.
+            while chunk := source.recv(65536):
                 target.sendall(chunk[:left])
                 self._owner.passed[side] += len(chunk[:left])
                 left = None if left is None else max(left - len(chunk), 0)
+                if left == 0:
+                    break
         self.end(reset=cut is not None and cut.reset)
