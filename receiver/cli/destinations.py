@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from receiver import clock
+from receiver.cli.connection import load_settings
 from receiver.cli.output import Record, json_option, say, show_rows
 
 if TYPE_CHECKING:
@@ -45,9 +46,7 @@ def list_(*, as_json: bool) -> None:
     States: running; paused (receiver destinations resume); breaker open, which means that a worker found it
     down and tries again by itself; not configured, where deliveries wait until it is.
     """
-    from receiver.settings import Settings
-
-    settings = Settings.load()
+    settings = load_settings()
     _show(settings, asyncio.run(_list(settings)), as_json=as_json)
 
 
@@ -61,9 +60,7 @@ def pause(*, name: str, reason: str | None, as_json: bool) -> None:
     Events keep coming in and wait. Holds for all workers on the database, at once and through restarts; a
     batch that is under way is finished.
     """
-    from receiver.settings import Settings
-
-    settings = Settings.load()
+    settings = load_settings()
     changed, status = asyncio.run(_pause(settings, name, reason))
     if not changed:
         say(f"{name} was paused already.")
@@ -75,9 +72,7 @@ def pause(*, name: str, reason: str | None, as_json: bool) -> None:
 @json_option
 def resume(*, name: str, as_json: bool) -> None:
     """Send to the destination NAME again, beginning with what waits."""
-    from receiver.settings import Settings
-
-    settings = Settings.load()
+    settings = load_settings()
     changed, status = asyncio.run(_resume(settings, name))
     if not changed:
         say(f"{name} was not paused.")

@@ -2,6 +2,8 @@
 
 import click
 
+from receiver.cli.connection import load_settings
+
 
 @click.command()
 def migrate() -> None:
@@ -10,10 +12,9 @@ def migrate() -> None:
     Run it before starting a new release on PostgreSQL (the Procfile's release phase does). SQLite is migrated
     by `receiver serve` itself. Safe to run twice, and from several machines at once.
     """
-    from receiver.settings import Settings
     from receiver.store import Store
 
-    settings = Settings.load()
+    settings = load_settings()
     store = Store(settings.database_url.get_secret_value())
     before, after = store.migrate()
     store.close()

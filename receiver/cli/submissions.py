@@ -6,7 +6,7 @@ import click
 
 from receiver.cli import records
 from receiver.cli.connection import load_settings, open_client, open_ledger
-from receiver.cli.output import json_option, show_record, show_rows
+from receiver.cli.output import json_option, say, show_record, show_rows
 
 if TYPE_CHECKING:
     from receiver.client import Generation, Ledger, Submission
@@ -70,6 +70,24 @@ def adopt(*, ref: str, generation_id: str, force: bool, as_json: bool) -> None:
         if differences and not force:
             raise click.UsageError(f"{generation_id} is not what {ref} asked for: {'; '.join(differences)}.")
         show_record(records.generation(client.generate.adopt(ref, generation_id)), as_json=as_json)
+
+
+@submissions.command()
+@click.argument("ref")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def abandon(*, ref: str, yes: bool) -> None:
+    """Settle the submission REF, which is in doubt: it was never accepted.
+
+    Its name may be used again, and is charged then. Look at the provider's own pages before: what was
+    accepted after all is charged a second time.
+    """
+    with open_ledger(load_settings()) as ledger:
+        _in_doubt(ledger, ref)
+        if not (yes or click.confirm(f"The next call of {ref} will be charged. Go on?", err=True)):
+            say("Nothing was done.")
+            return
+        ledger.settle(ref, state="refused", error="abandoned")
+    say(f"{ref} may be asked for again.")
 
 
 def _in_doubt(ledger: "Ledger", ref: str) -> "Submission":

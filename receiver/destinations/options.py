@@ -119,12 +119,12 @@ def authorities(text: str) -> str:
     """Read the path of a PEM file that holds certificates.
 
     Raises:
-        ValueError: there is no such file, or it holds none.
+        ValueError: there is no such file, it may not be read, or it holds none.
     """
     try:
         ssl.create_default_context(cafile=existing_file(text))
-    except ssl.SSLError:
-        raise ValueError("the path of a PEM file with certificates") from None
+    except (ssl.SSLError, PermissionError):
+        raise ValueError("the path of a PEM file with certificates, which may be read") from None
     return text
 
 

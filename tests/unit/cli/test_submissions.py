@@ -63,6 +63,25 @@ class TestRecover:
         assert sandbox.charges() == 2
 
 
+class TestAbandon:
+    @pytest.mark.usefixtures("lost")
+    def test_frees_the_name(self, ask: Run, sandbox: Sandbox) -> None:
+        """Once a person has looked, and says so, the next call of that name is sent."""
+        kept = ask("submissions", "abandon", "order-1", stdin="n\n")
+        assert "Nothing was done." in kept.err
+        assert ask("image", "a fox", "--ref", "order-1").status == 9
+        ended = ask("submissions", "abandon", "order-1", stdin="y\n")
+        assert "The next call of order-1 will be charged." in ended.err
+        assert ask("image", "a fox", "--ref", "order-1").status == 0
+        assert sandbox.charges() == 2
+
+    def test_refuses_what_is_not_in_doubt(self, ask: Run) -> None:
+        """Neither what became a generation, nor a name that nobody gave."""
+        ask("image", "a fox", "--ref", "order-1")
+        assert ask("submissions", "abandon", "order-1", "--yes").status == 2
+        assert ask("submissions", "abandon", "order-2", "--yes").status == 5
+
+
 class TestAdopt:
     def test_settles_what_is_in_doubt(self, ask: Run, sandbox: Sandbox, lost: str) -> None:
         """From then on the name stands for that generation."""

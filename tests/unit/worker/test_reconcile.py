@@ -249,7 +249,7 @@ class TestPass:
         assert report.recorded == ["gen_1"]
         assert events(store) == []
 
-    @pytest.mark.parametrize("fields", [{"id": "../../etc"}, {"prompt": "\ud800"}, {"prompt": float("nan")}])
+    @pytest.mark.parametrize("fields", [{"id": "../../etc"}, {"prompt": float("nan")}])
     async def test_unreadable_row_stops_nothing(
         self, store: Store, now_ms: int, fields: dict[str, Any]
     ) -> None:
@@ -258,6 +258,11 @@ class TestPass:
         assert (await run(store, Listing([odd, row(2, at_ms=now_ms)]), Cursor(0))).recorded == ["gen_2"]
         with store.engine.begin() as connection:
             assert len(connection.execute(select(QUARANTINE)).all()) == 1
+
+    async def test_half_an_emoji(self, store: Store, now_ms: int) -> None:
+        """A prompt that was cut within one is as readable as in a webhook."""
+        cut = {**row(1, at_ms=now_ms), "prompt": "a cat \ud83d"}
+        assert (await run(store, Listing([cut]), Cursor(0))).recorded == ["gen_1"]
 
     async def test_number_of_any_length(self, store: Store, now_ms: int) -> None:
         """A number that is longer than a machine's does not hide the generation it belongs to."""
