@@ -1,6 +1,7 @@
 """`receiver reconcile`."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -95,7 +96,7 @@ async def _look_apart(
     async def keep_nothing(entry: Entry) -> Recorded:
         return Recorded(entry.id)
 
-    async def save_nothing(_cursor: Cursor) -> bool:
+    async def save_nothing(_cursor: Cursor, _looks: Mapping[str, int]) -> bool:
         return True
 
     if since is None:

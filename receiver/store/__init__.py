@@ -1,7 +1,7 @@
 """The store: events, their assets and deliveries, on SQLite or PostgreSQL by one code path."""
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
@@ -208,9 +208,12 @@ class Store:
         """Return how far the last turn of *source* came."""
         return await self._run(kept_cursor, source)
 
-    async def save_cursor(self, turn: Turn, cursor: str) -> bool:
-        """Keep how far *turn* came; False when another has the turn by now."""
-        return await self._run(save_cursor, turn, cursor)
+    async def save_cursor(self, turn: Turn, cursor: str, looks: Mapping[str, int] | None = None) -> bool:
+        """Keep how far *turn* came, and when the submitted generations in *looks* are to be looked at again.
+
+        False when another has the turn by now.
+        """
+        return await self._run(save_cursor, turn, cursor, looks or {})
 
     async def end_turn(self, turn: Turn, *, due_ms: int) -> None:
         """Give the turn back; the next is at *due_ms*."""
@@ -220,9 +223,12 @@ class Store:
         """Return generation and type of the terminal events that are there already."""
         return await self._run(known_endings, source, generation_ids)
 
-    async def awaited(self, source: str, *, since_ms: int) -> dict[str, int]:
-        """Return what our client asked for and no event told the end of, with when: oldest first."""
-        return await self._run(awaited, source, since_ms=since_ms)
+    async def awaited(self, source: str, *, since_ms: int, now_ms: int) -> dict[str, int]:
+        """Return what our client asked for since then and no event told the end of, with when that was.
+
+        What was looked at waits behind all that was sent before that; what is put off is left out.
+        """
+        return await self._run(awaited, source, since_ms=since_ms, now_ms=now_ms)
 
     async def known_assets(self, scope: Scope, *, after: str, limit: int) -> list[KnownAsset]:
         """Return up to *limit* assets whose event id is greater than *after*, in that order."""

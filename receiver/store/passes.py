@@ -1,10 +1,10 @@
 """Reconciling, as the store sees it: whose turn it is, how far it came, and what is still missing."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, and_, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
 
 from receiver.contract import EVENT_TYPES
 from receiver.store.claim import Claim
@@ -12,6 +12,11 @@ from receiver.store.insert import insert_new
 from receiver.store.tables import EVENT, RECONCILE, SUBMISSION
 
 _MOST_AWAITED: Final = 1_000
+_LOOK_AGAIN: Final = (
+    update(SUBMISSION)
+    .where(SUBMISSION.c.source == bindparam("of"), SUBMISSION.c.generation_id == bindparam("generation"))
+    .values(next_look_ms=bindparam("at_ms"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +49,18 @@ def kept_cursor(connection: Connection, source: str) -> str | None:
     return connection.execute(select(RECONCILE.c.cursor).where(RECONCILE.c.source == source)).scalar()
 
 
-def save_cursor(connection: Connection, turn: Turn, cursor: str) -> bool:
-    """Keep how far *turn* came; False when another has the turn by now."""
+def save_cursor(connection: Connection, turn: Turn, cursor: str, looks: Mapping[str, int]) -> bool:
+    """Keep how far *turn* came, and when the submitted generations in *looks* are to be looked at again.
+
+    False when another has the turn by now.
+    """
     held = and_(RECONCILE.c.source == turn.source, RECONCILE.c.lease == turn.lease)
-    return bool(connection.execute(update(RECONCILE).where(held).values(cursor=cursor)).rowcount)
+    if not connection.execute(update(RECONCILE).where(held).values(cursor=cursor)).rowcount:
+        return False
+    if looks:
+        again = [{"of": turn.source, "generation": id_, "at_ms": at_ms} for id_, at_ms in looks.items()]
+        connection.execute(_LOOK_AGAIN, again)
+    return True
 
 
 def end_turn(connection: Connection, turn: Turn, *, due_ms: int) -> None:
@@ -70,8 +83,11 @@ def known_endings(
     return {(row.generation_id, row.type) for row in rows}
 
 
-def awaited(connection: Connection, source: str, *, since_ms: int) -> dict[str, int]:
-    """Return what our client asked for and no event told the end of, with when: oldest first."""
+def awaited(connection: Connection, source: str, *, since_ms: int, now_ms: int) -> dict[str, int]:
+    """Return what our client asked for since then and no event told the end of, with when that was.
+
+    What was looked at waits behind all that was sent before that; what is put off is left out.
+    """
     ending = and_(
         EVENT.c.source == SUBMISSION.c.source,
         EVENT.c.generation_id == SUBMISSION.c.generation_id,
@@ -84,9 +100,10 @@ def awaited(connection: Connection, source: str, *, since_ms: int) -> dict[str, 
             SUBMISSION.c.source == source,
             SUBMISSION.c.generation_id.is_not(None),
             SUBMISSION.c.sent_ms >= since_ms,
+            or_(SUBMISSION.c.next_look_ms.is_(None), SUBMISSION.c.next_look_ms <= now_ms),
             EVENT.c.id.is_(None),
         )
-        .order_by(SUBMISSION.c.sent_ms)
+        .order_by(func.coalesce(SUBMISSION.c.next_look_ms, SUBMISSION.c.sent_ms), SUBMISSION.c.sent_ms)
         .limit(_MOST_AWAITED)
     )
     return {row.generation_id: row.sent_ms for row in rows}

@@ -210,6 +210,8 @@ class SubmissionRow(SQLModel, table=True):
     generation_id: str | None = Field(default=None, max_length=128)
     sent_ms: int | None = Field(default=None, sa_type=BigInteger)
     error: str | None = None
+    next_look_ms: int | None = Field(default=None, sa_type=BigInteger)
+    """When reconciling may ask for the generation by its id again; none if it has not yet."""
 
 
 class ReconcileRow(SQLModel, table=True):

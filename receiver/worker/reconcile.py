@@ -7,8 +7,9 @@ It goes through the same dedupe as a webhook, so a webhook that comes after all 
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, zip_longest
 from typing import Final, Protocol, TypeVar
 
 from receiver import clock
@@ -20,9 +21,13 @@ from receiver.worker.sweep import PAGE_SIZE, created_ms
 
 T = TypeVar("T")
 Record = Callable[[Entry], Awaitable[RecordResult]]
-Save = Callable[[Cursor], Awaitable[bool]]
+Save = Callable[[Cursor, Mapping[str, int]], Awaitable[bool]]
+"""Keeps the cursor, and when the submitted generations in the mapping are looked at again.
+
+False when another has the turn by now."""
 
 _AWAITED_FOR_MS: Final = 7 * 24 * 3_600_000
+_NO_LOOKS: Final[Mapping[str, int]] = {}
 
 
 class Generations(Protocol):
@@ -119,30 +124,35 @@ class Pass:
 
     async def _look_up(self) -> None:
         """Look one by one at what the sweep did not settle, as far as requests are left."""
-        in_doubt = await self._in_doubt()
-        ended = {id_ for id_, _ in await self._store.known_endings(self._account.source, in_doubt)}
-        looked_at = [id_ for id_ in in_doubt if id_ not in ended][: self._left]
-        for id_ in looked_at:
-            if await self._ends(id_):
-                ended.add(id_)
+        source, now_ms = self._account.source, clock.now_ms()
+        awaited = await self._store.awaited(source, since_ms=now_ms - _AWAITED_FOR_MS, now_ms=now_ms)
+        in_doubt = [id_ for id_ in _by_turns(self._cursor.watched, awaited) if id_ not in self._seen]
+        ended = {id_ for id_, _ in await self._store.known_endings(source, in_doubt)}
+        looks: dict[str, int] = {}
+        try:
+            for id_ in [id_ for id_ in in_doubt if id_ not in ended][: self._left]:
+                # Before it is asked for: what the provider fails at must not hold up what is behind it.
+                looks[id_] = now_ms
+                row = await self._look_at(id_)
+                if row is None:
+                    looks[id_] = _after_a_miss(awaited.get(id_, now_ms), now_ms)
+                if row is None or row.finished:
+                    ended.add(id_)
+        except ClientError as error:
+            self.report.failure = error
         self._waiting.difference_update(ended)
         self._waiting.update(id_ for id_ in in_doubt if id_ not in ended)
-        await self._keep(self._cursor.watching(looked_at, ended, now_ms=clock.now_ms()))
+        await self._keep(self._cursor.watching(looks, ended, now_ms=now_ms), looks)
 
-    async def _in_doubt(self) -> list[str]:
-        since_ms = clock.now_ms() - _AWAITED_FOR_MS
-        awaited = await self._store.awaited(self._account.source, since_ms=since_ms)
-        return [id_ for id_ in dict.fromkeys([*self._cursor.watched, *awaited]) if id_ not in self._seen]
-
-    async def _ends(self, generation_id: str) -> bool:
-        """Look at one generation; tell whether there is nothing more to wait for."""
+    async def _look_at(self, generation_id: str) -> Generation | None:
+        """Return one generation, recorded if it is finished; None if there is none."""
         try:
             row = await self._ask(self._account.generations.get(generation_id))
         except NotFound:
-            return True
+            return None
         if row.finished:
             await self._record([row])
-        return row.finished
+        return row
 
     async def _take(self, rows: Sequence[Generation]) -> None:
         finished = [row for row in rows if row.finished]
@@ -177,8 +187,22 @@ class Pass:
         self.report.requests += 1
         return await request
 
-    async def _keep(self, cursor: Cursor) -> None:
+    async def _keep(self, cursor: Cursor, looks: Mapping[str, int] = _NO_LOOKS) -> None:
         self._cursor = cursor
-        if not await self._save(cursor):
+        if not await self._save(cursor, looks):
             # Another worker has the turn by now, and goes on from what was saved last.
             self._left = 0
+
+
+def _by_turns(*lines: Iterable[str]) -> list[str]:
+    """Return the ids of all *lines*, one of each in turn: a long one must not hold up another."""
+    mixed = chain.from_iterable(zip_longest(*lines))
+    return list(dict.fromkeys(id_ for id_ in mixed if id_ is not None))
+
+
+def _after_a_miss(sent_ms: int, now_ms: int) -> int:
+    """Return when a generation that the provider did not know is looked at again: at twice its age.
+
+    It may only not be shown yet; one that never is costs about a dozen requests in its week.
+    """
+    return now_ms + max(now_ms - sent_ms, 0)

@@ -1,6 +1,7 @@
 """The duty of reconciling: one per source, and of many workers one at a time."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -61,8 +62,8 @@ class Reconciling:
         return report
 
     def _pass(self, turn: Turn) -> Pass:
-        async def save(cursor: Cursor) -> bool:
-            return await self.store.save_cursor(turn, cursor.dump())
+        async def save(cursor: Cursor, looks: Mapping[str, int]) -> bool:
+            return await self.store.save_cursor(turn, cursor.dump(), looks)
 
         cursor = self.rules.cursor(turn.cursor)
         return Pass(self.store, self.account, cursor, max_requests=self.rules.max_requests, save=save)

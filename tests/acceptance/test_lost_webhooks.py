@@ -4,7 +4,7 @@ import http.client
 import json
 import secrets
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -80,7 +80,7 @@ class TestExpiredUrl:
 
 
 async def look(store: Store, client: AsyncClient) -> Report:
-    async def save(_cursor: Cursor) -> bool:
+    async def save(_cursor: Cursor, _looks: Mapping[str, int]) -> bool:
         return True
 
     account = Account("photoverse", client.generations)

@@ -408,8 +408,35 @@ class TestAwaited:
         for number in range(4):
             ledger.settle(f"order-{number}", state="submitted", generation_id=f"gen_{number}")
         await recorded(store, completed("gen_1", None))
-        assert await store.awaited("photoverse", since_ms=NOW - 10) == {"gen_2": NOW - 10, "gen_0": NOW}
-        assert await store.awaited("acme", since_ms=0) == {}
+        awaited = await store.awaited("photoverse", since_ms=NOW - 10, now_ms=NOW)
+        assert list(awaited.items()) == [("gen_2", NOW - 10), ("gen_0", NOW)]
+        assert await store.awaited("acme", since_ms=0, now_ms=NOW) == {}
+
+    async def test_takes_turns(self, ledger: StoreLedger[Submission], store: Store) -> None:
+        """What was looked at waits behind what was sent before that; what is put off is left out."""
+        for number in range(4):
+            ledger.begin(a_submission(f"order-{number}", sent_at=(NOW + number) / 1000))
+            ledger.settle(f"order-{number}", state="submitted", generation_id=f"gen_{number}")
+        turn = await store.take_turn(Claim(NOW, NOW + LEASE_MS, "a", 1), source="photoverse")
+        assert turn is not None
+        assert await store.save_cursor(
+            turn, "somewhere", {"gen_0": NOW + 2, "gen_1": NOW + 900, "gen_9": NOW}
+        )
+        for now_ms, line in ((NOW + 899, [2, 0, 3]), (NOW + 900, [2, 0, 3, 1])):
+            awaited = await store.awaited("photoverse", since_ms=NOW, now_ms=now_ms)
+            assert sorted(awaited) == sorted(f"gen_{number}" for number in line)
+            assert list(awaited)[-1] == f"gen_{line[-1]}"
+        assert list(awaited).index("gen_0") < list(awaited).index("gen_3")
+
+    async def test_lost_turn_puts_nothing_off(self, ledger: StoreLedger[Submission], store: Store) -> None:
+        """Whoever lost the turn moves nothing in the line of the next."""
+        ledger.begin(a_submission(sent_at=NOW / 1000))
+        ledger.settle("order-1", state="submitted", generation_id="gen_1")
+        turn = await store.take_turn(Claim(NOW, NOW + 1, "a", 1), source="photoverse")
+        await store.take_turn(Claim(NOW + 1, NOW + LEASE_MS, "b", 1), source="photoverse")
+        assert turn is not None
+        assert not await store.save_cursor(turn, "stale", {"gen_1": NOW + 900})
+        assert await store.awaited("photoverse", since_ms=NOW, now_ms=NOW) == {"gen_1": NOW}
 
 
 class TestTurn:

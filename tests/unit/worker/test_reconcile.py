@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ class Saved:
         self.text: str | None = None
         self.held = True
 
-    async def __call__(self, cursor: Cursor) -> bool:
+    async def __call__(self, cursor: Cursor, _looks: Mapping[str, int]) -> bool:
         if self.held:
             self.text = cursor.dump()
         return self.held
@@ -66,6 +66,15 @@ async def told(store: Store, generation_id: str, type_: str = COMPLETED) -> None
     """Record what a webhook told."""
     id_ = event_id(1, generation_id.encode().ljust(10)[:10])
     await store.record(NewEvent(id_, SOURCE, generation_id, type_, None, b"{}", "webhook", 1))
+
+
+def submitted(store: Store, *numbers: int, sent_ms: int) -> None:
+    """Write down what our client asked for, and what the provider called it."""
+    ledger = StoreLedger(store.engine, SOURCE, row=Submission, claimed=ConfigError)
+    for number in numbers:
+        ref = f"order-{number}"
+        ledger.begin(Submission(ref, "image", {"prompt": "p"}, "sending", sent_at=sent_ms / 1000))
+        ledger.settle(ref, state="submitted", generation_id=f"gen_{number}")
 
 
 def events(store: Store) -> list[Any]:
@@ -173,11 +182,17 @@ class TestPass:
 
     async def test_submission_that_is_not_listed(self, store: Store, now_ms: int) -> None:
         """What our client asked for is looked up by its id when the list does not show it."""
-        ledger = StoreLedger(store.engine, SOURCE, row=Submission, claimed=ConfigError)
-        ledger.begin(Submission("order-1", "image", {"prompt": "p"}, "sending", sent_at=now_ms / 1000))
-        ledger.settle("order-1", state="submitted", generation_id="gen_5")
+        submitted(store, 5, sent_ms=now_ms)
         listing = Listing([row(5, at_ms=now_ms)], hidden={"gen_5"})
         assert (await run(store, listing, Cursor(0))).recorded == ["gen_5"]
+
+    async def test_watched_and_submitted_take_turns(self, store: Store, now_ms: int) -> None:
+        """However many are watched, what was submitted is looked at, too."""
+        submitted(store, 50, sent_ms=now_ms)
+        listing = Listing()
+        cursor = Cursor(0, watched={f"gen_{n}": now_ms for n in range(40)})
+        await run(store, listing, cursor, requests=3)
+        assert listing.got == ["gen_0", "gen_50"]
 
     async def test_list_without_the_url(self, store: Store, now_ms: int) -> None:
         """A completion that is listed without its file's URL is looked at alone, now or in a later pass."""

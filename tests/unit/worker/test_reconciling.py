@@ -7,17 +7,20 @@ from pathlib import Path
 import pytest
 import structlog.testing
 
-from receiver.client import GenerationPage, InvalidApiKey
+from receiver import clock
+from receiver.client import Generation, GenerationPage, InvalidApiKey, ServerError
 from receiver.mirror import MirrorResult
 from receiver.store import EventJob, Store
 from receiver.worker.leases import Leases
 from receiver.worker.reconcile import Account
 from receiver.worker.reconciling import ReconcileRules, Reconciling
 from receiver.worker.run import Timing, Worker
-from tests.unit.worker.listing import Listing
+from tests.unit.worker.listing import Listing, row
 from tests.unit.worker.scripted import until
+from tests.unit.worker.test_reconcile import submitted
 
 SOURCE = "photoverse"
+HOUR_MS = 3_600_000
 
 
 @pytest.fixture
@@ -73,6 +76,49 @@ class TestTurn:
         assert report is not None
         assert again is not None
         assert again.since_ms == report.since_ms
+
+
+class TestLine:
+    """Submissions that no list shows, looked at one by one; each pass by a worker that was just started."""
+
+    async def test_unknown_ones_hide_no_others(self, store: Store) -> None:
+        """Those that the provider does not know are asked for once, and not in every pass."""
+        now_ms = clock.now_ms()
+        submitted(store, *range(25), sent_ms=now_ms - HOUR_MS)
+        listing = Listing([row(25, at_ms=now_ms)], hidden={"gen_25"})
+        submitted(store, 25, sent_ms=now_ms)
+        for _ in range(3):
+            await reconciling(store, listing).turn(at_once=True)
+        assert sorted(listing.got) == sorted(f"gen_{n}" for n in range(26))
+        assert listing.got[-1] == "gen_25"
+
+    async def test_unfinished_ones_take_turns(self, store: Store) -> None:
+        """Those still in the making are looked at in turn."""
+        now_ms = clock.now_ms()
+        submitted(store, *range(25), sent_ms=now_ms - HOUR_MS)
+        rows = [row(n, "processing", at_ms=now_ms) for n in range(25)]
+        listing = Listing(rows, hidden={each["id"] for each in rows})
+        for _ in range(2):
+            await reconciling(store, listing).turn(at_once=True)
+        assert set(listing.got) == {each["id"] for each in rows}
+
+    async def test_failing_one_holds_up_no_others(self, store: Store) -> None:
+        """One that the provider fails at ends the pass, and is last in line in the next."""
+
+        class Failing(Listing):
+            async def get(self, generation_id: str) -> Generation:
+                if generation_id == "gen_0":
+                    self.got.append(generation_id)
+                    raise ServerError("down")
+                return await super().get(generation_id)
+
+        submitted(store, 0, 1, sent_ms=clock.now_ms() - HOUR_MS)
+        listing = Failing()
+        first = await reconciling(store, listing).turn(at_once=True)
+        await reconciling(store, listing).turn(at_once=True)
+        assert first is not None
+        assert isinstance(first.failure, ServerError)
+        assert listing.got == ["gen_0", "gen_1", "gen_0"]
 
 
 class TestRun:
