@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from receiver.cli.behaviour import FaultOrder, Knob, Reading, Teaching, dialect_of
+
 if TYPE_CHECKING:
-    from receiver.sandbox import Dialect
+    from receiver.sandbox import Knobs
+    from receiver.sandbox.controls import QueuedFault
 
 _RATE = click.FloatRange(0, 1)
 _SECONDS = click.FloatRange(0)
 
 
-@click.command()
+@click.command(cls=Teaching)
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8900, show_default=True, help="0 takes a free one."
 )
@@ -24,10 +27,11 @@ _SECONDS = click.FloatRange(0)
 )
 @click.option(
     "--dialect",
-    type=click.Choice(["default", "random"]),
-    default="default",
-    show_default=True,
-    help="How it says what the document leaves open; random is chosen by --seed.",
+    type=Reading(),
+    multiple=True,
+    metavar="default|random|NAME=VALUE",
+    help="How it says what the document leaves open: all of it (random is chosen by --seed), or one switch, "
+    "as in order=oldest_first. Repeatable.  [default: default]",
 )
 @click.option(
     "--delay", type=_SECONDS, default=1.0, show_default=True, help="Seconds until an image is finished."
@@ -57,6 +61,20 @@ _SECONDS = click.FloatRange(0)
     "--asset-ttl", type=_SECONDS, help="Seconds for which a link to a file works.  [default: for ever]"
 )
 @click.option(
+    "--knob",
+    type=Knob(),
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Any knob, as in webhook_retries_s=1,2. Repeatable; wins over the options above.",
+)
+@click.option(
+    "--fault",
+    type=FaultOrder(),
+    multiple=True,
+    metavar="OPERATION:KIND[,NAME=VALUE]...",
+    help="What goes wrong with the next calls, as in generate.image:status=503,times=2. Repeatable.",
+)
+@click.option(
     "--webhook-secret",
     envvar="AVS_SANDBOX_WEBHOOK_SECRET",
     help="Signs the webhooks.  [default: a well-known one]",
@@ -70,10 +88,9 @@ def sandbox(
     *,
     port: int,
     seed: int,
-    dialect: str,
-    delay: float,
+    dialect: tuple[str | tuple[str, Any], ...],
     manual_clock: bool,
-    asset_ttl: float | None,
+    fault: "tuple[QueuedFault, ...]",
     webhook_secret: str | None,
     env_file: Path | None,
     **knobs: Any,
@@ -81,23 +98,25 @@ def sandbox(
     """Run a stand-in for the provider on loopback.
 
     It takes the API's requests, makes real image and video files and sends signed webhooks. A prompt with
-    [fail] in it fails. Everything else is turned while it runs, under /__sandbox__: see docs/sandbox.md.
+    [fail] in it fails. Everything can also be turned while it runs, under /__sandbox__: docs/sandbox.md has
+    that, and what each of the names below does.
     """
-    from receiver.sandbox import DEFAULT_WEBHOOK_SECRET, Knobs, ManualClock, Sandbox
+    from receiver.sandbox import DEFAULT_WEBHOOK_SECRET, ManualClock, Sandbox
     from receiver.telemetry import logs
 
     logs.configure(level="WARNING")
     secret = webhook_secret or DEFAULT_WEBHOOK_SECRET
-    turned = Knobs(image_delay_s=delay, video_delay_s=2 * delay, asset_ttl_s=asset_ttl, **knobs)
     clock = ManualClock() if manual_clock else None
     running = Sandbox(
         port=port,
         seed=seed,
-        knobs=turned,
-        dialect=_dialect(dialect, seed),
+        knobs=_knobs(**knobs),
+        dialect=dialect_of(dialect, seed),
         webhook_secret=secret,
         clock=clock,
     )
+    for queued in fault:
+        running.fail(queued.operation, queued.fault, times=queued.times)
     with _held_signals() as stopped, running:
         session = running.session_cookie()
         exports = _EXPORTS.format(url=running.url, key=running.key(), secret=secret)
@@ -108,10 +127,13 @@ def sandbox(
         stopped()
 
 
-def _dialect(name: str, seed: int) -> "Dialect":
-    from receiver.sandbox import Dialect
+def _knobs(
+    *, delay: float, asset_ttl: float | None, knob: tuple[tuple[str, Any], ...], **named: Any
+) -> "Knobs":
+    from receiver.sandbox import Knobs
 
-    return Dialect.random(seed) if name == "random" else Dialect()
+    times = {"image_delay_s": delay, "video_delay_s": 2 * delay, "asset_ttl_s": asset_ttl}
+    return Knobs(**{**named, **times, **dict(knob)})
 
 
 @contextmanager

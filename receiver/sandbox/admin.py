@@ -1,27 +1,23 @@
 """The sandbox's own controls, under `/__sandbox__`: for programs on this machine, never for a web page."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict
 from http import HTTPStatus
-from typing import Any, Final, get_args, get_type_hints
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from receiver.sandbox import bodies
+from receiver.sandbox import bodies, controls
 from receiver.sandbox.answers import Answer
 from receiver.sandbox.clock import ManualClock
-from receiver.sandbox.faults import Fault, FaultKind
-from receiver.sandbox.knobs import Knobs
 from receiver.sandbox.provider import Provider
 from receiver.sandbox.refusals import Refusal
 from receiver.sandbox.studio import DEFAULT_REASON
 
 ADMIN_PATH: Final = "/__sandbox__"
-_AT_LEAST: Final = {"rate_limit": 1}
-"""Knobs for which 0 makes no sense."""
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 Handler = Callable[[Provider, Request], Awaitable[Any]]
@@ -42,11 +38,7 @@ async def get_knobs(provider: Provider, _request: Request) -> Any:
 
 async def turn_knobs(provider: Provider, request: Request) -> Any:
     """`PUT /knobs`: turn those that are given."""
-    changes = await bodies.read_object(request)
-    bodies.only(changes, *(field.name for field in fields(Knobs)))
-    for name, value in changes.items():
-        _check_knob(name, value)
-    provider.turn(replace(provider.state.knobs, **{name: _plain(value) for name, value in changes.items()}))
+    provider.turn(controls.turned(provider.state.knobs, await bodies.read_object(request)))
     return asdict(provider.state.knobs)
 
 
@@ -57,19 +49,8 @@ async def get_faults(provider: Provider, _request: Request) -> Any:
 
 async def add_fault(provider: Provider, request: Request) -> Any:
     """`POST /faults`: queue a fault for an operation, once or *times*."""
-    body = await bodies.read_object(request)
-    bodies.only(body, "operation", "kind", "status", "code", "seconds", "times")
-    fault = Fault(
-        bodies.choice(body, "kind", get_args(FaultKind), ""),  # type: ignore[arg-type]  # one of these words
-        status=bodies.whole_number(body, "status", range(400, 600), 500),
-        code=bodies.text(body, "code") if "code" in body else None,
-        seconds=_seconds(body, 0.0),
-    )
-    times = bodies.whole_number(body, "times", range(1, 10_001), 1)
-    try:
-        provider.faults.add(bodies.text(body, "operation"), fault, times)
-    except ValueError as error:
-        raise Refusal("invalid_request", str(error), field="operation") from error
+    queued = controls.queued_fault(await bodies.read_object(request))
+    provider.faults.add(queued.operation, queued.fault, queued.times)
     return await get_faults(provider, request)
 
 
@@ -99,7 +80,7 @@ async def resend(provider: Provider, request: Request) -> Any:
 
 async def advance(provider: Provider, request: Request) -> Any:
     """`POST /clock`: move the manual clock on by so many *seconds*."""
-    seconds = _seconds(await bodies.read_object(request), None)
+    seconds = controls.seconds(await bodies.read_object(request), None)
     clock = provider.given_clock
     if not isinstance(clock, ManualClock):
         raise Refusal("invalid_request", "The clock is the machine's: start the sandbox with --manual-clock")
@@ -169,36 +150,3 @@ def _attempt(step: Callable[[], None]) -> None:
         raise Refusal("not_found", "Requested resource not found") from None
     except ValueError as error:
         raise Refusal("invalid_request", str(error), status=HTTPStatus.CONFLICT) from error
-
-
-def _seconds(body: bodies.Body, default: float | None) -> float:
-    value = body.get("seconds", default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:  # noqa: PLR2004  # 31 years
-        raise Refusal("invalid_request", "seconds must be a number of 0 or more", field="seconds")
-    return float(value)
-
-
-def _check_knob(name: str, value: Any) -> None:
-    """Refuse a value of the wrong kind."""
-    hint = get_type_hints(Knobs)[name]
-    words = get_args(hint)
-    if all(isinstance(word, str) for word in words) and words:
-        fits = value in words
-    elif name.endswith("retries_s"):
-        fits = isinstance(value, list) and all(_is_amount(each) for each in value)
-    elif hint is bool:
-        fits = isinstance(value, bool)
-    else:
-        least = _AT_LEAST.get(name, 0)
-        fits = _is_amount(value, whole=hint is int, least=least) or (value is None and type(None) in words)
-    if not fits:
-        raise Refusal("invalid_request", f"{name} cannot be {value!r}", field=name)
-
-
-def _is_amount(value: Any, *, whole: bool = False, least: float = 0) -> bool:
-    kinds = int if whole else (int, float)
-    return isinstance(value, kinds) and not isinstance(value, bool) and least <= value < 1e12  # noqa: PLR2004  # enough
-
-
-def _plain(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value

@@ -42,6 +42,23 @@ class TestSandbox:
             codes = [httpx2.get(f"{url}/models", headers=headers).status_code for _ in range(3)]
             assert codes == [200, 200, 429]
 
+    def test_any_knob_switch_and_fault(self) -> None:
+        """Those without an option of their own are given by name, and hold from the first call."""
+        options = ["--knob", "webhook_retries_s=1,2", "--knob", "video_delay_s=9", "--delay", "3"]
+        options += ["--dialect", "generate_status=202", "--fault", "generate.image:status=503,times=2"]
+        with running(*options) as (url, key):
+            knobs = httpx2.get(f"{url.replace('/api/v1', '/__sandbox__')}/knobs").json()
+            assert (knobs["webhook_retries_s"], knobs["image_delay_s"], knobs["video_delay_s"]) == (
+                [1, 2],
+                3,
+                9,
+            )
+            headers = {"Authorization": f"Bearer {key}"}
+            asked = [
+                httpx2.post(f"{url}/generate/image", json={"prompt": "x"}, headers=headers) for _ in range(3)
+            ]
+            assert [answer.status_code for answer in asked] == [503, 503, 202]
+
     def test_speaks_the_dialect_of_its_seed(self) -> None:
         """The same one as from Python."""
         dialect = Dialect.random(11)

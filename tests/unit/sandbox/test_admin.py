@@ -66,6 +66,7 @@ class TestKnobs:
             {"webhook_retries_s": [None]},
             {"webhook_retries_s": 1},
             {"failure_rate": True},
+            {"failure_rate": 1.5},
         ],
     )
     def test_refuse_a_value_of_the_wrong_kind(
