@@ -15,10 +15,12 @@ from receiver.store.awaiting import awaiting_asset
 from receiver.store.backfill import Backfilled, Past, Stretch, backfill, count_missed
 from receiver.store.backlog import Backlog, backlog
 from receiver.store.claim import (
+    ALL_SOURCES,
     Claim,
     DeliveryJob,
     EventJob,
     LateJob,
+    Sources,
     claim_deliveries,
     claim_events,
     release,
@@ -80,6 +82,7 @@ from receiver.store.settle import (
 from receiver.store.wake import FORWARD, LATE, MIRROR, Wake
 
 __all__ = [
+    "ALL_SOURCES",
     "FORWARD",
     "LATE",
     "MIRROR",
@@ -115,6 +118,7 @@ __all__ = [
     "Route",
     "Scope",
     "Settlement",
+    "Sources",
     "Store",
     "Stretch",
     "Turn",
@@ -171,14 +175,23 @@ class Store:
         return held
 
     async def claim_events(
-        self, claim: Claim, *, with_asset: bool, except_hosts: Collection[str] = ()
+        self,
+        claim: Claim,
+        *,
+        with_asset: bool,
+        sources: Sources = ALL_SOURCES,
+        except_hosts: Collection[str] = (),
     ) -> list[EventJob]:
         """Take due events with or without an asset to fetch, oldest first, sparing *except_hosts*."""
-        return await self._run(claim_events, claim, with_asset=with_asset, except_hosts=except_hosts)
+        return await self._run(
+            claim_events, claim, with_asset=with_asset, sources=sources, except_hosts=except_hosts
+        )
 
-    async def claim_late(self, claim: Claim, *, except_hosts: Collection[str] = ()) -> Sequence[LateJob]:
+    async def claim_late(
+        self, claim: Claim, *, sources: Sources = ALL_SOURCES, except_hosts: Collection[str] = ()
+    ) -> Sequence[LateJob]:
         """Take due late assets, oldest first, sparing *except_hosts*."""
-        return await self._run(claim_late, claim, except_hosts=except_hosts)
+        return await self._run(claim_late, claim, sources=sources, except_hosts=except_hosts)
 
     async def take_failed(self, claim: Claim, *, event_id: str) -> LateJob | None:
         """Take one given-up asset for another attempt; None if it is not, or a worker is at it."""

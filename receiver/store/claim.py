@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Table, and_, exists, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, exists, literal, select, true, update
 
 from receiver.events import Asset
 from receiver.store.engine import wake_others
@@ -66,6 +66,28 @@ class DeliveryJob:
 
 
 @dataclass(frozen=True, slots=True)
+class Sources:
+    """Some of the sources: the one called *only*, or all but those in *without*."""
+
+    only: str | None = None
+    without: Collection[str] = ()
+
+    def __contains__(self, source: str) -> bool:
+        """Tell whether *source* is one of them."""
+        return source == self.only if self.only is not None else source not in self.without
+
+    def condition(self) -> ColumnElement[bool]:
+        """Return what is true of their events."""
+        if self.only is not None:
+            # An expression: SQLite would else read all events of the source that there ever were.
+            return EVENT.c.source.concat("") == self.only
+        return EVENT.c.source.not_in(self.without) if self.without else true()
+
+
+ALL_SOURCES: Final = Sources()
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """How work is taken: when it is due, until when it is held, and under which name."""
 
@@ -77,14 +99,19 @@ class Claim:
 
 
 def claim_events(
-    connection: Connection, claim: Claim, *, with_asset: bool, except_hosts: Collection[str] = ()
+    connection: Connection,
+    claim: Claim,
+    *,
+    with_asset: bool,
+    sources: Sources = ALL_SOURCES,
+    except_hosts: Collection[str] = (),
 ) -> list[EventJob]:
-    """Take due events that have an asset to fetch, or due events that have none, oldest first.
+    """Take due events of *sources* that have an asset to fetch, or that have none, oldest first.
 
     Assets on *except_hosts* are left for later.
     """
     has_asset = EVENT.c.asset_host.is_not(None) if with_asset else EVENT.c.asset_host.is_(None)
-    due = and_(EVENT.c.state == IS_PENDING, EVENT.c.due_ms <= claim.now_ms, has_asset)
+    due = and_(EVENT.c.state == IS_PENDING, EVENT.c.due_ms <= claim.now_ms, has_asset, sources.condition())
     if except_hosts:
         due = and_(due, EVENT.c.asset_host.not_in(except_hosts))
     statement = select(EVENT).where(due).order_by(EVENT.c.due_ms).limit(claim.limit)

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select, upd
 
 from receiver.contract import COMPLETED
 from receiver.events import Asset
-from receiver.store.claim import Claim, LateJob, take
+from receiver.store.claim import ALL_SOURCES, Claim, LateJob, Sources, take
 from receiver.store.insert import insert_new
 from receiver.store.record import NewEvent
 from receiver.store.tables import ASSET, EVENT, LATE_ASSET
@@ -60,10 +60,14 @@ LateSettlement = LateArrived | LatePostponed | LateGivenUp
 
 
 def claim_late(
-    connection: Connection, claim: Claim, *, except_hosts: Collection[str] = ()
+    connection: Connection,
+    claim: Claim,
+    *,
+    sources: Sources = ALL_SOURCES,
+    except_hosts: Collection[str] = (),
 ) -> Sequence[LateJob]:
-    """Take due late assets, oldest first, but for those on *except_hosts*."""
-    due = LATE_ASSET.c.due_ms <= claim.now_ms
+    """Take due late assets of *sources*, oldest first, but for those on *except_hosts*."""
+    due = and_(LATE_ASSET.c.due_ms <= claim.now_ms, sources.condition())
     if except_hosts:
         due = and_(due, EVENT.c.asset_host.not_in(except_hosts))
     statement = (

@@ -20,8 +20,13 @@ def open_bucket(settings: Settings) -> BucketsBySource:
         ConfigError: an address or an option of theirs is malformed.
     """
     default = _open_bucket(settings, settings.assets_url)
-    own = {name: url for name, account in settings.sources.items() if (url := account.assets_url)}
-    return BucketsBySource(default, {name: _open_own(settings, name, url) for name, url in own.items()})
+    own = {name: _open_own(settings, name, url) for name, url in own_bucket_urls(settings).items()}
+    return BucketsBySource(default, own)
+
+
+def own_bucket_urls(settings: Settings) -> dict[str, str]:
+    """Return the address of each bucket that a source has to itself, by the source's name."""
+    return {name: url for name, account in settings.sources.items() if (url := account.assets_url)}
 
 
 def _open_own(settings: Settings, source: str, url: str) -> ReadableBucket:

@@ -16,7 +16,7 @@ from receiver.errors import BucketUnavailable
 from receiver.settings import Settings
 from receiver.store import Store
 from receiver.wiring.accounts import open_accounts, reconcile_rules
-from receiver.wiring.assets import build_fetcher, open_bucket
+from receiver.wiring.assets import build_fetcher, open_bucket, own_bucket_urls
 from receiver.wiring.mirroring import build_attempt, build_mirror_late, mirror_rules
 from receiver.wiring.outlets import open_outlet
 from receiver.worker.forwarding import Outlet
@@ -82,4 +82,5 @@ def _worker(
         timing=timing,
         mirror_late=late,
         kept=kept,
+        with_own_bucket=tuple(own_bucket_urls(settings)),
     )

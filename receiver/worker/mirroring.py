@@ -1,4 +1,4 @@
-"""The duty of mirroring: many assets at once, few from any one host."""
+"""The duty of mirroring into one bucket: many assets at once, few from any one host."""
 
 import asyncio
 from collections import Counter
@@ -14,6 +14,7 @@ from receiver.assets.kept import KeptDownloads
 from receiver.errors import StoreUnavailable
 from receiver.mirror import MirrorResult
 from receiver.store import (
+    ALL_SOURCES,
     Claim,
     EventJob,
     EventPostponed,
@@ -23,6 +24,7 @@ from receiver.store import (
     LateJob,
     LatePostponed,
     LateSettlement,
+    Sources,
     Store,
 )
 from receiver.telemetry import metrics
@@ -41,7 +43,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class MirrorLimits:
-    """How much is mirrored at once."""
+    """How much is mirrored into one bucket at once."""
 
     at_once: int = 32
     per_host: int = 8
@@ -70,6 +72,14 @@ class ClaimJobs(Protocol[Job_co]):
         ...
 
 
+def sources_by_bucket(with_own: Collection[str]) -> list[Sources]:
+    """Return the sources of the common bucket, and each of those *with_own* bucket by itself.
+
+    Each gets a duty of its own: a bucket that hangs keeps every place it is given, on however many hosts.
+    """
+    return [Sources(without=with_own), *(Sources(only=name) for name in with_own)]
+
+
 def live_mirroring(
     store: Store,
     leases: Leases,
@@ -77,22 +87,29 @@ def live_mirroring(
     *,
     limits: MirrorLimits,
     woken: asyncio.Event,
+    sources: Sources = ALL_SOURCES,
     kept: KeptDownloads | None = None,
 ) -> "Mirroring[EventJob]":
-    """Return the duty that mirrors the assets of due events."""
-    claim = partial(store.claim_events, with_asset=True)
+    """Return the duty that mirrors the assets of due events of *sources*."""
+    claim = partial(store.claim_events, with_asset=True, sources=sources)
     return Mirroring(store, leases, claim, mirror, limits=limits, woken=woken, kept=kept)
 
 
 def late_mirroring(
-    store: Store, leases: Leases, mirror: MirrorLate, *, woken: asyncio.Event
+    store: Store,
+    leases: Leases,
+    mirror: MirrorLate,
+    *,
+    woken: asyncio.Event,
+    sources: Sources = ALL_SOURCES,
 ) -> "Mirroring[LateJob]":
     """Return the duty that tries for late assets: few at once, and beside what live events may use."""
-    return Mirroring(store, leases, store.claim_late, mirror, limits=_LATE_LIMITS, woken=woken)
+    claim = partial(store.claim_late, sources=sources)
+    return Mirroring(store, leases, claim, mirror, limits=_LATE_LIMITS, woken=woken)
 
 
 class Mirroring(Generic[Job]):
-    """Mirrors due assets, side by side."""
+    """Mirrors due assets into one bucket, side by side."""
 
     def __init__(
         self,

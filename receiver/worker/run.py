@@ -1,7 +1,7 @@
 """The worker's life: start the duties, run until told to stop, drain."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -9,7 +9,7 @@ from typing import Any, Final
 import structlog
 
 from receiver.assets.kept import KeptDownloads
-from receiver.store import FORWARD, LATE, MIRROR, Store
+from receiver.store import FORWARD, LATE, MIRROR, Sources, Store
 from receiver.worker.forwarding import Forwarding, Outlet
 from receiver.worker.keeping import sweep_kept
 from receiver.worker.latecomers import offer_backfill
@@ -23,6 +23,7 @@ from receiver.worker.mirroring import (
     late_mirroring,
     live_mirroring,
     settle_without_asset,
+    sources_by_bucket,
 )
 from receiver.worker.reconcile import Account
 from receiver.worker.reconciling import ReconcileRules, Reconciling
@@ -61,6 +62,8 @@ class Worker:
     """Downloads that outlive a failed attempt."""
     mirror_late: MirrorLate | None = None
     """Tries for late assets; None leaves them to other workers."""
+    with_own_bucket: Collection[str] = ()
+    """Sources whose assets go to a bucket of their own."""
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     def stop(self) -> None:
@@ -92,14 +95,10 @@ class Worker:
 
     def _duties(self, leases: Leases) -> list[Coroutine[Any, Any, None]]:
         wake = self.store.wake
-        woken = wake.subscribe(MIRROR)
-        mirroring = live_mirroring(
-            self.store, leases, self.mirror, limits=self.limits, woken=woken, kept=self.kept
-        )
         settling = partial(settle_without_asset, self.store, leases, self.mirror)
         until = partial(work_until, self._stop, poll_s=self.timing.poll_s)
         return [
-            self._work_and_drain(mirroring, woken),
+            *(self._live_duty(leases, sources) for sources in sources_by_bucket(self.with_own_bucket)),
             *self._late_duties(leases),
             until(settling, woken=wake.subscribe(MIRROR)),
             *(
@@ -109,12 +108,31 @@ class Worker:
             ),
         ]
 
+    def _live_duty(self, leases: Leases, sources: Sources) -> Coroutine[Any, Any, None]:
+        woken = self.store.wake.subscribe(MIRROR)
+        mirroring = live_mirroring(
+            self.store,
+            leases,
+            self.mirror,
+            limits=self.limits,
+            woken=woken,
+            sources=sources,
+            kept=self.kept,
+        )
+        return self._work_and_drain(mirroring, woken)
+
     def _late_duties(self, leases: Leases) -> list[Coroutine[Any, Any, None]]:
         if self.mirror_late is None:
             return []
-        woken = self.store.wake.subscribe(LATE)
-        mirroring = late_mirroring(self.store, leases, self.mirror_late, woken=woken)
-        return [self._work_and_drain(mirroring, woken, polls=_LATE_POLLS)]
+        return [
+            self._work_and_drain(
+                late_mirroring(self.store, leases, self.mirror_late, woken=woken, sources=sources),
+                woken,
+                polls=_LATE_POLLS,
+            )
+            for sources in sources_by_bucket(self.with_own_bucket)
+            for woken in [self.store.wake.subscribe(LATE)]
+        ]
 
     async def _work_and_drain(
         self, duty: Mirroring[Any] | Forwarding, woken: asyncio.Event, *, polls: int = 1

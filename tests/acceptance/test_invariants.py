@@ -21,6 +21,7 @@ from tests.acceptance.service import SECRET, Answer, Service, completed, failed,
 from tests.servers.assets import PNG, AssetHost, serving
 from tests.servers.postgres import PostgresServer, running
 from tests.servers.require import free_ports
+from tests.servers.silent import silent_url
 
 
 @pytest.fixture
@@ -353,3 +354,22 @@ class TestInvariant10:
             until(lambda: receiver.logged("asset postponed"))
             assert receiver.forwarded(waiting) == []
             assert rows(receiver, f"SELECT state FROM event WHERE id = '{waiting}'") == [("pending",)]
+
+    def test_hanging_bucket_delays_no_other_source(self, tmp_path: Path, asset_host: AssetHost) -> None:
+        """With one source's bucket hanging, assets of another that come from the same host go through."""
+        with silent_url() as endpoint:
+            bucket = {
+                "RECEIVER_SOURCES__ACME__SECRETS": SECRET.decode(),
+                "RECEIVER_SOURCES__ACME__ASSETS_URL": "s3://silent/assets",
+                "RECEIVER_S3_ENDPOINT_URL": endpoint,
+                "AWS_ACCESS_KEY_ID": "x",
+                "AWS_SECRET_ACCESS_KEY": "x",
+            }
+            with service(tmp_path, **bucket) as receiver:
+                receiver.start()
+                for number in range(40):
+                    receiver.deliver(completed(f"gen_{number}", f"{asset_host.url}/a.png"), source="acme")
+                until(lambda: len(asset_host.asked) >= 8)
+                living = accepted_id(receiver.deliver(completed("gen_other", f"{asset_host.url}/b.png")))
+                until(lambda: receiver.forwarded(living))
+                assert [message["id"] for message in receiver.messages()] == [living]

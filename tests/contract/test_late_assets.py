@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from receiver.store import (
     LateJob,
     LatePostponed,
     NewEvent,
+    Sources,
     Store,
 )
 from receiver.store.tables import ASSET, DELIVERY, EVENT, LATE_ASSET
@@ -119,6 +121,15 @@ class TestClaimLate:
         jobs = await store.claim_late(claim(), except_hosts=["slow.example.com"])
         assert [job.id for job in jobs] == [event.id]
 
+    async def test_of_some_sources(self, store: Store) -> None:
+        """Only assets of the sources asked for are taken."""
+        ours, own = an_event(), replace(an_event(), source="acme")
+        for event in (ours, own):
+            await given_up(store, event)
+        assert [job.id for job in await store.claim_late(claim(), sources=Sources(only="acme"))] == [own.id]
+        jobs = await store.claim_late(claim(), sources=Sources(without=["acme"]))
+        assert [job.id for job in jobs] == [ours.id]
+
     async def test_renewed_and_released(self, store: Store) -> None:
         """A renewed lease holds; released work is due at once and has cost no attempt."""
         await given_up(store, an_event())
@@ -132,7 +143,8 @@ class TestClaimLate:
         """Finding due late assets reads their own index."""
         seen: list[tuple[str, Any]] = []
         sql_event.listen(store.engine, "before_cursor_execute", lambda *call: seen.append((call[2], call[3])))
-        await store.claim_late(claim(), except_hosts=["slow.example.com"])
+        sources = Sources(without=["acme", "other"])
+        await store.claim_late(claim(), sources=sources, except_hosts=["slow.example.com"])
         query, parameters = next(one for one in seen if one[0].startswith("SELECT"))
         with store.engine.begin() as connection:
             if not store.is_embedded:

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import secrets
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from receiver.store import (
     NewEvent,
     NewQuarantine,
     Recorded,
+    Sources,
     Store,
 )
 from receiver.store.migrations import revisions
@@ -209,6 +211,22 @@ class TestClaimEvents:
         await store.record(an_event("gen_b", host="fast.example.com"))
         (job,) = await store.claim_events(claim(), with_asset=True, except_hosts=["slow.example.com"])
         assert job.generation_id == "gen_b"
+
+    @pytest.mark.parametrize(
+        ("sources", "expected"),
+        [
+            (Sources(), {"acme", "other", "photoverse"}),
+            (Sources(only="acme"), {"acme"}),
+            (Sources(without=("acme", "other")), {"photoverse"}),
+        ],
+    )
+    async def test_of_some_sources(self, store: Store, sources: Sources, expected: set[str]) -> None:
+        """Only events of the sources asked for are taken, whatever the others' age."""
+        for source in ("acme", "other", "photoverse"):
+            await store.record(replace(an_event(host="cdn.example.com"), source=source))
+        jobs = await store.claim_events(claim(), with_asset=True, sources=sources)
+        assert {job.source for job in jobs} == expected
+        assert {source for source in ("acme", "other", "photoverse") if source in sources} == expected
 
     async def test_renewed_lease_holds(self, store: Store) -> None:
         """A renewed lease runs out at its new end."""
@@ -394,13 +412,18 @@ class TestCheck:
 
 
 class TestQueryPlan:
+    @pytest.mark.parametrize("sources", [Sources(), Sources(only="acme"), Sources(without=("acme", "other"))])
     @pytest.mark.parametrize("index", ["ix_event_due", "ix_delivery_due"])
-    async def test_claims_read_the_index_of_what_is_due(self, store: Store, index: str) -> None:
+    async def test_claims_read_the_index_of_what_is_due(
+        self, store: Store, index: str, sources: Sources
+    ) -> None:
         """Finding due work reads the partial index, however many rows are done."""
         seen: list[tuple[str, Any]] = []
         listen(store.engine, "before_cursor_execute", lambda *call: seen.append((call[2], call[3])))
         if index == "ix_event_due":
-            await store.claim_events(claim(), with_asset=True, except_hosts=["slow.example.com"])
+            await store.claim_events(
+                claim(), with_asset=True, sources=sources, except_hosts=["slow.example.com"]
+            )
         else:
             await store.claim_deliveries(claim(), destination="orders")
         query, parameters = next(one for one in seen if one[0].startswith("SELECT"))

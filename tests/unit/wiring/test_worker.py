@@ -24,6 +24,15 @@ class TestOpenWorker:
             assert all(outlet.max_batch > 0 for outlet in worker.outlets)
         store.close()
 
+    async def test_own_buckets_have_places_of_their_own(self, folder: Path) -> None:
+        """The worker is told which sources must not share theirs with the others."""
+        secrets = {"secrets": "whsec_0123456789abcdef"}
+        configured = settings(sources={"acme": {**secrets, "assets_url": f"file:{folder}/own"}, "b": secrets})
+        store = build_store(configured)
+        async with open_worker(configured, store) as worker:
+            assert list(worker.with_own_bucket) == ["acme"]
+        store.close()
+
     async def test_unwritable_bucket_is_refused(self, folder: Path) -> None:
         """A folder that cannot be written stops the start, by the name of its setting."""
         (folder / "taken").write_text("a file")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from receiver.errors import StoreUnavailable
-from receiver.store import Claim, DeliveryJob, EventJob, LateJob, Settlement, Wake
+from receiver.store import ALL_SOURCES, Claim, DeliveryJob, EventJob, LateJob, Settlement, Sources, Wake
 
 WITHIN_S: Final = 10.0
 
@@ -32,21 +32,31 @@ class ScriptedStore:
     """Whether leases still hold when their work is settled."""
 
     async def claim_events(
-        self, claim: Claim, *, with_asset: bool, except_hosts: Collection[str] = ()
+        self,
+        claim: Claim,
+        *,
+        with_asset: bool,
+        sources: Sources = ALL_SOURCES,
+        except_hosts: Collection[str] = (),
     ) -> list[EventJob]:
         self._note(claim)
         fits = [
             job
             for job in self.events
-            if (job.asset_host is not None) == with_asset and job.asset_host not in except_hosts
+            if (job.asset_host is not None) == with_asset
+            and job.source in sources
+            and job.asset_host not in except_hosts
         ]
         taken = fits[: claim.limit]
         self.events = [job for job in self.events if job not in taken]
         return [replace(job, lease=claim.lease) for job in taken]
 
-    async def claim_late(self, claim: Claim, *, except_hosts: Collection[str] = ()) -> list[LateJob]:
+    async def claim_late(
+        self, claim: Claim, *, sources: Sources = ALL_SOURCES, except_hosts: Collection[str] = ()
+    ) -> list[LateJob]:
         self._note(claim)
-        taken = [job for job in self.late if job.asset_host not in except_hosts][: claim.limit]
+        fits = [job for job in self.late if job.source in sources and job.asset_host not in except_hosts]
+        taken = fits[: claim.limit]
         self.late = [job for job in self.late if job not in taken]
         return [replace(job, lease=claim.lease) for job in taken]
 

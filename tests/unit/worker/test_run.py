@@ -81,11 +81,15 @@ def hands() -> Hands:
     return Hands()
 
 
-async def record(store: Store, generation_id: str = "gen_1", *, host: str | None = "cdn.example.com") -> str:
+async def record(
+    store: Store,
+    generation_id: str = "gen_1",
+    *,
+    host: str | None = "cdn.example.com",
+    source: str = "photoverse",
+) -> str:
     new_id = event_id(now_ms(), secrets.token_bytes(10))
-    entry = NewEvent(
-        new_id, "photoverse", generation_id, "generation.completed", host, BODY, "webhook", now_ms()
-    )
+    entry = NewEvent(new_id, source, generation_id, "generation.completed", host, BODY, "webhook", now_ms())
     await store.record(entry)
     return new_id
 
@@ -206,6 +210,53 @@ class TestWorker:
             await until(lambda: event_id in [job.event_id for job in hands.sent["orders"]])
         assert len(hanging) == 4
         assert [row.lease for row in rows(store, LATE_ASSET)] == [None] * 8
+
+    @pytest.mark.parametrize("dead", ["acme", "photoverse"])
+    async def test_hanging_bucket_delays_no_other(self, store: Store, hands: Hands, dead: str) -> None:
+        """Invariant 10: uploads into one bucket that hang, from many hosts, leave another bucket's alone."""
+        hands.free()
+        hanging: list[EventJob] = []
+
+        async def mirror(job: EventJob) -> MirrorResult:
+            if job.source == dead:
+                hanging.append(job)
+                await asyncio.Event().wait()
+            return EventSettled(job, None, now_ms())
+
+        for number in range(64):
+            await record(store, f"gen_{number}", host=f"cdn{number % 8}.example.com", source=dead)
+        worker = replace(a_worker(store, hands, drain_s=0.05), mirror=mirror, with_own_bucket=["acme"])
+        async with running(worker):
+            await until(lambda: len(hanging) == worker.limits.at_once)
+            (living,) = {"acme", "photoverse"} - {dead}
+            event_id = await record(store, host="cdn0.example.com", source=living)
+            await until(lambda: [job.event_id for job in hands.sent["orders"]] == [event_id])
+
+    async def test_hanging_bucket_delays_no_late_asset_of_another(self, store: Store, hands: Hands) -> None:
+        """Invariant 10, for late assets too: they have few places, and each bucket its own."""
+        came = asyncio.Event()
+
+        async def mirror_late(job: LateJob) -> LateSettlement:
+            if job.source == "photoverse":
+                came.set()
+            await asyncio.Event().wait()
+            return LateGivenUp(job, "timeout")
+
+        async def give_up(job: EventJob) -> MirrorResult:
+            at = now_ms()
+            return EventSettled(job, Asset("failed", error="timeout", retried_until_ms=at + 60_000), at, at)
+
+        worker = replace(
+            a_worker(store, hands, poll_s=0.02, drain_s=0.05), mirror=give_up, with_own_bucket=["acme"]
+        )
+        async with running(replace(worker, _stop=asyncio.Event())):
+            for number in range(8):
+                await record(store, f"late_{number}", host=f"host{number}", source="acme")
+            await until(lambda: len(rows(store, LATE_ASSET)) == 8)
+            await record(store)
+            await until(lambda: len(rows(store, LATE_ASSET)) == 9)
+        async with running(replace(worker, mirror_late=mirror_late)):
+            await until(came.is_set)
 
     async def test_renews_while_it_works(self, store: Store, hands: Hands) -> None:
         """Work that outlasts its lease several times over is done once."""
