@@ -7,13 +7,13 @@ connecting are one step here. The client above still speaks of the host by name,
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import httpcore2
 
 from receiver.assets.allowlist import AllowList, parse_address
 from receiver.assets.guard import check_address
+from receiver.threads import DaemonThreads
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Return every address of a host, in the order to try them; raise OSError if there is none."""
@@ -25,7 +25,7 @@ class SystemResolver:
     """`getaddrinfo` in threads of its own, so that a dead name server delays nothing but downloads."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_DNS_THREADS, thread_name_prefix="receiver-dns")
+        self._threads = DaemonThreads(_DNS_THREADS, name="receiver-dns")
 
     async def __call__(self, host: str, port: int) -> Sequence[str]:
         """Resolve *host* as the operating system does."""
@@ -35,7 +35,7 @@ class SystemResolver:
         return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in answers))
 
     def close(self) -> None:
-        """Let the threads go; those still waiting for a name server end by themselves."""
+        """Let the threads go; those that still wait for a name server end with the process."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 

@@ -6,16 +6,18 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, ParamSpec, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from receiver.assets import Fetched, Held, Stored
 from receiver.assets.keys import beside, is_safe, require_safe
 from receiver.errors import BucketUnavailable, ConfigError
+from receiver.threads import DaemonThreads
 
 STALE_AFTER_S: Final = 24 * 3600.0
 """Age at which a file in `.incoming` can only be what a killed process left."""
@@ -23,6 +25,11 @@ STALE_AFTER_S: Final = 24 * 3600.0
 _URL: Final = re.compile(r"file:(?://(?=/))?(?P<path>[^?#]+)")
 _INCOMING: Final = ".incoming"
 _BLOCK_BYTES: Final = 1024 * 1024
+_THREADS: Final = 8
+_CLOSE_S: Final = 3.0
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
 
 
 def open_folder(url: str) -> "FolderBucket":
@@ -40,9 +47,15 @@ def open_folder(url: str) -> "FolderBucket":
 
 @dataclass(frozen=True, slots=True)
 class FolderBucket:
-    """A `Bucket` on a local disk."""
+    """A `Bucket` on a local disk, or on what is mounted as one.
+
+    That may hang as any bucket may, so its *threads* are its own.
+    """
 
     root: Path
+    threads: DaemonThreads = field(
+        default_factory=lambda: DaemonThreads(_THREADS, name="receiver-folder"), repr=False, compare=False
+    )
 
     async def put(self, key: str, asset: Fetched, *, metadata: dict[str, str]) -> Stored:  # noqa: ARG002
         """Keep *asset* under *key*. *metadata* has no place in a file and is left out.
@@ -52,7 +65,7 @@ class FolderBucket:
             ValueError: *key* is not safe.
         """
         require_safe(key)
-        return await asyncio.to_thread(self._put, key, asset)
+        return await self._in_thread(self._put, key, asset)
 
     def key_of(self, url: str) -> str | None:
         """Return the key of a file in this folder."""
@@ -66,12 +79,12 @@ class FolderBucket:
     async def look(self, key: str) -> Held | None:
         """Tell the size of the file; a folder keeps no checksums."""
         require_safe(key)
-        return await asyncio.to_thread(self._look, key)
+        return await self._in_thread(self._look, key)
 
     async def read(self, key: str) -> Held | None:
         """Tell the size and the checksum of the file."""
         require_safe(key)
-        return await asyncio.to_thread(self._read, key)
+        return await self._in_thread(self._read, key)
 
     async def check(self) -> None:
         """Refuse if the folder cannot be written; sweep up what killed processes left in it.
@@ -79,10 +92,16 @@ class FolderBucket:
         Raises:
             ConfigError: the folder cannot be made, or takes no files or links.
         """
-        await asyncio.to_thread(self._check)
+        await self._in_thread(self._check)
 
     async def aclose(self) -> None:
-        """Do nothing: a folder holds nothing open."""
+        """Let go of the threads; a call that hangs ends with the process."""
+        self.threads.shutdown(wait=False, cancel_futures=True)
+        await self.threads.finish(within_s=_CLOSE_S)
+
+    async def _in_thread(self, call: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
+        work = partial(call, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self.threads, work)
 
     def _put(self, key: str, asset: Fetched) -> Stored:
         with _failures(self.root):

@@ -10,7 +10,6 @@ import hashlib
 import re
 from base64 import b64decode
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -30,6 +29,7 @@ from receiver.assets.keys import beside, is_safe, require_safe
 from receiver.assets.s3_options import ObjectOptions
 from receiver.assets.s3_upload import SHA256_METADATA, KeyTaken, Upload, error_code
 from receiver.errors import BucketUnavailable, ConfigError
+from receiver.threads import DaemonThreads
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -43,6 +43,7 @@ _URL: Final = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?P<
 _CONNECT_TIMEOUT_S: Final = 10
 _READ_TIMEOUT_S: Final = 60
 _ATTEMPTS: Final = 3
+_CLOSE_S: Final = 3.0
 _CREDENTIALS: Final = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or another source boto3 knows)"
 
 # Never quoted: people write credentials into URLs.
@@ -116,7 +117,7 @@ def open_s3(
         match["bucket"],
         prefix,
         part_bytes,
-        ThreadPoolExecutor(threads, thread_name_prefix="receiver-s3"),
+        DaemonThreads(threads, name="receiver-s3"),
         options,
     )
 
@@ -161,7 +162,7 @@ class S3Bucket:
     bucket: str
     prefix: str
     part_bytes: int
-    threads: ThreadPoolExecutor
+    threads: DaemonThreads
     options: ObjectOptions = field(default_factory=ObjectOptions)
 
     async def put(self, key: str, asset: Fetched, *, metadata: dict[str, str]) -> Stored:
@@ -201,8 +202,9 @@ class S3Bucket:
         await asyncio.get_running_loop().run_in_executor(self.threads, self._check)
 
     async def aclose(self) -> None:
-        """Let go of the connections and threads, once uploads under way have ended."""
-        await asyncio.to_thread(self.threads.shutdown)
+        """Let go of the connections. Uploads under way have a few seconds to end; then the process may."""
+        self.threads.shutdown(wait=False, cancel_futures=True)
+        await self.threads.finish(within_s=_CLOSE_S)
         self.client.close()
 
     def _put(self, key: str, asset: Fetched, metadata: dict[str, str]) -> Stored:

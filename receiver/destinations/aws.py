@@ -6,7 +6,6 @@ Credentials come from where every AWS tool looks for them: environment, profile,
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
@@ -27,6 +26,7 @@ from receiver.destinations.aws_messages import MAX_ENTRIES, Limits, chunks
 from receiver.destinations.options import count, option, seconds, setting, word
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
+from receiver.threads import DaemonThreads
 
 _TEMPORARY: Final = re.compile(
     "Throttl|AccessDenied|Authoriz|Kms|InvalidSecurity|OverLimit|Unavailable|Internal", re.IGNORECASE
@@ -136,7 +136,7 @@ class AwsDestination:
         self._service = service
         self._options = options
         self._lanes = 1 if service.ordered else options.concurrency
-        self._threads = ThreadPoolExecutor(self._lanes, thread_name_prefix=f"{service.title}-{name}")
+        self._threads = DaemonThreads(self._lanes, name=f"{service.title}-{name}")
 
     @property
     def max_batch(self) -> int:

@@ -10,7 +10,21 @@ import pytest
 from receiver.assets.allowlist import AllowList
 from receiver.assets.dial import GuardedBackend, NameNotResolved, Resolve, SystemResolver
 from receiver.assets.guard import BlockedAddress
+from tests.processes import ends
 from tests.unit.assets.conftest import HOST, RawServer, Serve, answers
+
+DEAD_NAME_SERVER = """
+import asyncio, socket, threading
+from receiver.assets.dial import SystemResolver
+socket.getaddrinfo = lambda *_, **__: threading.Event().wait()
+async def main():
+    resolver = SystemResolver()
+    try:
+        await asyncio.wait_for(resolver("example.com", 443), 0.1)
+    except TimeoutError:
+        resolver.close()
+asyncio.run(main())
+"""
 
 
 def backend(resolve: Resolve, *allow: str) -> GuardedBackend:
@@ -112,3 +126,7 @@ class TestSystemResolver:
         await resolver("localhost", 443)
         resolver.close()
         assert names[0].startswith("receiver-dns")
+
+    def test_dead_name_server_keeps_no_process_from_ending(self) -> None:
+        """What still waits for it ends with the process."""
+        assert ends(DEAD_NAME_SERVER)

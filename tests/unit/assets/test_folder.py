@@ -12,10 +12,28 @@ import pytest
 from receiver.assets import Fetched, Held, ReadableBucket, Stored
 from receiver.assets.folder import STALE_AFTER_S, FolderBucket, open_folder
 from receiver.errors import BucketUnavailable, ConfigError
+from tests.processes import ends
 from tests.unit.assets.conftest import PNG, files
 
 MakeAsset = Callable[..., Fetched]
 KEY = "photoverse/image/2025/01/09/gen_1.png"
+DEAD_FOLDER = """
+import asyncio, os, sys
+from pathlib import Path
+from receiver.assets import Fetched
+from receiver.assets import folder
+root = Path(sys.argv[1])
+os.mkfifo(root / "never written")
+folder._CLOSE_S = 0.1
+async def main():
+    bucket = folder.open_folder(root.as_uri())
+    asset = Fetched(root / "never written", 1, "0" * 64, "image/png")
+    try:
+        await asyncio.wait_for(bucket.put("a.png", asset, metadata={}), 0.1)
+    except TimeoutError:
+        await bucket.aclose()
+asyncio.run(main())
+"""
 
 
 @pytest.fixture
@@ -234,7 +252,11 @@ class TestCheck:
 
 class TestFolderBucket:
     async def test_is_a_bucket(self, root: Path) -> None:
-        """It can stand wherever a bucket is asked for, and closing it does nothing."""
+        """It can stand wherever a bucket is asked for, and closing it leaves another on that folder open."""
         bucket: ReadableBucket = FolderBucket(root)
         await bucket.check()
         await FolderBucket(root).aclose()
+
+    def test_dead_folder_keeps_no_process_from_ending(self, tmp_path: Path) -> None:
+        """A folder on a machine that does not answer holds nothing up but its own work."""
+        assert ends(DEAD_FOLDER, str(tmp_path))

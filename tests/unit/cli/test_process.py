@@ -11,6 +11,7 @@ import pytest
 from receiver.signatures import sign
 from tests.acceptance.service import SECRET, completed, failed, service, until
 from tests.servers.assets import AssetHost
+from tests.servers.silent import silent_url
 from tests.unit.cli.command import SECRET as OTHER_SECRET
 from tests.unit.cli.command import Command, wait_for
 
@@ -76,6 +77,26 @@ class TestRun:
             assert process.wait(WITHIN_S) == 0
             assert receiver.logged("unfinished work given back")
             assert "Traceback" not in receiver.log()
+
+    def test_leaves_an_upload_that_hangs(self, tmp_path: Path, asset_host: AssetHost) -> None:
+        """A bucket that never answers holds up no stop, long before boto3 gives up on it."""
+        with silent_url() as endpoint:
+            settings = {
+                "RECEIVER_ASSETS_URL": "s3://silent/assets",
+                "RECEIVER_S3_ENDPOINT_URL": endpoint,
+                "RECEIVER_DRAIN_S": "0.2",
+                "AWS_ACCESS_KEY_ID": "x",
+                "AWS_SECRET_ACCESS_KEY": "x",
+            }
+            with service(tmp_path, **settings) as receiver:
+                process = receiver.start()
+                for number in range(20):
+                    receiver.deliver(completed(f"gen_{number}", f"{asset_host.url}/{number}.png"))
+                until(lambda: list(tmp_path.glob("data/spool/kept/*/*.png")))
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(2 * WITHIN_S) == 0
+                assert receiver.logged("unfinished work given back")
+                assert "Traceback" not in receiver.log()
 
     @pytest.mark.parametrize(
         ("first", "second"),

@@ -12,6 +12,23 @@ from receiver.destinations.aws_messages import Limits
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
 from tests.messages import message
+from tests.processes import ends
+
+HANGING_REQUEST = """
+import asyncio, threading
+from unittest.mock import MagicMock
+from receiver.destinations.aws import AwsDestination, Options
+from receiver.destinations.aws_messages import Limits
+from tests.messages import message
+service = MagicMock(title="Shelf", ordered=False, limits=Limits(request=1000, message=1000))
+service.size_bytes.return_value = 1
+service.put = lambda _: threading.Event().wait()
+async def main():
+    destination = AwsDestination("queue", service, Options(timeout_s=0.1))
+    await destination.send([message(1)])
+    await destination.aclose()
+asyncio.run(main())
+"""
 
 pytestmark = pytest.mark.usefixtures("aws_environment")
 
@@ -119,6 +136,12 @@ class TestSend:
         """What a service says of the target gives up no message."""
         [outcome] = await _send(_Shelf(_refusal("Blame", "the board")), message(1))
         assert isinstance(outcome, Retry)
+
+
+class TestAclose:
+    def test_hanging_request_keeps_no_process_from_ending(self) -> None:
+        """What outlived its deadline ends with the process, not with boto3's own time-outs."""
+        assert ends(HANGING_REQUEST)
 
 
 class TestListed:

@@ -1,0 +1,104 @@
+"""Threads for calls that block, and that another machine may hold up for as long as it likes."""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, wait
+from contextlib import suppress
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
+
+
+class DaemonThreads(Executor):
+    """At most so many threads, which the process does not wait for when it ends.
+
+    `ThreadPoolExecutor` makes the interpreter join its threads, so one call that hangs keeps a process from
+    ending. A call that is cut off here ends as SIGKILL would end it: use it only for what survives that.
+    Threads are started as needed, and end when there is no more to do.
+    """
+
+    def __init__(self, most: int, *, name: str) -> None:
+        """Start nothing yet. *name* is that of the threads, for whoever looks at a process that hangs."""
+        self._most = most
+        self._name = name
+        self._lock = threading.Lock()
+        self._waiting: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
+        self._running: set[Future[Any]] = set()
+        self._threads = 0
+        self._closed = False
+
+    def submit(self, call: Callable[P, Result], /, *args: P.args, **kwargs: P.kwargs) -> Future[Result]:
+        """Make *call* in a thread, behind those that wait already.
+
+        Raises:
+            RuntimeError: it was shut down, or no thread could be started.
+        """
+        future: Future[Result] = Future()
+        with self._lock:
+            if self._closed:
+                raise RuntimeError(f"{self._name} is shut down")
+            if self._threads < self._most:
+                threading.Thread(target=self._work, name=self._name, daemon=True).start()
+                self._threads += 1
+            self._waiting.append((future, partial(call, *args, **kwargs)))
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002
+        """Take no more calls; drop those that wait, or wait for all, as asked."""
+        with self._lock:
+            self._closed = True
+            dropped = [self._waiting.popleft() for _ in range(len(self._waiting))] if cancel_futures else []
+        for future, _ in dropped:
+            future.cancel()
+        if wait:
+            self.join()
+
+    def join(self, *, within_s: float | None = None) -> None:
+        """Wait for all calls, *within_s* seconds at most. Blocks."""
+        wait(self._unfinished(), within_s)
+
+    async def finish(self, *, within_s: float) -> None:
+        """Wait for all calls, *within_s* seconds at most; drop those that wait even then."""
+        unfinished = [asyncio.wrap_future(future) for future in self._unfinished()]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await asyncio.gather(*unfinished, return_exceptions=True)
+
+    def _unfinished(self) -> list[Future[Any]]:
+        with self._lock:
+            return [*self._running, *(future for future, _ in self._waiting)]
+
+    def _work(self) -> None:
+        while begun := self._next():
+            self._run(*begun)
+
+    def _next(self) -> tuple[Future[Any], Callable[[], Any]] | None:
+        with self._lock:
+            while self._waiting:
+                future, call = self._waiting.popleft()
+                if future.set_running_or_notify_cancel():
+                    self._running.add(future)
+                    return future, call
+            self._threads -= 1
+            return None
+
+    def _run(self, future: "Future[Any]", call: Callable[[], Any]) -> None:
+        try:
+            outcome = call()
+        except BaseException as error:  # noqa: BLE001  whoever waits for it is told
+            self._forget(future)
+            future.set_exception(error)
+        else:
+            self._forget(future)
+            future.set_result(outcome)
+        finally:
+            # Its traceback holds this frame: the future would be garbage that only the collector finds.
+            del future
+
+    def _forget(self, future: "Future[Any]") -> None:
+        with self._lock:
+            self._running.discard(future)

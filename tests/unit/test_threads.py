@@ -1,0 +1,163 @@
+"""Threads that a process does not wait for."""
+
+import asyncio
+import gc
+import threading
+import weakref
+from collections.abc import Iterator
+from concurrent.futures import CancelledError, Future
+
+import pytest
+
+from receiver.threads import DaemonThreads
+from tests.processes import ends
+
+WITHIN_S = 15
+HANGING = """
+import threading
+from receiver.threads import DaemonThreads
+begun = threading.Event()
+def hang():
+    begun.set()
+    threading.Event().wait()
+threads = DaemonThreads(1, name="test")
+threads.submit(hang)
+begun.wait()
+"""
+
+
+@pytest.fixture
+def freed() -> Iterator[threading.Event]:
+    """Return what hanging calls wait for; set at the end."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+@pytest.fixture
+def threads() -> DaemonThreads:
+    return DaemonThreads(2, name="test")
+
+
+def hang(threads: DaemonThreads, freed: threading.Event) -> "Future[bool]":
+    """Submit a call that waits for *freed*; return once it has begun."""
+    begun = threading.Event()
+
+    def call() -> bool:
+        begun.set()
+        return freed.wait(WITHIN_S)
+
+    future = threads.submit(call)
+    assert begun.wait(WITHIN_S)
+    return future
+
+
+class TestSubmit:
+    def test_gives_the_result(self, threads: DaemonThreads) -> None:
+        """What the call returns, or raises, reaches who waits for it."""
+        assert threads.submit(pow, 2, 3, mod=5).result(WITHIN_S) == 3
+        with pytest.raises(ZeroDivisionError):
+            threads.submit(divmod, 1, 0).result(WITHIN_S)
+
+    def test_no_more_threads_than_asked_for(self, threads: DaemonThreads, freed: threading.Event) -> None:
+        """What finds none free waits its turn, and gets it in order."""
+        for _ in range(2):
+            hang(threads, freed)
+        order: list[int] = []
+        waiting = [threads.submit(order.append, number) for number in range(5)]
+        assert not any(future.running() or future.done() for future in waiting)
+        freed.set()
+        for future in waiting:
+            future.result(WITHIN_S)
+        assert sorted(order) == list(range(5))
+
+    def test_dropped_call_is_never_made(self, threads: DaemonThreads, freed: threading.Event) -> None:
+        """Whoever gives up before its turn costs nothing."""
+        for _ in range(2):
+            hang(threads, freed)
+        made: list[int] = []
+        dropped, last = threads.submit(made.append, 1), threads.submit(made.append, 2)
+        assert dropped.cancel()
+        freed.set()
+        last.result(WITHIN_S)
+        assert made == [2]
+
+    def test_threads_end_with_the_work(self, threads: DaemonThreads) -> None:
+        """Nothing idles about that nobody shuts down."""
+        name = threads.submit(threading.current_thread).result(WITHIN_S)
+        name.join(WITHIN_S)
+        assert not name.is_alive()
+        assert threads.submit(threading.current_thread).result(WITHIN_S) is not name
+
+    def test_failed_call_leaves_no_cycle(self, threads: DaemonThreads) -> None:
+        """Its future goes with the last reference: the service collects garbage rarely."""
+
+        def fail() -> None:
+            raise ValueError
+
+        gc.disable()
+        try:
+            future = threads.submit(fail)
+            future.exception(WITHIN_S)
+            threads.submit(int).result(WITHIN_S)
+            gone = weakref.ref(future)
+            del future
+            threads.join(within_s=WITHIN_S)
+            assert gone() is None
+        finally:
+            gc.enable()
+
+    def test_process_ends_all_the_same(self) -> None:
+        """A call that hangs keeps no process from ending."""
+        assert ends(HANGING)
+
+
+class TestShutdown:
+    def test_takes_no_more(self, threads: DaemonThreads) -> None:
+        """As with every executor."""
+        threads.shutdown()
+        with pytest.raises(RuntimeError, match="test is shut down"):
+            threads.submit(int)
+
+    def test_waits_if_asked(self, threads: DaemonThreads, freed: threading.Event) -> None:
+        """For what runs and for what waits."""
+        for _ in range(2):
+            hang(threads, freed)
+        last = threads.submit(int)
+        threading.Timer(0.05, freed.set).start()
+        threads.shutdown()
+        assert last.done()
+
+    def test_drops_what_has_not_begun(self, threads: DaemonThreads, freed: threading.Event) -> None:
+        """Asked for, that ends without being made."""
+        running = [hang(threads, freed) for _ in range(2)]
+        last = threads.submit(int)
+        threads.shutdown(wait=False, cancel_futures=True)
+        with pytest.raises(CancelledError):
+            last.result(WITHIN_S)
+        assert all(future.running() for future in running)
+
+
+class TestFinish:
+    async def test_waits_for_what_runs(self, threads: DaemonThreads, freed: threading.Event) -> None:
+        """It returns as soon as all have ended, however they did."""
+        running = hang(threads, freed)
+        failing = threads.submit(divmod, 1, 0)
+        asyncio.get_running_loop().call_later(0.05, freed.set)
+        await threads.finish(within_s=60)
+        assert running.result(WITHIN_S)
+        assert isinstance(failing.exception(WITHIN_S), ZeroDivisionError)
+
+    async def test_leaves_what_hangs(self, threads: DaemonThreads, freed: threading.Event) -> None:
+        """Not for longer than it was given."""
+        running = hang(threads, freed)
+        await threads.finish(within_s=0.05)
+        assert running.running()
+
+
+class TestJoin:
+    def test_leaves_what_hangs(self, threads: DaemonThreads, freed: threading.Event) -> None:
+        """Not for longer than it was given."""
+        running = hang(threads, freed)
+        threads.join(within_s=0.05)
+        assert running.running()
