@@ -24,6 +24,8 @@ FAR: Final = 2**52
 """When every lease has run out and everything is due."""
 LEASE_MS: Final = 60_000
 ASSET: Final = Asset("mirrored", "s3://b/k.png", "image/png", 7, "0" * 64)
+WHOLE_ASSET: Final = Asset("failed", "s3://b/k.mp4", "video/mp4", 7, "0" * 64, 640, 360, 5.5, "http_503", NOW)
+"""One that has everything, which no asset has at once."""
 
 
 def an_event(
@@ -49,11 +51,11 @@ def claim(limit: int = 1_000, *, at: int = NOW) -> Claim:
     return Claim(at, at + LEASE_MS, secrets.token_hex(16), limit)
 
 
-async def settled(store: Store, *events: NewEvent) -> list[str]:
+async def settled(store: Store, *events: NewEvent, asset: Asset = ASSET) -> list[str]:
     """Record and settle *events*; return their ids."""
     await asyncio.gather(*(store.record(event) for event in events))
     jobs = await store.claim_events(claim(at=FAR), with_asset=False)
-    await asyncio.gather(*(store.settle(EventSettled(job, ASSET, NOW)) for job in jobs))
+    await asyncio.gather(*(store.settle(EventSettled(job, asset, NOW)) for job in jobs))
     return [event.id for event in events]
 
 

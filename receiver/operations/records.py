@@ -1,10 +1,12 @@
 """What operators find in the store, as records: times readable, no query string of a URL."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
+from receiver.events import Asset
 from receiver.store import Console
 from receiver.store.filters import Filter
 from receiver.store.operations import Operation
@@ -37,7 +39,6 @@ def delivery_record(found: FoundDelivery) -> Record:
 
 def event_record(found: FoundEvent) -> Record:
     """Return an event."""
-    asset = found.asset and {name: value for name, value in found.asset.items() if name != "settled_ms"}
     return {
         "id": found.id,
         "source": found.source,
@@ -50,7 +51,7 @@ def event_record(found: FoundEvent) -> Record:
         "repeats": found.repeats,
         "attempts": found.attempts,
         "error": _redacted(found.error),
-        "asset": asset,
+        "asset": found.asset and _asset(found.asset),
         "deliveries": found.deliveries,
     }
 
@@ -121,6 +122,12 @@ def body_text(body: bytes) -> str:
 def moment(ms: int | None) -> datetime | None:
     """Return a time of the store as a time."""
     return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def _asset(asset: Asset) -> Record:
+    record = asdict(asset)
+    record["retried_until"] = moment(record.pop("retried_until_ms"))
+    return record
 
 
 def _without_queries(value: Any) -> Any:

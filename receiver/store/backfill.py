@@ -11,8 +11,9 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, and_, func, select
 
 from receiver.events import event_id
+from receiver.store.assets import ASSET_COLUMNS, asset_if_any
 from receiver.store.attribution import attribute
-from receiver.store.claim import EventJob, asset_of
+from receiver.store.claim import EventJob, event_job
 from receiver.store.engine import wake_others
 from receiver.store.fanout import Candidate, Route, delivery_row
 from receiver.store.insert import insert_new
@@ -91,7 +92,7 @@ def count_missed(connection: Connection, destination: str) -> int:
 def _events(connection: Connection, past: Past, page: Stretch) -> Sequence[Row[Any]]:
     theirs = and_(DELIVERY.c.event_id == EVENT.c.id, DELIVERY.c.destination == past.destination)
     statement = (
-        select(EVENT, ASSET, DELIVERY.c.destination)
+        select(EVENT, *ASSET_COLUMNS, DELIVERY.c.destination)
         .outerjoin(ASSET, ASSET.c.event_id == EVENT.c.id)
         .outerjoin(DELIVERY, theirs)
         .where(
@@ -112,22 +113,9 @@ def _first_id(received_ms: int) -> str:
 
 
 def _candidates(connection: Connection, rows: Sequence[Row[Any]], now_ms: int) -> list[Candidate]:
-    jobs = {row.id: _job(row) for row in rows}
+    jobs = {row.id: event_job(EventJob, row, lease="", attempts=row.attempts) for row in rows}
     told = attribute(connection, list(jobs.values()), now_ms=now_ms) if jobs else {}
-    return [Candidate(jobs[row.id], asset_of(row) if row.status else None, told[row.id]) for row in rows]
-
-
-def _job(row: Row[Any]) -> EventJob:
-    return EventJob(
-        id=row.id,
-        source=row.source,
-        generation_id=row.generation_id,
-        asset_host=row.asset_host,
-        body=row.body,
-        received_ms=row.received_ms,
-        attempts=row.attempts,
-        lease="",
-    )
+    return [Candidate(jobs[row.id], asset_if_any(row), told[row.id]) for row in rows]
 
 
 def _due_ms(candidate: Candidate) -> int:

@@ -6,12 +6,13 @@ at a time. A claim counts the attempt before the work, so that work which kills 
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
 from sqlalchemy import ColumnElement, Connection, Table, and_, exists, literal, select, true, update
 
 from receiver.events import Asset
+from receiver.store.assets import ASSET_COLUMNS, asset_if_any
 from receiver.store.engine import wake_others
 from receiver.store.tables import ASSET, DELIVERY, DESTINATION_STATE, EVENT, LATE_ASSET, PENDING, RECONCILE
 from receiver.store.wake import TOPICS
@@ -43,6 +44,9 @@ class LateJob(EventJob):
 
     until_ms: int
     """After this no further attempt is made."""
+
+
+Job = TypeVar("Job", bound=EventJob)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +121,10 @@ def claim_events(
     statement = select(EVENT).where(due).order_by(EVENT.c.due_ms).limit(claim.limit)
     rows = connection.execute(statement.with_for_update(skip_locked=True)).all()
     take(connection, EVENT, EVENT.c.id.in_([row.id for row in rows]), claim)
-    return [_event_job(row, claim.lease) for row in rows]
+    return [
+        event_job(EventJob, row, lease=claim.lease, attempts=row.attempts + 1, last_error=row.last_error)
+        for row in rows
+    ]
 
 
 def claim_deliveries(connection: Connection, claim: Claim, *, destination: str) -> list[DeliveryJob]:
@@ -151,7 +158,7 @@ def _due_deliveries(
             EVENT.c.generation_id,
             EVENT.c.body,
             EVENT.c.received_ms,
-            ASSET,
+            *ASSET_COLUMNS,
         )
         .join(EVENT, EVENT.c.id == DELIVERY.c.event_id)
         .outerjoin(ASSET, ASSET.c.event_id == DELIVERY.c.event_id)
@@ -195,17 +202,18 @@ def _held(table: Table, leases: Collection[str]) -> ColumnElement[bool]:
     return and_(table.c.state == IS_PENDING, table.c.lease.in_(leases))
 
 
-def _event_job(row: Any, lease: str) -> EventJob:
-    return EventJob(
+def event_job(kind: type[Job], row: Any, *, lease: str, attempts: int, **more: Any) -> Job:
+    """Return the job of the event that *row* has the columns of, with what its *kind* has *more*."""
+    return kind(
         id=row.id,
         source=row.source,
         generation_id=row.generation_id,
         asset_host=row.asset_host,
         body=row.body,
         received_ms=row.received_ms,
-        attempts=row.attempts + 1,
+        attempts=attempts,
         lease=lease,
-        last_error=row.last_error,
+        **more,
     )
 
 
@@ -217,25 +225,9 @@ def _delivery_job(row: Any, destination: str, lease: str) -> DeliveryJob:
         generation_id=row.generation_id,
         body=row.body,
         received_ms=row.received_ms,
-        asset=asset_of(row) if row.status else None,
+        asset=asset_if_any(row),
         attempts=row.attempts + 1,
         lease=lease,
         submission=orjson.loads(row.submission) if row.submission else None,
         undecided=bool(row.undecided),
-    )
-
-
-def asset_of(row: Any) -> Asset:
-    """Return the asset that the columns of its table say; an event without an asset has no `status` there."""
-    return Asset(
-        status=row.status,
-        url=row.url,
-        content_type=row.content_type,
-        size_bytes=row.size_bytes,
-        sha256=row.sha256,
-        width=row.width,
-        height=row.height,
-        duration_s=row.duration_s,
-        error=row.error,
-        retried_until_ms=row.retried_until_ms,
     )

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, updat
 
 from receiver.contract import COMPLETED
 from receiver.events import OUR_TYPES, Asset, event_id
-from receiver.store.claim import asset_of
+from receiver.store.assets import ASSET_COLUMNS, asset_of
 from receiver.store.tables import ASSET, EVENT
 
 
@@ -38,7 +38,14 @@ class KnownAsset:
 def known_assets(connection: Connection, scope: Scope, *, after: str, limit: int) -> list[KnownAsset]:
     """Return up to *limit* assets whose event id is greater than *after*, in that order."""
     rows = connection.execute(
-        select(EVENT.c.source, EVENT.c.generation_id, EVENT.c.body, EVENT.c.received_ms, ASSET)
+        select(
+            ASSET.c.event_id,
+            EVENT.c.source,
+            EVENT.c.generation_id,
+            EVENT.c.body,
+            EVENT.c.received_ms,
+            *ASSET_COLUMNS,
+        )
         .join(EVENT, EVENT.c.id == ASSET.c.event_id)
         .where(_within(scope), ASSET.c.event_id > after)
         .order_by(ASSET.c.event_id)

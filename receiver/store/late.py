@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select, upd
 
 from receiver.contract import COMPLETED
 from receiver.events import Asset
-from receiver.store.claim import ALL_SOURCES, Claim, LateJob, Sources, take
+from receiver.store.claim import ALL_SOURCES, Claim, LateJob, Sources, event_job, take
 from receiver.store.insert import insert_new
 from receiver.store.record import NewEvent
 from receiver.store.tables import ASSET, EVENT, LATE_ASSET
@@ -136,14 +136,4 @@ def _held(job: LateJob) -> ColumnElement[bool]:
 
 
 def _job(row: Any, claim: Claim) -> LateJob:
-    return LateJob(
-        id=row.id,
-        source=row.source,
-        generation_id=row.generation_id,
-        asset_host=row.asset_host,
-        body=row.body,
-        received_ms=row.received_ms,
-        attempts=row.attempts + 1,
-        lease=claim.lease,
-        until_ms=row.until_ms,
-    )
+    return event_job(LateJob, row, lease=claim.lease, attempts=row.attempts + 1, until_ms=row.until_ms)

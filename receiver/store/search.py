@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from sqlalchemy import Column, ColumnElement, Connection, Select, func, literal, select
 
+from receiver.events import Asset
+from receiver.store.assets import ASSET_COLUMNS, asset_if_any
 from receiver.store.filters import Filter, arrived, has_error, is_kind, kind_of
 from receiver.store.tables import ASSET, DEAD, DELIVERY, EVENT, OPEN, PENDING, QUARANTINE
 from receiver.store.window import Key, Page, Reach, rows_within
@@ -59,7 +61,7 @@ class FoundEvent:
     attempts: int
     error: str | None
     """Why its asset was not mirrored, or not yet."""
-    asset: dict[str, Any] | None
+    asset: Asset | None
     deliveries: dict[str, int]
     """How many are in each state."""
 
@@ -157,16 +159,8 @@ def delivery_rows(
 def event_rows(connection: Connection, wanted: Filter, reach: Reach, *, with_body: bool = False) -> Page[Any]:
     """Return the matching events of one window, with their assets."""
     columns = [column for column in EVENT.c if column is not EVENT.c.body or with_body or wanted.kind]
-    statement: Select[Any] = select(
-        *columns,
-        ASSET.c.status,
-        ASSET.c.url,
-        ASSET.c.content_type,
-        ASSET.c.size_bytes,
-        ASSET.c.sha256,
-        ASSET.c.error,
-        ASSET.c.settled_ms,
-    ).outerjoin(ASSET, ASSET.c.event_id == EVENT.c.id)
+    statement: Select[Any] = select(*columns, *ASSET_COLUMNS)
+    statement = statement.outerjoin(ASSET, ASSET.c.event_id == EVENT.c.id)
     statement = statement.where(*_about_event(wanted))
     if wanted.state is not None:
         statement = statement.where(EVENT.c.state == wanted.state)
@@ -264,7 +258,6 @@ def _due_ms(row: Any) -> int:
 
 
 def _event(row: Any, deliveries: dict[str, int]) -> FoundEvent:
-    names = ("status", "url", "content_type", "size_bytes", "sha256", "error", "settled_ms")
     return FoundEvent(
         id=row.id,
         source=row.source,
@@ -277,7 +270,7 @@ def _event(row: Any, deliveries: dict[str, int]) -> FoundEvent:
         repeats=row.repeats,
         attempts=row.attempts,
         error=row.error or row.last_error,
-        asset={name: getattr(row, name) for name in names} if row.status else None,
+        asset=asset_if_any(row),
         deliveries=deliveries,
     )
 

@@ -5,11 +5,12 @@ Where a lease was lost, another worker has the work now and nothing is written.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from sqlalchemy import Connection, and_, bindparam, delete, tuple_, update
 
 from receiver.events import Asset
+from receiver.store.assets import asset_row
 from receiver.store.attribution import attribute
 from receiver.store.claim import DeliveryJob, EventJob, LateJob
 from receiver.store.engine import wake_others
@@ -127,7 +128,7 @@ def _settle_events(connection: Connection, settled: Sequence[EventSettled], fan_
     done = {"state": SETTLED, "due_ms": settled[0].now_ms, "lease": None, "last_error": None}
     ids = set(connection.execute(update(EVENT).where(ours).values(done).returning(EVENT.c.id)).scalars())
     held = [one for one in settled if one.job.id in ids]
-    assets = [_asset_row(one.job.id, one.asset, one.now_ms) for one in held if one.asset]
+    assets = [asset_row(one.job.id, one.asset, settled_ms=one.now_ms) for one in held if one.asset]
     if assets:
         connection.execute(ASSET.insert(), assets)
     _try_on(connection, held)
@@ -164,10 +165,10 @@ def _arrive(connection: Connection, arrived: LateArrived, fan_out: FanOut) -> bo
     if not remove(connection, arrived.job):
         return False
     event, asset, now_ms = arrived.event, arrived.asset, arrived.now_ms
-    mirrored = _asset_row(arrived.job.id, asset, now_ms)
+    mirrored = asset_row(arrived.job.id, asset, settled_ms=now_ms)
     connection.execute(update(ASSET).where(ASSET.c.event_id == arrived.job.id).values(mirrored))
     if insert_new(connection, EVENT, EVENT_KEY, [event_row(event, SETTLED)]):
-        connection.execute(ASSET.insert(), [_asset_row(event.id, asset, now_ms)])
+        connection.execute(ASSET.insert(), [asset_row(event.id, asset, settled_ms=now_ms)])
         told = replace(arrived.job, id=event.id, body=event.body, received_ms=event.received_ms)
         _deliver(connection, [EventSettled(told, asset, now_ms)], fan_out)
     return True
@@ -260,20 +261,3 @@ def _key(job: EventJob | DeliveryJob) -> _Key:
 
 def _written(job: LateJob, held: bool) -> set[_Key]:  # noqa: FBT001  what the statement said
     return {_key(job)} if held else set()
-
-
-def _asset_row(event_id: str, asset: Asset, now_ms: int) -> dict[str, Any]:
-    return {
-        "event_id": event_id,
-        "status": asset.status,
-        "url": asset.url,
-        "content_type": asset.content_type,
-        "size_bytes": asset.size_bytes,
-        "sha256": asset.sha256,
-        "width": asset.width,
-        "height": asset.height,
-        "duration_s": asset.duration_s,
-        "error": asset.error,
-        "retried_until_ms": asset.retried_until_ms,
-        "settled_ms": now_ms,
-    }

@@ -11,7 +11,7 @@ import pytest
 from receiver.clock import now_ms
 from receiver.contract import COMPLETED
 from receiver.store import NewEvent, Store
-from tests.stored import FAR, NOW, an_event, claimed, delivered
+from tests.stored import FAR, NOW, WHOLE_ASSET, an_event, claimed, delivered, settled
 from tests.unit.cli.command import Command
 from tests.unit.cli.running import Run
 from tests.unit.cli.stored import DESTINATIONS, in_store
@@ -52,6 +52,24 @@ class TestShow:
             assert "secret" not in ended.out
             assert "\x1b" not in ended.out
         assert "orders delivered after 1 attempts" in run("events", "show", event.id).out
+
+    def test_prints_every_field_of_the_asset(self, run: Run, tmp_path: Path) -> None:
+        """As the message has them, with the time until which it is tried for."""
+        event = an_event()
+        in_store(tmp_path, lambda store: settled(store, event, asset=WHOLE_ASSET))
+        told = run("events", "show", event.id, "--json").object["asset"]
+        assert told == {
+            "status": "failed",
+            "url": "s3://b/k.mp4",
+            "content_type": "video/mp4",
+            "size_bytes": 7,
+            "sha256": "0" * 64,
+            "width": 640,
+            "height": 360,
+            "duration_s": 5.5,
+            "error": "http_503",
+            "retried_until": "2023-11-14T22:13:20+00:00",
+        }
 
     def test_tells_what_is_not_there(self, run: Run) -> None:
         """A status of its own."""

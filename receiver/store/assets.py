@@ -1,0 +1,26 @@
+"""The settled fate of an asset, between its table and `Asset`: every column has the name of its field."""
+
+from dataclasses import fields
+from typing import Any, Final
+
+from receiver.events import Asset
+from receiver.store.tables import ASSET
+
+_NAMES: Final = tuple(field.name for field in fields(Asset))
+ASSET_COLUMNS: Final = tuple(ASSET.c[name] for name in _NAMES)
+"""What `asset_of` reads."""
+
+
+def asset_of(row: Any) -> Asset:
+    """Return the asset that `ASSET_COLUMNS` say in *row*."""
+    return Asset(**{name: getattr(row, name) for name in _NAMES})
+
+
+def asset_if_any(row: Any) -> Asset | None:
+    """Return the same where the table was joined: an event that has no asset has no `status` there."""
+    return asset_of(row) if row.status else None
+
+
+def asset_row(event_id: str, asset: Asset, *, settled_ms: int) -> dict[str, Any]:
+    """Return the row of an event's *asset*."""
+    return {"event_id": event_id, **{name: getattr(asset, name) for name in _NAMES}, "settled_ms": settled_ms}
