@@ -7,7 +7,7 @@ connecting are one step here. The client above still speaks of the host by name,
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import httpcore2
 
@@ -18,21 +18,40 @@ from receiver.threads import DaemonThreads
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Return every address of a host, in the order to try them; raise OSError if there is none."""
 
+_Answers = Sequence[tuple[Any, ...]]
+
 _DNS_THREADS: Final = 16
 
 
 class SystemResolver:
-    """`getaddrinfo` in threads of its own, so that a dead name server delays nothing but downloads."""
+    """`getaddrinfo` in threads of its own, so that a dead name server delays only downloads of its own names.
+
+    A thread cannot be taken back from `getaddrinfo`, however long ago those who asked gave up. So all who ask
+    for one name share the look-up that is under way: a name never holds more than one thread.
+    """
 
     def __init__(self) -> None:
         self._threads = DaemonThreads(_DNS_THREADS, name="receiver-dns")
+        self._under_way: dict[str, asyncio.Future[_Answers]] = {}
 
     async def __call__(self, host: str, port: int) -> Sequence[str]:
         """Resolve *host* as the operating system does."""
-        answers = await asyncio.get_running_loop().run_in_executor(
+        lookup = self._under_way.get(host) or self._look_up(host, port)
+        await asyncio.wait([lookup])  # unlike awaiting it, this leaves it to the others if we are cancelled
+        return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in lookup.result()))
+
+    def _look_up(self, host: str, port: int) -> asyncio.Future[_Answers]:
+        lookup: asyncio.Future[_Answers] = asyncio.get_running_loop().run_in_executor(
             self._threads, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         )
-        return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in answers))
+        self._under_way[host] = lookup
+        lookup.add_done_callback(lambda done: self._forget(host, done))
+        return lookup
+
+    def _forget(self, host: str, done: asyncio.Future[_Answers]) -> None:
+        del self._under_way[host]
+        if not done.cancelled():
+            done.exception()  # there may be nobody left to be told of it
 
     def close(self) -> None:
         """Let the threads go; those that still wait for a name server end with the process."""

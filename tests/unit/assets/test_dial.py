@@ -3,12 +3,13 @@
 import asyncio
 import socket
 import threading
+from collections.abc import Iterator
 
 import httpcore2
 import pytest
 
 from receiver.assets.allowlist import AllowList
-from receiver.assets.dial import GuardedBackend, NameNotResolved, Resolve, SystemResolver
+from receiver.assets.dial import _DNS_THREADS, GuardedBackend, NameNotResolved, Resolve, SystemResolver
 from receiver.assets.guard import BlockedAddress
 from tests.processes import ends
 from tests.unit.assets.conftest import HOST, RawServer, Serve, answers
@@ -25,6 +26,8 @@ async def main():
         resolver.close()
 asyncio.run(main())
 """
+SILENT = "silent.example.com"
+WITHIN_S = 10
 
 
 def backend(resolve: Resolve, *allow: str) -> GuardedBackend:
@@ -35,6 +38,33 @@ def backend(resolve: Resolve, *allow: str) -> GuardedBackend:
 async def private(serve: Serve) -> RawServer:
     """A listener on loopback, which counts who reaches it."""
     return await serve(b"", tls=False)
+
+
+class Silence:
+    """A system whose name servers answer at once for every name but one, which is silent until it is over."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.begun = threading.Event()
+        self.over = threading.Event()
+        self.error: OSError | None = None
+
+    def getaddrinfo(self, host: str, port: int, **_options: object) -> list[tuple[object, ...]]:
+        self.asked.append(host)
+        if host == SILENT:
+            self.begun.set()
+            self.over.wait(WITHIN_S)
+        if self.error:
+            raise self.error
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.7", port))]
+
+
+@pytest.fixture
+def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Silence]:
+    silence = Silence()
+    monkeypatch.setattr(socket, "getaddrinfo", silence.getaddrinfo)
+    yield silence
+    silence.over.set()
 
 
 class TestConnectTcp:
@@ -130,3 +160,43 @@ class TestSystemResolver:
     def test_dead_name_server_keeps_no_process_from_ending(self) -> None:
         """What still waits for it ends with the process."""
         assert ends(DEAD_NAME_SERVER)
+
+    async def test_a_silent_name_holds_one_thread(self, silent: Silence) -> None:
+        """Invariant 10: however often a name is asked for that nobody answers, others are resolved."""
+        resolver = SystemResolver()
+        asked = await asyncio.gather(
+            *(asyncio.wait_for(resolver(SILENT, 443), 0.05) for _ in range(2 * _DNS_THREADS)),
+            return_exceptions=True,
+        )
+        assert {type(answer) for answer in asked} == {TimeoutError}
+        async with asyncio.timeout(WITHIN_S):
+            assert await resolver(HOST, 443) == ["192.0.2.7"]
+        resolver.close()
+        assert silent.asked.count(SILENT) == 1
+
+    async def test_all_who_ask_get_the_answer(self, silent: Silence) -> None:
+        """One look-up answers all who asked meanwhile, whoever gave up; the next one asks anew."""
+        resolver = SystemResolver()
+        first, *others = [asyncio.create_task(resolver(SILENT, port)) for port in (443, 443, 8443)]
+        await asyncio.to_thread(silent.begun.wait, WITHIN_S)
+        first.cancel()
+        silent.over.set()
+        async with asyncio.timeout(WITHIN_S):
+            assert await asyncio.gather(*others) == [["192.0.2.7"]] * 2
+            await resolver(SILENT, 443)
+        resolver.close()
+        assert silent.asked == [SILENT] * 2
+
+    async def test_all_who_ask_get_the_error(self, silent: Silence) -> None:
+        """So does an error, which is not kept: the name may have an address the next time."""
+        resolver = SystemResolver()
+        silent.error = socket.gaierror(-3, "try again")
+        asked = [asyncio.create_task(resolver(SILENT, 443)) for _ in range(3)]
+        await asyncio.to_thread(silent.begun.wait, WITHIN_S)
+        silent.over.set()
+        async with asyncio.timeout(WITHIN_S):
+            answers = await asyncio.gather(*asked, return_exceptions=True)
+            silent.error = None
+            assert await resolver(SILENT, 443) == ["192.0.2.7"]
+        resolver.close()
+        assert {type(answer) for answer in answers} == {socket.gaierror}
