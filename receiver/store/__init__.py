@@ -36,7 +36,7 @@ from receiver.store.destinations import (
     pause,
     resume,
 )
-from receiver.store.engine import connect, is_sqlite
+from receiver.store.engine import connect, is_sqlite, transact
 from receiver.store.fanout import Candidate, FanOut, Route, everywhere
 from receiver.store.health import check
 from receiver.store.inventory import KnownAsset, Scope, count_assets, known_assets, relocate
@@ -258,7 +258,7 @@ class Store:
     async def transact(
         self, work: Callable[Concatenate[Connection, P], Result], *args: P.args, **kwargs: P.kwargs
     ) -> Result:
-        """Run *work* in a transaction of its own."""
+        """Run *work* in a transaction of its own; again after a deadlock, so it must change nothing else."""
         return await self._run(work, *args, **kwargs)
 
     async def listen(self) -> None:
@@ -341,7 +341,6 @@ class Store:
         self, work: Callable[Concatenate[Connection, P], Result], *args: P.args, **kwargs: P.kwargs
     ) -> Result:
         try:
-            with self.engine.begin() as connection:
-                return work(connection, *args, **kwargs)
+            return transact(self.engine, lambda connection: work(connection, *args, **kwargs))
         except SQLAlchemyError as error:
             raise StoreUnavailable(describe(error)) from error

@@ -7,10 +7,10 @@ from functools import partial
 from typing import Final, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from receiver.errors import StoreUnavailable
-from receiver.store.engine import is_deadlock
+from receiver.store.engine import transact
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -84,17 +84,7 @@ class Committer(Generic[Item, Result]):
         running.add_done_callback(lambda done: self._finish(loop, batch, alarm, done))
 
     def _commit(self, items: Sequence[Item]) -> Sequence[Result]:
-        try:
-            return self._transact(items)
-        except DBAPIError as error:
-            if not is_deadlock(error):
-                raise
-            # The other transaction had its way, and nothing of this one was written.
-            return self._transact(items)
-
-    def _transact(self, items: Sequence[Item]) -> Sequence[Result]:
-        with self._engine.begin() as connection:
-            return self._work(connection, items)
+        return transact(self._engine, lambda connection: self._work(connection, items))
 
     def _finish(
         self,

@@ -1,9 +1,10 @@
 """Connections, and everything in which SQLite and PostgreSQL differ: durability, locking, waking."""
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Dialect, Engine, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
@@ -11,6 +12,8 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from receiver.errors import ConfigError
+
+Result = TypeVar("Result")
 
 WAKE_CHANNEL: Final = "receiver_work"
 
@@ -64,7 +67,26 @@ def wake_others(connection: Connection, topic: str) -> None:
         connection.execute(_NOTIFY, {"channel": WAKE_CHANNEL, "topic": topic})
 
 
-def is_deadlock(error: DBAPIError) -> bool:
+def transact(engine: Engine, work: Callable[[Connection], Result]) -> Result:
+    """Run *work* in a transaction of its own; once more if that met with a deadlock.
+
+    So *work* must change nothing but the database.
+    """
+    try:
+        return _transact(engine, work)
+    except DBAPIError as error:
+        if not _is_deadlock(error):
+            raise
+        # The other transaction had its way, and nothing of this one was written.
+        return _transact(engine, work)
+
+
+def _transact(engine: Engine, work: Callable[[Connection], Result]) -> Result:
+    with engine.begin() as connection:
+        return work(connection)
+
+
+def _is_deadlock(error: DBAPIError) -> bool:
     """Whether PostgreSQL ended the transaction because it and another waited for each other."""
     return getattr(error.orig, "sqlstate", None) == _DEADLOCK
 

@@ -26,7 +26,7 @@ from receiver.store import (
 from receiver.store.attribution import attach
 from receiver.store.filters import Filter
 from receiver.store.operations import Operation, Order
-from receiver.store.tables import DELIVERY, QUARANTINE
+from receiver.store.tables import DELIVERY, EVENT, QUARANTINE
 from tests.acceptance.service import until
 from tests.contract.test_ledger import waits
 from tests.stored import ASSET, FAR, NOW, a_body, an_event, claim, claimed, dead, delivered, settled
@@ -449,6 +449,25 @@ class TestLocksOnPostgres:
             await asyncio.to_thread(other.execute, locked(first))
         assert await settling == [True, True]
         store.close()
+
+    async def test_a_deadlock_costs_no_lease(self, postgres_database: str) -> None:
+        """Whatever else lost against another transaction is done again too: leases that it renews hold."""
+        store = Store(postgres_database, destinations=("orders",))
+        store.migrate()
+        await settled(store, an_event("gen_a"))
+        (delivery,) = await claimed(store)
+        await store.record(an_event("gen_b", at=NOW + 1))
+        (event,) = await store.claim_events(claim(at=NOW + 1), with_asset=False)
+        with store.engine.begin() as other:
+            other.execute(select(DELIVERY).where(DELIVERY.c.lease == delivery.lease).with_for_update())
+            renewing = asyncio.create_task(store.renew([event.lease, delivery.lease], until_ms=FAR))
+            await asyncio.to_thread(until, lambda: waits(store))
+            locked = select(EVENT).where(EVENT.c.id == event.id).with_for_update()
+            await asyncio.to_thread(other.execute, locked)
+        await renewing
+        due = await store.transact(lambda c: c.execute(select(EVENT.c.due_ms, EVENT.c.lease)).all())
+        store.close()
+        assert (FAR, event.lease) in [tuple(row) for row in due]
 
     async def test_a_retry_waits_for_no_worker(self, postgres_database: str) -> None:
         """Of what waits, what a worker is just settling is left to it."""
