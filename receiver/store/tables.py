@@ -36,11 +36,25 @@ class EventRow(SQLModel, table=True):
     __tablename__ = "event"
     __table_args__ = (
         UniqueConstraint("source", "generation_id", "type"),
+        # Claims spare hosts: with the host in the index, SQLite passes those over without reading their rows.
         Index(
             "ix_event_due",
             "due_ms",
-            postgresql_where=text("state = 'pending'"),
-            sqlite_where=text("state = 'pending'"),
+            "asset_host",
+            postgresql_where=text("state = 'pending' AND asset_host IS NOT NULL"),
+            sqlite_where=text("state = 'pending' AND asset_host IS NOT NULL"),
+        ),
+        Index(
+            "ix_event_due_without_asset",
+            "due_ms",
+            postgresql_where=text("state = 'pending' AND asset_host IS NULL"),
+            sqlite_where=text("state = 'pending' AND asset_host IS NULL"),
+        ),
+        Index(
+            "ix_event_lease",
+            "lease",
+            postgresql_where=text("state = 'pending' AND lease IS NOT NULL"),
+            sqlite_where=text("state = 'pending' AND lease IS NOT NULL"),
         ),
     )
 
@@ -106,6 +120,12 @@ class DeliveryRow(SQLModel, table=True):
             "due_ms",
             postgresql_where=text("state = 'pending'"),
             sqlite_where=text("state = 'pending'"),
+        ),
+        Index(
+            "ix_delivery_lease",
+            "lease",
+            postgresql_where=text("state = 'pending' AND lease IS NOT NULL"),
+            sqlite_where=text("state = 'pending' AND lease IS NOT NULL"),
         ),
         Index(
             "ix_delivery_settled",

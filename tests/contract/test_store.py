@@ -2,15 +2,17 @@
 
 import asyncio
 import itertools
+import re
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select, text
-from sqlalchemy.event import listen
+from sqlalchemy.event import listen, remove
 
 from receiver.contract import COMPLETED, FAILED
 from receiver.errors import StoreUnavailable
@@ -412,24 +414,77 @@ class TestCheck:
 
 
 class TestQueryPlan:
+    @pytest.mark.parametrize(
+        ("with_asset", "index"), [(True, "ix_event_due"), (False, "ix_event_due_without_asset")]
+    )
     @pytest.mark.parametrize("sources", [Sources(), Sources(only="acme"), Sources(without=("acme", "other"))])
-    @pytest.mark.parametrize("index", ["ix_event_due", "ix_delivery_due"])
-    async def test_claims_read_the_index_of_what_is_due(
-        self, store: Store, index: str, sources: Sources
+    async def test_claims_of_events_read_what_is_due(
+        self, store: Store, with_asset: bool, index: str, sources: Sources
     ) -> None:
+        """Events with assets and those without are found apart: a backlog of the ones is not in the way."""
+        await backlog(store)
+        spared = ["slow.example.com"] if with_asset else []
+        with plans(store) as seen:
+            await store.claim_events(claim(), with_asset=with_asset, sources=sources, except_hosts=spared)
+        assert reads(seen["SELECT event"], index)
+
+    async def test_claims_of_deliveries_read_what_is_due(self, store: Store) -> None:
         """Finding due work reads the partial index, however many rows are done."""
-        seen: list[tuple[str, Any]] = []
-        listen(store.engine, "before_cursor_execute", lambda *call: seen.append((call[2], call[3])))
-        if index == "ix_event_due":
-            await store.claim_events(
-                claim(), with_asset=True, sources=sources, except_hosts=["slow.example.com"]
-            )
-        else:
+        await backlog(store)
+        with plans(store) as seen:
             await store.claim_deliveries(claim(), destination="orders")
-        query, parameters = next(one for one in seen if one[0].startswith("SELECT"))
+        assert reads(seen["SELECT delivery"], "ix_delivery_due")
+
+    @pytest.mark.parametrize("table", ["event", "delivery"])
+    async def test_leases_are_found_by_name(self, store: Store, table: str) -> None:
+        """What is renewed or given back is found beside any backlog of what is not held."""
+        await backlog(store)
+        with plans(store) as renewed:
+            await store.renew(["a lease"], until_ms=NOW)
+        with plans(store) as released:
+            await store.release(["a lease"], now_ms=NOW)
+        assert reads(renewed[f"UPDATE {table}"], f"ix_{table}_lease")
+        assert reads(released[f"UPDATE {table}"], f"ix_{table}_lease")
+
+
+async def backlog(store: Store) -> None:
+    """Leave more events and deliveries waiting than a planner would read one by one."""
+    await asyncio.gather(*(store.record(an_event(f"gen_{number}")) for number in range(400)))
+    jobs = await store.claim_events(claim(200), with_asset=False)
+    await asyncio.gather(*(store.settle(EventSettled(job, None, NOW)) for job in jobs))
+    hosted = (an_event(f"gen_hosted_{number}", host="slow.example.com") for number in range(200))
+    await asyncio.gather(*map(store.record, hosted))
+    if not store.is_embedded:
         with store.engine.begin() as connection:
-            if not store.is_embedded:
-                connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
-            explain = "EXPLAIN QUERY PLAN " if store.is_embedded else "EXPLAIN "
-            plan = connection.exec_driver_sql(explain + query, parameters).all()
-        assert index in str(plan)
+            connection.execute(text("ANALYZE"))
+
+
+@contextmanager
+def plans(store: Store) -> Iterator[dict[str, str]]:
+    """Collect how each statement of the block is carried out, by its first two words."""
+    statements: list[tuple[str, Any]] = []
+
+    def note(*call: Any) -> None:
+        statements.append((call[2], call[3]))
+
+    found: dict[str, str] = {}
+    listen(store.engine, "before_cursor_execute", note)
+    try:
+        yield found
+    finally:
+        remove(store.engine, "before_cursor_execute", note)
+    explain = "EXPLAIN QUERY PLAN " if store.is_embedded else "EXPLAIN "
+    with store.engine.begin() as connection:
+        if not store.is_embedded:
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        for statement, parameters in statements:
+            if statement.startswith(("SELECT", "UPDATE")) and "pg_notify" not in statement:
+                plan = connection.exec_driver_sql(explain + statement, parameters).all()
+                found["".join(re.findall(r"^\w+ \w+", statement))] = str(plan)
+
+
+def reads(plan: str, index: str) -> bool:
+    """Whether *plan* reads this very index, and neither queue from end to end."""
+    return bool(re.search(rf"\b{index}\b", plan)) and not re.search(
+        r"(Seq Scan on|SCAN) (event|delivery)", plan
+    )

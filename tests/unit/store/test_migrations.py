@@ -6,12 +6,15 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, text
+from alembic import command
+from sqlalchemy import Engine, select, text
 
+from receiver.contract import COMPLETED
 from receiver.errors import ReceiverError
 from receiver.store import Store
 from receiver.store.engine import connect
-from receiver.store.migrations import current, migrate, revisions
+from receiver.store.migrations import _config, current, migrate, revisions
+from receiver.store.tables import DELIVERY, EVENT
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -62,6 +65,35 @@ class TestMigrate:
         if engine.dialect.name == "postgresql":
             with engine.begin() as connection:
                 assert connection.execute(text("SHOW statement_timeout")).scalar() == "10s"
+
+    def test_rows_stay_as_they_are(self, engine: Engine) -> None:
+        """New indexes over what is there already change none of it, on the way forth and back."""
+        _to(engine, "0008")
+        with engine.begin() as connection:
+            connection.execute(EVENT.insert(), [_event("1", None), _event("2", "cdn.example.com")])
+            connection.execute(DELIVERY.insert(), [_delivery("1", "lease"), _delivery("2", None)])
+            before = [connection.execute(select(table)).all() for table in (EVENT, DELIVERY)]
+        migrate(engine)
+        _to(engine, "0008", backwards=True)
+        migrate(engine)
+        with engine.begin() as connection:
+            assert [connection.execute(select(table)).all() for table in (EVENT, DELIVERY)] == before
+
+
+def _to(engine: Engine, revision: str, *, backwards: bool = False) -> None:
+    with engine.begin() as connection:
+        (command.downgrade if backwards else command.upgrade)(_config(connection), revision)
+
+
+def _event(id_: str, host: str | None) -> dict[str, object]:
+    told = {"source": "photoverse", "generation_id": id_, "type": COMPLETED, "asset_host": host}
+    kept = {"body": b"{}", "via": "webhook", "received_ms": 1, "repeats": 0}
+    return {"id": id_, **told, **kept, "state": "pending", "due_ms": 1, "lease": None, "attempts": 0}
+
+
+def _delivery(event_id: str, lease: str | None) -> dict[str, object]:
+    to = {"event_id": event_id, "destination": "orders"}
+    return {**to, "state": "pending", "due_ms": 1, "lease": lease, "attempts": 0}
 
 
 class TestRevisions:
