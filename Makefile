@@ -62,7 +62,7 @@ $(STAMPS)/dev: $(UV) pyproject.toml constraints.txt
 
 $(STAMPS)/run: $(UV) pyproject.toml constraints.txt
 	@echo "installing into .venv"
-	@$(INSTALL) -e '.[postgres,redis,sandbox]'
+	@$(INSTALL) -e '.[all]'
 	@$(COMPILE)
 	@touch $@
 

@@ -219,6 +219,18 @@ class TestDestinations:
         assert all(getattr(routing, option) for option in set(example) - {"url"})
 
 
+class TestExtras:
+    def test_each_is_of_use(self) -> None:
+        """The code asks for each; `all` has all of them, and whoever runs from a clone has `all`."""
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        extras = project["optional-dependencies"]
+        asked_for = {back_end.extra for back_end in SCHEMES.values() if back_end.extra} | {"sandbox"}
+        assert set(extras) - {"all"} == asked_for
+        [together] = re.findall(r"\[(.*)\]", extras["all"][0])
+        assert set(together.split(",")) == asked_for
+        assert "-e '.[all]'\n" in (ROOT / "Makefile").read_text()
+
+
 class TestAssets:
     @pytest.mark.parametrize("asset_code", sorted(asset_codes()))
     def test_every_code_is_documented(self, asset_code: str) -> None:
