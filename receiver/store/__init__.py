@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -80,6 +79,7 @@ from receiver.store.settle import (
     settle,
 )
 from receiver.store.wake import FORWARD, LATE, MIRROR, Wake
+from receiver.threads import DaemonThreads
 
 __all__ = [
     "ALL_SOURCES",
@@ -126,6 +126,7 @@ __all__ = [
 ]
 
 _POSTGRES_THREADS = 6
+_CLOSE_S = 5.0
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
@@ -149,7 +150,7 @@ class Store:
         self.console = Console(self)
         """Lists, replays and dead letters: what an operator asks for."""
         # SQLite has one writer at a time. One thread makes that a fair queue; a lock would not.
-        self._threads = ThreadPoolExecutor(1 if is_sqlite(self.engine) else _POSTGRES_THREADS, "store")
+        self._threads = DaemonThreads(1 if is_sqlite(self.engine) else _POSTGRES_THREADS, name="store")
         self._records = Committer[Entry, RecordResult](self.engine, self._threads, record)
         self._settlements = Committer[Settlement, bool](
             self.engine, self._threads, partial(settle, fan_out=FanOut(destinations, route))
@@ -324,8 +325,12 @@ class Store:
             raise StoreUnavailable(describe(error)) from error
 
     def close(self) -> None:
-        """Wait for running transactions and close all connections."""
-        self._threads.shutdown()
+        """Wait for running transactions, a few seconds at most, and close all connections.
+
+        One that a hanging database holds up even then ends with the process, as if the connection were lost.
+        """
+        self._threads.shutdown(wait=False)
+        self._threads.join(within_s=_CLOSE_S)
         self.engine.dispose()
 
     async def _run(

@@ -13,6 +13,8 @@ from receiver.errors import StoreUnavailable
 from receiver.store import Claim, Store
 
 _RENEWALS_PER_LEASE: Final = 3
+_GIVE_BACK_S: Final = 5.0
+"""A database that hangs must not keep a process from ending."""
 
 log = structlog.get_logger()
 
@@ -51,9 +53,11 @@ class Leases:
         """Make work that was cancelled due for other workers now, not when its lease runs out."""
         if self._unfinished:
             try:
-                await self._store.release(self._unfinished, now_ms=clock.now_ms())
-            except StoreUnavailable as error:
-                log.warning("unfinished work waits for its leases to run out", error=str(error))
+                async with asyncio.timeout(_GIVE_BACK_S):
+                    await self._store.release(self._unfinished, now_ms=clock.now_ms())
+            except (StoreUnavailable, TimeoutError) as error:
+                why = str(error) or f"no answer within {_GIVE_BACK_S:g} s"
+                log.warning("unfinished work waits for its leases to run out", error=why)
             else:
                 log.warning("unfinished work given back", claims=len(self._unfinished))
 

@@ -11,6 +11,7 @@ import pytest
 from receiver.signatures import sign
 from tests.acceptance.service import SECRET, completed, failed, service, until
 from tests.servers.assets import AssetHost
+from tests.servers.postgres import running
 from tests.servers.silent import silent_url
 from tests.unit.cli.command import SECRET as OTHER_SECRET
 from tests.unit.cli.command import Command, wait_for
@@ -97,6 +98,26 @@ class TestRun:
                 assert process.wait(2 * WITHIN_S) == 0
                 assert receiver.logged("unfinished work given back")
                 assert "Traceback" not in receiver.log()
+
+    def test_leaves_a_database_that_hangs(self, tmp_path: Path, asset_host: AssetHost) -> None:
+        """One that keeps its connections and never answers holds up no stop: leases run out by themselves."""
+        with (
+            running(durable=False) as postgres,
+            service(tmp_path, RECEIVER_DATABASE_URL=postgres.url) as receiver,
+        ):
+            receiver.settings["RECEIVER_DRAIN_S"] = "0.2"
+            receiver.run("migrate")
+            process = receiver.start()
+            receiver.deliver(completed("gen_1", f"{asset_host.url}/hang.png"))
+            until(lambda: asset_host.asked)
+            postgres.freeze()
+            process.send_signal(signal.SIGTERM)
+            try:
+                assert process.wait(4 * WITHIN_S) == 0
+            finally:
+                postgres.thaw()
+            assert receiver.logged("unfinished work waits for its leases to run out")
+            assert "Traceback" not in receiver.log()
 
     @pytest.mark.parametrize(
         ("first", "second"),

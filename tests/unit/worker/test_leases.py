@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import pytest
+import structlog.testing
 
 from receiver.errors import StoreUnavailable
 from receiver.store import Store
@@ -100,3 +101,20 @@ class TestGiveBack:
         with pytest.raises(asyncio.CancelledError), leases.claim(1):
             raise asyncio.CancelledError
         await leases.give_back()
+
+    async def test_hanging_store(
+        self, leases: Leases, scripted: ScriptedStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nor is it waited for without end, if it does not answer at all."""
+
+        async def release(_leases: object, *, now_ms: int) -> None:
+            assert now_ms > 0
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(scripted, "release", release)
+        monkeypatch.setattr("receiver.worker.leases._GIVE_BACK_S", 0.01)
+        with pytest.raises(asyncio.CancelledError), leases.claim(1):
+            raise asyncio.CancelledError
+        with structlog.testing.capture_logs() as lines:
+            await leases.give_back()
+        assert [line["error"] for line in lines] == ["no answer within 0.01 s"]
