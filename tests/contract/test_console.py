@@ -433,7 +433,7 @@ class TestRace:
 class TestLocksOnPostgres:
     async def test_a_deadlock_costs_no_settlement(self, postgres_database: str) -> None:
         """A batch that lost against another transaction, each waiting for the other, is written again."""
-        store = Store(postgres_database, destinations=("orders",))
+        store = Store(f"{postgres_database}?options=-c%20deadlock_timeout%3D3000", destinations=("orders",))
         store.migrate()
         await settled(store, an_event("gen_a"), an_event("gen_b", at=NOW + 1))
         first, second = await claimed(store)
@@ -442,6 +442,8 @@ class TestLocksOnPostgres:
             return select(DELIVERY).where(DELIVERY.c.event_id == job.event_id).with_for_update()
 
         with store.engine.begin() as other:
+            # Who looks last finds the deadlock and loses: that is to be the store, however slow we are.
+            other.execute(text("SET LOCAL deadlock_timeout = '1min'"))
             other.execute(locked(second))
             put_off = (store.settle(DeliveryPostponed(job, FAR, "HTTP 503")) for job in (first, second))
             settling = asyncio.gather(*put_off)
@@ -452,13 +454,15 @@ class TestLocksOnPostgres:
 
     async def test_a_deadlock_costs_no_lease(self, postgres_database: str) -> None:
         """Whatever else lost against another transaction is done again too: leases that it renews hold."""
-        store = Store(postgres_database, destinations=("orders",))
+        store = Store(f"{postgres_database}?options=-c%20deadlock_timeout%3D3000", destinations=("orders",))
         store.migrate()
         await settled(store, an_event("gen_a"))
         (delivery,) = await claimed(store)
         await store.record(an_event("gen_b", at=NOW + 1))
         (event,) = await store.claim_events(claim(at=NOW + 1), with_asset=False)
         with store.engine.begin() as other:
+            # Who looks last finds the deadlock and loses: that is to be the store, however slow we are.
+            other.execute(text("SET LOCAL deadlock_timeout = '1min'"))
             other.execute(select(DELIVERY).where(DELIVERY.c.lease == delivery.lease).with_for_update())
             renewing = asyncio.create_task(store.renew([event.lease, delivery.lease], until_ms=FAR))
             await asyncio.to_thread(until, lambda: waits(store))
