@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final, Literal, assert_never
 
 from receiver import events
@@ -25,6 +26,9 @@ Record = Callable[[Entry], Awaitable[RecordResult]]
 _HOST: Final = re.compile(
     r"https?://([a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?(?:[/?#]|$)", re.IGNORECASE | re.ASCII
 )
+# Looked up once for each source and secret: looking up costs more than counting.
+_verified: Final = cache(metrics.VERIFIED.labels)
+_skew: Final = cache(metrics.SKEW.labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,8 @@ async def receive(
     verified = verify(
         signature, body, secrets=source.secrets, now=now, tolerance_s=SIGNATURE_TOLERANCE_S, mode=source.mode
     )
-    metrics.VERIFIED.labels(source.name, verified.via).inc()
+    _verified(source.name, verified.via, verified.secret).inc()
+    _skew(source.name).observe(now - verified.timestamp)
     read = events.normalize(verified.body, source=source.name)
     now_ms = int(now * 1000)
     entry = entry_of(read, verified.body, source=source.name, now_ms=now_ms, entropy=entropy)

@@ -46,6 +46,8 @@ class Verified:
     """The bytes that were signed. Parse these and nothing else: the received ones may differ."""
     timestamp: int
     """When the sender signed, Unix seconds."""
+    secret: int
+    """The place in the list, from 1, of the secret it was signed with; the first of several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +89,11 @@ def verify(
         raise SignatureError("timestamp_outside_window")
     if not claim.digests:
         raise SignatureError("no_signature")
-    if _covers(claim, body, keys):
-        return Verified("raw", body, timestamp)
+    if place := _covers(claim, body, keys):
+        return Verified("raw", body, timestamp, place)
     canonical = _canonical(body) if mode == "auto" else None
-    if canonical is not None and _covers(claim, canonical, keys):
-        return Verified("canonical", canonical, timestamp)
+    if canonical is not None and (place := _covers(claim, canonical, keys)):
+        return Verified("canonical", canonical, timestamp, place)
     raise SignatureError("mismatch")
 
 
@@ -142,11 +144,18 @@ def _entries(header: bytes) -> Iterator[tuple[bytes, bytes]]:
         yield name, value
 
 
-def _covers(claim: _Claim, body: bytes, keys: Sequence[bytes]) -> bool:
+def _covers(claim: _Claim, body: bytes, keys: Sequence[bytes]) -> int:
+    """Return the place of the first key, from 1, under which a digest of *claim* covers *body*, or 0."""
     signed = b"%b.%b" % (claim.timestamp, body)
     expected = [hmac.digest(key, signed, "sha256") for key in keys]
     # A list, so that every pair is compared: how long a refusal takes must not tell which one nearly fitted.
-    return any([hmac.compare_digest(ours, theirs) for ours in expected for theirs in claim.digests])  # noqa: C419
+    fitting = [
+        place
+        for place, ours in enumerate(expected, start=1)
+        for theirs in claim.digests
+        if hmac.compare_digest(ours, theirs)
+    ]
+    return fitting[0] if fitting else 0
 
 
 def _canonical(body: bytes) -> bytes | None:

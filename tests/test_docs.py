@@ -15,7 +15,7 @@ from typing import Any, cast
 import click
 import jsonschema  # type: ignore[import-untyped]
 import pytest
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 
 import receiver.assets.guard
 import receiver.client
@@ -113,7 +113,7 @@ def asset_codes() -> set[str]:
 
 def metric_names() -> list[str]:
     """Return the names of all metrics, as Prometheus shows them."""
-    kept = [each for each in vars(metrics).values() if isinstance(each, Counter | Gauge)]
+    kept = [each for each in vars(metrics).values() if isinstance(each, Counter | Gauge | Histogram)]
     return [
         f"{metric.name}_total" if metric.type == "counter" else metric.name
         for each in kept

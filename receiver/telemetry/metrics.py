@@ -1,16 +1,26 @@
-"""Counters and gauges. Labels are fixed words and configured names, never anything a request carried."""
+"""Counters, gauges and a histogram.
+
+Labels are fixed words, and names and places from the settings, never anything a request carried.
+"""
 
 from typing import Final
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 
 DELIVERIES: Final = Counter(
     "receiver_webhooks", "Genuine deliveries, by what became of them.", ["source", "outcome"]
 )
 VERIFIED: Final = Counter(
     "receiver_webhooks_verified",
-    "Genuine deliveries, by the form that verified: the raw bytes or their JSON.stringify form.",
-    ["source", "via"],
+    "Genuine deliveries, by the form that verified, the raw bytes or their JSON.stringify form, and by the "
+    "place of the secret in the source's list, from 1.",
+    ["source", "via", "secret"],
+)
+SKEW: Final = Histogram(
+    "receiver_signature_skew_seconds",
+    "Our clock less the time that a genuine delivery was signed at.",
+    ["source"],
+    buckets=(-120, -60, -30, -10, -5, -1, 0, 1, 2, 5, 10, 30, 60, 120, 300),
 )
 SIGNATURE_FAULTS: Final = Counter(
     "receiver_signature_faults", "Deliveries refused as not genuine, by reason.", ["source", "reason"]

@@ -4,6 +4,8 @@ import hashlib
 import json
 
 import pytest
+from prometheus_client import Counter, Histogram
+from prometheus_client.samples import Sample
 
 from receiver.errors import SignatureError, StoreUnavailable
 from receiver.events import OUR_TYPES, Event, Unreadable
@@ -45,6 +47,11 @@ async def take(
 ) -> Receipt:
     header = sign(body if signed is None else signed, secret=secret, timestamp=int(NOW)).encode()
     return await receive([header], body, source=source, record=store.record, now=NOW, entropy=ENTROPY)
+
+
+def samples(metric: Counter | Histogram, source: str) -> list[Sample]:
+    (family,) = metric.collect()
+    return [sample for sample in family.samples if sample.labels["source"] == source]
 
 
 class TestReceive:
@@ -125,6 +132,30 @@ class TestReceive:
     async def test_any_secret_of_the_source(self) -> None:
         """While a secret is rotated, deliveries signed with the older one are genuine too."""
         assert (await take(failed("gen_1"), FakeStore(), secret=OLD_SECRET)).status == "accepted"
+
+    async def test_counts_which_secret_verified(self) -> None:
+        """Whoever rotates a secret sees when the older one is no longer used."""
+        source = Source("rotating", (SECRET, OLD_SECRET))
+        await take(failed("gen_1"), FakeStore(), source=source)
+        for _ in range(2):
+            await take(failed("gen_1"), FakeStore(), source=source, secret=OLD_SECRET)
+        counted = {
+            sample.labels["secret"]: sample.value
+            for sample in samples(metrics.VERIFIED, "rotating")
+            if sample.name.endswith("_total")
+        }
+        assert counted == {"1": 1, "2": 2}
+
+    @pytest.mark.parametrize(("late_s", "bucket"), [(-299, "-120.0"), (0.25, "1.0"), (299, "300.0")])
+    async def test_measures_the_skew(self, late_s: float, bucket: str) -> None:
+        """How far the sender's clock is from ours is seen long before deliveries are refused for it."""
+        source = Source(f"skewed by {late_s}", (SECRET,))
+        body, signed_at = failed("gen_1"), int(NOW)
+        header = sign(body, secret=SECRET, timestamp=signed_at).encode()
+        record = FakeStore().record
+        await receive([header], body, source=source, record=record, now=signed_at + late_s, entropy=ENTROPY)
+        counted = [one for one in samples(metrics.SKEW, source.name) if one.name.endswith("_bucket")]
+        assert next(one.labels["le"] for one in counted if one.value) == bucket
 
     async def test_not_genuine_writes_nothing(self) -> None:
         """Invariant 6: nothing unsigned reaches the store."""

@@ -90,8 +90,19 @@ class TestVerify:
     def test_result(self) -> None:
         """The result carries the bytes that were signed, which the received ones need not be."""
         headers = [signed(BODY).encode()]
-        assert verify(headers, BODY, secrets=[SECRET], now=NOW) == Verified("raw", BODY, NOW)
-        assert verify(headers, SPACED, secrets=[SECRET], now=NOW) == Verified("canonical", BODY, NOW)
+        assert verify(headers, BODY, secrets=[SECRET], now=NOW) == Verified("raw", BODY, NOW, 1)
+        assert verify(headers, SPACED, secrets=[SECRET], now=NOW) == Verified("canonical", BODY, NOW, 1)
+
+    @pytest.mark.parametrize("body", [BODY, SPACED])
+    @pytest.mark.parametrize(
+        ("secrets", "place"),
+        [((SECRET,), 1), ((OLDER,), 2), ((OLDER, SECRET), 1), ((b"whsec_of_someone_else", OLDER), 2)],
+    )
+    def test_which_secret(self, body: bytes, secrets: tuple[bytes, ...], place: int) -> None:
+        """It is the one signed with; of several that the sender signed with, the newest of ours."""
+        digests = [hmac.digest(secret, b"%d.%b" % (NOW, BODY), "sha256").hex() for secret in secrets]
+        header = ",".join([f"t={NOW}", *(f"v1={digest}" for digest in digests)]).encode()
+        assert verify([header], body, secrets=[SECRET, OLDER], now=NOW).secret == place
 
     @pytest.mark.parametrize("headers", [[], [signed(BODY)] * 2, [signed(BODY)] * 3])
     def test_header_count(self, headers: list[str]) -> None:
@@ -267,7 +278,7 @@ class TestVerify:
     def test_what_is_signed_verifies(self, body: bytes, timestamp: int, secret: bytes) -> None:
         """Any body, time and acceptable secret go round, and the received bytes are the verified ones."""
         header = sign(body, secret=secret, timestamp=timestamp).encode()
-        assert verify([header], body, secrets=[secret], now=timestamp) == Verified("raw", body, timestamp)
+        assert verify([header], body, secrets=[secret], now=timestamp) == Verified("raw", body, timestamp, 1)
 
 
 class TestSign:
