@@ -36,11 +36,12 @@ class EventRow(SQLModel, table=True):
     __tablename__ = "event"
     __table_args__ = (
         UniqueConstraint("source", "generation_id", "type"),
-        # Claims spare hosts: with the host in the index, SQLite passes those over without reading their rows.
+        # Claims spare hosts and sources: with both in the index, SQLite passes over these and reads no row.
         Index(
             "ix_event_due",
             "due_ms",
             "asset_host",
+            "source",
             postgresql_where=text("state = 'pending' AND asset_host IS NOT NULL"),
             sqlite_where=text("state = 'pending' AND asset_host IS NOT NULL"),
         ),

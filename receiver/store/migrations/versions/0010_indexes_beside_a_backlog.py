@@ -16,7 +16,7 @@ _HELD = sa.text("state = 'pending' AND lease IS NOT NULL")
 
 def upgrade() -> None:
     op.drop_index("ix_event_due", "event")
-    _create("ix_event_due", "event", ["due_ms", "asset_host"], _WITH_ASSET)
+    _create("ix_event_due", "event", ["due_ms", "asset_host", "source"], _WITH_ASSET)
     _create("ix_event_due_without_asset", "event", ["due_ms"], _WITHOUT_ASSET)
     _create("ix_event_lease", "event", ["lease"], _HELD)
     _create("ix_delivery_lease", "delivery", ["lease"], _HELD)
