@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Connection, select, tuple_, update
+from sqlalchemy import Connection, select, update
 
 from receiver.events import UNKNOWN_KIND, Event, normalize
 from receiver.store.claim import EventJob
-from receiver.store.engine import wake_others
+from receiver.store.engine import one_of, wake_others
 from receiver.store.tables import DELIVERY, EVENT, SUBMISSION
 from receiver.store.wake import FORWARD
 
@@ -95,7 +95,7 @@ def _open(connection: Connection, sources: set[str], *, since_ms: int) -> list[_
 def _told(connection: Connection, jobs: Sequence[EventJob]) -> Mapping[tuple[str, str], str]:
     key = (SUBMISSION.c.source, SUBMISSION.c.generation_id)
     wanted = {(job.source, job.generation_id) for job in jobs}
-    rows = connection.execute(select(*key, SUBMISSION.c.told).where(tuple_(*key).in_(wanted)))
+    rows = connection.execute(select(*key, SUBMISSION.c.told).where(one_of(connection, key, wanted)))
     return {(row.source, row.generation_id): row.told for row in rows}
 
 

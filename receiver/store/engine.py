@@ -1,12 +1,24 @@
 """Connections, and everything in which SQLite and PostgreSQL differ: durability, locking, waking."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Dialect, Engine, Table, create_engine, event, text
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Engine,
+    Table,
+    and_,
+    create_engine,
+    event,
+    text,
+    tuple_,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -59,6 +71,18 @@ def is_sqlite(engine: Engine) -> bool:
 def insert_into(table: Table, dialect: Dialect) -> postgresql.Insert | sqlite.Insert:
     """Return an INSERT that can say what to do on a conflict, which each dialect writes in its own way."""
     return postgresql.insert(table) if dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def one_of(
+    connection: Connection, columns: Sequence[Column[Any]], rows: Collection[tuple[Any, ...]]
+) -> ColumnElement[bool]:
+    """Return the condition that the values of *columns* are one of *rows*."""
+    listed = tuple_(*columns).in_(rows)
+    if connection.dialect.name != "sqlite":
+        return listed
+    # SQLite looks up a list of values in an index, but not one of rows: it would read the whole table.
+    values = zip(columns, zip(*rows, strict=True), strict=False)
+    return and_(*(column.in_(set(found)) for column, found in values), listed)
 
 
 def wake_others(connection: Connection, topic: str) -> None:

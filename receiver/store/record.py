@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, bindparam, select, tuple_, update
+from sqlalchemy import Connection, Table, bindparam, select, update
 
 from receiver.contract import COMPLETED, FAILED
-from receiver.store.engine import wake_others
+from receiver.store.engine import one_of, wake_others
 from receiver.store.insert import insert_new
 from receiver.store.tables import EVENT, LATE, OPEN, PENDING, QUARANTINE
 from receiver.store.wake import MIRROR
@@ -114,11 +114,10 @@ def _late_ids(connection: Connection, events: Sequence[NewEvent]) -> set[str]:
 
 
 def _completed_generations(connection: Connection, failures: Sequence[NewEvent]) -> set[tuple[str, str]]:
-    generation = tuple_(EVENT.c.source, EVENT.c.generation_id)
+    generation = (EVENT.c.source, EVENT.c.generation_id)
     wanted = {(event.source, event.generation_id) for event in failures}
-    rows = connection.execute(
-        select(EVENT.c.source, EVENT.c.generation_id).where(EVENT.c.type == COMPLETED, generation.in_(wanted))
-    )
+    theirs = one_of(connection, generation, wanted)
+    rows = connection.execute(select(*generation).where(EVENT.c.type == COMPLETED, theirs))
     return {(row.source, row.generation_id) for row in rows}
 
 
@@ -143,7 +142,8 @@ def _first_ids(
 ) -> dict[str, str]:
     columns = [table.c[name] for name in key]
     wanted = {row["id"]: tuple(row[name] for name in key) for row in repeated}
-    found = connection.execute(select(table.c.id, *columns).where(tuple_(*columns).in_(set(wanted.values()))))
+    theirs = one_of(connection, columns, set(wanted.values()))
+    found = connection.execute(select(table.c.id, *columns).where(theirs))
     first_by_key = {tuple(row[1:]): str(row[0]) for row in found}
     return {id_: first_by_key[values] for id_, values in wanted.items()}
 

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
-from sqlalchemy import Connection, and_, bindparam, delete, tuple_, update
+from sqlalchemy import Connection, and_, bindparam, delete, update
 
 from receiver.events import Asset
 from receiver.store.assets import asset_row
 from receiver.store.attribution import attribute
 from receiver.store.claim import DeliveryJob, EventJob, LateJob
-from receiver.store.engine import wake_others
+from receiver.store.engine import one_of, wake_others
 from receiver.store.fanout import Candidate, FanOut
 from receiver.store.insert import insert_new
 from receiver.store.late import LateArrived, LateGivenUp, LatePostponed, LateSettlement, postpone, remove
@@ -124,7 +124,8 @@ def settle(connection: Connection, settlements: Sequence[Settlement], *, fan_out
 def _settle_events(connection: Connection, settled: Sequence[EventSettled], fan_out: FanOut) -> set[_Key]:
     if not settled:
         return set()
-    ours = tuple_(EVENT.c.id, EVENT.c.lease).in_([(one.job.id, one.job.lease) for one in settled])
+    held_by = [(one.job.id, one.job.lease) for one in settled]
+    ours = one_of(connection, (EVENT.c.id, EVENT.c.lease), held_by)
     done = {"state": SETTLED, "due_ms": settled[0].now_ms, "lease": None, "last_error": None}
     ids = set(connection.execute(update(EVENT).where(ours).values(done).returning(EVENT.c.id)).scalars())
     held = [one for one in settled if one.job.id in ids]
@@ -178,9 +179,8 @@ def _confirm(connection: Connection, confirmed: Sequence[DeliveryConfirmed]) -> 
     if not confirmed:
         return set()
     key = (DELIVERY.c.event_id, DELIVERY.c.destination)
-    held = tuple_(*key, DELIVERY.c.lease).in_(
-        [(one.job.event_id, one.job.destination, one.job.lease) for one in confirmed]
-    )
+    held_by = [(one.job.event_id, one.job.destination, one.job.lease) for one in confirmed]
+    held = one_of(connection, (*key, DELIVERY.c.lease), held_by)
     now_ms = confirmed[0].now_ms
     done = {"state": DELIVERED, "due_ms": now_ms, "settled_ms": now_ms, "lease": None, "last_error": None}
     rows = connection.execute(update(DELIVERY).where(held).values(done).returning(*key))
