@@ -12,7 +12,7 @@ from receiver.store.ledger import StoreLedger
 from receiver.store.pace import StorePace
 from receiver.wiring.sources import DEFAULT_SOURCE
 
-_PACE_PATIENCE_S: Final = 1.0
+_PACE_PATIENCE_S: Final = 5.0
 """A request does not wait longer for a database that is busy: it paces itself then."""
 _LEDGER_PATIENCE_S: Final = 30.0
 """What was paid for must be written down, however busy the database is."""
