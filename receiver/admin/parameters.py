@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from receiver.admin.answers import Refusal, invalid
 from receiver.events import EVENT_KINDS
+from receiver.operations import cursors
 from receiver.operations.moments import read_moment
 from receiver.states import BODY_STATES, DEAD, DELIVERY_STATES, EVENT_STATES, OPEN, RETRIABLE, SETTLED
 from receiver.store.filters import Filter
@@ -23,7 +24,6 @@ _TIMES: Final = ("since", "until")
 _PAGING: Final = ("limit", "cursor", "order")
 _ORDER_FIELDS: Final = ("filter", "all", "dry_run", "rate")
 _REPLAY_FIELDS: Final = (*_ORDER_FIELDS, "destinations", "missing")
-_SEPARATOR: Final = "/"
 _STATES: Final = {
     "deliveries": DELIVERY_STATES,
     "events": EVENT_STATES,
@@ -100,15 +100,15 @@ def read_cursor(cursor: str | None, parts: int) -> Key | None:
     """
     if cursor is None:
         return None
-    key = tuple(cursor.split(_SEPARATOR))
-    if len(key) != parts or "\0" in cursor:
-        raise invalid("cursor: write what an earlier answer gave as next_cursor")
-    return key
+    try:
+        return cursors.read_cursor(cursor, parts=parts)
+    except ValueError:
+        raise invalid("cursor: write what an earlier answer gave as next_cursor") from None
 
 
 def write_cursor(key: Key | None) -> str | None:
     """Return the cursor of a key."""
-    return None if key is None else _SEPARATOR.join(key)
+    return None if key is None else cursors.write_cursor(key)
 
 
 async def _object(request: Request) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The store, as the commands for operators use it: opened, asked, closed."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Function = Callable[..., Any]
 
-_SEPARATOR: Final = "/"
 _PAGE: Final = 200
 
 limit_option = click.option(
@@ -38,10 +37,12 @@ class Cursor(click.ParamType["Key"]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "Key":
         """Return the key."""
-        key = tuple(str(value).split(_SEPARATOR))
-        if len(key) != self._parts or "\0" in value:
-            self.fail(f"{value!r} is not what an earlier list gave", param, ctx)
-        return key
+        from receiver.operations.cursors import read_cursor
+
+        try:
+            return read_cursor(str(value), parts=self._parts)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 def cursor_option(parts: int) -> Callable[[Function], Function]:
@@ -90,6 +91,7 @@ def fetch(
     oldest_first: bool,
 ) -> list[T]:
     """Return up to *limit* rows of a list; say how to get more if there are more."""
+    from receiver.operations.cursors import write_cursor
 
     async def look(console: "Console") -> list[T]:
         rows: list[T] = []
@@ -107,8 +109,3 @@ def fetch(
         return rows
 
     return ask(look, destination=wanted.destination)
-
-
-def write_cursor(key: Sequence[Any]) -> str:
-    """Return the cursor of a key."""
-    return _SEPARATOR.join(map(str, key))
