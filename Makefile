@@ -44,7 +44,7 @@ fmt: setup  ## format the code and mend what ruff can mend
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-bench: setup  ## measure how many deliveries per second are accepted durably
+bench: setup  ## measure what accepting a delivery durably costs, in under 15 minutes
 	$(BIN)/python -m tests.benchmark.accept
 
 matrix: setup  ## show which destination passes which case, and keep the table in docs/

@@ -50,6 +50,8 @@ class Service:
     folder: Path
     settings: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=lambda: free_ports(1)[0])
+    python: str = sys.executable
+    """The interpreter; another one's environment may have another build of `receiver`."""
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def start(self, command: str = "serve", *, crash_at: str | None = None) -> subprocess.Popen[bytes]:
@@ -57,7 +59,7 @@ class Service:
         program = ["-m", "tests.acceptance.crashing", crash_at] if crash_at else ["-m", "receiver"]
         with (self.folder / "log.jsonl").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, *program, command],
+                [self.python, *program, command],
                 cwd=self.folder,
                 env=self._environment(),
                 stdout=log,
@@ -71,7 +73,7 @@ class Service:
 
     def run(self, *words: str) -> None:
         """Run a `receiver` command that ends by itself."""
-        program = [sys.executable, "-m", "receiver", *words]
+        program = [self.python, "-m", "receiver", *words]
         done = subprocess.run(
             program, cwd=self.folder, env=self._environment(), check=False, capture_output=True, text=True
         )
@@ -80,7 +82,7 @@ class Service:
     def command(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """Run a `receiver` command to its end, whatever that is."""
         return subprocess.run(
-            [sys.executable, "-m", "receiver", *words],
+            [self.python, "-m", "receiver", *words],
             cwd=self.folder,
             env=self._environment(),
             check=False,
@@ -154,9 +156,9 @@ class Service:
 
 
 @contextmanager
-def service(folder: Path, **settings: str) -> Iterator[Service]:
+def service(folder: Path, *, python: str = sys.executable, **settings: str) -> Iterator[Service]:
     """Offer a service that is ended with the block."""
-    offered = Service(folder, settings)
+    offered = Service(folder, settings, python=python)
     try:
         yield offered
     finally:

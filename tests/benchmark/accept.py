@@ -1,170 +1,99 @@
-"""`make bench`: deliveries accepted durably per second, as a ratio to a bare route on the same server.
+"""`make bench`: what it costs to accept a delivery durably, beside a route that promises nothing.
 
-Three servers run side by side: a Starlette route that reads the body and answers 200, and `receiver web` on
-SQLite and on PostgreSQL (both fsync every commit). Rounds are interleaved, so that all see the same machine;
-each round sends the same number of genuine, new, separately signed deliveries over keep-alive connections.
+Servers run side by side, each one process: a Starlette route that reads the body and answers (uvicorn with
+httptools), `receiver web` on SQLite and on PostgreSQL, both with every commit fsynced, the same over a table
+of stored events, and the build of an earlier commit. They take turns, so that all see the same machine. Each
+delivery is genuine, new, about 360 bytes and signed by itself; or a duplicate; or forged. An answer of the
+wrong status ends the run.
+
+Processor time is the operating system's: of the server with its threads and children, and for PostgreSQL that
+of the whole cluster. `receiver web` runs on uvloop, so the bare route on uvloop is its yardstick.
+
+Wants Linux, 10 GB for the stored events in the folder for temporary files (TMPDIR), which must be on a disk,
+and a machine that does nothing else.
 """
 
 import argparse
-import asyncio
-import os
-import statistics
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from typing import cast
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Final
 
-import uvloop
+from tests.benchmark import builds, contenders, report
+from tests.benchmark.builds import WORKING_TREE
+from tests.benchmark.contenders import Contender
+from tests.benchmark.load import FORGED, NEW
+from tests.benchmark.rounds import DUPLICATES, Cell, Size, measure
 
-from receiver.signatures import sign
-from tests.acceptance.service import SECRET, completed, service, until
-from tests.servers.postgres import running
-from tests.servers.require import free_ports
-
-BARE = "bare Starlette route"
+_SIZE: Final = Size(rounds=7, requests=6_000, connections=64)
+_QUICK: Final = Size(rounds=3, requests=2_000, connections=64)
+_STORED: Final = 5_000_000
 
 
 def main() -> None:
-    """Run the rounds and print medians and ratios."""
+    """Measure, print the tables, and write them into the page if asked to."""
     options = _options()
+    stored = 0 if options.quick else options.stored
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        ports = {BARE: stack.enter_context(bare_route(folder))}
-        ports["receiver, SQLite"] = stack.enter_context(receiver_web(folder / "sqlite"))
-        postgres = stack.enter_context(running(durable=True))
-        database = {"RECEIVER_DATABASE_URL": postgres.url}
-        ports["receiver, PostgreSQL"] = stack.enter_context(receiver_web(folder / "postgres", **database))
-        rates = measure(ports, options)
-    report(rates, options)
+        running = _start(stack, stored=stored, quick=options.quick)
+        cells = [Cell(name, NEW) for name in running]
+        cells += [
+            Cell(name, kind)
+            for kind in (DUPLICATES, FORGED)
+            for name in (contenders.SQLITE, contenders.POSTGRES)
+        ]
+        measured = measure(running, cells, _size(options))
+    text = report.report(replace(measured, stored=stored), _command())
+    print(text)
+    if options.write:
+        report.write(text, "figures")
 
 
-def measure(ports: dict[str, int], options: argparse.Namespace) -> dict[str, list[float]]:
-    """Return the accepted deliveries per second of each round, by server."""
-    rates: dict[str, list[float]] = {name: [] for name in ports}
-    for round_ in range(-1, options.rounds):
-        for name, port in ports.items():
-            requests = deliveries(options.requests, prefix=f"{round_}")
-            rate = uvloop.run(send(port, requests, connections=options.connections))
-            if round_ >= 0:
-                rates[name].append(rate)
-        print(f"round {round_ + 1} of {options.rounds}", end="\r", file=sys.stderr, flush=True)
-    return rates
-
-
-def report(rates: dict[str, list[float]], options: argparse.Namespace) -> None:
-    """Print one line per server."""
-    print(f"{options.requests} deliveries x {options.rounds} rounds, {options.connections} connections")
-    for name, found in rates.items():
-        ratios = [rate / bare for rate, bare in zip(found, rates[BARE], strict=True)]
-        print(
-            f"{name:24} median {statistics.median(found):6.0f}/s"
-            f"   ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-        )
-
-
-def deliveries(count: int, *, prefix: str) -> list[bytes]:
-    """Write *count* genuine requests, each about another generation."""
-    now = int(time.time())
-    requests = []
-    for number in range(count):
-        name = f"gen_{prefix}_{os.getpid()}_{number}"
-        body = completed(name, f"https://cdn.example.com/{name}.png")
-        signature = sign(body, secret=SECRET, timestamp=now)
-        head = (
-            "POST /webhooks/photoverse HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-            f"X-Webhook-Signature: {signature}\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        requests.append(head.encode() + body)
-    return requests
-
-
-async def send(port: int, requests: list[bytes], *, connections: int) -> float:
-    """Send all *requests* and return how many were answered 200 per second."""
-    waiting = iter(requests)
-    started = time.perf_counter()
-    await asyncio.gather(*(_converse(port, waiting) for _ in range(connections)))
-    return len(requests) / (time.perf_counter() - started)
-
-
-class _Conversation(asyncio.Protocol):
-    """Sends one request after another; cheap, so that the load does not slow what it measures."""
-
-    def __init__(self, waiting: Iterator[bytes]) -> None:
-        self._waiting = waiting
-        self._received = b""
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-        self._next()
-
-    def data_received(self, data: bytes) -> None:
-        self._received += data
-        head, end, body = self._received.partition(b"\r\n\r\n")
-        length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0]) if end else 0
-        if end and len(body) >= length:
-            assert head.startswith(b"HTTP/1.1 200 "), head
-            self._received = b""
-            self._next()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if not self.done.done():
-            self.done.set_exception(exc or ConnectionError("the server hung up"))
-
-    def _next(self) -> None:
-        request = next(self._waiting, None)
-        if request is not None:
-            self._transport.write(request)
-        elif not self.done.done():
-            self.done.set_result(None)
-            self._transport.close()
-
-
-async def _converse(port: int, waiting: Iterator[bytes]) -> None:
-    loop = asyncio.get_running_loop()
-    _, conversation = await loop.create_connection(lambda: _Conversation(waiting), "127.0.0.1", port)
-    await conversation.done
-
-
-@contextmanager
-def bare_route(folder: Path) -> Iterator[int]:
-    """Serve the yardstick with the server options of the product."""
-    port = free_ports(1)[0]
-    log = (folder / "bare.log").open("wb")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.benchmark.bare", str(port)], stdout=log, stderr=log
-    )
-    try:
-        until(lambda: "listening" in (folder / "bare.log").read_text())
-        yield port
-    finally:
-        process.terminate()
-        process.wait()
-        log.close()
-
-
-@contextmanager
-def receiver_web(folder: Path, **settings: str) -> Iterator[int]:
-    """Serve `receiver web` as the Procfile does."""
-    folder.mkdir()
-    with service(folder, **settings) as offered:
-        offered.run("migrate")
-        offered.start("web")
-        yield offered.port
+def _start(stack: ExitStack, *, stored: int, quick: bool) -> dict[str, Contender]:
+    started = {
+        contenders.BARE: contenders.bare_route("uvloop"),
+        contenders.SQLITE: contenders.on_sqlite(WORKING_TREE),
+        contenders.POSTGRES: contenders.on_postgres(WORKING_TREE),
+    }
+    past = builds.past()
+    if past:
+        started[contenders.PAST_SQLITE] = contenders.on_sqlite(past)
+    if past and not quick:
+        started[contenders.PAST_POSTGRES] = contenders.on_postgres(past)
+    if not quick:
+        started[contenders.BARE_ASYNCIO] = contenders.bare_route("asyncio")
+    if stored:
+        started[contenders.STORED_SQLITE] = contenders.on_sqlite(WORKING_TREE, events=stored)
+        started[contenders.STORED_POSTGRES] = contenders.on_postgres(WORKING_TREE, events=stored)
+    return {name: stack.enter_context(context) for name, context in started.items()}
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m tests.benchmark.accept",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--requests", type=int, default=6000)
-    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--quick", action="store_true", help="under a minute: few requests, nothing stored")
+    parser.add_argument("--rounds", type=int, help=f"that count, after one to warm up ({_SIZE.rounds})")
+    parser.add_argument("--requests", type=int, help=f"to each server in each round ({_SIZE.requests})")
+    parser.add_argument("--connections", type=int, help=f"kept open ({_SIZE.connections})")
+    parser.add_argument(
+        "--stored", type=int, default=_STORED, metavar="EVENTS", help=f"({_STORED}); 0: leave this out"
+    )
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/performance.md")
     return parser.parse_args()
+
+
+def _size(options: argparse.Namespace) -> Size:
+    size = _QUICK if options.quick else _SIZE
+    told = {name: getattr(options, name) for name in ("rounds", "requests", "connections")}
+    return replace(size, **{name: value for name, value in told.items() if value})
+
+
+def _command() -> str:
+    words = sys.argv[1:]
+    return " ".join(["python -m tests.benchmark.accept", *words]) if words else "make bench"
 
 
 if __name__ == "__main__":

@@ -20,6 +20,12 @@ class ServerProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self.port = port
 
+    @property
+    def pid(self) -> int:
+        """The process; what it forked are its children."""
+        assert self._process is not None, "not started"
+        return self._process.pid
+
     def start(self, *, within_s: float = 20.0) -> None:
         """Start it and return once it is ready."""
         assert self._process is None, "already started"
