@@ -25,8 +25,8 @@ from tests.benchmark.contenders import Contender
 from tests.benchmark.load import FORGED, NEW
 from tests.benchmark.rounds import DUPLICATES, Cell, Size, measure
 
-_SIZE: Final = Size(rounds=7, requests=6_000, connections=64)
-_QUICK: Final = Size(rounds=3, requests=2_000, connections=64)
+_SIZE: Final = Size(rounds=21, requests=4_000, connections=64)
+_QUICK: Final = Size(rounds=7, requests=1_000, connections=64)
 _STORED: Final = 5_000_000
 
 

@@ -1,9 +1,9 @@
 """Signed webhooks over keep-alive connections, sent as cheaply as Python can, by a process of its own.
 
-`python -m tests.benchmark.load PORT KIND SEED REQUESTS CONNECTIONS` prints a `Load` as JSON, or ends with
-status 1 and the first answer that was not the one that KIND must get. One epoll loop over plain sockets:
-15 µs of processor time per request where a uvloop protocol took 18 and threads 24, most of it the kernel's
-(lowest of 8 interleaved rounds each).
+`python -m tests.benchmark.load` reads lines `[port, kind, seed, requests, connections]` and prints a
+`Load` as JSON for each, or ends with status 1 and the first answer that was not the one that *kind* must
+get. One epoll loop over plain sockets: 15 µs of processor time per request where a uvloop protocol took
+18 and threads 24, most of it the kernel's (lowest of 8 interleaved rounds each).
 """
 
 import json
@@ -191,15 +191,16 @@ def _delivery(kind: str, generation: str, now: int) -> bytes:
     return head.encode() + body
 
 
-def main(port: str, kind: str, seed: str, count: str, connections: str) -> None:
-    """Send one round and print what it came to."""
-    requests = deliveries(kind, seed, int(count))
-    try:
-        load = send(int(port), requests, Answers(_STATUS[kind]), connections=int(connections))
-    except (WrongAnswer, OSError) as error:
-        sys.exit(f"{kind} deliveries: {error!r}")
-    print(json.dumps(asdict(load)))
+def main() -> None:
+    """Send one round for each line on standard input, and print what it came to."""
+    for line in sys.stdin:
+        port, kind, seed, count, connections = json.loads(line)
+        try:
+            load = send(port, deliveries(kind, seed, count), Answers(_STATUS[kind]), connections=connections)
+        except (WrongAnswer, OSError) as error:
+            sys.exit(f"{kind} deliveries: {error!r}")
+        print(json.dumps(asdict(load)), flush=True)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

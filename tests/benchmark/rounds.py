@@ -5,7 +5,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -58,34 +59,40 @@ class Measured:
 def measure(contenders: Mapping[str, Contender], cells: Sequence[Cell], size: Size) -> Measured:
     """Run one round to warm up and the others to count. Exits if an answer is not what it must be."""
     samples: dict[Cell, list[Sample]] = {cell: [] for cell in cells}
-    for round_ in range(size.rounds + 1):
-        if round_ == 1:
-            began, busy, ours = time.monotonic(), machine_busy_s(), cpu_s(os.getpid())
-        for cell in cells:
-            _say(f"round {round_} of {size.rounds}: {cell.contender}, {cell.kind}")
-            sample = _sample(contenders[cell.contender], cell.kind, f"round {round_}", size)
-            if round_:
-                samples[cell].append(sample)
-    _say("")
-    spent = (time.monotonic() - began) * (os.cpu_count() or 1)
-    others = max(machine_busy_s() - busy - (cpu_s(os.getpid()) - ours), 0) / spent
+    with loading() as load:
+        for round_ in range(size.rounds + 1):
+            if round_ == 1:
+                began, busy, ours = time.monotonic(), machine_busy_s(), cpu_s(os.getpid())
+            for cell in cells:
+                _say(f"round {round_} of {size.rounds}: {cell.contender}, {cell.kind}")
+                sample = load(contenders[cell.contender], cell.kind, f"round {round_}", size)
+                if round_:
+                    samples[cell].append(sample)
+        _say("")
+        spent = (time.monotonic() - began) * (os.cpu_count() or 1)
+        others = max(machine_busy_s() - busy - (cpu_s(os.getpid()) - ours), 0) / spent
     return Measured(size, samples, others)
 
 
-def _sample(contender: Contender, kind: str, seed: str, size: Size) -> Sample:
-    """Send one round. Duplicates are what was new earlier in the same round, signed again."""
-    sent = NEW if kind == DUPLICATES else kind
-    words = (contender.port, sent, seed, size.requests, size.connections)
-    before = contender.cpu_s()
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.benchmark.load", *map(str, words)],
-        check=False,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    if done.returncode:
-        sys.exit(f"the load ended with status {done.returncode}")
-    return Sample(Load(**json.loads(done.stdout)), contender.cpu_s() - before)
+@contextmanager
+def loading() -> Iterator[Callable[[Contender, str, str, Size], Sample]]:
+    """Start the process that sends the load, and offer to send one round."""
+    argv = [sys.executable, "-m", "tests.benchmark.load"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+
+        def send(contender: Contender, kind: str, seed: str, size: Size) -> Sample:
+            assert process.stdin
+            assert process.stdout
+            before = contender.cpu_s()
+            sent = NEW if kind == DUPLICATES else kind  # of the same seed, so what was new before
+            words = contender.port, sent, seed, size.requests, size.connections
+            print(json.dumps(words), file=process.stdin, flush=True)
+            answer = process.stdout.readline()
+            if not answer:
+                sys.exit(f"the load ended with status {process.wait()}")
+            return Sample(Load(**json.loads(answer)), contender.cpu_s() - before)
+
+        yield send
 
 
 def _say(line: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from tests.benchmark import contenders, figures
+from tests.benchmark.builds import PAST
 from tests.benchmark.figures import Figure, values
 from tests.benchmark.load import FORGED, NEW
 from tests.benchmark.rounds import DUPLICATES, Cell, Measured
@@ -47,7 +48,7 @@ def _p99(what: str, cell: Cell) -> Target:
 
 TARGETS: Final = (
     _cost("SQLite", _SQLITE, 0.7),
-    _cost("SQLite, against 8ccc6fd", _SQLITE, 0.4, Cell(contenders.PAST_SQLITE, NEW)),
+    _cost(f"SQLite, against {PAST}", _SQLITE, 0.4, Cell(contenders.PAST_SQLITE, NEW)),
     _cost("PostgreSQL with its server", _POSTGRES, 1.0),
     _rate("SQLite, against the bare route", _SQLITE, 0.45, BARE),
     _rate("PostgreSQL, against the bare route", _POSTGRES, 0.4, BARE),
