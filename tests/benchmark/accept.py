@@ -23,6 +23,7 @@ from tests.benchmark import builds, contenders, report
 from tests.benchmark.builds import WORKING_TREE
 from tests.benchmark.contenders import Contender
 from tests.benchmark.load import FORGED, NEW
+from tests.benchmark.profile import Profile, profile
 from tests.benchmark.rounds import DUPLICATES, Cell, Size, measure
 
 _SIZE: Final = Size(rounds=21, requests=4_000, connections=64)
@@ -33,6 +34,9 @@ _STORED: Final = 5_000_000
 def main() -> None:
     """Measure, print the tables, and write them into the page if asked to."""
     options = _options()
+    if options.profile:
+        _finish(report.report_profiles(_profiles(), _command()), "profile", write=options.write)
+        return
     stored = 0 if options.quick else options.stored
     with ExitStack() as stack:
         running = _start(stack, stored=stored, quick=options.quick)
@@ -43,10 +47,21 @@ def main() -> None:
             for name in (contenders.SQLITE, contenders.POSTGRES)
         ]
         measured = measure(running, cells, _size(options))
-    text = report.report(replace(measured, stored=stored), _command())
+    _finish(report.report(replace(measured, stored=stored), _command()), "figures", write=options.write)
+
+
+def _finish(text: str, name: str, *, write: bool) -> None:
     print(text)
-    if options.write:
-        report.write(text, "figures")
+    if write:
+        report.write(text, name)
+
+
+def _profiles() -> dict[str, Profile]:
+    found = {}
+    for name, start in (("SQLite", contenders.on_sqlite), ("PostgreSQL", contenders.on_postgres)):
+        with start(WORKING_TREE) as running:
+            found[name] = profile(running)
+    return found
 
 
 def _start(stack: ExitStack, *, stored: int, quick: bool) -> dict[str, Contender]:
@@ -80,6 +95,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--connections", type=int, help=f"kept open ({_SIZE.connections})")
     parser.add_argument(
         "--stored", type=int, default=_STORED, metavar="EVENTS", help=f"({_STORED}); 0: leave this out"
+    )
+    parser.add_argument(
+        "--profile",
+        action="store_true",
+        help="show which code has the interpreter instead; wants root or ptrace",
     )
     parser.add_argument("--write", action="store_true", help="put the tables into docs/performance.md")
     return parser.parse_args()

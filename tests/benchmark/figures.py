@@ -13,7 +13,7 @@ _PER: Final = 10_000
 
 def rate(sample: Sample) -> float:
     """Requests per second."""
-    return sample.load.requests / sample.load.seconds
+    return sample.load.per_s
 
 
 def cpu_s(sample: Sample) -> float:
