@@ -11,7 +11,7 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Final, Literal, assert_never
+from typing import Final, Literal, NamedTuple, assert_never
 
 from receiver import events
 from receiver.contract import SIGNATURE_HEADER, SIGNATURE_TOLERANCE_S
@@ -29,6 +29,7 @@ _HOST: Final = re.compile(
 # Looked up once for each source and secret: looking up costs more than counting.
 _verified: Final = cache(metrics.VERIFIED.labels)
 _skew: Final = cache(metrics.SKEW.labels)
+_deliveries: Final = cache(metrics.DELIVERIES.labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,7 @@ class Source:
     """`raw` accepts signatures over the very bytes received; `auto` also over their JSON.stringify form."""
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What became of a genuine delivery. By now it is on disk."""
 
     status: Status
@@ -76,7 +76,7 @@ async def receive(
     now_ms = int(now * 1000)
     entry = entry_of(read, verified.body, source=source.name, now_ms=now_ms, entropy=entropy)
     receipt = _receipt(entry, await record(entry))
-    metrics.DELIVERIES.labels(source.name, receipt.status).inc()
+    _deliveries(source.name, receipt.status).inc()
     return receipt
 
 

@@ -142,6 +142,10 @@ class Settings(BaseSettings):
     """Address of the public listener; `0.0.0.0` to be reached from other machines."""
     port: int = Field(8000, ge=0, le=65535, validation_alias=AliasChoices("RECEIVER_PORT", "PORT"))
     """Of the public listener, also read from `PORT`; 0 takes a free one and logs it."""
+    trusted_proxies: Words = ()
+    """Addresses or networks of proxies whose X-Forwarded-For says who was refused."""
+    shutdown_delay_s: float = Field(1.0, ge=0, le=300)
+    """For so long after SIGTERM connections are still taken, each for one answer; `readyz` is 503 at once."""
     admin_host: str = "127.0.0.1"
     """Address of the private listener; keep it where only operators reach it."""
     admin_port: int = Field(8001, ge=0, le=65535)

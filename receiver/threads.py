@@ -7,7 +7,10 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future, wait
 from contextlib import suppress
 from functools import partial
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
+
+_IDLE_S: Final = 10.0
+"""A thread that waits costs nothing; starting one for each call costs as much as a short call."""
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
@@ -18,7 +21,7 @@ class DaemonThreads(Executor):
 
     `ThreadPoolExecutor` makes the interpreter join its threads, so one call that hangs keeps a process from
     ending. A call that is cut off here ends as SIGKILL would end it: use it only for what survives that.
-    Threads are started as needed, and end when there is no more to do.
+    Threads are started as needed, and end after a while in which there was nothing to do.
     """
 
     def __init__(self, most: int, *, name: str) -> None:
@@ -26,6 +29,8 @@ class DaemonThreads(Executor):
         self._most = most
         self._name = name
         self._lock = threading.Lock()
+        self._work_came = threading.Condition(self._lock)
+        self._idle = 0
         self._waiting: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
         self._running: set[Future[Any]] = set()
         self._threads = 0
@@ -41,7 +46,9 @@ class DaemonThreads(Executor):
         with self._lock:
             if self._closed:
                 raise RuntimeError(f"{self._name} is shut down")
-            if self._threads < self._most:
+            if self._idle > len(self._waiting):
+                self._work_came.notify()
+            elif self._threads < self._most:
                 threading.Thread(target=self._work, name=self._name, daemon=True).start()
                 self._threads += 1
             self._waiting.append((future, partial(call, *args, **kwargs)))
@@ -51,6 +58,7 @@ class DaemonThreads(Executor):
         """Take no more calls; drop those that wait, or wait for all, as asked."""
         with self._lock:
             self._closed = True
+            self._work_came.notify_all()
             dropped = [self._waiting.popleft() for _ in range(len(self._waiting))] if cancel_futures else []
         for future, _ in dropped:
             future.cancel()
@@ -78,13 +86,22 @@ class DaemonThreads(Executor):
 
     def _next(self) -> tuple[Future[Any], Callable[[], Any]] | None:
         with self._lock:
-            while self._waiting:
+            while self._waiting or self._has_come():
                 future, call = self._waiting.popleft()
                 if future.set_running_or_notify_cancel():
                     self._running.add(future)
                     return future, call
             self._threads -= 1
             return None
+
+    def _has_come(self) -> bool:
+        """Wait for work; False after a while without any. The lock is held."""
+        if self._closed:
+            return False
+        self._idle += 1
+        self._work_came.wait_for(lambda: self._waiting or self._closed, timeout=_IDLE_S)
+        self._idle -= 1
+        return bool(self._waiting)
 
     def _run(self, future: "Future[Any]", call: Callable[[], Any]) -> None:
         try:

@@ -22,17 +22,22 @@ from receiver.store import Console
 from receiver.store.filters import Filter
 from receiver.store.operations import Operation
 from receiver.store.window import Page
+from receiver.telemetry.refusals import MINUTES, Refusals
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 _OPERATIONS_SHOWN = 100
+_REFUSALS_SHOWN = 100
 
 
 class Admin:
     """The handlers over one store."""
 
-    def __init__(self, console: Console, destinations: tuple[str, ...], runner: Runner) -> None:
+    def __init__(
+        self, console: Console, refusals: Refusals, destinations: tuple[str, ...], runner: Runner
+    ) -> None:
         self._console = console
+        self._refusals = refusals
         self._destinations = destinations
         self._runner = runner
 
@@ -61,6 +66,7 @@ class Admin:
             Route("/v1/deliveries/{event_id}/{destination}", self.delivery, methods=["GET"]),
             Route("/v1/events/{id}", self.event, methods=["GET"]),
             Route("/v1/quarantine/{id}", self.quarantined, methods=["GET"]),
+            Route("/v1/refusals", self.refusals, methods=["GET"]),
             Route("/v1/operations", self.operations, methods=["GET"]),
             Route("/v1/operations/{id}", self.operation, methods=["GET"]),
             Route("/v1/operations/{id}/resume", self.resume, methods=["POST"]),
@@ -69,7 +75,12 @@ class Admin:
 
     async def metrics(self, _request: Request) -> Response:
         """`GET /metrics`."""
-        return await exposition(self._console)
+        return await exposition(self._console, self._refusals)
+
+    async def refusals(self, _request: Request) -> Response:
+        """`GET /v1/refusals`: the addresses that this process refused most in the last minutes."""
+        most = self._refusals.most(_REFUSALS_SHOWN)
+        return answers.json({"minutes": MINUTES, "data": [one._asdict() for one in most]})
 
     async def delivery(self, request: Request) -> Response:
         """`GET /v1/deliveries/{event_id}/{destination}`."""
@@ -140,10 +151,12 @@ class Admin:
         return found
 
 
-def build_app(console: Console, *, destinations: tuple[str, ...], token: str, runner: Runner) -> ASGIApp:
+def build_app(
+    console: Console, refusals: Refusals, *, destinations: tuple[str, ...], token: str, runner: Runner
+) -> ASGIApp:
     """Build the private application for whoever has *token*."""
     app = Starlette(
-        routes=Admin(console, destinations, runner).routes(),
+        routes=Admin(console, refusals, destinations, runner).routes(),
         exception_handlers={
             answers.Refusal: answers.refused,
             StoreUnavailable: answers.unavailable,

@@ -1,6 +1,7 @@
 """`GET /metrics`: this process's counters, and gauges that are looked up in the store when asked for."""
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
@@ -10,12 +11,15 @@ from starlette.responses import Response
 from receiver import clock
 from receiver.errors import StoreUnavailable
 from receiver.store import Backlog, Console
+from receiver.telemetry.refusals import Refusals
+
+_ADDRESSES_SHOWN: Final = 10
 
 
-async def exposition(console: Console) -> Response:
+async def exposition(console: Console, refusals: Refusals) -> Response:
     """Answer in Prometheus' text format. Without the store the only gauge is `receiver_store_up`, at 0."""
     registry = CollectorRegistry()
-    registry.register(_Found(await _gauges(console)))
+    registry.register(_Found([_most_refused(refusals), *await _gauges(console)]))
     return Response(generate_latest(REGISTRY) + generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 
@@ -33,6 +37,17 @@ async def _gauges(console: Console) -> list[Metric]:
         return [up]
     up.add_metric([], 1)
     return [up, *found]
+
+
+def _most_refused(refusals: Refusals) -> Metric:
+    gauge = GaugeMetricFamily(
+        "receiver_most_refused_requests",
+        "Requests refused in the last ten minutes, of the addresses that were refused most.",
+        labels=["address"],
+    )
+    for address, count in refusals.most(_ADDRESSES_SHOWN):
+        gauge.add_metric([address], count)
+    return gauge
 
 
 def _backlog(backlogs: Sequence[Backlog], now_ms: int) -> tuple[Metric, Metric]:

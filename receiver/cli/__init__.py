@@ -20,6 +20,7 @@ from receiver.cli import (
     operations,
     quarantine,
     reconcile,
+    refusals,
     sandbox,
     serve,
     signing,
@@ -42,7 +43,14 @@ cli.add_section("Forward", [destinations.destinations])
 cli.add_section("Mirrored assets", [assets.assets])
 cli.add_section(
     "Operate",
-    [events.events, deliveries.deliveries, quarantine.quarantine, operations.operations, serve.admin],
+    [
+        events.events,
+        deliveries.deliveries,
+        quarantine.quarantine,
+        operations.operations,
+        refusals.refusals,
+        serve.admin,
+    ],
 )
 cli.add_section(
     "Generate", [generate.image, generate.video, generations.generations, submissions.submissions]

@@ -23,6 +23,7 @@ from receiver.sandbox import DEFAULT_WEBHOOK_SECRET, Knobs, Sandbox
 from receiver.settings import Settings
 from receiver.store import Progress, Store
 from receiver.telemetry import logs
+from receiver.telemetry.refusals import Refusals
 from receiver.wiring.sources import DEFAULT_SOURCE
 from receiver.wiring.stores import build_store
 
@@ -66,8 +67,8 @@ async def _run(folder: Path, console: Console) -> int:
             sandbox = await stack.enter_async_context(Sandbox(seed=time.time_ns(), knobs=_KNOBS))
             stopped = asyncio.Event()
             await stack.enter_async_context(running_worker(settings, store, stopped))
-            web = prepare_web(settings, store)
-            await stack.enter_async_context(running_web(web, stopped))
+            web = prepare_web(settings, store, Refusals())
+            await stack.enter_async_context(running_web(web))
             origin = web.origin
             console.print(f"sandbox  {sandbox.url}\nreceiver {origin}/webhooks/{DEFAULT_SOURCE}\n")
             generations = await _submit(sandbox, f"{origin}/webhooks/{DEFAULT_SOURCE}")

@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Literal
 import click
 import structlog
 
+from receiver.admin.server import Server, build_server
 from receiver.cli.listener import listen
 from receiver.errors import ConfigError
 from receiver.listener import origin
-from receiver.web.server import Server, build_server
 from receiver.wiring.admin import open_admin
 
 if TYPE_CHECKING:
     from receiver.admin.token import Token
     from receiver.settings import Settings
     from receiver.store import Store
+    from receiver.telemetry.refusals import Refusals
 
 Wish = Literal["always", "if possible", "if asked for"]
 """`always` refuses to start without it; `if asked for` needs RECEIVER_ADMIN_PORT to be set."""
@@ -30,7 +31,7 @@ log = structlog.get_logger()
 
 @asynccontextmanager
 async def running_admin(
-    settings: "Settings", store: "Store", stopped: asyncio.Event, *, wish: Wish
+    settings: "Settings", store: "Store", refusals: "Refusals", stopped: asyncio.Event, *, wish: Wish
 ) -> AsyncIterator[None]:
     """Serve the private endpoint within the block, if it is to be there; set *stopped* if it ends by itself.
 
@@ -43,9 +44,9 @@ async def running_admin(
         return
     async with contextlib.AsyncExitStack() as stack:
         with _forgiven(unless=is_asked_for):
-            app, token = await stack.enter_async_context(open_admin(settings, store))
+            app, token = await stack.enter_async_context(open_admin(settings, store, refusals))
             listener = listen(settings.admin_host, settings.admin_port, prefix="RECEIVER_ADMIN_")
-            server = build_server(app, host=settings.admin_host, port=settings.admin_port)
+            server = build_server(app)
             await stack.enter_async_context(_serving(server, listener, stopped))
             log.info(
                 "admin ready", url=origin(listener), **({"kept_in": str(token.path)} if token.path else {})

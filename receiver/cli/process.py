@@ -18,10 +18,11 @@ from receiver.errors import StoreUnavailable
 from receiver.listener import origin
 from receiver.settings import Settings
 from receiver.store import Store
-from receiver.web.server import Server, build_server
+from receiver.telemetry.refusals import Refusals
+from receiver.web.server import Server
 from receiver.wiring.sources import build_sources
 from receiver.wiring.stores import build_store
-from receiver.wiring.web import build_web
+from receiver.wiring.web import build_refusals, build_web
 from receiver.wiring.worker import open_worker
 
 _STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
@@ -44,13 +45,14 @@ async def _run(settings: Settings, *, with_web: bool, with_worker: bool, admin: 
     try:
         await _warn_unless_ready(store)
         # What can be refused is refused before anything runs.
-        web = prepare_web(settings, store) if with_web else None
+        refusals = build_refusals(settings)
+        web = prepare_web(settings, store, refusals) if with_web else None
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(running_admin(settings, store, stopped, wish=admin))
+            await stack.enter_async_context(running_admin(settings, store, refusals, stopped, wish=admin))
             if with_worker:
                 await stack.enter_async_context(running_worker(settings, store, stopped))
             if web:
-                await stack.enter_async_context(running_web(web, stopped))
+                await stack.enter_async_context(running_web(web))
             _spare_the_collector()
             await stopped.wait()
     finally:
@@ -91,27 +93,25 @@ class Web:
         return origin(self.listener)
 
 
-def prepare_web(settings: Settings, store: Store) -> Web:
+def prepare_web(settings: Settings, store: Store, refusals: Refusals) -> Web:
     """Build the public endpoint and take its port.
 
     Raises:
         ConfigError: there is no usable secret, or the port cannot be had.
     """
-    server = build_server(build_web(settings, store), host=settings.host, port=settings.port)
+    server = Server(build_web(settings, store, refusals), shutdown_delay_s=settings.shutdown_delay_s)
     return Web(server, listen(settings.host, settings.port))
 
 
 @asynccontextmanager
-async def running_web(web: Web, stopped: asyncio.Event) -> AsyncIterator[None]:
-    """Serve the public endpoint within the block; set *stopped* if it ends by itself."""
-    serving = asyncio.create_task(web.server.serve([web.listener]))
-    serving.add_done_callback(lambda _: stopped.set())
+async def running_web(web: Web) -> AsyncIterator[None]:
+    """Serve the public endpoint within the block; at its end, stop without losing a request."""
+    await web.server.start(web.listener)
     log.info("listening", url=f"{web.origin}/webhooks/<source>")
     try:
         yield
     finally:
-        web.server.should_exit = True
-        await serving
+        await web.server.stop()
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final
 
 from sqlalchemy import Connection, Table, bindparam, select, update
@@ -126,7 +127,7 @@ def _insert_once(
 ) -> dict[str, RecordResult]:
     """Insert the rows whose *key* is new; count a repeat on the first row of every other."""
     # One order for all transactions: two that share keys would otherwise wait for each other.
-    rows.sort(key=lambda row: tuple(row[name] for name in key))
+    rows.sort(key=itemgetter(*key))
     if insert_new(connection, table, key, rows) == len(rows):
         return {row["id"]: Recorded(row["id"]) for row in rows}
     ids = [row["id"] for row in rows]

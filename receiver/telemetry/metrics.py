@@ -1,6 +1,7 @@
 """Counters, gauges and a histogram.
 
-Labels are fixed words, and names and places from the settings, never anything a request carried.
+Labels are fixed words, and names and places from the settings, never anything a request carried; addresses
+that were refused most are the one exception, ten at a time (`receiver.admin.metrics`).
 """
 
 from typing import Final

@@ -1,60 +1,79 @@
 """Answers, in the provider's own error envelope: `{"error": {"code", "message", "details"}}`."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import formatdate
+from functools import lru_cache
+from http import HTTPStatus
 from typing import Final
 
 import orjson
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
 
 RETRY_AFTER_S: Final = 5
-_CLOSE: Final = {"Connection": "close"}
 
-_PLAIN: Final = {
-    404: ("not_found", "There is nothing here."),
-    405: ("method_not_allowed", "This route does not take that method."),
-    408: ("request_timeout", "The request took too long to arrive."),
-    413: ("payload_too_large", "The body is larger than a webhook ever is."),
-    415: ("unsupported_encoding", "Send the body without Content-Encoding."),
+_STATUS_LINES: Final = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
 }
+_CLOSE: Final = b"connection: close\r\n"
 
 
-def json(status: int, content: Mapping[str, object], headers: Mapping[str, str] | None = None) -> Response:
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer with a JSON body. Answers that depend on nothing are made once and sent many times."""
+
+    status: int
+    body: bytes
+    headers: bytes = b""
+    """Further header lines, each with its line end."""
+    closes: bool = False
+    """The rest of the request, or what follows it, is not wanted: the connection ends with this answer."""
+
+    def encode(self, unix_s: int, *, closes: bool, with_body: bool = True) -> bytes:
+        """Write it as HTTP/1.1, dated *unix_s*; *closes* says that the connection ends with it."""
+        return b"%bdate: %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n%b%b\r\n%b" % (
+            _STATUS_LINES[self.status],
+            _date(unix_s),
+            len(self.body),
+            self.headers,
+            _CLOSE if closes else b"",
+            self.body if with_body else b"",
+        )
+
+
+@lru_cache(maxsize=2)
+def _date(unix_s: int) -> bytes:
+    return formatdate(unix_s, usegmt=True).encode()
+
+
+def json(status: int, content: Mapping[str, object]) -> Answer:
     """Answer with a JSON object."""
-    return Response(orjson.dumps(content), status, headers, "application/json")
+    return Answer(status, orjson.dumps(content))
 
 
-def refused(status: int, headers: Mapping[str, str] | None = None) -> Response:
-    """Answer a request whose body we do not want, and close: nothing more of it is read."""
-    code, message = _PLAIN.get(status, ("http_error", "The request was refused."))
-    return _error(status, code, message, {**_CLOSE, **(headers or {})})
+def _error(status: int, code: str, message: str, headers: bytes = b"", *, closes: bool = False) -> Answer:
+    content = {"error": {"code": code, "message": message, "details": {}}}
+    return Answer(status, orjson.dumps(content), headers, closes)
 
 
-def not_genuine() -> Response:
-    """Answer a delivery whose signature does not hold: the same bytes whatever is wrong with it."""
-    return _error(401, "invalid_signature", "The signature does not match.")
+def _other_method(allowed: str) -> Answer:
+    message = "This route does not take that method."
+    return _error(405, "method_not_allowed", message, f"allow: {allowed}\r\n".encode(), closes=True)
 
 
-def unavailable() -> Response:
-    """Answer when the fault is ours, so that the sender tries again."""
-    headers = {"Retry-After": str(RETRY_AFTER_S)}
-    return _error(503, "unavailable", "Nothing was recorded. Send it again.", headers)
-
-
-async def http_exception(_request: Request, error: Exception) -> Response:
-    """Answer what Starlette's router refuses."""
-    assert isinstance(error, HTTPException)
-    headers = dict(error.headers or {})
-    if "Allow" in headers:
-        headers["Allow"] = ", ".join(sorted(headers["Allow"].split(", ")))
-    return refused(error.status_code, headers)
-
-
-async def fault(_request: Request, _error: Exception) -> Response:
-    """Answer when a bug of ours surfaced."""
-    return unavailable()
-
-
-def _error(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
-    return json(status, {"error": {"code": code, "message": message, "details": {}}}, headers)
+ONLY_POST: Final = _other_method("POST")
+ONLY_GET: Final = _other_method("GET, HEAD")
+NOT_FOUND: Final = _error(404, "not_found", "There is nothing here.", closes=True)
+NOT_GENUINE: Final = _error(401, "invalid_signature", "The signature does not match.")
+"""The same bytes whatever is wrong with the signature."""
+ENCODED: Final = _error(415, "unsupported_encoding", "Send the body without Content-Encoding.", closes=True)
+MALFORMED: Final = _error(400, "bad_request", "This is not well-formed HTTP/1.1.", closes=True)
+TOO_MANY_HEADERS: Final = _error(400, "headers_too_large", "The headers are too large.", closes=True)
+TOO_LARGE: Final = _error(413, "payload_too_large", "The body is larger than a webhook ever is.", closes=True)
+TOO_SLOW: Final = _error(408, "request_timeout", "The request took too long to arrive.", closes=True)
+UNAVAILABLE: Final = _error(
+    503,
+    "unavailable",
+    "It could not be confirmed that this was recorded. Send it again.",
+    f"retry-after: {RETRY_AFTER_S}\r\n".encode(),
+)
+"""The fault is ours: the sender is to try again."""

@@ -13,10 +13,13 @@ from receiver.admin.token import Token, configured, kept
 from receiver.errors import ConfigError
 from receiver.settings import Settings, variable
 from receiver.store import Store
+from receiver.telemetry.refusals import Refusals
 
 
 @asynccontextmanager
-async def open_admin(settings: Settings, store: Store) -> AsyncIterator[tuple[ASGIApp, Token]]:
+async def open_admin(
+    settings: Settings, store: Store, refusals: Refusals
+) -> AsyncIterator[tuple[ASGIApp, Token]]:
     """Build the private application; at the end, what it still does in the background is cut off.
 
     Raises:
@@ -28,7 +31,7 @@ async def open_admin(settings: Settings, store: Store) -> AsyncIterator[tuple[AS
     destinations = tuple(settings.destinations)
     try:
         yield (
-            build_app(store.console, destinations=destinations, token=token.text, runner=runner),
+            build_app(store.console, refusals, destinations=destinations, token=token.text, runner=runner),
             token,
         )
     finally:

@@ -1,17 +1,37 @@
-"""The public application."""
+"""The public application, and what it remembers of requests that it refused."""
 
-from starlette.applications import Starlette
+from ipaddress import ip_network
 
-from receiver.settings import Settings
+from receiver.errors import ConfigError
+from receiver.settings import Settings, variable
 from receiver.store import Store
-from receiver.web.app import build_app
+from receiver.telemetry.refusals import Network, Refusals
+from receiver.web.app import PublicApp, build_app
 from receiver.wiring.sources import build_sources
 
 
-def build_web(settings: Settings, store: Store) -> Starlette:
+def build_web(settings: Settings, store: Store, refusals: Refusals) -> PublicApp:
     """Build the public application.
 
     Raises:
         ConfigError: no source is configured, or one has a secret that is too short to be one.
     """
-    return build_app(build_sources(settings), store)
+    return build_app(build_sources(settings), store, refusals)
+
+
+def build_refusals(settings: Settings) -> Refusals:
+    """Build the memory of refused requests.
+
+    Raises:
+        ConfigError: a trusted proxy is neither an address nor a network.
+    """
+    return Refusals(trusted=[_network(text) for text in settings.trusted_proxies])
+
+
+def _network(text: str) -> Network:
+    try:
+        return ip_network(text)
+    except ValueError as error:
+        raise ConfigError(
+            f"{variable('trusted_proxies')}: {error}; write addresses or networks, 127.0.0.1 or 10.0.0.0/8"
+        ) from error

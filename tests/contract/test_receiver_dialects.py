@@ -24,6 +24,7 @@ from receiver.sandbox import Dialect, Sandbox
 from receiver.settings import Settings
 from receiver.store import Store
 from receiver.store.tables import EVENT
+from receiver.telemetry.refusals import Refusals
 from receiver.wiring.stores import build_store
 from tests.contract.provider_clients import QUICK
 from tests.unit.worker.scripted import until
@@ -102,8 +103,8 @@ async def journey(dialect: Dialect, database: Path, tmp_path: Path) -> AsyncIter
         settings = settings_of(tmp_path, secret=secret, key=key, base_url=sandbox.url)
         store = build_store(settings)
         stack.callback(store.close)
-        web = prepare_web(settings, store)
-        await stack.enter_async_context(running_web(web, asyncio.Event()))
+        web = prepare_web(settings, store, Refusals())
+        await stack.enter_async_context(running_web(web))
         url = f"{web.origin}/webhooks/photoverse"
         await client.webhooks.update(hook.id, url=url)
         yield Journey(sandbox, client, store, settings, tmp_path, url)

@@ -8,6 +8,7 @@ import pytest
 from receiver.admin.app import build_app
 from receiver.admin.runner import Runner
 from receiver.store import Store
+from receiver.telemetry.refusals import Refusals
 from tests.unit.admin.asking import TOKEN, Caller
 
 
@@ -22,6 +23,6 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 @pytest.fixture
 async def caller(store: Store) -> AsyncIterator[Caller]:
     runner = Runner(store.console)
-    app = build_app(store.console, destinations=("orders", "audit"), token=TOKEN, runner=runner)
+    app = build_app(store.console, Refusals(), destinations=("orders", "audit"), token=TOKEN, runner=runner)
     yield Caller(app)
     await runner.aclose()

@@ -15,6 +15,7 @@ from receiver.cli.private import running_admin
 from receiver.errors import ConfigError
 from receiver.settings import Settings
 from receiver.store import Store
+from receiver.telemetry.refusals import Refusals
 from tests.unit.cli.command import SECRET, Command, wait_for
 
 TOKEN = "admin_0123456789abcdef"
@@ -94,7 +95,7 @@ class TestRunningAdmin:
         """A token that cannot be had ends no service whose webhooks matter more."""
         settings = Settings(admin_host="0.0.0.0")
         with structlog.testing.capture_logs() as log:
-            async with running_admin(settings, store, asyncio.Event(), wish="if possible"):
+            async with running_admin(settings, store, Refusals(), asyncio.Event(), wish="if possible"):
                 pass
         assert [line["event"] for line in log] == ["admin not started"]
         store.close()
@@ -105,7 +106,7 @@ class TestRunningAdmin:
         """Whoever sets the port wants it."""
         settings = Settings(admin_host="0.0.0.0", admin_port=0)
         with pytest.raises(ConfigError, match="RECEIVER_ADMIN_TOKEN"):
-            async with running_admin(settings, store, asyncio.Event(), wish=wish):
+            async with running_admin(settings, store, Refusals(), asyncio.Event(), wish=wish):
                 pass
         store.close()
 
@@ -113,7 +114,7 @@ class TestRunningAdmin:
     async def test_is_not_there_unless_asked_for(self, store: Store) -> None:
         """Two processes on one machine would fight for the port."""
         with structlog.testing.capture_logs() as log:
-            async with running_admin(Settings(), store, asyncio.Event(), wish="if asked for"):
+            async with running_admin(Settings(), store, Refusals(), asyncio.Event(), wish="if asked for"):
                 pass
         assert log == []
         store.close()

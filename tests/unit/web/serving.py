@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 import orjson
-from starlette.types import ASGIApp
 
 from receiver.errors import StoreUnavailable
+from receiver.listener import listen
 from receiver.receive import Source
 from receiver.signatures import sign
 from receiver.store import Entry, Recorded, RecordResult
-from receiver.web.server import build_server
+from receiver.web.app import PublicApp
+from receiver.web.server import Server
 
 SECRET: Final = b"whsec_0123456789abcdef"
 SOURCES: Final = {
@@ -122,16 +123,15 @@ def request(method: str, path: str, body: bytes = b"", headers: Mapping[str, str
 
 
 @asynccontextmanager
-async def served(app: ASGIApp, **options: Any) -> AsyncIterator[Site]:
+async def served(app: PublicApp, *, shutdown_delay_s: float = 0) -> AsyncIterator[Site]:
     """Serve *app* as production does, on a free loopback port."""
-    server = build_server(app, host="127.0.0.1", port=0, **options)
-    serving = asyncio.create_task(server.serve())
-    await until(lambda: server.started or serving.done())
+    server = Server(app, shutdown_delay_s=shutdown_delay_s)
+    listener = listen("127.0.0.1", 0)
+    await server.start(listener)
     try:
-        yield Site(server.servers[0].sockets[0].getsockname()[1])
+        yield Site(listener.getsockname()[1])
     finally:
-        server.should_exit = True
-        await serving
+        await server.stop()
 
 
 async def until(look: Callable[[], object]) -> None:

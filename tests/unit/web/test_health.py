@@ -2,13 +2,9 @@
 
 import asyncio
 
-from starlette.requests import Request
-
 from receiver.errors import StoreUnavailable
 from receiver.web.health import Readiness
 from tests.unit.web.serving import FakeStore, Site
-
-REQUEST = Request({"type": "http", "method": "GET", "path": "/readyz", "headers": []})
 
 
 class TestHealthz:
@@ -21,6 +17,13 @@ class TestHealthz:
 
 
 class TestReadiness:
+    async def test_stopping(self) -> None:
+        """A process about to stop says so before anything else changes, without asking its store."""
+        readiness = Readiness(FakeStore().check)
+        assert (await readiness.answer()).status == 200
+        readiness.is_stopping = True
+        assert (await readiness.answer()).status == 503
+
     async def test_ready(self, site: Site) -> None:
         """200 while the store takes writes."""
         answer = await site.request("GET", "/readyz")
@@ -47,7 +50,7 @@ class TestReadiness:
             await looked.wait()
 
         readiness = Readiness(look)
-        asking = [asyncio.create_task(readiness(REQUEST)) for _ in range(3)]
+        asking = [asyncio.create_task(readiness.answer()) for _ in range(3)]
         await asyncio.sleep(0)
         looked.set()
-        assert [answer.status_code for answer in await asyncio.gather(*asking)] == [200] * 3
+        assert [answer.status for answer in await asyncio.gather(*asking)] == [200] * 3

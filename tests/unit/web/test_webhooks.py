@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 import structlog.testing
-from starlette.applications import Starlette
-from starlette.routing import Route
 
 from receiver.errors import StoreUnavailable
 from receiver.signatures import sign
 from receiver.store import Duplicate, Late, NewEvent, Store
 from receiver.store.committer import Committer
 from receiver.telemetry import metrics
-from receiver.web.app import build_app
-from receiver.web.server import DeadlineProtocol
+from receiver.telemetry.refusals import Refusals
+from receiver.web.app import PublicApp, build_app
+from receiver.web.connection import Connection
+from receiver.web.health import Readiness
 from receiver.web.webhooks import Webhooks
 from tests.acceptance.service import completed, failed
 from tests.unit.web.serving import SECRET, SOURCES, FakeStore, Site, request, served, signed
@@ -34,9 +34,10 @@ FAULTS = {
 }
 
 
-def webhooks_app(store: FakeStore) -> Starlette:
-    endpoint = Webhooks(SOURCES, store.record, clock=lambda: NOW + 0.5)
-    return Starlette(routes=[Route("/webhooks/{source}", endpoint, methods=["POST"])])
+def webhooks_app(store: FakeStore) -> PublicApp:
+    refusals = Refusals()
+    endpoint = Webhooks(SOURCES, store.record, refusals, clock=lambda: NOW + 0.5)
+    return PublicApp(endpoint, Readiness(store.check), refusals)
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ class TestWebhooks:
         store.migrate()
         now = int(time.time())
         bodies = [completed("gen_1", None), completed("gen_1", None), failed("gen_1"), b"?"]
-        async with served(build_app(SOURCES, store)) as site:
+        async with served(build_app(SOURCES, store, Refusals())) as site:
             answers = [await site.deliver(body, now=now) for body in bodies]
             assert (await site.request("GET", "/readyz")).status == 200
         store.close()
@@ -150,14 +151,14 @@ class TestWebhooks:
         store = Store(f"sqlite:///{tmp_path}/receiver.db")
         store.migrate()
         store._records = Committer(store.engine, store._threads, store._records._work, max_waiting=0)
-        async with served(build_app(SOURCES, store)) as site:
+        async with served(build_app(SOURCES, store, Refusals())) as site:
             answer = await site.deliver(BODY, now=int(time.time()))
         store.close()
         assert (answer.status, answer.headers["retry-after"]) == (503, "5")
 
     async def test_slow_body(self, store: FakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
         """A body that does not arrive in time is 408 and the end of the connection, drip or stall."""
-        monkeypatch.setattr(DeadlineProtocol, "request_timeout_s", 0.2)
+        monkeypatch.setattr(Connection, "request_timeout_s", 0.2)
         async with served(webhooks_app(store)) as site, site.wire() as wire:
             await wire.say(request("POST", PATH, b"{", {"Content-Length": "1000"}))
             answering = asyncio.create_task(wire.hear())

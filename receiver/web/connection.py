@@ -1,0 +1,353 @@
+"""One public HTTP/1.1 connection: bytes in, whole requests to the application, answers out in their order.
+
+httptools parses; the bounds that a public listener needs are here and in `receiver.web.request`:
+
+    data_received → feed → (parser) → request whole → application → answer → flush → next, or finish
+
+A connection ends in one of three ways. *finish*: after a last answer; what the client still sends is read and
+dropped for a while, because closing a socket with unread bytes resets it, and the answer may be lost.
+*close*: nothing is owed. *abort*: the client does not keep to a bound.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable
+from http import HTTPStatus
+from typing import Any, Final, Protocol, cast
+
+import httptools
+import structlog
+
+from receiver.web.answers import MALFORMED, TOO_SLOW, UNAVAILABLE, Answer
+from receiver.web.registry import Registry
+from receiver.web.request import Refused, Request
+
+REQUEST_TIMEOUT_S: Final = 10.0
+KEEP_ALIVE_S: Final = 75.0
+"""Longer than the idle time-out of common load balancers, so that they, not we, close first."""
+LINGER_S: Final = 5.0
+"""For so long after a last answer the rest of what the client sends is dropped."""
+LINGER_BYTES: Final = 8 * 1024 * 1024
+"""And so much of it."""
+_SLICE: Final = 8 * 1024
+_MOST_PIECES_PER_TURN: Final = 256
+"""Requests and pieces of bodies that one connection may cost before others have their turn."""
+_MOST_WAITING: Final = 16
+"""Pipelined requests being answered; further ones are not read meanwhile."""
+
+log = structlog.get_logger()
+
+
+class Application(Protocol):
+    """What the connection hands whole requests to."""
+
+    def answer(self, request: Request) -> Awaitable[Answer]:
+        """Answer *request*; never raises for anything that a client did."""
+        ...
+
+    def note_refusal(self, request: Request | None, peer: str, reason: str) -> None:
+        """Count a request that was refused before it was whole."""
+        ...
+
+
+class _Turn:
+    """The place of one request in the order of the answers."""
+
+    __slots__ = ("answer", "closes", "task", "with_body")
+
+    def __init__(self, *, closes: bool, with_body: bool) -> None:
+        self.answer: Answer | None = None
+        self.closes = closes
+        self.with_body = with_body
+        self.task: asyncio.Task[None] | None = None
+        """Kept, because the event loop does not keep it."""
+
+
+class Connection(asyncio.Protocol):
+    """One connection of the public listener. How long it may take for what is in the module's constants."""
+
+    request_timeout_s: float = REQUEST_TIMEOUT_S
+    linger_s: float = LINGER_S
+
+    def __init__(self, application: Application, registry: Registry) -> None:
+        self._application = application
+        self._registry = registry
+        self._loop = asyncio.get_running_loop()
+        self._parser = self._new_parser()
+        self._turns: deque[_Turn] = deque()
+        self._request: Request | None = None
+        self._unparsed = b""
+        self._pieces = 0
+        self._is_held = False
+        self._is_finishing = False
+        self._has_ended = False
+        self._may_drop = LINGER_BYTES
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it waits for a request, or for the client to hang up."""
+        return self._is_finishing or not (self._turns or self._request)
+
+    # What asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start the clock: a connection that says nothing is slow."""
+        self._transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        self.peer = str(peer[0]) if peer else ""
+        self._expire_after(self.request_timeout_s)
+        self._registry.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Take in what came."""
+        if self._is_finishing:
+            self._drop(len(data))
+        elif self._unparsed:
+            self._unparsed += data
+        else:
+            self._read(data)
+
+    def eof_received(self) -> bool:
+        """Keep the connection for answers that are owed: a client may close its side after its request."""
+        self._has_ended = True
+        return bool(self._turns) or bool(self._unparsed)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's signature
+        """Forget it."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._request is not None and self._request.head_is_whole and not self._is_finishing:
+            self._application.note_refusal(None, self.peer, "client_left")
+        self._is_finishing = True
+        self._let_go()
+        self._registry.discard(self)
+        self._parser = None
+
+    def pause_writing(self) -> None:
+        """Read nothing from a client that does not take its answers."""
+        self._transport.pause_reading()
+        self._expire_after(self.request_timeout_s)
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        self._transport.resume_reading()
+
+    # What the parser calls
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self._request = Request(self.peer)
+
+    def on_url(self, url: bytes) -> None:
+        """Take in the request target, or a part of it."""
+        self._reading.target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take in a header; trailers are dropped."""
+        if not self._reading.head_is_whole:
+            self._reading.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """Judge the headers before anything of the body is read."""
+        parser = self._parser
+        self._reading.read_head(parser.get_method(), is_http_1_1=parser.get_http_version() == "1.1")
+        if self._reading.expects_continue and not self._turns and not parser.should_upgrade():
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, chunk: bytes) -> None:
+        """Take in a piece of the body."""
+        self._pieces += 1
+        self._reading.take_chunk(chunk)
+
+    def on_message_complete(self) -> None:
+        """Hand the request over."""
+        if self._parser.should_upgrade() and self._reading.method != b"CONNECT":
+            return  # see _decline
+        request, self._request = self._reading, None
+        request.end()
+        self._pieces += 1
+        closes = request.must_close or not self._parser.should_keep_alive()
+        turn = _Turn(closes=closes, with_body=request.method != b"HEAD")
+        self._turns.append(turn)
+        turn.task = self._loop.create_task(self._answer(request, turn))
+
+    # Reading
+
+    @property
+    def _reading(self) -> Request:
+        assert self._request is not None
+        return self._request
+
+    def _new_parser(self) -> Any:
+        parser = httptools.HttpRequestParser(self)
+        # Transfer-Encoding beside Content-Length wins, and the connection ends: RFC 9112, section 6.1.
+        parser.set_dangerous_leniencies(lenient_chunked_length=True, lenient_data_after_close=True)
+        return parser
+
+    def _read(self, data: bytes) -> None:
+        """Parse *data* in slices, until others are due their turn or enough is being answered."""
+        self._pieces = 0
+        start = 0
+        while start < len(data) and not self._is_finishing:
+            if self._pieces > _MOST_PIECES_PER_TURN or len(self._turns) >= _MOST_WAITING:
+                self._put_off(data[start:])
+                return
+            self._feed(data[start : start + _SLICE] if len(data) > _SLICE else data)
+            start += _SLICE
+        self._note_progress()
+
+    def _put_off(self, data: bytes) -> None:
+        self._unparsed = data
+        self._note_progress()
+        self._transport.pause_reading()
+        if len(self._turns) < _MOST_WAITING:
+            self._loop.call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        data, self._unparsed = self._unparsed, b""
+        if data and not self._transport.is_closing():
+            self._transport.resume_reading()
+            self._read(data)
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+            if self._request is not None:
+                self._request.check_incoming(len(data))
+        except httptools.HttpParserUpgrade as upgrade:
+            self._decline(data[upgrade.args[0] :])
+        except httptools.HttpParserCallbackError as error:
+            if not isinstance(error.__context__, Refused):
+                raise
+            self._refuse(error.__context__)
+        except Refused as refusal:
+            self._refuse(refusal)
+        except httptools.HttpParserError:
+            self._refuse(Refused(MALFORMED, "malformed"))
+
+    def _decline(self, rest: bytes) -> None:
+        """Read a request again without its offer to upgrade, as of h2c, which we do not take up.
+
+        httptools takes all that follows such a head for another protocol, the body of the request too.
+        """
+        if self._request is not None:
+            self._parser = self._new_parser()
+            self._feed(self._request.head_without_offer() + rest)
+
+    def _note_progress(self) -> None:
+        """Bound what is not whole: in time from its first byte, and in memory."""
+        if self._is_finishing:
+            return
+        if self._request is None:
+            self._let_go()
+            return
+        if not self._is_held:
+            self._is_held = True
+            self._expire_after(self.request_timeout_s)
+        self._registry.hold(self, self._request.wire_bytes)
+
+    def _let_go(self) -> None:
+        if self._is_held:
+            self._is_held = False
+            self._registry.hold(self, 0)
+
+    def _refuse(self, refusal: Refused) -> None:
+        """Answer what is read no further, behind what is owed already."""
+        self._application.note_refusal(self._request, self.peer, refusal.reason)
+        self._is_finishing = True
+        turn = _Turn(closes=True, with_body=True)
+        turn.answer = refusal.answer
+        self._turns.append(turn)
+        self._flush()
+
+    # Answering
+
+    async def _answer(self, request: Request, turn: _Turn) -> None:
+        try:
+            turn.answer = await self._application.answer(request)
+        except Exception:
+            log.exception("request crashed")
+            turn.answer = UNAVAILABLE
+        if turn.answer.status == HTTPStatus.OK and request.method == b"POST":
+            self._registry.recognise(self)
+        self._flush()
+
+    def _flush(self) -> None:
+        """Send the answers that are ready, in the order of their requests."""
+        turns = self._turns
+        while turns and turns[0].answer is not None:
+            turn = turns.popleft()
+            if self._transport.is_closing():
+                continue
+            answer = cast("Answer", turn.answer)
+            is_last = turn.closes or answer.closes or self._registry.is_draining
+            self._transport.write(answer.encode(int(time.time()), closes=is_last, with_body=turn.with_body))
+            if is_last:
+                turns.clear()
+                self.finish()
+                return
+        if not turns:
+            self._rest()
+        if self._unparsed and len(turns) < _MOST_WAITING:
+            self._read_on()
+
+    def _rest(self) -> None:
+        """Wait for the next request."""
+        if self._has_ended and not self._unparsed:
+            self._transport.close()
+        elif self._request is None:
+            self._expire_after(KEEP_ALIVE_S)
+
+    # Ending
+
+    def finish(self) -> None:
+        """End after a last answer, once the client has said the rest, or enough of it."""
+        self._is_finishing = True
+        self._let_go()
+        self._drop(len(self._unparsed))
+        self._unparsed = b""
+        if self._has_ended or self._transport.is_closing():
+            self._transport.close()
+            return
+        self._transport.resume_reading()
+        self._expire_after(self.linger_s)
+        self._transport.write_eof()
+
+    def _drop(self, size: int) -> None:
+        self._may_drop -= size
+        if self._may_drop < 0:
+            self.abort()
+
+    def give_up(self) -> None:
+        """End a request that is not whole in time; how slow it was is the client's doing."""
+        if self._request is not None and self._request.head_is_whole and not self._turns:
+            self._refuse(Refused(TOO_SLOW, "slow_body"))
+        else:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """End at once."""
+        self._transport.abort()
+
+    def _expire_after(self, seconds: float) -> None:
+        """Set the deadline. The timer moves only if it would fire too late, which saves one per request."""
+        self._deadline = self._loop.time() + seconds
+        if self._timer is None or self._timer.when() > self._deadline:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(self._deadline, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        is_writing = self._transport.get_write_buffer_size() > 0
+        if self._turns and not is_writing:
+            self._expire_after(self.request_timeout_s)  # an answer may take as long as it likes
+        elif self._loop.time() < self._deadline:
+            self._timer = self._loop.call_at(self._deadline, self._on_timer)
+        elif self._is_finishing or is_writing:
+            self.abort()
+        else:
+            self.give_up()

@@ -1,0 +1,147 @@
+"""A request while it arrives, and the bounds on it."""
+
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+import httptools
+
+from receiver.web.answers import MALFORMED, TOO_LARGE, TOO_MANY_HEADERS, Answer
+
+MAX_BODY_BYTES: Final = 256 * 1024
+MAX_HEADER_BYTES: Final = 16 * 1024
+MAX_HEADERS: Final = 100
+MAX_CHUNKS: Final = 4096
+"""Pieces that a body may come in: each costs time, however small it is."""
+MAX_WIRE_BYTES: Final = 1024 * 1024
+"""A request as sent: chunk headers, extensions and trailers may be far larger than the body."""
+
+_PLAIN: Final = (b"", b"identity")
+
+
+class Refused(Exception):
+    """The request is not read further; *answer* says why."""
+
+    def __init__(self, answer: Answer, reason: str) -> None:
+        super().__init__(reason)
+        self.answer = answer
+        self.reason = reason
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """One request. The parser fills it in; the application gets it once it is whole."""
+
+    peer: str
+    """Address of whoever is connected to us, perhaps a proxy."""
+    method: bytes = b""
+    target: bytes = b""
+    path: bytes = b""
+    """Without the query, percent-decoded."""
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    """Names in lower case."""
+    body: bytes = b""
+    length: int | None = None
+    """The declared length of the body, until it is known to be chunked."""
+    is_encoded: bool = False
+    """Whether the body has a Content-Encoding beside `identity`."""
+    expects_continue: bool = False
+    must_close: bool = False
+    """Whether the connection may not be used after it: RFC 9112, section 6.1."""
+    head_is_whole: bool = False
+    wire_bytes: int = 0
+    body_bytes: int = 0
+    chunks: list[bytes] = field(default_factory=list)
+
+    def values(self, name: bytes) -> list[bytes]:
+        """Return every value of the header *name*, which is in lower case."""
+        return [value for known, value in self.headers if known == name]
+
+    def read_head(self, method: bytes, *, is_http_1_1: bool) -> None:
+        """Take in the headers, now that they are whole.
+
+        Raises:
+            Refused: they are too many or too large, the body is declared larger than 256 KiB, or there is not
+                exactly one Host (RFC 9112, section 3.2).
+        """
+        self.head_is_whole = True
+        self.method = method
+        self.path = _path(self.target)
+        self._check_size()
+        hosts = 0
+        is_chunked = False
+        for name, value in self.headers:
+            if name == b"host":
+                hosts += 1
+            elif name == b"content-length":
+                self.length = int(value)
+            elif name == b"transfer-encoding":
+                is_chunked = True
+            elif name == b"content-encoding":
+                self.is_encoded |= any(word.strip().lower() not in _PLAIN for word in value.split(b","))
+            elif name == b"expect":
+                self.expects_continue = value.lower() == b"100-continue"
+        if hosts != 1 and (is_http_1_1 or hosts):
+            raise Refused(MALFORMED, "malformed")
+        self.must_close = method == b"CONNECT" or (is_chunked and self.length is not None)
+        if is_chunked:
+            self.length = None
+        if self.length is not None and self.length > MAX_BODY_BYTES:
+            raise Refused(TOO_LARGE, "too_large")
+
+    def head_without_offer(self) -> bytes:
+        """Write the head as it came, but for an offer to upgrade the connection."""
+        lines = [b"%b %b HTTP/1.1\r\n" % (self.method, self.target)]
+        for name, value in self.headers:
+            kept = value
+            if name == b"connection":
+                words = [word.strip() for word in value.split(b",")]
+                kept = b", ".join(word for word in words if word.lower() != b"upgrade")
+            if name != b"upgrade":
+                lines.append(b"%b: %b\r\n" % (name, kept))
+        return b"".join([*lines, b"\r\n"])
+
+    def check_incoming(self, size: int) -> None:
+        """Count *size* more bytes off the wire, after which the request is still not whole.
+
+        Raises:
+            Refused: that is more than headers, or a request, may have.
+        """
+        self.wire_bytes += size
+        if not self.head_is_whole and self.wire_bytes > MAX_HEADER_BYTES:
+            raise Refused(TOO_MANY_HEADERS, "headers_too_large")
+        if self.wire_bytes > MAX_WIRE_BYTES:
+            raise Refused(TOO_LARGE, "too_large")
+
+    def take_chunk(self, chunk: bytes) -> None:
+        """Take in a piece of the body.
+
+        Raises:
+            Refused: the body is larger than 256 KiB, or comes in more than 4,096 pieces.
+        """
+        self.chunks.append(chunk)
+        self.body_bytes += len(chunk)
+        if self.body_bytes > MAX_BODY_BYTES or len(self.chunks) > MAX_CHUNKS:
+            raise Refused(TOO_LARGE, "too_large")
+
+    def end(self) -> None:
+        """Make the body whole."""
+        self.body = self.chunks[0] if len(self.chunks) == 1 else b"".join(self.chunks)
+        self.chunks.clear()
+
+    def _check_size(self) -> None:
+        # In one segment the limit is never met while they arrive.
+        size = len(self.target) + sum(len(name) + len(value) for name, value in self.headers)
+        if len(self.headers) > MAX_HEADERS or size > MAX_HEADER_BYTES:
+            raise Refused(TOO_MANY_HEADERS, "headers_too_large")
+
+
+def _path(target: bytes) -> bytes:
+    """Return the path of *target*, in origin or absolute form: RFC 9112, section 3.2."""
+    if not target.startswith(b"/"):
+        try:
+            target = httptools.parse_url(target).path or b"/"
+        except httptools.HttpParserInvalidURLError:
+            return b""
+    path = target.partition(b"?")[0]
+    return unquote_to_bytes(path) if b"%" in path else path

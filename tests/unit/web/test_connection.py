@@ -1,0 +1,254 @@
+"""Bounds on what a client may do before its request is whole."""
+
+import asyncio
+import time
+
+import pytest
+import structlog.testing
+
+from receiver.telemetry import metrics
+from receiver.telemetry.refusals import Refusals
+from receiver.web.app import build_app
+from receiver.web.connection import Connection
+from tests.unit.web.serving import SOURCES, FakeStore, Site, request, served, signed, until
+
+LIMIT_S = 0.3
+HEALTHZ = request("GET", "/healthz")
+POST = b"POST /webhooks/photoverse HTTP/1.1\r\n"
+
+
+@pytest.fixture(autouse=True)
+def short_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Connection, "request_timeout_s", LIMIT_S)
+
+
+async def drip(site: Site, first: bytes, then: bytes) -> float:
+    """Say *first*, then *then* over and over; return the seconds until the other side hung up."""
+    loop = asyncio.get_running_loop()
+    async with site.wire() as wire, asyncio.timeout(5 * LIMIT_S):
+        await wire.say(first)
+        began = loop.time()
+        hung_up = asyncio.create_task(wire.rest())
+        while not hung_up.done():
+            wire.writer.write(then)
+            await asyncio.wait([hung_up], timeout=LIMIT_S / 5)
+        return loop.time() - began
+
+
+class TestDeadlines:
+    @pytest.mark.parametrize(
+        ("first", "then"),
+        [
+            (b"", b""),
+            (b"GET /healthz HTTP/1.1\r\n", b""),
+            (b"GET /healthz HTTP/1.1\r\n", b"a: b\r\n"),
+            (HEALTHZ + b"GET /healthz", b"x"),
+        ],
+        ids=["silence", "headers never finished", "headers dripping", "second request dripping"],
+    )
+    async def test_hangs_up(self, site: Site, first: bytes, then: bytes) -> None:
+        """Who does not finish the headers in time is hung up on, in a first request or a later one."""
+        assert LIMIT_S * 0.9 <= await drip(site, first, then) <= LIMIT_S * 4
+
+    async def test_body_that_nobody_reads(self, site: Site) -> None:
+        """A body dripping into a route that takes none holds no connection open."""
+        await drip(site, request("GET", "/healthz", headers={"Content-Length": "100000"}), b"x")
+
+    async def test_keeps_idle_connections(self, site: Site) -> None:
+        """Between requests a connection may rest for longer than headers may take."""
+        async with site.wire() as wire:
+            for _ in range(2):
+                await wire.say(HEALTHZ)
+                assert (await wire.hear()).status == 200
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(wire.reader.read(1), LIMIT_S * 2)
+
+    async def test_slow_answer_is_not_cut_off(self, store: FakeStore) -> None:
+        """The limit is for headers: an answer may take longer."""
+        looked = asyncio.Event()
+
+        async def check() -> None:
+            await looked.wait()
+
+        store.check = check  # type: ignore[method-assign]
+        async with served(build_app(SOURCES, store, Refusals())) as site, site.wire() as wire:
+            await wire.say(request("GET", "/readyz"))
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(wire.reader.read(1), LIMIT_S * 2)
+            looked.set()
+            assert (await wire.hear()).status == 200
+
+    async def test_pipelined_requests(self, site: Site) -> None:
+        """Requests sent in one breath are answered one by one."""
+        async with site.wire() as wire:
+            await wire.say(HEALTHZ * 3)
+            assert [(await wire.hear()).status for _ in range(3)] == [200] * 3
+
+
+class TestConnection:
+    @pytest.mark.parametrize(
+        "head",
+        [
+            b"nonsense\r\n\r\n",
+            b"GET /healthz HTTP/1.1\r\n\r\n",
+            b"GET /healthz HTTP/1.1\r\nHost: h\r\nX: " + b"x" * 20_000,
+            POST + b"Host: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+            POST + b"Host: h\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n",
+            POST + b"Host: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        ],
+        ids=["nonsense", "no host", "endless header", "two lengths", "endless length", "bad chunk"],
+    )
+    async def test_bad_request(self, site: Site, head: bytes) -> None:
+        """What is no HTTP is 400 and the end of the connection."""
+        async with site.wire() as wire:
+            await wire.say(head)
+            assert (await wire.rest()).startswith(b"HTTP/1.1 400")
+
+    async def test_bad_requests_do_not_flood_the_log(
+        self, site: Site, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A hundred strangers talking nonsense are worth a line or two, not a hundred."""
+        with structlog.testing.capture_logs() as lines:
+            for _ in range(100):
+                async with site.wire() as wire:
+                    await wire.say(b"nonsense\r\n\r\n")
+                    await wire.rest()
+        assert len(lines) + len(caplog.records) <= 2
+
+    async def test_bad_body_of_a_route_that_takes_none(
+        self, site: Site, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A stranger cannot make us print tracebacks."""
+        async with site.wire() as wire:
+            await wire.say(b"GET /healthz HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")
+            await wire.rest()
+        assert [record for record in caplog.records if record.exc_info] == []
+
+
+class TestWire:
+    async def test_half_closed(self, site: Site) -> None:
+        """A client that closes its side after its request gets its answer."""
+        async with site.wire() as wire:
+            wire.writer.write(HEALTHZ)
+            wire.writer.write_eof()
+            assert (await wire.rest()).startswith(b"HTTP/1.1 200")
+
+    async def test_length_beside_chunks(self, site: Site, store: FakeStore) -> None:
+        """The chunks count, and the connection ends: RFC 9112, section 6.1."""
+        signature = signed(b"{}", now=int(time.time()))
+        head = request("POST", "/webhooks/photoverse", headers={**signature, "Transfer-Encoding": "chunked"})
+        async with site.wire() as wire:
+            await wire.say(head + b"2\r\n{}\r\n0\r\n\r\n")
+            answer = await wire.hear()
+            assert (answer.status, answer.headers["connection"]) == (200, "close")
+            assert await wire.rest() == b""
+        assert [entry.body for entry in store.entries] == [b"{}"]
+
+    @pytest.mark.parametrize("target", ["http://receiver/healthz", "https://receiver:443/healthz?x=1"])
+    async def test_absolute_target(self, site: Site, target: str) -> None:
+        """A target may name scheme and host, as a client writes it to a proxy: RFC 9112, section 3.2.2."""
+        assert (await site.request("GET", target)).status == 200
+
+    async def test_offer_of_http_2(self, site: Site) -> None:
+        """An offer to upgrade is not taken up, and costs neither this request nor the next."""
+        offer = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAEAAEAA"}
+        async with site.wire() as wire:
+            for _ in range(2):
+                headers = {**offer, **signed(b"{}", now=int(time.time()))}
+                await wire.say(request("POST", "/webhooks/photoverse", b"{}", headers))
+                assert (await wire.hear()).status == 200
+
+    async def test_expects_continue(self, site: Site) -> None:
+        """A client that asks first is told to go on, or gets its refusal without sending the body."""
+        async with site.wire() as wire:
+            headers = {**signed(b"{}", now=int(time.time())), "Expect": "100-continue"}
+            head = request("POST", "/webhooks/photoverse", b"{}", headers)[:-2]
+            await wire.say(head)
+            assert await wire.reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+            await wire.say(b"{}")
+            assert (await wire.hear()).status == 200
+            await wire.say(
+                request("POST", "/x", headers={"Content-Length": "999999", "Expect": "100-continue"})
+            )
+            assert (await wire.hear()).status == 413
+
+    @pytest.mark.parametrize("size", [300_000, 900_000, 3_000_000])
+    async def test_refusal_of_a_large_body_arrives(self, site: Site, size: int) -> None:
+        """A client that reads only after it has sent everything finds the answer, not a reset."""
+        for headers in ({}, {"Transfer-Encoding": "chunked"}):
+            body = b"x" * size if not headers else b"%x\r\n%b\r\n0\r\n\r\n" % (size, b"x" * size)
+            lines = headers or {"Content-Length": str(size)}
+            head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+            async with site.wire() as wire:
+                await wire.say(POST + b"Host: h\r\n" + head.encode() + b"\r\n" + body)
+                assert (await wire.hear()).status == 413
+
+    @pytest.mark.parametrize(
+        "headers",
+        [b"X: " + b"x" * 17_000 + b"\r\n", b"".join(b"x-%d: y\r\n" % number for number in range(101))],
+        ids=["large", "many"],
+    )
+    @pytest.mark.parametrize("pieces", [1, 40])
+    async def test_header_bounds(self, site: Site, headers: bytes, pieces: int) -> None:
+        """Headers beyond the bound are refused, whether they come in one segment or in many."""
+        whole = POST + b"Host: h\r\n" + headers + b"\r\n"
+        step = len(whole) // pieces + 1
+        async with site.wire() as wire:
+            for start in range(0, len(whole), step):
+                await wire.say(whole[start : start + step])
+                await asyncio.sleep(0)
+            answer = await wire.hear()
+        assert (answer.status, answer.json["error"]["code"]) == (400, "headers_too_large")
+
+    async def test_one_byte_at_a_time(self, site: Site) -> None:
+        """However finely a request is cut, it is the same request."""
+        signature = signed(b"{}", now=int(time.time()))
+        whole = request("POST", "/webhooks/photoverse", b"{}", signature)
+        async with site.wire() as wire:
+            for byte in whole:
+                wire.writer.write(bytes([byte]))
+                await asyncio.sleep(0)
+            assert (await wire.hear()).status == 200
+
+    async def test_body_in_too_many_pieces(self, site: Site) -> None:
+        """Chunks of one byte cost time each: a body may come in 4,096."""
+        async with site.wire() as wire:
+            await wire.say(POST + b"Host: h\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 4097)
+            assert (await wire.hear()).status == 413
+
+    async def test_many_pipelined(self, site: Site) -> None:
+        """Any number of requests may be sent in one breath; each is answered, in order."""
+        posts = [
+            request("POST", "/webhooks/photoverse", b"{}", signed(b"{}", now=int(time.time())))
+            if number % 3
+            else HEALTHZ
+            for number in range(200)
+        ]
+        async with site.wire() as wire:
+            await wire.say(b"".join(posts))
+            bodies = [(await wire.hear()).json["status"] for _ in posts]
+        assert bodies == ["quarantined" if number % 3 else "ok" for number in range(200)]
+
+    async def test_leaves_in_mid_body(self, site: Site) -> None:
+        """A client that went away is counted as that, and not as a slow one."""
+        left = metrics.REFUSED.labels("client_left")
+        before = left._value.get()
+        with structlog.testing.capture_logs() as lines:
+            async with site.wire() as wire:
+                await wire.say(request("POST", "/webhooks/photoverse", b"{", {"Content-Length": "9"}))
+            await until(lambda: left._value.get() > before)
+        assert "slow_body" not in str(lines)
+
+    @pytest.mark.parametrize("value", ["", "identity", "Identity, identity", " , identity"])
+    async def test_plain_encodings(self, site: Site, value: str) -> None:
+        """An empty Content-Encoding, or one that says `identity`, means plain bytes."""
+        headers = {"Content-Encoding": value, **signed(b"{}", now=int(time.time()))}
+        assert (await site.request("POST", "/webhooks/photoverse", b"{}", headers)).status == 200
+
+    @pytest.mark.parametrize("value", ["gzip", "identity, gzip", "br"])
+    async def test_coded(self, site: Site, value: str) -> None:
+        """Any other coding is refused once the body has been read, so that the refusal arrives."""
+        answer = await site.request(
+            "POST", "/webhooks/photoverse", b"x" * 200_000, {"Content-Encoding": value}
+        )
+        assert answer.status == 415
