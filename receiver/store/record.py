@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, bindparam, select, update
+from sqlalchemy import Connection, Table, select
 
 from receiver.contract import COMPLETED, FAILED
 from receiver.store.engine import one_of, wake_others
 from receiver.store.insert import insert_new
+from receiver.store.repeats import count_repeats, find_ids
 from receiver.store.tables import EVENT, LATE, OPEN, PENDING, QUARANTINE
 from receiver.store.wake import MIRROR
 
@@ -130,32 +131,11 @@ def _insert_once(
     rows.sort(key=itemgetter(*key))
     if insert_new(connection, table, key, rows) == len(rows):
         return {row["id"]: Recorded(row["id"]) for row in rows}
-    ids = [row["id"] for row in rows]
-    inserted = set(connection.execute(select(table.c.id).where(table.c.id.in_(ids))).scalars())
-    results: dict[str, RecordResult] = {id_: Recorded(id_) for id_ in inserted}
-    firsts = _first_ids(connection, table, key, [row for row in rows if row["id"] not in inserted])
-    _count_repeats(connection, table, Counter(firsts.values()))
-    return results | {id_: Duplicate(first) for id_, first in firsts.items()}
-
-
-def _first_ids(
-    connection: Connection, table: Table, key: tuple[str, ...], repeated: Sequence[dict[str, Any]]
-) -> dict[str, str]:
-    columns = [table.c[name] for name in key]
-    wanted = {row["id"]: tuple(row[name] for name in key) for row in repeated}
-    theirs = one_of(connection, columns, set(wanted.values()))
-    found = connection.execute(select(table.c.id, *columns).where(theirs))
-    first_by_key = {tuple(row[1:]): str(row[0]) for row in found}
-    return {id_: first_by_key[values] for id_, values in wanted.items()}
-
-
-def _count_repeats(connection: Connection, table: Table, repeats: Counter[str]) -> None:
-    statement = (
-        update(table)
-        .where(table.c.id == bindparam("first"))
-        .values(repeats=table.c.repeats + bindparam("more"))
-    )
-    connection.execute(statement, [{"first": id_, "more": more} for id_, more in sorted(repeats.items())])
+    keys = {row["id"]: tuple(row[name] for name in key) for row in rows}
+    ids = find_ids(connection, table, key, sorted(set(keys.values())))
+    firsts = {id_: ids[values] for id_, values in keys.items()}
+    count_repeats(connection, table, Counter(first for id_, first in firsts.items() if first != id_))
+    return {id_: Recorded(id_) if first == id_ else Duplicate(first) for id_, first in firsts.items()}
 
 
 def event_row(event: NewEvent, state: str) -> dict[str, Any]:

@@ -2,10 +2,9 @@
 
 import asyncio
 import socket
-from functools import partial
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
-
-import structlog
 
 from receiver.web.app import PublicApp
 from receiver.web.connection import Connection
@@ -13,9 +12,8 @@ from receiver.web.registry import Registry
 
 _BACKLOG: Final = 2048
 _LONGEST_GRACE_S: Final = 15.0
+_LAST_LINGER_S: Final = 1.0
 _LOOK_EVERY_S: Final = 0.02
-
-log = structlog.get_logger()
 
 
 class Server:
@@ -26,13 +24,14 @@ class Server:
         self._app = app
         self._shutdown_delay_s = shutdown_delay_s
         self._registry = Registry()
-        self._server: asyncio.Server | None = None
 
     async def start(self, listener: socket.socket) -> None:
         """Take connections from now on."""
-        connect = partial(Connection, self._app, self._registry)
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(connect, sock=listener, backlog=_BACKLOG)
+        listener.settimeout(0)
+        self._listener = listener
+        self._server = await asyncio.get_running_loop().create_server(
+            self._connect, sock=listener, backlog=_BACKLOG
+        )
 
     async def stop(self) -> None:
         """Stop in the order in which nobody loses a request.
@@ -40,26 +39,34 @@ class Server:
         At once `readyz` says 503, and every answer ends its connection. After the delay no connection is
         taken; what has begun is answered, for 15 s at most; connections that wait for a request go last.
         """
-        assert self._server is not None
         self._app.readiness.is_stopping = True
         self._registry.is_draining = True
         await asyncio.sleep(self._shutdown_delay_s)
-        self._server.close()
-        try:
-            async with asyncio.timeout(_LONGEST_GRACE_S):
-                await self._until_all_idle()
-                for connection in self._registry.all():
-                    connection.finish()
-                await self._until_all_gone()
-        except TimeoutError:
-            log.warning("connections cut off", count=len(self._registry))
+        await self._close_listener()
+        await _until(lambda: all(one.is_idle for one in self._registry.all()), within_s=_LONGEST_GRACE_S)
+        for connection in self._registry.all():
+            connection.finish()
+        await _until(lambda: not self._registry, within_s=_LAST_LINGER_S)
         for connection in self._registry.all():
             connection.abort()
 
-    async def _until_all_idle(self) -> None:
-        while not all(connection.is_idle for connection in self._registry.all()):  # noqa: ASYNC110  no event
-            await asyncio.sleep(_LOOK_EVERY_S)
+    def _connect(self) -> Connection:
+        return Connection(self._app, self._registry)
 
-    async def _until_all_gone(self) -> None:
-        while self._registry:  # noqa: ASYNC110  no event
-            await asyncio.sleep(_LOOK_EVERY_S)
+    async def _close_listener(self) -> None:
+        """Close it, and keep those that were connected and not taken yet: the kernel would reset them."""
+        taken = []
+        with suppress(BlockingIOError):
+            while True:
+                taken.append(self._listener.accept()[0])
+        self._server.close()
+        for connected in taken:
+            await asyncio.get_running_loop().connect_accepted_socket(self._connect, connected)
+
+
+async def _until(look: Callable[[], bool], *, within_s: float) -> None:
+    """Wait until *look* finds it so, or for *within_s* seconds."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(within_s):
+            while not look():  # noqa: ASYNC110  what it looks for has no event
+                await asyncio.sleep(_LOOK_EVERY_S)

@@ -1,0 +1,78 @@
+"""Deliveries that came before: finding the first of each, and counting the repeat on it.
+
+Texts of our own, as in `receiver.store.insert`: repeats must cost no more than what is new.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, Table
+
+Key = tuple[Any, ...]
+
+
+def find_ids(
+    connection: Connection, table: Table, key: tuple[str, ...], wanted: Sequence[Key]
+) -> dict[Key, str]:
+    """Return the id of each row whose *key* is *wanted*."""
+    if connection.dialect.name == "sqlite":
+        text = _find_in_values(table, key, len(wanted))
+        parameters: tuple[Any, ...] = tuple([value for values in wanted for value in values])
+    else:
+        text = _find_in_arrays(table, key)
+        parameters = tuple(map(list, zip(*wanted, strict=True)))
+    return {tuple(row[1:]): row[0] for row in connection.exec_driver_sql(text, parameters)}
+
+
+def count_repeats(connection: Connection, table: Table, repeats: Counter[str]) -> None:
+    """Add to the repeats of the rows with these ids.
+
+    The count is for people. On PostgreSQL a row that another transaction holds is left out: waiting for it
+    could fail the deliveries that share this one.
+    """
+    by_count: dict[int, list[str]] = {}
+    for id_, more in repeats.items():
+        by_count.setdefault(more, []).append(id_)
+    for more, ids in by_count.items():
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql(_count_in_values(table, len(ids)), (more, *ids))
+        else:
+            connection.exec_driver_sql(_count_in_array(table), (more, ids))
+
+
+@lru_cache(maxsize=1024)
+def _find_in_values(table: Table, key: tuple[str, ...], count: int) -> str:
+    rows = ",".join([f"({','.join('?' * len(key))})"] * count)
+    # CROSS keeps SQLite from reading the table first.
+    found = f"wanted CROSS JOIN {table.name} AS found WHERE {_same(key)}"
+    return f"WITH wanted ({', '.join(key)}) AS (VALUES {rows}) SELECT found.id, {_columns(key)} FROM {found}"  # noqa: S608
+
+
+@lru_cache(maxsize=16)
+def _find_in_arrays(table: Table, key: tuple[str, ...]) -> str:
+    arrays = ", ".join(["%s::text[]"] * len(key))
+    return (
+        f"SELECT found.id, {_columns(key)} FROM unnest({arrays}) AS wanted ({', '.join(key)})"  # noqa: S608  our own
+        f" JOIN {table.name} AS found ON {_same(key)}"
+    )
+
+
+@lru_cache(maxsize=1024)
+def _count_in_values(table: Table, count: int) -> str:
+    return f"UPDATE {table.name} SET repeats = repeats + ? WHERE id IN ({','.join('?' * count)})"  # noqa: S608
+
+
+@lru_cache(maxsize=16)
+def _count_in_array(table: Table) -> str:
+    free = f"SELECT id FROM {table.name} WHERE id = ANY(%s::text[]) FOR UPDATE SKIP LOCKED"  # noqa: S608
+    return f"UPDATE {table.name} SET repeats = repeats + %s::int WHERE id IN ({free})"  # noqa: S608
+
+
+def _columns(key: Collection[str]) -> str:
+    return ", ".join(f"found.{name}" for name in key)
+
+
+def _same(key: Collection[str]) -> str:
+    return " AND ".join(f"found.{name} = wanted.{name}" for name in key)
