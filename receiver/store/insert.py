@@ -45,7 +45,7 @@ def _values(table: Table, key: tuple[str, ...], columns: tuple[str, ...], count:
 
 @lru_cache(maxsize=64)
 def _arrays(dialect: Dialect, table: Table, key: tuple[str, ...], columns: tuple[str, ...]) -> str:
-    arrays = ", ".join(f"%s::{table.c[column].type.compile(dialect)}[]" for column in columns)
+    arrays = ", ".join(f"%b::{table.c[column].type.compile(dialect)}[]" for column in columns)
     return _statement(table, key, columns, f"SELECT * FROM unnest({arrays})")  # noqa: S608  our own names
 
 

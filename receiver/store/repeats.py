@@ -52,7 +52,7 @@ def _find_in_values(table: Table, key: tuple[str, ...], count: int) -> str:
 
 @lru_cache(maxsize=16)
 def _find_in_arrays(table: Table, key: tuple[str, ...]) -> str:
-    arrays = ", ".join(["%s::text[]"] * len(key))
+    arrays = ", ".join(["%b::text[]"] * len(key))
     return (
         f"SELECT found.id, {_columns(key)} FROM unnest({arrays}) AS wanted ({', '.join(key)})"  # noqa: S608  our own
         f" JOIN {table.name} AS found ON {_same(key)}"
@@ -66,7 +66,7 @@ def _count_in_values(table: Table, count: int) -> str:
 
 @lru_cache(maxsize=16)
 def _count_in_array(table: Table) -> str:
-    free = f"SELECT id FROM {table.name} WHERE id = ANY(%s::text[]) FOR UPDATE SKIP LOCKED"  # noqa: S608
+    free = f"SELECT id FROM {table.name} WHERE id = ANY(%b::text[]) FOR UPDATE SKIP LOCKED"  # noqa: S608
     return f"UPDATE {table.name} SET repeats = repeats + %s::int WHERE id IN ({free})"  # noqa: S608
 
 
