@@ -20,10 +20,10 @@ INSTALL = $(UV_RUN) pip install -q --compile-bytecode --python $(BIN)/python -c 
 COMPILE = $(BIN)/python -m compileall -q receiver
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test check fmt bench matrix constraints
+.PHONY: help setup setup-run demo test test-dialects check fmt bench matrix constraints
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMPS)/dev  ## install everything that developing needs, test servers included
 
@@ -34,6 +34,9 @@ demo: setup-run  ## see a generation arrive, be mirrored and be forwarded; needs
 
 test: setup  ## run the tests; PYTEST_ARGS="-k name -x" narrows them
 	$(BIN)/pytest --numprocesses $(TEST_PROCESSES) --dist worksteal $(PYTEST_ARGS)
+
+test-dialects: setup  ## run the client's and the sandbox's tests on 25 more dialects of the provider
+	RECEIVER_TEST_DIALECTS=25 $(BIN)/pytest --numprocesses $(TEST_PROCESSES) --dist worksteal tests/contract tests/unit/cli $(PYTEST_ARGS)
 
 check: setup  ## formatting, lint, types, import floors
 	$(BIN)/ruff format --check
