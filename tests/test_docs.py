@@ -398,3 +398,9 @@ def _told_in(example: dict[str, Any]) -> Event:
     event = normalize(json.dumps(body).encode(), source="photoverse")
     assert isinstance(event, Event)
     return event
+
+
+class TestDeploy:
+    def test_quoted_file(self) -> None:
+        """The Caddyfile in the manual is the one that is tested."""
+        assert code("docs/operations.md", "caddyfile") == [read("deploy/Caddyfile")]
