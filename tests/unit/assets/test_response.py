@@ -74,6 +74,19 @@ class TestDeclaredLength:
             == "encoding"
         )
 
+    @pytest.mark.parametrize(
+        "value", [b"", b" ", b"aws-chunked", b"AWS-chunked, identity", b"identity,identity", b",", b"utf-8"]
+    )
+    def test_not_compressed(self, value: bytes) -> None:
+        """What names no coding codes nothing: stores replay such values as they were uploaded."""
+        headers = ((b"Content-Length", b"5"), (b"Content-Encoding", value))
+        assert declared_length(200, headers, max_bytes=5, now=NOW) == 5
+
+    @pytest.mark.parametrize("value", [b"X-GZIP", b"aws-chunked,gzip", b"identity, zstd", b"br", b"deflate"])
+    def test_compressed_among_others(self, value: bytes) -> None:
+        """One coding among the tokens is enough."""
+        assert refused(200, (b"Content-Length", b"5"), (b"Content-Encoding", value)).code == "encoding"
+
     @pytest.mark.parametrize("status", [204, 205, 304])
     def test_no_content(self, status: int) -> None:
         """Statuses that mean no body are empty, not successes."""
