@@ -130,6 +130,10 @@ class Settings(BaseSettings):
     """`STANDARD_IA` and the like; unset leaves it to the store."""
     s3_tags: Words = ()
     """`key=value`, at most ten; values may hold {event_id}, {generation_id}, {source} and {sha256}."""
+    s3_conditional_writes: bool = True
+    """False for a store that ignores or refuses `If-None-Match`: each object then has a name of its own."""
+    s3_checksums: Literal["sha256", "md5"] = "sha256"
+    """What the store verifies uploads by; `md5` for one that refuses the others."""
     spool_dir: str = "data/spool"
     """Where downloads lie until their event is settled; not for several databases at once."""
     spool_max_bytes: int = Field(4 * 1024**3, ge=0)

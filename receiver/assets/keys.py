@@ -1,5 +1,6 @@
 """The names that mirrored assets have in a bucket."""
 
+import hashlib
 import re
 from pathlib import PurePosixPath
 from typing import Final
@@ -30,3 +31,10 @@ def beside(key: str, sha256: str) -> str:
     """Return the key for other bytes than those already under *key*: its name carries their digest."""
     path = PurePosixPath(key)
     return str(path.with_name(f"{path.stem}-{sha256[:_DIGEST_CHARS]}{path.suffix}"))
+
+
+def of_its_own(key: str, sha256: str, event_id: str) -> str:
+    """Return the key that only these bytes of this event can have; *key* itself, if it is that already."""
+    path = PurePosixPath(key)
+    mark = f"-{hashlib.sha256(f'{event_id} {sha256}'.encode()).hexdigest()[: 2 * _DIGEST_CHARS]}"
+    return key if path.stem.endswith(mark) else str(path.with_name(f"{path.stem}{mark}{path.suffix}"))

@@ -1,17 +1,19 @@
 """Assets in S3, or in a store that speaks its protocol: verified, and never overwritten.
 
 The rights needed on the prefix are s3:PutObject, s3:GetObject (to look at what is there) and
-s3:AbortMultipartUpload; s3:ListBucketMultipartUploads on the bucket, so that what killed processes left
-can be freed. No ACL is ever sent: who may read is the bucket's own policy.
+s3:AbortMultipartUpload; s3:DeleteObject on the markers of the check; s3:ListBucketMultipartUploads on the
+bucket, so that what killed processes left can be freed. No ACL is ever sent: who may read is the bucket's
+own policy.
 """
 
 import asyncio
 import hashlib
 import re
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import boto3
@@ -25,9 +27,11 @@ from botocore.exceptions import (
 )
 
 from receiver.assets import Fetched, Held, Stored
-from receiver.assets.keys import beside, is_safe, require_safe
-from receiver.assets.s3_options import ObjectOptions
-from receiver.assets.s3_upload import SHA256_METADATA, KeyTaken, Upload, error_code
+from receiver.assets.keys import beside, is_safe, of_its_own, require_safe
+from receiver.assets.s3_check import Once, Trial, look_after_put
+from receiver.assets.s3_options import Dialect, ObjectOptions
+from receiver.assets.s3_refusals import CREDENTIALS, DENIED, NOT_THERE, Refusals
+from receiver.assets.s3_upload import KeyTaken, Upload, error_code, told_sha256
 from receiver.errors import BucketUnavailable, ConfigError
 from receiver.threads import DaemonThreads
 
@@ -40,42 +44,18 @@ MIN_PART_BYTES: Final = 5 * 1024 * 1024
 """Every part but the last (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html)."""
 
 _URL: Final = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?P<prefix>/[^?#]*)?")
-_CONNECT_TIMEOUT_S: Final = 10
-_READ_TIMEOUT_S: Final = 60
-_ATTEMPTS: Final = 3
+_CONNECT_TIMEOUT_S: Final = 5
+_READ_TIMEOUT_S: Final = 20
+"""A completion may take longer; the attempt after it finds what it made."""
+_ATTEMPTS: Final = 2
+"""Whoever uploads tries again before long, and a bucket that hangs keeps a place for so many timeouts."""
 _CLOSE_S: Final = 3.0
-_CREDENTIALS: Final = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or another source boto3 knows)"
-
 # Never quoted: people write credentials into URLs.
 _NOT_A_URL: Final = "RECEIVER_S3_ENDPOINT_URL is not an http or https URL"
 _NO_CREDENTIALS: Final = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
 
-_NOT_THERE: Final = frozenset(("404", "NoSuchKey"))
-_DENIED: Final = frozenset(("403", "AccessDenied"))
 _READING: Final = frozenset(("HeadObject", "GetObject"))
 _BLOCK_BYTES: Final = 1024 * 1024
-
-_OTHER_REGION: Final = "RECEIVER_S3_REGION: the bucket is in another region"
-
-# What an operator has to change, by the error code of S3's answer.
-_ADVICE: Final = {
-    "NoSuchBucket": "RECEIVER_ASSETS_URL: no such bucket; create it, or correct the name",
-    "InvalidBucketName": "RECEIVER_ASSETS_URL: S3 refuses this bucket name",
-    "AccessDenied": "RECEIVER_ASSETS_URL: no right to write there (s3:PutObject, s3:AbortMultipartUpload;"
-    " s3:PutObjectTagging for tags; kms:GenerateDataKey and kms:Decrypt for a KMS key)",
-    "InvalidStorageClass": "RECEIVER_S3_STORAGE_CLASS: the store does not know this class",
-    "InvalidTag": "RECEIVER_S3_TAGS: the store refuses them",
-    "KMS.NotFoundException": "RECEIVER_S3_KMS_KEY_ID: no such key in the bucket's region",
-    "KMS.DisabledException": "RECEIVER_S3_KMS_KEY_ID: the key is disabled",
-    "KMS.KMSInvalidStateException": "RECEIVER_S3_KMS_KEY_ID: the key is pending deletion, or unusable",
-    "InvalidAccessKeyId": f"unknown access key: check {_CREDENTIALS}",
-    "SignatureDoesNotMatch": f"wrong secret key: check {_CREDENTIALS}",
-    "ExpiredToken": f"expired credentials: renew {_CREDENTIALS}",
-    "InvalidToken": f"invalid session token: check AWS_SESSION_TOKEN with {_CREDENTIALS}",
-    "PermanentRedirect": _OTHER_REGION,
-    "AuthorizationHeaderMalformed": _OTHER_REGION,
-    "IllegalLocationConstraintException": _OTHER_REGION,
-}
 
 
 def open_s3(
@@ -85,6 +65,7 @@ def open_s3(
     region: str | None = None,
     addressing_style: AddressingStyle = "auto",
     options: ObjectOptions = ObjectOptions(),  # noqa: B008  frozen
+    dialect: Dialect = Dialect(),  # noqa: B008  frozen
     part_bytes: int = 8 * 1024 * 1024,
     threads: int = 4,
 ) -> "S3Bucket":
@@ -98,6 +79,7 @@ def open_s3(
         region: instead of what boto3's chain finds.
         addressing_style: where the bucket's name goes; `auto` is the path with *endpoint_url*.
         options: what every object is to have.
+        dialect: what the store understands.
         part_bytes: larger assets go up in parts of this size; what one upload holds in memory.
         threads: uploads at a time.
 
@@ -112,13 +94,16 @@ def open_s3(
         raise ConfigError("RECEIVER_ASSETS_URL is not of the form s3://bucket/prefix")
     prefix = (match["prefix"] or "").strip("/")
     _require_safe_prefix(prefix)
+    session = _session(region)
     return S3Bucket(
-        _client(endpoint_url, region, threads, addressing_style),
+        _client(session, endpoint_url, threads, addressing_style),
         match["bucket"],
         prefix,
         part_bytes,
         DaemonThreads(threads, name="receiver-s3"),
         options,
+        dialect,
+        partial(_secrets, session),
     )
 
 
@@ -129,8 +114,25 @@ def _require_safe_prefix(prefix: str) -> None:
         raise ConfigError(f"RECEIVER_ASSETS_URL: the prefix {prefix!r} is not plain names") from error
 
 
+def _session(region: str | None) -> boto3.Session:
+    try:
+        return boto3.Session(region_name=region)
+    except BotoCoreError as error:
+        raise _unusable(error) from error
+
+
+def _unusable(error: BotoCoreError) -> ConfigError:
+    return ConfigError(f"the AWS configuration is unusable: {type(error).__name__}")
+
+
+def _secrets(session: boto3.Session) -> list[str]:
+    """Return what a store's answer may quote and no one is to read."""
+    found = session.get_credentials()
+    return [each for each in (found.access_key, found.secret_key, found.token) if each] if found else []
+
+
 def _client(
-    endpoint_url: str | None, region: str | None, threads: int, addressing_style: AddressingStyle
+    session: boto3.Session, endpoint_url: str | None, threads: int, addressing_style: AddressingStyle
 ) -> "S3Client":
     if addressing_style == "auto" and endpoint_url is not None:
         addressing_style = "path"
@@ -147,11 +149,11 @@ def _client(
         response_checksum_validation="when_required",
     )
     try:
-        return boto3.Session(region_name=region).client("s3", endpoint_url=endpoint_url, config=config)
+        return session.client("s3", endpoint_url=endpoint_url, config=config)
     except ValueError as error:  # only the endpoint is parsed here
         raise ConfigError(_NOT_A_URL) from error
     except BotoCoreError as error:
-        raise ConfigError(f"the AWS configuration is unusable: {type(error).__name__}") from error
+        raise _unusable(error) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +165,16 @@ class S3Bucket:
     prefix: str
     part_bytes: int
     threads: DaemonThreads
-    options: ObjectOptions = field(default_factory=ObjectOptions)
+    options: ObjectOptions
+    dialect: Dialect
+    secrets: Callable[[], list[str]]
+    _once: Once = field(default_factory=Once)
 
     async def put(self, key: str, asset: Fetched, *, metadata: dict[str, str]) -> Stored:
         """Keep *asset* under *key*, with *metadata*, its digest, and `Content-Disposition: attachment`.
+
+        A bucket that did not answer its check at start is checked first. A store without conditional writes
+        gets the asset under a name that only these bytes of this event, `event-id` in *metadata*, can have.
 
         Raises:
             BucketUnavailable: S3 failed, or refused us.
@@ -193,13 +201,14 @@ class S3Bucket:
         return await asyncio.get_running_loop().run_in_executor(self.threads, self._read, key)
 
     async def check(self) -> None:
-        """Refuse if the bucket cannot be written; leave nothing in it.
+        """Refuse if the bucket cannot keep assets as they are to be kept; leave nothing in it.
 
         Raises:
-            ConfigError: no such bucket, no right to write, or no credentials.
+            ConfigError: no such bucket, no credentials, no right, or something that the store does not do.
             BucketUnavailable: S3 did not answer.
         """
-        await asyncio.get_running_loop().run_in_executor(self.threads, self._check)
+        check = partial(self._once, self._check, again=True)
+        await asyncio.get_running_loop().run_in_executor(self.threads, check)
 
     async def aclose(self) -> None:
         """Let go of the connections. Uploads under way have a few seconds to end; then the process may."""
@@ -208,39 +217,53 @@ class S3Bucket:
         self.client.close()
 
     def _put(self, key: str, asset: Fetched, metadata: dict[str, str]) -> Stored:
+        self._require_checked()
         with _failures():
+            if not self.dialect.conditional:
+                key = of_its_own(key, asset.sha256, metadata.get("event-id", ""))
             if self._place(key, asset, metadata):
                 return Stored(self._url(key))
             other = beside(key, asset.sha256)
-            if self._place(other, asset, metadata):
+            if self.dialect.conditional and self._place(other, asset, metadata):
                 return Stored(self._url(other), conflict=True)
-        raise BucketUnavailable(f"{self._url(other)} holds other bytes than its name says")
+        taken = other if self.dialect.conditional else key
+        raise BucketUnavailable(f"{self._url(taken)} holds other bytes than its name says")
+
+    def _require_checked(self) -> None:
+        try:
+            self._once(self._check)
+        except ConfigError as error:
+            raise BucketUnavailable(str(error)) from error
 
     def _place(self, key: str, asset: Fetched, metadata: dict[str, str]) -> bool:
         """Make sure that *key* holds something; False if it is not *asset*."""
         ours = _Object(asset.size_bytes, asset.sha256)
-        # A large asset is not sent in vain when an earlier attempt had got it there.
-        if asset.size_bytes > self.part_bytes and (held := self._look(key)):
+        # A large asset is not sent in vain when an earlier attempt had got it there; and only a look protects
+        # what a store would replace.
+        if (asset.size_bytes > self.part_bytes or not self.dialect.conditional) and (held := self._look(key)):
             return held == ours
+        upload = Upload(
+            self.client, self.bucket, self._full(key), asset, metadata, self.options, self.dialect
+        )
         try:
-            Upload(self.client, self.bucket, self._full(key), asset, metadata, self.options).run(
-                self.part_bytes
-            )
+            upload.run(self.part_bytes)
         except KeyTaken:
-            return self._look(key, required=True) == ours
-        if self._look(key, required=True) != ours:
+            return self._look_after_put(key) == ours
+        if self._look_after_put(key) != ours:
             raise BucketUnavailable(f"{self._url(key)} does not hold what was just uploaded")
         return True
 
-    def _look(self, key: str, *, required: bool = False) -> "_Object | None":
+    def _look(self, key: str) -> "_Object | None":
         try:
-            head = self.client.head_object(Bucket=self.bucket, Key=self._full(key))
+            return _object(self.client.head_object(Bucket=self.bucket, Key=self._full(key)))
         except ClientError as error:
             # Who may not list a bucket is told 403 where there is nothing.
-            if error_code(error) in _NOT_THERE | _DENIED and not required:
+            if error_code(error) in NOT_THERE | DENIED:
                 return None
             raise
-        return _Object(head["ContentLength"], head["Metadata"].get(SHA256_METADATA, ""))
+
+    def _look_after_put(self, key: str) -> "_Object":
+        return _object(look_after_put(self.client, self.bucket, self._full(key)))
 
     def _told(self, key: str) -> Held | None:
         with _failures():
@@ -249,13 +272,13 @@ class S3Bucket:
                     Bucket=self.bucket, Key=self._full(key), ChecksumMode="ENABLED"
                 )
             except ClientError as error:
-                if error_code(error) in _NOT_THERE:
+                if error_code(error) in NOT_THERE:
                     return None
                 raise
         checksum = head.get("ChecksumSHA256", "")
         # That of an object made of parts is one of the parts' checksums.
         whole = checksum and "-" not in checksum
-        sha256 = b64decode(checksum).hex() if whole else head["Metadata"].get(SHA256_METADATA, "")
+        sha256 = b64decode(checksum).hex() if whole else told_sha256(head)
         return Held(head["ContentLength"], sha256)
 
     def _read(self, key: str) -> Held | None:
@@ -263,7 +286,7 @@ class S3Bucket:
             try:
                 body = self.client.get_object(Bucket=self.bucket, Key=self._full(key))["Body"]
             except ClientError as error:
-                if error_code(error) in _NOT_THERE:
+                if error_code(error) in NOT_THERE:
                     return None
                 raise
             digest, size = hashlib.sha256(), 0
@@ -274,35 +297,19 @@ class S3Bucket:
         return Held(size, digest.hexdigest())
 
     def _check(self) -> None:
+        told = Refusals(self.bucket, self.secrets)
         try:
-            self._probe()
+            Trial(self.client, self.bucket, self._full(""), self.options, self.dialect, told).run()
         except ClientError as error:
-            code = error_code(error)
-            if code in _ADVICE:
-                raise ConfigError(f"{_ADVICE[code]} ({self.bucket}: {code})") from error
-            raise BucketUnavailable(_client_error(error)) from error
+            raise told.refusal(error) from error
         except _NO_CREDENTIALS as error:
-            raise ConfigError(f"no usable AWS credentials: set {_CREDENTIALS}") from error
+            raise ConfigError(f"no usable AWS credentials: set {CREDENTIALS}") from error
         except BotoCoreError as error:
             raise BucketUnavailable(
                 f"S3 does not answer ({type(error).__name__}): check RECEIVER_S3_ENDPOINT_URL"
             ) from error
-
-    def _probe(self) -> None:
-        """Begin an upload and abort it: that takes the right to write, and leaves nothing."""
-        self._require_bucket()
-        key = self._full(".receiver-check")
-        options: dict[str, Any] = self.options.parameters({})
-        upload_id = self.client.create_multipart_upload(Bucket=self.bucket, Key=key, **options)["UploadId"]
-        self.client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
-
-    def _require_bucket(self) -> None:
-        try:
-            self.client.head_bucket(Bucket=self.bucket)
-        except ClientError as error:
-            if error_code(error) == "404":
-                raise ConfigError(f"{_ADVICE['NoSuchBucket']} ({self.bucket})") from error
-            # Any other refusal is explained by the upload that follows: an answer to HEAD has no text.
+        except OSError as error:
+            raise BucketUnavailable(f"no place for a marker of a few bytes: {error.strerror}") from error
 
     def _full(self, key: str) -> str:
         return f"{self.prefix}/{key}" if self.prefix else key
@@ -315,6 +322,10 @@ class S3Bucket:
 class _Object:
     size_bytes: int
     sha256: str
+
+
+def _object(head: Mapping[str, Any]) -> _Object:
+    return _Object(head["ContentLength"], told_sha256(head))
 
 
 @contextmanager
@@ -331,6 +342,6 @@ def _failures() -> Iterator[None]:
 def _client_error(error: ClientError) -> str:
     code = error_code(error)
     told = f"S3 {error.operation_name}: {code}"
-    if error.operation_name in _READING and code in _DENIED:
+    if error.operation_name in _READING and code in DENIED:
         return f"{told}: no right to read (s3:GetObject), or nothing there (s3:ListBucket would tell)"
     return told

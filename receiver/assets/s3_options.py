@@ -1,9 +1,9 @@
 """What an operator may ask of every object in S3: encryption, storage class, tags."""
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Final, Self
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Self
 from urllib.parse import urlencode
 
 from receiver.errors import ConfigError
@@ -23,6 +23,22 @@ _TAG_FIELDS: Final = {
 
 _STORAGE_CLASS: Final = re.compile(r"[A-Z0-9_-]{1,64}")
 _KMS: Final = "aws:kms"
+_SETTINGS: Final = {
+    "ServerSideEncryption": "RECEIVER_S3_SSE",
+    "SSEKMSKeyId": "RECEIVER_S3_KMS_KEY_ID",
+    "StorageClass": "RECEIVER_S3_STORAGE_CLASS",
+}
+_TAGS: Final = "RECEIVER_S3_TAGS"
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What the store understands of S3's protocol."""
+
+    conditional: bool = True
+    """Whether it honours `If-None-Match`. Where not, each object gets a name that no other event can have."""
+    md5: bool = False
+    """Whether it is given MD5 checksums, as S3 took from its first day, instead of SHA-256 and CRC-32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +75,34 @@ class ObjectOptions:
             return dict(self.fixed)
         filled = {key: _filled(value, metadata) for key, value in self.tags.items()}
         return {**self.fixed, "Tagging": urlencode(filled)}
+
+    def lost(self, told: Mapping[str, Any]) -> list[str]:
+        """Return the settings that an object does not have, by what the store *told* of it; but for tags."""
+        return [_SETTINGS[name] for name, asked in self.fixed.items() if not _is_kept(name, asked, told)]
+
+    def each_left_out(self) -> Iterator[tuple[str, Self]]:
+        """Return the settings in use, each with the options that are left without it."""
+        for name in reversed(list(self.fixed)):
+            # A key of KMS goes with its kind of encryption.
+            without = {"ServerSideEncryption": ("ServerSideEncryption", "SSEKMSKeyId")}.get(name, (name,))
+            left = {each: value for each, value in self.fixed.items() if each not in without}
+            yield _SETTINGS[name], replace(self, fixed=left)
+        if self.tags:
+            yield _TAGS, replace(self, tags={})
+
+
+def _is_kept(name: str, asked: str, told: Mapping[str, Any]) -> bool:
+    found = str(told.get(name) or "")
+    if name == "SSEKMSKeyId":
+        # The answer is an ARN; an alias is not in it.
+        return bool(found) and ("alias/" in asked or _last(found) == _last(asked))
+    if name == "StorageClass":
+        return (found or "STANDARD") == asked
+    return found == asked
+
+
+def _last(key_id: str) -> str:
+    return re.split("[/:]", key_id)[-1]
 
 
 def _tags(entries: Iterable[str]) -> dict[str, str]:

@@ -8,7 +8,8 @@ import hashlib
 import re
 import zlib
 from base64 import b64encode
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -16,28 +17,28 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from receiver.assets import Fetched
-from receiver.assets.s3_options import ObjectOptions
+from receiver.assets.s3_options import Dialect, ObjectOptions
 from receiver.errors import BucketUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
 SHA256_METADATA: Final = "sha256"
 """The user metadata that says what an object holds; an ETag does not for one uploaded in parts."""
 
-_TAKEN: Final = frozenset(("PreconditionFailed", "ConditionalRequestConflict", "412", "409"))
+# The last is what a completion says that was repeated after its answer was lost.
+_TAKEN: Final = frozenset(("PreconditionFailed", "ConditionalRequestConflict", "412", "409", "NoSuchUpload"))
 _MAX_PARTS: Final = 10_000
 _MAX_METADATA_CHARS: Final = 256
 _ABANDONED_AFTER: Final = timedelta(days=1)
 """Longer than any upload takes."""
+_CRC32_OF_THE_WHOLE: Final[dict[str, Any]] = {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"}
 _DISPOSITION: Final = "attachment"  # a browser that follows the link saves the file rather than showing it
 
 
 class KeyTaken(Exception):
-    """The key holds an object, or another upload to it is just finishing."""
+    """The key may hold an object already, or another upload to it is just finishing: look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,33 +51,40 @@ class Upload:
     asset: Fetched
     metadata: dict[str, str]
     options: ObjectOptions = field(default_factory=ObjectOptions)
+    dialect: Dialect = field(default_factory=Dialect)
 
     def run(self, part_bytes: int) -> None:
         """Create the object, in parts if it is larger than *part_bytes*.
 
         Raises:
-            KeyTaken: nothing was created.
+            KeyTaken: nothing was created now.
             BucketUnavailable: the file is not what was downloaded; nothing was created.
             ClientError: S3 refused; nothing was created.
             BotoCoreError: S3 did not answer; what was created is not known.
         """
-        try:
-            if self.asset.size_bytes <= part_bytes:
-                self._put_whole()
-            else:
-                self._put_in_parts(max(part_bytes, -(-self.asset.size_bytes // _MAX_PARTS)))
-        except ClientError as error:
-            if error_code(error) in _TAKEN:
-                raise KeyTaken(self.key) from error
-            raise
+        if self.asset.size_bytes <= part_bytes:
+            self.put_whole()
+        else:
+            self.put_in_parts(max(part_bytes, -(-self.asset.size_bytes // _MAX_PARTS)))
+
+    def put_whole(self) -> None:
+        """Create the object by one request; raises what `run` does."""
+        with _taken(self.key):
+            self._put_whole()
+
+    def put_in_parts(self, part_bytes: int) -> None:
+        """Create the object from parts of that size; raises what `run` does."""
+        with _taken(self.key):
+            self._put_in_parts(part_bytes)
 
     def _put_whole(self) -> None:
+        body = self.asset.path.read_bytes()
         self.client.put_object(
             Bucket=self.bucket,
             Key=self.key,
-            Body=self.asset.path.read_bytes(),
-            ChecksumSHA256=b64encode(bytes.fromhex(self.asset.sha256)).decode(),
-            IfNoneMatch="*",
+            Body=body,
+            **self._checksum(ChecksumSHA256=b64encode(bytes.fromhex(self.asset.sha256)).decode(), of=body),
+            **self._condition(),
             **self._described(),
         )
 
@@ -85,8 +93,7 @@ class Upload:
         begun = self.client.create_multipart_upload(
             Bucket=self.bucket,
             Key=self.key,
-            ChecksumAlgorithm="CRC32",
-            ChecksumType="FULL_OBJECT",
+            **({} if self.dialect.md5 else _CRC32_OF_THE_WHOLE),
             **self._described(),
         )
         upload_id = begun["UploadId"]
@@ -103,7 +110,7 @@ class Upload:
                 Key=self.key,
                 UploadId=upload_id,
                 MultipartUpload={"Parts": parts},
-                IfNoneMatch="*",
+                **self._condition(),
                 **whole,
             )
         except BaseException:
@@ -123,18 +130,21 @@ class Upload:
         return parts, crc32
 
     def _send_part(self, upload_id: str, number: int, block: bytes) -> "CompletedPartTypeDef":
-        checksum = _base64(zlib.crc32(block))
+        checksum = self._checksum(ChecksumCRC32=_base64(zlib.crc32(block)), of=block)
         answer = self.client.upload_part(
             Bucket=self.bucket,
             Key=self.key,
             UploadId=upload_id,
             PartNumber=number,
             Body=block,
-            ChecksumCRC32=checksum,
+            **checksum,
         )
-        return {"PartNumber": number, "ETag": answer["ETag"], "ChecksumCRC32": checksum}
+        part: CompletedPartTypeDef = {"PartNumber": number, "ETag": answer["ETag"]}
+        if not self.dialect.md5:
+            part["ChecksumCRC32"] = checksum["ChecksumCRC32"]
+        return part
 
-    def _blocks(self, part_bytes: int) -> "Iterator[bytes]":
+    def _blocks(self, part_bytes: int) -> Iterator[bytes]:
         with self.asset.path.open("rb") as file:
             while block := file.read(part_bytes):
                 yield block
@@ -147,7 +157,8 @@ class Upload:
         with suppress(ClientError, BotoCoreError):
             answer = self.client.list_multipart_uploads(Bucket=self.bucket, Prefix=self.key)
             for upload in answer.get("Uploads", ()):
-                if upload["Key"] == self.key and self._is_abandoned(upload["Initiated"]):
+                begun = upload.get("Initiated")
+                if upload.get("Key") == self.key and begun and self._is_abandoned(begun):
                     self._abort(upload["UploadId"])
 
     def _is_abandoned(self, begun: datetime) -> bool:
@@ -163,6 +174,15 @@ class Upload:
     def _abort(self, upload_id: str) -> None:
         with suppress(ClientError, BotoCoreError):
             self.client.abort_multipart_upload(Bucket=self.bucket, Key=self.key, UploadId=upload_id)
+
+    def _checksum(self, *, of: bytes, **modern: str) -> dict[str, Any]:
+        """Return the checksum that the store verifies: the *modern* one, unless it only knows MD5."""
+        if not self.dialect.md5:
+            return dict(modern)
+        return {"ContentMD5": b64encode(hashlib.md5(of, usedforsecurity=False).digest()).decode()}
+
+    def _condition(self) -> dict[str, Any]:
+        return {"IfNoneMatch": "*"} if self.dialect.conditional else {}
 
     def _described(self) -> dict[str, Any]:
         """Return what every object carries besides its bytes."""
@@ -180,8 +200,27 @@ class Upload:
         return {**printable, SHA256_METADATA: self.asset.sha256}
 
 
+@contextmanager
+def _taken(key: str) -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        if error_code(error) in _TAKEN:
+            raise KeyTaken(key) from error
+        raise
+
+
 def _base64(crc32: int) -> str:
     return b64encode(crc32.to_bytes(4, "big")).decode()
+
+
+def told_sha256(head: Mapping[str, Any]) -> str:
+    """Return the digest in an object's metadata; empty without one.
+
+    Proxies change the case of header names: Go's write `X-Amz-Meta-Sha256`.
+    """
+    metadata: Mapping[str, str] = head.get("Metadata") or {}
+    return next((value for name, value in metadata.items() if name.lower() == SHA256_METADATA), "")
 
 
 def error_code(error: ClientError) -> str:

@@ -42,7 +42,7 @@ def _open_bucket(settings: Settings, url: str) -> ReadableBucket:
             return open_folder(url)
         case "s3":
             from receiver.assets.s3 import open_s3  # noqa: PLC0415  boto3 is slow to import
-            from receiver.assets.s3_options import ObjectOptions  # noqa: PLC0415  of the same part
+            from receiver.assets.s3_options import Dialect, ObjectOptions  # noqa: PLC0415  of the same part
 
             return open_s3(
                 url,
@@ -54,6 +54,9 @@ def _open_bucket(settings: Settings, url: str) -> ReadableBucket:
                     kms_key_id=settings.s3_kms_key_id,
                     storage_class=settings.s3_storage_class,
                     tags=settings.s3_tags,
+                ),
+                dialect=Dialect(
+                    conditional=settings.s3_conditional_writes, md5=settings.s3_checksums == "md5"
                 ),
                 threads=8,
             )

@@ -17,13 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog.testing
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError
 
 from receiver.assets import Bucket, Fetched, Held, Stored, s3_upload
 from receiver.assets.s3 import MIN_PART_BYTES, AddressingStyle, S3Bucket, open_s3
-from receiver.assets.s3_options import ObjectOptions
+from receiver.assets.s3_check import Once
+from receiver.assets.s3_options import Dialect, ObjectOptions
 from receiver.assets.s3_upload import Upload
 from receiver.errors import BucketUnavailable, ConfigError
 from tests.servers.require import free_ports
@@ -56,6 +58,7 @@ async def open_bucket(s3_server: S3Server, s3_bucket: str, credentials: None) ->
     def make(url: str = f"s3://{s3_bucket}/pre/fix/", **settings: Any) -> S3Bucket:
         defaults = {"endpoint_url": s3_server.endpoint_url, "region": s3_server.region}
         opened.append(open_s3(url, **(defaults | {"part_bytes": MIN_PART_BYTES} | settings)))
+        opened[-1]._once(lambda: None)  # as if it had been checked, but for the tests of that
         return opened[-1]
 
     yield make
@@ -85,6 +88,27 @@ def catch(bucket: S3Bucket, operation: str, code: str = "AccessDenied") -> list[
 
     bucket.client.meta.events.register(f"before-send.s3.{operation}", answer)
     return caught
+
+
+def without(bucket: S3Bucket, header: str, operation: str) -> None:
+    """Let *operation* go without *header*, as to a store that does not know it."""
+
+    def strip(params: dict[str, Any], **_named: object) -> None:
+        params["headers"].pop(header, None)
+
+    bucket.client.meta.events.register(f"before-call.s3.{operation}", strip)
+
+
+def refuse(bucket: S3Bucket, is_refused: Callable[[Any], bool], status: int) -> None:
+    """Answer the uploads that *is_refused* says with *status*, in words of the store's own."""
+
+    def answer(request: Any, **_named: object) -> Any:
+        if request.method not in ("PUT", "POST") or not is_refused(request):
+            return None
+        body = b"<Error><Code>Odd</Code><Message>its own words</Message></Error>"
+        return AWSResponse(request.url, status, HTTPHeaders(), _Raw(body))
+
+    bucket.client.meta.events.register("before-send.s3", answer)
 
 
 def text(value: str | bytes) -> str:
@@ -306,6 +330,62 @@ class TestPut:
         assert not any("checksum" in name.lower() for name in sent[0].headers)
         assert keys(s3, s3_bucket) == [f"pre/fix/{KEY}"]
 
+    @pytest.mark.parametrize("data", [PNG, LARGE], ids=["whole", "in parts"])
+    async def test_metadata_in_any_case(self, open_bucket: Open, asset: MakeAsset, data: bytes) -> None:
+        """A proxy may write header names as it likes: what is under the key is known all the same."""
+        bucket = open_bucket()
+
+        def capitalize(parsed: dict[str, Any], **_named: object) -> None:
+            told = parsed.get("Metadata", {})
+            parsed["Metadata"] = {name.title(): value for name, value in told.items()}
+
+        bucket.client.meta.events.register("after-call.s3.HeadObject", capitalize)
+        fetched = asset(data)
+        for _ in range(2):
+            assert not (await bucket.put(KEY, fetched, metadata={})).conflict
+        assert await bucket.look(KEY) == Held(len(data), fetched.sha256)
+
+    async def test_completion_whose_answer_was_lost(
+        self, open_bucket: Open, s3: "S3Client", s3_bucket: str, asset: MakeAsset
+    ) -> None:
+        """The same completion again finds no upload, and the object there."""
+        bucket = open_bucket()
+        complete = bucket.client.complete_multipart_upload
+
+        def twice(**parameters: Any) -> Any:
+            complete(**parameters)
+            return complete(**parameters)
+
+        bucket.client.complete_multipart_upload = twice  # type: ignore[method-assign]
+        assert not (await bucket.put(KEY, asset(LARGE), metadata={})).conflict
+        assert keys(s3, s3_bucket) == [f"pre/fix/{KEY}"]
+
+    async def test_checksums_of_old(self, open_bucket: Open, s3: "S3Client", asset: MakeAsset) -> None:
+        """A store that knows MD5 alone is sent nothing else."""
+        bucket, sent = open_bucket(dialect=Dialect(md5=True)), list[Any]()
+        bucket.client.meta.events.register("before-send.s3", lambda request, **_: sent.append(request))
+        for key, data in (("a.png", PNG), ("b.png", LARGE)):
+            await bucket.put(key, asset(data), metadata={})
+        names = {name.lower() for request in sent for name in request.headers}
+        assert "content-md5" in names
+        assert not any(name.startswith(("x-amz-checksum", "x-amz-sdk-checksum")) for name in names)
+
+    @pytest.mark.parametrize("data", [PNG, LARGE], ids=["whole", "in parts"])
+    async def test_without_conditional_writes(
+        self, open_bucket: Open, s3: "S3Client", s3_bucket: str, asset: MakeAsset, data: bytes
+    ) -> None:
+        """No two events and no two files can have one name, so none can be put over another."""
+        bucket = open_bucket(dialect=Dialect(conditional=False))
+        puts = [("1", data), ("1", data[:-1] + b"\0"), ("2", data), ("1", data)]
+        stored = [await bucket.put(KEY, asset(d), metadata={"event-id": id_}) for id_, d in puts]
+        assert len({one.url for one in stored}) == 3
+        assert stored[0] == stored[3]
+        assert not any(one.conflict for one in stored)
+        assert len(keys(s3, s3_bucket)) == 3
+        known = bucket.key_of(stored[0].url)
+        assert known is not None
+        assert await bucket.put(known, asset(data), metadata={"event-id": "1"}) == stored[0]
+
     async def test_object_of_someone_else(
         self, open_bucket: Open, s3: "S3Client", s3_bucket: str, asset: MakeAsset
     ) -> None:
@@ -332,9 +412,9 @@ class TestPut:
         bucket, large = open_bucket(), asset(LARGE)
         look = S3Bucket._look
 
-        def look_then_lose(self: S3Bucket, key: str, *, required: bool = False) -> object:
-            found = look(self, key, required=required)
-            if not required and key == KEY:
+        def look_then_lose(self: S3Bucket, key: str) -> object:
+            found = look(self, key)
+            if key == KEY and found is None:
                 s3.put_object(Bucket=s3_bucket, Key=f"pre/fix/{KEY}", Body=b"theirs")
             return found
 
@@ -494,7 +574,6 @@ class TestLook:
         await open_bucket().put(KEY, asset(), metadata={})
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", BLIND_KEY)
         blind = open_bucket()
-        await blind.check()
         for look in (blind.look, blind.read):
             with pytest.raises(BucketUnavailable, match="s3:GetObject"):
                 await look(KEY)
@@ -521,11 +600,10 @@ class TestCheck:
     async def test_unusable_options(self, open_bucket: Open, code: str, setting: str) -> None:
         """What S3 refuses of the options is named at start.
 
-        Its documented answers are put in the place of the test server's, which knows no KMS and tells of a
-        wrong class only when an object is put.
+        Its documented answers are put in the place of the test server's, which knows no KMS.
         """
         bucket = open_bucket(options=ObjectOptions.parse(sse="aws:kms", kms_key_id="alias/none"))
-        caught = catch(bucket, "CreateMultipartUpload", code)
+        caught = catch(bucket, "PutObject", code)
         with pytest.raises(ConfigError, match=setting):
             await bucket.check()
         assert text(caught[0].headers["x-amz-server-side-encryption"]) == "aws:kms"
@@ -535,6 +613,113 @@ class TestCheck:
         await open_bucket().check()
         assert keys(s3, s3_bucket) == []
         assert not s3.list_multipart_uploads(Bucket=s3_bucket).get("Uploads")
+
+    @pytest.mark.parametrize("operation", ["PutObject", "CompleteMultipartUpload"])
+    async def test_condition_ignored(
+        self, open_bucket: Open, s3: "S3Client", s3_bucket: str, operation: str
+    ) -> None:
+        """A store that puts one object over another is refused; the mode for it is named, and passes."""
+        bucket = open_bucket()
+        without(bucket, "If-None-Match", operation)
+        with pytest.raises(ConfigError, match=r"RECEIVER_S3_CONDITIONAL_WRITES.*ignores"):
+            await bucket.check()
+        bucket = open_bucket(dialect=Dialect(conditional=False))
+        await bucket.check()
+        assert keys(s3, s3_bucket) == []
+
+    @pytest.mark.parametrize(
+        ("header", "setting"),
+        [
+            ("If-None-Match", "RECEIVER_S3_CONDITIONAL_WRITES"),
+            ("x-amz-checksum-sha256", "RECEIVER_S3_CHECKSUMS"),
+            ("x-amz-checksum-algorithm", "RECEIVER_S3_CHECKSUMS"),
+            ("x-amz-server-side-encryption", "RECEIVER_S3_SSE"),
+            ("x-amz-tagging", "RECEIVER_S3_TAGS"),
+        ],
+    )
+    async def test_refused_header(self, open_bucket: Open, header: str, setting: str) -> None:
+        """What a store refuses under a code that says nothing is found by leaving it out."""
+        bucket = open_bucket(options=ObjectOptions.parse(sse="AES256", tags=("team=media",)))
+        refuse(bucket, lambda request: header in request.headers, 501)
+        with pytest.raises(ConfigError, match=f"{setting}: .*501 Odd: its own words"):
+            await bucket.check()
+
+    @pytest.mark.parametrize("status", [400, 403, 404, 413])
+    async def test_any_refusal_is_a_wrong_setting(self, open_bucket: Open, status: int) -> None:
+        """Told in the store's own words, whatever its code."""
+        bucket = open_bucket()
+        refuse(bucket, lambda request: request.method == "PUT", status)
+        with pytest.raises(ConfigError, match=f"{status} Odd: its own words"):
+            await bucket.check()
+
+    @pytest.mark.parametrize("status", [408, 409, 429, 503])
+    async def test_what_may_pass_is_not(self, open_bucket: Open, status: int) -> None:
+        """A store that asks us to come back is waited for."""
+        bucket = open_bucket()
+        refuse(bucket, lambda request: request.method == "PUT", status)
+        with pytest.raises(BucketUnavailable):
+            await bucket.check()
+
+    @pytest.mark.parametrize(
+        ("options", "header", "setting"),
+        [
+            ({"sse": "AES256"}, "x-amz-server-side-encryption", "RECEIVER_S3_SSE"),
+            ({"storage_class": "STANDARD_IA"}, "x-amz-storage-class", "RECEIVER_S3_STORAGE_CLASS"),
+            ({"tags": ("team=media",)}, "x-amz-tagging", "RECEIVER_S3_TAGS"),
+        ],
+    )
+    @pytest.mark.parametrize("operation", ["PutObject", "CreateMultipartUpload"])
+    async def test_taken_and_not_kept(
+        self, open_bucket: Open, options: dict[str, Any], header: str, setting: str, operation: str
+    ) -> None:
+        """What was asked for is compared with what the object has, however it went up."""
+        bucket = open_bucket(options=ObjectOptions.parse(**options))
+        await bucket.check()
+        without(bucket, header, operation)
+        with pytest.raises(ConfigError, match=f"{setting}: the store takes it"):
+            await bucket.check()
+
+    async def test_no_metadata(self, open_bucket: Open) -> None:
+        """A store that keeps no metadata is of no use: nobody could tell what an object holds."""
+        bucket = open_bucket()
+        without(bucket, "x-amz-meta-sha256", "PutObject")
+        with pytest.raises(ConfigError, match="metadata"):
+            await bucket.check()
+
+    async def test_unreadable(self, open_bucket: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A key that may write and not read is refused, with the right that it lacks."""
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", BLIND_KEY)
+        with pytest.raises(ConfigError, match="s3:GetObject"):
+            await open_bucket().check()
+
+    async def test_cannot_clean_up(self, open_bucket: Open, s3: "S3Client", s3_bucket: str) -> None:
+        """Markers that may not be deleted are left and told of; the next start is none the worse for it."""
+        bucket = open_bucket()
+        catch(bucket, "DeleteObject")
+        with structlog.testing.capture_logs() as lines:
+            await bucket.check()
+            await bucket.check()
+        assert {line["event"] for line in lines} == {"marker not removed"}
+        left = keys(s3, s3_bucket)
+        assert len(left) == 4
+        assert all(key.startswith("pre/fix/.receiver-check/") for key in left)
+
+    async def test_before_the_first_upload(
+        self, open_bucket: Open, s3: "S3Client", s3_bucket: str, asset: MakeAsset
+    ) -> None:
+        """A store that did not answer at start is checked before anything goes there, once for all."""
+        bucket, sent = open_bucket(), list[str]()
+        object.__setattr__(bucket, "_once", Once())
+        without(bucket, "If-None-Match", "PutObject")
+        for _ in range(2):
+            with pytest.raises(BucketUnavailable, match="RECEIVER_S3_CONDITIONAL_WRITES"):
+                await bucket.put(KEY, asset(), metadata={})
+        assert keys(s3, s3_bucket) == []
+        healed = open_bucket()
+        object.__setattr__(healed, "_once", Once())
+        healed.client.meta.events.register("before-call.s3.HeadBucket", lambda **_: sent.append("check"))
+        await asyncio.gather(*(healed.put(f"{n}.png", asset(), metadata={}) for n in range(4)))
+        assert sent == ["check"]
 
     async def test_no_such_bucket(self, open_bucket: Open) -> None:
         """A missing bucket is refused with the setting's name."""

@@ -1,0 +1,279 @@
+"""Does at start what every upload will need, so that a store which cannot is found before it costs anything.
+
+Stores that speak S3 differ: some ignore `If-None-Match`, some take encryption, a class or tags and keep none.
+So markers go up with the very parameters of an asset, once whole and once in parts, a second time under the
+same name, and are looked at. docs/stores.md has what was found.
+"""
+
+import hashlib
+import secrets
+import threading
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import structlog
+from botocore.exceptions import BotoCoreError, ClientError
+
+from receiver.assets import Fetched
+from receiver.assets.s3_options import Dialect, ObjectOptions
+from receiver.assets.s3_refusals import (
+    CHECKSUMS,
+    CONDITIONAL_WRITES,
+    DENIED,
+    NO_SUCH_BUCKET,
+    NOT_THERE,
+    Refusals,
+    may_be_a_setting,
+)
+from receiver.assets.s3_upload import KeyTaken, Upload, error_code, told_sha256
+from receiver.errors import BucketUnavailable, ConfigError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+Form = Literal["whole", "in parts"]
+
+_MARKERS: Final = ".receiver-check"
+_MARKER: Final = b"receiver looks whether it can keep assets here: "
+_MARKER_OF: Final = {
+    "event-id": "receiver-check",
+    "generation-id": "receiver-check",
+    "source": "receiver-check",
+}
+_PART_BYTES: Final = 5 * 1024 * 1024
+_SETTLING_S: Final = (0.1, 0.4, 1.0)
+"""Pauses in which an object may appear that was just put."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One try of everything that an upload needs, under names that nothing else has."""
+
+    client: "S3Client"
+    bucket: str
+    prefix: str
+    """With its slash, or empty."""
+    options: ObjectOptions
+    dialect: Dialect
+    told: Refusals
+
+    def run(self) -> None:
+        """Put markers, look at them, and remove them.
+
+        Raises:
+            ConfigError: the store cannot keep assets as they are to be kept; the message names the setting.
+            BucketUnavailable: the store does not work now.
+            ClientError, BotoCoreError: it was not asked yet.
+        """
+        self._require_bucket()
+        folder = f"{self.prefix}{_MARKERS}/{secrets.token_hex(8)}"
+        put: list[str] = []
+        try:
+            with TemporaryDirectory(prefix="receiver-check-") as scratch:
+                markers = _markers(Path(scratch))
+                for form in ("whole", "in parts"):
+                    self._try(form, f"{folder}/{form.replace(' ', '-')}.png", *markers, put)
+        finally:
+            self._remove(put)
+
+    def _require_bucket(self) -> None:
+        try:
+            self.client.head_bucket(Bucket=self.bucket)
+        except ClientError as error:
+            if error_code(error) == "404":
+                raise ConfigError(f"{NO_SUCH_BUCKET} ({self.bucket})") from error
+            # Any other refusal is explained by the upload that follows: an answer to HEAD has no text.
+
+    def _try(self, form: Form, key: str, first: Fetched, second: Fetched, put: list[str]) -> None:
+        try:
+            with suppress(
+                KeyTaken
+            ):  # an answer that was lost, and the same request again; the look will tell
+                put.append(key)
+                self._upload(key, first).send(form)
+            if self.dialect.conditional:
+                self._require_refusal(form, self._upload(key, second))
+        except ClientError as error:
+            raise self._refused(error, form, first, put) from error
+        self._require_kept(key, first, second)
+
+    def _upload(
+        self,
+        key: str,
+        marker: Fetched,
+        options: ObjectOptions | None = None,
+        dialect: Dialect | None = None,
+    ) -> "_MarkerUpload":
+        return _MarkerUpload(
+            self.client,
+            self.bucket,
+            key,
+            marker,
+            _MARKER_OF,
+            options or self.options,
+            dialect or self.dialect,
+        )
+
+    def _require_refusal(self, form: Form, upload: "_MarkerUpload") -> None:
+        try:
+            upload.send(form)
+        except KeyTaken:
+            return
+        raise self._ignored(form)
+
+    def _ignored(self, form: Form) -> ConfigError:
+        return ConfigError(
+            f"{CONDITIONAL_WRITES}: the store ignores If-None-Match of uploads {form}, so that one asset"
+            f" could replace another; set it to false: each object then has its own name ({self.bucket})"
+        )
+
+    def _require_kept(self, key: str, first: Fetched, second: Fetched) -> None:
+        try:
+            head = _look(self.client, self.bucket, key)
+        except ClientError as error:
+            raise self.told.refusal_to_read(error) from error
+        digest = told_sha256(head)
+        if digest == second.sha256:
+            raise self._ignored("whole")
+        if not digest:
+            raise ConfigError(
+                "RECEIVER_ASSETS_URL: the store, or a proxy before it, does not give metadata back"
+                f" ({self.bucket}: no x-amz-meta-sha256)"
+            )
+        told = head.get("ChecksumSHA256", "")
+        ours = b64encode(bytes.fromhex(first.sha256)).decode()
+        if (digest, head["ContentLength"]) != (first.sha256, first.size_bytes) or (
+            told and "-" not in told and told != ours
+        ):
+            raise ConfigError(
+                f"RECEIVER_ASSETS_URL: the store holds other bytes than were put ({self.bucket})"
+            )
+        self._require_options(key, head)
+
+    def _require_options(self, key: str, head: dict[str, Any]) -> None:
+        lost = self.options.lost(head)
+        if self.options.tags and head.get("TagCount") != len(self.options.tags) and not self._has_tags(key):
+            lost = [*lost, "RECEIVER_S3_TAGS"]
+        if lost:
+            raise ConfigError(
+                f"{', '.join(lost)}: the store takes it, and the object has none ({self.bucket})"
+            )
+
+    def _has_tags(self, key: str) -> bool:
+        """Whether the object has its tags, or we have no right to know."""
+        try:
+            return bool(self.client.get_object_tagging(Bucket=self.bucket, Key=key)["TagSet"])
+        except ClientError as error:
+            return error_code(error) in DENIED
+
+    def _refused(
+        self, error: ClientError, form: Form, marker: Fetched, put: list[str]
+    ) -> ConfigError | BucketUnavailable:
+        """Say what to change: by leaving out one thing after the other, where the store does not."""
+        told = self.told
+        if told.is_plain(error) or not may_be_a_setting(error):
+            return told.refusal(error)
+        setting = self._culprit(form, marker, put)
+        return told.refusal_of(error, setting) if setting else told.refusal(error)
+
+    def _culprit(self, form: Form, marker: Fetched, put: list[str]) -> str | None:
+        """Return the setting without which the store takes the upload."""
+        for setting, options, dialect in self._plainer():
+            put.append(f"{put[0].rpartition('/')[0]}/{secrets.token_hex(4)}.png")
+            with suppress(ClientError, KeyTaken):
+                self._upload(put[-1], marker, options, dialect).send(form)
+                return setting
+        return None
+
+    def _plainer(self) -> Iterator[tuple[str, ObjectOptions, Dialect]]:
+        for setting, options in self.options.each_left_out():
+            yield setting, options, self.dialect
+        if self.dialect.conditional:
+            yield CONDITIONAL_WRITES, self.options, replace(self.dialect, conditional=False)
+        if not self.dialect.md5:
+            yield CHECKSUMS, self.options, replace(self.dialect, md5=True)
+
+    def _remove(self, put: Iterable[str]) -> None:
+        """Delete the markers; what is left is a few bytes, and no reason not to work."""
+        for key in put:
+            try:
+                self.client.delete_object(Bucket=self.bucket, Key=key)
+            except (ClientError, BotoCoreError) as error:
+                code = error_code(error) if isinstance(error, ClientError) else type(error).__name__
+                log.warning("marker not removed", bucket=self.bucket, key=key, error=code)
+                return
+
+
+class _MarkerUpload(Upload):
+    """The upload of a marker, in the form that is to be tried."""
+
+    __slots__ = ()
+
+    def send(self, form: Form) -> None:
+        if form == "whole":
+            self.put_whole()
+        else:
+            self.put_in_parts(_PART_BYTES)
+
+
+class Once:
+    """A check that has to succeed once; who comes while another tries has that one's result."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tries = 0
+        self._failure: Exception | None = None
+        self._passed = False
+
+    def __call__(self, check: Callable[[], None], *, again: bool = False) -> None:
+        """Call *check* unless it passed before; *again* calls it anyhow. Raises what it raises."""
+        seen = self._tries
+        with self._lock:
+            if self._passed and not again:
+                return
+            if self._tries != seen and self._failure:
+                raise self._failure
+            self._tries += 1
+            try:
+                check()
+            except Exception as error:
+                self._failure = error
+                raise
+            self._passed, self._failure = True, None
+
+
+def look_after_put(client: "S3Client", bucket: str, key: str, **more: Any) -> dict[str, Any]:
+    """Return the head of an object that was just put: some stores show it a moment later."""
+    for pause_s in _SETTLING_S:
+        try:
+            return dict(client.head_object(Bucket=bucket, Key=key, **more))
+        except ClientError as error:
+            if error_code(error) not in NOT_THERE:
+                raise
+        time.sleep(pause_s)
+    return dict(client.head_object(Bucket=bucket, Key=key, **more))
+
+
+def _look(client: "S3Client", bucket: str, key: str) -> dict[str, Any]:
+    return look_after_put(client, bucket, key, ChecksumMode="ENABLED")
+
+
+def _markers(folder: Path) -> tuple[Fetched, Fetched]:
+    """Return two little files of other bytes and one size."""
+    made = [_MARKER + secrets.token_hex(8).encode() for _ in range(2)]
+    paths = [folder / name for name in ("first", "second")]
+    for path, data in zip(paths, made, strict=True):
+        path.write_bytes(data)
+    first, second = (
+        Fetched(path, len(data), hashlib.sha256(data).hexdigest(), "image/png")
+        for path, data in zip(paths, made, strict=True)
+    )
+    return first, second

@@ -1,0 +1,118 @@
+"""What a store's refusal means to an operator: the setting to change, and the store's own words."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from botocore.exceptions import ClientError
+
+from receiver.assets.s3_upload import error_code
+from receiver.errors import BucketUnavailable, ConfigError
+
+CREDENTIALS: Final = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or another source boto3 knows)"
+CONDITIONAL_WRITES: Final = "RECEIVER_S3_CONDITIONAL_WRITES"
+CHECKSUMS: Final = "RECEIVER_S3_CHECKSUMS"
+NO_SUCH_BUCKET: Final = "RECEIVER_ASSETS_URL: no such bucket; create it, or correct the name"
+
+DENIED: Final = frozenset(("403", "AccessDenied"))
+NOT_THERE: Final = frozenset(("404", "NoSuchKey"))
+
+_MAY_PASS: Final = frozenset((408, 409, 425, 429))
+"""Of the statuses below 500, those that say nothing about a setting."""
+_NOT_BUILT: Final = 501
+_CRASHED: Final = 500
+"""What some stores answer to a header that they do not know."""
+_MAX_WORDS: Final = 300
+_OTHER_REGION: Final = "RECEIVER_S3_REGION: the bucket is in another region"
+_UNKNOWN: Final = "RECEIVER_ASSETS_URL: the store refuses what an asset needs"
+
+# What an operator has to change, by the error code of the store's answer.
+_PLAIN: Final = {
+    "NoSuchBucket": NO_SUCH_BUCKET,
+    "InvalidBucketName": "RECEIVER_ASSETS_URL: S3 refuses this bucket name",
+    "InvalidStorageClass": "RECEIVER_S3_STORAGE_CLASS: the store does not know this class",
+    "InvalidTag": "RECEIVER_S3_TAGS: the store refuses them",
+    "KMS.NotFoundException": "RECEIVER_S3_KMS_KEY_ID: no such key in the bucket's region",
+    "KMS.DisabledException": "RECEIVER_S3_KMS_KEY_ID: the key is disabled",
+    "KMS.KMSInvalidStateException": "RECEIVER_S3_KMS_KEY_ID: the key is pending deletion, or unusable",
+    "InvalidAccessKeyId": f"unknown access key: check {CREDENTIALS}",
+    "SignatureDoesNotMatch": f"wrong secret key: check {CREDENTIALS}",
+    "ExpiredToken": f"expired credentials: renew {CREDENTIALS}",
+    "InvalidToken": f"invalid session token: check AWS_SESSION_TOKEN with {CREDENTIALS}",
+    "RequestTimeTooSkewed": "the clock of this machine and that of the store are too far apart",
+    "PermanentRedirect": _OTHER_REGION,
+    "AuthorizationHeaderMalformed": _OTHER_REGION,
+    "IllegalLocationConstraintException": _OTHER_REGION,
+}
+_NO_RIGHT: Final = (
+    "RECEIVER_ASSETS_URL: the store forbids to write there. Rights needed: s3:PutObject, s3:GetObject,"
+    " s3:AbortMultipartUpload; s3:PutObjectTagging for tags; kms:GenerateDataKey, kms:Decrypt for a KMS key"
+)
+_NOT_READ: Final = (
+    "RECEIVER_ASSETS_URL: no right to read there (s3:GetObject; kms:Decrypt for a KMS key), and what was"
+    " uploaded has to be looked at"
+)
+_BY_SETTING: Final = {
+    CONDITIONAL_WRITES: "the store refuses If-None-Match and takes uploads without; set it to false: each"
+    " object then gets a name of its own",
+    CHECKSUMS: "the store refuses SHA-256 and CRC-32 checksums and takes MD5; set it to md5",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """The refusals of one bucket."""
+
+    bucket: str
+    hidden: Callable[[], Iterable[str]]
+    """Returns what must not be quoted of the store's words: the credentials."""
+
+    def is_plain(self, error: ClientError) -> bool:
+        """Whether the code alone says what to change."""
+        return error_code(error) in _PLAIN
+
+    def refusal(self, error: ClientError) -> ConfigError | BucketUnavailable:
+        """Return what *error* means at start: a wrong setting, or a store that does not work now."""
+        code = error_code(error)
+        if code in _PLAIN:
+            return self._wrong(_PLAIN[code], error)
+        if _is_final(error):
+            return self._wrong(_NO_RIGHT if code in DENIED else _UNKNOWN, error)
+        return BucketUnavailable(self.words(error))
+
+    def refusal_of(self, error: ClientError, setting: str) -> ConfigError:
+        """Return what *error* means where it is known that *setting* is what the store does not take."""
+        advice = _BY_SETTING.get(setting, "the store refuses an upload with it and takes one without")
+        return self._wrong(f"{setting}: {advice}", error)
+
+    def refusal_to_read(self, error: ClientError) -> ConfigError | BucketUnavailable:
+        """Return what *error* means where something was just put and is looked at."""
+        return self._wrong(_NOT_READ, error) if error_code(error) in DENIED else self.refusal(error)
+
+    def words(self, error: ClientError) -> str:
+        """Return what the store said, without credentials and query strings."""
+        code, message = error_code(error), str(error.response.get("Error", {}).get("Message", ""))
+        for secret in filter(None, self.hidden()):
+            message = message.replace(secret, "***")
+        message = re.sub(r"\?\S*", "?***", re.sub(r"[^\x20-\x7e]+", " ", message)).strip()[:_MAX_WORDS]
+        status = str(_status(error))
+        told = f"S3 {error.operation_name}: {code if code == status else f'{status} {code}'}"
+        return f"{told}: {message}" if message and message != code else told
+
+    def _wrong(self, advice: str, error: ClientError) -> ConfigError:
+        return ConfigError(f"{advice} ({self.bucket}: {self.words(error)})")
+
+
+def may_be_a_setting(error: ClientError) -> bool:
+    """Whether leaving out what was asked for may help."""
+    return _is_final(error) or _status(error) == _CRASHED
+
+
+def _is_final(error: ClientError) -> bool:
+    status = _status(error)
+    return (400 <= status < _CRASHED and status not in _MAY_PASS) or status == _NOT_BUILT  # noqa: PLR2004  HTTP's
+
+
+def _status(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

@@ -1,0 +1,206 @@
+"""Which store does what an asset needs: starts each that is on this machine, and lets our check judge it.
+
+    python -m tests.field.stores            prints the table of docs/stores.md
+
+A store that is not there is skipped, loudly. FIELD_BIN names a folder with their programs: `minio` and
+`versitygw` (`go install github.com/minio/minio@latest`, `github.com/versity/versitygw/cmd/versitygw@latest`),
+`garage` and `s3s-fs` (`cargo install garage`; `cargo install s3s-fs --features binary`), `s3rver` (npm).
+SeaweedFS comes with `make setup`.
+"""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import boto3.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from receiver.assets.s3 import open_s3
+from receiver.assets.s3_options import Dialect, ObjectOptions
+from receiver.errors import BucketUnavailable, ConfigError
+from tests.servers import seaweedfs
+from tests.servers.process import ServerProcess
+from tests.servers.require import free_ports
+
+KEY: Final = "GK111111111111111111111111"
+SECRET: Final = "2222222222222222222222222222222222222222222222222222222222222222"
+_BUCKET: Final = "field"
+_ASKED: Final = {
+    "conditional": ObjectOptions(),
+    "SSE": ObjectOptions.parse(sse="AES256"),
+    "KMS": ObjectOptions.parse(sse="aws:kms", kms_key_id="field-key"),
+    "class": ObjectOptions.parse(storage_class="STANDARD_IA"),
+    "tags": ObjectOptions.parse(tags=("team=media",)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A store under way."""
+
+    endpoint_url: str
+    access_key: str = KEY
+    secret_key: str = SECRET
+    region: str = "us-east-1"
+
+
+def _program(name: str) -> str | None:
+    return shutil.which(name, path=f"{os.environ.get('FIELD_BIN', '')}:{os.environ['PATH']}")
+
+
+@contextmanager
+def _started(argv: list[str], port: int, **env: str) -> Iterator[None]:
+    process = ServerProcess(argv, port, env=env)
+    process.start()
+    try:
+        yield
+    finally:
+        process.kill()
+
+
+@contextmanager
+def _minio(program: str, folder: Path) -> Iterator[Store]:
+    port, console = free_ports(2)
+    listen = ["--address", f"127.0.0.1:{port}", "--console-address", f"127.0.0.1:{console}"]
+    argv = [program, "server", *listen, str(folder)]
+    with _started(argv, port, MINIO_ROOT_USER=KEY, MINIO_ROOT_PASSWORD=SECRET, MINIO_UPDATE="off"):
+        yield Store(f"http://127.0.0.1:{port}")
+
+
+@contextmanager
+def _versitygw(program: str, folder: Path) -> Iterator[Store]:
+    (port,) = free_ports(1)
+    argv = [program, "--port", f"127.0.0.1:{port}", "posix", str(folder)]
+    with _started(argv, port, ROOT_ACCESS_KEY=KEY, ROOT_SECRET_KEY=SECRET):
+        yield Store(f"http://127.0.0.1:{port}")
+
+
+@contextmanager
+def _s3s_fs(program: str, folder: Path) -> Iterator[Store]:
+    (port,) = free_ports(1)
+    keys = ["--access-key", KEY, "--secret-key", SECRET]
+    with _started([program, "--host", "127.0.0.1", "--port", str(port), *keys, str(folder)], port):
+        yield Store(f"http://127.0.0.1:{port}")
+
+
+@contextmanager
+def _s3rver(program: str, folder: Path) -> Iterator[Store]:
+    (port,) = free_ports(1)
+    with _started([program, "-d", str(folder), "-a", "127.0.0.1", "-p", str(port)], port):
+        yield Store(f"http://127.0.0.1:{port}", "S3RVER", "S3RVER")
+
+
+@contextmanager
+def _garage(program: str, folder: Path) -> Iterator[Store]:
+    rpc, port = free_ports(2)
+    config = folder / "garage.toml"
+    config.write_text(
+        f'metadata_dir = "{folder}/meta"\ndata_dir = "{folder}/data"\ndb_engine = "sqlite"\n'
+        f'replication_factor = 1\nrpc_bind_addr = "127.0.0.1:{rpc}"\nrpc_public_addr = "127.0.0.1:{rpc}"\n'
+        f'rpc_secret = "{"17" * 32}"\n[s3_api]\ns3_region = "garage"\napi_bind_addr = "127.0.0.1:{port}"\n'
+    )
+
+    def garage(*args: str) -> str:
+        argv = [program, "-c", str(config), *args]
+        return subprocess.run(argv, check=True, capture_output=True, text=True, timeout=30).stdout
+
+    with _started([program, "-c", str(config), "server"], port):
+        node = garage("node", "id", "-q")[:16]
+        garage("layout", "assign", "-z", "dc1", "-c", "1G", node)
+        garage("layout", "apply", "--version", "1")
+        garage("key", "import", "--yes", "-n", "field", KEY, SECRET)
+        garage("key", "allow", "--create-bucket", KEY)
+        yield Store(f"http://127.0.0.1:{port}", region="garage")
+
+
+@contextmanager
+def _seaweedfs(_program: str, _folder: Path) -> Iterator[Store]:
+    with seaweedfs.running() as weed:
+        yield Store(weed.s3.endpoint_url, weed.s3.access_key, weed.s3.secret_key)
+
+
+_STORES: Final[dict[str, Callable[[str, Path], AbstractContextManager[Store]]]] = {
+    "weed": _seaweedfs,
+    "minio": _minio,
+    "versitygw": _versitygw,
+    "garage": _garage,
+    "s3s-fs": _s3s_fs,
+    "s3rver": _s3rver,
+}
+
+
+def _create_bucket(store: Store) -> None:
+    client = boto3.session.Session().client(
+        "s3",
+        endpoint_url=store.endpoint_url,
+        region_name=store.region,
+        aws_access_key_id=store.access_key,
+        aws_secret_access_key=store.secret_key,
+        config=Config(retries={"total_max_attempts": 10, "mode": "standard"}),
+    )
+    client.create_bucket(Bucket=_BUCKET)
+    client.close()
+
+
+async def _verdict(store: Store, options: ObjectOptions, dialect: Dialect) -> str:
+    bucket = open_s3(
+        f"s3://{_BUCKET}/pre",
+        endpoint_url=store.endpoint_url,
+        region=store.region,
+        options=options,
+        dialect=dialect,
+    )
+    try:
+        await bucket.check()
+    except (ConfigError, BucketUnavailable) as error:
+        return f"{type(error).__name__}: {error}"
+    finally:
+        await bucket.aclose()
+    return "works"
+
+
+async def _judge(store: Store) -> dict[str, str]:
+    os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"] = store.access_key, store.secret_key
+    found = {"conditional": await _verdict(store, ObjectOptions(), Dialect())}
+    dialect = Dialect(conditional=found["conditional"] == "works")
+    found |= {
+        name: await _verdict(store, options, dialect)
+        for name, options in _ASKED.items()
+        if name != "conditional"
+    }
+    return found | {"then": await _verdict(store, ObjectOptions(), dialect)}
+
+
+def main() -> int:
+    """Judge every store that is there; return how many did not start."""
+    failed = 0
+    for name, start in _STORES.items():
+        program = _program(name) or _program(str(Path(sys.executable).with_name(name)))
+        if program is None:
+            sys.stderr.write(f"SKIPPED {name}: no such program on the path or in FIELD_BIN\n")
+            continue
+        folder = Path(tempfile.mkdtemp(prefix=f"field-{name}-"))
+        try:
+            with start(program, folder) as store:
+                _create_bucket(store)
+                for asked, said in asyncio.run(_judge(store)).items():
+                    sys.stdout.write(f"{name:10} {asked:12} {said}\n")
+        except (RuntimeError, subprocess.SubprocessError, ClientError, BotoCoreError) as error:
+            failed += 1
+            sys.stderr.write(f"FAILED {name}: {error}\n")
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
