@@ -225,6 +225,20 @@ class TestVerify:
         body = b"[" * depth + b"]" * depth
         assert outcome(signed(body), body=b" " + body) == expected
 
+    @pytest.mark.parametrize(("values", "expected"), [(512, "canonical"), (513, "mismatch")])
+    @pytest.mark.parametrize("value", [b"0", b"[]", b"{}", b'""', b'"a,[{"'])
+    def test_canonical_values(self, value: bytes, values: int, expected: str) -> None:
+        """The canonical form is tried for 512 values; what stands in a string is none."""
+        body = b"[" + b",".join([value] * (values - 1)) + b"]"
+        if value in (b"[]", b"{}"):
+            body = b"[" + b",".join([value] * ((values - 1) // 2)) + b",0" * ((values - 1) % 2) + b"]"
+        assert outcome(signed(body), body=b" " + body) == expected
+
+    def test_canonical_long_text(self) -> None:
+        """A prompt may hold any number of commas and brackets."""
+        body = b'{"prompt":"' + b'a,[{\\"' * 5000 + b'"}'
+        assert outcome(signed(body), body=b" " + body) == "canonical"
+
     @pytest.mark.parametrize(
         ("header", "options"),
         [
