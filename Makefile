@@ -20,7 +20,7 @@ INSTALL = $(UV_RUN) pip install -q --compile-bytecode --python $(BIN)/python -c 
 COMPILE = $(BIN)/python -m compileall -q receiver
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test test-dialects check fmt bench matrix constraints
+.PHONY: help setup setup-run demo test test-dialects check fmt bench chaos matrix constraints
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ fmt: setup  ## format the code and mend what ruff can mend
 
 bench: setup  ## measure what accepting a delivery costs; BENCH_ARGS="--quick" takes a minute
 	$(BIN)/python -m tests.benchmark.accept $(BENCH_ARGS)
+
+chaos: setup  ## hostile clients, restarts and kill -9, for long; CHAOS_ARGS="--rounds 20 --seconds 5" shortens it
+	$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
 
 matrix: setup  ## show which destination passes which case, and keep the table in docs/
 	RECEIVER_TEST_REQUIRE=all $(BIN)/python -m tests.contract.matrix

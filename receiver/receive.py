@@ -67,16 +67,35 @@ async def receive(
         SignatureError: it is not genuine; nothing was written.
         StoreUnavailable: nothing was promised; the sender must try again.
     """
+    entry = read_delivery(signature, body, source=source, now=now, entropy=entropy)
+    return await record_delivery(entry, record)
+
+
+def read_delivery(
+    signature: Sequence[bytes], body: bytes, *, source: Source, now: float, entropy: bytes
+) -> Entry:
+    """Verify and read one delivery; return what to record of it.
+
+    Raises:
+        SignatureError: it is not genuine.
+    """
     verified = verify(
         signature, body, secrets=source.secrets, now=now, tolerance_s=SIGNATURE_TOLERANCE_S, mode=source.mode
     )
     _verified(source.name, verified.via, verified.secret).inc()
     _skew(source.name).observe(now - verified.timestamp)
     read = events.normalize(verified.body, source=source.name)
-    now_ms = int(now * 1000)
-    entry = entry_of(read, verified.body, source=source.name, now_ms=now_ms, entropy=entropy)
+    return entry_of(read, verified.body, source=source.name, now_ms=int(now * 1000), entropy=entropy)
+
+
+async def record_delivery(entry: Entry, record: Record) -> Receipt:
+    """Record what a delivery was read as; return after the commit.
+
+    Raises:
+        StoreUnavailable: nothing was promised.
+    """
     receipt = _receipt(entry, await record(entry))
-    _deliveries(source.name, receipt.status).inc()
+    _deliveries(entry.source, receipt.status).inc()
     return receipt
 
 

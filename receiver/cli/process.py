@@ -4,6 +4,7 @@ import asyncio
 import gc
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from receiver.wiring.web import build_refusals, build_web
 from receiver.wiring.worker import open_worker
 
 _STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
+
+_SWITCH_S: Final = 0.001
 
 log = structlog.get_logger()
 
@@ -54,9 +57,15 @@ async def _run(settings: Settings, *, with_web: bool, with_worker: bool, admin: 
             if web:
                 await stack.enter_async_context(running_web(web))
             _spare_the_collector()
+            _share_the_interpreter()
             await stopped.wait()
     finally:
         store.close()
+
+
+def _share_the_interpreter() -> None:
+    """Let a thread that holds a commit have the interpreter sooner than after the usual 5 ms."""
+    sys.setswitchinterval(_SWITCH_S)
 
 
 def _spare_the_collector() -> None:

@@ -1,6 +1,6 @@
 """The public application: three routes, listed here and nowhere else."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Final, Protocol
 
 from receiver.receive import Record, Source
@@ -35,18 +35,18 @@ class PublicApp:
         self._webhooks = webhooks
         self._refusals = refusals
 
-    async def answer(self, request: Request) -> Answer:
-        """Answer one whole request."""
+    def answer(self, request: Request) -> Answer | Awaitable[Answer]:
+        """Answer one whole request: at once where nothing has to be waited for."""
         path = request.path
         if path.startswith(_WEBHOOKS) and (name := path[len(_WEBHOOKS) :]) and b"/" not in name:
             if request.method == b"POST":
-                return await self._webhooks.answer(request, name)
+                return self._webhooks.answer(request, name)
             return self._refused(request, ONLY_POST, "method")
         if path not in (b"/healthz", b"/readyz"):
             return self._refused(request, NOT_FOUND, "no_route")
         if request.method not in _READING:
             return self._refused(request, ONLY_GET, "method")
-        return HEALTHY if path == b"/healthz" else await self.readiness.answer()
+        return HEALTHY if path == b"/healthz" else self.readiness.answer()
 
     def note_refusal(self, request: Request | None, peer: str, reason: str) -> None:
         """Count a request that was refused before it was whole."""

@@ -30,9 +30,11 @@ LINGER_S: Final = 5.0
 """For so long after a last answer the rest of what the client sends is dropped."""
 LINGER_BYTES: Final = 8 * 1024 * 1024
 """And so much of it."""
-_SLICE: Final = 8 * 1024
-_MOST_PIECES_PER_TURN: Final = 256
-"""Requests and pieces of bodies that one connection may cost before others have their turn."""
+_SLICE: Final = 2048
+"""Bytes parsed in one go, which may be fifty requests, where no body of known length is under way."""
+_MOST_PIECES: Final = 256
+"""Pieces of bodies that one connection may send before others have their turn."""
+_REQUEST_IN_PIECES: Final = 16
 _MOST_WAITING: Final = 16
 """Pipelined requests being answered; further ones are not read meanwhile."""
 
@@ -42,8 +44,8 @@ log = structlog.get_logger()
 class Application(Protocol):
     """What the connection hands whole requests to."""
 
-    def answer(self, request: Request) -> Awaitable[Answer]:
-        """Answer *request*; never raises for anything that a client did."""
+    def answer(self, request: Request) -> Answer | Awaitable[Answer]:
+        """Answer *request*, at once if possible; never raises for anything that a client did."""
         ...
 
     def note_refusal(self, request: Request | None, peer: str, reason: str) -> None:
@@ -80,6 +82,7 @@ class Connection(asyncio.Protocol):
         self._unparsed = b""
         self._pieces = 0
         self._is_held = False
+        self._is_known = False
         self._is_finishing = False
         self._has_ended = False
         self._may_drop = LINGER_BYTES
@@ -107,8 +110,10 @@ class Connection(asyncio.Protocol):
             self._drop(len(data))
         elif self._unparsed:
             self._unparsed += data
-        else:
+        elif self._is_known or self._registry.has_time(len(data)):
             self._read(data)
+        else:
+            self._put_off(data)
 
     def eof_received(self) -> bool:
         """Keep the connection for answers that are owed: a client may close its side after its request."""
@@ -168,11 +173,11 @@ class Connection(asyncio.Protocol):
             return  # see _decline
         request, self._request = self._reading, None
         request.end()
-        self._pieces += 1
+        self._pieces += _REQUEST_IN_PIECES
         closes = request.must_close or not self._parser.should_keep_alive()
         turn = _Turn(closes=closes, with_body=request.method != b"HEAD")
         self._turns.append(turn)
-        turn.task = self._loop.create_task(self._answer(request, turn))
+        self._answer(request, turn)
 
     # Reading
 
@@ -189,24 +194,32 @@ class Connection(asyncio.Protocol):
 
     def _read(self, data: bytes) -> None:
         """Parse *data* in slices, until others are due their turn or enough is being answered."""
+        began = time.perf_counter()
         self._pieces = 0
         start = 0
         while start < len(data) and not self._is_finishing:
-            if self._pieces > _MOST_PIECES_PER_TURN or len(self._turns) >= _MOST_WAITING:
-                self._put_off(data[start:])
-                return
-            self._feed(data[start : start + _SLICE] if len(data) > _SLICE else data)
-            start += _SLICE
-        self._note_progress()
+            if self._pieces > _MOST_PIECES or len(self._turns) >= _MOST_WAITING:
+                break
+            size = max(_SLICE, self._request.missing if self._request else 0)
+            self._feed(data[start : start + size] if len(data) > size else data)
+            start += size
+        self._flush()
+        if not self._is_known:
+            self._registry.spend(time.perf_counter() - began)
+        if start < len(data) and not self._is_finishing:
+            self._put_off(data[start:])
+        else:
+            self._note_progress()
 
     def _put_off(self, data: bytes) -> None:
         self._unparsed = data
         self._note_progress()
         self._transport.pause_reading()
         if len(self._turns) < _MOST_WAITING:
-            self._loop.call_soon(self._read_on)
+            self._registry.queue(self, len(data))
 
-    def _read_on(self) -> None:
+    def read_on(self) -> None:
+        """Go on with what was put off."""
         data, self._unparsed = self._unparsed, b""
         if data and not self._transport.is_closing():
             self._transport.resume_reading()
@@ -265,34 +278,49 @@ class Connection(asyncio.Protocol):
 
     # Answering
 
-    async def _answer(self, request: Request, turn: _Turn) -> None:
+    def _answer(self, request: Request, turn: _Turn) -> None:
         try:
-            turn.answer = await self._application.answer(request)
+            answer = self._application.answer(request)
+        except Exception:
+            log.exception("request crashed")
+            answer = UNAVAILABLE
+        if isinstance(answer, Answer):
+            turn.answer = answer
+        else:
+            turn.task = self._loop.create_task(self._await(answer, request, turn))
+
+    async def _await(self, answer: Awaitable[Answer], request: Request, turn: _Turn) -> None:
+        try:
+            turn.answer = await answer
         except Exception:
             log.exception("request crashed")
             turn.answer = UNAVAILABLE
         if turn.answer.status == HTTPStatus.OK and request.method == b"POST":
+            self._is_known = True
             self._registry.recognise(self)
         self._flush()
 
     def _flush(self) -> None:
         """Send the answers that are ready, in the order of their requests."""
         turns = self._turns
-        while turns and turns[0].answer is not None:
+        ready = []
+        is_last = False
+        while turns and not is_last and turns[0].answer is not None:
             turn = turns.popleft()
-            if self._transport.is_closing():
-                continue
             answer = cast("Answer", turn.answer)
             is_last = turn.closes or answer.closes or self._registry.is_draining
-            self._transport.write(answer.encode(int(time.time()), closes=is_last, with_body=turn.with_body))
-            if is_last:
-                turns.clear()
-                self.finish()
-                return
+            ready.append(answer.encode(int(time.time()), closes=is_last, with_body=turn.with_body))
+        if not ready or self._transport.is_closing():
+            return
+        self._transport.write(b"".join(ready))
+        if is_last:
+            turns.clear()
+            self.finish()
+            return
         if not turns:
             self._rest()
         if self._unparsed and len(turns) < _MOST_WAITING:
-            self._read_on()
+            self._registry.queue(self, len(self._unparsed))
 
     def _rest(self) -> None:
         """Wait for the next request."""

@@ -1,5 +1,7 @@
-"""Every open connection of one listener, and what they hold together."""
+"""Every open connection of one listener, what they hold together, and the time that strangers may take."""
 
+import asyncio
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -9,12 +11,20 @@ MAX_CONNECTIONS: Final = 8192
 MAX_HELD_BYTES: Final = 12 * 1024 * 1024
 """All requests that are not whole yet."""
 
+_SHORT: Final = 4096
+"""Bytes of a request that has a line of its own: a webhook is a tenth of that."""
+_LONG_S: Final = 0.003
+"""Time that all strangers together may take in one turn of the event loop."""
+_SHORT_S: Final = 0.006
+"""The same for short requests: they go first, and on when the long ones' time is used up."""
+
 
 class Registry:
     """The connections, oldest first. Strangers are those on which no genuine delivery came yet.
 
     Beyond a limit the oldest stranger goes, so that whoever opens connections, or begins bodies, without end
-    takes room from others of that kind and never from a sender that is known.
+    takes room from others of that kind and never from a sender that is known. Strangers that have more to say
+    than their time in this turn of the event loop allows wait in line, short requests before long ones.
     """
 
     def __init__(self, *, max_connections: int = MAX_CONNECTIONS) -> None:
@@ -25,6 +35,10 @@ class Registry:
         self._known: dict[Connection, None] = {}
         self._held: dict[Connection, int] = {}
         self._held_bytes = 0
+        self._spent_s = 0.0
+        self._short: deque[Connection] = deque()
+        self._long: deque[Connection] = deque()
+        self._is_called = False
 
     def __len__(self) -> int:
         return len(self._strangers) + len(self._known)
@@ -58,3 +72,40 @@ class Registry:
     def all(self) -> list["Connection"]:
         """Return the open connections, as they are now."""
         return [*self._strangers, *self._known]
+
+    def has_time(self, size: int) -> bool:
+        """Whether a stranger may be read now who has said *size* bytes: nobody waits, and time is left."""
+        return not self._line(size) and self._spent_s < _allowed_s(size)
+
+    def spend(self, seconds: float) -> None:
+        """Note time that was spent on a stranger."""
+        self._spent_s += seconds
+        self._call()
+
+    def queue(self, connection: "Connection", size: int) -> None:
+        """Let *connection*, which has *size* bytes to read, read on when it is its turn."""
+        self._line(size).append(connection)
+        self._call()
+
+    def _line(self, size: int) -> "deque[Connection]":
+        return self._short if size <= _SHORT else self._long
+
+    def _call(self) -> None:
+        if not self._is_called:
+            self._is_called = True
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._is_called = False
+        self._spent_s = 0.0
+        for line, allowed_s in ((self._short, _SHORT_S), (self._long, _LONG_S)):
+            for _ in range(len(line)):
+                if self._spent_s >= allowed_s:
+                    break
+                line.popleft().read_on()
+        if self._short or self._long:
+            self._call()
+
+
+def _allowed_s(size: int) -> float:
+    return _SHORT_S if size <= _SHORT else _LONG_S

@@ -57,6 +57,11 @@ class Request:
         """Return every value of the header *name*, which is in lower case."""
         return [value for known, value in self.headers if known == name]
 
+    @property
+    def missing(self) -> int:
+        """How much of a body of declared length has not come yet."""
+        return max(0, (self.length or 0) - self.body_bytes) if self.head_is_whole else 0
+
     def read_head(self, method: bytes, *, is_http_1_1: bool) -> None:
         """Take in the headers, now that they are whole.
 

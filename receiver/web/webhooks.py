@@ -2,11 +2,12 @@
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from receiver.errors import SignatureError, StoreUnavailable
-from receiver.receive import Receipt, Record, Source, receive
+from receiver.receive import Receipt, Record, Source, read_delivery, record_delivery
+from receiver.store import Entry
 from receiver.telemetry import logs
 from receiver.telemetry.refusals import Refusals
 from receiver.web import answers
@@ -35,8 +36,11 @@ class Webhooks:
         self._refusals = refusals
         self._clock = clock
 
-    async def answer(self, request: Request, name: bytes) -> Answer:
-        """Answer one delivery for the source called *name*; 200 only once it is on disk."""
+    def answer(self, request: Request, name: bytes) -> Answer | Awaitable[Answer]:
+        """Answer one delivery for the source called *name*; 200 only once it is on disk.
+
+        A refusal is there at once: it costs no task, and the caller can bound what strangers cost.
+        """
         found = self._sources.get(name)
         if found is None:
             return self._refused(request, NOT_FOUND, "unknown_source")
@@ -44,19 +48,23 @@ class Webhooks:
             return self._refused(request, ENCODED, "encoded")
         source, header = found
         try:
-            receipt = await receive(
+            entry = read_delivery(
                 request.values(header),
                 request.body,
                 source=source,
-                record=self._record,
                 now=self._clock(),
                 entropy=random.randbytes(_ENTROPY_BYTES),  # noqa: S311  ids are unique, not secret
             )
         except SignatureError as error:
             return self._refused(request, NOT_GENUINE, error.reason, source.name)
+        return self._recorded(entry)
+
+    async def _recorded(self, entry: Entry) -> Answer:
+        try:
+            receipt = await record_delivery(entry, self._record)
         except StoreUnavailable as error:
             return self._unavailable(error)
-        _log(source, receipt)
+        _log(entry.source, receipt)
         return answers.json(200, {"status": receipt.status, "event_id": receipt.event_id})
 
     def _refused(self, request: Request, answer: Answer, reason: str, source: str | None = None) -> Answer:
@@ -68,10 +76,10 @@ class Webhooks:
         return UNAVAILABLE
 
 
-def _log(source: Source, receipt: Receipt) -> None:
+def _log(source: str, receipt: Receipt) -> None:
     about = (
         {"generation_id": receipt.generation_id}
         if receipt.generation_id is not None
         else {"reason": receipt.reason or ""}
     )
-    logs.info(receipt.status, source=source.name, event_id=receipt.event_id, **about)
+    logs.info(receipt.status, source=source, event_id=receipt.event_id, **about)
