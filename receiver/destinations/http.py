@@ -9,24 +9,28 @@ import asyncio
 import base64
 import contextlib
 import re
-import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 
 import httpx2
 
 from receiver.destinations import Message
-from receiver.destinations.options import authorities, count, option, read_options, seconds, setting, word
+from receiver.destinations.options import count, option, read_options, seconds, setting, word
+from receiver.destinations.reasons import cause
+from receiver.destinations.tls import TlsOptions, check_certificate, context, renew
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
 from receiver.retry_after import retry_after_s
 from receiver.signatures import check_secrets, sign
 
 _CONTENT_TYPE: Final = "application/cloudevents+json; charset=utf-8"
-_RETRYABLE_4XX: Final = frozenset({408, 409, 425, 429})
-_WRONG_ENDPOINT: Final = frozenset({401, 403, 404, 405, 407})
+_ABOUT_THE_MESSAGE: Final = frozenset({400, 410, 422})
+"""Refused for good. Every other 4xx is what a proxy, a token or a route says of the endpoint as a whole."""
+_NOT_NOW: Final = frozenset({408, 409, 423, 425, 429})
+_CREDENTIALS: Final = frozenset({401, 403, 407})
 _MAX_PORT: Final = 65_535
 _MAX_ANSWER_BYTES: Final = 64 * 1024
 _DRAIN_S: Final = 1.0
@@ -50,7 +54,7 @@ def _header_name(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class Options(TlsOptions):
     """What may be set beside the URL."""
 
     secrets: tuple[bytes, ...] = option(_secrets, (), secret=True)
@@ -58,12 +62,13 @@ class Options:
     bearer_token: str | None = option(word, None, secret=True)
     concurrency: int = option(count(at_most=256), 8)
     timeout_s: float = option(seconds, 10.0)
-    ca_file: str | None = option(authorities, None)
 
 
 def connect(name: str, url: str, options: Mapping[str, str]) -> "HttpEndpoint":
     """Return the destination for an `http:` or `https:` URL. See `receiver.destinations.Connect`."""
-    return HttpEndpoint(name, _checked(name, url), read_options(Options, name, options))
+    settings = read_options(Options, name, options)
+    check_certificate(name, settings, encrypted=url.startswith("https:"))
+    return HttpEndpoint(name, _checked(name, url), settings)
 
 
 def _checked(name: str, url: str) -> httpx2.URL:
@@ -97,9 +102,10 @@ class HttpEndpoint:
             "Accept-Encoding": "identity",
         }
         self._headers |= _authorization(name, url, options.bearer_token)
+        self._tls = context(options)
         # The client above this transport logs every URL and keeps cookies; a webhook wants neither.
         self._transport = httpx2.AsyncHTTPTransport(
-            verify=ssl.create_default_context(cafile=options.ca_file),
+            verify=self._tls,
             trust_env=False,
             limits=httpx2.Limits(
                 max_connections=options.concurrency, max_keepalive_connections=options.concurrency
@@ -126,8 +132,10 @@ class HttpEndpoint:
         except TimeoutError:
             return Retry(f"{self._url.host} did not answer within {self._options.timeout_s:g} s")
         except httpx2.HTTPError as error:
-            fault = f"{self._url.host} could not be reached: {type(error).__name__}"
-            return Retry(f"{fault} ({setting(self._name, 'url')})")
+            renew(self._tls, self._options)
+            return Retry(
+                f"{self._url.host} could not be reached: {cause(error)} ({setting(self._name, 'url')})"
+            )
         await _drain(response)
         return self._outcome(response)
 
@@ -145,14 +153,20 @@ class HttpEndpoint:
             return Delivered()
         if response.is_redirect:
             return Retry(f"{told}, a redirect, which is not followed: correct {setting(self._name, 'url')}")
-        if response.is_client_error and status not in _RETRYABLE_4XX:
-            return GivenUp(told + self._advice(status))
-        return Retry(told, retry_after_s(response.headers.get("Retry-After"), now=self._clock()))
+        if status in _ABOUT_THE_MESSAGE:
+            return GivenUp(told)
+        after_s = retry_after_s(response.headers.get("Retry-After"), now=self._clock())
+        return Retry(told + self._advice(status), after_s)
 
     def _advice(self, status: int) -> str:
-        if status not in _WRONG_ENDPOINT:
-            return ""
-        return f": check {setting(self._name, 'url')} and {setting(self._name, 'bearer_token')}"
+        url, token = setting(self._name, "url"), setting(self._name, "bearer_token")
+        if status in _CREDENTIALS:
+            return f": check the credentials in {url} or {token}"
+        if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            return f": raise the limit of what stands at {url}, or of a proxy before it"
+        if 400 <= status < 500 and status not in _NOT_NOW:  # noqa: PLR2004  # all that is left of 4xx
+            return f": check {url}, and any proxy before it"
+        return ""
 
 
 def _signature(body: bytes, secrets: Sequence[bytes], timestamp: int) -> str:

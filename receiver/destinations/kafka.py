@@ -13,21 +13,32 @@ from confluent_kafka import KafkaError, KafkaException
 
 from receiver.destinations import Message
 from receiver.destinations.addresses import Cluster, read_cluster
-from receiver.destinations.context import CONTENT_TYPE, attributes
+from receiver.destinations.context import CONTENT_TYPE
 from receiver.destinations.in_flight import InFlight
 from receiver.destinations.kafka_producer import Producer
-from receiver.destinations.options import authorities, option, read_options, seconds, setting, word
+from receiver.destinations.options import option, read_options, seconds, setting, word
+from receiver.destinations.tls import TlsOptions, check_certificate
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
 
 _DEFAULT_PORT: Final = 9092
+_HEADERS: Final = {"content-type": CONTENT_TYPE.encode()}
+"""Structured mode, and nothing that would make a reader take it for binary mode: no `ce_` header."""
 _TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _SMALLEST_LIMIT: Final = 1000
 _LARGEST_LIMIT: Final = 1_000_000_000
 _BLAMES_A_MESSAGE: Final = frozenset({"MSG_SIZE_TOO_LARGE", "INVALID_RECORD"})
+_REFUSED_TOGETHER: Final = _BLAMES_A_MESSAGE | {"_INVALID_DIFFERENT_RECORD", "INVALID_TIMESTAMP"}
+_TOO_FEW_REPLICAS: Final = frozenset({"NOT_ENOUGH_REPLICAS", "NOT_ENOUGH_REPLICAS_AFTER_APPEND"})
+_OTHER_PROTOCOL: Final = frozenset({"_BAD_MSG", "_SSL"})
 _NO_TOPIC: Final = frozenset({"UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION"})
 _NO_RIGHT: Final = frozenset({"TOPIC_AUTHORIZATION_FAILED", "CLUSTER_AUTHORIZATION_FAILED"})
 _REFUSED_CREDENTIALS: Final = frozenset({"_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED"})
+_HUNG_UP: Final = "Disconnected"
+_MAX_HEARD: Final = 200
+_BACKOFF_MS: Final = 500
+_PROPAGATION_MS: Final = 1000
+"""A topic that is missing for so long does not exist."""
 
 
 def _topic(text: str) -> str:
@@ -52,7 +63,7 @@ def _limit(text: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class Options(TlsOptions):
     """What may be set beside the URL, or in its query."""
 
     topic: str = option(_topic, "receiver.events")
@@ -60,7 +71,6 @@ class Options:
     sasl_mechanism: str = option(_one_of("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"), "PLAIN")
     username: str | None = option(word, None)
     password: str | None = option(word, None, secret=True)
-    ca_file: str | None = option(authorities, None)
     max_message_bytes: int = option(_limit, 1_000_000)
     timeout_s: float = option(seconds, 10.0)
 
@@ -72,10 +82,14 @@ def connect(name: str, url: str, options: Mapping[str, str]) -> "KafkaTopic":
     except ValueError:
         raise ConfigError(f"{setting(name, 'url')} must look like kafka://host:9092,host:9092") from None
     settings = read_options(Options, name, options, query=cluster.query)
-    return KafkaTopic(name, settings, _producer_config(name, cluster, settings))
+    config = _producer_config(name, cluster, settings)
+    check_certificate(name, settings, encrypted=config["security.protocol"].endswith("SSL"))
+    return KafkaTopic(name, settings, config)
 
 
 def _producer_config(name: str, cluster: Cluster, options: Options) -> dict[str, Any]:
+    # What a broker does not answer in this time is told, while there is still time to tell it.
+    silence_ms = max(int(options.timeout_s * 600), 10)
     return {
         "bootstrap.servers": ",".join(cluster.servers),
         "client.id": f"receiver-{name}",
@@ -86,9 +100,26 @@ def _producer_config(name: str, cluster: Cluster, options: Options) -> dict[str,
         "message.max.bytes": options.max_message_bytes,
         # Ours comes first, and purges what the library would still try to deliver.
         "delivery.timeout.ms": int(options.timeout_s * 1000) + 1000,
-        **({"ssl.ca.location": options.ca_file} if options.ca_file else {}),
+        # Above these, the library keeps a broker's errors to itself until the delivery has timed out.
+        "retries": max(2, min(10, int(options.timeout_s))),
+        "retry.backoff.max.ms": _BACKOFF_MS,
+        "topic.metadata.propagation.max.ms": min(silence_ms, _PROPAGATION_MS),
+        "request.timeout.ms": min(silence_ms, 300_000),
+        "socket.timeout.ms": min(silence_ms, 300_000),
+        "api.version.request.timeout.ms": min(silence_ms, 300_000),
+        "socket.connection.setup.timeout.ms": max(min(silence_ms, 300_000), 1000),
+        **_files(options),
         **_sign_in(name, cluster, options),
     }
+
+
+def _files(options: Options) -> dict[str, str]:
+    files = {
+        "ssl.ca.location": options.ca_file,
+        "ssl.certificate.location": options.cert_file,
+        "ssl.key.location": options.key_file or options.cert_file,
+    }
+    return {key: path for key, path in files.items() if path}
 
 
 def _sign_in(name: str, cluster: Cluster, options: Options) -> dict[str, Any]:
@@ -139,7 +170,7 @@ class KafkaTopic:
         except TimeoutError:
             self._hang_up(producer)
             if producer.trouble is not None:
-                failure = self._failure(producer.trouble)
+                failure: Outcome = Retry(self._troubled(producer.trouble, producer.heard))
                 outcomes = [failure if isinstance(each, Retry) else each for each in outcomes]
         return outcomes
 
@@ -155,7 +186,7 @@ class KafkaTopic:
         self, producer: Producer, batch: Sequence[Message], outcomes: MutableSequence[Outcome]
     ) -> None:
         errors = await self._produce(producer, batch, range(len(batch)), outcomes)
-        if len(batch) > 1 and any(error.name() in _BLAMES_A_MESSAGE for error in errors.values()):
+        if len(batch) > 1 and any(error.name() in _REFUSED_TOGETHER for error in errors.values()):
             # A broker refuses the messages that travelled together over one of them: ask one by one.
             together, errors = errors, {}
             for index in together:
@@ -180,7 +211,7 @@ class KafkaTopic:
                     self._options.topic,
                     message.body,
                     key=message.generation_id.encode(),
-                    headers=_headers(message),
+                    headers=_HEADERS,
                 )
             except KafkaException as error:
                 errors[index] = error.args[0]
@@ -213,25 +244,41 @@ class KafkaTopic:
         return Retry(self._explain(error))
 
     def _explain(self, error: KafkaError) -> str:
-        url, topic, code = setting(self._name, "url"), setting(self._name, "topic"), error.name()
+        topic, code = setting(self._name, "topic"), error.name()
         if code in _NO_TOPIC:
             return f"Kafka has no topic {self._options.topic!r}: create it or correct {topic}"
         if code in _NO_RIGHT:
             return f"Kafka refused the right to write to the topic in {topic}: {code}"
-        if code in _REFUSED_CREDENTIALS:
-            username, password = setting(self._name, "username"), setting(self._name, "password")
-            return f"Kafka refused the sign-in with {username} and {password} or {url}: {_words(error)}"
-        if code.startswith("_"):
-            return f"Kafka could not be reached: {_words(error)} ({url})"
+        if code in _TOO_FEW_REPLICAS:
+            return f"too few replicas of the topic in {topic} are in sync (min.insync.replicas): {code}"
+        if code == "INVALID_TIMESTAMP":
+            return f"Kafka refused the time of the record: is this machine's clock right? ({code}, {topic})"
+        if code.startswith("_") or code in _REFUSED_CREDENTIALS:
+            return self._troubled(error, "")
         return f"Kafka did not take the event: {code}"
 
+    def _troubled(self, error: KafkaError, heard: str) -> str:
+        """Say what is wrong with the connection; *heard* is what the library said aside."""
+        url, code, told = setting(self._name, "url"), error.name(), _words(error)
+        if code in _NO_RIGHT:
+            return self._explain(error)
+        if code in _REFUSED_CREDENTIALS:
+            username, password = setting(self._name, "username"), setting(self._name, "password")
+            return f"Kafka refused the sign-in with {username} and {password} or {url}: {told}"
+        if code in _OTHER_PROTOCOL:
+            protocol = setting(self._name, "security_protocol")
+            return f"what answers at {url} does not speak Kafka as {protocol} says: {told}"
+        why = heard[:_MAX_HEARD] if code == "_ALL_BROKERS_DOWN" and heard else told
+        unreachable = f"Kafka could not be reached: {why} ({url})"
+        if _HUNG_UP in why:
+            return f"{unreachable}; is {setting(self._name, 'security_protocol')} right?"
+        return unreachable
+
     def _silence(self) -> str:
-        return f"Kafka did not report within {self._options.timeout_s:g} s"
-
-
-def _headers(message: Message) -> dict[str, bytes]:
-    headers = {"content-type": CONTENT_TYPE, **attributes(message, prefix="ce_")}
-    return {name: value.encode() for name, value in headers.items()}
+        return (
+            f"Kafka did not report within {self._options.timeout_s:g} s: a broker hangs, "
+            f"or the topic in {setting(self._name, 'topic')} has no leader"
+        )
 
 
 def _words(error: KafkaError) -> str:

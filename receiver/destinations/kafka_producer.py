@@ -16,6 +16,8 @@ from confluent_kafka import KafkaError, KafkaException
 
 _POLL_S: Final = 0.1
 _LOG: Final = logging.getLogger("confluent_kafka")
+_TELLING: Final = ("FAIL", "GETPID")
+"""The kinds of log lines that say why something failed, which errors often do not."""
 _UNREACHABLE: Final = "_ALL_BROKERS_DOWN"
 _ENDS_ALL: Final = frozenset({_UNREACHABLE, "_AUTHENTICATION"})
 """Errors after which no report is worth waiting for."""
@@ -30,11 +32,13 @@ class Producer:
     def __init__(self, config: Mapping[str, Any], on_trouble: Callable[["Producer"], None]) -> None:
         self.trouble: KafkaError | None = None
         """What went wrong with a connection of late."""
+        self.heard = ""
+        """What the library logged of it, if anything."""
         self._on_trouble = on_trouble
         self._loop = asyncio.get_running_loop()
         self._is_ended = threading.Event()
         self._client: confluent_kafka.Producer | None = confluent_kafka.Producer(
-            {**config, "error_cb": self._note}, logger=_LOG
+            {**config, "error_cb": self._note}, logger=_Ears(self._hear)
         )
         self._thread = threading.Thread(target=self._poll, name="kafka-reports", daemon=True)
         self._thread.start()
@@ -66,10 +70,15 @@ class Producer:
         client = self._client
         assert client is not None
         while not self._is_ended.is_set():
-            client.poll(_POLL_S)
+            try:
+                client.poll(_POLL_S)
+            except KafkaException as error:  # a fatal error: nothing more can be delivered by this producer
+                self._note(error.args[0])
+                break
         self._client = None
-        client.purge()
-        client.poll(0)
+        with contextlib.suppress(KafkaException):
+            client.purge()
+            client.poll(0)
         # Destroyed here with its last reference, because that waits for its connections to close.
 
     def _reported(self, report: asyncio.Future[str], error: KafkaError | None, message: Any) -> None:
@@ -82,9 +91,26 @@ class Producer:
         if error.fatal() or error.name() in _ENDS_ALL:
             self._on_loop(partial(self._on_trouble, self))
 
+    def _hear(self, record: logging.LogRecord) -> None:
+        told = record.getMessage()
+        if told.startswith(_TELLING):
+            self.heard = told.rpartition("]: ")[2]
+        _LOG.debug(told)
+
     def _on_loop(self, call: Callable[[], None]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop may be closed by now
             self._loop.call_soon_threadsafe(call)
+
+
+class _Ears(logging.Logger):
+    """A logger that hands each record to one function."""
+
+    def __init__(self, hear: Callable[[logging.LogRecord], None]) -> None:
+        super().__init__(_LOG.name)
+        self._hear = hear
+
+    def handle(self, record: logging.LogRecord) -> None:
+        self._hear(record)
 
 
 def _settle(report: asyncio.Future[str], error: KafkaError | None, receipt: str) -> None:

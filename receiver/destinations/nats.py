@@ -6,7 +6,6 @@ See docs/destinations/nats.md.
 
 import asyncio
 import re
-import ssl
 from collections.abc import Mapping, MutableSequence, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -23,7 +22,6 @@ from receiver.destinations.context import CONTENT_TYPE, attributes
 from receiver.destinations.in_flight import InFlight
 from receiver.destinations.nats_connection import Connection
 from receiver.destinations.options import (
-    authorities,
     existing_file,
     option,
     read_options,
@@ -31,7 +29,8 @@ from receiver.destinations.options import (
     setting,
     word,
 )
-from receiver.destinations.reasons import first_words
+from receiver.destinations.reasons import cause, first_words
+from receiver.destinations.tls import TlsOptions, check_certificate, context, renew
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
 
@@ -58,13 +57,12 @@ def _credentials(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class Options(TlsOptions):
     """What may be set beside the URL, or in its query."""
 
     subject: str = option(_subject, "receiver.events")
     creds_file: str | None = option(_credentials, None)
     timeout_s: float = option(seconds, 10.0)
-    ca_file: str | None = option(authorities, None)
 
 
 def connect(name: str, url: str, options: Mapping[str, str]) -> "JetStream":
@@ -78,6 +76,8 @@ def connect(name: str, url: str, options: Mapping[str, str]) -> "JetStream":
         raise ConfigError(
             f"{setting(name, 'creds_file')} needs the package 'nkeys': pip install 'avs-receiver[nats]'"
         )
+    # `nats:` encrypts too, if the server asks for it.
+    check_certificate(name, settings, encrypted=True)
     return JetStream(name, settings, _dial_options(name, url, cluster, settings))
 
 
@@ -90,7 +90,7 @@ def _dial_options(name: str, url: str, cluster: Cluster, settings: Options) -> d
         "password": cluster.password,
         "token": cluster.username if by_token else None,
         "user_credentials": settings.creds_file,
-        "tls": ssl.create_default_context(cafile=settings.ca_file),
+        "tls": context(settings),
         "insist_on_tls": url.startswith("nats+tls:"),
     }
 
@@ -138,6 +138,7 @@ class JetStream:
         async with self._dialling:
             if self._connection is None or self._connection.is_closed:
                 self._connection = None
+                renew(self._dial_options["tls"], self._options)
                 connection = Connection(self._on_trouble)
                 try:
                     await connection.dial(**self._dial_options)
@@ -210,7 +211,7 @@ class JetStream:
             case _ if _REFUSED_CREDENTIALS.search(told):
                 return f"NATS refused the credentials in {url} or {setting(self._name, 'creds_file')}"
             case _:
-                return f"NATS could not be reached: {type(error).__name__} ({url})"
+                return f"NATS could not be reached: {cause(error)} ({url})"
 
     def _silence(self) -> str:
         return f"NATS did not acknowledge within {self._options.timeout_s:g} s"

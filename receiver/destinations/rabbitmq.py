@@ -5,7 +5,6 @@ See docs/destinations/rabbitmq.md.
 """
 
 import asyncio
-import ssl
 from collections.abc import Iterable, Mapping, MutableSequence, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -33,9 +32,11 @@ from yarl import URL
 from receiver.destinations import Message
 from receiver.destinations.context import CONTENT_TYPE, attributes
 from receiver.destinations.in_flight import InFlight
-from receiver.destinations.options import authorities, option, read_options, seconds, setting, word
+from receiver.destinations.options import option, read_options, seconds, setting, word
 from receiver.destinations.rabbitmq_connection import Connection, heartbeat_errors
+from receiver.destinations.reasons import cause as reason
 from receiver.destinations.reasons import first_words
+from receiver.destinations.tls import TlsOptions, check_certificate, context, renew
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
 
@@ -54,14 +55,13 @@ def _name(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class Options(TlsOptions):
     """What may be set beside the URL, or in its query."""
 
     queue: str | None = option(_name, None)
     exchange: str | None = option(_name, None)
     routing_key: str | None = option(_name, None)
     timeout_s: float = option(seconds, 10.0)
-    ca_file: str | None = option(authorities, None)
 
 
 def connect(name: str, url: str, options: Mapping[str, str]) -> "RabbitExchange":
@@ -77,6 +77,7 @@ def connect(name: str, url: str, options: Mapping[str, str]) -> "RabbitExchange"
             f"{setting(name, 'routing_key')} needs {setting(name, 'exchange')}; "
             f"without one, set {setting(name, 'queue')}"
         )
+    check_certificate(name, settings, encrypted=target.scheme == "amqps")
     return RabbitExchange(name, settings, target)
 
 
@@ -100,7 +101,7 @@ class RabbitExchange:
         self._name = name
         self._options = options
         self._target = target
-        self._tls = ssl.create_default_context(cafile=options.ca_file) if target.scheme == "amqps" else None
+        self._tls = context(options) if target.scheme == "amqps" else None
         self._connection: Connection | None = None
         self._dialling = asyncio.Lock()
         self._in_flight = InFlight()
@@ -152,6 +153,8 @@ class RabbitExchange:
             return self._connection
 
     async def _dial(self) -> Connection:
+        if self._tls:
+            renew(self._tls, self._options)
         connection = Connection(self._target, self._tls, title=f"receiver {self._name}")
         await connection.dial()
         return connection
@@ -227,7 +230,7 @@ class RabbitExchange:
             case ConnectionClosed():
                 return f"RabbitMQ refused the connection to {url}: {_told(cause)}"
             case _:
-                return f"RabbitMQ could not be reached: {type(cause).__name__} ({url})"
+                return f"RabbitMQ could not be reached: {reason(cause)} ({url})"
 
     def _unroutable(self, message: Message) -> str:
         key = self._routing_key(message)

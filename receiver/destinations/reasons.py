@@ -1,5 +1,8 @@
 """Why a system did not take an event, in its own words and short enough for a log line."""
 
+import socket
+import ssl
+from collections.abc import Iterator
 from typing import Final
 
 _MAX_CHARACTERS: Final = 200
@@ -8,3 +11,37 @@ _MAX_CHARACTERS: Final = 200
 def first_words(error: Exception, told: str) -> str:
     """Return what the other side *told*, shortened to one line; if that is nothing, the class of *error*."""
     return " ".join(told.split())[:_MAX_CHARACTERS] or type(error).__name__
+
+
+def cause(error: BaseException) -> str:
+    """Say why a connection came to nothing, which libraries keep in the errors behind their own *error*.
+
+    Only what the TLS library and the operating system said is quoted: a library's text may hold a URL.
+    """
+    behind = list(_chain(error))
+    for each in behind:
+        if isinstance(each, ssl.SSLCertVerificationError):
+            return f"{type(each).__name__}: {each.verify_message}"
+        if isinstance(each, ssl.SSLError):
+            return f"{type(each).__name__}: {_ssl_words(each)}"
+    for each in behind:
+        if isinstance(each, socket.gaierror):
+            return f"its name has no address: {each.strerror}"
+        if isinstance(each, OSError) and each.strerror:
+            return f"{type(each).__name__}: {each.strerror}"
+    return type(error).__name__
+
+
+def _ssl_words(error: ssl.SSLError) -> str:
+    # OpenSSL names its reasons; what Python raises itself has none.
+    return str(getattr(error, "reason", None) or "TLS failed").replace("_", " ").lower()
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        if isinstance(error, BaseExceptionGroup):
+            yield from _chain(error.exceptions[0])
+        error = error.__cause__ or error.__context__

@@ -1,110 +1,150 @@
 """Append events to a Redis or Valkey stream.
 
-URL: `redis://[user:password@]host[:6379][/database]`, or `rediss:` for TLS. In an entry `id` is the event id,
-`subject` the generation id. See docs/destinations/redis.md.
+URL: `redis://[user:password@]host[:6379][/database]`, `redis+sentinel://…host:26379,host/primary` or
+`redis+cluster://…host,host`; each with `rediss` for TLS. In an entry `id` is the event id, `subject` the
+generation id. See docs/destinations/redis.md.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import redis.asyncio
-from redis.asyncio.retry import Retry as DriverRetry
-from redis.backoff import NoBackoff
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
+    BusyLoadingError,
+    MovedError,
     NoPermissionError,
+    ReadOnlyError,
     RedisError,
     ResponseError,
 )
 
 from receiver.destinations import Message
-from receiver.destinations.options import authorities, count, option, read_options, seconds, setting, word
-from receiver.destinations.reasons import first_words
+from receiver.destinations.addresses import read_cluster
+from receiver.destinations.options import count, option, read_options, seconds, setting, word
+from receiver.destinations.reasons import cause, first_words
+from receiver.destinations.redis_connection import Address, Link, NoPrimaryError, client, named_by_sentinels
+from receiver.destinations.tls import TlsOptions, check_certificate, context, renew
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, Outcome, Retry
 
 _DEFAULT_PORT: Final = 6379
+_SENTINEL_PORT: Final = 26379
+_EXAMPLES: Final = {
+    "": "redis://user:password@host:6379/0",
+    "sentinel": "redis+sentinel://user:password@host:26379,host:26379/primary/0",
+    "cluster": "redis+cluster://user:password@host:6379,host:6379",
+}
+_HOPS: Final = 3
+"""So often a cluster may send one batch on."""
+_CLOSED: Final = "closed by server"
 _REFUSED_CREDENTIALS: Final = (AuthenticationError, AuthorizationError, NoPermissionError)
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class Options(TlsOptions):
     """What may be set beside the URL, or in its query."""
 
     stream: str = option(word, "receiver:events")
     maxlen: int | None = option(count(at_most=10**12), None)
     wait: int | None = option(count(at_most=100), None)
     wait_timeout_s: float | None = option(seconds, None)
+    sentinel_username: str | None = option(word, None)
+    sentinel_password: str | None = option(word, None, secret=True)
     timeout_s: float = option(seconds, 10.0)
-    ca_file: str | None = option(authorities, None)
 
 
 def connect(name: str, url: str, options: Mapping[str, str]) -> "RedisStream":
-    """Return the destination for a `redis:` or `rediss:` URL. See `receiver.destinations.Connect`."""
-    client_options, in_query = _read_url(name, url)
-    settings = read_options(Options, name, options, query=in_query)
+    """Return the destination for a URL of these schemes. See `receiver.destinations.Connect`."""
+    target = _read_url(name, url)
+    settings = read_options(Options, name, options, query=target.query)
     if (settings.wait_timeout_s or 0) >= settings.timeout_s:
         raise ConfigError(f"{setting(name, 'wait_timeout_s')} must be less than {setting(name, 'timeout_s')}")
-    if url.startswith("rediss:"):
-        client_options |= {"ssl": True, "ssl_ca_certs": settings.ca_file}
-    return RedisStream(name, settings, _client(client_options))
+    check_certificate(name, settings, encrypted=target.encrypted)
+    return RedisStream(name, settings, target)
 
 
-def _read_url(name: str, url: str) -> tuple[dict[str, Any], dict[str, str]]:
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a URL says."""
+
+    kind: str
+    """Empty for one server, `sentinel` or `cluster`."""
+    encrypted: bool
+    addresses: Sequence[Address]
+    service: str
+    """What Sentinels call the primary; empty elsewhere."""
+    database: int
+    username: str | None
+    password: str | None = field(repr=False)
+    query: Mapping[str, str] = field(repr=False)
+
+
+def _read_url(name: str, url: str) -> Target:
+    scheme, _, kind = url.partition(":")[0].partition("+")
     try:
-        parts = urlsplit(url)
-        return _target(parts), dict(parse_qsl(parts.query, keep_blank_values=True))
+        return _target(url, kind, encrypted=scheme == "rediss")
     except ValueError:
-        raise ConfigError(
-            f"{setting(name, 'url')} must look like redis://user:password@host:6379/0"
-        ) from None
+        raise ConfigError(f"{setting(name, 'url')} must look like {_EXAMPLES[kind]}") from None
 
 
-def _target(parts: SplitResult) -> dict[str, Any]:
-    if not parts.hostname or parts.fragment:
-        raise ValueError("not the address of a server")
-    database = int(parts.path.strip("/") or "0")
-    target: dict[str, Any] = {
-        "host": unquote(parts.hostname),
-        "port": parts.port or _DEFAULT_PORT,
-        "db": database,
-    }
-    for credential in ("username", "password"):
-        if value := getattr(parts, credential):
-            target[credential] = unquote(value)
-    return target
-
-
-def _client(target: Mapping[str, Any]) -> redis.asyncio.Redis:
-    # One deadline covers a whole batch, and only the worker sends a batch again: the driver does neither.
-    return redis.asyncio.Redis(
-        **target,
-        protocol=2,
-        socket_timeout=None,
-        socket_connect_timeout=None,
-        retry=DriverRetry(NoBackoff(), 0),
+def _target(url: str, kind: str, *, encrypted: bool) -> Target:
+    parts = urlsplit(url)
+    path = parts.path.strip("/").split("/")
+    service = unquote(path.pop(0)) if kind == "sentinel" else ""
+    database = int("/".join(path) or "0")
+    port = _SENTINEL_PORT if kind == "sentinel" else _DEFAULT_PORT
+    cluster = read_cluster(urlunsplit(parts._replace(path="")), default_port=port)
+    several = len(cluster.servers) > 1
+    if database < 0 or (kind == "sentinel") != bool(service) or (kind == "cluster" and database):
+        raise ValueError("a database, and what Sentinels call the primary")
+    if several and not kind:
+        raise ValueError("one server")
+    return Target(
+        kind,
+        encrypted,
+        [_address(server) for server in cluster.servers],
+        service,
+        database,
+        cluster.username,
+        cluster.password,
+        cluster.query,
     )
 
 
+def _address(server: str) -> Address:
+    host, _, port = server.rpartition(":")
+    return unquote(host.strip("[]")), int(port)
+
+
 class RedisStream:
-    """Adds each message to one stream."""
+    """Adds each message to one stream, over as many connections as batches run at once."""
 
     max_batch: Final = 500
 
-    def __init__(self, name: str, options: Options, client: redis.asyncio.Redis) -> None:
+    def __init__(self, name: str, options: Options, target: Target) -> None:
         self._name = name
         self._options = options
-        self._client = client
+        self._target = target
+        self._tls = context(options) if target.encrypted else None
+        self._moved_to: Address | None = None
+        """The node of a cluster that has the stream, once another one said which."""
+        self._idle: list[Link] = []
+        self._busy: set[Link] = set()
 
     async def send(self, batch: Sequence[Message]) -> Sequence[Outcome]:
         """Add *batch* in one round trip."""
+        if not batch:
+            return []
         try:
             async with asyncio.timeout(self._options.timeout_s):
-                answers, replicas = await self._add(batch)
+                answers, replicas = await self._add_where_it_belongs(batch)
         except TimeoutError:
             return [Retry(f"redis did not answer within {self._options.timeout_s:g} s")] * len(batch)
         except (RedisError, OSError) as error:
@@ -112,17 +152,105 @@ class RedisStream:
         return [self._outcome(answer, replicas) for answer in answers]
 
     async def aclose(self) -> None:
-        """Close the pooled connections."""
-        await self._client.aclose()
+        """Close the connections, those of a batch under way included."""
+        await asyncio.gather(*(link.hang_up() for link in [*self._idle, *self._busy]))
 
-    async def _add(self, batch: Sequence[Message]) -> tuple[list[Any], Any]:
+    async def _add_where_it_belongs(self, batch: Sequence[Message]) -> tuple[list[Any], Any]:
         """Return the answer to each XADD, and that of the WAIT behind them, if any."""
-        async with self._client.pipeline(transaction=False) as pipeline:
+        for _ in range(_HOPS):
+            async with self._linked() as link:
+                answers, replicas = await self._add(link.client, batch)
+                link.is_good = not any(isinstance(each, Exception) for each in [*answers, replicas]) and (
+                    replicas is None or replicas >= (self._options.wait or 0)
+                )
+            # All are about one key, and so is what a cluster says of them.
+            moved = answers[0]
+            if self._target.kind != "cluster" or not isinstance(moved, MovedError):
+                break
+            # A cluster may leave the host out: it is then the one that was asked.
+            self._moved_to = (moved.host or link.address[0], moved.port)
+        return answers, replicas
+
+    @contextlib.asynccontextmanager
+    async def _linked(self) -> AsyncIterator["Link"]:
+        """Lend a connection; unless all that it heard is good, neither it nor any idle one is used again.
+
+        A server that became a replica keeps its connections, and the name may lead to another by now.
+        """
+        link = self._idle.pop() if self._idle else await self._dial()
+        self._busy.add(link)
+        try:
+            yield link
+        finally:
+            self._busy.discard(link)
+            if link.is_good:
+                self._idle.append(link)
+            else:
+                self._moved_to = None
+                left, self._idle = [link, *self._idle], []
+                await asyncio.gather(*(each.hang_up() for each in left))
+
+    async def _dial(self) -> "Link":
+        *others, last = await self._candidates()
+        for address in others:
+            # One that is silent leaves time for the next.
+            with contextlib.suppress(RedisError, OSError):
+                async with asyncio.timeout(self._share_s):
+                    return await self._link(address)
+        return await self._link(last)
+
+    async def _candidates(self) -> Sequence[Address]:
+        target = self._target
+        if target.kind == "sentinel":
+            return [await named_by_sentinels(map(self._sentinel, target.addresses), target.service)]
+        return [*([self._moved_to] if self._moved_to else []), *target.addresses]
+
+    async def _link(self, address: Address) -> Link:
+        link = Link(address, self._client(address))
+        try:
+            await link.connect()
+        except BaseException:
+            await link.hang_up()
+            raise
+        return link
+
+    @property
+    def _share_s(self) -> float:
+        """How long one server may be silent when there are others, in seconds."""
+        return self._options.timeout_s / 4
+
+    def _client(self, address: Address) -> redis.asyncio.Redis:
+        target = self._target
+        return client(
+            address,
+            tls=self._renewed(),
+            db=target.database,
+            username=target.username,
+            password=target.password,
+        )
+
+    def _sentinel(self, address: Address) -> redis.asyncio.Redis:
+        return client(
+            address,
+            tls=self._renewed(),
+            limit_s=self._share_s,
+            username=self._options.sentinel_username,
+            password=self._options.sentinel_password,
+            decode_responses=True,
+        )
+
+    def _renewed(self) -> ssl.SSLContext | None:
+        if self._tls:
+            renew(self._tls, self._options)
+        return self._tls
+
+    async def _add(self, client: redis.asyncio.Redis, batch: Sequence[Message]) -> tuple[list[Any], Any]:
+        async with client.pipeline(transaction=False) as pipeline:
             for message in batch:
                 pipeline.xadd(
                     self._options.stream, _fields(message), maxlen=self._options.maxlen, approximate=True
                 )
-            if self._options.wait is None or not batch:
+            if self._options.wait is None:
                 return await pipeline.execute(raise_on_error=False), None
             # WAIT speaks of what its own connection wrote, and a pipeline is one connection.
             pipeline.execute_command("WAIT", self._options.wait, self._wait_ms)
@@ -146,16 +274,33 @@ class RedisStream:
         return Delivered(answer.decode())
 
     def _failure(self, error: Exception) -> Retry:
-        url, stream = setting(self._name, "url"), setting(self._name, "stream")
-        if isinstance(error, _REFUSED_CREDENTIALS):
-            rights = "XADD" if self._options.wait is None else "XADD and WAIT"
-            who = f"the user or password in {url}, or its right to {rights}"
-            return Retry(f"redis refused {who}: {type(error).__name__}")
-        if isinstance(error, ResponseError) and str(error).startswith("WRONGTYPE"):
-            return Retry(f"the key {self._options.stream!r} is not a stream: rename it or change {stream}")
-        if isinstance(error, ResponseError):
-            return Retry(f"redis refused the entry: {first_words(error, str(error))}")
-        return Retry(f"redis could not be reached: {type(error).__name__} ({url})")
+        return Retry(f"{self._explain(error)} ({setting(self._name, 'url')})")
+
+    def _explain(self, error: Exception) -> str:
+        told, key = first_words(error, str(error)), repr(self._options.stream)
+        if isinstance(error, ResponseError) and told.startswith("WRONGTYPE"):
+            return f"the key {key} is not a stream: rename it or change {setting(self._name, 'stream')}"
+        for kinds, why in {
+            _REFUSED_CREDENTIALS: f"redis refused {self._who()}: {type(error).__name__}",
+            (MovedError,): "redis is a node of a cluster: begin the URL with redis+cluster:",
+            (ReadOnlyError,): "redis has become a replica (read only)",
+            (BusyLoadingError,): "redis is still loading its data",
+            (NoPrimaryError,): told,
+            (ResponseError,): f"redis refused the entry: {told}",
+        }.items():
+            if isinstance(error, kinds):
+                return why
+        return f"redis could not be reached: {cause(error)}{self._hint(error)}"
+
+    def _hint(self, error: Exception) -> str:
+        # With TLS 1.3 the refusal comes after the handshake, and the driver keeps no word of it.
+        if self._target.encrypted and not self._options.cert_file and _CLOSED in str(error):
+            return f": it hung up; if it asks for a certificate, set {setting(self._name, 'cert_file')}"
+        return ""
+
+    def _who(self) -> str:
+        rights = "XADD" if self._options.wait is None else "XADD and WAIT"
+        return f"the user or password, or its right to {rights}"
 
 
 def _fields(message: Message) -> dict[Any, Any]:

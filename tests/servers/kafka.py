@@ -24,9 +24,9 @@ class KafkaMockCluster(ServerProcess):
     """A mock cluster of one broker, which creates topics when they are first named."""
 
     def __init__(self, port: int, folder: Path) -> None:
-        self._told = folder / "told"
+        self._asked, self._told = folder / "asked", folder / "told"
         self._told.touch()
-        program = ["-m", "tests.servers.kafka_mock_cluster", str(port), str(self._told)]
+        program = ["-m", "tests.servers.kafka_mock_cluster", str(port), str(self._asked), str(self._told)]
         super().__init__([sys.executable, *program], port)
 
     @property
@@ -38,9 +38,10 @@ class KafkaMockCluster(ServerProcess):
         """Return what clients are to bootstrap from."""
         return f"127.0.0.1:{self.port}"
 
-    def refuse_size(self) -> None:
-        """Let it refuse the next request for its size, from now on."""
+    def refuse(self, error: int, *, times: int = 1) -> None:
+        """Let it answer the next requests to produce with *error*, a code of the protocol, from now on."""
         assert self._process is not None
+        self._asked.write_text(f"{error} {times}")
         before, deadline = self._told.stat().st_size, time.monotonic() + 10
         self._process.send_signal(signal.SIGUSR1)
         while self._told.stat().st_size == before:

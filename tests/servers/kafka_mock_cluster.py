@@ -1,11 +1,11 @@
-"""Run librdkafka's mock cluster: `python -m tests.servers.kafka_mock_cluster PORT FILE`.
+"""Run librdkafka's mock cluster: `python -m tests.servers.kafka_mock_cluster PORT ASKED TOLD`.
 
 The mock is one broker: real TCP and the real protocol, without a disk and without most of a broker's rules.
 It listens where it likes, so a relay in the same process stands at PORT, the only address that clients are
 told. Killing or freezing the process does the same to both.
 
-SIGUSR1 lets the next request to produce fail with MSG_SIZE_TOO_LARGE, which the mock never finds for itself.
-A byte more in FILE says that it will.
+SIGUSR1 lets requests to produce fail, of which the mock finds no reason for itself: the file ASKED holds the
+error's code and how many. A byte more in the file TOLD says that they will.
 """
 
 import asyncio
@@ -19,13 +19,13 @@ import confluent_kafka  # also loads what librdkafka needs
 
 _PRODUCER: Final = 0
 _PRODUCE: Final = 0
-_MSG_SIZE_TOO_LARGE: Final = 10
 
 
 class _Mock:
     """One broker that tells clients to come to *port*."""
 
-    def __init__(self, port: int, told: Path) -> None:
+    def __init__(self, port: int, asked: Path, told: Path) -> None:
+        self._asked = asked
         self._told = told
         self._library = _library()
         self._client = self._library.rd_kafka_new(_PRODUCER, None, None, 0)
@@ -34,9 +34,10 @@ class _Mock:
         self.own_port = int(address.rpartition(b":")[2])
         self._library.rd_kafka_mock_broker_set_host_port(self._cluster, 1, b"127.0.0.1", port)
 
-    def refuse_size(self) -> None:
+    def refuse(self) -> None:
+        error, times = map(int, self._asked.read_text().split())
         self._library.rd_kafka_mock_push_request_errors(
-            self._cluster, _PRODUCE, ctypes.c_size_t(1), _MSG_SIZE_TOO_LARGE
+            self._cluster, _PRODUCE, ctypes.c_size_t(times), *[error] * times
         )
         with self._told.open("ab") as file:
             file.write(b".")
@@ -60,9 +61,9 @@ def _library() -> ctypes.CDLL:
     return library
 
 
-async def _serve(port: int, told: Path) -> None:
-    mock = _Mock(port, told)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, mock.refuse_size)
+async def _serve(port: int, asked: Path, told: Path) -> None:
+    mock = _Mock(port, asked, told)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, mock.refuse)
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         their_reader, their_writer = await asyncio.open_connection("127.0.0.1", mock.own_port)
@@ -84,4 +85,4 @@ async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(int(sys.argv[1]), Path(sys.argv[2])))
+    asyncio.run(_serve(int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])))

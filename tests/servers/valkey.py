@@ -2,25 +2,32 @@
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from tests.servers.process import ServerProcess
 from tests.servers.require import free_ports, missing
 
+_SLOTS: Final = 16384
+_HALF: Final = _SLOTS // 2
+
 
 class ValkeyServer(ServerProcess):
     """Valkey that keeps what it acknowledged, so that a test may kill it and look again."""
 
-    def __init__(self, binary: Path, folder: Path, port: int, *, replica_of: int | None = None) -> None:
+    def __init__(
+        self, binary: Path, folder: Path, port: int, *further: str, replica_of: int | None = None
+    ) -> None:
         listen = ["--bind", "127.0.0.1", "--port", str(port), "--repl-diskless-sync-delay", "0"]
         if replica_of is not None:
             listen += ["--replicaof", f"127.0.0.1 {replica_of}"]
         keep = ["--dir", str(folder), "--save", "", "--appendonly", "yes", "--appendfsync", "always"]
-        super().__init__([str(binary), *listen, *keep], port)
+        super().__init__([str(binary), *listen, *keep, *further], port)
 
     @property
     def url(self) -> str:
@@ -58,6 +65,60 @@ class ValkeyPair:
         # The primary calls it online while it still loads what it was sent, and acknowledges nothing.
         sent = b"state=online" in self.primary.ask(b"INFO replication")
         return sent and b"master_link_status:up" in self.replica.ask(b"INFO replication")
+
+
+@contextmanager
+def sentinel(folder: Path, primary: ValkeyServer, name: str) -> Iterator[int]:
+    """Run one Sentinel that calls *primary* by *name*; yield its port."""
+    port, config = free_ports(1)[0], folder / "sentinel.conf"
+    config.write_text(f"bind 127.0.0.1\nport {port}\nsentinel monitor {name} 127.0.0.1 {primary.port} 1\n")
+    server = ServerProcess([str(_binary()), str(config), "--sentinel"], port)
+    server.start()
+    try:
+        yield port
+    finally:
+        server.kill()
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[tuple[ValkeyServer, ValkeyServer]]:
+    """Run a cluster of two nodes, each with half of the slots."""
+    ports, nodes = free_ports(4), []
+    for port, bus in zip(ports[::2], ports[1::2], strict=True):
+        (folder / str(port)).mkdir()
+        further = ["--cluster-enabled", "yes", "--cluster-port", str(bus)]
+        nodes.append(ValkeyServer(_binary(), folder / str(port), port, *further))
+    one, other = nodes
+    try:
+        one.start()
+        other.start()
+        one.ask(f"CLUSTER ADDSLOTSRANGE 0 {_HALF - 1}".encode())
+        other.ask(f"CLUSTER ADDSLOTSRANGE {_HALF} {_SLOTS - 1}".encode())
+        other.ask(b"CLUSTER SET-CONFIG-EPOCH 2")
+        one.ask(f"CLUSTER MEET 127.0.0.1 {other.port} {ports[3]}".encode())
+        _wait_until_ok(one, other)
+        yield one, other
+    finally:
+        one.kill()
+        other.kill()
+
+
+def _wait_until_ok(*nodes: ValkeyServer) -> None:
+    deadline = time.monotonic() + 20
+    while not all(b"cluster_state:ok" in node.ask(b"CLUSTER INFO") for node in nodes):
+        assert time.monotonic() < deadline, "the cluster does not come together"
+        time.sleep(0.02)
+
+
+def move_slot(key: str, nodes: Sequence[ValkeyServer]) -> None:
+    """Let the other of two *nodes* have the slot of *key*, which is left behind."""
+    slot = int(nodes[0].ask(f"CLUSTER KEYSLOT {key}".encode())[1:])
+    holder = nodes[0] if nodes[0].ask(f"CLUSTER COUNTKEYSINSLOT {slot}".encode()) != b":0\r\n" else nodes[1]
+    to = nodes[1] if holder is nodes[0] else nodes[0]
+    holder.ask(f"DEL {key}".encode())
+    to_id = to.ask(b"CLUSTER MYID").split(b"\r\n")[1].decode()
+    for node in (to, holder):
+        assert node.ask(f"CLUSTER SETSLOT {slot} NODE {to_id}".encode()).startswith(b"+OK")
 
 
 def _binary() -> Path:

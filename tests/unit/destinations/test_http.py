@@ -18,6 +18,7 @@ from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
 from receiver.signatures import verify
 from tests.messages import message
 from tests.servers.http_sink import Answer, HttpSink, Received, http_sink
+from tests.servers.relay import asking, client_files
 
 NEW, OLD = "new-secret-0123456789", "old-secret-0123456789"
 
@@ -116,8 +117,19 @@ class TestOutcome:
         assert isinstance(outcome, Retry)
         assert outcome.after_s == 17
 
-    @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 413, 415, 422])
-    async def test_other_4xx_are_given_up(self, sink: HttpSink, status: int) -> None:
+    @pytest.mark.parametrize("status", [401, 402, 403, 404, 405, 407, 411, 413, 415, 421, 426, 451])
+    async def test_verdicts_about_the_endpoint(self, sink: HttpSink, status: int) -> None:
+        """An expired token, a missing route, a proxy's limit: no message's fault; the setting is named."""
+        sink.answer = lambda _: Answer(status, {"Retry-After": "17"}, body=b"hunter2")
+        outcome = await _post(sink.url)
+        assert isinstance(outcome, Retry)
+        assert outcome.after_s == 17
+        assert f"answered {status}: " in outcome.error
+        assert "RECEIVER_DESTINATIONS__HOOK__" in outcome.error
+        assert "hunter2" not in outcome.error
+
+    @pytest.mark.parametrize("status", [400, 410, 422])
+    async def test_verdicts_about_the_message_are_final(self, sink: HttpSink, status: int) -> None:
         """The consumer refused this event for good."""
         sink.answer = lambda _: Answer(status, body=b"hunter2")
         outcome = await _post(sink.url)
@@ -222,6 +234,24 @@ class TestTls:
         """`ca_file` lets a private authority vouch for the endpoint."""
         authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
         assert await _post(tls_sink.url, ca_file=str(tmp_path / "ca.pem")) == Delivered()
+
+    async def test_a_client_certificate_is_shown_and_renewed(
+        self, authority: trustme.CA, tmp_path: Path
+    ) -> None:
+        """`cert_file` and `key_file` are who we are; files that were replaced count after a refusal."""
+        files = client_files(authority, tmp_path)
+        async with http_sink(tls=asking(authority)) as sink:
+            anonymous = await _post(sink.url, ca_file=files["ca_file"])
+            assert await _post(sink.url, **files) == Delivered()
+            client_files(trustme.CA(), tmp_path)  # of an authority that the endpoint does not know
+            authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+            async with _open(sink.url, **files) as destination:
+                [refused] = await destination.send([message(1)])
+                client_files(authority, tmp_path)
+                await destination.send([message(1)])
+                assert await destination.send([message(1)]) == [Delivered()]
+        assert isinstance(anonymous, Retry)
+        assert isinstance(refused, Retry)
 
 
 class TestConnect:

@@ -128,7 +128,7 @@ class TestOpenDestination:
         """Schemes are case-insensitive (RFC 3986), which must not turn TLS off."""
         destination = open_destination("billing", " REDISS://host/0 ", {})
         assert isinstance(destination, RedisStream)
-        assert "SSLConnection" in repr(destination._client.connection_pool.connection_class)
+        assert destination._target.encrypted
         await destination.aclose()
 
     @pytest.mark.parametrize(

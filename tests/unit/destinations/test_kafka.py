@@ -1,5 +1,6 @@
 """Kafka, on librdkafka's mock cluster: what is produced, and what each refusal means."""
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -8,16 +9,20 @@ from typing import Any
 
 import pytest
 import trustme
+from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka_event
 from confluent_kafka import Consumer, KafkaError
 
 from receiver.destinations import Destination, open_destination
 from receiver.destinations.kafka import KafkaTopic
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
-from tests.messages import TYPE, message
+from tests.messages import message
 from tests.servers.kafka import KafkaMockCluster
 from tests.servers.require import free_ports
+from tests.servers.silent import silent_url
 from tests.unit.destinations.consumers import consume
+
+_STRUCTURED = b'{"specversion":"1.0","id":"1","source":"s","type":"t"}'
 
 
 @contextlib.asynccontextmanager
@@ -102,20 +107,16 @@ class TestSendOnTheMockCluster:
     async def test_what_a_record_is(
         self, kafka_mock_cluster: KafkaMockCluster, kafka_topic: str, consumer: Consumer
     ) -> None:
-        """The generation id is the key, the envelope the value, the attributes are headers."""
+        """The generation id is the key, the envelope the value; the only header says structured mode."""
         [outcome] = await _send(kafka_mock_cluster.url, topic=kafka_topic)
         consumer.subscribe([kafka_topic])
         [record] = consumer.consume(1, timeout=10)
         assert outcome == Delivered(f"{record.partition()}:{record.offset()}")
         assert (record.key(), record.value()) == (b"gen_1", message(1).body)
         headers: Any = record.headers()
-        assert dict(headers) == {
-            "content-type": b"application/cloudevents+json",
-            "ce_id": message(1).id.encode(),
-            "ce_source": b"urn:aivisualstudio:photoverse",
-            "ce_type": TYPE.encode(),
-            "ce_subject": b"gen_1",
-        }
+        assert headers == [("content-type", b"application/cloudevents+json")]
+        read = from_kafka_event(KafkaMessage(dict(headers), record.key(), _STRUCTURED))
+        assert (read.get_id(), read.get_type()) == ("1", "t")
 
     async def test_too_large_for_us_names_the_setting(
         self, kafka_mock_cluster: KafkaMockCluster, kafka_topic: str
@@ -138,13 +139,64 @@ class TestSendOnTheMockCluster:
         """A broker refuses all that travelled together: sent again one by one, the innocent get through."""
         async with _open(kafka_mock_cluster.url, topic=kafka_topic) as destination:
             await destination.send([message(0)])
-            kafka_mock_cluster.refuse_size()
+            kafka_mock_cluster.refuse(KafkaError.MSG_SIZE_TOO_LARGE)
             outcomes = await destination.send([message(number) for number in range(1, 20)])
-            kafka_mock_cluster.refuse_size()
+            kafka_mock_cluster.refuse(KafkaError.MSG_SIZE_TOO_LARGE)
             [alone] = await destination.send([message(20)])
         assert all(isinstance(each, Delivered) for each in outcomes)
         assert isinstance(alone, GivenUp)
         assert "max.message.bytes" in alone.error
+
+    async def test_too_few_replicas_are_told_within_the_deadline(
+        self, kafka_mock_cluster: KafkaMockCluster, kafka_topic: str
+    ) -> None:
+        """What the library would go on trying until the delivery timed out is a Retry with its reason."""
+        async with _open(kafka_mock_cluster.url, topic=kafka_topic, timeout_s="4") as destination:
+            await destination.send([message(0)])
+            kafka_mock_cluster.refuse(KafkaError.NOT_ENOUGH_REPLICAS, times=5)
+            [outcome] = await destination.send([message(1)])
+            [later] = await destination.send([message(1)])
+        assert isinstance(outcome, Retry)
+        assert "min.insync.replicas" in outcome.error
+        assert isinstance(later, Delivered)
+
+    async def test_a_refused_time_is_the_clock_s_fault(
+        self, kafka_mock_cluster: KafkaMockCluster, kafka_topic: str
+    ) -> None:
+        """A refused time costs no event, and nothing else of its batch."""
+        async with _open(kafka_mock_cluster.url, topic=kafka_topic) as destination:
+            await destination.send([message(0)])
+            kafka_mock_cluster.refuse(KafkaError.INVALID_TIMESTAMP)
+            outcomes = await destination.send([message(number) for number in range(1, 4)])
+            kafka_mock_cluster.refuse(KafkaError.INVALID_TIMESTAMP)
+            [alone] = await destination.send([message(4)])
+        assert all(isinstance(each, Delivered) for each in outcomes)
+        assert isinstance(alone, Retry)
+        assert "clock" in alone.error
+
+    async def test_a_hung_broker_is_told_within_the_deadline(self) -> None:
+        """A port that takes connections and says nothing is named before the deadline."""
+        with silent_url() as url:
+            started = time.monotonic()
+            [outcome] = await _send(url.replace("http", "kafka"), timeout_s="4")
+        assert time.monotonic() - started < 4
+        assert isinstance(outcome, Retry)
+        assert "ApiVersionRequest failed: Local: Timed out" in outcome.error
+
+    async def test_another_protocol_on_the_port_is_told(self) -> None:
+        """A server that answers in another language is named as what it is not."""
+
+        async def banner(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            writer.close()
+
+        server = await asyncio.start_server(banner, "127.0.0.1", 0)
+        [outcome] = await _send(f"kafka://127.0.0.1:{server.sockets[0].getsockname()[1]}", timeout_s="5")
+        server.close()
+        await server.wait_closed()
+        assert isinstance(outcome, Retry)
+        assert "RECEIVER_DESTINATIONS__QUEUE__URL does not speak Kafka" in outcome.error
+        assert "__SECURITY_PROTOCOL" in outcome.error
 
     async def test_brokers_that_are_down_are_a_retry_at_once(self) -> None:
         """Refused connections are not waited for, and the reason names the setting."""

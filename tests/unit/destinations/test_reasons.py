@@ -1,8 +1,11 @@
 """What a system said becomes a reason that fits a log line."""
 
+import socket
+import ssl
+
 import pytest
 
-from receiver.destinations.reasons import first_words
+from receiver.destinations.reasons import cause, first_words
 
 
 class TestFirstWords:
@@ -15,3 +18,26 @@ class TestFirstWords:
     def test_silence_is_named_after_its_error(self, told: str) -> None:
         """There is a reason even where the other side gave none."""
         assert first_words(OSError(), told) == "OSError"
+
+
+def _behind(error: Exception) -> Exception:
+    """Return what a library makes of *error*: an error of its own, whose text may hold a URL."""
+    wrapped = ConnectionError("redis://me:hunter2@host")
+    wrapped.__cause__ = error
+    return wrapped
+
+
+class TestCause:
+    @pytest.mark.parametrize(
+        ("error", "told"),
+        [
+            (ConnectionRefusedError(111, "Connection refused"), "ConnectionRefusedError: Connection refused"),
+            (socket.gaierror(-2, "Name or service not known"), "its name has no address: Name or service"),
+            (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"), "SSLError: "),
+            (ValueError("hunter2"), "ConnectionError"),
+        ],
+    )
+    def test_what_is_behind_a_library_s_error(self, error: Exception, told: str) -> None:
+        """The operating system and the TLS library say why; a library's own text stays out."""
+        assert cause(_behind(error)).startswith(told)
+        assert "hunter2" not in cause(_behind(error))

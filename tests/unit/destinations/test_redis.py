@@ -1,20 +1,23 @@
 """Redis streams: entries, and what each refusal of the server means."""
 
 import asyncio
-import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 import redis.asyncio
+import trustme
 
 from receiver.destinations import Destination, open_destination
-from receiver.destinations.redis import RedisStream
+from receiver.destinations.redis import RedisStream, Target
 from receiver.errors import ConfigError
-from receiver.outcomes import Delivered, Retry
+from receiver.outcomes import Delivered, Outcome, Retry
 from tests.messages import message
-from tests.servers.valkey import ValkeyPair, ValkeyServer
+from tests.servers.relay import asking, client_files, relayed
+from tests.servers.require import free_ports
+from tests.servers.valkey import ValkeyPair, ValkeyServer, cluster, move_slot, sentinel
 
 
 @asynccontextmanager
@@ -46,22 +49,29 @@ class TestConnect:
         """A password with reserved characters is written percent-encoded."""
         destination = open_destination("stream", "redis://me:p%40ss%2F@host:7000/3", {})
         assert isinstance(destination, RedisStream)
-        arguments = destination._client.connection_pool.connection_kwargs
-        assert {key: arguments[key] for key in ("username", "password", "host", "port", "db")} == {
-            "username": "me",
-            "password": "p@ss/",
-            "host": "host",
-            "port": 7000,
-            "db": 3,
-        }
+        assert destination._target == Target("", False, [("host", 7000)], "", 3, "me", "p@ss/", {})
 
-    def test_tls_is_verified(self) -> None:
-        """`rediss:` checks certificate and host name."""
-        destination = open_destination("stream", "rediss://host/0", {})
-        assert isinstance(destination, RedisStream)
-        pool: Any = destination._client.connection_pool
-        context: ssl.SSLContext = pool.make_connection().ssl_context.get()
-        assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+    def test_sentinels_and_clusters(self) -> None:
+        """Several servers stand in one URL; Sentinels also have a name for the primary."""
+        sentinel = open_destination("stream", "rediss+sentinel://me:pw@a,b:1/main/2?stream=x", {})
+        cluster = open_destination("stream", "redis+cluster://[::1],b:7001", {})
+        assert isinstance(sentinel, RedisStream)
+        assert isinstance(cluster, RedisStream)
+        assert sentinel._target == Target(
+            "sentinel", True, [("a", 26379), ("b", 1)], "main", 2, "me", "pw", {"stream": "x"}
+        )
+        assert cluster._target.addresses == [("::1", 6379), ("b", 7001)]
+
+    @pytest.mark.parametrize(
+        "url",
+        ["redis://a,b/0", "redis+sentinel://a", "redis+cluster://a/1", "redis://a/x", "redis+cluster:///0"],
+    )
+    def test_a_url_that_leads_nowhere_is_refused(self, url: str) -> None:
+        """The message shows what such a URL looks like."""
+        with pytest.raises(
+            ConfigError, match=r"STREAM__URL must look like redis(\+\w+)?://user:password@host"
+        ):
+            open_destination("stream", url, {})
 
     @pytest.mark.parametrize(
         ("option", "value"),
@@ -122,8 +132,23 @@ class TestSend:
                 [outcome] = await destination.send([message(1)])
             finally:
                 await server.replicaof("NO", "ONE")
+            assert isinstance((await destination.send([message(2)]))[0], Delivered)
         assert isinstance(outcome, Retry)
         assert "read only" in outcome.error
+
+    async def test_a_server_that_refused_is_dialled_anew(self, valkey_pair: ValkeyPair) -> None:
+        """Behind one name, what a demoted primary refuses the new one gets, whatever was connected before."""
+        old, new = valkey_pair.replica, valkey_pair.primary
+        old.ask(b"REPLICAOF NO ONE")
+        async with relayed(old.port) as relay, _open(f"redis://127.0.0.1:{relay.port}/0") as destination:
+            both = await asyncio.gather(destination.send([message(1)]), destination.send([message(2)]))
+            assert all(isinstance(each, Delivered) for [each] in both)
+            relay.target = new.port
+            old.ask(f"REPLICAOF 127.0.0.1 {new.port}".encode())
+            [refused] = await destination.send([message(3)])
+            both = await asyncio.gather(destination.send([message(3)]), destination.send([message(4)]))
+        assert isinstance(refused, Retry)
+        assert all(isinstance(each, Delivered) for [each] in both)
 
     async def test_a_missing_password_names_the_url(self, valkey_server: ValkeyServer, server: Any) -> None:
         """NOAUTH for a whole batch leaves nothing unread on the connection that the next batch could get."""
@@ -230,3 +255,62 @@ class TestWait:
 async def _length(server: ValkeyServer, stream: str) -> int:
     async with redis.asyncio.Redis.from_url(server.url, protocol=2) as client:
         return int(await client.xlen(stream))
+
+
+async def _send(url: str, **options: str) -> Sequence[Outcome]:
+    async with _open(url, **options) as destination:
+        return await destination.send([message(1)])
+
+
+class TestSentinel:
+    async def test_the_primary_of_now_is_found(self, valkey_pair: ValkeyPair, tmp_path: Path) -> None:
+        """Sentinels are asked at each dial: a failover costs one attempt, and silent Sentinels none."""
+        valkey_pair.join()
+        with sentinel(tmp_path, valkey_pair.primary, "main") as port:
+            url = f"redis+sentinel://127.0.0.1:{free_ports(1)[0]},127.0.0.1:{port}/main"
+            async with _open(url, stream="by:sentinel") as destination:
+                assert isinstance((await destination.send([message(1)]))[0], Delivered)
+            [unknown] = await _send(url.replace("main", "other"))
+        assert await _length(valkey_pair.primary, "by:sentinel") == 1
+        assert unknown == Retry(
+            "no Sentinel knows a primary called 'other' (RECEIVER_DESTINATIONS__STREAM__URL)"
+        )
+
+
+class TestCluster:
+    async def test_the_node_that_has_the_stream_is_found(self, tmp_path: Path) -> None:
+        """Any node will do to begin with, dead ones cost nothing, and a slot that moves is followed."""
+        with cluster(tmp_path) as (one, other):
+            seeds = f"127.0.0.1:{free_ports(1)[0]},127.0.0.1:{one.port},127.0.0.1:{other.port}"
+            for seed in (one.port, other.port):
+                async with _open(f"redis+cluster://127.0.0.1:{seed}") as destination:
+                    assert isinstance((await destination.send([message(1)]))[0], Delivered)
+            async with _open(f"redis+cluster://{seeds}") as destination:
+                assert isinstance((await destination.send([message(2)]))[0], Delivered)
+                move_slot("receiver:events", (one, other))
+                assert isinstance((await destination.send([message(3)]))[0], Delivered)
+            lost = [await _send(f"redis://127.0.0.1:{each.port}") for each in (one, other)]
+        assert sorted(type(each).__name__ for [each] in lost) == ["Delivered", "Retry"]
+        assert any(
+            "begin the URL with redis+cluster:" in each.error for [each] in lost if isinstance(each, Retry)
+        )
+
+
+class TestTls:
+    async def test_why_it_failed_and_who_we_are(
+        self, valkey_server: ValkeyServer, server: Any, tmp_path: Path
+    ) -> None:
+        """A server that wants a certificate gets ours; whatever does not fit is told in words."""
+        ca = trustme.CA()
+        files = client_files(ca, tmp_path)
+        async with relayed(valkey_server.port, tls=asking(ca)) as relay:
+            url = f"rediss://127.0.0.1:{relay.port}/0"
+            assert isinstance((await _send(url, **files))[0], Delivered)
+            [stranger] = await _send(url)
+            [anonymous] = await _send(url, ca_file=files["ca_file"])
+            [plain] = await _send(url.replace("rediss", "redis"))
+        assert isinstance(stranger, Retry)
+        assert isinstance(anonymous, Retry)
+        assert "SSLCertVerificationError: " in stranger.error
+        assert "__CERT_FILE" in anonymous.error or "certificate required" in anonymous.error
+        assert isinstance(plain, Retry)

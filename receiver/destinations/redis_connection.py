@@ -1,0 +1,99 @@
+"""One connection to a Redis or Valkey server, and where Sentinels say that the primary is."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import redis.asyncio
+from redis.asyncio.connection import SSLConnection
+from redis.asyncio.retry import Retry as DriverRetry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+_GOODBYE_S: Final = 1.0
+
+Address = tuple[str, int]
+"""Host and port."""
+
+
+class NoPrimaryError(RedisError):
+    """Sentinels answered, and none knows the primary by that name."""
+
+
+@dataclass(eq=False, slots=True)
+class Link:
+    """One connection to one server."""
+
+    address: Address
+    client: redis.asyncio.Redis
+    is_good: bool = False
+    """Whether everything heard of late was fine."""
+
+    async def connect(self) -> None:
+        """Dial and sign in.
+
+        Raises:
+            RedisError, OSError: the server refused, or could not be reached.
+        """
+        pool = self.client.connection_pool
+        connection = await pool.get_connection()  # type: ignore[no-untyped-call]  # the library's
+        await pool.release(connection)
+
+    async def hang_up(self) -> None:
+        """Disconnect, whatever the server thinks of it."""
+        with contextlib.suppress(TimeoutError, RedisError, OSError):
+            async with asyncio.timeout(_GOODBYE_S):
+                await self.client.aclose()
+
+
+class _Encrypted(SSLConnection):
+    """Encrypts as *tls* says; the driver would trust the system's authorities beside ours."""
+
+    def __init__(self, *, tls: ssl.SSLContext, **options: Any) -> None:
+        super().__init__(**options)
+        self.ssl_context.context = tls
+
+
+def client(
+    address: Address, *, tls: ssl.SSLContext | None, limit_s: float | None = None, **options: Any
+) -> redis.asyncio.Redis:
+    """Return a client of the server at *address*, to connect yet, which waits *limit_s* for each answer."""
+    # One deadline covers a whole batch, and only the worker sends a batch again: the driver does neither.
+    encrypted: dict[str, Any] = {"connection_class": _Encrypted, "tls": tls} if tls else {}
+    pool = redis.asyncio.ConnectionPool(
+        host=address[0],
+        port=address[1],
+        protocol=2,
+        socket_timeout=limit_s,
+        socket_connect_timeout=limit_s,
+        retry=DriverRetry(NoBackoff(), 0),
+        **encrypted,
+        **options,
+    )
+    return redis.asyncio.Redis.from_pool(pool)
+
+
+async def named_by_sentinels(sentinels: Iterable[redis.asyncio.Redis], service: str) -> Address:
+    """Return what the first of *sentinels* to know names as the primary of *service*.
+
+    Source: https://redis.io/docs/latest/develop/reference/sentinel-clients/
+
+    Raises:
+        RedisError, OSError: none knows.
+    """
+    failures: list[Exception] = []
+    for sentinel in sentinels:
+        try:
+            async with contextlib.aclosing(sentinel):
+                told: Any = await sentinel.sentinel_get_master_addr_by_name(service)
+        except (RedisError, OSError) as error:
+            failures.append(error)
+        else:
+            if told:
+                return str(told[0]), int(told[1])
+            # This says more than a Sentinel that is down.
+            failures.insert(0, NoPrimaryError(f"no Sentinel knows a primary called {service!r}"))
+    raise failures[0]

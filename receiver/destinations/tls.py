@@ -1,0 +1,65 @@
+"""Whom a destination trusts, and the certificate that we show it: the same three options for every system."""
+
+import contextlib
+import ssl
+from dataclasses import dataclass
+
+from receiver.destinations.options import authorities, existing_file, option, setting
+from receiver.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class TlsOptions:
+    """Options of every destination that can be spoken to over TLS. All are paths of PEM files."""
+
+    ca_file: str | None = option(authorities, None)
+    cert_file: str | None = option(existing_file, None)
+    """Our certificate, then those between it and the authority."""
+    key_file: str | None = option(existing_file, None)
+    """Its private key, unencrypted; None: it stands in `cert_file`."""
+
+
+def check_certificate(name: str, options: TlsOptions, *, encrypted: bool) -> None:
+    """Read the client certificate of the destination *name* once, to find mistakes at start.
+
+    Raises:
+        ConfigError: certificate and key do not fit, or nothing is *encrypted* to show it to.
+    """
+    cert, key = setting(name, "cert_file"), setting(name, "key_file")
+    if options.key_file and not options.cert_file:
+        raise ConfigError(f"{key} needs {cert}")
+    if options.cert_file and not encrypted:
+        raise ConfigError(f"{cert} needs TLS, which {setting(name, 'url')} does not ask for")
+    try:
+        context(options)
+    except (OSError, ValueError):  # of which ssl.SSLError is one
+        raise ConfigError(
+            f"{cert} and {key} must be readable PEM files: a certificate and its own private key, unencrypted"
+        ) from None
+
+
+def context(options: TlsOptions) -> ssl.SSLContext:
+    """Return what connections are encrypted with.
+
+    Raises:
+        OSError, ValueError: a file cannot be read.
+    """
+    made = ssl.create_default_context(cafile=options.ca_file)
+    _load_certificate(made, options)
+    return made
+
+
+def renew(tls: ssl.SSLContext, options: TlsOptions) -> None:
+    """Read our certificate again, for the connections that are still to be made; keep it if that fails."""
+    with contextlib.suppress(OSError, ValueError):
+        _load_certificate(tls, options)
+
+
+def _load_certificate(tls: ssl.SSLContext, options: TlsOptions) -> None:
+    if options.cert_file:
+        tls.load_cert_chain(options.cert_file, options.key_file, password=_no_password)
+
+
+def _no_password() -> str:
+    # Without one OpenSSL would ask on the terminal.
+    return ""
