@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from nats.errors import Error, SecureConnWantedError
-from nats.js import JetStreamContext
 from nats.js.errors import APIError, NoStreamResponseError
 
 from receiver.destinations import Message
 from receiver.destinations.addresses import Cluster, read_cluster
 from receiver.destinations.context import CONTENT_TYPE, attributes
 from receiver.destinations.in_flight import InFlight
-from receiver.destinations.nats_connection import Connection
+from receiver.destinations.nats_connection import Connection, NeverAcknowledgesError
 from receiver.destinations.options import (
     existing_file,
     option,
@@ -37,8 +36,13 @@ from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
 _DEFAULT_PORT: Final = 4222
 _DENIED: Final = re.compile("permissions violation", re.IGNORECASE)
 _REFUSED_CREDENTIALS: Final = re.compile("authorization|authentication", re.IGNORECASE)
+_SEED: Final = re.compile(rb"BEGIN USER NKEY SEED-*\s+(\S+)")
 _LARGER_THAN_STREAM_TAKES: Final = 10054
 """JSStreamMessageExceedsMaximumErr, https://github.com/nats-io/nats-server/blob/main/server/errors.json"""
+
+
+class BadCredentialsError(Error):
+    """The credentials file went bad since the start."""
 
 
 def _subject(text: str) -> str:
@@ -51,9 +55,30 @@ def _subject(text: str) -> str:
 def _credentials(text: str) -> str:
     held = Path(existing_file(text)).read_bytes()
     # The library reads on for ever in a file that lacks the first of these.
-    if b"BEGIN NATS USER JWT" not in held or b"BEGIN USER NKEY SEED" not in held:
+    seed = _SEED.search(held)
+    if b"BEGIN NATS USER JWT" not in held or seed is None or not _is_seed(seed[1]):
         raise ValueError("the path of a credentials file with a user's JWT and seed")
     return text
+
+
+def _check_credentials(path: str | None) -> None:
+    """Read the credentials again, where the library would fail in many ways, or look in them for ever."""
+    try:
+        _credentials(path) if path else None
+    except (ValueError, OSError):
+        raise BadCredentialsError from None
+
+
+def _is_seed(text: bytes) -> bool:
+    if find_spec("nkeys") is None:
+        return True  # refused below, with the command that installs it
+    import nkeys  # noqa: PLC0415  # an extra's
+
+    try:
+        nkeys.from_seed(bytearray(text)).wipe()
+    except (nkeys.NkeysError, ValueError):
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,29 +163,31 @@ class JetStream:
         async with self._dialling:
             if self._connection is None or self._connection.is_closed:
                 self._connection = None
+                _check_credentials(self._options.creds_file)
                 renew(self._dial_options["tls"], self._options)
                 connection = Connection(self._on_trouble)
                 try:
-                    await connection.dial(**self._dial_options)
+                    await self._greet(connection)
                 except BaseException:
                     self._hang_up(connection)
                     raise
                 self._connection = connection
             return self._connection
 
+    async def _greet(self, connection: Connection) -> None:
+        await connection.dial(**self._dial_options)
+        await connection.open_inbox()
+        await connection.check_stream(self._options.subject)
+
     async def _publish_all(
         self, connection: Connection, batch: Sequence[Message], outcomes: MutableSequence[Outcome]
     ) -> None:
-        stream = connection.jetstream()
-
         async def publish(index: int) -> None:
-            outcomes[index] = await self._acknowledged(connection, stream, batch[index])
+            outcomes[index] = await self._acknowledged(connection, batch[index])
 
         await asyncio.gather(*map(publish, range(len(batch))))
 
-    async def _acknowledged(
-        self, connection: Connection, stream: JetStreamContext, message: Message
-    ) -> Outcome:
+    async def _acknowledged(self, connection: Connection, message: Message) -> Outcome:
         headers = _headers(message)
         size = len(message.body) + _wire_bytes(headers)
         if size > connection.max_payload:
@@ -168,13 +195,10 @@ class JetStream:
                 f"the event has {size} bytes; NATS takes {connection.max_payload} at most (max_payload)"
             )
         try:
-            # The deadline of the batch comes first.
-            acknowledged = await stream.publish(
-                self._options.subject, message.body, timeout=2 * self._options.timeout_s, headers=headers
-            )
+            acknowledged = await connection.publish_acknowledged(self._options.subject, message.body, headers)
         except (Error, OSError) as error:
             return self._failure(error)
-        return Delivered(f"{acknowledged.stream}:{acknowledged.seq}")
+        return Delivered(f"{acknowledged.stream}:{acknowledged.sequence}")
 
     def _on_trouble(self, connection: Connection) -> None:
         if connection is self._connection:
@@ -195,26 +219,43 @@ class JetStream:
         return Retry(self._explain(error))
 
     def _explain(self, error: Exception) -> str:
-        url, subject, told = setting(self._name, "url"), self._options.subject, _told(error)
+        subject, told = setting(self._name, "subject"), _told(error)
         match error:
             case NoStreamResponseError():
                 return (
-                    f"no stream takes {subject!r}: correct {setting(self._name, 'subject')}, or run "
-                    f"`nats stream add RECEIVER --subjects {subject}`"
+                    f"no stream takes {self._options.subject!r} just now: it has no leader yet, or there is "
+                    f"none; correct {subject}, or run `nats stream add RECEIVER --subjects {self._options.subject}`"
+                )
+            case NeverAcknowledgesError():
+                return (
+                    f"the stream {told!r} acknowledges nothing (no_ack), so nothing is sent to it: "
+                    f"unset that, or correct {subject}"
                 )
             case APIError():
                 return f"the stream did not take the event: {told}"
+            case _:
+                return self._disconnected(error, told)
+
+    def _disconnected(self, error: Exception, told: str) -> str:
+        url, creds_file = setting(self._name, "url"), setting(self._name, "creds_file")
+        match error:
             case SecureConnWantedError():
                 return f"NATS offers no TLS, on which {url} insists"
+            case BadCredentialsError():
+                return f"{creds_file} no longer holds a user's JWT and seed"
             case _ if _DENIED.search(told):
                 return f"NATS refused the user in {url} what {setting(self._name, 'subject')} needs: {told}"
             case _ if _REFUSED_CREDENTIALS.search(told):
-                return f"NATS refused the credentials in {url} or {setting(self._name, 'creds_file')}"
+                where = creds_file if self._options.creds_file else url
+                return f"NATS refused the credentials in {where}: {told}"
             case _:
                 return f"NATS could not be reached: {cause(error)} ({url})"
 
     def _silence(self) -> str:
-        return f"NATS did not acknowledge within {self._options.timeout_s:g} s"
+        return (
+            f"NATS did not acknowledge within {self._options.timeout_s:g} s: "
+            f"is there a stream that takes {self._options.subject!r}?"
+        )
 
 
 def _headers(message: Message) -> dict[str, str]:

@@ -5,14 +5,35 @@ an acknowledgement to their own timeouts.
 """
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import count
 from typing import Any, Final
 
 from nats.aio.client import Client
-from nats.errors import NoServersError, SecureConnWantedError
+from nats.aio.msg import Msg
+from nats.errors import Error, NoServersError, SecureConnWantedError
+from nats.js.errors import APIError, NoStreamResponseError
 
 _GOODBYE_S: Final = 1.0
+_API: Final = "$JS.API"
+_API_S: Final = 1.0
 _DENIED: Final = "permissions violation"
+_NO_RESPONDERS: Final = "503"
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """A stream has the message."""
+
+    stream: str
+    sequence: int
+
+
+class NeverAcknowledgesError(Error):
+    """A stream takes the subject and acknowledges nothing (`no_ack`)."""
 
 
 class Connection(Client):
@@ -24,6 +45,10 @@ class Connection(Client):
         """The latest thing that went wrong."""
         self._on_trouble = on_trouble
         self._insist_on_tls = False
+        self._inbox = ""
+        self._waiting: dict[str, asyncio.Future[Acknowledged]] = {}
+        self._tokens = map(str, count(1))
+        self._denied = asyncio.Event()
 
     async def dial(self, *, insist_on_tls: bool, **options: Any) -> None:
         """Connect to the first server that answers, trying each twice at most.
@@ -44,6 +69,71 @@ class Connection(Client):
         except NoServersError as error:
             raise self.trouble or error from None
 
+    async def publish_acknowledged(
+        self, subject: str, body: bytes, headers: Mapping[str, str]
+    ) -> Acknowledged:
+        """Publish one message and wait until a stream has it, however long that takes.
+
+        Anybody may be subscribed to the subject, and reply: what is no acknowledgement is passed over. The
+        library's `publish` takes the first reply for one.
+
+        Raises:
+            NoStreamResponseError: nobody is there to take it.
+            APIError: a stream refused it.
+        """
+        token = next(self._tokens)
+        waiting: asyncio.Future[Acknowledged] = asyncio.get_running_loop().create_future()
+        self._waiting[token] = waiting
+        try:
+            await self.publish(subject, body, reply=f"{self._inbox}.{token}", headers=dict(headers))
+            return await waiting
+        finally:
+            del self._waiting[token]
+
+    async def open_inbox(self) -> None:
+        """Subscribe to where acknowledgements arrive."""
+        self._inbox = self.new_inbox()
+        await self.subscribe(f"{self._inbox}.*", cb=self._replied)
+
+    async def check_stream(self, subject: str) -> None:
+        """See whether the stream that takes *subject* acknowledges, as far as we are told.
+
+        Raises:
+            NeverAcknowledgesError: it does not.
+        """
+        names = (await self._ask("STREAM.NAMES", {"subject": subject})).get("streams") or []
+        for name in names[:1]:
+            config = (await self._ask(f"STREAM.INFO.{name}", {})).get("config") or {}
+            if config.get("no_ack"):
+                raise NeverAcknowledgesError(name)
+
+    async def _ask(self, what: str, body: Mapping[str, str]) -> dict[str, Any]:
+        """Ask JetStream's API; the answer is empty if there is none, which takes a right of its own."""
+        asking = asyncio.ensure_future(
+            self.request(f"{_API}.{what}", json.dumps(body).encode(), timeout=_API_S)
+        )
+        denied = asyncio.ensure_future(self._denied.wait())
+        try:
+            await asyncio.wait({asking, denied}, return_when=asyncio.FIRST_COMPLETED)
+            return _object(asking.result().data) if asking.done() else {}
+        except (Error, TimeoutError):
+            return {}
+        finally:
+            asking.cancel()
+            denied.cancel()
+            await asyncio.gather(asking, denied, return_exceptions=True)
+
+    async def _replied(self, reply: Msg) -> None:
+        waiting = self._waiting.get(reply.subject.rpartition(".")[2])
+        if waiting is None or waiting.done():
+            return
+        if (reply.headers or {}).get("Status") == _NO_RESPONDERS:
+            waiting.set_exception(NoStreamResponseError())
+        elif isinstance(told := _read(reply.data), Acknowledged):
+            waiting.set_result(told)
+        elif told is not None:
+            waiting.set_exception(told)
+
     async def hang_up(self) -> None:
         """Close it, waiting for the server no longer than a moment."""
         try:
@@ -60,6 +150,9 @@ class Connection(Client):
         return super()._connect_command()
 
     async def _note(self, error: Exception) -> None:
+        if _API.lower() in str(error).lower():
+            self._denied.set()  # which is no trouble
+            return
         self.trouble = error
         if _DENIED in str(error).lower():
             self._on_trouble(self)
@@ -67,3 +160,23 @@ class Connection(Client):
     async def _lost(self) -> None:
         self.trouble = self.trouble or self.last_error
         self._on_trouble(self)
+
+
+def _read(data: bytes) -> Acknowledged | APIError | None:
+    """Read a PubAck; None if it is none."""
+    told = _object(data)
+    error = told.get("error")
+    if isinstance(error, dict) and isinstance(error.get("err_code"), int):
+        return APIError(error.get("code"), str(error.get("description", "")), error["err_code"])
+    stream, sequence = told.get("stream"), told.get("seq")
+    if not isinstance(stream, str) or type(sequence) is not int or not stream or sequence < 1:
+        return None
+    return Acknowledged(stream, sequence)
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    with contextlib.suppress(ValueError, RecursionError):
+        told = json.loads(data)
+        if isinstance(told, dict):
+            return told
+    return {}

@@ -12,6 +12,7 @@ import nats
 import pytest
 import trustme
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.js.api import DiscardPolicy
 
 from receiver.destinations import Destination, open_destination
@@ -21,8 +22,15 @@ from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
 from tests.messages import TYPE, message
 from tests.servers import nats as nats_servers
 from tests.servers.nats import MAX_PAYLOAD, PASSWORD, READER, WRITER, NatsServer
+from tests.servers.relay import client_files
 from tests.servers.require import free_ports
 from tests.unit.destinations.consumers import consume
+
+_SEED = "SUAI7WRJR2WZD62T5OZF36IF7SAQ57TOKUXKYWCXQEYK6PGVW6SBEX2YDA"
+
+
+def _creds(seed: str) -> str:
+    return f"-----BEGIN NATS USER JWT-----\nx\n---\n-----BEGIN USER NKEY SEED-----\n{seed}\n---\n"
 
 
 @contextlib.asynccontextmanager
@@ -77,12 +85,14 @@ class TestConnect:
 
     def test_credentials_need_their_library(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Without `nkeys` a credentials file is refused at start, with the command that installs it."""
-        (tmp_path / "user.creds").write_text("BEGIN NATS USER JWT\nx\nBEGIN USER NKEY SEED\nx\n")
+        (tmp_path / "user.creds").write_text(_creds(_SEED))
         monkeypatch.setattr("receiver.destinations.nats.find_spec", lambda _: None)
         with pytest.raises(ConfigError, match=r"CREDS_FILE .*pip install 'avs-receiver\[nats\]'"):
             open_destination("queue", "nats://a", {"creds_file": f"{tmp_path}/user.creds"})
 
-    @pytest.mark.parametrize("held", ["", "BEGIN NATS USER JWT", "hunter2"])
+    @pytest.mark.parametrize(
+        "held", ["", "BEGIN NATS USER JWT", "hunter2", _creds("SUAhunter2"), _creds("x")]
+    )
     def test_a_file_without_credentials_is_refused(self, tmp_path: Path, held: str) -> None:
         """Any other file is found at start: the library would look for the JWT in it for ever."""
         (tmp_path / "user.creds").write_text(held)
@@ -129,6 +139,54 @@ class TestSend:
             await _add_stream(client, nats_subject)
             [outcome] = await destination.send([message(1)])
             assert isinstance(outcome, Delivered)
+
+    async def test_what_others_reply_is_no_acknowledgement(
+        self, nats_server: NatsServer, client: Client, nats_subject: str
+    ) -> None:
+        """Whoever else hears the subject may reply what he likes: only the stream's word counts."""
+        told = [b"", b"thanks", b"[]", b"null", b'{"ok": true}', b'{"error": "no"}', b'{"stream": "x"}']
+        told += [b'{"error": {"code": 400}}', b'{"stream": 1, "seq": 1}', b'{"stream": "x", "seq": true}']
+
+        async def reply(heard: Msg) -> None:
+            for each in told:
+                await client.publish(heard.reply, each)
+
+        await client.subscribe(nats_subject, cb=reply)
+        await client.flush()
+        [alone] = await _send(nats_server.url, subject=nats_subject, timeout_s="0.5")
+        assert isinstance(alone, Retry)
+        assert "is there a stream that takes" in alone.error
+        name = await _add_stream(client, nats_subject)
+        assert await _send(nats_server.url, 1, 2, subject=nats_subject) == [
+            Delivered(f"{name}:1"),
+            Delivered(f"{name}:2"),
+        ]
+
+    async def test_a_stream_that_never_acknowledges_is_refused_at_start(
+        self, nats_server: NatsServer, client: Client, nats_subject: str
+    ) -> None:
+        """With `no_ack` nothing is sent, where each attempt would store the event once more."""
+        name = await _add_stream(client, nats_subject, no_ack=True)
+        [outcome] = await _send(nats_server.url, subject=nats_subject)
+        assert isinstance(outcome, Retry)
+        assert f"the stream '{name}' acknowledges nothing (no_ack)" in outcome.error
+        assert "RECEIVER_DESTINATIONS__QUEUE__SUBJECT" in outcome.error
+        assert (await client.jetstream().stream_info(name)).state.messages == 0
+
+    async def test_a_file_of_wrong_credentials_is_named(
+        self, nats_server: NatsServer, tmp_path: Path
+    ) -> None:
+        """Credentials that the server refuses, and a file that went bad, name the file's setting."""
+        (tmp_path / "user.creds").write_text(_creds(_SEED))
+        url = f"nats://127.0.0.1:{nats_server.port}"
+        async with _open(url, creds_file=f"{tmp_path}/user.creds") as destination:
+            [refused] = await destination.send([message(1)])
+            (tmp_path / "user.creds").write_text("hunter2")
+            [bad] = await destination.send([message(1)])
+        for outcome in (refused, bad):
+            assert isinstance(outcome, Retry)
+            assert "RECEIVER_DESTINATIONS__QUEUE__CREDS_FILE" in outcome.error
+            assert "hunter2" not in outcome.error
 
     async def test_a_full_stream_is_a_retry(
         self, nats_server: NatsServer, client: Client, nats_subject: str
@@ -236,6 +294,24 @@ class TestTls:
                 assert isinstance(known, Delivered)
         finally:
             server.kill()
+
+    async def test_who_we_are(self, tmp_path: Path, authority: trustme.CA) -> None:
+        """A server that asks for a certificate gets ours, and who shows none is told so."""
+        files = client_files(authority, tmp_path)
+        certificate = authority.issue_cert("127.0.0.1")
+        certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
+        certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+        tls = {"cert_file": f"{tmp_path}/cert.pem", "key_file": f"{tmp_path}/key.pem"}
+        server = nats_servers.start(tmp_path, tls=tls | {"ca_file": files["ca_file"], "verify": True})
+        try:
+            [anonymous] = await _send(server.url, ca_file=files["ca_file"])
+            [known] = await _send(server.url, **files)
+        finally:
+            server.kill()
+        assert isinstance(anonymous, Retry)
+        assert "certificate required" in anonymous.error
+        assert isinstance(known, Retry)
+        assert "no stream takes" in known.error
 
     async def test_credentials_stay_here_without_it(self) -> None:
         """A server that offers no TLS learns nothing from `nats+tls:`, and the Retry says why."""
