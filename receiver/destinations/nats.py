@@ -223,8 +223,9 @@ class JetStream:
         match error:
             case NoStreamResponseError():
                 return (
-                    f"no stream takes {self._options.subject!r} just now: it has no leader yet, or there is "
-                    f"none; correct {subject}, or run `nats stream add RECEIVER --subjects {self._options.subject}`"
+                    f"no stream takes {self._options.subject!r} just now: it has no leader yet, or there is"
+                    f" none; correct {subject}, or run"
+                    f" `nats stream add RECEIVER --subjects {self._options.subject}`"
                 )
             case NeverAcknowledgesError():
                 return (

@@ -28,7 +28,8 @@ _POINTS: dict[str, tuple[type, str, Callable[[tuple[Any, ...], Any], bool]]] = {
     "fetch": (Fetcher, "fetch", lambda _args, _result: True),
     "upload": (FolderBucket, "put", lambda _args, _result: True),
     "settle": (Store, "settle", lambda args, _held: isinstance(args[1], EventSettled)),
-    "part": (Upload, "_send_part", lambda _args, _result: True),
+    # The check at start uploads a marker of its own in parts.
+    "part": (Upload, "_send_part", lambda args, _result: type(args[0]) is Upload),
     "stored": (S3Bucket, "put", lambda _args, _result: True),
     "send": (JsonLinesFile, "send", lambda _args, _outcomes: True),
     "late claim": (Store, "claim_late", lambda _args, jobs: bool(jobs)),
