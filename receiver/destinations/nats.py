@@ -19,7 +19,7 @@ from receiver.destinations import Message
 from receiver.destinations.addresses import Cluster, read_cluster
 from receiver.destinations.context import CONTENT_TYPE, attributes
 from receiver.destinations.in_flight import InFlight
-from receiver.destinations.nats_connection import Connection, NeverAcknowledgesError
+from receiver.destinations.nats_connection import Connection, NeverAcknowledgesError, NoCertificateError
 from receiver.destinations.options import (
     existing_file,
     option,
@@ -116,6 +116,7 @@ def _dial_options(name: str, url: str, cluster: Cluster, settings: Options) -> d
         "token": cluster.username if by_token else None,
         "user_credentials": settings.creds_file,
         "tls": context(settings),
+        "has_certificate": bool(settings.cert_file),
         "insist_on_tls": url.startswith("nats+tls:"),
     }
 
@@ -223,9 +224,8 @@ class JetStream:
         match error:
             case NoStreamResponseError():
                 return (
-                    f"no stream takes {self._options.subject!r} just now: it has no leader yet, or there is"
-                    f" none; correct {subject}, or run"
-                    f" `nats stream add RECEIVER --subjects {self._options.subject}`"
+                    f"no stream takes {self._options.subject!r} now: there is none, or it has no leader; "
+                    f"correct {subject}, or run `nats stream add RECEIVER --subjects {self._options.subject}`"
                 )
             case NeverAcknowledgesError():
                 return (
@@ -238,14 +238,16 @@ class JetStream:
                 return self._disconnected(error, told)
 
     def _disconnected(self, error: Exception, told: str) -> str:
-        url, creds_file = setting(self._name, "url"), setting(self._name, "creds_file")
+        url, creds_file, subject = (setting(self._name, each) for each in ("url", "creds_file", "subject"))
         match error:
             case SecureConnWantedError():
                 return f"NATS offers no TLS, on which {url} insists"
+            case NoCertificateError():
+                return f"NATS at {url} asks for a certificate: set {setting(self._name, 'cert_file')}"
             case BadCredentialsError():
                 return f"{creds_file} no longer holds a user's JWT and seed"
             case _ if _DENIED.search(told):
-                return f"NATS refused the user in {url} what {setting(self._name, 'subject')} needs: {told}"
+                return f"NATS refused the user in {url} what {subject} needs: {told}"
             case _ if _REFUSED_CREDENTIALS.search(told):
                 where = creds_file if self._options.creds_file else url
                 return f"NATS refused the credentials in {where}: {told}"

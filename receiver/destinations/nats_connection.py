@@ -32,6 +32,10 @@ class Acknowledged:
     sequence: int
 
 
+class NoCertificateError(Error):
+    """The server asks for a certificate, and we have none to show."""
+
+
 class NeverAcknowledgesError(Error):
     """A stream takes the subject and acknowledges nothing (`no_ack`)."""
 
@@ -45,18 +49,20 @@ class Connection(Client):
         """The latest thing that went wrong."""
         self._on_trouble = on_trouble
         self._insist_on_tls = False
+        self._has_certificate = False
         self._inbox = ""
         self._waiting: dict[str, asyncio.Future[Acknowledged]] = {}
         self._tokens = map(str, count(1))
         self._denied = asyncio.Event()
 
-    async def dial(self, *, insist_on_tls: bool, **options: Any) -> None:
+    async def dial(self, *, insist_on_tls: bool, has_certificate: bool = False, **options: Any) -> None:
         """Connect to the first server that answers, trying each twice at most.
 
         Raises:
             nats.errors.Error, OSError: none did, or it refused us.
         """
         self._insist_on_tls = insist_on_tls
+        self._has_certificate = has_certificate
         try:
             await self.connect(
                 **options,
@@ -147,6 +153,9 @@ class Connection(Client):
         # The library encrypts if the server asks for it, and else sends the credentials in the clear.
         if self._insist_on_tls and not self._server_info.get("tls_required"):
             raise SecureConnWantedError
+        # With TLS 1.3 the refusal comes after the handshake, and may get lost with the connection.
+        if self._server_info.get("tls_verify") and not self._has_certificate:
+            raise NoCertificateError
         return super()._connect_command()
 
     async def _note(self, error: Exception) -> None:

@@ -20,6 +20,7 @@ from psycopg.conninfo import conninfo_to_dict
 from receiver.destinations import Message
 from receiver.destinations.options import flag, option, read_options, seconds, setting
 from receiver.destinations.postgresql_table import Table, blames_a_row, is_wrong_table, told
+from receiver.destinations.tls import TlsOptions, check_certificate
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
 
@@ -27,8 +28,11 @@ T = TypeVar("T")
 _Connection = AsyncConnection[tuple[Any, ...]]
 
 _DEFAULTS: Final = {"application_name": "receiver", "keepalives_idle": 30}
+_ENCODING: Final = {"client_encoding": "utf8"}
+"""Ours, whatever the database's: the server converts, and refuses the rows that its encoding cannot hold."""
 _MAX_IDENTIFIER_BYTES: Final = 63
-_FATAL: Final = re.compile(r"FATAL: +(.{1,200})")
+_WHY: Final = re.compile(r"(?:FATAL|SSL error): +(.{1,200})|\bfailed: +(?!FATAL|SSL error)(.{1,200})")
+"""What libpq says at the end of a line about one server, the server's own words or OpenSSL's among it."""
 # A batch that waits for a lock gives up on the server too. Durability is insisted on and never weakened.
 _PREPARE: Final = """
     SELECT set_config('statement_timeout', %s, false),
@@ -56,7 +60,7 @@ def _is_identifier(text: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class Options(TlsOptions):
     """What may be set beside the URL."""
 
     table: tuple[str, ...] = option(_table_name, ("receiver_events",))
@@ -73,7 +77,18 @@ def connect(name: str, url: str, options: Mapping[str, str]) -> "PostgresTable":
         raise ConfigError(
             f"{setting(name, 'url')} must look like postgresql://user:password@host:5432/database"
         ) from None
-    return PostgresTable(name, {**_DEFAULTS, **parameters}, read_options(Options, name, options))
+    settings = read_options(Options, name, options)
+    check_certificate(name, settings, encrypted=parameters.get("sslmode") not in ("disable", "allow"))
+    return PostgresTable(name, {**_DEFAULTS, **parameters, **_files(settings), **_ENCODING}, settings)
+
+
+def _files(options: Options) -> dict[str, str]:
+    files = {
+        "sslrootcert": options.ca_file,
+        "sslcert": options.cert_file,
+        "sslkey": options.key_file or options.cert_file,
+    }
+    return {key: path for key, path in files.items() if path}
 
 
 class PostgresTable:
@@ -178,8 +193,8 @@ class PostgresTable:
             case _ if is_wrong_table(error):
                 return f"the table {self._table} in {table} does not fit ({told(error)}), unlike: {statement}"
             case OperationalError(sqlstate=None):
-                fatal = _FATAL.search(str(error))
-                why = fatal[1] if fatal else type(error).__name__
+                found = _WHY.search(str(error))
+                why = (found[1] or found[2]) if found else type(error).__name__
                 return f"PostgreSQL could not be reached, or refused to sign in: {why} ({url})"
             case _:
                 return f"PostgreSQL refused the batch: {told(error)} ({url})"

@@ -184,7 +184,7 @@ class RabbitExchange:
 
         async with connection.channel() as channel:
             await asyncio.gather(*(publish(index) for index in indexes))
-        return causes
+        return _of_one_cause(causes)
 
     async def _confirmed(self, channel: AbstractChannel, message: Message) -> Outcome:
         try:
@@ -246,6 +246,15 @@ class RabbitExchange:
             f"RabbitMQ did not confirm within {self._options.timeout_s:g} s "
             "(it blocks publishers while it is short of memory or disk)"
         )
+
+
+def _of_one_cause(causes: Mapping[int, Exception]) -> dict[int, Exception]:
+    """Give those that merely found the channel closed the reason why it was closed."""
+    why = next((each for each in causes.values() if not isinstance(each, ChannelInvalidStateError)), None)
+    return {
+        index: why if why and isinstance(each, ChannelInvalidStateError) else each
+        for index, each in causes.items()
+    }
 
 
 def _properties(message: Message) -> spec.Basic.Properties:

@@ -5,11 +5,13 @@ import contextlib
 import re
 import time
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any, LiteralString
 
 import orjson
 import psycopg
 import pytest
+import trustme
 
 from receiver.destinations import Message, open_destination
 from receiver.destinations.postgresql import PostgresTable
@@ -17,6 +19,7 @@ from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
 from tests.messages import message
 from tests.servers.postgres import PostgresServer
+from tests.servers.relay import client_files
 
 _REFUSE_7: LiteralString = (
     "CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
@@ -77,8 +80,42 @@ class TestConnect:
         assert (told["host"], told["sslmode"], told["application_name"]) == ("a,b", "verify-full", "x")
         assert told["keepalives_idle"] == 30
 
+    def test_a_client_certificate(self, tmp_path: Path) -> None:
+        """`cert_file`, `key_file` and `ca_file` are what libpq calls sslcert, sslkey and sslrootcert."""
+        files = client_files(trustme.CA(), tmp_path)
+        destination = open_destination("queue", "postgresql://a/db", files)
+        assert isinstance(destination, PostgresTable)
+        told = destination._parameters
+        assert (told["sslcert"], told["sslkey"]) == (files["cert_file"], files["key_file"])
+        assert told["sslrootcert"] == files["ca_file"]
+
 
 class TestSend:
+    @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+    async def test_a_text_that_the_database_cannot_hold_is_a_dead_letter(
+        self, postgres_server: PostgresServer, encoding: str
+    ) -> None:
+        """The server converts: what its encoding has no letters for is refused alone, with the reason."""
+        name = f"queue_{encoding.lower()}"
+        made = f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'"
+        async with await psycopg.AsyncConnection.connect(postgres_server.url, autocommit=True) as admin:
+            await admin.execute(made.encode())
+        url = f"{postgres_server.database_url(name)}?client_encoding={encoding}"
+        batch = [message(1, prompt="ü"), message(2, prompt="東京の夜"), message(3, prompt="x")]
+        one, two, three = await _send(url, *batch, create="true")
+        assert (one, three) == (Delivered(), Delivered())
+        if encoding == "LATIN1":
+            assert isinstance(two, GivenUp)
+            assert "UntranslatableCharacter" in two.error
+        else:
+            assert two == Delivered()
+
+    async def test_why_tls_failed(self, postgres_database: str) -> None:
+        """The reason that libpq gives is told: here that the server has no TLS at all."""
+        [outcome] = await _send(f"{postgres_database}?sslmode=require", message(1))
+        assert isinstance(outcome, Retry)
+        assert "server does not support SSL" in outcome.error
+
     async def test_columns_of_a_row(self, postgres_database: str, database: Database) -> None:
         """A row holds what consumers select on, and the envelope byte for byte."""
         assert await _send(postgres_database, message(1), create="true") == [Delivered()]

@@ -35,7 +35,9 @@ class TestCheckCertificate:
         with pytest.raises(ConfigError, match=r"QUEUE__KEY_FILE needs .*QUEUE__CERT_FILE"):
             open_destination("queue", url, {"key_file": files["key_file"]})
 
-    @pytest.mark.parametrize("url", ["http://a/x", "redis://a/0", "kafka://a", "amqp://a"])
+    @pytest.mark.parametrize(
+        "url", ["http://a/x", "redis://a/0", "kafka://a", "amqp://a", "postgresql://a/b?sslmode=disable"]
+    )
     def test_it_is_shown_to_nobody_in_the_clear(self, url: str, files: dict[str, str]) -> None:
         """Without TLS there is nobody to show it to, and the event would go unencrypted."""
         with pytest.raises(ConfigError, match="QUEUE__CERT_FILE needs TLS"):
