@@ -296,7 +296,7 @@ class TestTls:
             server.kill()
 
     async def test_who_we_are(self, tmp_path: Path, authority: trustme.CA) -> None:
-        """A server that asks for a certificate gets ours, and who shows none gets nowhere."""
+        """A server that asks for a certificate gets ours, and who shows none is told so."""
         files = client_files(authority, tmp_path)
         certificate = authority.issue_cert("127.0.0.1")
         certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
@@ -308,7 +308,6 @@ class TestTls:
             [known] = await _send(server.url, **files)
         finally:
             server.kill()
-        # The server's alert and its hanging up race: the client sees either.
         assert isinstance(anonymous, Retry)
         assert "set RECEIVER_DESTINATIONS__QUEUE__CERT_FILE" in anonymous.error
         assert isinstance(known, Retry)
