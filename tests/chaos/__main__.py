@@ -4,6 +4,7 @@ Prints what was seen, and ends with status 1 if anything was lost, refused, or t
 """
 
 import argparse
+import http.client
 import random
 import signal
 import sys
@@ -76,7 +77,7 @@ class Load:
         number = 0
         while not self.stop.is_set():
             number += 1
-            name = f"gen_{id(self)}_{number}"
+            name = f"gen_{threading.get_ident()}_{number}"
             url = f"{self.origin}/{name}.png"
             self._deliver(name, completed(name, url) if number % 2 else failed(name))
 
@@ -84,7 +85,7 @@ class Load:
         while not self.stop.is_set():
             try:
                 answer = self.service.deliver(body)
-            except OSError:
+            except (OSError, http.client.HTTPException):
                 self.answers["no answer"] += 1
                 self.stop.wait(0.05)
                 continue
