@@ -8,8 +8,9 @@ from typing import Final
 
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
+_USER_KERNEL: Final = slice(11, 13)
 _REAPED: Final = slice(13, 15)
-"""`cutime` and `cstime` in proc_pid_stat(5), counted from the state, which follows the command's name."""
+"""`utime` and `stime`, `cutime` and `cstime` in proc_pid_stat(5), counted from the state, which follows the name."""
 
 
 def cpu_s(pid: int) -> float:
@@ -36,9 +37,18 @@ def _own_s(pid: int) -> float:
     return time.clock_gettime(clock.value)
 
 
+def user_and_kernel_s(pid: int) -> tuple[float, float]:
+    """Return the seconds of *pid* itself in its own code and in the kernel, to the tick."""
+    user, kernel = _ticks(pid, _USER_KERNEL)
+    return user / _TICKS_PER_S, kernel / _TICKS_PER_S
+
+
 def _reaped_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(int(ticks) for ticks in fields[_REAPED]) / _TICKS_PER_S
+    return sum(_ticks(pid, _REAPED)) / _TICKS_PER_S
+
+
+def _ticks(pid: int, fields: slice) -> list[int]:
+    return [int(ticks) for ticks in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[fields]]
 
 
 def machine_busy_s() -> float:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.benchmark.contenders import Contender
+from tests.benchmark.cpu import user_and_kernel_s
 from tests.benchmark.load import NEW
 from tests.benchmark.rounds import Size, loading
 
@@ -25,7 +26,7 @@ _SIZE: Final = Size(rounds=5, requests=10_000, connections=64)
 _LOOKS_PER_S: Final = 200
 _LONGEST_S: Final = 3600
 _FRAME: Final = re.compile(r".* \((.*?)(?::\d+)?\)")
-_PACKAGE: Final = re.compile(r".*/(?:site-packages/(\w+)|(receiver/\w+)).*")
+_PACKAGE: Final = re.compile(r".*/(?:site-packages/(\w+)|(receiver(?:/\w+)+)).*")
 _ELSEWHERE: Final = "the interpreter's own"
 
 
@@ -36,7 +37,9 @@ class Profile:
     busy: float
     """The part of the time in which one of its threads had it."""
     shares: Mapping[str, float]
-    """Who had it then: packages, of ours modules and folders. The standard library counts for its caller."""
+    """Who had it then: packages, and our own modules. The standard library counts for its caller."""
+    kernel: float
+    """The part of the process's processor time that the kernel spent on its behalf."""
 
 
 def profile(contender: Contender) -> Profile:
@@ -44,13 +47,15 @@ def profile(contender: Contender) -> Profile:
     with tempfile.NamedTemporaryFile() as stacks, loading() as load:
         load(contender, NEW, "warm up", _SIZE)
         with _watching(contender.pids[0], stacks.name):
-            began = time.monotonic()
+            began, before = time.monotonic(), user_and_kernel_s(contender.pids[0])
             for round_ in range(_SIZE.rounds):
                 load(contender, NEW, f"profile {round_}", _SIZE)
-            seconds = time.monotonic() - began
+            seconds, after = time.monotonic() - began, user_and_kernel_s(contender.pids[0])
         found = _count(Path(stacks.name).read_text().splitlines())
     looks = found.total()
-    return Profile(looks / (_LOOKS_PER_S * seconds), {part: count / looks for part, count in found.items()})
+    user, kernel = (then - once for then, once in zip(after, before, strict=True))
+    shares = {part: count / looks for part, count in found.items()}
+    return Profile(looks / (_LOOKS_PER_S * seconds), shares, kernel / (user + kernel))
 
 
 @contextmanager

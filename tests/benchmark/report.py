@@ -38,9 +38,11 @@ def report_profiles(profiles: Mapping[str, Profile], command: str) -> str:
     for part in sorted(shown, key=lambda part: -sum(each.shares.get(part, 0) for each in profiles.values())):
         shares = " | ".join(f"{each.shares.get(part, 0):.0%}" for each in profiles.values())
         rows.append(f"| {part} | {shares} |")
-    busy = "; ".join(f"{each.busy:.0%} of the time, {name}" for name, each in profiles.items())
-    said = f"{_how(command)}. The interpreter was taken {busy}. Parts under {_LEAST:.0%} are left out."
-    return f"{said}\n\n{_table('|'.join(['part', *profiles]), rows)}"
+    said = f"{_how(command)}. " + "; ".join(
+        f"{name}: interpreter taken {each.busy:.0%} of the time, {each.kernel:.0%} of the process's CPU in the kernel"
+        for name, each in profiles.items()
+    )
+    return f"{said}. Parts under {_LEAST:.0%} are left out.\n\n{_table('|'.join(['part', *profiles]), rows)}"
 
 
 def write(text: str, name: str) -> None:
