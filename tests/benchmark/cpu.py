@@ -10,7 +10,7 @@ _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 _USER_KERNEL: Final = slice(11, 13)
 _REAPED: Final = slice(13, 15)
-"""`utime` and `stime`, `cutime` and `cstime` in proc_pid_stat(5), counted from the state, which follows the name."""
+"""`utime`, `stime`, `cutime` and `cstime` in proc_pid_stat(5), counted from the state."""
 
 
 def cpu_s(pid: int) -> float:

@@ -39,7 +39,8 @@ def report_profiles(profiles: Mapping[str, Profile], command: str) -> str:
         shares = " | ".join(f"{each.shares.get(part, 0):.0%}" for each in profiles.values())
         rows.append(f"| {part} | {shares} |")
     said = f"{_how(command)}. " + "; ".join(
-        f"{name}: interpreter taken {each.busy:.0%} of the time, {each.kernel:.0%} of the process's CPU in the kernel"
+        f"{name}: interpreter taken {each.busy:.0%} of the time,"
+        f" {each.kernel:.0%} of the process's CPU in the kernel"
         for name, each in profiles.items()
     )
     return f"{said}. Parts under {_LEAST:.0%} are left out.\n\n{_table('|'.join(['part', *profiles]), rows)}"
