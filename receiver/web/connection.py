@@ -201,7 +201,7 @@ class Connection(asyncio.Protocol):
             if self._pieces > _MOST_PIECES or len(self._turns) >= _MOST_WAITING:
                 break
             size = max(_SLICE, self._request.missing if self._request else 0)
-            self._feed(data[start : start + size] if len(data) > size else data)
+            self._feed(data[start : start + size])
             start += size
         self._flush()
         if not self._is_known:

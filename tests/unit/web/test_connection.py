@@ -172,6 +172,23 @@ class TestWire:
             )
             assert (await wire.hear()).status == 413
 
+    @pytest.mark.parametrize("size", [3_000, 50_000, 200_000])
+    async def test_large_body_is_whole(self, site: Site, store: FakeStore, size: int) -> None:
+        """A body that is parsed in many slices is the body that was sent, chunked or not."""
+        body = bytes(number * 7 % 251 for number in range(size))
+        headers = signed(body, now=int(time.time()))
+        assert (await site.request("POST", "/webhooks/photoverse", body, headers)).status == 200
+        chunks = b"".join(
+            b"%x\r\n%b\r\n" % (len(body[start : start + 999]), body[start : start + 999])
+            for start in range(0, size, 999)
+        )
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        async with site.wire() as wire:
+            head = POST + b"Host: h\r\nTransfer-Encoding: chunked\r\n" + lines.encode() + b"\r\n"
+            await wire.say(head + chunks + b"0\r\n\r\n")
+            assert (await wire.hear()).status == 200
+        assert [entry.body for entry in store.entries] == [body, body]
+
     @pytest.mark.parametrize("size", [300_000, 900_000, 3_000_000])
     async def test_refusal_of_a_large_body_arrives(self, site: Site, size: int) -> None:
         """A client that reads only after it has sent everything finds the answer, not a reset."""
