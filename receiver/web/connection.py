@@ -92,7 +92,7 @@ class Connection(asyncio.Protocol):
     @property
     def is_idle(self) -> bool:
         """Whether it waits for a request, or for the client to hang up."""
-        return self._is_finishing or not (self._turns or self._request)
+        return self._is_finishing or not (self._turns or self._request or self._unparsed)
 
     # What asyncio calls
 
