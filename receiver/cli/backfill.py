@@ -15,7 +15,7 @@ from receiver.cli.moments import Since
 from receiver.cli.output import json_option, say, show_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Coroutine, Iterator
 
     from receiver.expressions import Expression
     from receiver.settings import Settings
@@ -126,8 +126,7 @@ async def _all_pages(
     stretch, first_ms = Stretch(clock.now_ms()), past.since_ms
     while True:
         began = time.monotonic()
-        done = await store.backfill(past, stretch, route=route, dry_run=dry_run)
-        tally.add(done)
+        done = await _page(store.backfill(past, stretch, route=route, dry_run=dry_run), tally)
         if done.events < stretch.limit:
             return
         first_ms = first_ms or _received_ms(done.last)
@@ -135,6 +134,16 @@ async def _all_pages(
         stretch = Stretch(clock.now_ms(), after=done.last)
         # SQLite has one writer at a time and no queue for it: others must find it free.
         await asyncio.sleep(time.monotonic() - began)
+
+
+async def _page(work: "Coroutine[Any, Any, Backfilled]", tally: Tally) -> "Backfilled":
+    """Count one page in, also the one that Ctrl-C finds half-way: it is committed all the same."""
+    page = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait([page])
+    finally:
+        tally.add(await page)
+    return page.result()
 
 
 def _past(name: str, since: datetime | None, until: datetime) -> "Past":

@@ -26,7 +26,6 @@ _SILENT: Final = ("aiormq", "confluent_kafka", "nats")
 """Libraries that log, as errors, each refused connection that an outcome of ours already tells of."""
 
 
-_processors: list[Any] = []
 _json_lines: TextIO | None = None
 """Where lines go that are written as JSON without structlog; None: through structlog."""
 
@@ -36,7 +35,8 @@ def info(event: str, **values: str) -> None:
 
     Nothing is redacted: *values* are ids, and names from the settings.
     """
-    if _json_lines is None or _processors[-1] is not _to_json:  # which a test may have exchanged
+    # A test may have exchanged the processors.
+    if _json_lines is None or structlog.get_config()["processors"][-1] is not _to_json:
         structlog.get_logger().info(event, **values)
     else:
         line = {"timestamp": datetime.now(UTC), "level": "info", "event": event, **values}
@@ -62,8 +62,7 @@ def configure(*, level: str = "INFO", log_format: LogFormat = "auto", stream: Te
         logger_factory=structlog.WriteLoggerFactory(lines),
         cache_logger_on_first_use=True,
     )
-    global _json_lines, _processors  # noqa: PLW0603  logging is one thing for the process, as structlog's own configuration is
-    _processors = processors
+    global _json_lines  # noqa: PLW0603  logging is one thing for the process, as structlog's own configuration is
     _json_lines = None if console or logging.getLevelName(level) > logging.INFO else lines
     _adopt_libraries(prepare, render, level, stream)
 
