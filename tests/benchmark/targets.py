@@ -49,7 +49,9 @@ def _p99(what: str, cell: Cell) -> Target:
 TARGETS: Final = (
     _cost("SQLite", _SQLITE, 0.7),
     _cost(f"SQLite, against {PAST}", _SQLITE, 0.4, Cell(contenders.PAST_SQLITE, NEW)),
+    _cost("SQLite, against the bare route", _SQLITE, 2.06, BARE),
     _cost("PostgreSQL with its server", _POSTGRES, 1.0),
+    _cost("PostgreSQL with its server, against the bare route", _POSTGRES, 2.94, BARE),
     _rate("SQLite, against the bare route", _SQLITE, 0.45, BARE),
     _rate("PostgreSQL, against the bare route", _POSTGRES, 0.4, BARE),
     _p99("SQLite", _SQLITE),
