@@ -6,12 +6,13 @@ Every field can be set as `RECEIVER_<FIELD>`; nested ones as `RECEIVER_SOURCES__
 import difflib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -25,7 +26,14 @@ from receiver.errors import ConfigError
 PREFIX: Final = "RECEIVER_"
 CONFIG_FILE: Final = "receiver.toml"
 _NESTED: Final = {"sources", "destinations"}
-_SERVICE_LINK: Final = re.compile(r"RECEIVER_(SERVICE_(HOST|PORT)|PORT_[0-9]+_(TCP|UDP)).*")
+_PLATFORMS: Final = {"PORT", "DATABASE_URL"}
+"""Names without our prefix, which give way to ours."""
+_EXPRESSIONS: Final = ("__FILTER", "__PROJECTION")
+_QUOTES: Final = frozenset(('""', "''", "\u201c\u201d", "\u2018\u2019"))
+_SERVICE_LINK: Final = re.compile(
+    r"([A-Z0-9_]*_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+)
+_LINKED_ADDRESS: Final = re.compile(r"(tcp|udp|sctp)://\S+:[0-9]+")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
@@ -172,7 +180,7 @@ class Settings(BaseSettings):
         cls, settings_cls: type[BaseSettings], *_sources: PydanticBaseSettingsSource, **named: Any
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read the arguments, then the environment, then the file."""
-        return named["init_settings"], named["env_settings"], TomlConfigSettingsSource(settings_cls)
+        return named["init_settings"], _Environment(settings_cls), TomlConfigSettingsSource(settings_cls)
 
     @classmethod
     def load(cls) -> Self:
@@ -181,7 +189,8 @@ class Settings(BaseSettings):
         Raises:
             ConfigError: a value is wrong, or a `RECEIVER_*` variable is none of ours; each line names one.
         """
-        _refuse_unknown(os.environ)
+        if problems := [*_unknown(os.environ), *_quoted(os.environ)]:
+            raise ConfigError("\n".join(problems))
         try:
             return cls()
         except ValidationError as error:
@@ -195,22 +204,67 @@ def variable(*path: str) -> str:
     return PREFIX + "__".join(part.upper() for part in path)
 
 
-def _refuse_unknown(environ: Mapping[str, str]) -> None:
-    for name in environ:
-        if name.startswith(PREFIX):
+class _Environment(EnvSettingsSource):
+    """The environment, without service links, and without the carriage returns of an env file."""
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return {
+            name: value and value.strip()
+            for name, value in super()._load_env_vars().items()
+            if not _is_service_link(name.upper(), value or "")
+        }
+
+
+def _is_service_link(name: str, value: str) -> bool:
+    """Tell whether Kubernetes has set this, for a Service called `receiver` or `receiver-…`.
+
+    Source: https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+    """
+    field = name.removeprefix(PREFIX)
+    if field == name or field.partition("__")[0].lower() in _NESTED:
+        return False
+    if _SERVICE_LINK.fullmatch(field):
+        return True
+    return f"_{field}".endswith("_PORT") and _LINKED_ADDRESS.fullmatch(value.strip()) is not None
+
+
+def _unknown(environ: Mapping[str, str]) -> Iterator[str]:
+    for name, value in environ.items():
+        if name.startswith(PREFIX) and not _is_service_link(name, value):
             field, nested, _ = name.removeprefix(PREFIX).lower().partition("__")
             if field not in Settings.model_fields or bool(nested) != (field in _NESTED):
-                raise ConfigError(f"{name} is not a setting.{_suggestion(name, field)}")
+                yield f"{name} is not a setting.{_suggestion(field)}"
 
 
-def _suggestion(name: str, field: str) -> str:
-    if _SERVICE_LINK.fullmatch(name):
-        return " Kubernetes sets it for a Service called receiver: give the pod enableServiceLinks: false."
+def _suggestion(field: str) -> str:
     close = difflib.get_close_matches(field, Settings.model_fields, n=1)
     if not close:
         return ""
     nested = "__<NAME>__<FIELD>" if close[0] in _NESTED else ""
     return f" Did you mean {variable(close[0])}{nested}?"
+
+
+def _quoted(environ: Mapping[str, str]) -> Iterator[str]:
+    for name, value in environ.items():
+        ours = name.startswith(PREFIX) or (name in _PLATFORMS and PREFIX + name not in environ)
+        if ours and _has_kept_quotes(name, value):
+            yield (
+                f"{name}: the value is in quotes, which docker's --env-file keeps: write it without them "
+                f"(if they belong to it, put it into {CONFIG_FILE})"
+            )
+
+
+def _has_kept_quotes(name: str, value: str) -> bool:
+    if name.endswith(_EXPRESSIONS):
+        # One quoted word may be meant; a whole expression in quotes is the name of a field that there is not.
+        inside = value.strip()[1:-1]
+        return _is_in_quotes(value) and value.strip()[0] not in inside and not inside.isidentifier()
+    return any(_is_in_quotes(part) for part in (value, *value.split(",")))
+
+
+def _is_in_quotes(text: str) -> bool:
+    text = text.strip()
+    return len(text) > 1 and text[0] + text[-1] in _QUOTES
 
 
 def _line(problem: Any) -> str:

@@ -101,8 +101,10 @@ def _require_ok(status: int, headers: Headers, now: datetime) -> None:
 
 
 def _retry_after_s(headers: Headers, now: datetime) -> float | None:
-    value = next(iter(_values(headers, b"retry-after")), b"").decode("latin-1")
-    return retry_after_s(value, now=now.timestamp())
+    value, date = (
+        next(iter(_values(headers, name)), b"").decode("latin-1") for name in (b"retry-after", b"date")
+    )
+    return retry_after_s(value, now=now.timestamp(), date=date)
 
 
 def _framed_length(headers: Headers) -> int | None:

@@ -111,6 +111,8 @@ def configure_session(
 def _api_key(key: str) -> str:
     if not key:
         raise ConfigError("no API key: pass api_key= or set RECEIVER_API_KEY")
+    if len(key) > 1 and key[0] == key[-1] and key[0] in "\"'":
+        raise ConfigError("the API key (api_key= or RECEIVER_API_KEY) is in quotes: write it without them")
     if not key.isascii() or not key.isprintable() or " " in key:
         raise ConfigError("the API key (api_key= or RECEIVER_API_KEY) holds blanks or unprintable characters")
     return key

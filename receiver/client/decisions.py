@@ -27,7 +27,7 @@ from receiver.client.errors import (
     ServerError,
     UnexpectedResponse,
 )
-from receiver.client.pacing import retry_after_s, wait_after_429
+from receiver.client.pacing import retry_after_of, wait_after_429
 from receiver.client.parse import Unreadable
 from receiver.client.refusals import refusal, request_id
 from receiver.client.requests import Request
@@ -180,7 +180,7 @@ def _failed(
         return Refused(_unknown(request, error, attempt))
     if last:
         return Refused(error)
-    return Again(backoff_s(attempt, retry_after_s(answer.headers, attempt.sent_at)), doubted=True)
+    return Again(backoff_s(attempt, retry_after_of(answer.headers, attempt.sent_at)), doubted=True)
 
 
 def _unknown(request: Request[Any], error: ApiError, attempt: Attempt) -> OutcomeUnknown:

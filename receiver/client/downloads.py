@@ -10,7 +10,7 @@ from urllib.parse import urljoin, urlsplit
 
 from receiver.client.decisions import Again, Attempt, Done, Moved, Refused, backoff_s
 from receiver.client.errors import DownloadFailed
-from receiver.client.pacing import retry_after_s
+from receiver.client.pacing import retry_after_of
 from receiver.client.parameters import is_loopback
 from receiver.client.results import Generation
 from receiver.client.wire import Answer, Lost, Reply, Unsent
@@ -103,7 +103,7 @@ def decide_download(
             if status in _MOVED and "location" in headers and not last:
                 return Moved(_acceptable(attempt.url, headers["location"], name))
             if not last and (status in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR):
-                return Again(backoff_s(attempt, retry_after_s(headers, attempt.sent_at)))
+                return Again(backoff_s(attempt, retry_after_of(headers, attempt.sent_at)))
             return Refused(DownloadFailed(f"{name}: the asset host answered {status}"))
 
 

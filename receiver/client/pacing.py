@@ -12,6 +12,7 @@ from typing import Final, Literal
 from receiver.client.results import RateLimit
 from receiver.client.wire import Answer, Reply
 from receiver.contract import REQUESTS_PER_MINUTE
+from receiver.retry_after import http_date, retry_after_s
 
 Priority = Literal["interactive", "wait", "background"]
 """Who gives way: `background` work to polls that `wait`, and those to a call somebody sits in front of."""
@@ -109,7 +110,7 @@ class Pacer:
             self._reset_at = None
 
     def _learn(self, headers: Mapping[str, str], now: float) -> None:
-        date = _http_date(headers.get("date"))
+        date = http_date(headers.get("date"), now=now)
         self._skew_s = self._skew_s if date is None else date - now
         seen = read_window(headers, now)
         if seen is None:
@@ -150,7 +151,7 @@ def read_window(headers: Mapping[str, str], now: float) -> Window | None:
     remaining, reset = _number(headers, "x-ratelimit-remaining"), _number(headers, "x-ratelimit-reset")
     if remaining is None or reset is None:
         return None
-    date = _http_date(headers.get("date"))
+    date = http_date(headers.get("date"), now=now)
     skew_s = 0.0 if date is None else date - now
     wait = _wait_until(reset, server_now=now + skew_s) + (_NO_DATE_MARGIN_S if date is None else 0.0)
     return Window(
@@ -163,24 +164,18 @@ def read_window(headers: Mapping[str, str], now: float) -> Window | None:
 
 def wait_after_429(headers: Mapping[str, str], now: float) -> float:
     """Return the seconds to wait: by `Retry-After`, else until the reset, else a minute."""
-    asked = retry_after_s(headers, now)
+    asked = retry_after_of(headers, now)
     if asked is not None:
         return asked
     window = read_window(headers, now)
     return _DEFAULT_PAUSE_S if window is None else window.reset_at - now
 
 
-def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
+def retry_after_of(headers: Mapping[str, str], now: float) -> float | None:
     """Return what `Retry-After` asks for in seconds, within reason; None if it asks nothing."""
-    asked = headers.get("retry-after")
-    seconds = _number(headers, "retry-after")
-    if seconds is not None:
-        return _clamp(seconds)
-    until = _http_date(asked)
-    if until is None:
-        return None
-    server_now = _http_date(headers.get("date"))
-    return _clamp(until - (now if server_now is None else server_now))
+    return retry_after_s(
+        headers.get("retry-after"), now=now, date=headers.get("date"), longest_s=LONGEST_WAIT_S
+    )
 
 
 def _limit(headers: Mapping[str, str]) -> int | None:
@@ -204,13 +199,3 @@ def _number(headers: Mapping[str, str], name: str) -> float | None:
     if not text.isascii() or not text.replace(".", "", 1).isdigit():
         return None
     return float(text)
-
-
-def _http_date(text: str | None) -> float | None:
-    # A tenth of what `import receiver.client` would cost, and the HTTP library has it by now.
-    from email.utils import parsedate_to_datetime  # noqa: PLC0415
-
-    try:
-        return parsedate_to_datetime(text or "").timestamp()
-    except (ValueError, TypeError, OverflowError):
-        return None

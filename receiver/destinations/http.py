@@ -155,7 +155,9 @@ class HttpEndpoint:
             return Retry(f"{told}, a redirect, which is not followed: correct {setting(self._name, 'url')}")
         if status in _ABOUT_THE_MESSAGE:
             return GivenUp(told)
-        after_s = retry_after_s(response.headers.get("Retry-After"), now=self._clock())
+        after_s = retry_after_s(
+            response.headers.get("Retry-After"), now=self._clock(), date=response.headers.get("Date")
+        )
         return Retry(told + self._advice(status), after_s)
 
     def _advice(self, status: int) -> str:

@@ -154,10 +154,130 @@ class TestLoad:
         (folder / "receiver.toml").write_text('[destinations.orders]\nurl = "stdout:"\ntimeout_s = 5\n')
         assert Settings.load().destinations == {"orders": {"url": "stdout:", "timeout_s": "5"}}
 
-    def test_kubernetes_service_links(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A Service called `receiver` sets variables of our prefix; the message says what to do."""
-        monkeypatch.setenv("RECEIVER_SERVICE_HOST", "10.0.0.1")
-        assert "enableServiceLinks" in refusal()
+    @pytest.mark.parametrize("service", ["RECEIVER", "RECEIVER_WEB", "RECEIVER_ADMIN", "RECEIVER__X"])
+    @pytest.mark.parametrize("address", ["10.96.12.7", "[fd00::7]"])
+    def test_kubernetes_service_links(
+        self, monkeypatch: pytest.MonkeyPatch, service: str, address: str
+    ) -> None:
+        """What any Service adds to a pod is no setting, not even where a setting has the same name."""
+        for port, protocol in [(8000, "tcp"), (53, "udp"), (9, "sctp")]:
+            link = f"{service}_PORT_{port}_{protocol.upper()}"
+            monkeypatch.setenv(link, f"{protocol}://{address}:{port}")
+            monkeypatch.setenv(f"{link}_PROTO", protocol)
+            monkeypatch.setenv(f"{link}_PORT", str(port))
+            monkeypatch.setenv(f"{link}_ADDR", address.strip("[]"))
+        monkeypatch.setenv(f"{service}_SERVICE_HOST", address.strip("[]"))
+        monkeypatch.setenv(f"{service}_SERVICE_PORT", "8000")
+        monkeypatch.setenv(f"{service}_SERVICE_PORT_HTTP_WEB", "8000")
+        monkeypatch.setenv(f"{service}_PORT", f"tcp://{address}:8000")
+        settings = Settings.load()
+        assert (settings.port, settings.admin_port) == (8000, 8001)
+
+    def test_a_service_link_leaves_room_for_the_setting(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The port comes from where it is said, and from the pod's own variable above all."""
+        monkeypatch.setenv("RECEIVER_PORT", "tcp://10.96.12.7:8000")
+        monkeypatch.setenv("RECEIVER_ADMIN_PORT", "tcp://10.96.12.7:8001")
+        (folder / "receiver.toml").write_text("port = 1\nadmin_port = 2\n")
+        assert (Settings.load().port, Settings.load().admin_port) == (1, 2)
+        monkeypatch.setenv("PORT", "3")
+        assert Settings.load().port == 3
+        monkeypatch.setenv("RECEIVER_PORT", "4")
+        assert Settings.load().port == 4
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("RECEIVER_WEB_PORT", "8000"),
+            ("RECEIVER_ADMINPORT", "tcp://10.0.0.1:80"),
+            ("RECEIVER_WEB_PORT_HTTP", "8000"),
+            ("RECEIVER_SERVICE_NAME", "x"),
+            ("RECEIVER_DESTINATIONS__X_SERVICE_HOST", "10.0.0.1"),
+        ],
+    )
+    def test_no_service_link(self, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+        """What only resembles one is a mistake, as ever."""
+        monkeypatch.setenv(name, value)
+        assert name in refusal()
+
+    def test_a_destination_may_be_called_like_a_service(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Its options are settings."""
+        monkeypatch.setenv("RECEIVER_DESTINATIONS__MY_SERVICE_PORT__URL", "stdout:")
+        assert Settings.load().destinations == {"my_service_port": {"url": "stdout:"}}
+
+    @pytest.mark.parametrize(
+        "quoted", ['"{}"', "'{}'", "\u201c{}\u201d", "\u2018{}\u2019", '"{}"\r', '"{}", "b"', 'b,"{}"']
+    )
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "RECEIVER_WEBHOOK_SECRETS",
+            "RECEIVER_SOURCES__ACME__SECRETS",
+            "RECEIVER_API_KEY",
+            "RECEIVER_ADMIN_TOKEN",
+            "RECEIVER_DATABASE_URL",
+            "DATABASE_URL",
+            "PORT",
+            "RECEIVER_S3_REGION",
+            "RECEIVER_DESTINATIONS__ORDERS__URL",
+            "RECEIVER_DESTINATIONS__ORDERS__BEARER_TOKEN",
+        ],
+    )
+    def test_quotes_that_an_env_file_kept(
+        self, monkeypatch: pytest.MonkeyPatch, name: str, quoted: str
+    ) -> None:
+        """They would be part of the secret; the refusal names the variable, not its value."""
+        monkeypatch.setenv(name, quoted.format(LEAK))
+        message = refusal()
+        assert message.startswith(f"{name}: the value is in quotes")
+        assert LEAK not in message
+
+    def test_nothing_between_quotes(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """An env file that means to unset something sets two quotes."""
+        monkeypatch.setenv("RECEIVER_API_KEY", '""')
+        assert "RECEIVER_API_KEY" in refusal()
+
+    @pytest.mark.parametrize("value", ["\"data.kind == 'image'\"", "'data.kind'"])
+    def test_an_expression_in_kept_quotes(self, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+        """As JMESPath it would be a field that no message has, and nothing would be forwarded."""
+        monkeypatch.setenv("RECEIVER_DESTINATIONS__ORDERS__FILTER", value)
+        assert "RECEIVER_DESTINATIONS__ORDERS__FILTER" in refusal()
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("RECEIVER_DESTINATIONS__ORDERS__FILTER", '"data"."kind"'),
+            ("RECEIVER_DESTINATIONS__ORDERS__FILTER", "'image' == data.kind || data.kind == 'video'"),
+            ("RECEIVER_DESTINATIONS__ORDERS__PROJECTION", '"subject"'),
+            ("RECEIVER_DESTINATIONS__ORDERS__PROJECTION", "{a: 'b'}"),
+            ("RECEIVER_SESSION_COOKIE", 'session="x y"'),
+            ("RECEIVER_WEBHOOK_SECRETS", 'half"quoted\'secret"'),
+        ],
+    )
+    def test_quotes_that_are_meant(self, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+        """JMESPath has quotes of its own, and a secret may hold some."""
+        monkeypatch.setenv(name, value)
+        Settings.load()
+
+    def test_quotes_in_the_file(self, folder: Path) -> None:
+        """There nothing keeps them by accident: whoever writes them twice means them."""
+        (folder / "receiver.toml").write_text("webhook_secrets = ['\"0123456789abcdef\"']")
+        assert Settings.load().webhook_secrets[0].get_secret_value() == '"0123456789abcdef"'
+
+    def test_a_platforms_name_that_is_not_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What gives way to our own name may be whatever it likes."""
+        monkeypatch.setenv("DATABASE_URL", '"x"')
+        monkeypatch.setenv("RECEIVER_DATABASE_URL", "sqlite:///x.db")
+        assert Settings.load().database_url.get_secret_value() == "sqlite:///x.db"
+
+    def test_the_carriage_return_of_an_env_file(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A file written on Windows leaves one behind each value."""
+        monkeypatch.setenv("RECEIVER_API_KEY", "avs_live_x\r")
+        monkeypatch.setenv("RECEIVER_PORT", "81\r")
+        settings = Settings.load()
+        assert settings.api_key is not None
+        assert (settings.api_key.get_secret_value(), settings.port) == ("avs_live_x", 81)
 
     @pytest.mark.parametrize("field", Settings.model_fields)
     def test_every_field_has_its_variable(self, monkeypatch: pytest.MonkeyPatch, field: str) -> None:

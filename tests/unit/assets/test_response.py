@@ -122,6 +122,11 @@ class TestDeclaredLength:
         assert refused(503, (b"Retry-After", b"Sun, 22 Nov 2026 12:01:00 GMT")).after_s == 60
         assert refused(503, (b"Retry-After", b"\xb2")).after_s is None
 
+    def test_a_date_counts_from_the_servers_own(self) -> None:
+        """How far its clock is from ours makes no difference."""
+        dated = (b"date", b"Sun, 22 Nov 2020 12:00:30 GMT"), (b"retry-after", b"Sun, 22 Nov 2020 12:01:00")
+        assert refused(503, *dated).after_s == 30
+
 
 class TestNotAcceptable:
     def test_permanence_follows_the_code(self) -> None:

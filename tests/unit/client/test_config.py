@@ -46,6 +46,12 @@ class TestConfigure:
             configured(key)
         assert key not in str(refused.value)
 
+    @pytest.mark.parametrize("key", ['"avs_live_x"', "'avs_live_x'", '""'])
+    def test_refuses_a_key_in_quotes(self, key: str) -> None:
+        """An env file's quotes that were kept are not part of it."""
+        with pytest.raises(ConfigError, match="in quotes"):
+            configured(key)
+
     @pytest.mark.parametrize(
         "url",
         ["http://example.com/api", "ftp://x", "x", "https://", "https://u:p@x/", "https://x/?q", "http://[x"],

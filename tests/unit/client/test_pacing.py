@@ -9,7 +9,7 @@ from receiver.client.pacing import (
     Pacer,
     lower,
     read_window,
-    retry_after_s,
+    retry_after_of,
     wait_after_429,
 )
 from receiver.client.wire import Answer, Lost
@@ -234,15 +234,23 @@ class TestReadWindow:
 class TestRetryAfter:
     @pytest.mark.parametrize(
         ("value", "seconds"),
-        [("7", 7.0), ("0", 0.0), ("86400", 120.0), (formatdate(NOW + 9, usegmt=True), 9.0), ("later", None)],
+        [
+            ("7", 7.0),
+            ("0", 0.0),
+            ("1.5", 1.5),
+            ("86400", 120.0),
+            (formatdate(NOW + 9, usegmt=True), 9.0),
+            (formatdate(NOW + 9, usegmt=True).removesuffix(" GMT"), 9.0),
+            ("later", None),
+        ],
     )
     def test_seconds_or_a_date_within_reason(self, value: str, seconds: float | None) -> None:
         """Both forms of HTTP, clamped to two minutes."""
-        assert retry_after_s({"retry-after": value, "date": formatdate(NOW)}, NOW + 1000) == seconds
+        assert retry_after_of({"retry-after": value, "date": formatdate(NOW)}, NOW + 1000) == seconds
 
     def test_a_date_in_the_past_is_no_wait(self) -> None:
         """Never negative."""
-        assert retry_after_s({"retry-after": formatdate(NOW - 9)}, NOW) == 0.0
+        assert retry_after_of({"retry-after": formatdate(NOW - 9)}, NOW) == 0.0
 
 
 class TestWaitAfter429:

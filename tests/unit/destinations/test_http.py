@@ -117,6 +117,14 @@ class TestOutcome:
         assert isinstance(outcome, Retry)
         assert outcome.after_s == 17
 
+    async def test_a_date_counts_from_the_endpoints_own(self, sink: HttpSink) -> None:
+        """How far its clock is from ours makes no difference."""
+        dates = {"Date": "Sun, 06 Nov 1994 08:49:37 GMT", "Retry-After": "Sun, 06 Nov 1994 08:50:07 GMT"}
+        sink.answer = lambda _: Answer(503, dates)
+        outcome = await _post(sink.url)
+        assert isinstance(outcome, Retry)
+        assert outcome.after_s == 30
+
     @pytest.mark.parametrize("status", [401, 402, 403, 404, 405, 407, 411, 413, 415, 421, 426, 451])
     async def test_verdicts_about_the_endpoint(self, sink: HttpSink, status: int) -> None:
         """An expired token, a missing route, a proxy's limit: no message's fault; the setting is named."""
