@@ -64,6 +64,8 @@ class MirrorRules:
     patience_s: float = 24 * 3600
     """Seconds after its arrival for which an event waits for an asset that fails to download."""
     keys: KeyTemplate = field(default_factory=KeyTemplate)
+    grace_s: float = 300
+    """Seconds after its arrival in which a host may not have the file yet."""
     late_s: float = 0
     """Seconds after that for which a completion's asset is still tried for."""
     late_backoff: Backoff = field(default_factory=lambda: Backoff(first_s=600, max_s=6 * 3600))
@@ -85,7 +87,8 @@ async def mirror(
     What was downloaded stays in *kept* until whoever settles the event discards it; without *kept*, every
     attempt downloads again.
     """
-    fetching = partial(_fetch_or_find, job, partial(fetch_asset, fetch, refresh), kept)
+    is_new = clock() < _appears_by(job, rules)
+    fetching = partial(_fetch_or_find, job, partial(fetch_asset, fetch, refresh, is_new=is_new), kept)
     try:
         return await _mirror(job, fetching, bucket, kept, rules, clock, chance)
     except Exception:
@@ -170,18 +173,34 @@ async def _fetch_or_find(
     return await (kept.fetch(job.id, download) if kept else download())
 
 
-async def fetch_asset(fetch: Fetch, refresh: Refresh | None, event: Event) -> Fetched | NotFetched:
-    """Fetch the asset; where its URL has expired, once more under a fresh one."""
+async def fetch_asset(
+    fetch: Fetch, refresh: Refresh | None, event: Event, *, is_new: bool = False
+) -> Fetched | NotFetched:
+    """Fetch the asset; where its URL does not give it any more, once more under a fresh one.
+
+    While the event *is_new* its file may only not be there yet.
+    """
     fetched = await fetch(event.output_url)
-    if refresh is None or not isinstance(fetched, NotFetched) or fetched.code != EXPIRED:
+    if isinstance(fetched, Fetched) or not fetched.permanent:
+        return fetched
+    if is_new and fetched.may_appear:
+        return replace(fetched, permanent=False)
+    if refresh is None or not (fetched.may_appear or fetched.code == EXPIRED):
         return fetched
     match await refresh(event):
         case str(url):
-            return await fetch(url)
+            return _alive(fetched if url == event.output_url else await fetch(url))
         case Retry(after_s=after_s):
             return NotFetched(fetched.code, permanent=False, after_s=after_s)
         case None:
             return fetched
+
+
+def _alive(fetched: Fetched | NotFetched) -> Fetched | NotFetched:
+    """Go on for a file that the provider says is there, unless its host knows better."""
+    if isinstance(fetched, NotFetched) and fetched.may_appear:
+        return replace(fetched, permanent=False, may_appear=False)
+    return fetched
 
 
 async def _keep(job: EventJob, event: Event, fetched: Fetched, bucket: Bucket, keys: KeyTemplate) -> Stored:
@@ -221,7 +240,15 @@ def _not_fetched(
         return EventSettled(job, Asset("failed", error=failed.code), now_ms)
     if out_of_patience:
         return _given_up_for_now(job, failed, rules, now_ms, chance)
-    return _postponed(job, failed.code, rules, now_ms, chance, after_s=failed.after_s)
+    postponed = _postponed(job, failed.code, rules, now_ms, chance, after_s=failed.after_s)
+    if failed.may_appear and not failed.after_s:  # the last look is not much later than it has to be
+        return replace(postponed, due_ms=min(postponed.due_ms, max(now_ms, _appears_by(job, rules))))
+    return postponed
+
+
+def _appears_by(job: EventJob, rules: MirrorRules) -> float:
+    """When the file is there, if it ever will be."""
+    return job.received_ms + rules.grace_s * 1000
 
 
 def _is_kept_elsewhere(job: EventJob) -> bool:

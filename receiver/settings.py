@@ -116,6 +116,8 @@ class Settings(BaseSettings):
     """Assets larger than so many bytes are given up."""
     asset_patience_s: Seconds = 24 * 3600.0
     """For so long an event waits for an asset that fails to download; then it is forwarded without."""
+    asset_grace_s: float = Field(300.0, ge=0, le=7 * 24 * 3600)
+    """For so long after an event's arrival its asset's host may not have the file yet."""
     asset_late_s: float = Field(7 * 24 * 3600.0, ge=0, le=7 * 24 * 3600)
     """For so long after that its asset is still tried for; 0 gives it up at once."""
     fetch_allow: Words = ()

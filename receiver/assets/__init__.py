@@ -33,6 +33,8 @@ class NotFetched:
     """True when trying again cannot help."""
     after_s: float | None = None
     """Seconds the server asked us to wait, already clamped."""
+    may_appear: bool = False
+    """True when the host may only not have the file yet: *permanent* holds once it had time to."""
 
 
 @dataclass(frozen=True, slots=True)

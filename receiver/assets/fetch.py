@@ -8,8 +8,9 @@ import asyncio
 import ssl
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ import httpcore2
 from receiver.assets import Fetched, NotFetched
 from receiver.assets.allowlist import AllowList
 from receiver.assets.dial import GuardedBackend, NameNotResolved, Resolve, SystemResolver
+from receiver.assets.expiry import MAX_SAID_BYTES
 from receiver.assets.guard import BlockedAddress, BlockedUrl, Target, check_url
 from receiver.assets.media import HEAD_BYTES, sniff
 from receiver.assets.response import NotAcceptable, declared_length
@@ -25,6 +27,8 @@ from receiver.assets.spool import Spool, remove_stale
 
 HEAD_TIMEOUT_S: Final = 60.0
 """From the first DNS query to the end of the response head, however many 1xx come before it."""
+SAID_TIMEOUT_S: Final = 5.0
+"""For the body of a refusal."""
 
 
 class Fetcher:
@@ -108,7 +112,11 @@ class Fetcher:
         async with Spool(self._spool_dir) as spool:
             async with self._response(target) as response:
                 length = declared_length(
-                    response.status, response.headers, max_bytes=self._max_bytes, now=datetime.now(UTC)
+                    response.status,
+                    response.headers,
+                    max_bytes=self._max_bytes,
+                    now=datetime.now(UTC),
+                    said=await _said(response),
                 )
                 async with aclosing(_body(response, length, self._max_bytes)) as body:
                     content_type = await _save(body, spool)
@@ -146,6 +154,20 @@ def _request(target: Target, connect_timeout_s: float) -> httpcore2.Request:
         ],
         extensions={"timeout": {"connect": connect_timeout_s}},
     )
+
+
+async def _said(response: httpcore2.Response) -> bytes:
+    """Return how the body of a refusal begins; what of it comes soon, for none must hold a download up."""
+    said = bytearray()
+    if not HTTPStatus.BAD_REQUEST <= response.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return b""
+    with suppress(TimeoutError, NotAcceptable), _network_faults(malformed="truncated", cut="truncated"):
+        async with asyncio.timeout(SAID_TIMEOUT_S):
+            async for part in response.aiter_stream():
+                said += part
+                if len(said) >= MAX_SAID_BYTES:
+                    break
+    return bytes(said[:MAX_SAID_BYTES])
 
 
 async def _body(response: httpcore2.Response, length: int | None, max_bytes: int) -> AsyncGenerator[bytes]:

@@ -1,5 +1,7 @@
 """Which response may become an asset, judged before its body is read.
 
+`new` is permanent only once the file had time to appear: a host may show it some time after the webhook.
+
 | code            | permanent | when |
 |-----------------|-----------|------|
 | blocked_url     | yes | the URL gate refused it |
@@ -10,13 +12,14 @@
 | timeout         | no  | a deadline passed |
 | redirect        | yes | 3xx: a redirect is never followed |
 | http_408, 425, 429, 5xx | no | the server asks us to come back, perhaps saying when |
-| expired         | yes | 403, 404 or 410: what hosts answer for a URL that is no longer valid |
-| http_*          | yes | any other status than 200 |
-| framing         | yes | the end of the body is uncertain, or the head is malformed or too large |
-| encoding        | yes | compressed although we asked for identity |
+| expired         | new | 403 or 404: what hosts answer for a URL that is not valid, or not yet |
+| expired         | yes | 410, or a refusal that says so (`receiver.assets.expiry`) |
+| http_*          | new | any other status than 200 |
+| framing         | new | the end of the body is uncertain, or the head is malformed or too large |
+| encoding        | new | compressed although we asked for identity |
 | too_large       | yes | declared, or found, to be over the cap |
-| empty           | yes | 204, 205, 304, or no byte of body |
-| wrong_type      | yes | the content is none of `receiver.assets.media.MEDIA_TYPES` |
+| empty           | new | 204, 205, 304, or no byte of body |
+| wrong_type      | new | the content is none of `receiver.assets.media.MEDIA_TYPES` |
 | truncated       | no  | the body stopped before its end |
 | spool           | no  | our own disk failed or is full |
 """
@@ -28,6 +31,7 @@ from http import HTTPStatus
 from typing import Final
 
 from receiver.assets import NotFetched
+from receiver.assets.expiry import tells_of_denial, tells_of_expiry
 from receiver.retry_after import retry_after_s
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -41,7 +45,9 @@ RETRYABLE: Final = frozenset(("dns", "connect", "tls", "timeout", "truncated", "
 
 _LENGTH: Final = re.compile(rb"[0-9]{1,19}")
 _RETRYABLE_STATUSES: Final = frozenset((408, 425, 429))
-_EXPIRED_STATUSES: Final = frozenset((403, 404, 410))
+_EXPIRED_STATUSES: Final = frozenset((403, 404))
+_FINAL: Final = frozenset(("redirect", "too_large"))
+"""Codes that no time mends."""
 _NO_CONTENT: Final = frozenset((204, 205, 304))
 # IANA's registry of HTTP content codings, but `identity`. Whatever else stands in the header codes nothing:
 # stores replay `aws-chunked`, and blanks, as they were uploaded.
@@ -56,14 +62,25 @@ _CODINGS: Final = frozenset(
 class NotAcceptable(Exception):
     """This response never becomes an asset; carries what to tell the caller."""
 
-    def __init__(self, code: str, *, permanent: bool | None = None, after_s: float | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        *,
+        permanent: bool | None = None,
+        after_s: float | None = None,
+        may_appear: bool | None = None,
+    ) -> None:
         super().__init__(code)
         if permanent is None:
             permanent = code not in RETRYABLE
-        self.outcome = NotFetched(code, permanent, after_s)
+        if may_appear is None:
+            may_appear = permanent and code not in _FINAL
+        self.outcome = NotFetched(code, permanent, after_s, may_appear)
 
 
-def declared_length(status: int, headers: Headers, *, max_bytes: int, now: datetime) -> int | None:
+def declared_length(
+    status: int, headers: Headers, *, max_bytes: int, now: datetime, said: bytes = b""
+) -> int | None:
     """Return the Content-Length of an acceptable response; None when its body is chunked instead.
 
     Args:
@@ -71,13 +88,14 @@ def declared_length(status: int, headers: Headers, *, max_bytes: int, now: datet
         headers: as received, in any case.
         max_bytes: the most an asset may hold.
         now: aware; what a Retry-After date counts from.
+        said: how the body of a refusal begins.
 
     Raises:
         NotAcceptable: this response is not an asset.
     """
     if sum(len(name) + len(value) for name, value in headers) > MAX_HEAD_BYTES:
         raise NotAcceptable("framing")
-    _require_ok(status, headers, now)
+    _require_ok(status, headers, now, said)
     if _CODINGS.intersection(_tokens(headers, b"content-encoding")):
         raise NotAcceptable("encoding")
     length = _framed_length(headers)
@@ -88,16 +106,21 @@ def declared_length(status: int, headers: Headers, *, max_bytes: int, now: datet
     return length
 
 
-def _require_ok(status: int, headers: Headers, now: datetime) -> None:
+def _require_ok(status: int, headers: Headers, now: datetime, said: bytes) -> None:
     if status == HTTPStatus.OK:
         return
     if status in _NO_CONTENT:
-        raise NotAcceptable("empty")
+        raise NotAcceptable("empty", after_s=_retry_after_s(headers, now))
     if 300 <= status < 400:  # noqa: PLR2004  the class of status codes
         raise NotAcceptable("redirect")
+    after_s = _retry_after_s(headers, now)
     if status in _RETRYABLE_STATUSES or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise NotAcceptable(f"http_{status}", permanent=False, after_s=_retry_after_s(headers, now))
-    raise NotAcceptable(EXPIRED if status in _EXPIRED_STATUSES else f"http_{status}", permanent=True)
+        raise NotAcceptable(f"http_{status}", permanent=False, after_s=after_s)
+    said = b"\n".join((said, *_values(headers, b"x-ms-error-code")))
+    if status == HTTPStatus.GONE or tells_of_expiry(said):
+        raise NotAcceptable(EXPIRED, may_appear=False)
+    is_denied = status in _EXPIRED_STATUSES or tells_of_denial(said)
+    raise NotAcceptable(EXPIRED if is_denied else f"http_{status}", after_s=after_s)
 
 
 def _retry_after_s(headers: Headers, now: datetime) -> float | None:

@@ -41,4 +41,10 @@ def mirror_rules(settings: Settings) -> MirrorRules:
     # Whoever waits only shortly for an asset wants to hear of it soon after, too.
     late = Backoff(first_s=min(_LATE_FIRST_S, patience_s), max_s=_LATE_MAX_S)
     keys = build_key_template(settings)
-    return MirrorRules(patience_s=patience_s, keys=keys, late_s=settings.asset_late_s, late_backoff=late)
+    return MirrorRules(
+        patience_s=patience_s,
+        grace_s=settings.asset_grace_s,
+        keys=keys,
+        late_s=settings.asset_late_s,
+        late_backoff=late,
+    )

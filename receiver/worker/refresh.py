@@ -20,7 +20,7 @@ class Refresher:
         self._accounts = {account.source: account for account in accounts}
 
     async def __call__(self, event: Event) -> str | Retry | None:
-        """Return a URL other than the event's own; None where there is none; Retry if nobody answers."""
+        """Return the URL it has now, perhaps the event's own; None for none, Retry if nobody answers."""
         account = self._accounts.get(event.source)
         if account is None:
             return None
@@ -31,4 +31,4 @@ class Refresher:
             return None
         except (ClientError, TimeoutError) as error:
             return Retry(str(error)) if getattr(error, "retryable", True) else None
-        return None if found.output_url == event.output_url else found.output_url
+        return found.output_url

@@ -124,7 +124,7 @@ class TestVerify:
     ) -> None:
         """An asset that was given up for good is mirrored once its cause is mended, and a follow-up sent."""
         receiver.start()
-        asset_host.status = 404
+        asset_host.status = 410
         receiver.deliver(completed("gen_1", f"{asset_host.url}/gen_1.png"))
         (first,) = until(receiver.messages)
         assert first["data"]["asset"]["error"] == "expired"

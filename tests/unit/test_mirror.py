@@ -38,6 +38,7 @@ from tests.acceptance.service import failed
 from tests.unit.work import BODY, NOW, URL, MemoryBucket, event_job, late_job
 
 HOUR_MS = 3_600_000
+GRACE_MS = 300_000
 LATER = NOW + 5_000
 RULES = MirrorRules(Backoff(first_s=8, max_s=300), patience_s=3600)
 LATE_RULES = replace(RULES, late_s=24 * 3600, late_backoff=Backoff(first_s=40, max_s=300))
@@ -179,6 +180,36 @@ class TestMirror:
         job = event_job()
         result = await run_mirror(job, fetching(NotFetched("expired", permanent=True)), MemoryBucket())
         assert result == EventSettled(job, Asset("failed", error="expired"), LATER)
+
+    async def test_not_there_yet(self) -> None:
+        """In the minutes after the event no answer is final that may only mean: not yet."""
+        missing = fetching(NotFetched("expired", permanent=True, may_appear=True))
+        job = event_job(attempts=2)
+        assert await run_mirror(job, missing, MemoryBucket()) == EventPostponed(job, LATER + 8_000, "expired")
+        after = NOW + GRACE_MS
+        gone = await run_mirror(job, missing, MemoryBucket(), at=after)
+        assert gone == EventSettled(job, Asset("failed", error="expired"), after)
+
+    async def test_last_look(self) -> None:
+        """However long the backoff, the file is looked for once more when its time to appear is over."""
+        missing = fetching(NotFetched("wrong_type", permanent=True, may_appear=True))
+        for at in (NOW + GRACE_MS - 1_000, NOW + GRACE_MS - 1):
+            result = await run_mirror(event_job(attempts=9), missing, MemoryBucket(), at=at)
+            assert isinstance(result, EventPostponed)
+            assert result.due_ms == NOW + GRACE_MS
+
+    async def test_host_says_when(self) -> None:
+        """A host that names a time is asked again then, also when that is later."""
+        slow = NotFetched("http_202", permanent=True, after_s=900, may_appear=True)
+        result = await run_mirror(event_job(), fetching(slow), MemoryBucket())
+        assert isinstance(result, EventPostponed)
+        assert result.due_ms == LATER + 900_000
+
+    async def test_without_grace(self) -> None:
+        """Who sets no time for it gets the first answer's verdict."""
+        missing = fetching(NotFetched("expired", permanent=True, may_appear=True))
+        result = await run_mirror(event_job(), missing, MemoryBucket(), rules=replace(RULES, grace_s=0))
+        assert isinstance(result, EventSettled)
 
     async def test_may_still_come(self) -> None:
         """What failed for now is put off by the backoff of its attempts."""

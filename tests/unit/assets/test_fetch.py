@@ -75,6 +75,11 @@ def permanent(code: str) -> NotFetched:
     return NotFetched(code, permanent=True)
 
 
+def not_yet(code: str) -> NotFetched:
+    """Permanent, once the file had time to appear."""
+    return NotFetched(code, permanent=True, may_appear=True)
+
+
 def retryable(code: str) -> NotFetched:
     return NotFetched(code, permanent=False)
 
@@ -342,7 +347,7 @@ class TestResponses:
         private = await serve(whole())
         page = f'<meta http-equiv="refresh" content="0;url={private.url()}">'.encode()
         server = await serve(whole(page, f"Refresh: 0;url={private.url()}", "Content-Type: video/mp4"))
-        assert await make_fetcher().fetch(server.url()) == permanent("wrong_type")
+        assert await make_fetcher().fetch(server.url()) == not_yet("wrong_type")
         assert private.connections == 0
 
     @row("one 100 kB response header")
@@ -350,7 +355,7 @@ class TestResponses:
     async def test_large_header(self, make_fetcher: MakeFetcher, serve: Serve, size: int) -> None:
         """The head is bounded."""
         server = await serve(whole(PNG, f"X-Large: {'x' * size}"))
-        assert await make_fetcher().fetch(server.url()) == permanent("framing")
+        assert await make_fetcher().fetch(server.url()) == not_yet("framing")
 
     @row("Content-Length above the cap")
     async def test_declared_over_the_cap(self, make_fetcher: MakeFetcher, serve: Serve) -> None:
@@ -406,30 +411,30 @@ class TestResponses:
         """A response with two framings is refused."""
         both = chunked(PNG).replace(b"\r\n", b"\r\nContent-Length: 5\r\n", 1)
         server = await serve(both)
-        assert await make_fetcher().fetch(server.url()) == permanent("framing")
+        assert await make_fetcher().fetch(server.url()) == not_yet("framing")
 
     async def test_no_framing(self, make_fetcher: MakeFetcher, serve: Serve) -> None:
         """A body that ends with the connection could have been cut, so it is refused."""
         server = await serve(response(PNG))
-        assert await make_fetcher().fetch(server.url()) == permanent("framing")
+        assert await make_fetcher().fetch(server.url()) == not_yet("framing")
 
     @row("negative Content-Length")
     @pytest.mark.parametrize("length", ["-1", "+5", "5, 6", "0x10", ""])
     async def test_malformed_length(self, make_fetcher: MakeFetcher, serve: Serve, length: str) -> None:
         """A length that is not a plain number is refused."""
         server = await serve(response(PNG, f"Content-Length: {length}"))
-        assert await make_fetcher().fetch(server.url()) == permanent("framing")
+        assert await make_fetcher().fetch(server.url()) == not_yet("framing")
 
     async def test_not_http(self, make_fetcher: MakeFetcher, serve: Serve) -> None:
         """Something else than HTTP is refused."""
         server = await serve(b"SSH-2.0-OpenSSH_9.9\r\n\r\n")
-        assert await make_fetcher().fetch(server.url()) == permanent("framing")
+        assert await make_fetcher().fetch(server.url()) == not_yet("framing")
 
     @row("Content-Encoding: gzip made of many empty members")
     async def test_compressed(self, make_fetcher: MakeFetcher, serve: Serve) -> None:
         """Compressed bodies are refused unread: we asked for none."""
         server = await serve(whole(gzip.compress(b"") * 10_000, "Content-Encoding: gzip"))
-        assert await make_fetcher().fetch(server.url()) == permanent("encoding")
+        assert await make_fetcher().fetch(server.url()) == not_yet("encoding")
 
     @row("204 / 304 / 200 with zero bytes")
     @pytest.mark.parametrize(
@@ -444,7 +449,7 @@ class TestResponses:
     async def test_empty(self, make_fetcher: MakeFetcher, serve: Serve, answer: bytes) -> None:
         """No bytes are no asset, whatever the status."""
         server = await serve(answer)
-        assert await make_fetcher().fetch(server.url()) == permanent("empty")
+        assert await make_fetcher().fetch(server.url()) == not_yet("empty")
 
     @row("200 image/svg+xml with <script>")
     async def test_svg(self, make_fetcher: MakeFetcher, serve: Serve) -> None:
@@ -457,7 +462,7 @@ class TestResponses:
             await asyncio.Event().wait()
 
         server = await serve(endless_svg)
-        assert await make_fetcher().fetch(server.url()) == permanent("wrong_type")
+        assert await make_fetcher().fetch(server.url()) == not_yet("wrong_type")
 
     @row('Content-Type: video/mp4; charset="\\r\\nx: y" or 10 kB of parameters')
     async def test_content_type_is_never_copied(self, make_fetcher: MakeFetcher, serve: Serve) -> None:
@@ -466,7 +471,7 @@ class TestResponses:
         server = await serve(whole(PNG, hostile))
         assert (await fetched(make_fetcher(), server.url()))[0].content_type == "image/png"
         page = await serve(whole(b"<html></html>" * 100, hostile))
-        assert await make_fetcher().fetch(page.url()) == permanent("wrong_type")
+        assert await make_fetcher().fetch(page.url()) == not_yet("wrong_type")
 
     @row("Content-Type: application/octet-stream with valid MP4 magic")
     async def test_octet_stream(self, make_fetcher: MakeFetcher, serve: Serve) -> None:
@@ -513,16 +518,42 @@ class TestResponses:
         expected = NotFetched(f"http_{status[:3]}", permanent=False, after_s=3600.0)
         assert await make_fetcher().fetch(server.url()) == expected
 
-    @pytest.mark.parametrize("status", [403, 404, 410])
+    @pytest.mark.parametrize("status", [403, 404])
+    async def test_not_there(self, make_fetcher: MakeFetcher, serve: Serve, status: int) -> None:
+        """A file that is not there may only not be there yet."""
+        server = await serve(whole(b"no such file", status=f"{status} No"))
+        assert await make_fetcher().fetch(server.url()) == not_yet("expired")
+
+    @pytest.mark.parametrize("status", [400, 401, 403, 410])
     async def test_expired(self, make_fetcher: MakeFetcher, serve: Serve, status: int) -> None:
-        """What hosts answer for an expired URL has one name, and is final."""
-        server = await serve(whole(b"", status=f"{status} Gone"))
+        """A URL that is said to have run out has one name, and is final, whatever the status."""
+        said = b"<?xml version='1.0'?><Error><Code>ExpiredToken</Code></Error>"
+        server = await serve(whole(said, status=f"{status} No"))
         assert await make_fetcher().fetch(server.url()) == permanent("expired")
 
+    async def test_refusal_that_never_ends(
+        self, make_fetcher: MakeFetcher, serve: Serve, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What a refusal says is read for a moment, up to a bound, and must not even be whole."""
+
+        async def drip(writer: asyncio.StreamWriter) -> None:
+            writer.write(response(b"<Code>ExpiredToken</Code>", "Content-Length: 99999", status="400 No"))
+            await write_until_hung_up(writer, b"x", every_s=0.02)
+
+        async def flood(writer: asyncio.StreamWriter) -> None:
+            writer.write(response(b"", "Content-Length: 99999999", status="404 No"))
+            await write_until_hung_up(writer, b"x" * 65536)
+
+        monkeypatch.setattr("receiver.assets.fetch.SAID_TIMEOUT_S", 0.2)
+        assert await make_fetcher().fetch((await serve(drip)).url()) == permanent("expired")
+        assert await make_fetcher().fetch((await serve(flood)).url()) == not_yet("expired")
+        cut = await serve(response(b"no", "Content-Length: 100", status="404 Not Found"))
+        assert await make_fetcher().fetch(cut.url()) == not_yet("expired")
+
     async def test_other_refusals(self, make_fetcher: MakeFetcher, serve: Serve) -> None:
-        """Any other refusal is final under its own status."""
+        """Any other refusal has its own status for a name."""
         server = await serve(whole(b"", status="402 Payment Required"))
-        assert await make_fetcher().fetch(server.url()) == permanent("http_402")
+        assert await make_fetcher().fetch(server.url()) == not_yet("http_402")
 
     @row("upstream sends x-amz-website-redirect-location, Cache-Control or Content-Disposition")
     async def test_no_header_is_kept(self, make_fetcher: MakeFetcher, serve: Serve) -> None:

@@ -16,9 +16,9 @@ from receiver.assets.response import (
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 
 
-def refused(status: int, *headers: tuple[bytes, bytes]) -> NotFetched:
+def refused(status: int, *headers: tuple[bytes, bytes], said: bytes = b"") -> NotFetched:
     with pytest.raises(NotAcceptable) as refusal:
-        declared_length(status, headers, max_bytes=1000, now=NOW)
+        declared_length(status, headers, max_bytes=1000, now=NOW, said=said)
     return refusal.value.outcome
 
 
@@ -49,7 +49,7 @@ class TestDeclaredLength:
     )
     def test_uncertain_end(self, headers: Headers) -> None:
         """Anything but one plain length, or chunked alone, is refused: a cut body could look whole."""
-        assert refused(200, *headers) == NotFetched("framing", permanent=True)
+        assert refused(200, *headers) == NotFetched("framing", permanent=True, may_appear=True)
 
     def test_head_too_large(self) -> None:
         """All header names and values together are bounded."""
@@ -63,7 +63,7 @@ class TestDeclaredLength:
 
     def test_declared_empty(self) -> None:
         """Zero bytes are no asset."""
-        assert refused(200, (b"Content-Length", b"0")) == NotFetched("empty", permanent=True)
+        assert refused(200, (b"Content-Length", b"0")) == NotFetched("empty", permanent=True, may_appear=True)
 
     def test_compressed(self) -> None:
         """Any coding but identity is refused, wherever it stands."""
@@ -90,22 +90,43 @@ class TestDeclaredLength:
     @pytest.mark.parametrize("status", [204, 205, 304])
     def test_no_content(self, status: int) -> None:
         """Statuses that mean no body are empty, not successes."""
-        assert refused(status) == NotFetched("empty", permanent=True)
+        assert refused(status) == NotFetched("empty", permanent=True, may_appear=True)
 
     @pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308, 399])
     def test_redirects(self, status: int) -> None:
         """Every other 3xx is a redirect, and final."""
         assert refused(status, (b"Location", b"https://x.com/")) == NotFetched("redirect", permanent=True)
 
-    @pytest.mark.parametrize("status", [403, 404, 410])
-    def test_expired(self, status: int) -> None:
-        """What an expired URL gives has one name, and is final."""
-        assert refused(status, (b"Retry-After", b"5")) == NotFetched("expired", permanent=True)
+    @pytest.mark.parametrize("status", [403, 404])
+    def test_not_there(self, status: int) -> None:
+        """What a URL gives that is not valid, or not yet, has one name, and says when to come back."""
+        assert refused(status, (b"Retry-After", b"5")) == NotFetched(
+            "expired", permanent=True, after_s=5, may_appear=True
+        )
 
-    @pytest.mark.parametrize("status", [101, 201, 206, 400, 401, 451, 499])
-    def test_final_statuses(self, status: int) -> None:
-        """What a wrong URL gives is final."""
-        assert refused(status, (b"Retry-After", b"5")) == NotFetched(f"http_{status}", permanent=True)
+    def test_gone(self) -> None:
+        """410 is final at once: no host says so of a file that is still to come."""
+        assert refused(410, (b"Retry-After", b"5")) == NotFetched("expired", permanent=True)
+
+    @pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
+    def test_said_to_have_expired(self, status: int) -> None:
+        """The words of a refusal decide, and not its status; Azure has them in a header, too."""
+        expired = NotFetched("expired", permanent=True)
+        assert refused(status, said=b"<Code>ExpiredToken</Code>") == expired
+        assert refused(status, (b"x-ms-error-code", b"AuthenticationFailed")) == expired
+
+    @pytest.mark.parametrize("status", [400, 401])
+    def test_said_to_be_denied(self, status: int) -> None:
+        """So do those of a file that may only not be there yet."""
+        assert refused(status, said=b"<Code>AccessDenied</Code>").code == "expired"
+        assert refused(status, said=b"<Code>AccessDenied</Code>").may_appear
+
+    @pytest.mark.parametrize("status", [101, 201, 202, 206, 400, 401, 409, 423, 451, 499])
+    def test_other_statuses(self, status: int) -> None:
+        """What no other row has carries its status, and holds once the file had time to appear."""
+        assert refused(status, (b"Retry-After", b"5")) == NotFetched(
+            f"http_{status}", permanent=True, after_s=5, may_appear=True
+        )
 
     @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
     def test_statuses_to_try_again(self, status: int) -> None:
@@ -133,3 +154,10 @@ class TestNotAcceptable:
         """Only the codes in the table's retryable rows may succeed later."""
         assert all(not NotAcceptable(code).outcome.permanent for code in RETRYABLE)
         assert NotAcceptable("wrong_type").outcome.permanent
+
+    @pytest.mark.parametrize(
+        ("code", "may_appear"), [("wrong_type", True), ("too_large", False), ("dns", False)]
+    )
+    def test_what_time_may_mend(self, code: str, may_appear: bool) -> None:
+        """A page in the place of a file may give way to it; a file that is too large is there already."""
+        assert NotAcceptable(code).outcome.may_appear is may_appear

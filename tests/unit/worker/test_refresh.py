@@ -19,6 +19,7 @@ from tests.unit.work import NOW, MemoryBucket, event_job
 from tests.unit.worker.listing import Listing, row
 
 NEW = "https://cdn.example.com/a.png?expires=2"
+GRACE_MS = 300_000
 OLD = "https://cdn.example.com/a.png?expires=1"
 
 
@@ -43,15 +44,17 @@ def refresher(listing: Listing) -> Refresher:
 class Host:
     """An asset host on which only some URLs still work."""
 
-    def __init__(self, fetched: Fetched, *, good: str = "", code: str = "expired") -> None:
+    def __init__(
+        self, fetched: Fetched, *, good: str = "", code: str = "expired", may_appear: bool = False
+    ) -> None:
         self.urls: list[object] = []
         self._fetched = fetched
         self._good = good
-        self._code = code
+        self._failure = NotFetched(code, permanent=True, may_appear=may_appear)
 
     async def fetch(self, url: object) -> Fetched | NotFetched:
         self.urls.append(url)
-        return self._fetched if url == self._good else NotFetched(self._code, permanent=True)
+        return self._fetched if url == self._good else self._failure
 
 
 @pytest.fixture
@@ -61,7 +64,7 @@ def fetched(tmp_path: Path) -> Fetched:
     return Fetched(path, 3, "0" * 64, "image/png")
 
 
-async def mirrored(host: Host, refresh: Refresh) -> MirrorResult:
+async def mirrored(host: Host, refresh: Refresh, *, at: int = NOW) -> MirrorResult:
     job = event_job(body=completed("gen_1", OLD))
     return await mirror(
         job,
@@ -69,7 +72,7 @@ async def mirrored(host: Host, refresh: Refresh) -> MirrorResult:
         refresh=refresh,
         bucket=MemoryBucket(),
         rules=MirrorRules(),
-        clock=lambda: NOW,
+        clock=lambda: at,
         chance=lambda: 0.5,
     )
 
@@ -108,6 +111,29 @@ class TestMirror:
         result = await mirrored(Host(fetched), answering(Retry("silent", after_s=100.0)))
         assert result == EventPostponed(result.job, NOW + 100_000, "expired")
 
+    async def test_new_file_costs_no_request(self, fetched: Fetched) -> None:
+        """While the file may only not be there yet, nobody is asked for another URL; then somebody is."""
+        host = Host(fetched, good=NEW, may_appear=True)
+        assert isinstance(await mirrored(host, answering(NEW)), EventPostponed)
+        assert host.urls == [OLD]
+        assert isinstance(await mirrored(host, answering(NEW), at=NOW + GRACE_MS), EventSettled)
+        assert host.urls == [OLD, OLD, NEW]
+
+    @pytest.mark.parametrize("code", ["expired", "http_202", "wrong_type", "empty"])
+    @pytest.mark.parametrize("answer", [OLD, NEW])
+    async def test_provider_vouches_for_it(self, fetched: Fetched, code: str, answer: str) -> None:
+        """A file that the provider still names is tried for on, until the patience ends."""
+        host, at = Host(fetched, code=code, may_appear=True), NOW + GRACE_MS
+        result = await mirrored(host, answering(answer), at=at)
+        assert result == EventPostponed(result.job, at + 1_000, code)
+        over = await mirrored(host, answering(answer), at=NOW + 24 * 3_600_000 + 1)
+        assert isinstance(over, EventSettled)
+
+    async def test_host_knows_better(self, fetched: Fetched) -> None:
+        """A URL that has run out does not live because the provider repeats it."""
+        result = await mirrored(Host(fetched), answering(OLD))
+        assert isinstance(result, EventSettled)
+
     async def test_other_failures_ask_nobody(self, fetched: Fetched) -> None:
         """What no fresh URL can mend costs no request."""
 
@@ -125,9 +151,13 @@ class TestCall:
         assert await refresher(listing)(event()) == NEW
         assert listing.got == ["gen_1"]
 
-    @pytest.mark.parametrize("rows", [[], [row(1, output_url=OLD)], [row(1, output_url=None)]])
+    async def test_same_again(self) -> None:
+        """The event's own URL is an answer, too: the provider says that it lives."""
+        assert await refresher(Listing([row(1, output_url=OLD)]))(event()) == OLD
+
+    @pytest.mark.parametrize("rows", [[], [row(1, output_url=None)]])
     async def test_nothing_fresh(self, rows: list[dict[str, object]]) -> None:
-        """A generation that is gone, or still has the same URL or none, gives nothing."""
+        """A generation that is gone, or has no URL, gives nothing."""
         assert await refresher(Listing(rows))(event()) is None
 
     async def test_other_account(self) -> None:

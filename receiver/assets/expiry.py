@@ -1,0 +1,45 @@
+"""What a host's refusal says of a signed URL, in the words of whichever vendor.
+
+The status tells little: an expired URL is 400 at Google, 401 at Backblaze, 403 at Amazon, Azure and Alibaba.
+
+Sources: https://cloud.google.com/storage/docs/xml-api/reference-status,
+https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html,
+https://learn.microsoft.com/en-us/rest/api/storageservices/common-rest-api-error-codes,
+https://www.backblaze.com/docs/cloud-storage-native-api-errors
+"""
+
+import re
+from typing import Final
+
+MAX_SAID_BYTES: Final = 16 * 1024
+"""So much of a refusal is read."""
+
+_SUBJECT: Final = rb"(?:link|url|token|signature|request|policy|credentials?|key|session)"
+_EXPIRED: Final = re.compile(
+    rb"|".join(
+        (
+            rb"\b(?:has|have|is|was|are|already|" + _SUBJECT + rb")[ _-]?expired\b",
+            rb"\bexpired[ _-]?(?:[a-z]+[ _-])?" + _SUBJECT + rb"\b",
+            rb"\bAuthenticationFailed\b",  # Azure's for a signature outside its time
+            rb"\bTokenRefreshRequired\b",
+            rb'"exp\\?" claim',  # of a JWT
+            rb"\A\s*expired[.!]?\s*\Z",
+        )
+    ),
+    re.IGNORECASE,
+)
+_DENIED: Final = re.compile(
+    rb"\b(?:AccessDenied|NoSuchKey|BlobNotFound|InvalidToken|SignatureDoesNotMatch)\b"
+)
+# A page for people says "the link may have expired" of everything that it does not have.
+_PAGE: Final = re.compile(rb"<!doctype html|<html", re.IGNORECASE)
+
+
+def tells_of_expiry(said: bytes) -> bool:
+    """Whether *said*, the body of a refusal, means that its URL will never work again."""
+    return not _PAGE.search(said) and _EXPIRED.search(said) is not None
+
+
+def tells_of_denial(said: bytes) -> bool:
+    """Whether *said* is what stores answer for a file that is not there, not yet or no longer."""
+    return _DENIED.search(said) is not None
