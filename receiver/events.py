@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, TypeGuard
 
 import orjson
 
-from receiver import contract
+from receiver import contract, documents
 
 TYPE_PREFIX: Final = "co.aivisualstudio."
 SOURCE_PREFIX: Final = "urn:aivisualstudio:"
@@ -27,12 +27,6 @@ EVENT_KINDS: Final = (*contract.KINDS, UNKNOWN_KIND)
 
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _MAX_ERROR_CHARS: Final = 2_000
-# One escape at a time, so that `\\ud83d` is a backslash and a word; a whole pair is one.
-_ESCAPE: Final = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
-    re.DOTALL,
-)
-_REPLACEMENT: Final = rb"\ufffd"
 
 AssetStatus = Literal["mirrored", "failed"]
 
@@ -111,9 +105,18 @@ def normalize(body: bytes, *, source: str) -> Event | Unreadable:
     Pass the bytes that verified and no others: parsed from any other form, an attacker could pick the id.
     """
     try:
-        document = _parse(body)
+        return _read(orjson.loads(body), source)
     except orjson.JSONDecodeError:
-        return Unreadable("not_json")
+        pass
+    try:
+        event = _read(documents.read(body), source)
+    except ValueError:
+        event = None
+    # What is strictly no JSON is worth a second look only for the event that it may hold all the same.
+    return event if isinstance(event, Event) else Unreadable("not_json")
+
+
+def _read(document: Any, source: str) -> Event | Unreadable:
     if not isinstance(document, dict):
         return Unreadable("not_an_object")
     event_type, data = document.get("event"), document.get("data")
@@ -139,12 +142,7 @@ def _parse(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
-        # JSON may escape half a surrogate pair, as of an emoji that was cut in two; UTF-8 cannot hold it.
-        return orjson.loads(_ESCAPE.sub(_without_half_a_pair, body))
-
-
-def _without_half_a_pair(escape: re.Match[bytes]) -> bytes:
-    return _REPLACEMENT if escape["half"] else escape[0]
+        return documents.read(body)
 
 
 def reread(body: bytes, *, source: str) -> Event:

@@ -11,12 +11,12 @@
 A 4xx that names an internal error counts as a 5xx, and a 5xx as one whatever it names.
 """
 
-import json
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urljoin, urlsplit
 
+from receiver import documents
 from receiver.client.errors import (
     ApiError,
     ClientError,
@@ -153,7 +153,7 @@ def _succeeded(request: Request[T], answer: Answer, attempt: Attempt, *, last: b
 def _payload(request: Request[Any], answer: Answer) -> Any:
     if not request.body_expected:
         return None
-    return json.loads(answer.body)
+    return documents.read(answer.body)
 
 
 def _moved(request: Request[T], answer: Answer, attempt: Attempt, *, last: bool) -> Decision[T]:

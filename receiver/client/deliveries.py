@@ -1,8 +1,8 @@
 """Webhook deliveries: from the bytes that arrived to a verified event."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 
+from receiver import documents
 from receiver.client import parse
 from receiver.client.results import WebhookEvent
 from receiver.contract import SIGNATURE_HEADER
@@ -23,7 +23,7 @@ def unwrap(body: bytes, headers: Headers, *, secrets: Sequence[str | bytes], now
     keys = tuple(secret.encode() if isinstance(secret, str) else secret for secret in secrets)
     verified = verify(_signatures(headers), body, secrets=keys, now=now)
     try:
-        return parse.event(json.loads(verified.body.decode()))
+        return parse.event(documents.read(verified.body))
     except (ValueError, RecursionError):
         raise NotJson("a signed delivery that is not an event of the API document") from None
 

@@ -124,6 +124,38 @@ class TestNormalize:
         assert event.data["prompt"] == read
         assert json.loads(follow_up(body, now_ms=0))["data"]["prompt"] == read
 
+    @pytest.mark.parametrize(
+        "odd",
+        [
+            b"1e400",
+            b"-1e400",
+            b"9" * 30,
+            b"9" * 5000,
+            b"1." + b"3" * 5000,
+            b"NaN",
+            b"[Infinity,-Infinity]",
+            b"[" * 5000 + b"]" * 5000,
+            b'{"a":' * 5000 + b"1" + b"}" * 5000,
+            b'[{"a":' * 700 + b'"]}[{"' + b"}]" * 700,
+            rb'"\ud83d"',
+            rb'{"\udc00":1}',
+        ],
+        ids=lambda odd: odd[:12].decode(),
+    )
+    @pytest.mark.parametrize("place", ["data", "document"])
+    def test_what_nobody_needs_hides_no_event(self, odd: bytes, place: str) -> None:
+        """A field that we do not know may hold whatever a serializer writes; so may the follow-up's."""
+        inner, outer = (b',"x":' + odd if place == where else b"" for where in ("data", "document"))
+        body = b'{"event":"generation.completed","data":{"id":"gen_1","prompt":"p"%b}%b}' % (inner, outer)
+        event = normalize(body, source="photoverse")
+        assert isinstance(event, Event)
+        assert sent(event)["data"]["prompt"] == "p"
+        assert json.loads(follow_up(body, now_ms=0))["data"]["prompt"] == "p"
+
+    def test_a_byte_order_mark(self) -> None:
+        """Some serializers begin with one."""
+        assert isinstance(normalize(b'\xef\xbb\xbf{"event":"x","data":{"id":"gen_1"}}', source="a"), Event)
+
 
 class TestEvent:
     @pytest.mark.parametrize(
