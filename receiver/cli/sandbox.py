@@ -23,7 +23,9 @@ _SECONDS = click.FloatRange(0)
     "--port", type=click.IntRange(0, 65535), default=8900, show_default=True, help="0 takes a free one."
 )
 @click.option(
-    "--seed", type=int, default=1, show_default=True, help="The same seed gives the same keys, ids and luck."
+    "--seed",
+    type=int,
+    help="The same seed gives the same keys, ids and luck.  [default: the keys and luck of 1, and new ids]",
 )
 @click.option(
     "--dialect",
@@ -87,7 +89,7 @@ _SECONDS = click.FloatRange(0)
 def sandbox(
     *,
     port: int,
-    seed: int,
+    seed: int | None,
     dialect: tuple[str | tuple[str, Any], ...],
     manual_clock: bool,
     fault: "tuple[QueuedFault, ...]",
@@ -111,7 +113,7 @@ def sandbox(
         port=port,
         seed=seed,
         knobs=_knobs(**knobs),
-        dialect=dialect_of(dialect, seed),
+        dialect=dialect_of(dialect, 1 if seed is None else seed),
         webhook_secret=secret,
         clock=clock,
     )

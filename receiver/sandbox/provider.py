@@ -53,7 +53,7 @@ class Provider:
     """Everything behind the API."""
 
     def __init__(
-        self, knobs: Knobs, clock: Clock, dialect: Dialect, *, seed: int, webhook_secret: str
+        self, knobs: Knobs, clock: Clock, dialect: Dialect, *, seed: int | None, webhook_secret: str
     ) -> None:
         self.given_clock = clock
         self.clock = clock if not dialect.clock_skew_s else _Skewed(clock, dialect.clock_skew_s)

@@ -29,7 +29,8 @@ class Sandbox:
     Args:
         host: a loopback address.
         port: 0 takes a free one.
-        seed: the same seed gives the same keys, ids, failures, losses and duplicates.
+        seed: the same seed gives the same keys, ids, failures, losses and duplicates; without one,
+            generations have ids that no other run has had.
         knobs: how it behaves.
         dialect: how it says what the provider's document leaves unsaid.
         webhook_secret: signs every webhook; at least 16 bytes.
@@ -44,7 +45,7 @@ class Sandbox:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
-        seed: int = 1,
+        seed: int | None = None,
         knobs: Knobs | None = None,
         dialect: Dialect | None = None,
         webhook_secret: str = DEFAULT_WEBHOOK_SECRET,

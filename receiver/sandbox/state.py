@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from receiver.contract import EVENT_TYPES, SCOPES, Kind
 from receiver.sandbox.knobs import Knobs
 
+DEFAULT_SEED = 1
 ACCOUNT = "default"
 """The account that everything belongs to unless another is named."""
 
@@ -89,8 +90,10 @@ class Seen:
 class State:
     """The sandbox's memory. Only its event loop writes, but for what `Sandbox` says; any thread may read."""
 
-    def __init__(self, knobs: Knobs, *, seed: int) -> None:
-        self.random = random.Random(seed)  # noqa: S311  # repeatable on purpose
+    def __init__(self, knobs: Knobs, *, seed: int | None) -> None:
+        self.random = random.Random(DEFAULT_SEED if seed is None else seed)  # noqa: S311  # repeatable on purpose
+        # A receiver that keeps its database would take an id that comes again for a generation it knows.
+        self._ids = random.SystemRandom() if seed is None else self.random
         self.knobs = knobs
         self.keys: dict[str, ApiKey] = {}
         self.sessions: dict[str, str] = {}
@@ -104,5 +107,13 @@ class State:
         self.seen: list[Seen] = []
 
     def token(self, length: int) -> str:
-        """Return *length* random characters, the same ones for the same seed."""
-        return "".join(self.random.choices("0123456789abcdefghijklmnopqrstuvwxyz", k=length))
+        """Return *length* random characters, the same ones in every run of the same seed."""
+        return _characters(self.random, length)
+
+    def generation_id(self) -> str:
+        """Return a new name for a generation: one that no other run has had, unless a seed was chosen."""
+        return f"gen_{_characters(self._ids, 12)}"
+
+
+def _characters(chance: random.Random, length: int) -> str:
+    return "".join(chance.choices("0123456789abcdefghijklmnopqrstuvwxyz", k=length))

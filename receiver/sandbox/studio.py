@@ -36,7 +36,7 @@ class Studio:
         self._loop = asyncio.get_running_loop()
         self._charge(order, account)
         made = Generation(
-            id=f"gen_{self._state.token(12)}",
+            id=self._state.generation_id(),
             account=account,
             type=order.type,
             prompt=order.prompt,

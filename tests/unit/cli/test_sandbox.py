@@ -59,6 +59,18 @@ class TestSandbox:
             ]
             assert [answer.status_code for answer in asked] == [503, 503, 202]
 
+    def test_ids_are_new_in_every_run(self) -> None:
+        """Beside a data folder that was kept, the second run's generations are not taken for the first's."""
+        made = []
+        for _ in range(2):
+            with running() as (url, key):
+                headers = {"Authorization": f"Bearer {key}"}
+                answer = httpx2.post(f"{url}/generate/image", json={"prompt": "x"}, headers=headers)
+                made.append((key, answer.json()["id"]))
+        (first_key, first), (second_key, second) = made
+        assert first_key == second_key
+        assert first != second
+
     def test_speaks_the_dialect_of_its_seed(self) -> None:
         """The same one as from Python."""
         dialect = Dialect.random(11)

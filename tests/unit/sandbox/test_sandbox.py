@@ -54,6 +54,17 @@ class TestSandbox:
         """Keys, and everything else that is random, repeat."""
         assert Sandbox(seed=7).key() == Sandbox(seed=7).key() != Sandbox(seed=8).key()
 
+    def test_ids_are_new_in_every_run(self) -> None:
+        """A receiver that kept its database has seen none of them; a seed repeats them."""
+
+        def ids(seed: int | None = None) -> tuple[str, ...]:
+            with Sandbox(seed=seed) as sandbox:
+                return order(sandbox), order(sandbox)
+
+        assert len({*ids(), *ids()}) == 4
+        assert ids(7) == ids(7)
+        assert Sandbox().key() == Sandbox().key()
+
     def test_refuses_a_scope_that_is_none(self) -> None:
         """A typo in a test is found at once."""
         with pytest.raises(ValueError, match="reed"):
