@@ -76,6 +76,13 @@ class TestDecide:
         assert isinstance(refused, Refused)
         assert not isinstance(refused.error, errors.OutcomeUnknown)
 
+    @pytest.mark.parametrize("odd", [b"1e400", b"NaN", b"9" * 5000, b"[" * 5000 + b"]" * 5000])
+    def test_what_nobody_needs_puts_no_order_in_doubt(self, odd: bytes) -> None:
+        """A field that we do not know may hold whatever a serializer writes."""
+        decision = after(PAID, Answer(200, {}, GOOD.body[:-1] + b',"x":' + odd + b"}"))
+        assert isinstance(decision, Done)
+        assert decision.result.id == "gen_1"
+
     @pytest.mark.parametrize("request_", [PAID, READ, DELETE])
     def test_429_goes_again_once_the_pacer_allows(self, request_: Request[Any]) -> None:
         """A 429 is refused before any work, so it may be repeated; the wait is the pacer's."""
