@@ -3,25 +3,31 @@
 Only words and numbers live here; what they mean for us is decided in the modules that import them.
 """
 
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 BASE_URL: Final = "https://aivisualstudio.co/api/v1"
 
 Kind = Literal["image", "video"]
-KINDS: Final[tuple[Kind, ...]] = ("image", "video")
-STATUSES: Final = ("processing", "completed", "failed")
-SCOPES: Final = ("read", "generate:image", "generate:video", "webhooks")
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+Status = Literal["processing", "completed", "failed"]
+STATUSES: Final[tuple[Status, ...]] = get_args(Status)
+Scope = Literal["read", "generate:image", "generate:video", "webhooks"]
+SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 
+EventType = Literal["generation.completed", "generation.failed"]
 COMPLETED: Final = "generation.completed"
 FAILED: Final = "generation.failed"
-EVENT_TYPES: Final = (COMPLETED, FAILED)
+EVENT_TYPES: Final[tuple[EventType, ...]] = (COMPLETED, FAILED)
 
 DEFAULT_IMAGE_MODEL: Final = "prunaai/z-image-turbo"
 DEFAULT_VIDEO_MODEL: Final = "minimax/hailuo-2.3-fast"
-IMAGE_ASPECT_RATIOS: Final = ("1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3")
-VIDEO_ASPECT_RATIOS: Final = ("16:9", "9:16", "1:1", "4:3", "3:4")
+ImageAspectRatio = Literal["1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3"]
+IMAGE_ASPECT_RATIOS: Final[tuple[ImageAspectRatio, ...]] = get_args(ImageAspectRatio)
+VideoAspectRatio = Literal["16:9", "9:16", "1:1", "4:3", "3:4"]
+VIDEO_ASPECT_RATIOS: Final[tuple[VideoAspectRatio, ...]] = get_args(VideoAspectRatio)
 DEFAULT_VIDEO_ASPECT_RATIO: Final = "16:9"
-IMAGE_FORMATS: Final = ("webp", "png", "jpg")
+ImageFormat = Literal["webp", "png", "jpg"]
+IMAGE_FORMATS: Final[tuple[ImageFormat, ...]] = get_args(ImageFormat)
 DEFAULT_IMAGE_FORMAT: Final = "webp"
 VIDEO_SECONDS: Final = range(1, 11)
 DEFAULT_VIDEO_SECONDS: Final = 5

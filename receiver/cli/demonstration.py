@@ -18,7 +18,7 @@ from rich.table import Table
 from receiver import clock
 from receiver.cli.process import prepare_web, running_web, running_worker
 from receiver.client import AsyncClient
-from receiver.contract import FAILED
+from receiver.contract import FAILED, ImageFormat
 from receiver.sandbox import DEFAULT_WEBHOOK_SECRET, Knobs, Sandbox
 from receiver.settings import Settings
 from receiver.store import Progress, Store
@@ -31,7 +31,7 @@ _DEADLINE_S: Final = 40.0
 _REFRESH_S: Final = 0.1
 _KNOBS: Final = Knobs(image_delay_s=0.8, video_delay_s=1.5, duplicate_rate=1.0)
 """Every webhook comes twice, so that the dedupe is seen at work."""
-_IMAGES: Final = (
+_IMAGES: Final[tuple[tuple[str, ImageFormat], ...]] = (
     ("a lighthouse at dusk, long exposure", "webp"),
     ("a fox in fresh snow, film grain", "png"),
     ("an orrery of brass and glass", "jpg"),

@@ -11,7 +11,7 @@ from receiver.cli.advice import add_advice
 from receiver.cli.connection import load_settings, open_client
 from receiver.cli.output import json_option, progress, say, show_record, show_rows
 from receiver.cli.waiting import DownloadPath, fetch, timeout_option
-from receiver.contract import KINDS, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, STATUSES
+from receiver.contract import KINDS, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, STATUSES, Kind, Status
 
 if TYPE_CHECKING:
     from receiver.client import ClientError, Generation
@@ -35,8 +35,8 @@ def generations() -> None:
 @json_option
 def list_(
     *,
-    kind: str | None,
-    status: str | None,
+    kind: Kind | None,
+    status: Status | None,
     limit: int | None,
     offset: int | None,
     whole: bool,

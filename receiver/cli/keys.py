@@ -5,7 +5,7 @@ import click
 from receiver.cli import records
 from receiver.cli.connection import load_settings, open_session
 from receiver.cli.output import json_option, say, show_record, show_rows
-from receiver.contract import SCOPES
+from receiver.contract import SCOPES, Scope
 
 _COLUMNS = {
     "id": "id",
@@ -38,7 +38,7 @@ def keys() -> None:
 def create(
     *,
     name: str,
-    scopes: tuple[str, ...],
+    scopes: tuple[Scope, ...],
     ip_allowlist: tuple[str, ...],
     expires_at: str | None,
     as_json: bool,

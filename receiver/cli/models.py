@@ -5,7 +5,7 @@ import click
 from receiver.cli import records
 from receiver.cli.connection import load_settings, open_client
 from receiver.cli.output import json_option, show_rows
-from receiver.contract import KINDS
+from receiver.contract import KINDS, Kind
 
 _COLUMNS = {
     "id": "id",
@@ -19,7 +19,7 @@ _COLUMNS = {
 @click.command()
 @click.option("--type", "kind", type=click.Choice(KINDS), help="Only these.")
 @json_option
-def models(*, kind: str | None, as_json: bool) -> None:
+def models(*, kind: Kind | None, as_json: bool) -> None:
     """List the provider's models and their prices in credits."""
     with open_client(load_settings()) as client:
         found = [records.record(one) for one in client.models.list(kind)]

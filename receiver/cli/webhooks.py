@@ -5,7 +5,7 @@ import click
 from receiver.cli import records
 from receiver.cli.connection import load_settings, open_client
 from receiver.cli.output import json_option, say, show_record, show_rows
-from receiver.contract import EVENT_TYPES
+from receiver.contract import EVENT_TYPES, EventType
 
 _COLUMNS = {"id": "id", "created_at": "created", "events": "events", "url": "url"}
 _SECRET = frozenset({"secret"})
@@ -24,7 +24,7 @@ def webhooks() -> None:
 @click.argument("url")
 @_events
 @json_option
-def create(*, url: str, events: tuple[str, ...], as_json: bool) -> None:
+def create(*, url: str, events: tuple[EventType, ...], as_json: bool) -> None:
     """Register URL, which must be https, and print the signing secret if the provider shows it."""
     with open_client(load_settings()) as client:
         made = client.webhooks.create(url, events or None)
@@ -49,7 +49,7 @@ def list_(*, as_json: bool) -> None:
 @click.option("--url", help="Where to send from now on.")
 @_events
 @json_option
-def update(*, webhook_id: str, url: str | None, events: tuple[str, ...], as_json: bool) -> None:
+def update(*, webhook_id: str, url: str | None, events: tuple[EventType, ...], as_json: bool) -> None:
     """Change what is given of a webhook, and leave the rest."""
     from receiver.client import OMIT
 

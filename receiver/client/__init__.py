@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from receiver.client import webhooks
 from receiver.client.blocking.client import Client
 from receiver.client.blocking.session import SessionClient
 from receiver.client.errors import (
@@ -47,6 +48,17 @@ from receiver.client.results import (
     WebhookList,
 )
 from receiver.client.timeout import Timeout
+from receiver.client.webhooks import unwrap
+from receiver.contract import (
+    EventType,
+    ImageAspectRatio,
+    ImageFormat,
+    Kind,
+    Scope,
+    Status,
+    VideoAspectRatio,
+)
+from receiver.errors import ConfigError, NotJson, SignatureError, SignatureFault, StoreUnavailable
 
 if TYPE_CHECKING:
     from receiver.client.aio.client import AsyncClient
@@ -62,7 +74,9 @@ __all__ = [
     "AsyncSessionClient",
     "Client",
     "ClientError",
+    "ConfigError",
     "DownloadFailed",
+    "EventType",
     "Events",
     "ExpiredApiKey",
     "Forbidden",
@@ -70,6 +84,8 @@ __all__ = [
     "GenerationClaimed",
     "GenerationFailed",
     "GenerationPage",
+    "ImageAspectRatio",
+    "ImageFormat",
     "InsufficientCredits",
     "InsufficientScope",
     "InvalidApiKey",
@@ -77,6 +93,7 @@ __all__ = [
     "InvalidRequest",
     "IpNotAllowed",
     "KeyPace",
+    "Kind",
     "Ledger",
     "MemoryLedger",
     "MissingApiKey",
@@ -85,21 +102,30 @@ __all__ = [
     "NoAnswer",
     "NotCharged",
     "NotFound",
+    "NotJson",
     "NotSent",
     "OutcomeUnknown",
     "PaceStore",
     "RateLimit",
     "RateLimited",
+    "Scope",
     "ServerError",
     "SessionClient",
+    "SignatureError",
+    "SignatureFault",
+    "Status",
+    "StoreUnavailable",
     "Submission",
     "Timeout",
     "Unauthorized",
     "UnexpectedResponse",
+    "VideoAspectRatio",
     "WaitTimeout",
     "Webhook",
     "WebhookEvent",
     "WebhookList",
+    "unwrap",
+    "webhooks",
 ]
 
 

@@ -1,6 +1,8 @@
-"""Webhook deliveries: from the bytes that arrived to a verified event."""
+"""Webhook deliveries: from what arrived to a verified event."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from receiver import documents
 from receiver.client import parse
@@ -9,30 +11,54 @@ from receiver.contract import SIGNATURE_HEADER
 from receiver.errors import NotJson
 from receiver.signatures import verify
 
-Headers = Mapping[str, str] | Iterable[tuple[str, str]]
+Body = bytes | bytearray | memoryview | str
+"""A request's body as it came. What was parsed and written again is another one."""
+Headers = Mapping[str, Any] | Iterable[tuple[str | bytes, Any]] | str | bytes | None
+"""A request's headers as its framework has them, or the value of `X-Webhook-Signature` alone, if any."""
+Secrets = str | bytes | Iterable[str | bytes]
+"""One signing secret, or several: each is tried, so that one can be replaced by the next."""
 
 
-def unwrap(body: bytes, headers: Headers, *, secrets: Sequence[str | bytes], now: float) -> WebhookEvent:
-    """Verify a delivery and return its event.
+def unwrap(body: Body, headers: Headers, *, secrets: Secrets, now: float | None = None) -> WebhookEvent:
+    """Verify a delivery and return its event. Needs neither an API key nor the network.
+
+    Args:
+        body: the request's body, exactly as received.
+        headers: the request's headers, in any framework's form.
+        secrets: the signing secret, or several.
+        now: the time in seconds since the epoch, if not this machine's.
 
     Raises:
-        SignatureError: the delivery is not genuine; `reason` says why.
-        NotJson: genuine, but not an event.
-        ValueError: *secrets* is empty, or holds one that is too short to trust.
+        SignatureError: not signed with any of *secrets*, or not within five minutes of now; `reason` says
+            which rule failed.
+        NotJson: signed, but not an event.
+        ValueError: *secrets* is empty, or one is shorter than 16 bytes or has whitespace around it.
     """
-    keys = tuple(secret.encode() if isinstance(secret, str) else secret for secret in secrets)
-    verified = verify(_signatures(headers), body, secrets=keys, now=now)
+    given = (secrets,) if isinstance(secrets, str | bytes) else secrets
+    verified = verify(
+        [_latin1(value) for value in _signatures(headers)],
+        body.encode("utf-8", "surrogatepass") if isinstance(body, str) else bytes(body),
+        secrets=tuple(secret.encode() if isinstance(secret, str) else secret for secret in given),
+        now=time.time() if now is None else now,
+    )
     try:
         return parse.event(documents.read(verified.body))
     except (ValueError, RecursionError):
         raise NotJson("a signed delivery that is not an event of the API document") from None
 
 
-def _signatures(headers: Headers) -> list[bytes]:
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
-    # latin-1 is how HTTP libraries turn header bytes into text; anything it cannot hold was never a header.
-    return [
-        value.encode("latin-1", "replace")
-        for name, value in pairs
-        if name.lower() == SIGNATURE_HEADER.lower()
-    ]
+def _signatures(headers: Headers) -> Iterator[str | bytes]:
+    if headers is None:
+        return
+    if isinstance(headers, str | bytes):
+        yield headers
+        return
+    # Not every framework's headers are a Mapping, but those that are not pairs have `items`.
+    for name, value in headers.items() if hasattr(headers, "items") else headers:
+        if _latin1(name).lower() == SIGNATURE_HEADER.lower().encode():
+            yield from value if isinstance(value, list | tuple) else (value,)
+
+
+def _latin1(text: str | bytes) -> bytes:
+    # This is how HTTP libraries turn header bytes into text; what it cannot hold was never a header.
+    return text if isinstance(text, bytes) else text.encode("latin-1", "replace")

@@ -1,7 +1,10 @@
 """Keeping an asset on disk: whole under its final name, or not at all."""
 
+import filecmp
+import os
 import re
 import secrets
+from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +27,7 @@ _EXTENSIONS: Final = {
     "video/webm": ".webm",
     "video/quicktime": ".mov",
 }
+_LONGEST_NAME: Final = 128
 _ODD_IN_A_FILE_NAME: Final = re.compile(r"[^A-Za-z0-9_-]")
 _MOVED: Final = frozenset({301, 302, 303, 307, 308})
 _PASSING: Final = frozenset({408, 425, 429})
@@ -32,13 +36,16 @@ _PASSING: Final = frozenset({408, 425, 429})
 class Partial:
     """A download in progress: a temporary file beside its destination."""
 
-    def __init__(self, generation: Generation, dest: Path, *, max_bytes: int) -> None:
+    def __init__(self, generation: Generation, dest: str | Path, *, max_bytes: int) -> None:
         self._id = generation.id
-        self._dest = dest
+        self._dest = Path(dest)
+        self._made = isinstance(dest, str) and dest.endswith(("/", os.sep, f"{os.sep}."))
         self._max_bytes = max_bytes
         self._file: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
+        if self._made:
+            self._dest.mkdir(parents=True, exist_ok=True)
         folder = self._dest if self._dest.is_dir() else self._dest.parent
         self._file = (folder / f".{secrets.token_hex(8)}.part").open("xb")
         return self
@@ -68,14 +75,35 @@ class Partial:
         self._file.truncate()
 
     def keep(self, content_type: str) -> Path:
-        """Give the file its final name, over whatever had it, and return that."""
+        """Give the file its final name and return that.
+
+        In a folder, whatever other file has that name keeps it: it may be another generation's.
+        """
         assert self._file is not None
         self._file.close()
-        path = self._dest
-        if path.is_dir():
-            kind = content_type.partition(";")[0].strip().lower()
-            path /= _ODD_IN_A_FILE_NAME.sub("_", self._id) + _EXTENSIONS.get(kind, "")
-        return Path(self._file.name).replace(path)
+        whole = Path(self._file.name)
+        if not self._dest.is_dir():
+            return whole.replace(self._dest)
+        kind = content_type.partition(";")[0].strip().lower()
+        name, extension = _ODD_IN_A_FILE_NAME.sub("_", self._id)[:_LONGEST_NAME], _EXTENSIONS.get(kind, "")
+        path = self._dest / f"{name}{extension}"
+        if _took(path, whole):
+            return path
+        # Ids that differ in odd characters only, or in case, have one name: the second gets one of its own.
+        return whole.replace(self._dest / f"{name}-{sha256(self._id.encode()).hexdigest()[:12]}{extension}")
+
+
+def _took(path: Path, whole: Path) -> bool:
+    """Give *whole* the name *path* if no other content has it."""
+    try:
+        path.hardlink_to(whole)
+    except FileExistsError:
+        return path.is_file() and filecmp.cmp(path, whole, shallow=False)
+    except OSError:  # a file system without links
+        if path.exists():
+            return path.is_file() and filecmp.cmp(path, whole, shallow=False)
+        whole.replace(path)
+    return True
 
 
 def asset_url(generation: Generation, base_url: str) -> str:

@@ -4,15 +4,50 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, TypedDict, get_args
 
 from receiver.client.errors import InvalidParameter
 from receiver.client.ledger import Submission
+from receiver.client.parameters import Inherit, Omit
+from receiver.contract import KINDS, ImageAspectRatio, ImageFormat, Kind, VideoAspectRatio
 
 OnUnknown = Literal["raise", "recover"]
 """What to do when it is not known whether a paid call was accepted."""
 
 LONGEST_REF: Final = 200
+_FOR_ONE_KIND: Final[Mapping[str, Kind]] = {
+    "output_format": "image",
+    "duration": "video",
+    "first_frame_image": "video",
+}
+
+
+class Asked(TypedDict, total=False):
+    """What may be said of a generation beside its kind and prompt."""
+
+    model: str | Omit
+    aspect_ratio: ImageAspectRatio | VideoAspectRatio | Omit
+    output_format: ImageFormat | Omit
+    duration: int | Omit
+    first_frame_image: str | Omit
+    webhook_url: str | Inherit | None
+    client_ref: str | None
+    metadata: Mapping[str, object] | None
+    on_unknown: OnUnknown
+    max_credits: int | None
+
+
+def check_asked(kind: Kind, asked: Asked) -> None:
+    """Refuse a kind that there is not, and what belongs to the other one.
+
+    Raises:
+        InvalidParameter: which one, and why.
+    """
+    if kind not in KINDS:
+        raise InvalidParameter("kind", f"must be one of {', '.join(KINDS)}; not {kind!r}")
+    for name in asked:
+        if _FOR_ONE_KIND.get(name, kind) != kind:
+            raise InvalidParameter(name, f"is for a {_FOR_ONE_KIND[name]} only")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,17 +18,43 @@ _LEDGER_PATIENCE_S: Final = 30.0
 """What was paid for must be written down, however busy the database is."""
 
 
-def build_ledger(settings: Settings) -> StoreLedger[Submission]:
-    """Open the ledger of submissions beside the events; an embedded database is brought up to date at once.
+def open_ledger(database_url: str, *, source: str = DEFAULT_SOURCE) -> StoreLedger[Submission]:
+    """Open a ledger for `Client(ledger=…)`, in the database of a receiver or in one of its own.
+
+    Close it when no client uses it any more. Threads and forked processes may share it.
+
+    Args:
+        database_url: as `RECEIVER_DATABASE_URL`. A SQLite file is made, and brought up to date at once; a
+            PostgreSQL database is left to `receiver migrate`.
+        source: the account that the client's API key belongs to, as the receiver calls it.
 
     Raises:
         ConfigError: the database URL is not usable.
-        StoreUnavailable: the embedded database could not be migrated.
+        StoreUnavailable: the SQLite file could not be brought up to date.
     """
-    engine = connect(settings.database_url.get_secret_value(), busy_timeout_s=_LEDGER_PATIENCE_S)
-    ledger = StoreLedger(engine, DEFAULT_SOURCE, row=Submission, claimed=GenerationClaimed)
+    engine = connect(database_url, busy_timeout_s=_LEDGER_PATIENCE_S)
+    ledger = StoreLedger(engine, source, row=Submission, claimed=GenerationClaimed)
     ledger.migrate()
     return ledger
+
+
+def open_pace(database_url: str) -> StorePace[KeyPace]:
+    """Open what shares an API key's rate limit, for `Client(pace=…)`, in a database that has been migrated.
+
+    Raises:
+        ConfigError: the database URL is not usable.
+    """
+    return StorePace(connect(database_url, busy_timeout_s=_PACE_PATIENCE_S), row=KeyPace)
+
+
+def build_ledger(settings: Settings) -> StoreLedger[Submission]:
+    """Open the ledger of submissions beside the events.
+
+    Raises:
+        ConfigError: the database URL is not usable.
+        StoreUnavailable: the SQLite file could not be brought up to date.
+    """
+    return open_ledger(settings.database_url.get_secret_value())
 
 
 @dataclass(frozen=True, slots=True)

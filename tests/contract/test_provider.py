@@ -12,7 +12,15 @@ from PIL import Image
 
 from receiver.client import Client, Forbidden, GenerationFailed, InvalidRequest, NotFound, WaitTimeout, parse
 from receiver.client.errors import DownloadFailed
-from receiver.contract import EVENT_TYPES, IMAGE_ASPECT_RATIOS, IMAGE_FORMATS, VIDEO_ASPECT_RATIOS
+from receiver.contract import (
+    EVENT_TYPES,
+    IMAGE_ASPECT_RATIOS,
+    IMAGE_FORMATS,
+    VIDEO_ASPECT_RATIOS,
+    ImageAspectRatio,
+    ImageFormat,
+    VideoAspectRatio,
+)
 from receiver.errors import SignatureError
 from receiver.sandbox import Sandbox
 from tests.contract.provider_clients import QUICK, Make, clients, shown_secret, until
@@ -78,7 +86,7 @@ class TestGenerate:
 
     @pytest.mark.parametrize("output_format", IMAGE_FORMATS)
     def test_image_is_a_real_file(
-        self, client: Client, sandbox: Sandbox, tmp_path: Path, output_format: str
+        self, client: Client, sandbox: Sandbox, tmp_path: Path, output_format: ImageFormat
     ) -> None:
         """Every format opens as what it claims to be."""
         made = client.generations.wait(client.generate.image(PROMPT, output_format=output_format))
@@ -91,7 +99,7 @@ class TestGenerate:
             assert abs(picture.width * down - picture.height * across) < 2 * max(across, down)
 
     @pytest.mark.parametrize("ratio", IMAGE_ASPECT_RATIOS)
-    def test_image_has_its_ratio(self, client: Client, tmp_path: Path, ratio: str) -> None:
+    def test_image_has_its_ratio(self, client: Client, tmp_path: Path, ratio: ImageAspectRatio) -> None:
         """All seven ratios of the document, to the pixel."""
         made = client.generations.wait(client.generate.image("x", aspect_ratio=ratio))
         with Image.open(client.generations.download(made, tmp_path)) as picture:
@@ -99,7 +107,9 @@ class TestGenerate:
             assert abs(picture.width * down - picture.height * across) < 2 * max(across, down)
 
     @pytest.mark.parametrize(("ratio", "seconds"), [*zip(VIDEO_ASPECT_RATIOS, (1, 2, 1, 3, 1), strict=True)])
-    def test_video_is_a_real_file(self, client: Client, tmp_path: Path, ratio: str, seconds: int) -> None:
+    def test_video_is_a_real_file(
+        self, client: Client, tmp_path: Path, ratio: VideoAspectRatio, seconds: int
+    ) -> None:
         """An MP4 that lasts as long as was asked, in the ratio that was asked."""
         made = client.generate.video(PROMPT, duration=seconds, aspect_ratio=ratio)
         path = client.generations.download(client.generations.wait(made), tmp_path)

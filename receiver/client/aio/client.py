@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, Unpack
 
 from receiver.client.aio.caller import Caller
 from receiver.client.aio.generate import Generate
@@ -15,15 +15,18 @@ from receiver.client.aio.models import Models
 from receiver.client.aio.submissions import Submissions
 from receiver.client.aio.webhooks import Webhooks
 from receiver.client.config import Config, configure
+from receiver.client.errors import ClientError
 from receiver.client.ledger import Events, Ledger
 from receiver.client.memory import MemoryLedger
+from receiver.client.orders import Asked, check_asked
 from receiver.client.pace import PaceStore, SharedPace, pace_name
 from receiver.client.pacing import Priority
 from receiver.client.parameters import INHERIT, Inherit
-from receiver.client.results import RateLimit
+from receiver.client.results import Generation, RateLimit
 from receiver.client.sharing import pacer_for
 from receiver.client.timeout import Timeout
 from receiver.client.wire import AsyncTransport
+from receiver.contract import Kind
 
 _REMEMBERED = 1000
 
@@ -96,6 +99,33 @@ class AsyncClient:
     def __repr__(self) -> str:
         return f"AsyncClient(base_url={self._caller.config.base_url!r})"
 
+    async def run(
+        self,
+        kind: Kind,
+        prompt: str,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109  # it ends in WaitTimeout, with what was last seen
+        raise_on_failed: bool = True,
+        **asked: Unpack[Asked],
+    ) -> Generation:
+        """Ask for an image or a video, wait until it is finished, and return it.
+
+        This is `generate.image` or `generate.video`, then `generations.wait`, with the parameters of both.
+        Whatever ends the wait, the generation is paid for and goes on: the error has a note of its id.
+
+        Raises:
+            InvalidParameter: a value the API document does not allow, or not for this kind; nothing was sent.
+            GenerationFailed: it failed and *raise_on_failed*.
+            WaitTimeout: it was still processing; it may finish yet.
+            ClientError: whatever else `generate` and `wait` raise.
+        """
+        made = await self._order(kind, prompt, asked)
+        try:
+            return await self.generations.wait(made, timeout=timeout, raise_on_failed=raise_on_failed)
+        except ClientError as error:
+            error.add_note(f"It was asked for, and is paid for: generations.wait({made.id!r}) waits on.")
+            raise
+
     @property
     def rate_limit(self) -> RateLimit | None:
         """The rate limit as last seen; None before the first answer that told."""
@@ -131,6 +161,12 @@ class AsyncClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    async def _order(self, kind: Kind, prompt: str, asked: Asked) -> Generation:
+        check_asked(kind, asked)
+        ask: Any = self.generate.image if kind == "image" else self.generate.video
+        made: Generation = await ask(prompt, **asked)
+        return made
 
     def _use(self, caller: Caller) -> None:
         self._caller = caller

@@ -11,7 +11,7 @@ from receiver.client.ledger import Events
 from receiver.client.pagination import OVERLAP, Walk
 from receiver.client.polling import Group, Watch
 from receiver.client.results import Generation, GenerationPage
-from receiver.contract import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
+from receiver.contract import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, Kind, Status
 
 
 class Generations:
@@ -32,8 +32,8 @@ class Generations:
     async def list(
         self,
         *,
-        type: str | None = None,  # noqa: A002  # the document's word
-        status: str | None = None,
+        type: Kind | None = None,  # noqa: A002  # the document's word
+        status: Status | None = None,
         limit: int = PAGE_SIZE_DEFAULT,
         offset: int = 0,
     ) -> GenerationPage:
@@ -48,8 +48,8 @@ class Generations:
     async def iter(
         self,
         *,
-        type: str | None = None,  # noqa: A002  # the document's word
-        status: str | None = None,
+        type: Kind | None = None,  # noqa: A002  # the document's word
+        status: Status | None = None,
         page_size: int = PAGE_SIZE_MAX,
         overlap: int = OVERLAP,
         max_requests: int | None = None,
@@ -119,8 +119,9 @@ class Generations:
     ) -> Path:
         """Fetch the file of a completed generation and return where it is.
 
-        *dest* is a file, which is replaced, or an existing folder, where the file is named after the
-        generation. It appears whole or not at all. The asset's host never sees the API key.
+        *dest* is a file, which is replaced, or a folder: one that exists, or a string that ends in `/`, which
+        is made. There the file is named after the generation, and replaces none of other content. It appears
+        whole or not at all. The asset's host never sees the API key.
 
         Raises:
             DownloadFailed: not completed, gone, cut short, or larger than *max_bytes*.
@@ -129,6 +130,6 @@ class Generations:
         """
         wanted = await self.get(generation) if isinstance(generation, str) else generation
         url = asset_url(wanted, self._caller.config.base_url)
-        with Partial(wanted, Path(dest), max_bytes=max_bytes) as partial:
+        with Partial(wanted, dest, max_bytes=max_bytes) as partial:
             content_type = await self._caller.fetch(wanted.id, url, partial)
             return partial.keep(content_type)

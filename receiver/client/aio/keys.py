@@ -7,6 +7,7 @@ from receiver.client import requests
 from receiver.client.aio.caller import Caller
 from receiver.client.parameters import OMIT, Omit
 from receiver.client.results import ApiKey, ApiKeyList
+from receiver.contract import Scope
 
 
 class Keys:
@@ -19,7 +20,7 @@ class Keys:
         self,
         name: str,
         *,
-        scopes: Iterable[str] | Omit = OMIT,
+        scopes: Iterable[Scope] | Omit = OMIT,
         ip_allowlist: Iterable[str] | Omit = OMIT,
         expires_at: datetime | str | Omit = OMIT,
     ) -> ApiKey:

@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, Unpack
 
 from receiver.client.blocking.caller import Caller
 from receiver.client.blocking.generate import Generate
@@ -14,15 +14,18 @@ from receiver.client.blocking.models import Models
 from receiver.client.blocking.submissions import Submissions
 from receiver.client.blocking.webhooks import Webhooks
 from receiver.client.config import Config, configure
+from receiver.client.errors import ClientError
 from receiver.client.ledger import Events, Ledger
 from receiver.client.memory import MemoryLedger
+from receiver.client.orders import Asked, check_asked
 from receiver.client.pace import PaceStore, SharedPace, pace_name
 from receiver.client.pacing import Priority
 from receiver.client.parameters import INHERIT, Inherit
-from receiver.client.results import RateLimit
+from receiver.client.results import Generation, RateLimit
 from receiver.client.sharing import pacer_for
 from receiver.client.timeout import Timeout
 from receiver.client.wire import Transport
+from receiver.contract import Kind
 
 _REMEMBERED = 1000
 
@@ -95,6 +98,33 @@ class Client:
     def __repr__(self) -> str:
         return f"Client(base_url={self._caller.config.base_url!r})"
 
+    def run(
+        self,
+        kind: Kind,
+        prompt: str,
+        *,
+        timeout: float | None = None,
+        raise_on_failed: bool = True,
+        **asked: Unpack[Asked],
+    ) -> Generation:
+        """Ask for an image or a video, wait until it is finished, and return it.
+
+        This is `generate.image` or `generate.video`, then `generations.wait`, with the parameters of both.
+        Whatever ends the wait, the generation is paid for and goes on: the error has a note of its id.
+
+        Raises:
+            InvalidParameter: a value the API document does not allow, or not for this kind; nothing was sent.
+            GenerationFailed: it failed and *raise_on_failed*.
+            WaitTimeout: it was still processing; it may finish yet.
+            ClientError: whatever else `generate` and `wait` raise.
+        """
+        made = self._order(kind, prompt, asked)
+        try:
+            return self.generations.wait(made, timeout=timeout, raise_on_failed=raise_on_failed)
+        except ClientError as error:
+            error.add_note(f"It was asked for, and is paid for: generations.wait({made.id!r}) waits on.")
+            raise
+
     @property
     def rate_limit(self) -> RateLimit | None:
         """The rate limit as last seen; None before the first answer that told."""
@@ -130,6 +160,12 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _order(self, kind: Kind, prompt: str, asked: Asked) -> Generation:
+        check_asked(kind, asked)
+        ask: Any = self.generate.image if kind == "image" else self.generate.video
+        made: Generation = ask(prompt, **asked)
+        return made
 
     def _use(self, caller: Caller) -> None:
         self._caller = caller

@@ -8,6 +8,7 @@ from receiver.client.errors import OutcomeUnknown
 from receiver.client.orders import OnUnknown, Terms, order
 from receiver.client.parameters import INHERIT, OMIT, Inherit, Omit, image_body, video_body
 from receiver.client.results import Generation
+from receiver.contract import ImageAspectRatio, ImageFormat, VideoAspectRatio
 
 
 class Generate:
@@ -23,8 +24,8 @@ class Generate:
         prompt: str,
         *,
         model: str | Omit = OMIT,
-        aspect_ratio: str | Omit = OMIT,
-        output_format: str | Omit = OMIT,
+        aspect_ratio: ImageAspectRatio | Omit = OMIT,
+        output_format: ImageFormat | Omit = OMIT,
         webhook_url: str | Inherit | None = INHERIT,
         client_ref: str | None = None,
         metadata: Mapping[str, object] | None = None,
@@ -72,7 +73,7 @@ class Generate:
         prompt: str,
         *,
         model: str | Omit = OMIT,
-        aspect_ratio: str | Omit = OMIT,
+        aspect_ratio: VideoAspectRatio | Omit = OMIT,
         duration: int | Omit = OMIT,
         first_frame_image: str | Omit = OMIT,
         webhook_url: str | Inherit | None = INHERIT,

@@ -1,14 +1,15 @@
 """`client.webhooks`: register where events are sent, and read the ones that arrive."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from http import HTTPStatus
 
 from receiver.client import requests
 from receiver.client.blocking.caller import Caller
-from receiver.client.deliveries import Headers, unwrap
+from receiver.client.deliveries import Body, Headers, Secrets, unwrap
 from receiver.client.errors import ApiError, NotFound
 from receiver.client.parameters import OMIT, Omit
 from receiver.client.results import Webhook, WebhookEvent, WebhookList
+from receiver.contract import EventType
 
 
 class Webhooks:
@@ -17,7 +18,7 @@ class Webhooks:
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
 
-    def create(self, url: str, events: Iterable[str] | None = None) -> Webhook:
+    def create(self, url: str, events: Iterable[EventType] | None = None) -> Webhook:
         """Register *url* for *events*, by default all. Store `.secret` at once: it may not be shown again.
 
         Raises:
@@ -31,7 +32,7 @@ class Webhooks:
         return self._caller.call(requests.list_webhooks())
 
     def update(
-        self, webhook_id: str, *, url: str | Omit = OMIT, events: Iterable[str] | Omit = OMIT
+        self, webhook_id: str, *, url: str | Omit = OMIT, events: Iterable[EventType] | Omit = OMIT
     ) -> Webhook:
         """Change what is given and leave the rest.
 
@@ -61,25 +62,13 @@ class Webhooks:
 
     def unwrap(
         self,
-        body: bytes,
+        body: Body,
         headers: Headers,
         *,
-        secrets: Sequence[str | bytes],
+        secrets: Secrets,
         now: float | None = None,
     ) -> WebhookEvent:
-        """Verify a delivery and return its event. Needs no network.
-
-        Args:
-            body: the request's body, byte for byte as received.
-            headers: the request's headers.
-            secrets: each is tried, so that one can be replaced by the next.
-            now: stands in for the client's clock, in seconds since the epoch.
-
-        Raises:
-            SignatureError: not signed with any of *secrets*, or not within five minutes of now.
-            NotJson: signed, but not an event.
-            ValueError: *secrets* is empty, or one is shorter than 16 bytes or has whitespace around it.
-        """
+        """Do as `receiver.client.webhooks.unwrap` does, by the client's clock."""
         return unwrap(body, headers, secrets=secrets, now=self._caller.clock() if now is None else now)
 
     def _find(self, webhook_id: str) -> Webhook:

@@ -1,6 +1,8 @@
 """From the bytes of a delivery to a verified event."""
 
+import email
 import json
+import time
 from typing import Any
 
 import pytest
@@ -55,8 +57,52 @@ class TestUnwrap:
         with pytest.raises(NotJson):
             unwrap(body, signed(body), secrets=SECRETS, now=NOW)
 
-    @pytest.mark.parametrize("secrets", [[], [""], ["short"]])
-    def test_refuses_weak_secrets(self, secrets: list[str]) -> None:
+    @pytest.mark.parametrize("body", [bytes, bytearray, memoryview, bytes.decode])
+    @pytest.mark.parametrize("secrets", [SECRETS[0], SECRETS[0].encode(), tuple(SECRETS), set(SECRETS)])
+    def test_takes_text_and_bytes(self, body: Any, secrets: Any) -> None:
+        """Of the body and of the secret, alone or among others."""
+        event = unwrap(body(BODY), signed(), secrets=secrets, now=NOW)
+        assert event.generation.id == "gen_1"
+
+    @pytest.mark.parametrize(
+        "form",
+        [
+            lambda h: h["X-Webhook-Signature"],
+            lambda h: h["X-Webhook-Signature"].encode(),
+            lambda h: [(name.lower().encode(), value.encode()) for name, value in h.items()],
+            lambda h: {name: [value] for name, value in h.items()},
+            lambda h: email.message_from_string("".join(f"{n}: {v}\n" for n, v in h.items())),
+        ],
+    )
+    def test_takes_headers_as_they_come(self, form: Any) -> None:
+        """The value alone, ASGI's pairs, lists of values, the standard library's message."""
+        assert unwrap(BODY, form(signed()), secrets=SECRETS, now=NOW).generation.id == "gen_1"
+
+    def test_no_header_at_all(self) -> None:
+        """As `headers.get` says it."""
+        with pytest.raises(SignatureError) as refused:
+            unwrap(BODY, None, secrets=SECRETS, now=NOW)
+        assert refused.value.reason == "header_count"
+
+    def test_text_that_utf8_cannot_hold(self) -> None:
+        """It was never signed."""
+        with pytest.raises(SignatureError, match="mismatch"):
+            unwrap("\ud83d", signed(), secrets=SECRETS, now=NOW)
+
+    def test_by_this_machines_clock(self) -> None:
+        """Unless another time is given."""
+        assert unwrap(BODY, signed(at=int(time.time())), secrets=SECRETS).event == "generation.completed"
+        with pytest.raises(SignatureError, match="window"):
+            unwrap(BODY, signed(), secrets=SECRETS)
+
+    @pytest.mark.parametrize("odd", [b"1e400", b"NaN", b"9" * 5000, b"[" * 5000 + b"]" * 5000])
+    def test_what_nobody_needs_hides_no_event(self, odd: bytes) -> None:
+        """As in the receiver."""
+        body = BODY[:-1] + b',"x":' + odd + b"}"
+        assert unwrap(body, signed(body), secrets=SECRETS, now=NOW).generation.id == "gen_1"
+
+    @pytest.mark.parametrize("secrets", [[], [""], ["short"], "", b"short"])
+    def test_refuses_weak_secrets(self, secrets: Any) -> None:
         """An empty secret would let anyone sign."""
         with pytest.raises(ValueError, match="secret"):
             unwrap(BODY, signed(), secrets=secrets, now=NOW)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -69,6 +70,46 @@ class TestPartial:
         """The provider does not choose where we write."""
         with Partial(generation("../../etc/x"), tmp_path, max_bytes=10) as partial:
             assert partial.keep("video/mp4") == tmp_path / "______etc_x.mp4"
+
+    @pytest.mark.parametrize("dest", ["{}/new/deeper/", "{}/new/deeper/."])
+    def test_makes_a_folder(self, tmp_path: Path, dest: str) -> None:
+        """What ends in a slash is one, so that a second generation does not replace the first."""
+        for name in ("gen_1", "gen_2"):
+            self._kept(name, dest.format(tmp_path), name.encode())
+        assert _contents(tmp_path / "new/deeper") == {"gen_1.png": b"gen_1", "gen_2.png": b"gen_2"}
+
+    def test_no_folder_where_a_file_is(self, tmp_path: Path) -> None:
+        """The file stays."""
+        (tmp_path / "taken").write_bytes(b"x")
+        with pytest.raises(FileExistsError):
+            self._kept("gen_1", f"{tmp_path}/taken/", b"y")
+        assert _contents(tmp_path) == {"taken": b"x"}
+
+    @pytest.mark.parametrize("order", [1, -1])
+    @pytest.mark.parametrize("others", [["a/b", "a_b", "a.b"], ["x" * 300, "x" * 301]])
+    def test_each_generation_has_a_file(self, tmp_path: Path, others: list[str], order: int) -> None:
+        """However alike their ids look as file names; fetched again, the file is the same one."""
+        paths = {name: self._kept(name, tmp_path, name.encode()) for name in others[::order]}
+        assert {path.read_bytes() for path in paths.values()} == {name.encode() for name in others}
+        assert {name: self._kept(name, tmp_path, name.encode()) for name in others} == paths
+        assert len(_contents(tmp_path)) == len(others)
+
+    def test_a_file_system_without_links(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nothing changes."""
+        monkeypatch.setattr(Path, "hardlink_to", Mock(side_effect=PermissionError))
+        paths = [self._kept(name, tmp_path, name.encode()) for name in ("a.b", "a_b", "a.b", "a_b")]
+        assert [path.read_bytes() for path in paths] == [b"a.b", b"a_b", b"a.b", b"a_b"]
+        assert len(_contents(tmp_path)) == 2
+
+    @staticmethod
+    def _kept(name: str, dest: str | Path, content: bytes) -> Path:
+        with Partial(generation(name), dest, max_bytes=1000) as partial:
+            partial.write(content)
+            return partial.keep("image/png")
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 class TestAssetUrl:

@@ -1,16 +1,27 @@
 """The client as it is made, with nothing behind it."""
 
 import inspect
+import json
 import os
 import subprocess
 import sys
 import typing
+from contextlib import nullcontext
 from types import UnionType
+from typing import Any
 
 import pytest
 
 import receiver.client
-from receiver.client import AsyncClient, Client, RateLimited
+from receiver import contract
+from receiver.client import (
+    AsyncClient,
+    Client,
+    GenerationFailed,
+    InvalidParameter,
+    RateLimited,
+    Unauthorized,
+)
 from receiver.errors import ConfigError
 from tests.unit.client.script import ok, refused, row, scripted
 from tests.unit.client.test_twins import public_methods
@@ -62,6 +73,71 @@ class TestWithOptions:
         client.generations.get("gen_1")
         client.with_options(priority="background").generations.get("gen_1")
         assert script.times == [0, 0, 31]
+
+
+class TestRun:
+    def test_asks_and_waits(self) -> None:
+        """What it returns is finished; both calls' parameters are its own."""
+        client, script = scripted(ok(row()), ok(row(status="completed", output_url="https://x/a.png")))
+        done = client.run("image", "a fox", aspect_ratio="16:9", output_format="png", timeout=60)
+        assert (done.status, done.output_url) == ("completed", "https://x/a.png")
+        assert script.asked == ["POST /generate/image", "GET /generations/gen_1"]
+        sent = json.loads(script.sent[0].content or b"")
+        assert sent == {"prompt": "a fox", "aspect_ratio": "16:9", "output_format": "png"}
+
+    def test_a_video(self) -> None:
+        """One that is finished at once is not asked for again."""
+        client, script = scripted(ok(row(type="video", status="completed")))
+        assert client.run("video", "a fox", duration=3).finished
+        assert script.asked == ["POST /generate/video"]
+
+    @pytest.mark.parametrize(
+        ("kind", "asked", "named"),
+        [
+            ("image", {"duration": 3}, "duration"),
+            ("image", {"first_frame_image": "https://x/a.png"}, "first_frame_image"),
+            ("video", {"output_format": "png"}, "output_format"),
+            ("audio", {}, "kind"),
+            ("image", {"aspect_ratio": "5:4"}, "aspect_ratio"),
+        ],
+    )
+    def test_refuses_what_that_kind_has_not(self, kind: Any, asked: Any, named: str) -> None:
+        """Nothing is sent, and nothing paid."""
+        client, script = scripted()
+        with pytest.raises(InvalidParameter, match=named):
+            client.run(kind, "a fox", **asked)
+        assert script.sent == []
+
+    def test_a_failed_one(self) -> None:
+        """Raised, unless asked not to."""
+        for raise_on_failed in (True, False):
+            client, _ = scripted(ok(row()), ok(row(status="failed")))
+            with pytest.raises(GenerationFailed) if raise_on_failed else nullcontext():
+                assert client.run("image", "a fox", raise_on_failed=raise_on_failed).status == "failed"
+
+    def test_what_ends_the_wait_names_what_is_paid_for(self) -> None:
+        """So that nobody pays again for not knowing it."""
+        client, _ = scripted(ok(row()), refused(401, "invalid_api_key"))
+        with pytest.raises(Unauthorized) as raised:
+            client.run("image", "a fox")
+        assert "generations.wait('gen_1')" in "".join(raised.value.__notes__)
+
+
+class TestDocumentsWords:
+    def test_types_name_what_the_document_allows(self) -> None:
+        """A type checker knows each enumeration, and it is the one that is checked at run time."""
+        for words, allowed in [
+            (receiver.client.Kind, contract.KINDS),
+            (receiver.client.Status, contract.STATUSES),
+            (receiver.client.Scope, contract.SCOPES),
+            (receiver.client.EventType, contract.EVENT_TYPES),
+            (receiver.client.ImageAspectRatio, contract.IMAGE_ASPECT_RATIOS),
+            (receiver.client.VideoAspectRatio, contract.VIDEO_ASPECT_RATIOS),
+            (receiver.client.ImageFormat, contract.IMAGE_FORMATS),
+        ]:
+            assert typing.get_args(words) == allowed
+        hints = typing.get_type_hints(Client("avs_live_x").generate.image)
+        assert typing.get_args(typing.get_args(hints["aspect_ratio"])[0]) == contract.IMAGE_ASPECT_RATIOS
 
 
 class TestSignatures:

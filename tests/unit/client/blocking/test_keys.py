@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -52,8 +53,9 @@ class TestCreate:
     def test_is_refused_here(self) -> None:
         """A mistake costs no request."""
         client, script = session()
+        scopes: Any = ["everything"]
         with pytest.raises(InvalidParameter, match="scopes"):
-            client.keys.create("ci", scopes=["everything"])
+            client.keys.create("ci", scopes=scopes)
         assert script.sent == []
 
 
