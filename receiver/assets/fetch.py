@@ -1,7 +1,8 @@
 """Download an asset from a URL that anyone may have written.
 
-The steps are: URL gate, address gate (`receiver.assets.dial`), response gate (`receiver.assets.response`,
-which holds the table of codes), type by content, spool with a cap, a count and a digest.
+The steps are: URL gate, address gate (`receiver.assets.dial`), both again for every redirect, response gate
+(`receiver.assets.response`, which holds the table of codes), type by content, spool with a cap, a count and
+a digest.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from receiver.assets.dial import GuardedBackend, NameNotResolved, Resolve, Syste
 from receiver.assets.expiry import MAX_SAID_BYTES
 from receiver.assets.guard import BlockedAddress, BlockedUrl, Target, check_url
 from receiver.assets.media import HEAD_BYTES, sniff
+from receiver.assets.redirect import next_url, require_followable
 from receiver.assets.response import NotAcceptable, declared_length
 from receiver.assets.spool import Spool, remove_stale
 
@@ -34,7 +36,7 @@ SAID_TIMEOUT_S: Final = 5.0
 class Fetcher:
     """Downloads assets to temporary files; any number at once, each over a connection of its own.
 
-    No redirect is followed, no proxy or netrc of the environment is used, and nothing is sent but the URL.
+    No proxy or netrc of the environment is used, and nothing is sent but the URL.
     """
 
     def __init__(  # noqa: PLR0913  one keyword per setting
@@ -110,7 +112,7 @@ class Fetcher:
 
     async def _download(self, target: Target) -> Fetched:
         async with Spool(self._spool_dir) as spool:
-            async with self._response(target) as response:
+            async with self._last_response(target) as response:
                 length = declared_length(
                     response.status,
                     response.headers,
@@ -121,6 +123,25 @@ class Fetcher:
                 async with aclosing(_body(response, length, self._max_bytes)) as body:
                     content_type = await _save(body, spool)
             return await spool.keep(content_type)
+
+    @asynccontextmanager
+    async def _last_response(self, target: Target) -> AsyncIterator[httpcore2.Response]:
+        """Follow redirects, each as distrusted as the first URL, to the response that is none."""
+        hops = [target]
+        while True:
+            with _blocked_hops(len(hops)):
+                async with self._response(hops[-1]) as response:
+                    url = next_url(response.status, response.headers, hops[-1])
+                    if url is None:
+                        yield response
+                        return
+            hops.append(self._follow(url, hops))
+
+    def _follow(self, url: str, hops: Sequence[Target]) -> Target:
+        with _blocked_hops(len(hops) + 1):
+            target = self._admit(url)
+            require_followable(target, hops)
+            return target
 
     @asynccontextmanager
     async def _response(self, target: Target) -> AsyncIterator[httpcore2.Response]:
@@ -202,6 +223,17 @@ async def _first_bytes(body: AsyncIterator[bytes]) -> bytes:
         if len(head) >= HEAD_BYTES:
             break
     return bytes(head)
+
+
+@contextmanager
+def _blocked_hops(count: int) -> Iterator[None]:
+    """Name a refusal by a gate after the redirect that led there, unless it is of the first of the hops."""
+    try:
+        yield
+    except (BlockedUrl, BlockedAddress) as error:
+        if count == 1:
+            raise
+        raise NotAcceptable("redirect_blocked") from error
 
 
 @contextmanager

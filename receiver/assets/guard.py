@@ -66,6 +66,11 @@ class Target:
     """The request target (RFC 9112); its query may be a credential."""
 
     @property
+    def url(self) -> str:
+        """The whole of it; its query may be a credential."""
+        return f"{self.scheme}://{self.authority}{self.path_and_query}"
+
+    @property
     def authority(self) -> str:
         """The value of the Host header."""
         host = f"[{self.host}]" if ":" in self.host else self.host
