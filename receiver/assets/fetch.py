@@ -8,7 +8,7 @@ a digest.
 import asyncio
 import ssl
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -22,7 +22,7 @@ from receiver.assets.allowlist import AllowList
 from receiver.assets.dial import GuardedBackend, NameNotResolved, Resolve, SystemResolver
 from receiver.assets.expiry import MAX_SAID_BYTES
 from receiver.assets.guard import BlockedAddress, BlockedUrl, Target, check_url
-from receiver.assets.media import HEAD_BYTES, sniff
+from receiver.assets.media import HEAD_BYTES, MEDIA_TYPES, sniff
 from receiver.assets.redirect import next_url, require_followable
 from receiver.assets.response import NotAcceptable, declared_length
 from receiver.assets.spool import Spool, remove_stale
@@ -46,6 +46,7 @@ class Fetcher:
         hosts: Sequence[str] | None = None,
         deny_hosts: AllowList | Iterable[str] = (),
         spool_dir: Path | None = None,
+        types: Collection[str] = frozenset(MEDIA_TYPES),
         max_bytes: int = 512 * 1024 * 1024,
         total_timeout_s: float = 300.0,
         connect_timeout_s: float = 10.0,
@@ -59,6 +60,7 @@ class Fetcher:
             hosts: CDN names that assets must come from; None for any public name.
             deny_hosts: hosts (`name`, `name:port`, network) never fetched from: our own, so as not to loop.
             spool_dir: where temporary files go, created if missing; None for the system's own place.
+            types: content types that are kept.
             max_bytes: the largest asset.
             total_timeout_s: for a whole download, DNS to last byte.
             connect_timeout_s: for each of DNS, connecting and TLS.
@@ -73,6 +75,7 @@ class Fetcher:
         self._denied = deny_hosts if isinstance(deny_hosts, AllowList) else AllowList.parse(deny_hosts)
         self._hosts = hosts
         self._spool_dir = _prepared(spool_dir or Path(tempfile.gettempdir()))
+        self._types = types
         self._max_bytes = max_bytes
         self._total_timeout_s = total_timeout_s
         self._connect_timeout_s = connect_timeout_s
@@ -121,7 +124,7 @@ class Fetcher:
                     said=await _said(response),
                 )
                 async with aclosing(_body(response, length, self._max_bytes)) as body:
-                    content_type = await _save(body, spool)
+                    content_type = await _save(body, spool, self._types)
             return await spool.keep(content_type)
 
     @asynccontextmanager
@@ -204,11 +207,11 @@ async def _body(response: httpcore2.Response, length: int | None, max_bytes: int
         raise NotAcceptable("truncated")
 
 
-async def _save(body: AsyncIterator[bytes], spool: Spool) -> str:
+async def _save(body: AsyncIterator[bytes], spool: Spool, types: Collection[str]) -> str:
     """Write *body* to *spool* once its first bytes have shown what it is. Return its content type."""
     head = await _first_bytes(body)
     content_type = sniff(head)
-    if content_type is None:
+    if content_type is None or content_type not in types:
         raise NotAcceptable("wrong_type" if head else "empty")
     await spool.write(head)
     async for part in body:

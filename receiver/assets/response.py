@@ -22,7 +22,7 @@
 | encoding        | new | compressed although we asked for identity |
 | too_large       | yes | declared, or found, to be over the cap |
 | empty           | new | 204, 205, 304, or no byte of body |
-| wrong_type      | new | the content is none of `receiver.assets.media.MEDIA_TYPES` |
+| wrong_type      | new | the content is text, or none of the types that are kept |
 | truncated       | no  | the body stopped before its end |
 | spool           | no  | our own disk failed or is full |
 """

@@ -9,6 +9,7 @@ from receiver.assets.by_source import BucketsBySource, own_mistake
 from receiver.assets.fetch import Fetcher
 from receiver.assets.folder import open_folder
 from receiver.assets.key_template import KeyTemplate
+from receiver.assets.media import MEDIA_TYPES, parse_types
 from receiver.errors import ConfigError
 from receiver.settings import Settings, variable
 
@@ -80,13 +81,15 @@ def build_fetcher(settings: Settings) -> Fetcher:
     """Return the downloader of assets.
 
     Raises:
-        ConfigError: what is allowed or denied is no network or host, or the spool folder cannot be made.
+        ConfigError: what is allowed or denied is no network or host, a type is none that we know, or the
+            spool folder cannot be made.
     """
     try:
         return Fetcher(
             allow=_host_list(settings.fetch_allow, variable("fetch_allow")),
             deny_hosts=_host_list(settings.fetch_deny, variable("fetch_deny")),
             hosts=settings.asset_hosts,
+            types=_types(settings),
             spool_dir=Path(settings.spool_dir),
             max_bytes=settings.asset_max_bytes,
             total_timeout_s=settings.fetch_timeout_s,
@@ -95,6 +98,15 @@ def build_fetcher(settings: Settings) -> Fetcher:
         raise ConfigError(
             f"{variable('spool_dir')}: cannot write to {settings.spool_dir}: {error.strerror}"
         ) from error
+
+
+def _types(settings: Settings) -> frozenset[str]:
+    if settings.asset_types is None:
+        return frozenset(MEDIA_TYPES)
+    try:
+        return parse_types(settings.asset_types)
+    except ValueError as error:
+        raise ConfigError(f"{variable('asset_types')}: {error}") from error
 
 
 def _host_list(entries: Sequence[str], setting: str) -> AllowList:

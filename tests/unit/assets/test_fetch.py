@@ -563,6 +563,19 @@ class TestResponses:
         server = await serve(whole(MP4, "Content-Type: application/octet-stream"))
         assert (await fetched(make_fetcher(), server.url()))[0].content_type == "video/mp4"
 
+    async def test_unknown_format(self, make_fetcher: MakeFetcher, serve: Serve) -> None:
+        """What no table of ours has is kept as it came: it was paid for."""
+        new = b"\x00NEW" * 1000
+        server = await serve(whole(new, "Content-Type: image/new"))
+        asset, body = await fetched(make_fetcher(), server.url())
+        assert (asset.content_type, body) == ("application/octet-stream", new)
+
+    async def test_narrowed(self, make_fetcher: MakeFetcher, serve: Serve) -> None:
+        """An operator may keep fewer types."""
+        server = await serve(whole())
+        assert await make_fetcher(types={"video/mp4"}).fetch(server.url()) == not_yet("wrong_type")
+        await fetched(make_fetcher(types={"video/mp4", "image/png"}), server.url())
+
     @row("200 image/png chunked with a clean end")
     async def test_chunked(self, make_fetcher: MakeFetcher, serve: Serve) -> None:
         """A chunked body with its end marker is whole: every byte, its count and its digest."""

@@ -117,6 +117,12 @@ class TestBuildFetcher:
         with pytest.raises(ConfigError, match=f"RECEIVER_{field.upper()}"):
             build_fetcher(settings(**{field: entry}))
 
+    @pytest.mark.parametrize("types", ["", "image/svg+xml", "png"])
+    def test_unusable_types(self, types: str) -> None:
+        """A type that is never kept is refused by its variable, and so is an empty list."""
+        with pytest.raises(ConfigError, match="RECEIVER_ASSET_TYPES"):
+            build_fetcher(settings(asset_types=types))
+
     @pytest.mark.parametrize("hosts", ["", ()], ids=["environment", "file"])
     async def test_no_host_at_all(self, hosts: object) -> None:
         """A list that is set and empty lets no public host through, wherever it was set."""
