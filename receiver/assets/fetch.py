@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable,
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
+from ipaddress import IPv6Network
 from pathlib import Path
 from typing import Final
 
@@ -50,6 +51,7 @@ class Fetcher:
         max_bytes: int = 512 * 1024 * 1024,
         total_timeout_s: float = 300.0,
         connect_timeout_s: float = 10.0,
+        nat64_prefixes: Sequence[IPv6Network] = (),
         resolve: Resolve | None = None,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
@@ -64,6 +66,7 @@ class Fetcher:
             max_bytes: the largest asset.
             total_timeout_s: for a whole download, DNS to last byte.
             connect_timeout_s: for each of DNS, connecting and TLS.
+            nat64_prefixes: under which the network writes IPv4 addresses, besides those it tells of itself.
             resolve: instead of the system's resolver.
             ssl_context: instead of the system's certificate authorities.
 
@@ -84,7 +87,9 @@ class Fetcher:
             ssl_context=ssl_context or httpcore2.default_ssl_context(),
             # Unbounded: callers bound their own work, and a slow host must not take another's connection.
             max_connections=None,
-            network_backend=GuardedBackend(resolve=resolve or self._system_resolver, allow=self._allow),
+            network_backend=GuardedBackend(
+                resolve=resolve or self._system_resolver, allow=self._allow, nat64_prefixes=nat64_prefixes
+            ),
         )
 
     async def fetch(self, url: object) -> Fetched | NotFetched:

@@ -1,6 +1,7 @@
 """Where assets come from, go to, and what they are called there."""
 
 from collections.abc import Sequence
+from ipaddress import IPv6Network
 from pathlib import Path
 
 from receiver.assets import ReadableBucket
@@ -10,6 +11,7 @@ from receiver.assets.fetch import Fetcher
 from receiver.assets.folder import open_folder
 from receiver.assets.key_template import KeyTemplate
 from receiver.assets.media import MEDIA_TYPES, parse_types
+from receiver.assets.nat64 import parse_prefixes
 from receiver.errors import ConfigError
 from receiver.settings import Settings, variable
 
@@ -81,8 +83,8 @@ def build_fetcher(settings: Settings) -> Fetcher:
     """Return the downloader of assets.
 
     Raises:
-        ConfigError: what is allowed or denied is no network or host, a type is none that we know, or the
-            spool folder cannot be made.
+        ConfigError: what is allowed or denied is no network or host, a type or a NAT64 prefix is none that
+            we know, or the spool folder cannot be made.
     """
     try:
         return Fetcher(
@@ -92,6 +94,7 @@ def build_fetcher(settings: Settings) -> Fetcher:
             types=_types(settings),
             spool_dir=Path(settings.spool_dir),
             max_bytes=settings.asset_max_bytes,
+            nat64_prefixes=_nat64_prefixes(settings),
             total_timeout_s=settings.fetch_timeout_s,
         )
     except OSError as error:
@@ -107,6 +110,13 @@ def _types(settings: Settings) -> frozenset[str]:
         return parse_types(settings.asset_types)
     except ValueError as error:
         raise ConfigError(f"{variable('asset_types')}: {error}") from error
+
+
+def _nat64_prefixes(settings: Settings) -> tuple[IPv6Network, ...]:
+    try:
+        return parse_prefixes(settings.nat64_prefixes)
+    except ValueError as error:
+        raise ConfigError(f"{variable('nat64_prefixes')}: {error}") from error
 
 
 def _host_list(entries: Sequence[str], setting: str) -> AllowList:
