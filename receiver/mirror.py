@@ -246,9 +246,9 @@ def _not_fetched(
     return postponed
 
 
-def _appears_by(job: EventJob, rules: MirrorRules) -> float:
+def _appears_by(job: EventJob, rules: MirrorRules) -> int:
     """When the file is there, if it ever will be."""
-    return job.received_ms + rules.grace_s * 1000
+    return job.received_ms + int(rules.grace_s * 1000)
 
 
 def _is_kept_elsewhere(job: EventJob) -> bool:

@@ -114,6 +114,8 @@ class Settings(BaseSettings):
     """Host names (with their subdomains) that assets may come from; unset allows every public one."""
     asset_max_bytes: int = Field(512 * 1024 * 1024, gt=0)
     """Assets larger than so many bytes are given up."""
+    asset_types: Words | None = None
+    """Content types that are kept, `video/mp4` or `image/*`; unset: whatever is no text."""
     asset_patience_s: Seconds = 24 * 3600.0
     """For so long an event waits for an asset that fails to download; then it is forwarded without."""
     asset_grace_s: float = Field(300.0, ge=0, le=7 * 24 * 3600)
@@ -124,6 +126,8 @@ class Settings(BaseSettings):
     """Networks and hosts that assets may come from although not public, and over plain http."""
     fetch_deny: Words = ()
     """Hosts never fetched from although public: this service's own names, and the bucket's."""
+    nat64_prefixes: Words = ()
+    """Prefixes under which this network writes IPv4 addresses, if they are in private space."""
     fetch_timeout_s: Seconds = 300.0
     """For one whole download."""
     s3_endpoint_url: str | None = None

@@ -21,6 +21,7 @@ import receiver.assets.guard
 import receiver.client
 from receiver.assets import Fetched, response
 from receiver.assets.key_template import KeyTemplate
+from receiver.assets.media import MEDIA_TYPES
 from receiver.cli import cli
 from receiver.destinations import SCHEMES
 from receiver.destinations.policy import DeliveryPolicy
@@ -240,6 +241,17 @@ class TestAssets:
         assert temporary.strip() == ("yes" if asset_code in response.RETRYABLE else "no")
         if not asset_code.startswith("blocked_"):  # no response's
             assert at_first.strip() == ("no" if outcome.permanent and not outcome.may_appear else "yes")
+
+
+class TestFormats:
+    def test_every_type_is_documented(self) -> None:
+        """Each type that is kept is named, and so is its extension, in the same place of its row."""
+        rows = [line.split("|") for line in section("docs/formats.md", "Formats").splitlines() if "`" in line]
+        cells = [
+            (re.findall("`(.*?)`", row[1]), re.findall("`(.*?)`", row[2])) for row in rows if len(row) == 4
+        ]
+        told = {kind: end for kinds, ends in cells[1:] for kind, end in zip(kinds, ends, strict=True)}
+        assert told == dict(MEDIA_TYPES)
 
 
 class TestMetrics:

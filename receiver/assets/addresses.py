@@ -2,16 +2,19 @@
 
 `ipaddress.is_global` is not asked: it calls multicast, NAT64, 6to4 and unallocated space global, and
 differs between patch releases of Python (CVE-2024-4032). IPv4 is public unless listed here; IPv6 is public
-only inside 2000::/3, the space allocated so far, unless listed here. Whatever wraps an IPv4 address
-(mapped, compatible, translated, NAT64, Teredo, 6to4) is therefore not public.
+only inside 2000::/3, the space allocated so far, unless listed here. What wraps an IPv4 address (mapped,
+compatible, translated, Teredo, 6to4) is therefore not public, but for NAT64's, which its network translates:
+that is judged by the IPv4 address inside.
 
 Source: https://www.iana.org/assignments/iana-ipv4-special-registry and …/iana-ipv6-special-registry
 """
 
+from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from typing import Final
 
 from receiver.assets.allowlist import Address
+from receiver.assets.nat64 import embedded
 
 _NOT_PUBLIC_IPV4: Final = tuple(
     map(
@@ -39,6 +42,8 @@ _NOT_PUBLIC_IPV4: Final = tuple(
         ),
     )
 )
+_NOWHERE: Final = (IPv4Network("0.0.0.0/8"), IPv4Network("240.0.0.0/4"))
+"""Nothing can be reached here."""
 _ALLOCATED_IPV6: Final = IPv6Network("2000::/3")
 _NOT_PUBLIC_IPV6: Final = tuple(
     map(
@@ -54,8 +59,16 @@ _NOT_PUBLIC_IPV6: Final = tuple(
 )
 
 
-def is_public(address: Address) -> bool:
-    """Tell whether *address* is an ordinary host on the public Internet."""
+def is_public(address: Address, *, nat64: Sequence[IPv6Network] = ()) -> bool:
+    """Tell whether *address* is an ordinary host on the public Internet, seen from a network with *nat64*."""
     if isinstance(address, IPv4Address):
         return not any(address in network for network in _NOT_PUBLIC_IPV4)
+    inside = embedded(address, nat64)
+    if inside:
+        # Whichever it is, it must lead to nothing that is not public.
+        return any(map(is_public, inside)) and all(is_public(each) or _is_nowhere(each) for each in inside)
     return address in _ALLOCATED_IPV6 and not any(address in network for network in _NOT_PUBLIC_IPV6)
+
+
+def _is_nowhere(address: IPv4Address) -> bool:
+    return any(address in network for network in _NOWHERE)

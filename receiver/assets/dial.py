@@ -6,13 +6,17 @@ connecting are one step here. The client above still speaks of the host by name,
 
 import asyncio
 import socket
+import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+from ipaddress import IPv6Network
 from typing import Any, Final
 
 import httpcore2
 
 from receiver.assets.allowlist import AllowList, parse_address
 from receiver.assets.guard import check_address
+from receiver.assets.nat64 import DISCOVERY_NAME, discovered
 from receiver.threads import DaemonThreads
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -21,6 +25,9 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 _Answers = Sequence[tuple[Any, ...]]
 
 _DNS_THREADS: Final = 16
+_NO_ADDRESS: Final = frozenset(("0.0.0.0", "::"))  # noqa: S104  not to listen on
+_NAT64_LOOK_S: Final = 2.0
+_NAT64_LOOK_EVERY_S: Final = 600.0
 
 
 class SystemResolver:
@@ -62,12 +69,38 @@ class NameNotResolved(Exception):
     """The host has no address, or its name servers did not answer."""
 
 
+class Nat64:
+    """The prefixes under which the network that we are in writes IPv4 addresses."""
+
+    def __init__(self, *, resolve: Resolve, given: Sequence[IPv6Network] = ()) -> None:
+        self._resolve = resolve
+        self._given = tuple(given)
+        self._found: tuple[IPv6Network, ...] = ()
+        self._look_again_at = -1.0
+
+    async def prefixes(self) -> tuple[IPv6Network, ...]:
+        """Return what the operator says, and what the network says of itself."""
+        if time.monotonic() > self._look_again_at:
+            self._found = await self._look()
+            self._look_again_at = time.monotonic() + _NAT64_LOOK_EVERY_S
+        return (*self._given, *self._found)
+
+    async def _look(self) -> tuple[IPv6Network, ...]:
+        with suppress(OSError, UnicodeError, TimeoutError):
+            async with asyncio.timeout(_NAT64_LOOK_S):
+                return discovered(await self._resolve(DISCOVERY_NAME, 443))
+        return ()
+
+
 class GuardedBackend(httpcore2.AsyncNetworkBackend):
     """Dials only addresses that `check_address` permits, or hosts that *allow* names."""
 
-    def __init__(self, *, resolve: Resolve, allow: AllowList) -> None:
+    def __init__(
+        self, *, resolve: Resolve, allow: AllowList, nat64_prefixes: Sequence[IPv6Network] = ()
+    ) -> None:
         self._resolve = resolve
         self._allow = allow
+        self._nat64 = Nat64(resolve=resolve, given=nat64_prefixes)
         self._network = httpcore2.AnyIOBackend()
 
     async def connect_tcp(
@@ -104,9 +137,16 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
             addresses = [host] if parse_address(host) else await self._resolve(host, port)
         except (OSError, UnicodeError) as error:
             raise NameNotResolved(f"{host} did not resolve") from error
+        if not self._allow.names(host, port):
+            addresses = await self._checked(addresses)
         if not addresses:
             raise NameNotResolved(f"{host} has no address")
-        if not self._allow.names(host, port):
-            for address in addresses:
-                check_address(address, allow=self._allow)
+        return addresses
+
+    async def _checked(self, addresses: Sequence[str]) -> Sequence[str]:
+        """Refuse addresses that are not public; leave out those by which filters say that there is none."""
+        addresses = [each for each in addresses if each not in _NO_ADDRESS or self._allow.matches(each, 0)]
+        nat64 = await self._nat64.prefixes() if any(":" in each for each in addresses) else ()
+        for address in addresses:
+            check_address(address, allow=self._allow, nat64=nat64)
         return addresses

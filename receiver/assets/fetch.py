@@ -1,16 +1,18 @@
 """Download an asset from a URL that anyone may have written.
 
-The steps are: URL gate, address gate (`receiver.assets.dial`), response gate (`receiver.assets.response`,
-which holds the table of codes), type by content, spool with a cap, a count and a digest.
+The steps are: URL gate, address gate (`receiver.assets.dial`), both again for every redirect, response gate
+(`receiver.assets.response`, which holds the table of codes), type by content, spool with a cap, a count and
+a digest.
 """
 
 import asyncio
 import ssl
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
+from ipaddress import IPv6Network
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +23,8 @@ from receiver.assets.allowlist import AllowList
 from receiver.assets.dial import GuardedBackend, NameNotResolved, Resolve, SystemResolver
 from receiver.assets.expiry import MAX_SAID_BYTES
 from receiver.assets.guard import BlockedAddress, BlockedUrl, Target, check_url
-from receiver.assets.media import HEAD_BYTES, sniff
+from receiver.assets.media import HEAD_BYTES, MEDIA_TYPES, sniff
+from receiver.assets.redirect import next_url, require_followable
 from receiver.assets.response import NotAcceptable, declared_length
 from receiver.assets.spool import Spool, remove_stale
 
@@ -34,7 +37,7 @@ SAID_TIMEOUT_S: Final = 5.0
 class Fetcher:
     """Downloads assets to temporary files; any number at once, each over a connection of its own.
 
-    No redirect is followed, no proxy or netrc of the environment is used, and nothing is sent but the URL.
+    No proxy or netrc of the environment is used, and nothing is sent but the URL.
     """
 
     def __init__(  # noqa: PLR0913  one keyword per setting
@@ -44,9 +47,11 @@ class Fetcher:
         hosts: Sequence[str] | None = None,
         deny_hosts: AllowList | Iterable[str] = (),
         spool_dir: Path | None = None,
+        types: Collection[str] = frozenset(MEDIA_TYPES),
         max_bytes: int = 512 * 1024 * 1024,
         total_timeout_s: float = 300.0,
         connect_timeout_s: float = 10.0,
+        nat64_prefixes: Sequence[IPv6Network] = (),
         resolve: Resolve | None = None,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
@@ -57,9 +62,11 @@ class Fetcher:
             hosts: CDN names that assets must come from; None for any public name.
             deny_hosts: hosts (`name`, `name:port`, network) never fetched from: our own, so as not to loop.
             spool_dir: where temporary files go, created if missing; None for the system's own place.
+            types: content types that are kept.
             max_bytes: the largest asset.
             total_timeout_s: for a whole download, DNS to last byte.
             connect_timeout_s: for each of DNS, connecting and TLS.
+            nat64_prefixes: under which the network writes IPv4 addresses, besides those it tells of itself.
             resolve: instead of the system's resolver.
             ssl_context: instead of the system's certificate authorities.
 
@@ -71,6 +78,7 @@ class Fetcher:
         self._denied = deny_hosts if isinstance(deny_hosts, AllowList) else AllowList.parse(deny_hosts)
         self._hosts = hosts
         self._spool_dir = _prepared(spool_dir or Path(tempfile.gettempdir()))
+        self._types = types
         self._max_bytes = max_bytes
         self._total_timeout_s = total_timeout_s
         self._connect_timeout_s = connect_timeout_s
@@ -79,7 +87,9 @@ class Fetcher:
             ssl_context=ssl_context or httpcore2.default_ssl_context(),
             # Unbounded: callers bound their own work, and a slow host must not take another's connection.
             max_connections=None,
-            network_backend=GuardedBackend(resolve=resolve or self._system_resolver, allow=self._allow),
+            network_backend=GuardedBackend(
+                resolve=resolve or self._system_resolver, allow=self._allow, nat64_prefixes=nat64_prefixes
+            ),
         )
 
     async def fetch(self, url: object) -> Fetched | NotFetched:
@@ -110,7 +120,7 @@ class Fetcher:
 
     async def _download(self, target: Target) -> Fetched:
         async with Spool(self._spool_dir) as spool:
-            async with self._response(target) as response:
+            async with self._last_response(target) as response:
                 length = declared_length(
                     response.status,
                     response.headers,
@@ -119,8 +129,27 @@ class Fetcher:
                     said=await _said(response),
                 )
                 async with aclosing(_body(response, length, self._max_bytes)) as body:
-                    content_type = await _save(body, spool)
+                    content_type = await _save(body, spool, self._types)
             return await spool.keep(content_type)
+
+    @asynccontextmanager
+    async def _last_response(self, target: Target) -> AsyncIterator[httpcore2.Response]:
+        """Follow redirects, each as distrusted as the first URL, to the response that is none."""
+        hops = [target]
+        while True:
+            with _blocked_hops(len(hops)):
+                async with self._response(hops[-1]) as response:
+                    url = next_url(response.status, response.headers, hops[-1])
+                    if url is None:
+                        yield response
+                        return
+            hops.append(self._follow(url, hops))
+
+    def _follow(self, url: str, hops: Sequence[Target]) -> Target:
+        with _blocked_hops(len(hops) + 1):
+            target = self._admit(url)
+            require_followable(target, hops)
+            return target
 
     @asynccontextmanager
     async def _response(self, target: Target) -> AsyncIterator[httpcore2.Response]:
@@ -183,11 +212,11 @@ async def _body(response: httpcore2.Response, length: int | None, max_bytes: int
         raise NotAcceptable("truncated")
 
 
-async def _save(body: AsyncIterator[bytes], spool: Spool) -> str:
+async def _save(body: AsyncIterator[bytes], spool: Spool, types: Collection[str]) -> str:
     """Write *body* to *spool* once its first bytes have shown what it is. Return its content type."""
     head = await _first_bytes(body)
     content_type = sniff(head)
-    if content_type is None:
+    if content_type is None or content_type not in types:
         raise NotAcceptable("wrong_type" if head else "empty")
     await spool.write(head)
     async for part in body:
@@ -202,6 +231,17 @@ async def _first_bytes(body: AsyncIterator[bytes]) -> bytes:
         if len(head) >= HEAD_BYTES:
             break
     return bytes(head)
+
+
+@contextmanager
+def _blocked_hops(count: int) -> Iterator[None]:
+    """Name a refusal by a gate after the redirect that led there, unless it is of the first of the hops."""
+    try:
+        yield
+    except (BlockedUrl, BlockedAddress) as error:
+        if count == 1:
+            raise
+        raise NotAcceptable("redirect_blocked") from error
 
 
 @contextmanager

@@ -7,11 +7,12 @@ here, so that no second parser can disagree about the host.
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from ipaddress import AddressValueError, IPv6Address
+from ipaddress import AddressValueError, IPv6Address, IPv6Network
 from typing import Final, Literal
 
 from receiver.assets.addresses import is_public
-from receiver.assets.allowlist import AllowList, parse_address
+from receiver.assets.allowlist import Address, AllowList, parse_address
+from receiver.assets.nat64 import embedded
 from receiver.errors import ReceiverError
 
 MAX_URL_CHARS: Final = 4096
@@ -66,6 +67,11 @@ class Target:
     """The request target (RFC 9112); its query may be a credential."""
 
     @property
+    def url(self) -> str:
+        """The whole of it; its query may be a credential."""
+        return f"{self.scheme}://{self.authority}{self.path_and_query}"
+
+    @property
     def authority(self) -> str:
         """The value of the Host header."""
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -100,8 +106,12 @@ def check_url(
     return target
 
 
-def check_address(address: str, *, allow: AllowList | Iterable[str] = ()) -> None:
+def check_address(
+    address: str, *, allow: AllowList | Iterable[str] = (), nat64: Sequence[IPv6Network] = ()
+) -> None:
     """Refuse *address*, as a resolver gave it, unless it is public or in *allow*.
+
+    What is in a prefix of *nat64* is judged by the IPv4 address inside.
 
     Raises:
         BlockedAddress: we will not dial it.
@@ -110,8 +120,13 @@ def check_address(address: str, *, allow: AllowList | Iterable[str] = ()) -> Non
     parsed = parse_address(address)
     if parsed is None or getattr(parsed, "scope_id", None):
         raise BlockedAddress(f"{address[:64]!r} is not a plain address")
-    if not is_public(parsed) and not _allow_list(allow).covers(parsed):
+    if not is_public(parsed, nat64=nat64) and not _is_allowed(parsed, _allow_list(allow), nat64):
         raise BlockedAddress(f"{parsed} is not a public address")
+
+
+def _is_allowed(address: Address, allow: AllowList, nat64: Sequence[IPv6Network]) -> bool:
+    inside = embedded(address, nat64) if isinstance(address, IPv6Address) else ()
+    return allow.covers(address) or (len(inside) == 1 and allow.covers(inside[0]))
 
 
 def _allow_list(allow: AllowList | Iterable[str]) -> AllowList:

@@ -1,13 +1,20 @@
 """What an asset is, decided by its first bytes and never by what a server calls it.
 
-Source: https://mimesniff.spec.whatwg.org, narrowed to what the provider generates.
-SVG and HTML are absent on purpose: a public bucket would run their scripts.
+Whatever is neither known nor text is kept too, as a stream of octets: it was paid for. Text is refused: it is
+an answer in the place of a file, and SVG and HTML would run their scripts in a public bucket.
+
+Sources: https://mimesniff.spec.whatwg.org; the formats' own documents in `receiver.assets.containers`.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Final
+
+from receiver.assets.containers import ebml_type, is_mpeg_audio, is_transport_stream, iso_type, ogg_type
+
+OCTETS: Final = "application/octet-stream"
 
 MEDIA_TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -15,72 +22,127 @@ MEDIA_TYPES: Final[Mapping[str, str]] = MappingProxyType(
         "image/jpeg": "jpg",
         "image/webp": "webp",
         "image/gif": "gif",
+        "image/avif": "avif",
+        "image/heic": "heic",
+        "image/heif": "heif",
+        "image/jxl": "jxl",
+        "image/bmp": "bmp",
+        "image/tiff": "tiff",
+        "image/jp2": "jp2",
+        "image/vnd.adobe.photoshop": "psd",
+        "image/vnd.microsoft.icon": "ico",
         "video/mp4": "mp4",
         "video/webm": "webm",
+        "video/quicktime": "mov",
+        "video/x-matroska": "mkv",
+        "video/3gpp": "3gp",
+        "video/3gpp2": "3g2",
+        "video/mpeg": "mpg",
+        "video/mp2t": "ts",
+        "video/ogg": "ogv",
+        "video/x-msvideo": "avi",
+        "video/x-flv": "flv",
+        "video/x-ms-asf": "asf",
+        "audio/mpeg": "mp3",
+        "audio/mp4": "m4a",
+        "audio/wav": "wav",
+        "audio/flac": "flac",
+        "audio/ogg": "ogg",
+        "audio/aac": "aac",
+        "audio/aiff": "aiff",
+        "audio/amr": "amr",
+        "audio/midi": "mid",
+        "model/gltf-binary": "glb",
+        OCTETS: "bin",
     }
 )
-"""Content type → file name extension, for everything we keep."""
+"""Content type → file name extension, for everything we keep. No two share one."""
 
 HEAD_BYTES: Final = 512
 """How many leading bytes `sniff` wants; fewer only when the file is shorter."""
 
-_SIGNATURES: Final = (
-    ("image/png", re.compile(rb"\x89PNG\r\n\x1a\n")),
-    ("image/jpeg", re.compile(rb"\xff\xd8\xff[\xc0-\xfe]")),
-    ("image/gif", re.compile(rb"GIF8[79]a")),
-    ("image/webp", re.compile(rb"RIFF.{4}WEBP", re.DOTALL)),
+_SIGNATURES: Final = tuple(
+    (content_type, re.compile(signature, re.DOTALL))
+    for content_type, signature in (
+        ("image/png", rb"\x89PNG\r\n\x1a\n"),
+        ("image/jpeg", rb"\xff\xd8\xff[\xc0-\xfe]"),
+        ("image/gif", rb"GIF8[79]a"),
+        ("image/webp", rb"RIFF.{4}WEBP"),
+        ("image/jxl", rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n"),
+        ("image/bmp", rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0"),
+        ("image/tiff", rb"II[\x2a\x2b]\0|MM\0[\x2a\x2b]"),
+        ("image/jp2", rb"\0\0\0\x0cjP  \r\n\x87\n"),
+        ("image/vnd.adobe.photoshop", rb"8BPS\0[\x01\x02]"),
+        ("image/vnd.microsoft.icon", rb"\0\0\x01\0[^\0]\0.{3}\0"),
+        ("video/mpeg", rb"\0\0\x01[\xba\xb3]"),
+        ("video/x-msvideo", rb"RIFF.{4}AVI "),
+        ("video/x-flv", rb"FLV\x01"),
+        ("video/x-ms-asf", rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\0\xaa\0\x62\xce\x6c"),
+        ("audio/wav", rb"(?:RIFF|RF64|BW64).{4}WAVE"),
+        ("audio/flac", rb"fLaC"),
+        ("audio/mpeg", rb"ID3[\x02-\x04]"),
+        ("audio/aac", rb"\xff[\xf0\xf1\xf8\xf9]|ADIF"),
+        ("audio/aiff", rb"FORM.{4}AIF[FC]"),
+        ("audio/amr", rb"#!AMR(?:-WB)?\n"),
+        ("audio/midi", rb"MThd\0\0\0\x06"),
+        ("model/gltf-binary", rb"glTF[\x01\x02]\0\0\0"),
+    )
 )
-_MP4_BRAND: Final = re.compile(rb"iso[m1-9a-c]|mp4[12]|avc1|M4V[ HP]|dash|cmf[c2]|MSNV")
-# HEIF and AVIF share MP4's container; a file that also claims to be one of them is not a plain video.
-_IMAGE_BRANDS: Final = frozenset(
-    (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+# Marks of UTF-8 and UTF-16; no format of media begins with one.
+_BYTE_ORDER_MARK: Final = re.compile(rb"\xef\xbb\xbf|\xfe\xff|\xff\xfe")
+_NEVER_IN_TEXT: Final = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
+_MARKUP: Final = re.compile(
+    rb"\s*<(?:!doctype|!--|\?xml|(?:a|b|body|br|div|font|h1|head|html|iframe|math|p|script|style|svg|table|title)"
+    rb"[\s/>])",
+    re.IGNORECASE,
 )
-_MIN_FTYP: Final = 16
-_EBML_MAGIC: Final = b"\x1a\x45\xdf\xa3"
-_DOC_TYPE: Final = b"\x42\x82"
+_PDF: Final = b"%PDF-"
+"""Begins like text, and is none."""
 
 
 def sniff(head: bytes) -> str | None:
-    """Return the content type that *head*, the first `HEAD_BYTES` of a file, proves; else None."""
+    """Return the content type that *head*, the first `HEAD_BYTES` of a file, proves.
+
+    `OCTETS` for what is not known, None for what is empty or text.
+    """
+    if not head or _is_markup(head):
+        return None
     for content_type, signature in _SIGNATURES:
         if signature.match(head):
             return content_type
-    if _is_mp4(head):
-        return "video/mp4"
-    return "video/webm" if _ebml_doc_type(head) == b"webm" else None
+    found = iso_type(head) or ebml_type(head) or ogg_type(head)
+    if found:
+        return found
+    if is_mpeg_audio(head):
+        return "audio/mpeg"
+    if is_transport_stream(head):
+        return "video/mp2t"
+    return None if _is_text(head) else OCTETS
 
 
-def _is_mp4(head: bytes) -> bool:
-    size = int.from_bytes(head[:4], "big")
-    if head[4:8] != b"ftyp" or size < _MIN_FTYP or size % 4:
-        return False
-    compatible = head[_MIN_FTYP:size]
-    brands = {compatible[i : i + 4] for i in range(0, len(compatible), 4)}
-    return _MP4_BRAND.fullmatch(head[8:12]) is not None and not brands & _IMAGE_BRANDS
+def parse_types(entries: Collection[str]) -> frozenset[str]:
+    """Return the types that *entries* such as `video/mp4`, `image/*` and `*` name.
+
+    Raises:
+        ValueError: an entry names none that we know; the message quotes it.
+    """
+    found: set[str] = set()
+    for entry in entries:
+        named = {each for each in MEDIA_TYPES if fnmatchcase(each, entry.lower())}
+        if not named:
+            raise ValueError(f"{entry!r} is none of {', '.join(MEDIA_TYPES)}, and no pattern like image/*")
+        found |= named
+    if not found:
+        raise ValueError("no type is left; do not set it to keep all")
+    return frozenset(found)
 
 
-def _ebml_doc_type(head: bytes) -> bytes | None:
-    """Walk the EBML header's elements to its DocType (RFC 8794, section 11.2)."""
-    if not head.startswith(_EBML_MAGIC):
-        return None
-    size, at = _vint(head, len(_EBML_MAGIC))
-    end = min(at + size, len(head))
-    while at < end:
-        element = head[at : at + _vint_width(head, at)]
-        size, at = _vint(head, at + len(element))
-        if element == _DOC_TYPE:
-            return head[at : at + size].rstrip(b"\0")
-        at += size
-    return None
+def _is_markup(head: bytes) -> bool:
+    """Whether a browser might run *head* as a page, also in UTF-16, and whatever bytes follow."""
+    return _MARKUP.match(head.replace(b"\0", b"")) is not None
 
 
-def _vint_width(data: bytes, at: int) -> int:
-    """Return the width in bytes, 1 to 9, of the variable-size integer at *at* (RFC 8794, section 4)."""
-    return 9 - data[at].bit_length() if at < len(data) else 1
-
-
-def _vint(data: bytes, at: int) -> tuple[int, int]:
-    """Return the value of the variable-size integer at *at*, and where it ends."""
-    end = at + _vint_width(data, at)
-    raw = data[at:end]
-    return int.from_bytes(raw, "big") & ((1 << 7 * len(raw)) - 1), end
+def _is_text(head: bytes) -> bool:
+    if _BYTE_ORDER_MARK.match(head):
+        return True
+    return not head.startswith(_PDF) and not _NEVER_IN_TEXT.search(head)

@@ -10,7 +10,10 @@
 | connect         | no  | no address answered, or the server hung up before it answered |
 | tls             | no  | the handshake failed; certificates get renewed |
 | timeout         | no  | a deadline passed |
-| redirect        | yes | 3xx: a redirect is never followed |
+| redirect_location | new | a redirect without a Location, or with one that nobody can read |
+| redirect_loop   | new | redirects lead in a circle |
+| redirect_limit  | new | or further than five |
+| redirect_blocked | new | or where no gate lets us go: the host may redirect elsewhere later |
 | http_408, 425, 429, 5xx | no | the server asks us to come back, perhaps saying when |
 | expired         | new | 403 or 404: what hosts answer for a URL that is not valid, or not yet |
 | expired         | yes | 410, or a refusal that says so (`receiver.assets.expiry`) |
@@ -19,7 +22,7 @@
 | encoding        | new | compressed although we asked for identity |
 | too_large       | yes | declared, or found, to be over the cap |
 | empty           | new | 204, 205, 304, or no byte of body |
-| wrong_type      | new | the content is none of `receiver.assets.media.MEDIA_TYPES` |
+| wrong_type      | new | the content is text, or none of the types that are kept |
 | truncated       | no  | the body stopped before its end |
 | spool           | no  | our own disk failed or is full |
 """
@@ -46,7 +49,7 @@ RETRYABLE: Final = frozenset(("dns", "connect", "tls", "timeout", "truncated", "
 _LENGTH: Final = re.compile(rb"[0-9]{1,19}")
 _RETRYABLE_STATUSES: Final = frozenset((408, 425, 429))
 _EXPIRED_STATUSES: Final = frozenset((403, 404))
-_FINAL: Final = frozenset(("redirect", "too_large"))
+_FINAL: Final = frozenset(("too_large",))
 """Codes that no time mends."""
 _NO_CONTENT: Final = frozenset((204, 205, 304))
 # IANA's registry of HTTP content codings, but `identity`. Whatever else stands in the header codes nothing:
@@ -78,6 +81,16 @@ class NotAcceptable(Exception):
         self.outcome = NotFetched(code, permanent, after_s, may_appear)
 
 
+def require_small(headers: Headers) -> None:
+    """Refuse a head larger than any honest one.
+
+    Raises:
+        NotAcceptable: so it is.
+    """
+    if sum(len(name) + len(value) for name, value in headers) > MAX_HEAD_BYTES:
+        raise NotAcceptable("framing")
+
+
 def declared_length(
     status: int, headers: Headers, *, max_bytes: int, now: datetime, said: bytes = b""
 ) -> int | None:
@@ -93,8 +106,7 @@ def declared_length(
     Raises:
         NotAcceptable: this response is not an asset.
     """
-    if sum(len(name) + len(value) for name, value in headers) > MAX_HEAD_BYTES:
-        raise NotAcceptable("framing")
+    require_small(headers)
     _require_ok(status, headers, now, said)
     if _CODINGS.intersection(_tokens(headers, b"content-encoding")):
         raise NotAcceptable("encoding")
@@ -111,12 +123,10 @@ def _require_ok(status: int, headers: Headers, now: datetime, said: bytes) -> No
         return
     if status in _NO_CONTENT:
         raise NotAcceptable("empty", after_s=_retry_after_s(headers, now))
-    if 300 <= status < 400:  # noqa: PLR2004  the class of status codes
-        raise NotAcceptable("redirect")
     after_s = _retry_after_s(headers, now)
     if status in _RETRYABLE_STATUSES or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise NotAcceptable(f"http_{status}", permanent=False, after_s=after_s)
-    said = b"\n".join((said, *_values(headers, b"x-ms-error-code")))
+    said = b"\n".join((said, *values(headers, b"x-ms-error-code")))
     if status == HTTPStatus.GONE or tells_of_expiry(said):
         raise NotAcceptable(EXPIRED, may_appear=False)
     is_denied = status in _EXPIRED_STATUSES or tells_of_denial(said)
@@ -125,14 +135,14 @@ def _require_ok(status: int, headers: Headers, now: datetime, said: bytes) -> No
 
 def _retry_after_s(headers: Headers, now: datetime) -> float | None:
     value, date = (
-        next(iter(_values(headers, name)), b"").decode("latin-1") for name in (b"retry-after", b"date")
+        next(iter(values(headers, name)), b"").decode("latin-1") for name in (b"retry-after", b"date")
     )
     return retry_after_s(value, now=now.timestamp(), date=date)
 
 
 def _framed_length(headers: Headers) -> int | None:
-    lengths = _values(headers, b"content-length")
-    codings = _values(headers, b"transfer-encoding")
+    lengths = values(headers, b"content-length")
+    codings = values(headers, b"transfer-encoding")
     if [coding.lower() for coding in codings] == [b"chunked"] and not lengths:
         return None
     # A body that ends when the connection does looks whole when it was cut (RFC 9112, section 6.3).
@@ -142,8 +152,9 @@ def _framed_length(headers: Headers) -> int | None:
 
 
 def _tokens(headers: Headers, name: bytes) -> list[bytes]:
-    return [token.strip().lower() for value in _values(headers, name) for token in value.split(b",")]
+    return [token.strip().lower() for value in values(headers, name) for token in value.split(b",")]
 
 
-def _values(headers: Headers, name: bytes) -> list[bytes]:
+def values(headers: Headers, name: bytes) -> list[bytes]:
+    """Return what all the headers of that *name*, in lower case, say."""
     return [value.strip() for key, value in headers if key.lower() == name]

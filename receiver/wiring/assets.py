@@ -1,6 +1,7 @@
 """Where assets come from, go to, and what they are called there."""
 
 from collections.abc import Sequence
+from ipaddress import IPv6Network
 from pathlib import Path
 
 from receiver.assets import ReadableBucket
@@ -9,6 +10,8 @@ from receiver.assets.by_source import BucketsBySource, own_mistake
 from receiver.assets.fetch import Fetcher
 from receiver.assets.folder import open_folder
 from receiver.assets.key_template import KeyTemplate
+from receiver.assets.media import MEDIA_TYPES, parse_types
+from receiver.assets.nat64 import parse_prefixes
 from receiver.errors import ConfigError
 from receiver.settings import Settings, variable
 
@@ -80,21 +83,40 @@ def build_fetcher(settings: Settings) -> Fetcher:
     """Return the downloader of assets.
 
     Raises:
-        ConfigError: what is allowed or denied is no network or host, or the spool folder cannot be made.
+        ConfigError: what is allowed or denied is no network or host, a type or a NAT64 prefix is none that
+            we know, or the spool folder cannot be made.
     """
     try:
         return Fetcher(
             allow=_host_list(settings.fetch_allow, variable("fetch_allow")),
             deny_hosts=_host_list(settings.fetch_deny, variable("fetch_deny")),
             hosts=settings.asset_hosts,
+            types=_types(settings),
             spool_dir=Path(settings.spool_dir),
             max_bytes=settings.asset_max_bytes,
+            nat64_prefixes=_nat64_prefixes(settings),
             total_timeout_s=settings.fetch_timeout_s,
         )
     except OSError as error:
         raise ConfigError(
             f"{variable('spool_dir')}: cannot write to {settings.spool_dir}: {error.strerror}"
         ) from error
+
+
+def _types(settings: Settings) -> frozenset[str]:
+    if settings.asset_types is None:
+        return frozenset(MEDIA_TYPES)
+    try:
+        return parse_types(settings.asset_types)
+    except ValueError as error:
+        raise ConfigError(f"{variable('asset_types')}: {error}") from error
+
+
+def _nat64_prefixes(settings: Settings) -> tuple[IPv6Network, ...]:
+    try:
+        return parse_prefixes(settings.nat64_prefixes)
+    except ValueError as error:
+        raise ConfigError(f"{variable('nat64_prefixes')}: {error}") from error
 
 
 def _host_list(entries: Sequence[str], setting: str) -> AllowList:

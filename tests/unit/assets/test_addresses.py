@@ -1,6 +1,6 @@
 """Which addresses are public: every range at its edges."""
 
-from ipaddress import ip_address
+from ipaddress import IPv6Network, ip_address
 
 import pytest
 
@@ -45,10 +45,7 @@ IPV6_EDGES = [
     ("2620:4f:8000::1", "2620:4f:8001::1"),
     ("3fff:fff::1", "3fff:1000::1"),
 ]
-WRAPPED = [
-    *("::ffff:8.8.8.8", "::8.8.8.8", "::ffff:0:8.8.8.8"),
-    *("64:ff9b::808:808", "64:ff9b:1::808:808", "2002:808:808::1"),
-]
+WRAPPED = ["::ffff:8.8.8.8", "::8.8.8.8", "::ffff:0:8.8.8.8", "2002:808:808::1", "64:ff9b:2::808:808"]
 
 
 class TestIsPublic:
@@ -62,3 +59,36 @@ class TestIsPublic:
     def test_wrapped_ipv4_is_never_public(self, address: str) -> None:
         """An IPv4 address inside an IPv6 one is refused: a gateway would decide where it leads."""
         assert not is_public(ip_address(address))
+
+    @pytest.mark.parametrize("prefix", ["64:ff9b::", "64:ff9b:1::", "64:ff9b:1:fffe::"])
+    def test_nat64(self, prefix: str) -> None:
+        """What the network translates is as public as the address inside, at each of its edges."""
+        for private, public in IPV4_EDGES:
+            assert not is_public(ip_address(prefix + private))
+            assert is_public(ip_address(prefix + public))
+
+    @pytest.mark.parametrize(
+        ("address", "public"),
+        [
+            ("64:ff9b:1:808:8:800::", True),
+            ("64:ff9b:1:a9fe:a9:fe00:808:808", False),
+            ("64:ff9b:1:0:a9:fea9:fe00:808", False),
+            ("64:ff9b:1::", False),
+        ],
+    )
+    def test_nat64_of_unknown_length(self, address: str, public: bool) -> None:
+        """Where several readings are possible, none may lead to what is not public."""
+        assert is_public(ip_address(address)) is public
+
+    def test_own_nat64(self) -> None:
+        """A prefix that is known decides, in private space as in public."""
+        ours = (
+            IPv6Network("fd00:64::/96"),
+            IPv6Network("2a00:1:2:3::/96"),
+            IPv6Network("64:ff9b:1:a00::/96"),
+        )
+        for prefix in ("fd00:64::", "2a00:1:2:3::", "64:ff9b:1:a00::"):
+            assert is_public(ip_address(f"{prefix}8.8.8.8"), nat64=ours)
+            assert not is_public(ip_address(f"{prefix}10.0.0.1"), nat64=ours)
+        assert not is_public(ip_address("fd00:65::8.8.8.8"), nat64=ours)
+        assert not is_public(ip_address("fd00:64::8.8.8.8"))

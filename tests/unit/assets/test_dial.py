@@ -4,12 +4,20 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterator
+from ipaddress import IPv6Network
 
 import httpcore2
 import pytest
 
 from receiver.assets.allowlist import AllowList
-from receiver.assets.dial import _DNS_THREADS, GuardedBackend, NameNotResolved, Resolve, SystemResolver
+from receiver.assets.dial import (
+    _DNS_THREADS,
+    GuardedBackend,
+    NameNotResolved,
+    Nat64,
+    Resolve,
+    SystemResolver,
+)
 from receiver.assets.guard import BlockedAddress
 from tests.processes import ends
 from tests.unit.assets.conftest import HOST, RawServer, Serve, answers
@@ -28,6 +36,13 @@ asyncio.run(main())
 """
 SILENT = "silent.example.com"
 WITHIN_S = 10
+
+
+class Dialled(httpcore2.AnyIOBackend):
+    """A network on which nobody answers."""
+
+    async def connect_tcp(self, *_args: object, **_options: object) -> httpcore2.AsyncNetworkStream:
+        raise httpcore2.ConnectError("nobody")
 
 
 def backend(resolve: Resolve, *allow: str) -> GuardedBackend:
@@ -123,6 +138,20 @@ class TestConnectTcp:
         with pytest.raises(NameNotResolved):
             await backend(answers([])).connect_tcp(HOST, 443, 1)
 
+    @pytest.mark.parametrize("addresses", [["0.0.0.0"], ["::"], ["0.0.0.0", "::"]])
+    async def test_filtered_name(self, private: RawServer, addresses: list[str]) -> None:
+        """So is what a DNS filter answers; it is an address of ours, and never dialled."""
+        with pytest.raises(NameNotResolved):
+            await backend(answers(addresses)).connect_tcp(HOST, private.port, 1)
+        assert private.connections == 0
+
+    async def test_filtered_family(self, private: RawServer) -> None:
+        """A filter may leave out one family: what is left is checked and dialled."""
+        stream = await backend(answers(["::", "127.0.0.1"]), "127.0.0.0/8").connect_tcp(HOST, private.port, 5)
+        await stream.aclose()
+        with pytest.raises(BlockedAddress):
+            await backend(answers(["::", "127.0.0.1"])).connect_tcp(HOST, private.port, 1)
+
     async def test_slow_resolver(self) -> None:
         """The deadline covers resolving."""
 
@@ -132,6 +161,62 @@ class TestConnectTcp:
 
         with pytest.raises(TimeoutError):
             await backend(resolve).connect_tcp(HOST, 443, 0.05)
+
+
+class TestNat64:
+    @pytest.mark.parametrize(("shown", "refused"), [("2a00:64::192.0.0.170", True), ("2a00:65::1", False)])
+    async def test_network_tells_its_prefix(self, shown: str, refused: bool) -> None:
+        """A private address in the network's own NAT64 is refused, though the prefix is public."""
+
+        async def resolve(host: str, _port: int) -> list[str]:
+            return [shown] if host == "ipv4only.arpa" else ["2a00:64::10.0.0.1"]
+
+        dialler = backend(resolve)
+        dialler._network = Dialled()
+        with pytest.raises(BlockedAddress if refused else httpcore2.ConnectError):
+            await dialler.connect_tcp(HOST, 443, 1)
+
+    async def test_private_prefix(self) -> None:
+        """The operator may name one in private space; the network's own word for it is not enough."""
+
+        async def resolve(host: str, _port: int) -> list[str]:
+            return ["fd00:64::192.0.0.170"] if host == "ipv4only.arpa" else ["fd00:64::8.8.8.8"]
+
+        for given, expected in ((), BlockedAddress), ((IPv6Network("fd00:64::/96"),), httpcore2.ConnectError):
+            dialler = GuardedBackend(resolve=resolve, allow=AllowList(), nat64_prefixes=given)
+            dialler._network = Dialled()
+            with pytest.raises(expected):
+                await dialler.connect_tcp(HOST, 443, 1)
+
+    async def test_allowed_inside(self) -> None:
+        """What the operator allows is allowed in NAT64, too."""
+        dialler = backend(answers("64:ff9b::10.0.0.5"), "10.0.0.0/8")
+        dialler._network = Dialled()
+        with pytest.raises(httpcore2.ConnectError):
+            await dialler.connect_tcp(HOST, 443, 1)
+
+    async def test_is_asked_once(self) -> None:
+        """The answer is kept for a while, and so is that there was none."""
+        asked = 0
+
+        async def resolve(_host: str, _port: int) -> list[str]:
+            nonlocal asked
+            asked += 1
+            raise OSError
+
+        nat64 = Nat64(resolve=resolve)
+        assert [await nat64.prefixes() for _ in range(3)] == [()] * 3
+        assert asked == 1
+
+    async def test_silent_name_server(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A name server that does not answer this name delays nothing for long."""
+
+        async def resolve(_host: str, _port: int) -> list[str]:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        monkeypatch.setattr("receiver.assets.dial._NAT64_LOOK_S", 0.05)
+        assert await Nat64(resolve=resolve).prefixes() == ()
 
 
 class TestSystemResolver:

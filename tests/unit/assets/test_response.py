@@ -92,11 +92,6 @@ class TestDeclaredLength:
         """Statuses that mean no body are empty, not successes."""
         assert refused(status) == NotFetched("empty", permanent=True, may_appear=True)
 
-    @pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308, 399])
-    def test_redirects(self, status: int) -> None:
-        """Every other 3xx is a redirect, and final."""
-        assert refused(status, (b"Location", b"https://x.com/")) == NotFetched("redirect", permanent=True)
-
     @pytest.mark.parametrize("status", [403, 404])
     def test_not_there(self, status: int) -> None:
         """What a URL gives that is not valid, or not yet, has one name, and says when to come back."""
@@ -121,7 +116,7 @@ class TestDeclaredLength:
         assert refused(status, said=b"<Code>AccessDenied</Code>").code == "expired"
         assert refused(status, said=b"<Code>AccessDenied</Code>").may_appear
 
-    @pytest.mark.parametrize("status", [101, 201, 202, 206, 400, 401, 409, 423, 451, 499])
+    @pytest.mark.parametrize("status", [101, 201, 202, 206, 300, 305, 400, 401, 409, 423, 451, 499])
     def test_other_statuses(self, status: int) -> None:
         """What no other row has carries its status, and holds once the file had time to appear."""
         assert refused(status, (b"Retry-After", b"5")) == NotFetched(

@@ -117,6 +117,18 @@ class TestBuildFetcher:
         with pytest.raises(ConfigError, match=f"RECEIVER_{field.upper()}"):
             build_fetcher(settings(**{field: entry}))
 
+    @pytest.mark.parametrize("prefix", ["", "fd00::/95", "10.0.0.0/8"])
+    def test_unusable_nat64_prefix(self, prefix: str) -> None:
+        """What is no prefix of NAT64 is refused by its variable."""
+        with pytest.raises(ConfigError, match="RECEIVER_NAT64_PREFIXES"):
+            build_fetcher(settings(nat64_prefixes=prefix))
+
+    @pytest.mark.parametrize("types", ["", "image/svg+xml", "png"])
+    def test_unusable_types(self, types: str) -> None:
+        """A type that is never kept is refused by its variable, and so is an empty list."""
+        with pytest.raises(ConfigError, match="RECEIVER_ASSET_TYPES"):
+            build_fetcher(settings(asset_types=types))
+
     @pytest.mark.parametrize("hosts", ["", ()], ids=["environment", "file"])
     async def test_no_host_at_all(self, hosts: object) -> None:
         """A list that is set and empty lets no public host through, wherever it was set."""
