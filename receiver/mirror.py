@@ -27,6 +27,7 @@ from receiver.store import (
     EventJob,
     EventPostponed,
     EventSettled,
+    Keeper,
     LateArrived,
     LateGivenUp,
     LateJob,
@@ -50,10 +51,13 @@ Entropy = Callable[[], bytes]
 """Ten random bytes."""
 
 MirrorResult = EventSettled | EventPostponed
+NoteKept = Callable[[EventJob], Awaitable[None]]
+"""Writes down that this machine has the download of an event."""
 Attempt = Callable[..., Awaitable[MirrorResult]]
 """`mirror`, with everything but the job and its rules."""
 
 _BUCKET_FAILED: Final = "bucket: "
+_KEPT_ELSEWHERE: Final = "waits for the worker that has its download: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ class MirrorRules:
     late_backoff: Backoff = field(default_factory=lambda: Backoff(first_s=600, max_s=6 * 3600))
 
 
-async def mirror(
+async def mirror(  # noqa: PLR0913  one keyword per part
     job: EventJob,
     *,
     fetch: Fetch,
@@ -81,20 +85,27 @@ async def mirror(
     chance: Chance,
     refresh: Refresh | None = None,
     kept: KeptDownloads | None = None,
+    note_kept: NoteKept | None = None,
 ) -> MirrorResult:
     """Bring the asset of one event into the bucket, or find that it cannot be had.
 
     What was downloaded stays in *kept* until whoever settles the event discards it; without *kept*, every
-    attempt downloads again.
+    attempt downloads again. What another machine has kept is waited for, whatever the URL says by now.
     """
     is_new = clock() < _appears_by(job, rules)
     fetching = partial(_fetch_or_find, job, partial(fetch_asset, fetch, refresh, is_new=is_new), kept)
+    if kept and note_kept:
+        fetching = partial(_fetch_and_note, job, fetching, kept, note_kept)
     try:
-        return await _mirror(job, fetching, bucket, kept, rules, clock, chance)
+        result = await _mirror(job, fetching, bucket, kept, rules, clock, chance)
     except Exception:
         log.exception("mirror crashed", event_id=job.id, generation_id=job.generation_id)
         rules = replace(rules, late_s=0)
-        return _not_fetched(job, NotFetched("internal_error", permanent=False), rules, clock(), chance())
+        bug = NotFetched("internal_error", permanent=False)
+        result = _not_fetched(job, bug, kept, rules, clock(), chance())
+    if isinstance(result, EventPostponed):
+        return replace(result, kept_by=await _keeper(job, kept))
+    return result
 
 
 async def _mirror(
@@ -113,7 +124,7 @@ async def _mirror(
         rules = replace(rules, late_s=0)
     fetched = await fetch(event)
     if isinstance(fetched, NotFetched):
-        return _not_fetched(job, fetched, rules, clock(), chance())
+        return _not_fetched(job, fetched, kept, rules, clock(), chance())
     try:
         stored = await _keep(job, event, fetched, bucket, rules.keys)
     except BucketUnavailable as error:
@@ -171,6 +182,24 @@ async def _fetch_or_find(
     """Fetch the asset, unless an earlier attempt did so on this machine."""
     download = partial(fetch, event)
     return await (kept.fetch(job.id, download) if kept else download())
+
+
+async def _fetch_and_note(
+    job: EventJob, fetch: FetchAsset, kept: KeptDownloads, note_kept: NoteKept, event: Event
+) -> Fetched | NotFetched:
+    """Fetch the asset, and have it known before anything else is tried that this machine has it."""
+    fetched = await fetch(event)
+    if isinstance(fetched, Fetched) and not (job.kept_by and job.kept_by.spool == kept.spool):
+        await note_kept(job)
+    return fetched
+
+
+async def _keeper(job: EventJob, kept: KeptDownloads | None) -> str | None:
+    """Return the folder that has the download, if one does."""
+    if kept and await kept.has(job.id):
+        return kept.spool
+    other = _kept_elsewhere(job, kept)
+    return other.spool if other else None
 
 
 async def fetch_asset(
@@ -231,11 +260,20 @@ def _mirrored(fetched: Fetched, stored: Stored) -> Asset:
 
 
 def _not_fetched(
-    job: EventJob, failed: NotFetched, rules: MirrorRules, now_ms: int, chance: float
+    job: EventJob,
+    failed: NotFetched,
+    kept: KeptDownloads | None,
+    rules: MirrorRules,
+    now_ms: int,
+    chance: float,
 ) -> MirrorResult:
+    if keeper := _kept_elsewhere(job, kept):
+        if now_ms - (keeper.seen_ms or 0) <= rules.patience_s * 1000:
+            return _postponed(job, f"{_KEPT_ELSEWHERE}{failed.code}", rules, now_ms, chance)
+        log.warning(
+            "kept download lost", event_id=job.id, generation_id=job.generation_id, spool=keeper.spool
+        )
     out_of_patience = now_ms - job.received_ms > rules.patience_s * 1000
-    if failed.code == EXPIRED and _is_kept_elsewhere(job) and not out_of_patience:
-        return _postponed(job, job.last_error or failed.code, rules, now_ms, chance)
     if failed.permanent:
         return EventSettled(job, Asset("failed", error=failed.code), now_ms)
     if out_of_patience:
@@ -251,9 +289,9 @@ def _appears_by(job: EventJob, rules: MirrorRules) -> int:
     return job.received_ms + int(rules.grace_s * 1000)
 
 
-def _is_kept_elsewhere(job: EventJob) -> bool:
-    """Whether an attempt had the asset and only the bucket failed: another machine may still have it."""
-    return (job.last_error or "").startswith(_BUCKET_FAILED)
+def _kept_elsewhere(job: EventJob, kept: KeptDownloads | None) -> Keeper | None:
+    """Return who else has the download."""
+    return None if kept and job.kept_by and job.kept_by.spool == kept.spool else job.kept_by
 
 
 def _given_up_for_now(

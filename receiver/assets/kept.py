@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,7 @@ import structlog
 from receiver.assets import Fetched, NotFetched
 from receiver.assets.dimensions import measure
 from receiver.assets.media import MEDIA_TYPES
+from receiver.assets.spool_id import spool_id
 
 KEPT: Final = "kept"
 """The folder in the spool folder that holds one folder per event."""
@@ -42,20 +44,34 @@ class KeptDownloads:
 
     def __init__(self, spool_dir: Path, *, max_bytes: int) -> None:
         """Use *spool_dir*; with *max_bytes* in it, no more is kept through an outage of the bucket."""
+        self._spool_dir = spool_dir
         self._folder = spool_dir / KEPT
         self._max_bytes = max_bytes
         self._counting = threading.Lock()
         self._sizes: dict[str, int] = {}
         self._count_again_at = -1.0
 
+    @cached_property
+    def spool(self) -> str:
+        """The id of the spool folder.
+
+        Raises:
+            OSError: the folder cannot be read or written.
+        """
+        return spool_id(self._spool_dir)
+
     async def fetch(self, event_id: str, download: Download) -> Fetched | NotFetched:
         """Return what an earlier attempt at this event downloaded; else what *download* does, and keep it."""
-        found = await asyncio.to_thread(self._find, event_id)
+        try:
+            found, unreadable = await asyncio.to_thread(self._find, event_id), False
+        except OSError:
+            found, unreadable = None, True
         if found:
             return found
         fetched = await download()
         if isinstance(fetched, NotFetched):
-            return fetched
+            # Our own disk may be better the next time.
+            return NotFetched("spool", permanent=False) if unreadable else fetched
         try:
             return await asyncio.to_thread(self._name, event_id, fetched)
         except OSError:
@@ -64,6 +80,10 @@ class KeptDownloads:
     async def hold(self, event_id: str) -> None:
         """Make the download of *event_id* last until the bucket is back, or let it go for want of room."""
         await asyncio.to_thread(self._hold, event_id)
+
+    async def has(self, event_id: str) -> bool:
+        """Tell whether there is a download of *event_id*."""
+        return await asyncio.to_thread(self._has, event_id)
 
     async def discard(self, event_id: str) -> None:
         """Delete the download of *event_id*, which is settled. That there is none is no error."""
@@ -79,12 +99,18 @@ class KeptDownloads:
             await self.discard(event_id)
 
     def _find(self, event_id: str) -> Fetched | None:
-        with suppress(OSError):
+        with suppress(FileNotFoundError):
             for path in (self._folder / event_id).iterdir():
                 if found := _whole(path):
                     return found
                 path.unlink()
         return None
+
+    def _has(self, event_id: str) -> bool:
+        try:
+            return any((self._folder / event_id).iterdir())
+        except OSError as error:  # what cannot be read now may be there
+            return not isinstance(error, FileNotFoundError)
 
     def _name(self, event_id: str, fetched: Fetched) -> Fetched:
         path = self._folder / event_id / f"{fetched.sha256}.{MEDIA_TYPES[fetched.content_type]}"

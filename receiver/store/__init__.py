@@ -18,6 +18,7 @@ from receiver.store.claim import (
     Claim,
     DeliveryJob,
     EventJob,
+    Keeper,
     LateJob,
     Sources,
     claim_deliveries,
@@ -73,11 +74,13 @@ from receiver.store.settle import (
     DeliveryDead,
     DeliveryPostponed,
     DeliveryUnwanted,
+    EventKept,
     EventPostponed,
     EventSettled,
     Settlement,
     settle,
 )
+from receiver.store.spools import recall, see_spool
 from receiver.store.wake import FORWARD, LATE, MIRROR, Wake
 from receiver.threads import DaemonThreads
 
@@ -100,8 +103,10 @@ __all__ = [
     "Duplicate",
     "Entry",
     "EventJob",
+    "EventKept",
     "EventPostponed",
     "EventSettled",
+    "Keeper",
     "KnownAsset",
     "Late",
     "LateArrived",
@@ -182,10 +187,19 @@ class Store:
         with_asset: bool,
         sources: Sources = ALL_SOURCES,
         except_hosts: Collection[str] = (),
+        spool: str = "",
     ) -> list[EventJob]:
-        """Take due events with or without an asset to fetch, oldest first, sparing *except_hosts*."""
+        """Take due events with or without an asset to fetch, oldest first, sparing *except_hosts*.
+
+        What a living worker with another *spool* folder has the download of is left to that worker.
+        """
         return await self._run(
-            claim_events, claim, with_asset=with_asset, sources=sources, except_hosts=except_hosts
+            claim_events,
+            claim,
+            with_asset=with_asset,
+            sources=sources,
+            except_hosts=except_hosts,
+            spool=spool,
         )
 
     async def claim_late(
@@ -205,6 +219,14 @@ class Store:
     async def awaiting_asset(self, event_ids: Sequence[str]) -> set[str]:
         """Return those of *event_ids* that are not settled yet."""
         return await self._run(awaiting_asset, event_ids)
+
+    async def see_spool(self, spool: str, *, now_ms: int) -> None:
+        """Note that a worker has the folder *spool*."""
+        await self._run(see_spool, spool, now_ms=now_ms)
+
+    async def recall(self, event_ids: Sequence[str], *, spool: str, now_ms: int) -> None:
+        """Note that *spool* has the downloads of these events, and make those due that wait."""
+        await self._run(recall, event_ids, spool=spool, now_ms=now_ms)
 
     async def renew(self, leases: Collection[str], *, until_ms: int) -> None:
         """Move the end of *leases* to *until_ms*."""

@@ -7,14 +7,14 @@ from sqlalchemy import Connection, select
 
 from receiver.store.tables import EVENT, PENDING
 
-_AT_ONCE: Final = 500
+AT_ONCE: Final = 500
 """No database takes any number of parameters."""
 
 
 def awaiting_asset(connection: Connection, event_ids: Sequence[str]) -> set[str]:
     """Return those of *event_ids* that are not settled yet."""
     found: set[str] = set()
-    for start in range(0, len(event_ids), _AT_ONCE):
-        wanted = EVENT.c.id.in_(event_ids[start : start + _AT_ONCE])
+    for start in range(0, len(event_ids), AT_ONCE):
+        wanted = EVENT.c.id.in_(event_ids[start : start + AT_ONCE])
         found |= set(connection.execute(select(EVENT.c.id).where(wanted, EVENT.c.state == PENDING)).scalars())
     return found

@@ -9,16 +9,34 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Table, and_, exists, literal, select, true, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, exists, literal, or_, select, true, update
 
 from receiver.events import Asset
 from receiver.store.assets import ASSET_COLUMNS, asset_if_any
 from receiver.store.engine import wake_others
-from receiver.store.tables import ASSET, DELIVERY, DESTINATION_STATE, EVENT, LATE_ASSET, PENDING, RECONCILE
+from receiver.store.tables import (
+    ASSET,
+    DELIVERY,
+    DESTINATION_STATE,
+    EVENT,
+    LATE_ASSET,
+    PENDING,
+    RECONCILE,
+    SPOOL,
+)
 from receiver.store.wake import TOPICS
 
 IS_PENDING: Final = literal(PENDING, literal_execute=True)
 """Written into the statement: neither planner would use the partial index for a bound parameter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """The spool folder that has the download of an event."""
+
+    spool: str
+    seen_ms: int | None
+    """When a worker with that folder was last seen, if ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +54,7 @@ class EventJob:
     lease: str
     last_error: str | None = None
     """Why the attempt before was put off."""
+    kept_by: Keeper | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,22 +128,48 @@ def claim_events(
     with_asset: bool,
     sources: Sources = ALL_SOURCES,
     except_hosts: Collection[str] = (),
+    spool: str = "",
 ) -> list[EventJob]:
     """Take due events of *sources* that have an asset to fetch, or that have none, oldest first.
 
-    Assets on *except_hosts* are left for later.
+    Assets on *except_hosts* are left for later. What another folder than *spool* has the download of is left
+    to the workers there, as long as one of them was seen within a lease.
     """
     has_asset = EVENT.c.asset_host.is_not(None) if with_asset else EVENT.c.asset_host.is_(None)
     due = and_(EVENT.c.state == IS_PENDING, EVENT.c.due_ms <= claim.now_ms, has_asset, sources.condition())
+    if with_asset:
+        due = and_(due, _is_ours(spool, claim))
     if except_hosts:
         due = and_(due, EVENT.c.asset_host.not_in(except_hosts))
     statement = select(EVENT).where(due).order_by(EVENT.c.due_ms).limit(claim.limit)
     rows = connection.execute(statement.with_for_update(skip_locked=True)).all()
     take(connection, EVENT, EVENT.c.id.in_([row.id for row in rows]), claim)
+    keepers = _keepers(connection, {row.kept_by for row in rows if row.kept_by})
     return [
-        event_job(EventJob, row, lease=claim.lease, attempts=row.attempts + 1, last_error=row.last_error)
+        event_job(
+            EventJob,
+            row,
+            lease=claim.lease,
+            attempts=row.attempts + 1,
+            last_error=row.last_error,
+            kept_by=keepers.get(row.kept_by),
+        )
         for row in rows
     ]
+
+
+def _is_ours(spool: str, claim: Claim) -> ColumnElement[bool]:
+    alive = SPOOL.c.seen_ms > claim.now_ms - (claim.until_ms - claim.now_ms)
+    others = select(SPOOL.c.id).where(alive, SPOOL.c.id != spool)
+    return or_(EVENT.c.kept_by.is_(None), EVENT.c.kept_by.not_in(others))
+
+
+def _keepers(connection: Connection, spools: Collection[str]) -> dict[str, Keeper]:
+    if not spools:
+        return {}
+    known = connection.execute(select(SPOOL.c.id, SPOOL.c.seen_ms).where(SPOOL.c.id.in_(spools)))
+    seen = {row.id: row.seen_ms for row in known}
+    return {spool: Keeper(spool, seen.get(spool)) for spool in spools}
 
 
 def claim_deliveries(connection: Connection, claim: Claim, *, destination: str) -> list[DeliveryJob]:

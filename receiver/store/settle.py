@@ -40,6 +40,16 @@ class EventPostponed:
     job: EventJob
     due_ms: int
     error: str
+    kept_by: str | None = None
+    """The spool folder that has its download."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventKept:
+    """The asset is downloaded: from here on *spool* has it, whatever becomes of this attempt."""
+
+    job: EventJob
+    spool: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +92,7 @@ class DeliveryDead:
 Settlement = (
     EventSettled
     | EventPostponed
+    | EventKept
     | DeliveryConfirmed
     | DeliveryPostponed
     | DeliveryUnwanted
@@ -102,10 +113,11 @@ def settle(connection: Connection, settlements: Sequence[Settlement], *, fan_out
     for arrived in _only(LateArrived, settlements):
         written |= _written(arrived.job, _arrive(connection, arrived, fan_out))
     written |= _confirm(connection, _only(DeliveryConfirmed, settlements))
+    written |= _note_kept(connection, _only(EventKept, settlements))
     for settlement in settlements:
         match settlement:
-            case EventPostponed(job, due_ms, error):
-                written |= _postpone_event(connection, job, due_ms, error)
+            case EventPostponed():
+                written |= _postpone_event(connection, settlement)
             case DeliveryPostponed(job, due_ms, error, parked):
                 written |= _close(connection, job, PENDING, due_ms, error, given_back=int(parked))
             case DeliveryDead(job, now_ms, error):
@@ -116,7 +128,7 @@ def settle(connection: Connection, settlements: Sequence[Settlement], *, fan_out
                 written |= _written(job, postpone(connection, job, due_ms, _clean(error)))
             case LateGivenUp(job):
                 written |= _written(job, remove(connection, job))
-            case EventSettled() | LateArrived() | DeliveryConfirmed():
+            case EventSettled() | EventKept() | LateArrived() | DeliveryConfirmed():
                 pass
     return [_key(settlement.job) in written for settlement in settlements]
 
@@ -126,7 +138,7 @@ def _settle_events(connection: Connection, settled: Sequence[EventSettled], fan_
         return set()
     held_by = [(one.job.id, one.job.lease) for one in settled]
     ours = one_of(connection, (EVENT.c.id, EVENT.c.lease), held_by)
-    done = {"state": SETTLED, "due_ms": settled[0].now_ms, "lease": None, "last_error": None}
+    done = {"state": SETTLED, "due_ms": settled[0].now_ms, "lease": None, "last_error": None, "kept_by": None}
     ids = set(connection.execute(update(EVENT).where(ours).values(done).returning(EVENT.c.id)).scalars())
     held = [one for one in settled if one.job.id in ids]
     assets = [asset_row(one.job.id, one.asset, settled_ms=one.now_ms) for one in held if one.asset]
@@ -190,7 +202,12 @@ def _confirm(connection: Connection, confirmed: Sequence[DeliveryConfirmed]) -> 
 _POSTPONE_EVENT: Final = (
     update(EVENT)
     .where(EVENT.c.id == bindparam("job"), EVENT.c.lease == bindparam("held"))
-    .values(due_ms=bindparam("due"), last_error=bindparam("error"), lease=None)
+    .values(due_ms=bindparam("due"), last_error=bindparam("error"), kept_by=bindparam("spool"), lease=None)
+)
+_KEEP_EVENT: Final = (
+    update(EVENT)
+    .where(EVENT.c.id == bindparam("job"), EVENT.c.lease == bindparam("held"))
+    .values(kept_by=bindparam("spool"))
 )
 _CLOSE_DELIVERY: Final = (
     update(DELIVERY)
@@ -210,9 +227,24 @@ _CLOSE_DELIVERY: Final = (
 )
 
 
-def _postpone_event(connection: Connection, job: EventJob, due_ms: int, error: str) -> set[_Key]:
-    values = {"job": job.id, "held": job.lease, "due": due_ms, "error": _clean(error)}
+def _postpone_event(connection: Connection, postponed: EventPostponed) -> set[_Key]:
+    job = postponed.job
+    values = {
+        "job": job.id,
+        "held": job.lease,
+        "due": postponed.due_ms,
+        "error": _clean(postponed.error),
+        "spool": postponed.kept_by,
+    }
     return {_key(job)} if connection.execute(_POSTPONE_EVENT, values).rowcount else set()
+
+
+def _note_kept(connection: Connection, downloaded: Sequence[EventKept]) -> set[_Key]:
+    written: set[_Key] = set()
+    for one in downloaded:
+        values = {"job": one.job.id, "held": one.job.lease, "spool": one.spool}
+        written |= {_key(one.job)} if connection.execute(_KEEP_EVENT, values).rowcount else set()
+    return written
 
 
 def _remove(connection: Connection, job: DeliveryJob) -> set[_Key]:

@@ -73,6 +73,17 @@ class EventRow(SQLModel, table=True):
     lease: str | None = Field(default=None, max_length=32)
     attempts: int = Field(default=0)
     last_error: str | None = Field(default=None)
+    kept_by: str | None = Field(default=None, max_length=32)
+    """The spool folder that has its download, while it waits."""
+
+
+class SpoolRow(SQLModel, table=True):
+    """One spool folder, by the id in it, and when a worker that has it last said so."""
+
+    __tablename__ = "spool"
+
+    id: str = Field(primary_key=True, max_length=32)
+    seen_ms: int = Field(sa_type=BigInteger)
 
 
 class AssetRow(SQLModel, table=True):
@@ -278,6 +289,7 @@ def _table(model: Any) -> Table:
 
 
 EVENT: Final = _table(EventRow)
+SPOOL: Final = _table(SpoolRow)
 ASSET: Final = _table(AssetRow)
 LATE_ASSET: Final = _table(LateAssetRow)
 DELIVERY: Final = _table(DeliveryRow)

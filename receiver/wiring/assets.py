@@ -9,6 +9,7 @@ from receiver.assets.allowlist import AllowList
 from receiver.assets.by_source import BucketsBySource, own_mistake
 from receiver.assets.fetch import Fetcher
 from receiver.assets.folder import open_folder
+from receiver.assets.kept import KeptDownloads
 from receiver.assets.key_template import KeyTemplate
 from receiver.assets.media import MEDIA_TYPES, parse_types
 from receiver.assets.nat64 import parse_prefixes
@@ -98,9 +99,25 @@ def build_fetcher(settings: Settings) -> Fetcher:
             total_timeout_s=settings.fetch_timeout_s,
         )
     except OSError as error:
-        raise ConfigError(
-            f"{variable('spool_dir')}: cannot write to {settings.spool_dir}: {error.strerror}"
-        ) from error
+        raise _unusable_spool(settings, error) from error
+
+
+def open_kept(settings: Settings) -> KeptDownloads:
+    """Return the downloads that wait in the spool folder, which has its id from here on.
+
+    Raises:
+        ConfigError: the folder cannot be read or written.
+    """
+    kept = KeptDownloads(Path(settings.spool_dir), max_bytes=settings.spool_max_bytes)
+    try:
+        assert kept.spool
+    except OSError as error:
+        raise _unusable_spool(settings, error) from error
+    return kept
+
+
+def _unusable_spool(settings: Settings, error: OSError) -> ConfigError:
+    return ConfigError(f"{variable('spool_dir')}: cannot write to {settings.spool_dir}: {error.strerror}")
 
 
 def _types(settings: Settings) -> frozenset[str]:

@@ -4,22 +4,21 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 import structlog
 
 from receiver.assets import Bucket
 from receiver.assets.fetch import Fetcher
-from receiver.assets.kept import KeptDownloads
 from receiver.errors import BucketUnavailable
 from receiver.settings import Settings
 from receiver.store import Store
 from receiver.wiring.accounts import open_accounts, reconcile_rules
-from receiver.wiring.assets import build_fetcher, open_bucket, own_bucket_urls
+from receiver.wiring.assets import build_fetcher, open_bucket, open_kept, own_bucket_urls
 from receiver.wiring.mirroring import build_attempt, build_mirror_late, mirror_rules
 from receiver.wiring.outlets import open_outlet
 from receiver.worker.forwarding import Outlet
+from receiver.worker.keeping import note_kept
 from receiver.worker.reconcile import Account
 from receiver.worker.refresh import Refresher
 from receiver.worker.run import Timing, Worker
@@ -68,9 +67,10 @@ def _worker(
     outlets: Sequence[Outlet],
     accounts: Sequence[Account],
 ) -> Worker:
-    kept = KeptDownloads(Path(settings.spool_dir), max_bytes=settings.spool_max_bytes)
+    kept = open_kept(settings)
     attempt = build_attempt(fetcher, bucket, Refresher(accounts) if accounts else None)
-    mirroring = partial(attempt, rules=mirror_rules(settings), kept=kept)
+    noting = partial(note_kept, store, kept.spool)
+    mirroring = partial(attempt, rules=mirror_rules(settings), kept=kept, note_kept=noting)
     late = build_mirror_late(settings, attempt)
     timing = Timing(settings.lease_s, settings.poll_s, settings.drain_s)
     return Worker(

@@ -1,26 +1,50 @@
-"""The duty of letting go: downloads of events that were settled elsewhere, or just before a crash."""
+"""The duty of keeping: whose downloads are whose, and which of them no event waits for any more."""
 
 import asyncio
 from typing import Final
 
 import structlog
 
+from receiver import clock
 from receiver.assets.kept import KeptDownloads
 from receiver.errors import StoreUnavailable
-from receiver.store import Store
+from receiver.store import EventJob, EventKept, Store
 
 EVERY_S: Final = 3600.0
 
 log = structlog.get_logger()
 
 
+async def note_kept(store: Store, spool: str, job: EventJob) -> None:
+    """Write down that *spool* has the download of *job*. A failing store is no reason not to upload it."""
+    try:
+        await store.settle(EventKept(job, spool))
+    except StoreUnavailable as error:
+        log.warning("kept download not noted", event_id=job.id, error=str(error))
+
+
+async def stay_seen(store: Store, spool: str, *, every_s: float) -> None:
+    """Say again and again, until cancelled, that *spool* has a worker."""
+    while True:
+        try:
+            await store.see_spool(spool, now_ms=clock.now_ms())
+        except StoreUnavailable as error:
+            log.warning("spool folder not noted", error=str(error))
+        await asyncio.sleep(every_s)
+
+
 async def sweep_kept(store: Store, kept: KeptDownloads, *, every_s: float = EVERY_S) -> None:
-    """Discard now, and again and again until cancelled, what no event waits for any more."""
+    """Discard now, and again and again until cancelled, what no event waits for any more.
+
+    What an event waits for is noted as ours and due, whatever others made of it while we were away.
+    """
     while True:
         try:
             event_ids = await kept.event_ids()
             awaited = await store.awaiting_asset(event_ids) if event_ids else set()
             await kept.discard_all(set(event_ids) - awaited)
+            if awaited:
+                await store.recall(sorted(awaited), spool=kept.spool, now_ms=clock.now_ms())
         except (StoreUnavailable, OSError) as error:
             log.warning("kept downloads not swept", error=str(error))
         await asyncio.sleep(every_s)

@@ -12,7 +12,7 @@ from receiver import clock
 from receiver.errors import StoreUnavailable
 from receiver.store import Claim, Store
 
-_RENEWALS_PER_LEASE: Final = 3
+RENEWALS_PER_LEASE: Final = 3
 _GIVE_BACK_S: Final = 5.0
 """A database that hangs must not keep a process from ending."""
 
@@ -45,7 +45,7 @@ class Leases:
     async def keep(self) -> None:
         """Renew what is held, several times per lease, until cancelled."""
         while True:
-            await asyncio.sleep(self._lease_s / _RENEWALS_PER_LEASE)
+            await asyncio.sleep(self._lease_s / RENEWALS_PER_LEASE)
             if self._held:
                 await self._renew(self._held.copy())
 

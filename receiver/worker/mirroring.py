@@ -91,7 +91,8 @@ def live_mirroring(
     kept: KeptDownloads | None = None,
 ) -> "Mirroring[EventJob]":
     """Return the duty that mirrors the assets of due events of *sources*."""
-    claim = partial(store.claim_events, with_asset=True, sources=sources)
+    spool = kept.spool if kept else ""
+    claim = partial(store.claim_events, with_asset=True, sources=sources, spool=spool)
     return Mirroring(store, leases, claim, mirror, limits=limits, woken=woken, kept=kept)
 
 

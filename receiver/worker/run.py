@@ -11,9 +11,9 @@ import structlog
 from receiver.assets.kept import KeptDownloads
 from receiver.store import FORWARD, LATE, MIRROR, Sources, Store
 from receiver.worker.forwarding import Forwarding, Outlet
-from receiver.worker.keeping import sweep_kept
+from receiver.worker.keeping import stay_seen, sweep_kept
 from receiver.worker.latecomers import offer_backfill
-from receiver.worker.leases import Leases
+from receiver.worker.leases import RENEWALS_PER_LEASE, Leases
 from receiver.worker.loop import work_until
 from receiver.worker.mirroring import (
     Mirror,
@@ -88,10 +88,14 @@ class Worker:
     def _helpers(self, leases: Leases) -> list[Coroutine[Any, Any, None]]:
         """Return what is cut off, not waited for, at the end: reconciling goes on where it was."""
         reconciling = (Reconciling(self.store, leases, one, self.reconcile) for one in self.accounts)
-        sweeping = [sweep_kept(self.store, self.kept)] if self.kept else []
+        keeping = self._keeping(self.kept) if self.kept else []
         offering = offer_backfill(self.store, [outlet.name for outlet in self.outlets])
         reconciles = (each.run() for each in reconciling)
-        return [leases.keep(), self.store.listen(), offering, *reconciles, *sweeping]
+        return [leases.keep(), self.store.listen(), offering, *reconciles, *keeping]
+
+    def _keeping(self, kept: KeptDownloads) -> list[Coroutine[Any, Any, None]]:
+        seen = stay_seen(self.store, kept.spool, every_s=self.timing.lease_s / RENEWALS_PER_LEASE)
+        return [seen, sweep_kept(self.store, kept)]
 
     def _duties(self, leases: Leases) -> list[Coroutine[Any, Any, None]]:
         wake = self.store.wake

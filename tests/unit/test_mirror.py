@@ -19,6 +19,7 @@ from receiver.events import ASSET_MIRRORED, Asset, Event, event_id, follow_up
 from receiver.mirror import (
     MirrorResult,
     MirrorRules,
+    NoteKept,
     Refresh,
     mirror,
     mirror_late,
@@ -27,6 +28,7 @@ from receiver.store import (
     EventJob,
     EventPostponed,
     EventSettled,
+    Keeper,
     LateArrived,
     LateGivenUp,
     LateJob,
@@ -60,9 +62,17 @@ async def run_mirror(
     at: int = LATER,
     rules: MirrorRules = RULES,
     kept: KeptDownloads | None = None,
+    note_kept: NoteKept | None = None,
 ) -> MirrorResult:
     return await mirror(
-        job, fetch=fetch, bucket=bucket, rules=rules, clock=lambda: at, chance=lambda: 0.5, kept=kept
+        job,
+        fetch=fetch,
+        bucket=bucket,
+        rules=rules,
+        clock=lambda: at,
+        chance=lambda: 0.5,
+        kept=kept,
+        note_kept=note_kept,
     )
 
 
@@ -158,16 +168,63 @@ class TestMirror:
         assert result.asset.status == "mirrored"
         assert [asset.path.read_bytes() for asset, _ in up.kept.values()] == [b"png"]
 
-    async def test_another_machine_may_have_it(self) -> None:
-        """After a failure of the bucket an expired URL is not the end: who downloaded it gets its turn."""
-        job = replace(event_job(), last_error="bucket: down")
+    async def test_tells_who_has_the_download(self, fetched: Fetched, tmp_path: Path) -> None:
+        """It is noted before the bucket is asked, and stands with the event until the file goes."""
+        fetched = replace(fetched, sha256=hashlib.sha256(b"png").hexdigest())
+        kept = KeptDownloads(tmp_path / "spool", max_bytes=1000)
+        noted: list[bool] = []
+
+        async def note(job: EventJob) -> None:
+            noted.append(await kept.has(job.id))
+
+        down = MemoryBucket(BucketUnavailable("down"))
+        for job in (event_job(), replace(event_job(), kept_by=Keeper(kept.spool, NOW))):
+            result = await run_mirror(job, fetching(fetched), down, kept=kept, note_kept=note)
+            assert isinstance(result, EventPostponed)
+            assert result.kept_by == kept.spool
+        assert noted == [True]
+        await kept.discard("event-1")
+        slow = fetching(NotFetched("timeout", permanent=False))
+        assert await run_mirror(job, slow, down, kept=kept) == EventPostponed(job, LATER + 4_000, "timeout")
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            *(NotFetched(code, permanent=True) for code in ("expired", "http_400", "redirect", "wrong_type")),
+            NotFetched("http_503", permanent=False, after_s=600),
+            RuntimeError("bug"),
+        ],
+        ids=str,
+    )
+    async def test_another_machine_has_it(self, answer: NotFetched | Exception, tmp_path: Path) -> None:
+        """While another machine has the download, no answer of the URL ends the wait."""
+        job = replace(event_job(), last_error="http_503", kept_by=Keeper("theirs", NOW))
+        kept = KeptDownloads(tmp_path / "spool", max_bytes=1000)
+        code = answer.code if isinstance(answer, NotFetched) else "internal_error"
+        at = NOW + HOUR_MS
+        result = await run_mirror(job, fetching(answer), MemoryBucket(), at=at, kept=kept)
+        why = f"waits for the worker that has its download: {code}"
+        assert result == EventPostponed(job, at + 4_000, why, kept_by="theirs")
+
+    async def test_the_other_machine_never_comes_back(self) -> None:
+        """Unseen for as long as an asset is waited for, it does not count any more; the log says so."""
         expired = fetching(NotFetched("expired", permanent=True))
-        result = await run_mirror(job, expired, MemoryBucket())
-        assert result == EventPostponed(job, LATER + 4_000, "bucket: down")
-        gone = await run_mirror(job, expired, MemoryBucket(), at=NOW + HOUR_MS + 1)
-        assert gone == EventSettled(job, Asset("failed", error="expired"), NOW + HOUR_MS + 1)
-        other = await run_mirror(replace(job, last_error="timeout"), expired, MemoryBucket())
-        assert isinstance(other, EventSettled)
+        for keeper in (Keeper("theirs", NOW), Keeper("unknown", None)):
+            job = replace(event_job(), kept_by=keeper)
+            with structlog.testing.capture_logs() as lines:
+                result = await run_mirror(job, expired, MemoryBucket(), at=NOW + HOUR_MS + 1)
+            assert result == EventSettled(job, Asset("failed", error="expired"), NOW + HOUR_MS + 1)
+            assert [(line["event"], line["spool"]) for line in lines] == [
+                ("kept download lost", keeper.spool)
+            ]
+
+    async def test_our_own_copy_is_gone(self, tmp_path: Path) -> None:
+        """Where this machine itself was to have the file and has not, the URL's answer counts."""
+        kept = KeptDownloads(tmp_path / "spool", max_bytes=1000)
+        job = replace(event_job(), kept_by=Keeper(kept.spool, NOW))
+        expired = fetching(NotFetched("expired", permanent=True))
+        result = await run_mirror(job, expired, MemoryBucket(), kept=kept)
+        assert result == EventSettled(job, Asset("failed", error="expired"), LATER)
 
     async def test_nothing_to_mirror(self) -> None:
         """An event without an asset is settled without fetching anything."""

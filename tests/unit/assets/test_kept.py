@@ -1,7 +1,9 @@
 """Downloads that outlive a failed attempt: found, verified, bounded, let go."""
 
+import errno
 import hashlib
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,6 +52,10 @@ async def fetched(kept: KeptDownloads, event_id: str, download: Download) -> Fet
     return found
 
 
+def _fail(_path: Path) -> Iterator[Path]:
+    raise OSError(errno.EIO, "input/output error")
+
+
 class TestFetch:
     async def test_downloads_once(self, kept: KeptDownloads, downloads: Downloads, tmp_path: Path) -> None:
         """The second attempt, in another process too, gets the first one's file and all it told."""
@@ -94,6 +100,28 @@ class TestFetch:
         (tmp_path / KEPT).write_text("in the way")
         assert await kept.fetch("event-1", downloads) == NotFetched("spool", permanent=False)
         assert files(tmp_path) == [KEPT]
+
+    async def test_unreadable_file_is_not_lost(
+        self, kept: KeptDownloads, downloads: Downloads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """While our own disk fails, no answer of the URL is final, and the file counts as there."""
+        await fetched(kept, "event-1", downloads)
+        gone = Downloads(tmp_path, NotFetched("expired", permanent=True))
+        with monkeypatch.context() as broken:
+            broken.setattr(Path, "iterdir", _fail)
+            assert await kept.fetch("event-1", gone) == NotFetched("spool", permanent=False)
+            assert await kept.has("event-1")
+        await fetched(kept, "event-1", gone)
+
+
+class TestHas:
+    async def test_only_what_was_downloaded(self, kept: KeptDownloads, downloads: Downloads) -> None:
+        """A download is there from its end until it is discarded."""
+        assert not await kept.has("event-1")
+        await fetched(kept, "event-1", downloads)
+        assert await kept.has("event-1")
+        await kept.discard("event-1")
+        assert not await kept.has("event-1")
 
 
 class TestHold:

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 from alembic import command
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, MetaData, Table, select, text
 
 from receiver.contract import COMPLETED
 from receiver.errors import ReceiverError
 from receiver.store import Store
 from receiver.store.engine import connect
 from receiver.store.migrations import _config, current, migrate, revisions
-from receiver.store.tables import DELIVERY, EVENT
+from receiver.store.tables import ASSET, DELIVERY, EVENT
+
+Tables = dict[str, tuple[tuple[str, ...], list[tuple[object, ...]]]]
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -67,17 +69,32 @@ class TestMigrate:
                 assert connection.execute(text("SHOW statement_timeout")).scalar() == "10s"
 
     def test_rows_stay_as_they_are(self, engine: Engine) -> None:
-        """New indexes over what is there already change none of it, on the way forth and back."""
+        """Later revisions change nothing of what is there, settled or not, on the way forth and back."""
         _to(engine, "0008")
         with engine.begin() as connection:
-            connection.execute(EVENT.insert(), [_event("1", None), _event("2", "cdn.example.com")])
+            rows = [_event("1", None), _event("2", "cdn.example.com"), _event("3", "cdn.example.com")]
+            connection.execute(EVENT.insert(), [*rows[:2], {**rows[2], "state": "settled"}])
+            connection.execute(ASSET.insert(), [{"event_id": "3", "status": "mirrored", "settled_ms": 1}])
             connection.execute(DELIVERY.insert(), [_delivery("1", "lease"), _delivery("2", None)])
-            before = [connection.execute(select(table)).all() for table in (EVENT, DELIVERY)]
+        before = _rows(engine)
         migrate(engine)
+        assert _rows(engine, columns=before) == before
         _to(engine, "0008", backwards=True)
+        assert _rows(engine) == before
         migrate(engine)
-        with engine.begin() as connection:
-            assert [connection.execute(select(table)).all() for table in (EVENT, DELIVERY)] == before
+        assert _rows(engine, columns=before) == before
+
+
+def _rows(engine: Engine, *, columns: Tables | None = None) -> Tables:
+    """Return what the database holds, or so much of it as *columns* has columns of."""
+    found: Tables = {}
+    with engine.begin() as connection:
+        for name in ("event", "asset", "delivery"):
+            table = Table(name, MetaData(), autoload_with=connection)
+            wanted = columns[name][0] if columns else tuple(table.c.keys())
+            picked = select(*(table.c[column] for column in wanted)).order_by(next(iter(table.c)))
+            found[name] = (wanted, [tuple(row) for row in connection.execute(picked)])
+    return found
 
 
 def _to(engine: Engine, revision: str, *, backwards: bool = False) -> None:

@@ -28,6 +28,10 @@ class ScriptedStore:
     noted: list[int | None] = field(default_factory=list)
     renew_error: StoreUnavailable | None = None
     release_error: StoreUnavailable | None = None
+    spools: set[str] = field(default_factory=set)
+    """The folders that events were claimed for."""
+    seen: list[str] = field(default_factory=list)
+    see_errors: list[StoreUnavailable] = field(default_factory=list)
     holds: bool = True
     """Whether leases still hold when their work is settled."""
 
@@ -38,8 +42,10 @@ class ScriptedStore:
         with_asset: bool,
         sources: Sources = ALL_SOURCES,
         except_hosts: Collection[str] = (),
+        spool: str = "",
     ) -> list[EventJob]:
         self._note(claim)
+        self.spools.add(spool)
         fits = [
             job
             for job in self.events
@@ -87,6 +93,12 @@ class ScriptedStore:
 
     async def note_breaker(self, _destination: str, *, probe_ms: int | None) -> None:
         self.noted.append(probe_ms)
+
+    async def see_spool(self, spool: str, *, now_ms: int) -> None:
+        assert now_ms > 0
+        if self.see_errors:
+            raise self.see_errors.pop()
+        self.seen.append(spool)
 
     async def listen(self) -> None:
         """Hear nothing, for ever."""

@@ -1,4 +1,4 @@
-"""Letting go of downloads that no event waits for any more."""
+"""Whose downloads are whose, and letting go of those that no event waits for any more."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,8 +9,10 @@ import structlog.testing
 
 from receiver.assets.kept import KEPT, KeptDownloads
 from receiver.errors import StoreUnavailable
-from receiver.worker.keeping import sweep_kept
-from tests.unit.worker.scripted import until
+from receiver.store import EventKept, Store
+from receiver.worker.keeping import note_kept, stay_seen, sweep_kept
+from tests.unit.work import event_job
+from tests.unit.worker.scripted import ScriptedStore, until
 
 
 class PendingEvents:
@@ -18,8 +20,13 @@ class PendingEvents:
 
     def __init__(self, pending: set[str], *, failures: int = 0) -> None:
         self.asked = 0
+        self.recalled: list[tuple[list[str], str]] = []
         self._pending = pending
         self._failures = failures
+
+    async def recall(self, event_ids: Sequence[str], *, spool: str, now_ms: int) -> None:
+        assert now_ms > 0
+        self.recalled.append((list(event_ids), spool))
 
     async def awaiting_asset(self, event_ids: Sequence[str]) -> set[str]:
         self.asked += 1
@@ -50,9 +57,42 @@ class TestSweepKept:
         """The download of an event that still wants it stays, however old; the others go at once."""
         assert await swept(kept, PendingEvents({"waits"}), tmp_path) == ["waits"]
 
+    async def test_what_waits_is_ours(self, kept: KeptDownloads, tmp_path: Path) -> None:
+        """What others could not mirror meanwhile is due again, now that its file is here."""
+        store = PendingEvents({"waits"})
+        await swept(kept, store, tmp_path)
+        assert store.recalled[0] == (["waits"], kept.spool)
+
     async def test_failing_store_deletes_nothing(self, kept: KeptDownloads, tmp_path: Path) -> None:
         """Nothing is deleted by guess: the sweep comes again."""
         store = PendingEvents({"waits"}, failures=2)
         with structlog.testing.capture_logs() as lines:
             assert await swept(kept, store, tmp_path) == ["waits"]
         assert [line["event"] for line in lines] == ["kept downloads not swept"] * 2
+
+
+class TestNoteKept:
+    async def test_before_the_upload(self, store: Store, scripted: ScriptedStore) -> None:
+        """The event is noted as kept here, under its lease."""
+        await note_kept(store, "ours", event_job())
+        assert scripted.settled == [EventKept(event_job(), "ours")]
+
+    async def test_failing_store(self, store: Store, scripted: ScriptedStore) -> None:
+        """A database that is away does not keep the file from the bucket."""
+        scripted.settle_error = StoreUnavailable("down")
+        with structlog.testing.capture_logs() as lines:
+            await note_kept(store, "ours", event_job())
+        assert [line["event"] for line in lines] == ["kept download not noted"]
+
+
+class TestStaySeen:
+    async def test_again_and_again(self, store: Store, scripted: ScriptedStore) -> None:
+        """Others know at any time that this folder has a worker, also after the database was away."""
+        scripted.see_errors = [StoreUnavailable("down")]
+        with structlog.testing.capture_logs() as lines:
+            task = asyncio.create_task(stay_seen(store, "ours", every_s=0.01))
+            await until(lambda: len(scripted.seen) == 2)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert scripted.seen[:2] == ["ours", "ours"]
+        assert [line["event"] for line in lines] == ["spool folder not noted"]

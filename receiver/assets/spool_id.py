@@ -1,0 +1,45 @@
+"""The name of a spool folder: the same for every process that uses it, after every restart."""
+
+import re
+import secrets
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+_NAME: Final = "id"
+_ID: Final = re.compile(r"[0-9a-f]{32}")
+
+
+def spool_id(spool_dir: Path) -> str:
+    """Return the id that is written down in *spool_dir*; the first who asks makes it.
+
+    Raises:
+        OSError: the folder cannot be read or written.
+    """
+    path = spool_dir / _NAME
+    if found := _read(path):
+        return found
+    spool_dir.mkdir(parents=True, exist_ok=True)
+    made = secrets.token_hex(16)
+    draft = path.with_name(f".{made}")
+    try:
+        draft.write_text(made)
+        _publish(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+    return _read(path) or made
+
+
+def _publish(draft: Path, path: Path) -> None:
+    """Give *draft* its name, unless another process was quicker with a good one."""
+    with suppress(OSError):  # taken, or a file system without links
+        path.hardlink_to(draft)
+    if not _read(path):
+        draft.replace(path)
+
+
+def _read(path: Path) -> str | None:
+    with suppress(FileNotFoundError):
+        found = path.read_text("ascii", "replace")
+        return found if _ID.fullmatch(found) else None
+    return None

@@ -1,0 +1,24 @@
+"""Which spool folder has the download of an event that waits for its bucket."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0011"
+down_revision = "0010"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("event", sa.Column("kept_by", sa.String(32)))
+    op.create_table(
+        "spool",
+        sa.Column("id", sa.String(32), nullable=False),
+        sa.Column("seen_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_spool"),
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("spool")
+    op.drop_column("event", "kept_by")

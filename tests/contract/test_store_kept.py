@@ -1,0 +1,122 @@
+"""Which machine has the download of an event: kept alike by SQLite and PostgreSQL."""
+
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from receiver.contract import COMPLETED
+from receiver.events import event_id
+from receiver.store import Claim, EventJob, EventKept, EventPostponed, EventSettled, Keeper, NewEvent, Store
+from receiver.store.tables import EVENT, SPOOL
+
+NOW = 1_700_000_000_000
+LEASE_MS = 60_000
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path}/receiver.db"
+    else:
+        url = request.getfixturevalue("postgres_database")
+    opened = Store(url)
+    opened.migrate()
+    yield opened
+    opened.close()
+
+
+async def kept(store: Store) -> EventJob:
+    """Return an event that is due again, whose download the folder `theirs` has."""
+    await store.record(an_event())
+    (job,) = await claimed(store)
+    assert await store.settle(EventKept(job, "theirs"))
+    assert await store.settle(EventPostponed(job, NOW, "bucket: down", kept_by="theirs"))
+    return job
+
+
+async def claimed(store: Store, spool: str = "ours", *, at: int = NOW) -> list[EventJob]:
+    claim = Claim(at, at + LEASE_MS, secrets.token_hex(16), 100)
+    return await store.claim_events(claim, with_asset=True, spool=spool)
+
+
+def an_event() -> NewEvent:
+    new_id = event_id(NOW, secrets.token_bytes(10))
+    return NewEvent(new_id, "photoverse", "gen_1", COMPLETED, "cdn.example.com", b"{}", "webhook", NOW)
+
+
+class TestClaimKept:
+    async def test_is_left_to_who_has_it(self, store: Store) -> None:
+        """Only a worker with that folder takes the event, as long as one was seen within a lease."""
+        await kept(store)
+        await store.see_spool("theirs", now_ms=NOW)
+        assert await claimed(store) == await claimed(store, "") == []
+        assert await claimed(store, at=NOW + LEASE_MS - 1) == []
+        (job,) = await claimed(store, "theirs")
+        assert job.kept_by == Keeper("theirs", NOW)
+
+    async def test_is_taken_when_that_one_is_away(self, store: Store) -> None:
+        """A lease later others take it, and learn who has it and when that one was seen."""
+        await kept(store)
+        await store.see_spool("theirs", now_ms=NOW - 500)
+        await store.see_spool("theirs", now_ms=NOW)
+        (job,) = await claimed(store, at=NOW + LEASE_MS)
+        assert job.kept_by == Keeper("theirs", NOW)
+
+    async def test_folder_that_nobody_knows(self, store: Store) -> None:
+        """What a folder has of which nothing was ever heard is anybody's."""
+        await kept(store)
+        (job,) = await claimed(store)
+        assert job.kept_by == Keeper("theirs", None)
+
+
+class TestNoteKept:
+    async def test_mark_outlives_a_crash_and_no_postponement(self, store: Store) -> None:
+        """Noted during an attempt, it holds when that lease runs out; who puts the event off says it anew."""
+        await store.record(an_event())
+        (job,) = await claimed(store)
+        assert await store.settle(EventKept(job, "ours"))
+        (job,) = await claimed(store, at=NOW + LEASE_MS)
+        assert job.kept_by == Keeper("ours", None)
+        assert await store.settle(EventPostponed(job, NOW, "timeout"))
+        (job,) = await claimed(store)
+        assert job.kept_by is None
+
+    async def test_lost_lease_notes_nothing(self, store: Store) -> None:
+        """Whoever lost the lease has a file, and the event is another's."""
+        await store.record(an_event())
+        (slow,) = await claimed(store)
+        (quick,) = await claimed(store, at=NOW + LEASE_MS)
+        assert not await store.settle(EventKept(slow, "ours"))
+        assert await store.settle(EventSettled(quick, None, NOW))
+
+    async def test_settled_events_have_no_mark(self, store: Store) -> None:
+        """Once the asset is in its bucket nobody has to keep it."""
+        await kept(store)
+        (job,) = await claimed(store)
+        assert await store.settle(EventSettled(job, None, NOW))
+        with store.engine.begin() as connection:
+            assert connection.execute(select(EVENT.c.kept_by)).all() == [(None,)]
+
+
+class TestSpools:
+    async def test_recalled_where_it_waits(self, store: Store) -> None:
+        """Who comes back with the file has the event due at once; one that a worker is at is left to it."""
+        job = await kept(store)
+        (held,) = await claimed(store)
+        await store.recall([job.id], spool="ours", now_ms=NOW)
+        assert await claimed(store) == []
+        assert await store.settle(EventPostponed(held, NOW + 300_000, "http_404", kept_by="theirs"))
+        await store.recall([job.id], spool="ours", now_ms=NOW + 1)
+        assert await claimed(store) == []
+        (again,) = await claimed(store, at=NOW + 1)
+        assert again.kept_by == Keeper("ours", None)
+
+    async def test_old_folders_are_forgotten(self, store: Store) -> None:
+        """A container without a volume leaves a folder at every start: after a month it is no more known."""
+        await store.see_spool("old", now_ms=NOW)
+        await store.see_spool("ours", now_ms=NOW + 31 * 24 * 3_600_000)
+        with store.engine.begin() as connection:
+            assert connection.execute(select(SPOOL.c.id)).all() == [("ours",)]
