@@ -25,7 +25,7 @@ from receiver.store.claim import (
     release,
     renew,
 )
-from receiver.store.committer import Committer, describe
+from receiver.store.committer import Committer
 from receiver.store.console import Console
 from receiver.store.destinations import (
     DestinationStatus,
@@ -35,7 +35,7 @@ from receiver.store.destinations import (
     pause,
     resume,
 )
-from receiver.store.engine import connect, is_sqlite, transact
+from receiver.store.engine import connect, is_sqlite
 from receiver.store.fanout import Candidate, FanOut, Route, everywhere
 from receiver.store.health import check
 from receiver.store.inventory import KnownAsset, Scope, count_assets, known_assets, relocate
@@ -78,6 +78,7 @@ from receiver.store.settle import (
     Settlement,
     settle,
 )
+from receiver.store.transactions import describe, transact
 from receiver.store.wake import FORWARD, LATE, MIRROR, Wake
 from receiver.threads import DaemonThreads
 
