@@ -26,7 +26,7 @@ from receiver.store.claim import (
     release,
     renew,
 )
-from receiver.store.committer import Committer, describe
+from receiver.store.committer import Committer
 from receiver.store.console import Console
 from receiver.store.destinations import (
     DestinationStatus,
@@ -36,7 +36,7 @@ from receiver.store.destinations import (
     pause,
     resume,
 )
-from receiver.store.engine import connect, is_sqlite, transact
+from receiver.store.engine import connect, is_sqlite
 from receiver.store.fanout import Candidate, FanOut, Route, everywhere
 from receiver.store.health import check
 from receiver.store.inventory import KnownAsset, Scope, count_assets, known_assets, relocate
@@ -81,6 +81,7 @@ from receiver.store.settle import (
     settle,
 )
 from receiver.store.spools import recall, see_spool
+from receiver.store.transactions import describe, transact
 from receiver.store.wake import FORWARD, LATE, MIRROR, Wake
 from receiver.threads import DaemonThreads
 

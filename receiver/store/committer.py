@@ -7,10 +7,9 @@ from functools import partial
 from typing import Final, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from receiver.errors import StoreUnavailable
-from receiver.store.engine import transact
+from receiver.store.transactions import describe, transact
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -119,10 +118,3 @@ def _refuse(batch: Sequence[tuple[Item, asyncio.Future[Result]]], error: BaseExc
             refusal = StoreUnavailable(describe(error))
             refusal.__cause__ = error
             future.set_exception(refusal)
-
-
-def describe(error: BaseException) -> str:
-    """Say in one line what the database reported, without statements, parameters or the URL."""
-    original = getattr(error, "orig", None) if isinstance(error, SQLAlchemyError) else None
-    lines = str(original or error).strip().splitlines()
-    return f"{type(original or error).__name__}: {lines[0] if lines else ''}"

@@ -15,9 +15,9 @@ from receiver.errors import ReceiverError, StoreUnavailable
 from receiver.events import Event, normalize
 from receiver.store import migrations
 from receiver.store.attribution import attach
-from receiver.store.committer import describe
 from receiver.store.engine import insert_into, is_sqlite
 from receiver.store.tables import EVENT, SUBMISSION
+from receiver.store.transactions import PATIENCE_S, describe, transact_within
 
 _REPLACED: Final = ("source", "kind", "request", "told", "state", "generation_id", "sent_ms", "error")
 _FINAL: Final = "submitted"
@@ -69,6 +69,7 @@ class SubmissionLike(Protocol):
 
 
 S = TypeVar("S", bound=SubmissionLike)
+Result = TypeVar("Result")
 
 
 class StoreLedger(Generic[S]):
@@ -122,10 +123,13 @@ class StoreLedger(Generic[S]):
             set_={name: insert.excluded[name] for name in _REPLACED},
             where=SUBMISSION.c.state == _FREE,
         )
-        with self._transaction() as connection:
+
+        def work(connection: Connection) -> S | None:
             if connection.execute(replace.returning(SUBMISSION.c.client_ref)).one_or_none():
                 return None
             return self._get(connection, submission.client_ref)
+
+        return self._transact(work)
 
     def settle(
         self,
@@ -149,17 +153,20 @@ class StoreLedger(Generic[S]):
             .values(state=state, generation_id=generation_id, error=error)
             .returning(SUBMISSION.c.source, SUBMISSION.c.told)
         )
+
+        def work(connection: Connection) -> None:
+            row = connection.execute(change).one_or_none()
+            if row is not None and generation_id is not None:
+                now_ms = int(self._clock() * 1000)
+                attach(connection, row.source, generation_id, row.told, now_ms=now_ms)
+
         try:
-            with self._writer, self._engine.begin() as connection:
-                row = connection.execute(change).one_or_none()
-                if row is not None and generation_id is not None:
-                    now_ms = int(self._clock() * 1000)
-                    attach(connection, row.source, generation_id, row.told, now_ms=now_ms)
-        except IntegrityError as taken:
-            message = f"{generation_id} belongs to another submission already"
-            raise self._claimed(message) from taken
-        except SQLAlchemyError as failure:
-            raise StoreUnavailable(describe(failure)) from failure
+            self._transact(work)
+        except StoreUnavailable as failure:
+            if isinstance(failure.__cause__, IntegrityError):
+                message = f"{generation_id} belongs to another submission already"
+                raise self._claimed(message) from failure.__cause__
+            raise
 
     def renew(self, client_ref: str, *, was: float, sent_at: float) -> bool:
         """Move a row that is `sending` since *was* to *sent_at*; False when it no longer is."""
@@ -168,21 +175,18 @@ class StoreLedger(Generic[S]):
             .where(SUBMISSION.c.client_ref == client_ref, SUBMISSION.c.state == "sending", _sent(was))
             .values(sent_ms=_ms(sent_at))
         )
-        with self._transaction() as connection:
-            return connection.execute(change).rowcount == 1
+        return self._transact(lambda connection: connection.execute(change).rowcount == 1)
 
     def get(self, client_ref: str) -> S | None:
         """Return the row of that name."""
-        with self._transaction() as connection:
-            return self._get(connection, client_ref)
+        return self._transact(lambda connection: self._get(connection, client_ref))
 
     def claimed(self, generation_ids: Collection[str]) -> set[str]:
         """Return which of these belong to a row already."""
         known = select(SUBMISSION.c.generation_id).where(
             SUBMISSION.c.source == self._source, SUBMISSION.c.generation_id.in_(generation_ids)
         )
-        with self._transaction() as connection:
-            return set(connection.execute(known).scalars())
+        return self._transact(lambda connection: set(connection.execute(known).scalars()))
 
     def list(self, *, state: str | None = None, limit: int = 100) -> Sequence[S]:
         """Return up to *limit* rows, or of those in *state*, latest sent first."""
@@ -190,8 +194,8 @@ class StoreLedger(Generic[S]):
         if state is not None:
             rows = rows.where(SUBMISSION.c.state == state)
         latest = rows.order_by(SUBMISSION.c.sent_ms.desc().nulls_last(), SUBMISSION.c.client_ref)
-        with self._transaction() as connection:
-            return [self._read(row) for row in connection.execute(latest.limit(limit))]
+        rows_found = self._transact(lambda connection: connection.execute(latest.limit(limit)).all())
+        return [self._read(row) for row in rows_found]
 
     def outcome(self, generation_id: str) -> Mapping[str, object] | None:
         """Return the `data` object of the generation's terminal event; a completion before a failure."""
@@ -204,8 +208,7 @@ class StoreLedger(Generic[S]):
             EVENT.c.generation_id.in_(generation_ids),
             EVENT.c.type.in_(EVENT_TYPES),
         )
-        with self._transaction() as connection:
-            rows = connection.execute(told).all()
+        rows = self._transact(lambda connection: connection.execute(told).all())
         # A completion comes last, and so before a failure.
         bodies = {row.generation_id: row.body for row in sorted(rows, key=lambda row: row.type == COMPLETED)}
         events = {name: normalize(body, source=self._source) for name, body in bodies.items()}
@@ -215,10 +218,9 @@ class StoreLedger(Generic[S]):
         """Close every connection."""
         self._engine.dispose()
 
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        with _refusing(), self._writer, self._engine.begin() as connection:
-            yield connection
+    def _transact(self, work: Callable[[Connection], Result]) -> Result:
+        with _refusing(), self._writer:
+            return transact_within(self._engine, work, PATIENCE_S)
 
     def _get(self, connection: Connection, client_ref: str) -> S | None:
         named = select(SUBMISSION).where(SUBMISSION.c.client_ref == client_ref)

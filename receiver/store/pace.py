@@ -10,9 +10,9 @@ from sqlalchemy import Connection, Engine, event, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from receiver.errors import StoreUnavailable
-from receiver.store.committer import describe
 from receiver.store.engine import insert_into, is_sqlite
 from receiver.store.tables import PACE
+from receiver.store.transactions import PATIENCE_S, describe, transact_within
 
 _NEW: Final = {"opened_ms": 0, "paused_ms": 0, "skew_ms": 0}
 
@@ -78,13 +78,17 @@ class StorePace(Generic[P]):
         Raises:
             StoreUnavailable: the database fails, or its schema is older than this release.
         """
+
+        def work(connection: Connection) -> T:
+            changed, told = change(self._locked(connection, name))
+            connection.execute(update(PACE).where(PACE.c.name == name).values(_values(changed)))
+            return told
+
         try:
-            with self._writer, self._engine.begin() as connection:
-                changed, told = change(self._locked(connection, name))
-                connection.execute(update(PACE).where(PACE.c.name == name).values(_values(changed)))
+            with self._writer:
+                return transact_within(self._engine, work, PATIENCE_S)
         except SQLAlchemyError as failure:
             raise StoreUnavailable(describe(failure)) from failure
-        return told
 
     def close(self) -> None:
         """Close every connection."""

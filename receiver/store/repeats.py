@@ -6,11 +6,14 @@ Texts of our own, as in `receiver.store.insert`: repeats must cost no more than 
 from collections import Counter
 from collections.abc import Collection, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Table
 
 Key = tuple[Any, ...]
+
+_WRITE: Final = "SELECT pg_logical_emit_message(true, 'receiver', '')"
+"""Writes to the log, which is what a commit flushes and waits for, and to nothing else."""
 
 
 def find_ids(
@@ -30,8 +33,11 @@ def count_repeats(connection: Connection, table: Table, repeats: Counter[str]) -
     """Add to the repeats of the rows with these ids.
 
     The count is for people. On PostgreSQL a row that another transaction holds is left out: waiting for it
-    could fail the deliveries that share this one.
+    could fail the deliveries that share this one. Something is written all the same, because only a commit
+    that wrote waits for the standby, and what it repeats may not be there yet: its own commit may have been
+    cancelled while it waited.
     """
+    counted = 0
     by_count: dict[int, list[str]] = {}
     for id_, more in repeats.items():
         by_count.setdefault(more, []).append(id_)
@@ -39,7 +45,9 @@ def count_repeats(connection: Connection, table: Table, repeats: Counter[str]) -
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql(_count_in_values(table, len(ids)), (more, *ids))
         else:
-            connection.exec_driver_sql(_count_in_array(table), (more, ids))
+            counted += connection.exec_driver_sql(_count_in_array(table), (more, ids)).rowcount
+    if not counted and connection.dialect.name != "sqlite":
+        connection.exec_driver_sql(_WRITE)
 
 
 @lru_cache(maxsize=1024)

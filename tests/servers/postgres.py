@@ -36,6 +36,7 @@ class PostgresServer(ServerProcess):
 
     def __init__(self, argv: Sequence[str], port: int) -> None:
         super().__init__(argv, port)
+        self.argv = list(argv)
         self.url = self.database_url("postgres")
 
     def database_url(self, name: str) -> str:
@@ -107,6 +108,30 @@ def running(*, durable: bool) -> Iterator[PostgresServer]:
         try:
             yield server
         finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def following(primary: PostgresServer) -> Iterator[PostgresServer]:
+    """Start a standby of *primary* that is called `standby`, and remove it afterwards."""
+    at = primary.argv.index("-D")
+    run_as, program, flags = primary.argv[: at - 1], primary.argv[at - 1], primary.argv[at + 4 :]
+    folder = Path(tempfile.mkdtemp(prefix="receiver-standby-"))
+    try:
+        if run_as:
+            shutil.chown(folder, "nobody")
+        data, port = f"{folder}/data", free_ports(1)[0]
+        source = f"host=127.0.0.1 port={primary.port} user=receiver application_name=standby"
+        copying = [f"{Path(program).parent}/pg_basebackup", "-D", data, "-d", source]
+        _run([*run_as, *copying, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"])
+        server = PostgresServer([*run_as, program, "-D", data, "-p", f"{port}", *flags], port)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.thaw()
             server.stop()
     finally:
         shutil.rmtree(folder)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import OperationalError
 
 from receiver.errors import StoreUnavailable
-from receiver.store.committer import MAX_BATCH, Committer, describe
+from receiver.store.committer import MAX_BATCH, Committer
 from receiver.store.engine import connect
 
 WITHIN_S = 10
@@ -203,16 +203,3 @@ class TestSubmit:
         async with asyncio.timeout(0.5):
             with pytest.raises(StoreUnavailable):
                 await Committer(engine, executor, work).submit(1)
-
-
-class TestDescribe:
-    def test_one_line_without_the_statement(self) -> None:
-        """What the driver said, its first line, and nothing of the statement or its values."""
-        error = IntegrityError(
-            "INSERT INTO event", {"body": "secret"}, ValueError("duplicate key\nDETAIL: secret")
-        )
-        assert describe(error) == "ValueError: duplicate key"
-
-    def test_nothing_to_say(self) -> None:
-        """An error without a text still has its name."""
-        assert describe(TimeoutError()) == "TimeoutError: "

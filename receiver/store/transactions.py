@@ -1,0 +1,112 @@
+"""One transaction: run, run once more where that is safe, cut off where it takes too long."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from receiver.errors import StoreUnavailable
+from receiver.store.postgresql_faults import Wire, may_run_again, wire_of
+
+Result = TypeVar("Result")
+
+PATIENCE_S: Final = 7.0
+"""How long one transaction may take. Longer than any wait for a lock, so that it is the lock that is told of;
+short enough for deliveries to be accepted elsewhere within 15 s of a server's end, 5 of which dialling takes.
+"""
+
+
+class Call:
+    """One call under way, which another thread may cut off."""
+
+    def __init__(self) -> None:
+        self.is_cut = False
+        self._lock = threading.Lock()
+        self._wire: Wire | None = None
+
+    def cut(self) -> None:
+        """Let it fail now, if it waits for PostgreSQL; there is no way to end a call of SQLite's."""
+        with self._lock:
+            self.is_cut = True
+            if self._wire is not None:
+                self._wire.cut()
+
+    @contextmanager
+    def on(self, connection: Connection) -> Iterator[None]:
+        """Note within the block that the call uses *connection*.
+
+        Raises:
+            StoreUnavailable: it was cut off before it had one.
+        """
+        with self._lock:
+            if self.is_cut:
+                raise StoreUnavailable("cut off while it waited for a connection")
+            self._wire = wire_of(connection)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._wire = None
+
+
+def transact(engine: Engine, work: Callable[[Connection], Result], call: Call | None = None) -> Result:
+    """Run *work* in a transaction of its own; once more if it was in the way of another, or its server left.
+
+    So *work* must change nothing but the database. A transaction that may have been committed is never run
+    again.
+
+    Raises:
+        StoreUnavailable: it is not known whether it was committed, or not whether that will last.
+        sqlalchemy.exc.SQLAlchemyError: nothing was written.
+    """
+    call = call or Call()
+    try:
+        return _transact(engine, work, call)
+    except DBAPIError as error:
+        if call.is_cut or not may_run_again(error):
+            raise
+        return _transact(engine, work, call)
+
+
+def transact_within(engine: Engine, work: Callable[[Connection], Result], limit_s: float) -> Result:
+    """Run *work* as `transact` does, for *limit_s* seconds at most. For callers that block."""
+    call = Call()
+    alarm = threading.Timer(limit_s, call.cut)
+    alarm.daemon = True
+    alarm.start()
+    try:
+        return transact(engine, work, call)
+    finally:
+        alarm.cancel()
+
+
+def _transact(engine: Engine, work: Callable[[Connection], Result], call: Call) -> Result:
+    with engine.connect() as connection, call.on(connection):
+        commits = False
+        try:
+            with connection.begin():
+                result = work(connection)
+                wire = wire_of(connection)
+                if wire is not None:
+                    wire.warnings.clear()
+                commits = True  # where this block ends
+        except DBAPIError as error:
+            if commits and error.connection_invalidated:
+                raise StoreUnavailable(f"lost while it committed: {describe(error)}") from error
+            raise
+        if wire is not None and wire.warnings:
+            # It is committed on this server and maybe on no other: a standby that takes over may lack it.
+            raise StoreUnavailable(f"committed with a warning: {wire.warnings[0]}")
+        return result
+
+
+def describe(error: BaseException) -> str:
+    """Say in one line what the database reported, without statements, parameters or the URL."""
+    if isinstance(error, StoreUnavailable):
+        return str(error)
+    original = getattr(error, "orig", None) if isinstance(error, SQLAlchemyError) else None
+    lines = str(original or error).strip().splitlines()
+    return f"{type(original or error).__name__}: {lines[0] if lines else ''}"

@@ -1,0 +1,314 @@
+"""PostgreSQL changes under a running store: sessions end, a server turns read-only, a standby is away."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+
+from receiver.contract import COMPLETED
+from receiver.errors import StoreUnavailable
+from receiver.events import event_id
+from receiver.store import Claim, Duplicate, EventSettled, NewEvent, Recorded, Store
+from tests.servers.postgres import PostgresServer, following, running
+from tests.servers.switch import Switch, switched
+
+NOW = 1_700_000_000_000
+WITHIN_S = 15
+
+
+def an_event(generation_id: str) -> NewEvent:
+    new_id = event_id(NOW, secrets.token_bytes(10))
+    return NewEvent(new_id, "photoverse", generation_id, COMPLETED, None, b"{}", "webhook", NOW)
+
+
+def claim(limit: int = 1) -> Claim:
+    return Claim(NOW, NOW + 60_000, secrets.token_hex(16), limit)
+
+
+def ask(url: str, statement: str) -> list[Any]:
+    """Return the first column of what *statement* finds, outside of any transaction."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = connection.execute(statement)
+        return [row[0] for row in cursor.fetchall()] if cursor.description else []
+
+
+def end_sessions(url: str) -> None:
+    """End every session of the receiver's, as an idle timeout, a scale to zero or a restart does."""
+    ask(url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'receiver'")
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Store]:
+    store = Store(url, destinations=("orders",))
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def of_hosts(database: str, *servers: PostgresServer) -> str:
+    """Return the URL of a database that any of *servers* may have."""
+    hosts = ",".join(["127.0.0.1"] * len(servers))
+    ports = ",".join(str(server.port) for server in servers)
+    return f"postgresql://receiver@/{database}?host={hosts}&port={ports}"
+
+
+async def fill(store: Store) -> None:
+    """Use several connections at once, so that the pool holds them."""
+    await asyncio.gather(
+        *(
+            store.transact(lambda connection: connection.exec_driver_sql("SELECT pg_sleep(0.1)"))
+            for _ in range(4)
+        )
+    )
+
+
+async def until(look: Callable[[], Any]) -> Any:
+    """Wait until *look* finds something."""
+    async with asyncio.timeout(WITHIN_S):
+        while not (found := await asyncio.to_thread(look)):  # noqa: ASYNC110  the server has no event
+            await asyncio.sleep(0.02)
+    return found
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[tuple[PostgresServer, PostgresServer]]:
+    """Run two servers that know nothing of each other, each with our schema."""
+    with running(durable=False) as old, running(durable=False) as new:
+        yield old, new
+
+
+@pytest.fixture
+def turned(pair: tuple[PostgresServer, PostgresServer]) -> Iterator[Callable[..., None]]:
+    """Offer to make the old one read-only, as it is on its way down; its connections live on."""
+    old, _ = pair
+
+    def turn(value: str = "on") -> None:
+        ask(old.url, f"ALTER SYSTEM SET default_transaction_read_only = {value}")
+        ask(old.url, "SELECT pg_reload_conf()")
+
+    yield turn
+    turn("off")
+
+
+@pytest.fixture
+def switch(pair: tuple[PostgresServer, PostgresServer]) -> Iterator[Switch]:
+    for server in pair:
+        ask(server.url, "DROP DATABASE IF EXISTS r WITH (FORCE)")
+        ask(server.url, "CREATE DATABASE r")
+        prepared = Store(server.database_url("r"))
+        prepared.migrate()
+        prepared.close()
+    with switched(pair[0].port) as leading:
+        yield leading
+
+
+@pytest.fixture
+async def store(switch: Switch) -> AsyncIterator[Store]:
+    opened = Store(f"postgresql://receiver@127.0.0.1:{switch.port}/r", destinations=("orders",))
+    yield opened
+    opened.close()
+
+
+async def claimed(store: Store) -> Any:
+    await store.record(an_event("gen_claimed"))
+    [job] = await store.claim_events(claim(), with_asset=False)
+    return job
+
+
+async def each_kind(store: Store) -> Sequence[Callable[[], Awaitable[Any]]]:
+    """Return calls of each kind that writes, with work for them to find."""
+    job = await claimed(store)
+    return [
+        lambda: store.record(an_event("gen_new")),
+        lambda: store.settle(EventSettled(job, None, NOW)),
+        lambda: store.claim_events(claim(), with_asset=False),
+        lambda: store.claim_deliveries(claim(), destination="orders"),
+        lambda: store.renew([job.lease], until_ms=NOW),
+        lambda: store.release([job.lease], now_ms=NOW),
+        lambda: store.pause("orders", reason=None, now_ms=NOW),
+        store.check,
+    ]
+
+
+class TestEndedSessions:
+    async def test_first_after_a_quiet_spell(self, store: Store, switch: Switch) -> None:
+        """Where the server ended every idle session, the next call of each kind is served, by a fresh one."""
+        for call in await each_kind(store):
+            await fill(store)
+            end_sessions(f"postgresql://receiver@127.0.0.1:{switch.port}/r")
+            await call()
+
+    async def test_in_the_middle(self, store: Store, switch: Switch) -> None:
+        """A transaction that loses its session before its COMMIT is run again, once."""
+        runs: list[int] = []
+
+        def work(connection: Any) -> int:
+            pid = int(connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one())
+            runs.append(pid)
+            if len(runs) == 1:
+                ask(f"postgresql://receiver@127.0.0.1:{switch.port}/r", f"SELECT pg_terminate_backend({pid})")
+            return int(connection.exec_driver_sql("SELECT 1").scalar_one())
+
+        assert await store.transact(work) == 1
+        assert len(set(runs)) == 2
+
+    async def test_no_more_than_once(self, store: Store) -> None:
+        """What ends its session each time is refused: it would go on for ever."""
+        runs: list[None] = []
+
+        def work(connection: Any) -> None:
+            runs.append(None)
+            connection.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")
+
+        with pytest.raises(StoreUnavailable, match="AdminShutdown"):
+            await store.transact(work)
+        assert len(runs) == 2
+
+
+class TestReadOnly:
+    async def test_each_kind_goes_to_the_new_one(
+        self,
+        store: Store,
+        switch: Switch,
+        pair: tuple[PostgresServer, PostgresServer],
+        turned: Callable[..., None],
+    ) -> None:
+        """The old server lives and keeps its connections; each kind of call reaches the one that writes."""
+        calls = await each_kind(store)
+        await fill(store)
+        turned()
+        switch.target = pair[1].port
+        results = await asyncio.gather(*(call() for call in calls))
+        assert isinstance(results[0], Recorded)
+        assert ask(pair[1].database_url("r"), "SELECT generation_id FROM event") == ["gen_new"]
+
+    async def test_who_only_reads(
+        self,
+        store: Store,
+        switch: Switch,
+        pair: tuple[PostgresServer, PostgresServer],
+        turned: Callable[..., None],
+    ) -> None:
+        """A process that never writes does not read the old server for ever."""
+        await store.record(an_event("gen_old"))
+        await fill(store)
+        turned()
+        switch.target = pair[1].port
+        async with asyncio.timeout(WITHIN_S):
+            while await store.progress(["gen_old"]):  # the server tells of it with one of its next answers
+                pass
+
+    async def test_nobody_writes(self, store: Store, turned: Callable[..., None]) -> None:
+        """While no server takes writes, calls are refused; once one does, the next is served."""
+        await fill(store)
+        turned()
+        with pytest.raises(StoreUnavailable, match="ReadOnly"):
+            await store.record(an_event("gen_1"))
+        turned("off")
+        assert isinstance(await store.record(an_event("gen_2")), Recorded)
+
+    async def test_of_several_hosts(
+        self, switch: Switch, pair: tuple[PostgresServer, PostgresServer], turned: Callable[..., None]
+    ) -> None:
+        """Of the hosts in the URL the one that takes writes is used, whichever stands first."""
+        turned()
+        with opened(of_hosts("r", *pair)) as store:
+            assert isinstance(await store.record(an_event("gen_1")), Recorded)
+        assert ask(pair[1].database_url("r"), "SELECT count(*) FROM event") == [1]
+
+
+class TestSynchronousStandby:
+    """A real primary that waits for a real standby."""
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def primary() -> Iterator[PostgresServer]:
+        with running(durable=False) as server:
+            with opened(server.url) as store:
+                store.migrate()
+            yield server
+
+    @pytest.fixture
+    def standby(self, primary: PostgresServer) -> Iterator[PostgresServer]:
+        with following(primary) as server:
+            ask(primary.url, "ALTER SYSTEM SET synchronous_standby_names = 'standby'")
+            ask(primary.url, "SELECT pg_reload_conf()")
+            try:
+                yield server
+            finally:
+                server.thaw()
+                ask(primary.url, "ALTER SYSTEM RESET synchronous_standby_names")
+                ask(primary.url, "SELECT pg_reload_conf()")
+
+    @pytest.fixture
+    def store(self, primary: PostgresServer, standby: PostgresServer) -> Iterator[Store]:
+        with opened(primary.url) as store:
+            yield store
+
+    def waiting(self, primary: PostgresServer, do: str) -> Any:
+        """*do* something, `pg_cancel_backend`, to the commits that wait for the standby."""
+        found = "FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+        return ask(primary.url, f"SELECT {do}(pid) {found}")
+
+    async def test_cancelled_commit(
+        self, store: Store, primary: PostgresServer, standby: PostgresServer
+    ) -> None:
+        """A COMMIT that was cancelled succeeds with a warning: that is no answer; its repeat waits."""
+        standby.freeze()
+        recording = asyncio.create_task(store.record(an_event("gen_cancelled")))
+        await until(lambda: self.waiting(primary, "pg_cancel_backend"))
+        with pytest.raises(StoreUnavailable, match="committed with a warning: 01000"):
+            await recording
+        repeating = asyncio.create_task(store.record(an_event("gen_cancelled")))
+        await until(lambda: self.waiting(primary, "pg_backend_pid() <> "))
+        assert not repeating.done()
+        standby.thaw()
+        assert isinstance(await repeating, Duplicate)
+
+    @pytest.mark.parametrize("how", ["pg_cancel_backend", "pg_terminate_backend"])
+    async def test_repeat_of_a_held_row(
+        self, how: str, store: Store, primary: PostgresServer, standby: PostgresServer
+    ) -> None:
+        """A repeat that cannot be counted, because another holds the row, waits for the standby too."""
+        generation = f"gen_{how}"
+        standby.freeze()
+        recording = asyncio.create_task(store.record(an_event(generation)))
+        await until(lambda: self.waiting(primary, how))
+        with pytest.raises(StoreUnavailable):
+            await recording
+        held = f"SELECT 1 FROM event WHERE generation_id = '{generation}' FOR UPDATE"
+        with psycopg.connect(primary.url) as other:
+            assert other.execute(held).fetchall(), "the row is there, on this server"
+            repeating = asyncio.create_task(store.record(an_event(generation)))
+            await until(lambda: self.waiting(primary, "pg_backend_pid() <> "))
+            assert not repeating.done()
+            standby.thaw()
+            assert isinstance(await repeating, Duplicate)
+            other.rollback()
+
+    async def test_promoted_standby(self) -> None:
+        """What was answered is on the standby that takes over, and it is written there from then on."""
+        with ExitStack() as stack:
+            primary = stack.enter_context(running(durable=False))
+            standby = stack.enter_context(following(primary))
+            with opened(of_hosts("postgres", primary, standby)) as store:
+                store.migrate()
+                ask(primary.url, "ALTER SYSTEM SET synchronous_standby_names = 'standby'")
+                ask(primary.url, "SELECT pg_reload_conf()")
+                await asyncio.gather(*(store.record(an_event(f"gen_{number}")) for number in range(20)))
+                standby.freeze()
+                in_doubt = asyncio.create_task(store.record(an_event("gen_in_doubt")))
+                await until(lambda: self.waiting(primary, "pg_backend_pid() <> "))
+                primary.kill()
+                with pytest.raises(StoreUnavailable, match="lost while it committed"):
+                    await in_doubt
+                standby.thaw()
+                ask(standby.url, "SELECT pg_promote()")
+                there = set(ask(standby.url, "SELECT generation_id FROM event"))
+                assert there >= {f"gen_{number}" for number in range(20)}
+                assert isinstance(await store.record(an_event("gen_after")), Recorded)
