@@ -12,6 +12,7 @@ pytest_plugins = [
     "tests.servers.kafka",
     "tests.servers.nats",
     "tests.servers.postgres",
+    "tests.servers.pgbouncer",
     "tests.servers.rabbitmq",
     "tests.servers.seaweedfs",
     "tests.servers.sqs",

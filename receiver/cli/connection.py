@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from receiver.cli.advice import add_advice
-from receiver.errors import ConfigError
+from receiver.errors import ConfigError, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +78,7 @@ def _shared(settings: "Settings") -> "Iterator[Shared | None]":
 
     try:
         shared = open_shared(settings)
-    except ConfigError:
+    except (ConfigError, StoreUnavailable):
         shared = None
     try:
         yield shared

@@ -1,15 +1,21 @@
 """PostgreSQL's LISTEN: other machines' commits wake this process's workers."""
 
 import asyncio
+import secrets
 from typing import Any
 
 import structlog
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
-from receiver.store.engine import WAKE_CHANNEL, postgres_arguments
-from receiver.store.wake import Wake
+from receiver.store.engine import WAKE_CHANNEL, wake_others
+from receiver.store.wake import TOPICS, Wake
 
 _RECONNECT_S = 2.0
+_ECHO_S = 2.0
+"""How long our own notification may take through a pooler."""
+_DEAF_S = 600.0
+"""How long a pooler that lets none through is left alone."""
 
 log = structlog.get_logger()
 
@@ -17,23 +23,54 @@ log = structlog.get_logger()
 async def listen(engine: Engine, wake: Wake) -> None:
     """Pass notifications on to *wake* until cancelled, reconnecting as often as needed.
 
-    Only a short cut: without it work is found by the workers' slow poll.
+    Only a short cut: without it work is found by the workers' slow poll. So where a pooler hands each
+    transaction another connection of the server, and LISTEN has no effect, it says so and is left alone.
     """
     import psycopg  # noqa: PLC0415  only where PostgreSQL is configured is its driver installed
 
-    _, parameters = engine.dialect.create_connect_args(engine.url)
-    parameters = {**parameters, **postgres_arguments(engine.url)}
+    from receiver.store.postgres_url import read_target  # noqa: PLC0415
+
+    target = read_target(engine.url)
     while True:
+        pause_s = _RECONNECT_S
         try:
-            async with await psycopg.AsyncConnection.connect(**parameters, autocommit=True) as connection:
-                await _pass_on(connection, wake)
-        except psycopg.Error as error:
+            async with await psycopg.AsyncConnection.connect(
+                **target.parameters, autocommit=True, prepare_threshold=None
+            ) as connection:
+                if await _listens(connection, engine):
+                    await _pass_on(connection, wake)
+                else:
+                    log.warning("listen has no effect through this pooler; work is found by polling")
+                    pause_s = _DEAF_S
+        except (psycopg.Error, SQLAlchemyError) as error:
             log.warning("listen interrupted", error=type(error).__name__, retry_in_s=_RECONNECT_S)
-        await asyncio.sleep(_RECONNECT_S)
+        await asyncio.sleep(pause_s)
+
+
+async def _listens(connection: Any, engine: Engine) -> bool:
+    """Begin to listen; whether what others notify arrives. Asked only where a pooler stands between."""
+    if connection.info.server_version >= 140_000:  # noqa: PLR2004  the version that brought the setting
+        await connection.execute("SET idle_session_timeout = 0")
+    await connection.execute(f"LISTEN {WAKE_CHANNEL}")
+    row = await (await connection.execute("SELECT pg_backend_pid()")).fetchone()
+    if row[0] == connection.info.backend_pid:
+        return True
+    echo = secrets.token_hex(8)
+    await asyncio.to_thread(_notify, engine, echo)
+    async for notification in connection.notifies(timeout=_ECHO_S):
+        if notification.payload == echo:
+            return True
+    await connection.execute("UNLISTEN *")
+    return False
+
+
+def _notify(engine: Engine, echo: str) -> None:
+    with engine.begin() as connection:
+        wake_others(connection, echo)
 
 
 async def _pass_on(connection: Any, wake: Wake) -> None:
-    await connection.execute(f"LISTEN {WAKE_CHANNEL}")
     wake.signal_all()
     async for notification in connection.notifies():
-        wake.signal(notification.payload)
+        if notification.payload in TOPICS:
+            wake.signal(notification.payload)

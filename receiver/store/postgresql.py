@@ -1,0 +1,159 @@
+"""Connections to PostgreSQL, and what each says of itself before its first transaction.
+
+A session depends on no default of the server, the database or the role. It says so by statements, because
+poolers refuse or ignore settings in the startup packet. Where a pooler stands between, each transaction may
+get another connection of the server, so each says it again, for itself alone, and nothing is prepared.
+"""
+
+from typing import Any, Final
+
+import structlog
+from psycopg import Connection as Psycopg
+from psycopg.conninfo import make_conninfo
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from receiver.store.encoding import UNIVERSAL, escape_text
+from receiver.store.postgres_url import Target, read_target
+from receiver.store.postgresql_faults import judge_connections
+
+_POOL_SIZE: Final = 8
+_RECYCLE_S: Final = 1800
+
+SETTINGS: Final = {
+    "statement_timeout": "10s",
+    "lock_timeout": "5s",
+    # A process that is frozen, or whose network is gone, keeps its locks no longer than this.
+    "idle_in_transaction_session_timeout": "60s",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
+    "synchronous_commit": "on",
+    "search_path": '"$user", public',
+    # Rows that a policy hides are an error, and no silence.
+    "row_security": "off",
+    # A commit that was not replicated says so by a warning.
+    "client_min_messages": "warning",
+    "standard_conforming_strings": "on",
+    "backslash_quote": "safe_encoding",
+    "bytea_output": "hex",
+    "extra_float_digits": "3",
+    "datestyle": "ISO, MDY",
+    "intervalstyle": "postgres",
+    "timezone": "UTC",
+    # Compiling costs more than any statement of ours.
+    "jit": "off",
+    "plan_cache_mode": "auto",
+}
+"""What holds in every session; what the URL says wins."""
+_SINCE: Final = {"transaction_timeout": (170_000, "0"), "idle_session_timeout": (140_000, "0")}
+"""Settings of newer servers: the version that brought each, and what it is set to."""
+_SAY: Final = """
+    SELECT set_config(name, value, %(local)s OR pg_backend_pid() <> %(pid)s)
+    FROM unnest(%(names)s::text[], %(values)s::text[]) AS said (name, value)
+    WHERE (name <> 'synchronous_commit' OR current_setting(name) = 'off')
+      AND (name <> 'search_path' OR %(schema)s OR current_schema() IS NULL)
+"""
+"""A stronger durability is never weakened, and a search path that finds a schema is kept."""
+_LOOK: Final = """
+    SELECT pg_backend_pid(), source IN ('database', 'user', 'database user')
+    FROM pg_settings WHERE name = 'default_transaction_read_only'
+"""
+
+log = structlog.get_logger()
+
+
+class Session(Psycopg[tuple[Any, ...]]):
+    """A connection that knows whether a pooler stands between it and the server."""
+
+    is_pooled = False
+
+
+def connect_postgres(url: URL) -> Engine:
+    """Return an engine of which every connection has said what it depends on.
+
+    Raises:
+        ConfigError: a parameter of *url* is wrong.
+    """
+    target = read_target(url)
+    limit = target.most_connections
+    engine = create_engine(
+        url,
+        pool_pre_ping=False,
+        pool_recycle=_RECYCLE_S,
+        pool_size=_POOL_SIZE if limit is None else limit,
+        max_overflow=10 if limit is None else 0,
+        pool_timeout=target.pool_timeout_s,
+    )
+    event.listen(engine, "do_connect", _Opener(target).open)
+    event.listen(engine, "begin", _say_again(target))
+    judge_connections(engine)
+    return engine
+
+
+class _Opener:
+    """Opens the connections of one engine."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._told = False
+
+    def open(self, _dialect: Any, _entry: ConnectionPoolEntry | None, _args: Any, more: Any) -> Session:
+        """Return a new connection in place of the one that SQLAlchemy would make."""
+        session = open_session(self._target, context=more.get("context"))
+        encoding = session.info.parameter_status("server_encoding") or ""
+        if encoding not in UNIVERSAL and not self._told:
+            self._told = True
+            log.warning(
+                "the database cannot hold every text as it is; what it cannot is escaped", encoding=encoding
+            )
+        return session
+
+
+def open_session(target: Target, *, context: Any = None) -> Session:
+    """Connect, and say what is depended on, in two round trips."""
+    conninfo = make_conninfo(**target.parameters)
+    session = Session.connect(conninfo, context=context, autocommit=True)
+    try:
+        _prepare(session, target)
+    except BaseException:
+        session.close()
+        raise
+    return session
+
+
+def _prepare(session: Session, target: Target) -> None:
+    pid = session.info.backend_pid
+    session.execute(_SAY, said(target, session.info.server_version, pid=pid, local=target.is_pooled))
+    found = session.execute(_LOOK).fetchone()
+    session.is_pooled = target.is_pooled or (found is not None and found[0] != pid)
+    session.prepare_threshold = None if session.is_pooled else target.prepare_threshold
+    if found is not None and found[1]:
+        # A role or database that reads by default; a server that only reads is one to keep off.
+        session.read_only = False
+    escape_text(session)
+    session.autocommit = False
+
+
+def said(target: Target, version: int, *, pid: int, local: bool) -> dict[str, Any]:
+    """Return the parameters of the statement that says all settings; *local*: for one transaction."""
+    newer = {name: value for name, (since, value) in _SINCE.items() if version >= since}
+    settings = {**SETTINGS, **newer, **target.settings}
+    if settings["synchronous_commit"].lower() not in {"local", "remote_write", "remote_apply"}:
+        settings["synchronous_commit"] = "on"
+    return {
+        "names": list(settings),
+        "values": list(settings.values()),
+        "schema": "search_path" in target.settings,
+        "local": local,
+        "pid": pid,
+    }
+
+
+def _say_again(target: Target) -> Any:
+    def say(connection: Connection) -> None:
+        session: Any = connection.connection.dbapi_connection
+        if isinstance(session, Session) and session.is_pooled and not session.autocommit:
+            session.execute(_SAY, said(target, session.info.server_version, pid=0, local=True))
+
+    return say

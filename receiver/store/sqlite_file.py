@@ -1,0 +1,149 @@
+"""The file under an open SQLite connection: whether it is still the one that its path names.
+
+What is committed to a file that was moved, removed or replaced is nowhere that a restart would look. So every
+commit is followed by a look, before anybody is told of it.
+"""
+
+import os
+import sqlite3
+import stat
+import time
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from receiver.store.sqlite_log import LogShrinker
+
+_Identity = tuple[int, int]
+_WRITABLE: Final = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+
+log = structlog.get_logger()
+
+
+class LostFile(sqlite3.OperationalError):
+    """The file is not there any more; the connection is kept, for what only it can still reach."""
+
+
+class LostLog(sqlite3.OperationalError):
+    """The write-ahead log is not there any more. What it held is in the file by now; connect again."""
+
+
+class DatabaseFile:
+    """The file that all connections of one engine have open."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._path = Path(path)
+        # SQLite follows a link, and keeps its other files beside what the link leads to.
+        real = os.path.realpath(path)
+        self._beside = (Path(f"{real}-wal"), Path(f"{real}-shm"))
+        self._identity: _Identity | None = None
+        self._saved = False
+        self._shrinker = LogShrinker(self._beside[0], self._path)
+
+    def check_path(self) -> None:
+        """Refuse to open another file than before; nothing is created in its place.
+
+        Raises:
+            LostFile: the path names another file than it did for the connections before.
+        """
+        found = _identity(_stat(self._path))
+        if self._identity is not None and found != self._identity:
+            raise LostFile(self._lost(found))
+
+    def opened(self, connection: "WatchedConnection") -> None:
+        """Look after *connection*; the first decides which file it is."""
+        self._identity = self._identity or _identity(_stat(self._path))
+        connection.file = self
+
+    def look(self, connection: "WatchedConnection") -> None:
+        """Refuse unless what is committed is in the files that a restart would find.
+
+        Raises:
+            LostFile: the file was moved, removed, replaced or made read-only.
+        """
+        found = _stat(self._path)
+        if found is None or _identity(found) != self._identity:
+            self._save(connection)
+            raise LostFile(self._lost(_identity(found)))
+        if not found.st_mode & _WRITABLE:
+            raise LostFile(f"{self.path} was made read-only: make it writable again (chmod u+w)")
+
+    def look_beside(self, connection: "WatchedConnection") -> None:
+        """Refuse unless the log that was just written is the one that a restart would find.
+
+        Raises:
+            LostLog: one of the two files beside the database was removed or replaced.
+        """
+        written, shared = map(_stat, self._beside)
+        found = (_identity(written), _identity(shared))
+        if connection.beside is None:
+            connection.beside = found
+        elif connection.beside != found:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
+            raise LostLog(f"{self.path}-wal or -shm was removed or replaced; all it held is in {self.path}")
+        if written is not None:
+            self._shrinker.notice(written.st_size)
+
+    def _lost(self, found: _Identity | None) -> str:
+        what = "removed or moved away" if found is None else "replaced by another file"
+        return (
+            f"{self.path} was {what} while it was open: put it back, or stop every process,"
+            " put a database there without its -wal and -shm, and start again"
+        )
+
+    def _save(self, connection: "WatchedConnection") -> None:
+        """Complete the file that is open, and keep a copy if no path leads to it any more."""
+        if self._saved:
+            return
+        self._saved = True
+        with suppress(sqlite3.Error):
+            # Else a database that is put there would be given the rest of this one.
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+        if self._has_a_name():
+            return
+        copy = f"{self.path}.removed-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.getpid()}"
+        try:
+            with closing(sqlite3.connect(copy)) as kept:
+                connection.backup(kept)
+        except sqlite3.Error as error:
+            log.error("the removed database could not be saved", path=copy, error=str(error))  # noqa: TRY400
+        else:
+            log.warning("the removed database was saved", path=copy)
+
+    def _has_a_name(self) -> bool:
+        """Whether the open file is somewhere; True where the system does not tell."""
+        with suppress(OSError):
+            for each in Path("/proc/self/fd").iterdir():
+                with suppress(OSError):
+                    held = each.stat()
+                    if (held.st_dev, held.st_ino) == self._identity:
+                        return held.st_nlink > 0
+        return True
+
+
+class WatchedConnection(sqlite3.Connection):
+    """A connection whose commits only count in the file that is there."""
+
+    file: DatabaseFile | None = None
+    beside: tuple[_Identity | None, ...] | None = None
+
+    def commit(self) -> None:
+        """Commit, and look whether that is where it belongs."""
+        super().commit()
+        if self.file is not None:
+            self.file.look(self)
+            self.file.look_beside(self)
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except OSError:
+        return None
+
+
+def _identity(found: os.stat_result | None) -> _Identity | None:
+    return (found.st_dev, found.st_ino) if found else None

@@ -1,0 +1,201 @@
+"""The embedded database on ground that moves: its file lost, locked up, full or damaged."""
+
+import asyncio
+import errno
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from receiver.errors import ConfigError, StoreUnavailable
+from receiver.store import Recorded, RecordResult, Store
+from receiver.store.engine import connect
+from tests.stored import an_event
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "receiver.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    with closing(Store(f"sqlite:///{path}")) as opened:
+        opened.migrate()
+        yield opened
+
+
+def record(store: Store, generation_id: str) -> RecordResult:
+    return asyncio.run(store.record(an_event(generation_id)))
+
+
+def events(path: Path) -> int:
+    """Count the events in a file, as a restart would find them."""
+    with closing(sqlite3.connect(path)) as connection:
+        return int(connection.execute("SELECT count(*) FROM event").fetchone()[0])
+
+
+def full(*_: Any, **__: Any) -> NoReturn:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+class TestLostFile:
+    def test_moved(self, store: Store, path: Path, tmp_path: Path) -> None:
+        """What was acknowledged is whole in the moved file; nothing more is until it is back."""
+        record(store, "gen_1")
+        moved = path.rename(tmp_path / "moved.db")
+        with pytest.raises(StoreUnavailable, match="removed or moved away"):
+            record(store, "gen_2")
+        with pytest.raises(StoreUnavailable, match="removed or moved away"):
+            asyncio.run(store.check())
+        assert Path(f"{path}-wal").stat().st_size == 0
+        alone = Path(shutil.copy(moved, tmp_path / "alone.db"))
+        assert events(alone) == 1
+        moved.rename(path)
+        assert isinstance(record(store, "gen_2"), Recorded)
+
+    def test_removed(self, store: Store, path: Path, tmp_path: Path) -> None:
+        """What was acknowledged is saved beside it, once."""
+        record(store, "gen_1")
+        path.unlink()
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="removed or moved away"):
+                record(store, "gen_2")
+        [saved] = tmp_path.glob("receiver.db.removed-*")
+        assert events(saved) == 1
+        assert not path.exists()
+
+    def test_replaced(self, store: Store, path: Path, tmp_path: Path) -> None:
+        """A file put in its place is not written to by a process that has another open."""
+        record(store, "gen_1")
+        other = tmp_path / "other.db"
+        with closing(Store(f"sqlite:///{other}")) as another:
+            another.migrate()
+        other.rename(path)
+        with pytest.raises(StoreUnavailable, match="replaced by another file"):
+            record(store, "gen_2")
+        store.close()
+        assert events(path) == 0
+        [saved] = tmp_path.glob("receiver.db.removed-*")
+        assert events(saved) == 1
+
+    def test_lost_while_it_commits(self, store: Store, path: Path) -> None:
+        """A file that goes between the write and its commit is no place to have acknowledged from."""
+        asyncio.run(store.check())
+
+        def move(_: object) -> None:
+            path.rename(f"{path}.moved")
+
+        with pytest.raises(StoreUnavailable, match="removed or moved away"):
+            asyncio.run(store.transact(move))
+
+    def test_read_only(self, store: Store, path: Path) -> None:
+        """Whoever takes the right to write is obeyed, though the open file could still be written."""
+        path.chmod(0o444)
+        with pytest.raises(StoreUnavailable, match="was made read-only"):
+            record(store, "gen_1")
+        path.chmod(0o644)
+        assert isinstance(record(store, "gen_1"), Recorded)
+
+    @pytest.mark.parametrize("name", ["wal", "shm"])
+    def test_a_file_beside_it_removed(self, store: Store, path: Path, name: str) -> None:
+        """All that was acknowledged is in the database then, and it goes on with new files."""
+        record(store, "gen_1")
+        Path(f"{path}-{name}").unlink()
+        with pytest.raises(StoreUnavailable, match="-wal or -shm was removed"):
+            record(store, "gen_2")
+        assert isinstance(record(store, "gen_3"), Recorded)
+        assert events(path) == 3
+
+    def test_through_a_link(self, path: Path, tmp_path: Path) -> None:
+        """A link is followed, and one that leads elsewhere by now is seen."""
+        for name in ("a", "b"):
+            with closing(Store(f"sqlite:///{tmp_path}/{name}.db")) as opened:
+                opened.migrate()
+        path.symlink_to(tmp_path / "a.db")
+        with closing(Store(f"sqlite:///{path}")) as linked:
+            record(linked, "gen_1")
+            path.unlink()
+            path.symlink_to(tmp_path / "b.db")
+            with pytest.raises(StoreUnavailable, match="replaced by another file"):
+                record(linked, "gen_2")
+        assert [events(tmp_path / f"{name}.db") for name in "ab"] == [1, 0]
+
+
+class TestDamage:
+    def test_found_at_start(self, path: Path) -> None:
+        """A damaged page refuses the start with the way out, and is no wrong setting."""
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("CREATE TABLE t (x)")
+            connection.executemany("INSERT INTO t VALUES (?)", [("x" * 3000,)] * 50)
+            connection.commit()
+        content = bytearray(path.read_bytes())
+        content[8192:12288] = b"\xff" * 4096
+        path.write_bytes(content)
+        with pytest.raises(StoreUnavailable, match=r"is damaged.*backup.*\.recover"):
+            connect(f"sqlite:///{path}")
+
+    def test_found_at_work(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What comes upon a damaged page says so, with the way out."""
+        with closing(Store(f"sqlite:///{path}")) as store:
+            store.migrate()
+        monkeypatch.setattr("receiver.store.sqlite._CHECKED_BYTES", 0)
+        with closing(Store(f"sqlite:///{path}")) as store:
+            content = bytearray(path.read_bytes())
+            content[4096:] = b"\xff" * (len(content) - 4096)
+            path.write_bytes(content)
+            with pytest.raises(StoreUnavailable, match=r"is damaged.*backup.*\.recover"):
+                record(store, "gen_1")
+
+    def test_no_database_at_all(self, path: Path) -> None:
+        """Another file under that name is a wrong setting."""
+        path.write_text("something else" * 100)
+        with pytest.raises(ConfigError, match="no SQLite database"):
+            connect(f"sqlite:///{path}")
+
+
+class TestConnectSqlite:
+    def test_no_room_for_the_folder(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A full disk is no wrong setting."""
+        monkeypatch.setattr(Path, "mkdir", full)
+        with pytest.raises(StoreUnavailable, match="No space left"):
+            connect(f"sqlite:///{path}")
+
+    def test_no_room_for_the_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Neither is one on which the file cannot be made."""
+        monkeypatch.setattr(os, "open", full)
+        with pytest.raises(StoreUnavailable, match="No space left"):
+            connect(f"sqlite:///{tmp_path}")
+
+    def test_read_only(self, path: Path) -> None:
+        """A file that may not be written is refused by the name of the setting."""
+        connect(f"sqlite:///{path}").dispose()
+        path.chmod(0o444)
+        with pytest.raises(ConfigError, match=r"RECEIVER_DATABASE_URL.*read-only"):
+            connect(f"sqlite:///{path}")
+
+    def test_busy(self, path: Path) -> None:
+        """A file that somebody writes just now is one that can be used."""
+        connect(f"sqlite:///{path}").dispose()
+        with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+            writer.execute("BEGIN IMMEDIATE")
+            connect(f"sqlite:///{path}").dispose()
+
+    def test_no_log(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where SQLite cannot keep a write-ahead log it would not do what we promise."""
+
+        class WithoutLog(sqlite3.Connection):
+            def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+                return super().execute(sql.replace("=WAL", "=DELETE"), *parameters)
+
+        opened = sqlite3.connect
+        monkeypatch.setattr(
+            sqlite3, "connect", lambda *args, **more: opened(*args, factory=WithoutLog, **more)
+        )
+        with pytest.raises(ConfigError, match="cannot hold a write-ahead log"):
+            connect(f"sqlite:///{path}")
