@@ -7,6 +7,7 @@ import time
 import pytest
 
 from receiver.telemetry.refusals import Refusals
+from receiver.web import registry
 from receiver.web.app import build_app
 from tests.unit.web.serving import SOURCES, FakeStore, request, served, signed, until
 
@@ -55,4 +56,18 @@ class TestStop:
             may_answer.set()
             assert (await wire.hear()).status == 200
             assert await idle.rest() == b""
+        await stopping
+
+    async def test_answers_what_is_in_line(self, store: FakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A request that has not had its turn, as strangers used the time up, is waited for."""
+        serving = served(build_app(SOURCES, store, Refusals()), shutdown_delay_s=0.1)
+        site = await serving.__aenter__()
+        async with site.wire() as waiting:
+            with monkeypatch.context() as patch:
+                patch.setattr(registry, "_SHORT_S", 0)
+                await waiting.say(post())
+                stopping = asyncio.create_task(serving.__aexit__(None, None, None))
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(waiting.reader.read(1), 0.4)
+            assert (await waiting.hear()).status == 200
         await stopping
