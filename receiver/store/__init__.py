@@ -340,10 +340,13 @@ class Store:
             self.wake.signal(FORWARD)
         return done
 
-    def migrate(self) -> tuple[str | None, str]:
-        """Bring the schema to this release's revision; return the revisions before and after. Blocks."""
+    def migrate(self, tell: Callable[[str], None] = lambda _: None) -> tuple[str | None, str]:
+        """Bring the schema to this release's revision; return the revisions before and after.
+
+        Blocks for as long as others hold its tables, and *tell*s who does.
+        """
         try:
-            return migrations.migrate(self.engine)
+            return migrations.migrate(self.engine, tell)
         except SQLAlchemyError as error:
             raise StoreUnavailable(describe(error)) from error
 

@@ -154,6 +154,7 @@ def _say_again(target: Target) -> Any:
     def say(connection: Connection) -> None:
         session: Any = connection.connection.dbapi_connection
         if isinstance(session, Session) and session.is_pooled and not session.autocommit:
-            session.execute(_SAY, said(target, session.info.server_version, pid=0, local=True))
+            # Through SQLAlchemy, which judges what goes wrong.
+            connection.exec_driver_sql(_SAY, said(target, session.info.server_version, pid=0, local=True))
 
     return say

@@ -10,7 +10,7 @@ import pytest
 import structlog.testing
 
 from receiver.contract import FAILED
-from receiver.store import DeliveryConfirmed, Store
+from receiver.store import DeliveryConfirmed, Recorded, Store
 from receiver.store.wake import MIRROR
 from tests.servers.pgbouncer import PgBouncer, pooling
 from tests.servers.postgres import PostgresServer
@@ -76,6 +76,14 @@ class TestPooler:
             await asyncio.gather(*(store.check() for _ in range(12)))
         with psycopg.connect(pooled, autocommit=True, prepare_threshold=None) as connection:
             assert connection.execute("SHOW lock_timeout").fetchone() == ("0",)
+
+    async def test_a_pooler_that_restarts(self, pooler: PgBouncer, pooled: str) -> None:
+        """Connections that ended with it are left, and nobody is told of it."""
+        with closing(Store(pooled)) as store:
+            await store.record(an_event("gen_1"))
+            await asyncio.to_thread(pooler.stop)
+            await asyncio.to_thread(pooler.start)
+            assert isinstance(await store.record(an_event("gen_2")), Recorded)
 
 
 class TestListen:

@@ -1,37 +1,86 @@
 """The schema's history: how to bring a database to this release, and where one stands."""
 
-from functools import cache
-from typing import Any, Final
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine
 
-_LOCK_KEY: Final = 0x7265_6365_6976_6572
-"""Any constant of our own: two migrations at once wait for each other."""
+from receiver.errors import StoreUnavailable
+
+Tell = Callable[[str], None]
 
 
-def migrate(engine: Engine) -> tuple[str | None, str]:
+def migrate(engine: Engine, tell: Tell = lambda _: None) -> tuple[str | None, str]:
     """Bring the schema to the newest revision; return the revision before and after.
 
-    Safe to run from several machines at once, and when there is nothing to do. A revision that this release
-    does not know is a newer release's, and is left alone.
+    Safe to run from several machines at once, beside whatever reads and writes, and when there is nothing to
+    do. A revision that this release does not know is a newer release's, and is left alone. *tell* hears what
+    is waited for.
+
+    Raises:
+        StoreUnavailable: the database failed in what is done without SQLAlchemy.
     """
+    if engine.dialect.name == "postgresql":
+        return _migrate_postgres(engine, tell)
     with engine.connect() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SET statement_timeout = 0"))
-            connection.execute(text("SET lock_timeout = 0"))
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
-        before = current(connection)
-        newest = revisions()[0]
-        if before == newest or (before is not None and before not in revisions()):
+        before, newest = current(connection), revisions()[0]
+        if before is not None and (before == newest or _is_newer(before)):
             return before, before
         command.upgrade(_config(connection), "head")
         connection.commit()
         connection.invalidate()
     return before, newest
+
+
+def _migrate_postgres(engine: Engine, tell: Tell) -> tuple[str | None, str]:
+    # Only where PostgreSQL is configured is its driver installed.
+    from psycopg import Error  # noqa: PLC0415
+
+    try:
+        return _migrate_beside_others(engine, tell)
+    except Error as error:
+        said = str(error).strip().partition("\n")[0]
+        raise StoreUnavailable(f"{type(error).__name__}: {said}") from error
+
+
+def _migrate_beside_others(engine: Engine, tell: Tell) -> tuple[str | None, str]:
+    from receiver.store.migrations import building, revising  # noqa: PLC0415
+    from receiver.store.postgres_url import read_target  # noqa: PLC0415
+
+    target = read_target(engine.url)
+    with revising.alone(target, tell):
+        with engine.connect() as connection:
+            before = current(connection)
+        if before is None:
+            with engine.begin() as connection:
+                command.upgrade(_config(connection), "head")
+                building.create_all(connection)
+            return None, revisions()[0]
+        if _is_newer(before):
+            return before, before
+        for revision in _after(before):
+            change = partial(_upgrade, revision)
+            revising.revise(engine, target, change, tell, name=f"revision {revision}")
+        building.build(target, tell)
+    return before, revisions()[0]
+
+
+def _upgrade(revision: str, connection: Connection) -> None:
+    command.upgrade(_config(connection), revision)
+
+
+def _after(revision: str) -> tuple[str, ...]:
+    newest_first = revisions()
+    return newest_first[: newest_first.index(revision)][::-1]
+
+
+def _is_newer(revision: str | None) -> bool:
+    return revision is not None and revision not in revisions()
 
 
 def current(connection: Connection) -> str | None:

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from receiver.store.migrations.indexes import create_index
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -31,7 +33,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_event"),
         sa.UniqueConstraint("source", "generation_id", "type", name="uq_event_source_generation_id_type"),
     )
-    op.create_index("ix_event_due", "event", ["due_ms"], postgresql_where=_PENDING, sqlite_where=_PENDING)
+    create_index("ix_event_due", "event", ["due_ms"], _PENDING)
     op.create_table(
         "asset",
         sa.Column("event_id", sa.String(36), nullable=False),
@@ -58,13 +60,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("event_id", "destination", name="pk_delivery"),
         sa.ForeignKeyConstraint(["event_id"], ["event.id"], name="fk_delivery_event_id", ondelete="CASCADE"),
     )
-    op.create_index(
-        "ix_delivery_due",
-        "delivery",
-        ["destination", "due_ms"],
-        postgresql_where=_PENDING,
-        sqlite_where=_PENDING,
-    )
+    create_index("ix_delivery_due", "delivery", ["destination", "due_ms"], _PENDING)
     op.create_table(
         "quarantine",
         sa.Column("id", sa.String(36), nullable=False),

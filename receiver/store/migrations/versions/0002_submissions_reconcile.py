@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from receiver.store.migrations.indexes import create_index
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -27,13 +29,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("client_ref", name="pk_submission"),
         sa.UniqueConstraint("source", "generation_id", name="uq_submission_source_generation_id"),
     )
-    op.create_index(
-        "ix_submission_open",
-        "submission",
-        ["source", "sent_ms"],
-        postgresql_where=_OPEN,
-        sqlite_where=_OPEN,
-    )
+    create_index("ix_submission_open", "submission", ["source", "sent_ms"], _OPEN)
     op.create_table(
         "reconcile",
         sa.Column("source", sa.String(63), nullable=False),

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from receiver.store.migrations.indexes import create_index, drop_index
+
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
@@ -20,15 +22,9 @@ def upgrade() -> None:
         sa.Column("probe_ms", sa.BigInteger()),
         sa.PrimaryKeyConstraint("name", name="pk_destination_state"),
     )
-    op.create_index(
-        "ix_delivery_settled",
-        "delivery",
-        ["destination", "state", "settled_ms"],
-        postgresql_where=_SETTLED,
-        sqlite_where=_SETTLED,
-    )
+    create_index("ix_delivery_settled", "delivery", ["destination", "state", "settled_ms"], _SETTLED)
 
 
 def downgrade() -> None:
-    op.drop_index("ix_delivery_settled", "delivery")
+    drop_index("ix_delivery_settled", "delivery")
     op.drop_table("destination_state")

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from receiver.store.migrations.indexes import create_index
+
 revision = "0006"
 down_revision = "0005"
 branch_labels = None
@@ -24,7 +26,7 @@ def upgrade() -> None:
             ["event_id"], ["event.id"], name="fk_late_asset_event_id", ondelete="CASCADE"
         ),
     )
-    op.create_index("ix_late_asset_due_ms", "late_asset", ["due_ms"])
+    create_index("ix_late_asset_due_ms", "late_asset", ["due_ms"])
 
 
 def downgrade() -> None:

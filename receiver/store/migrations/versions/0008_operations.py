@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from receiver.store.migrations.indexes import create_index, drop_index
+
 revision = "0008"
 down_revision = "0007"
 branch_labels = None
@@ -29,20 +31,8 @@ def upgrade() -> None:
     )
     op.add_column("delivery", sa.Column("operation", sa.String(36)))
     op.add_column("delivery", sa.Column("before", sa.String()))
-    op.create_index(
-        "ix_delivery_dead",
-        "delivery",
-        ["event_id", "destination"],
-        postgresql_where=_DEAD,
-        sqlite_where=_DEAD,
-    )
-    op.create_index(
-        "ix_delivery_operation",
-        "delivery",
-        ["operation", "event_id", "destination"],
-        postgresql_where=_TOUCHED,
-        sqlite_where=_TOUCHED,
-    )
+    create_index("ix_delivery_dead", "delivery", ["event_id", "destination"], _DEAD)
+    create_index("ix_delivery_operation", "delivery", ["operation", "event_id", "destination"], _TOUCHED)
     op.add_column(
         "quarantine", sa.Column("state", sa.String(16), nullable=False, server_default=sa.text("'open'"))
     )
@@ -54,7 +44,7 @@ def downgrade() -> None:
     for column in ("operation", "event_id", "state"):
         op.drop_column("quarantine", column)
     for index in ("ix_delivery_operation", "ix_delivery_dead"):
-        op.drop_index(index, "delivery")
+        drop_index(index, "delivery")
     op.drop_column("delivery", "before")
     op.drop_column("delivery", "operation")
     op.drop_table("operation")

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from receiver.store.migrations.indexes import create_index, drop_index, retire_index
+
 revision = "0010"
 down_revision = "0009"
 branch_labels = None
@@ -15,19 +17,15 @@ _HELD = sa.text("state = 'pending' AND lease IS NOT NULL")
 
 
 def upgrade() -> None:
-    op.drop_index("ix_event_due", "event")
-    _create("ix_event_due", "event", ["due_ms", "asset_host", "source"], _WITH_ASSET)
-    _create("ix_event_due_without_asset", "event", ["due_ms"], _WITHOUT_ASSET)
-    _create("ix_event_lease", "event", ["lease"], _HELD)
-    _create("ix_delivery_lease", "delivery", ["lease"], _HELD)
+    retire_index("ix_event_due", "event")
+    create_index("ix_event_due", "event", ["due_ms", "asset_host", "source"], _WITH_ASSET)
+    create_index("ix_event_due_without_asset", "event", ["due_ms"], _WITHOUT_ASSET)
+    create_index("ix_event_lease", "event", ["lease"], _HELD)
+    create_index("ix_delivery_lease", "delivery", ["lease"], _HELD)
 
 
 def downgrade() -> None:
-    op.drop_index("ix_delivery_lease", "delivery")
+    drop_index("ix_delivery_lease", "delivery")
     for index in ("ix_event_lease", "ix_event_due_without_asset", "ix_event_due"):
-        op.drop_index(index, "event")
-    _create("ix_event_due", "event", ["due_ms"], _PENDING)
-
-
-def _create(name: str, table: str, columns: list[str], where: sa.TextClause) -> None:
-    op.create_index(name, table, columns, postgresql_where=where, sqlite_where=where)
+        drop_index(index, "event")
+    op.create_index("ix_event_due", "event", ["due_ms"], postgresql_where=_PENDING, sqlite_where=_PENDING)
