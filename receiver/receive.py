@@ -14,6 +14,7 @@ from functools import cache
 from typing import Final, Literal, NamedTuple, assert_never
 
 from receiver import events
+from receiver.assets.host_name import MAX_HOST_CHARS, to_ascii
 from receiver.contract import SIGNATURE_HEADER, SIGNATURE_TOLERANCE_S
 from receiver.events import Event, Unreadable
 from receiver.signatures import verify
@@ -24,7 +25,8 @@ Status = Literal["accepted", "duplicate", "late", "quarantined"]
 Record = Callable[[Entry], Awaitable[RecordResult]]
 
 _HOST: Final = re.compile(
-    r"https?://([a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?(?:[/?#]|$)", re.IGNORECASE | re.ASCII
+    r"https?://((?:[a-z0-9._-]|[^\x00-\x7f]){1,254}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?(?:[/?#]| *$)",
+    re.IGNORECASE | re.ASCII,
 )
 # Looked up once for each source and secret: looking up costs more than counting.
 _verified: Final = cache(metrics.VERIFIED.labels)
@@ -123,7 +125,13 @@ def entry_of(
 def asset_host(url: object) -> str | None:
     """Return the host that *url* is fetched from, or None where it cannot be fetched at all."""
     found = _HOST.match(url) if isinstance(url, str) else None
-    return found[1].lower() if found else None
+    if found is None:
+        return None
+    try:
+        host = to_ascii(found[1]).removesuffix(".")
+    except ValueError:
+        return None
+    return host if 0 < len(host) <= MAX_HOST_CHARS else None
 
 
 def _receipt(entry: Entry, result: RecordResult) -> Receipt:

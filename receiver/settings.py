@@ -126,6 +126,8 @@ class Settings(BaseSettings):
     """Networks and hosts that assets may come from although not public, and over plain http."""
     fetch_deny: Words = ()
     """Hosts never fetched from although public: this service's own names, and the bucket's."""
+    ca_file: str | None = None
+    """Certificates of authorities that asset hosts and stores are trusted by, besides the system's."""
     nat64_prefixes: Words = ()
     """Prefixes under which this network writes IPv4 addresses, if they are in private space."""
     fetch_timeout_s: Seconds = 300.0

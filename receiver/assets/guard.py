@@ -1,7 +1,8 @@
 """The two gates every asset download passes: its URL, then each address it would dial.
 
 A URL is read by the small grammar below and by nothing else, and the request is built from the parts found
-here, so that no second parser can disagree about the host.
+here, so that no second parser can disagree about the host. It takes what a browser takes, as far as nobody
+could read it otherwise.
 """
 
 import re
@@ -12,20 +13,22 @@ from typing import Final, Literal
 
 from receiver.assets.addresses import is_public
 from receiver.assets.allowlist import Address, AllowList, parse_address
+from receiver.assets.host_name import MAX_HOST_CHARS, to_ascii
 from receiver.assets.nat64 import embedded
 from receiver.errors import ReceiverError
 
-MAX_URL_CHARS: Final = 4096
-MAX_HOST_CHARS: Final = 253
+MAX_URL_CHARS: Final = 8192
 
 _URL: Final = re.compile(
     r"(?P<scheme>[A-Za-z]+)://(?P<authority>[^/?]*)(?P<path>/[^?]*)?(?P<query>\?.*)?",
 )
-_PRINTABLE: Final = re.compile(r"[!-~]+")
+_NEVER_IN_A_URL: Final = re.compile("[\\x00-\\x1f\\x7f-\\x9f\u2028\u2029\ud800-\udfff\\\\]")
+"""Controls, the ends of lines, halves of characters, and the backslash, which some read as a slash."""
+_TO_BE_ENCODED: Final = re.compile(r"[^!-~]")
 _AUTHORITY: Final = re.compile(
-    r"(?:(?P<name>[A-Za-z0-9._-]+)|\[(?P<ipv6>[0-9A-Fa-f:.]+)\])(?::(?P<port>[1-9][0-9]{0,4}))?",
+    r"(?:(?P<name>(?:[A-Za-z0-9._-]|[^\x00-\x7f])+)|\[(?P<ipv6>[0-9A-Fa-f:.]+)\])(?::(?P<port>[1-9][0-9]{0,4}))?",
 )
-_LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _TOP_LEVEL: Final = re.compile(r"[a-z]{2,63}|xn--[a-z0-9-]{0,58}[a-z0-9]")
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 _MAX_PORT: Final = 65535
@@ -61,10 +64,10 @@ class Target:
 
     scheme: Literal["https", "http"]
     host: str
-    """In lower case; an IPv6 address without its brackets."""
+    """In lower case and ASCII, without the root's dot; an IPv6 address without its brackets."""
     port: int
     path_and_query: str = field(repr=False)
-    """The request target (RFC 9112); its query may be a credential."""
+    """The request target (RFC 9112), in ASCII; its query may be a credential."""
 
     @property
     def url(self) -> str:
@@ -97,11 +100,10 @@ def check_url(
     scheme = match["scheme"].lower()
     if scheme not in _DEFAULT_PORTS:
         raise BlockedUrl("only https is fetched")
-    host, port = _host_and_port(match["authority"], _DEFAULT_PORTS[scheme])
-    target = Target(
-        "http" if scheme == "http" else "https", host, port, (match["path"] or "/") + (match["query"] or "")
-    )
-    if not allowed.matches(host, port):
+    written, port = _host_and_port(match["authority"], _DEFAULT_PORTS[scheme])
+    path_and_query = _encoded((match["path"] or "/") + (match["query"] or ""))
+    target = Target("http" if scheme == "http" else "https", written.removesuffix("."), port, path_and_query)
+    if not allowed.matches(written, port):
         _require_public(target, hosts)
     return target
 
@@ -138,14 +140,20 @@ def _match(url: object) -> re.Match[str]:
         raise BlockedUrl(f"a URL is text, not {type(url).__name__}")
     if len(url) > MAX_URL_CHARS:
         raise BlockedUrl(f"longer than {MAX_URL_CHARS} characters")
-    if not _PRINTABLE.fullmatch(url):
-        raise BlockedUrl("empty, or holds something else than printable ASCII")
-    if "\\" in url or "#" in url:
-        raise BlockedUrl("holds a backslash or a fragment")
-    match = _URL.fullmatch(url)
+    if _NEVER_IN_A_URL.search(url):
+        raise BlockedUrl("holds control characters or a backslash")
+    sent, fragment, _ = url.rstrip(" ").partition("#")
+    match = _URL.fullmatch(sent)
     if match is None:
         raise BlockedUrl("not of the form https://host/path")
+    if fragment and not (match["path"] or match["query"]):
+        raise BlockedUrl("a fragment stands right behind the host")
     return match
+
+
+def _encoded(text: str) -> str:
+    """Write what no request may hold as browsers do; what is encoded already stays as it is."""
+    return _TO_BE_ENCODED.sub(lambda char: "".join(f"%{octet:02X}" for octet in char[0].encode()), text)
 
 
 def _host_and_port(authority: str, default_port: int) -> tuple[str, int]:
@@ -156,11 +164,18 @@ def _host_and_port(authority: str, default_port: int) -> tuple[str, int]:
     if port > _MAX_PORT:
         raise BlockedUrl("the port is out of range")
     if match["ipv6"] is None:
-        return match["name"].lower(), port
+        return _ascii_name(match["name"]), port
     try:
         return str(IPv6Address(match["ipv6"])), port
     except AddressValueError as error:
         raise BlockedUrl("malformed IPv6 address") from error
+
+
+def _ascii_name(name: str) -> str:
+    try:
+        return to_ascii(name)
+    except ValueError as error:
+        raise BlockedUrl("the host is no international name") from error
 
 
 def _require_public(target: Target, hosts: Sequence[str] | None) -> None:

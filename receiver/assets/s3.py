@@ -25,6 +25,7 @@ from botocore.exceptions import (
     NoCredentialsError,
     PartialCredentialsError,
 )
+from botocore.httpsession import get_cert_path
 
 from receiver.assets import Fetched, Held, Stored
 from receiver.assets.keys import beside, is_safe, of_its_own, require_safe
@@ -32,6 +33,7 @@ from receiver.assets.s3_check import Once, Trial, look_after_put
 from receiver.assets.s3_options import Dialect, ObjectOptions
 from receiver.assets.s3_refusals import CREDENTIALS, DENIED, NOT_THERE, Refusals
 from receiver.assets.s3_upload import KeyTaken, Upload, error_code, told_sha256
+from receiver.assets.trust import bundle
 from receiver.errors import BucketUnavailable, ConfigError
 from receiver.threads import DaemonThreads
 
@@ -58,7 +60,7 @@ _READING: Final = frozenset(("HeadObject", "GetObject"))
 _BLOCK_BYTES: Final = 1024 * 1024
 
 
-def open_s3(
+def open_s3(  # noqa: PLR0913  one keyword per setting
     url: str,
     *,
     endpoint_url: str | None = None,
@@ -68,6 +70,7 @@ def open_s3(
     dialect: Dialect = Dialect(),  # noqa: B008  frozen
     part_bytes: int = 8 * 1024 * 1024,
     threads: int = 4,
+    ca_file: str | None = None,
 ) -> "S3Bucket":
     """Return the bucket that `s3://bucket/prefix` names; connect nowhere yet.
 
@@ -82,6 +85,7 @@ def open_s3(
         dialect: what the store understands.
         part_bytes: larger assets go up in parts of this size; what one upload holds in memory.
         threads: uploads at a time.
+        ca_file: certificates that the store may be signed by, besides those that boto3 brings.
 
     Raises:
         ConfigError: *url*, *endpoint_url* or the AWS configuration is malformed.
@@ -96,7 +100,7 @@ def open_s3(
     _require_safe_prefix(prefix)
     session = _session(region)
     return S3Bucket(
-        _client(session, endpoint_url, threads, addressing_style),
+        _client(session, endpoint_url, threads, addressing_style, ca_file),
         match["bucket"],
         prefix,
         part_bytes,
@@ -132,7 +136,11 @@ def _secrets(session: boto3.Session) -> list[str]:
 
 
 def _client(
-    session: boto3.Session, endpoint_url: str | None, threads: int, addressing_style: AddressingStyle
+    session: boto3.Session,
+    endpoint_url: str | None,
+    threads: int,
+    addressing_style: AddressingStyle,
+    ca_file: str | None,
 ) -> "S3Client":
     if addressing_style == "auto" and endpoint_url is not None:
         addressing_style = "path"
@@ -148,8 +156,9 @@ def _client(
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
+    verify = bundle(str(get_cert_path(True)), ca_file) if ca_file else None  # noqa: FBT003  botocore's
     try:
-        return session.client("s3", endpoint_url=endpoint_url, config=config)
+        return session.client("s3", endpoint_url=endpoint_url, config=config, verify=verify)
     except ValueError as error:  # only the endpoint is parsed here
         raise ConfigError(_NOT_A_URL) from error
     except BotoCoreError as error:

@@ -1,5 +1,6 @@
 """Where assets come from, go to, and what they are called there."""
 
+import ssl
 from collections.abc import Sequence
 from ipaddress import IPv6Network
 from pathlib import Path
@@ -9,10 +10,12 @@ from receiver.assets.allowlist import AllowList
 from receiver.assets.by_source import BucketsBySource, own_mistake
 from receiver.assets.fetch import Fetcher
 from receiver.assets.folder import open_folder
+from receiver.assets.host_name import to_ascii
 from receiver.assets.kept import KeptDownloads
 from receiver.assets.key_template import KeyTemplate
 from receiver.assets.media import MEDIA_TYPES, parse_types
 from receiver.assets.nat64 import parse_prefixes
+from receiver.assets.trust import trusting
 from receiver.errors import ConfigError
 from receiver.settings import Settings, variable
 
@@ -62,6 +65,7 @@ def _open_bucket(settings: Settings, url: str) -> ReadableBucket:
                 dialect=Dialect(
                     conditional=settings.s3_conditional_writes, md5=settings.s3_checksums == "md5"
                 ),
+                ca_file=_checked_ca_file(settings),
                 threads=8,
             )
         case _:
@@ -85,18 +89,19 @@ def build_fetcher(settings: Settings) -> Fetcher:
 
     Raises:
         ConfigError: what is allowed or denied is no network or host, a type or a NAT64 prefix is none that
-            we know, or the spool folder cannot be made.
+            we know, there is no certificate where one should be, or the spool folder cannot be made.
     """
     try:
         return Fetcher(
             allow=_host_list(settings.fetch_allow, variable("fetch_allow")),
             deny_hosts=_host_list(settings.fetch_deny, variable("fetch_deny")),
-            hosts=settings.asset_hosts,
+            hosts=_asset_hosts(settings),
             types=_types(settings),
             spool_dir=Path(settings.spool_dir),
             max_bytes=settings.asset_max_bytes,
             nat64_prefixes=_nat64_prefixes(settings),
             total_timeout_s=settings.fetch_timeout_s,
+            ssl_context=_trust(settings),
         )
     except OSError as error:
         raise _unusable_spool(settings, error) from error
@@ -127,6 +132,27 @@ def _types(settings: Settings) -> frozenset[str]:
         return parse_types(settings.asset_types)
     except ValueError as error:
         raise ConfigError(f"{variable('asset_types')}: {error}") from error
+
+
+def _checked_ca_file(settings: Settings) -> str | None:
+    _trust(settings)
+    return settings.ca_file
+
+
+def _trust(settings: Settings) -> ssl.SSLContext:
+    try:
+        return trusting(settings.ca_file)
+    except ValueError as error:
+        raise ConfigError(f"{variable('ca_file')}: {error}") from error
+
+
+def _asset_hosts(settings: Settings) -> tuple[str, ...] | None:
+    if settings.asset_hosts is None:
+        return None
+    try:
+        return tuple(map(to_ascii, settings.asset_hosts))
+    except ValueError as error:
+        raise ConfigError(f"{variable('asset_hosts')}: no host name: {error}") from error
 
 
 def _nat64_prefixes(settings: Settings) -> tuple[IPv6Network, ...]:

@@ -209,6 +209,8 @@ class TestAssetHost:
             ("https://CDN.Example.com:8443?x", "cdn.example.com"),
             ("http://127.0.0.1/", "127.0.0.1"),
             ("https://[2001:DB8::1]/a", "[2001:db8::1]"),
+            ("https://é.example.com/", "xn--9ca.example.com"),
+            ("https://cdn.example.com./a", "cdn.example.com"),
         ],
     )
     def test_of_what_may_be_fetched(self, url: str, host: str) -> None:
@@ -227,14 +229,22 @@ class TestAssetHost:
             "https:///a",
             "https://c d.example.com/",
             "https://" + "a" * 254 + "/",
-            "https://é.example.com/",
+            "https://\u212a.example.com/",
+            "https://" + "ü" * 250 + "/",
+            "https://./",
         ],
     )
     def test_of_what_may_not(self, url: object) -> None:
         """What can be fetched from nowhere has no host, and never one too long for its column."""
         assert asset_host(url) is None
 
-    @pytest.mark.parametrize("url", ["HTTPS://cdn.example.com/a", "http://minio_1:9000/a"])
+    @pytest.mark.parametrize(
+        "url",
+        [
+            *("HTTPS://cdn.example.com/a", "http://minio_1:9000/a", "https://cdn.example.com/図 a#b"),
+            *("https://cdn.example.com  ", "https://bücher.example.com:443"),
+        ],
+    )
     def test_agrees_with_the_gate(self, url: str) -> None:
         """Every URL the gate lets through has a host, or its download would be nobody's to spare."""
         assert asset_host(url)

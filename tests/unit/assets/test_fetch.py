@@ -4,7 +4,6 @@ import asyncio
 import gzip
 import hashlib
 import logging
-import re
 import socket
 import ssl
 import time
@@ -19,6 +18,7 @@ import pytest
 
 from receiver.assets import Fetched, NotFetched
 from receiver.assets.fetch import Fetcher
+from receiver.assets.guard import check_url
 from tests.unit.assets.conftest import (
     HOST,
     MP4,
@@ -155,8 +155,9 @@ class TestGates:
     async def test_honest_urls(
         self, make_fetcher: MakeFetcher, serve: Serve, url_row: dict[str, Any]
     ) -> None:
-        """An honest URL is fetched from where its name leads, with its path as it was written."""
-        host, path = re.fullmatch(r"https://([^/:]+)(?::443)?(/.*)", url_row["url"]).groups()  # type: ignore[union-attr]
+        """An honest URL is fetched from where its name leads, with its path as browsers send it."""
+        target = check_url(url_row["url"])
+        host, path = target.host, target.path_and_query
         server = await serve(whole(), name=host)
         fetcher = make_fetcher(
             allow=(), hosts=url_row.get("host_allowlist"), resolve=answers("93.184.215.14")

@@ -123,6 +123,12 @@ class TestBuildFetcher:
         with pytest.raises(ConfigError, match="RECEIVER_NAT64_PREFIXES"):
             build_fetcher(settings(nat64_prefixes=prefix))
 
+    @pytest.mark.parametrize("hosts", ["b\u2044c.de", "cdn.example.com,\u212a.de"])
+    def test_unusable_asset_host(self, hosts: str) -> None:
+        """A host that is no name is refused by its variable."""
+        with pytest.raises(ConfigError, match="RECEIVER_ASSET_HOSTS"):
+            build_fetcher(settings(asset_hosts=hosts))
+
     @pytest.mark.parametrize("types", ["", "image/svg+xml", "png"])
     def test_unusable_types(self, types: str) -> None:
         """A type that is never kept is refused by its variable, and so is an empty list."""

@@ -1,0 +1,36 @@
+"""Which certificate authorities are trusted: those of the system, and the operator's own."""
+
+import atexit
+import shutil
+import ssl
+import tempfile
+from pathlib import Path
+
+import httpcore2
+
+
+def trusting(ca_file: str | None) -> ssl.SSLContext:
+    """Return a context that trusts the system's authorities, and those in *ca_file*, too.
+
+    Raises:
+        ValueError: it cannot be read, or holds no certificate; the message says which.
+    """
+    context = httpcore2.default_ssl_context()
+    if ca_file is None:
+        return context
+    try:
+        context.load_verify_locations(cafile=ca_file)
+    except ssl.SSLError as error:
+        raise ValueError(f"{ca_file} holds no certificate in PEM form") from error
+    except OSError as error:
+        raise ValueError(f"cannot read {ca_file}: {error.strerror}") from error
+    return context
+
+
+def bundle(*files: str) -> str:
+    """Return one file that holds what *files* do, for a library that takes only one; it lasts as we do."""
+    folder = tempfile.mkdtemp(prefix="receiver-ca-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = Path(folder) / "ca.pem"
+    path.write_bytes(b"\n".join(Path(file).read_bytes() for file in files))
+    return str(path)

@@ -1,0 +1,97 @@
+"""A private certificate authority, for a real asset host and a real store that no other has signed."""
+
+import http.server
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+from botocore.exceptions import SSLError
+
+from receiver.assets import Fetched, NotFetched
+from receiver.assets.s3 import S3Bucket
+from receiver.errors import ConfigError
+from receiver.wiring.assets import build_fetcher, open_bucket
+from tests.servers.assets import PNG
+from tests.unit.wiring.configured import settings
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(PNG)))
+        self.end_headers()
+        self.wfile.write(PNG)
+
+    def do_HEAD(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the standard library's name
+        """Say nothing."""
+
+
+class Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of a handshake that the client ended."""
+
+
+@pytest.fixture
+def host(folder: Path) -> Iterator[str]:
+    """Serve over TLS under the name localhost, signed by the authority in `ca.pem`."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(tls)
+    server = Server(("127.0.0.1", 0), Answers)
+    server.socket = tls.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    yield f"localhost:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+class TestAssetHost:
+    async def test_is_trusted(self, host: str) -> None:
+        """An asset is fetched from a host that only the operator's authority has signed."""
+        for ca_file, expected in ((None, NotFetched("tls", permanent=False)), ("ca.pem", None)):
+            fetcher = build_fetcher(settings(fetch_allow=host, ca_file=ca_file))
+            found = await fetcher.fetch(f"https://{host}/a.png")
+            assert isinstance(found, Fetched) if expected is None else found == expected
+            await fetcher.aclose()
+
+
+class TestStore:
+    async def test_is_trusted(self, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """So is a store."""
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "test")
+        place = {
+            "assets_url": "s3://bucket",
+            "s3_endpoint_url": f"https://{host}",
+            "s3_region": "eu-west-1",
+        }
+        private = open_bucket(settings(**place, ca_file="ca.pem"))
+        assert isinstance(private.default, S3Bucket)
+        private.default.client.head_bucket(Bucket="bucket")
+        await private.aclose()
+        stranger = open_bucket(settings(**place))
+        assert isinstance(stranger.default, S3Bucket)
+        with pytest.raises(SSLError):
+            stranger.default.client.head_bucket(Bucket="bucket")
+        await stranger.aclose()
+
+
+class TestWrongFile:
+    def test_is_named_at_start(self, folder: Path) -> None:
+        """A file that is missing, or holds something else, is refused by its variable."""
+        (folder / "key.pem").write_text("no certificate")
+        for ca_file in ("missing.pem", "key.pem", "."):
+            with pytest.raises(ConfigError, match=r"RECEIVER_CA_FILE: .*(cannot read|holds no)"):
+                build_fetcher(settings(ca_file=ca_file))
+            with pytest.raises(ConfigError, match="RECEIVER_CA_FILE"):
+                open_bucket(settings(assets_url="s3://bucket", s3_region="x", ca_file=ca_file))
