@@ -74,3 +74,8 @@ class BucketUnavailable(ReceiverError):
     code = "bucket_unavailable"
     status = 503
     retryable = True
+
+    def __init__(self, message: str, *, parked_s: float | None = None) -> None:
+        """*parked_s*: seconds until the bucket is tried again, where it is known to be away."""
+        super().__init__(message)
+        self.parked_s = parked_s

@@ -129,9 +129,12 @@ async def _mirror(
         stored = await _keep(job, event, fetched, bucket, rules.keys)
     except BucketUnavailable as error:
         # Our own fault, so never a reason to forward an event without its asset.
+        # Without a file that lasts, each attempt costs a download.
+        parked_s = error.parked_s if kept else None
         if kept:
             await kept.hold(job.id)
-        return _postponed(job, f"{_BUCKET_FAILED}{error}", rules, clock(), chance())
+        why = f"{_BUCKET_FAILED}{error}"
+        return _postponed(job, why, rules, clock(), chance(), parked_s=parked_s)
     finally:
         if not kept:
             fetched.path.unlink(missing_ok=True)
@@ -155,8 +158,8 @@ async def _mirror_late(
     patience_s = (job.until_ms - job.received_ms) / 1000
     late = replace(rules, backoff=rules.late_backoff, patience_s=patience_s, late_s=0)
     match await attempt(job, rules=late):
-        case EventPostponed(due_ms=due_ms, error=error):
-            return LatePostponed(job, due_ms, error)
+        case EventPostponed(due_ms=due_ms, error=error, parked=parked):
+            return LatePostponed(job, due_ms, error, parked)
         case EventSettled(asset=Asset("mirrored") as asset, now_ms=now_ms):
             return LateArrived(job, asset, _follow_up(job, now_ms, entropy()), now_ms)
         case EventSettled(asset=asset):
@@ -269,7 +272,8 @@ def _not_fetched(
 ) -> MirrorResult:
     if keeper := _kept_elsewhere(job, kept):
         if now_ms - (keeper.seen_ms or 0) <= rules.patience_s * 1000:
-            return _postponed(job, f"{_KEPT_ELSEWHERE}{failed.code}", rules, now_ms, chance)
+            why = f"{_KEPT_ELSEWHERE}{failed.code}"
+            return _postponed(job, why, rules, now_ms, chance, parked_s=failed.parked_s)
         log.warning(
             "kept download lost", event_id=job.id, generation_id=job.generation_id, spool=keeper.spool
         )
@@ -278,7 +282,9 @@ def _not_fetched(
         return EventSettled(job, Asset("failed", error=failed.code), now_ms)
     if out_of_patience:
         return _given_up_for_now(job, failed, rules, now_ms, chance)
-    postponed = _postponed(job, failed.code, rules, now_ms, chance, after_s=failed.after_s)
+    postponed = _postponed(
+        job, failed.code, rules, now_ms, chance, after_s=failed.after_s, parked_s=failed.parked_s
+    )
     if failed.may_appear and not failed.after_s:  # the last look is not much later than it has to be
         return replace(postponed, due_ms=min(postponed.due_ms, max(now_ms, _appears_by(job, rules))))
     return postponed
@@ -307,8 +313,16 @@ def _given_up_for_now(
 
 
 def _postponed(
-    job: EventJob, error: str, rules: MirrorRules, now_ms: int, chance: float, after_s: float | None = None
+    job: EventJob,
+    error: str,
+    rules: MirrorRules,
+    now_ms: int,
+    chance: float,
+    *,
+    after_s: float | None = None,
+    parked_s: float | None = None,
 ) -> EventPostponed:
-    """Put the asset off, at least as long as the other side asked for."""
-    delay_s = max(after_s or 0, rules.backoff.delay_s(job.attempts, chance))
-    return EventPostponed(job, now_ms + int(delay_s * 1000), error)
+    """Put the asset off, at least as long as the other side asked for, or until it is tried again."""
+    delay_s = rules.backoff.delay_s(job.attempts, chance) if parked_s is None else parked_s
+    due_ms = now_ms + int(max(after_s or 0, delay_s) * 1000)
+    return EventPostponed(job, due_ms, error, parked=parked_s is not None)

@@ -35,6 +35,8 @@ class NotFetched:
     """Seconds the server asked us to wait, already clamped."""
     may_appear: bool = False
     """True when the host may only not have the file yet: *permanent* holds once it had time to."""
+    parked_s: float | None = None
+    """Seconds until its host is tried again, where that is known to be away."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,8 @@ class KeptDownloads:
         self._counting = threading.Lock()
         self._sizes: dict[str, int] = {}
         self._count_again_at = -1.0
+        self.is_full = False
+        """Whether the last one that was to be held found no room, and none was discarded since."""
 
     @cached_property
     def spool(self) -> str:
@@ -130,6 +132,7 @@ class KeptDownloads:
             return
         log.warning("download not kept", event_id=event_id, setting="RECEIVER_SPOOL_MAX_BYTES")
         self._discard(event_id)
+        self.is_full = True
 
     def _has_room(self, event_id: str) -> bool:
         with self._counting:
@@ -142,6 +145,7 @@ class KeptDownloads:
 
     def _discard(self, event_id: str) -> None:
         shutil.rmtree(self._folder / event_id, ignore_errors=True)
+        self.is_full = False
         with self._counting:
             self._sizes.pop(event_id, None)
 

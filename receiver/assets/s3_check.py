@@ -93,17 +93,18 @@ class Trial:
             # Any other refusal is explained by the upload that follows: an answer to HEAD has no text.
 
     def _try(self, form: Form, key: str, first: Fetched, second: Fetched, put: list[str]) -> None:
+        answer: dict[str, Any] = {}
         try:
-            with suppress(
-                KeyTaken
-            ):  # an answer that was lost, and the same request again; the look will tell
+            # KeyTaken: an answer that was lost, and the same request again; the look will tell.
+            with suppress(KeyTaken):
                 put.append(key)
-                self._upload(key, first).send(form)
+                answer = self._upload(key, first).send(form)
             if self.dialect.conditional:
                 self._require_refusal(form, self._upload(key, second))
         except ClientError as error:
             raise self._refused(error, form, first, put) from error
-        self._require_kept(key, first, second)
+        head = self._require_kept(key, first, second)
+        self._require_options(key, head, answer)
 
     def _upload(
         self,
@@ -135,7 +136,7 @@ class Trial:
             f" could replace another; set it to false: each object then has its own name ({self.bucket})"
         )
 
-    def _require_kept(self, key: str, first: Fetched, second: Fetched) -> None:
+    def _require_kept(self, key: str, first: Fetched, second: Fetched) -> dict[str, Any]:
         try:
             head = _look(self.client, self.bucket, key)
         except ClientError as error:
@@ -156,10 +157,10 @@ class Trial:
             raise ConfigError(
                 f"RECEIVER_ASSETS_URL: the store holds other bytes than were put ({self.bucket})"
             )
-        self._require_options(key, head)
+        return head
 
-    def _require_options(self, key: str, head: dict[str, Any]) -> None:
-        lost = self.options.lost(head)
+    def _require_options(self, key: str, head: dict[str, Any], answer: dict[str, Any]) -> None:
+        lost = self.options.lost(head, answer)
         if self.options.tags and head.get("TagCount") != len(self.options.tags) and not self._has_tags(key):
             lost = [*lost, "RECEIVER_S3_TAGS"]
         if lost:
@@ -168,11 +169,14 @@ class Trial:
             )
 
     def _has_tags(self, key: str) -> bool:
-        """Whether the object has its tags, or we have no right to know."""
+        """Whether the object has all its tags, or we have no right to know."""
         try:
-            return bool(self.client.get_object_tagging(Bucket=self.bucket, Key=key)["TagSet"])
+            found = self.client.get_object_tagging(Bucket=self.bucket, Key=key)["TagSet"]
         except ClientError as error:
+            if not may_be_a_setting(error):
+                raise self.told.refusal(error) from error
             return error_code(error) in DENIED
+        return {tag["Key"] for tag in found} == self.options.tags.keys()
 
     def _refused(
         self, error: ClientError, form: Form, marker: Fetched, put: list[str]
@@ -217,11 +221,8 @@ class _MarkerUpload(Upload):
 
     __slots__ = ()
 
-    def send(self, form: Form) -> None:
-        if form == "whole":
-            self.put_whole()
-        else:
-            self.put_in_parts(_PART_BYTES)
+    def send(self, form: Form) -> dict[str, Any]:
+        return self.put_whole() if form == "whole" else self.put_in_parts(_PART_BYTES)
 
 
 class Once:

@@ -76,9 +76,16 @@ class ObjectOptions:
         filled = {key: _filled(value, metadata) for key, value in self.tags.items()}
         return {**self.fixed, "Tagging": urlencode(filled)}
 
-    def lost(self, told: Mapping[str, Any]) -> list[str]:
-        """Return the settings that an object does not have, by what the store *told* of it; but for tags."""
-        return [_SETTINGS[name] for name, asked in self.fixed.items() if not _is_kept(name, asked, told)]
+    def lost(self, head: Mapping[str, Any], answer: Mapping[str, Any]) -> list[str]:
+        """Return the settings that an object does not have, but for tags.
+
+        Its *head* has to tell of each; the *answer* to its upload tells of some, and must not say otherwise.
+        """
+        return [
+            _SETTINGS[name]
+            for name, asked in self.fixed.items()
+            if not _is_kept(name, asked, head) or (name in answer and not _is_kept(name, asked, answer))
+        ]
 
     def each_left_out(self) -> Iterator[tuple[str, Self]]:
         """Return the settings in use, each with the options that are left without it."""

@@ -45,6 +45,12 @@ _PLAIN: Final = {
     "AuthorizationHeaderMalformed": _OTHER_REGION,
     "IllegalLocationConstraintException": _OTHER_REGION,
 }
+# The same, where a store has one code for all it forbids, by its words (Garage).
+_FORBIDDEN: Final = {
+    "signature": _PLAIN["SignatureDoesNotMatch"],
+    "no such key": _PLAIN["InvalidAccessKeyId"],
+    "quota": "RECEIVER_ASSETS_URL: no room is left there",
+}
 _NO_RIGHT: Final = (
     "RECEIVER_ASSETS_URL: the store forbids to write there. Rights needed: s3:PutObject, s3:GetObject,"
     " s3:AbortMultipartUpload; s3:PutObjectTagging for tags; kms:GenerateDataKey, kms:Decrypt for a KMS key"
@@ -78,7 +84,7 @@ class Refusals:
         if code in _PLAIN:
             return self._wrong(_PLAIN[code], error)
         if _is_final(error):
-            return self._wrong(_NO_RIGHT if code in DENIED else _UNKNOWN, error)
+            return self._wrong(_forbidden(error) if code in DENIED else _UNKNOWN, error)
         return BucketUnavailable(self.words(error))
 
     def refusal_of(self, error: ClientError, setting: str) -> ConfigError:
@@ -92,7 +98,7 @@ class Refusals:
 
     def words(self, error: ClientError) -> str:
         """Return what the store said, without credentials and query strings."""
-        code, message = error_code(error), str(error.response.get("Error", {}).get("Message", ""))
+        code, message = error_code(error), _message(error)
         for secret in filter(None, self.hidden()):
             message = message.replace(secret, "***")
         message = re.sub(r"\?\S*", "?***", re.sub(r"[^\x20-\x7e]+", " ", message)).strip()[:_MAX_WORDS]
@@ -102,6 +108,15 @@ class Refusals:
 
     def _wrong(self, advice: str, error: ClientError) -> ConfigError:
         return ConfigError(f"{advice} ({self.bucket}: {self.words(error)})")
+
+
+def _forbidden(error: ClientError) -> str:
+    words = _message(error).lower()
+    return next((advice for word, advice in _FORBIDDEN.items() if word in words), _NO_RIGHT)
+
+
+def _message(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Message", ""))
 
 
 def may_be_a_setting(error: ClientError) -> bool:

@@ -67,19 +67,19 @@ class Upload:
         else:
             self.put_in_parts(max(part_bytes, -(-self.asset.size_bytes // _MAX_PARTS)))
 
-    def put_whole(self) -> None:
-        """Create the object by one request; raises what `run` does."""
+    def put_whole(self) -> dict[str, Any]:
+        """Create the object by one request; return the answer. Raises what `run` does."""
         with _taken(self.key):
-            self._put_whole()
+            return self._put_whole()
 
-    def put_in_parts(self, part_bytes: int) -> None:
-        """Create the object from parts of that size; raises what `run` does."""
+    def put_in_parts(self, part_bytes: int) -> dict[str, Any]:
+        """Create the object from parts of that size; return all answers in one. Raises what `run` does."""
         with _taken(self.key):
-            self._put_in_parts(part_bytes)
+            return self._put_in_parts(part_bytes)
 
-    def _put_whole(self) -> None:
+    def _put_whole(self) -> dict[str, Any]:
         body = self.asset.path.read_bytes()
-        self.client.put_object(
+        answer = self.client.put_object(
             Bucket=self.bucket,
             Key=self.key,
             Body=body,
@@ -87,8 +87,9 @@ class Upload:
             **self._condition(),
             **self._described(),
         )
+        return dict(answer)
 
-    def _put_in_parts(self, part_bytes: int) -> None:
+    def _put_in_parts(self, part_bytes: int) -> dict[str, Any]:
         self._abort_abandoned()
         begun = self.client.create_multipart_upload(
             Bucket=self.bucket,
@@ -105,7 +106,7 @@ class Upload:
                 if begun.get("ChecksumType") == "FULL_OBJECT"
                 else {}
             )
-            self.client.complete_multipart_upload(
+            done = self.client.complete_multipart_upload(
                 Bucket=self.bucket,
                 Key=self.key,
                 UploadId=upload_id,
@@ -116,6 +117,7 @@ class Upload:
         except BaseException:
             self._abort(upload_id)
             raise
+        return {**begun, **done}
 
     def _send_parts(self, upload_id: str, part_bytes: int) -> tuple[list["CompletedPartTypeDef"], int]:
         """Send the file; return its parts and the CRC-32 of the whole."""

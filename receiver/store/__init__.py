@@ -15,6 +15,8 @@ from receiver.store.backfill import Backfilled, Past, Stretch, backfill, count_m
 from receiver.store.backlog import Backlog, backlog
 from receiver.store.claim import (
     ALL_SOURCES,
+    NOTHING_AWAY,
+    Away,
     Claim,
     DeliveryJob,
     EventJob,
@@ -90,6 +92,8 @@ __all__ = [
     "FORWARD",
     "LATE",
     "MIRROR",
+    "NOTHING_AWAY",
+    "Away",
     "Backfilled",
     "Backlog",
     "Candidate",
@@ -189,10 +193,11 @@ class Store:
         sources: Sources = ALL_SOURCES,
         except_hosts: Collection[str] = (),
         spool: str = "",
+        away: Away = NOTHING_AWAY,
     ) -> list[EventJob]:
         """Take due events with or without an asset to fetch, oldest first, sparing *except_hosts*.
 
-        What a living worker with another *spool* folder has the download of is left to that worker.
+        What is *away* is left, and what a living worker with another *spool* folder has the download of.
         """
         return await self._run(
             claim_events,
@@ -201,13 +206,19 @@ class Store:
             sources=sources,
             except_hosts=except_hosts,
             spool=spool,
+            away=away,
         )
 
     async def claim_late(
-        self, claim: Claim, *, sources: Sources = ALL_SOURCES, except_hosts: Collection[str] = ()
+        self,
+        claim: Claim,
+        *,
+        sources: Sources = ALL_SOURCES,
+        except_hosts: Collection[str] = (),
+        away: Away = NOTHING_AWAY,
     ) -> Sequence[LateJob]:
-        """Take due late assets, oldest first, sparing *except_hosts*."""
-        return await self._run(claim_late, claim, sources=sources, except_hosts=except_hosts)
+        """Take due late assets, oldest first, sparing *except_hosts* and what is *away*."""
+        return await self._run(claim_late, claim, sources=sources, except_hosts=except_hosts, away=away)
 
     async def take_failed(self, claim: Claim, *, event_id: str) -> LateJob | None:
         """Take one given-up asset for another attempt; None if it is not, or a worker is at it."""

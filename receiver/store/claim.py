@@ -111,6 +111,21 @@ ALL_SOURCES: Final = Sources()
 
 
 @dataclass(frozen=True, slots=True)
+class Away:
+    """What a claim leaves for later, because it could not be used now."""
+
+    hosts: Collection[str] = ()
+    """Assets on these are left."""
+    overdue_ms: int = 0
+    """But not those of events received before: so long an asset is waited for."""
+    downloaded: bool | None = None
+    """Whether only that is taken which the claiming worker has downloaded, or only what it has not."""
+
+
+NOTHING_AWAY: Final = Away()
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """How work is taken: when it is due, until when it is held, and under which name."""
 
@@ -129,16 +144,19 @@ def claim_events(
     sources: Sources = ALL_SOURCES,
     except_hosts: Collection[str] = (),
     spool: str = "",
+    away: Away = NOTHING_AWAY,
 ) -> list[EventJob]:
     """Take due events of *sources* that have an asset to fetch, or that have none, oldest first.
 
-    Assets on *except_hosts* are left for later. What another folder than *spool* has the download of is left
-    to the workers there, as long as one of them was seen within a lease.
+    Assets on *except_hosts* are left for later, and what is *away*. What another folder than *spool* has the
+    download of is left to the workers there, as long as one of them was seen within a lease.
     """
     has_asset = EVENT.c.asset_host.is_not(None) if with_asset else EVENT.c.asset_host.is_(None)
     due = and_(EVENT.c.state == IS_PENDING, EVENT.c.due_ms <= claim.now_ms, has_asset, sources.condition())
     if with_asset:
-        due = and_(due, _is_ours(spool, claim))
+        due = and_(due, _is_ours(spool, claim, away.downloaded))
+    if away.hosts:
+        due = and_(due, or_(EVENT.c.asset_host.not_in(away.hosts), EVENT.c.received_ms <= away.overdue_ms))
     if except_hosts:
         due = and_(due, EVENT.c.asset_host.not_in(except_hosts))
     statement = select(EVENT).where(due).order_by(EVENT.c.due_ms).limit(claim.limit)
@@ -158,10 +176,13 @@ def claim_events(
     ]
 
 
-def _is_ours(spool: str, claim: Claim) -> ColumnElement[bool]:
+def _is_ours(spool: str, claim: Claim, downloaded: bool | None) -> ColumnElement[bool]:  # noqa: FBT001  or None
+    """Whether no other folder has the download, and, as wanted, *spool* has it or has it not."""
+    if downloaded:
+        return EVENT.c.kept_by == spool
     alive = SPOOL.c.seen_ms > claim.now_ms - (claim.until_ms - claim.now_ms)
-    others = select(SPOOL.c.id).where(alive, SPOOL.c.id != spool)
-    return or_(EVENT.c.kept_by.is_(None), EVENT.c.kept_by.not_in(others))
+    left = and_(alive, SPOOL.c.id != spool) if downloaded is None else or_(alive, SPOOL.c.id == spool)
+    return or_(EVENT.c.kept_by.is_(None), EVENT.c.kept_by.not_in(select(SPOOL.c.id).where(left)))
 
 
 def _keepers(connection: Connection, spools: Collection[str]) -> dict[str, Keeper]:

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select, upd
 
 from receiver.contract import COMPLETED
 from receiver.events import Asset
-from receiver.store.claim import ALL_SOURCES, Claim, LateJob, Sources, event_job, take
+from receiver.store.claim import ALL_SOURCES, NOTHING_AWAY, Away, Claim, LateJob, Sources, event_job, take
 from receiver.store.insert import insert_new
 from receiver.store.record import NewEvent
 from receiver.store.tables import ASSET, EVENT, LATE_ASSET
@@ -46,6 +46,8 @@ class LatePostponed:
     job: LateJob
     due_ms: int
     error: str
+    parked: bool = False
+    """Whether the attempt is given back, because the host as a whole does not work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,14 @@ def claim_late(
     *,
     sources: Sources = ALL_SOURCES,
     except_hosts: Collection[str] = (),
+    away: Away = NOTHING_AWAY,
 ) -> Sequence[LateJob]:
-    """Take due late assets of *sources*, oldest first, but for those on *except_hosts*."""
+    """Take due late assets of *sources*, oldest first, sparing *except_hosts* and what is *away*."""
     due = and_(LATE_ASSET.c.due_ms <= claim.now_ms, sources.condition())
     if except_hosts:
         due = and_(due, EVENT.c.asset_host.not_in(except_hosts))
+    if away.hosts:
+        due = and_(due, or_(EVENT.c.asset_host.not_in(away.hosts), LATE_ASSET.c.until_ms <= claim.now_ms))
     statement = (
         select(*_COLUMNS)
         .join(EVENT, EVENT.c.id == LATE_ASSET.c.event_id)
@@ -120,9 +125,10 @@ def _is_given_up(connection: Connection, event_id: str) -> bool:
     return connection.execute(given_up).one_or_none() is not None
 
 
-def postpone(connection: Connection, job: LateJob, due_ms: int, error: str) -> bool:
+def postpone(connection: Connection, job: LateJob, due_ms: int, error: str, *, parked: bool) -> bool:
     """Put the asset off; False if the lease was lost."""
-    values = {"due_ms": due_ms, "last_error": error, "lease": None}
+    attempts = LATE_ASSET.c.attempts - int(parked)
+    values = {"due_ms": due_ms, "last_error": error, "lease": None, "attempts": attempts}
     return bool(connection.execute(update(LATE_ASSET).where(_held(job)).values(values)).rowcount)
 
 

@@ -42,6 +42,8 @@ class EventPostponed:
     error: str
     kept_by: str | None = None
     """The spool folder that has its download."""
+    parked: bool = False
+    """Whether the attempt is given back, because bucket or host as a whole do not work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +126,8 @@ def settle(connection: Connection, settlements: Sequence[Settlement], *, fan_out
                 written |= _close(connection, job, DEAD, now_ms, error)
             case DeliveryUnwanted(job):
                 written |= _remove(connection, job)
-            case LatePostponed(job, due_ms, error):
-                written |= _written(job, postpone(connection, job, due_ms, _clean(error)))
+            case LatePostponed(job, due_ms, error, parked):
+                written |= _written(job, postpone(connection, job, due_ms, _clean(error), parked=parked))
             case LateGivenUp(job):
                 written |= _written(job, remove(connection, job))
             case EventSettled() | EventKept() | LateArrived() | DeliveryConfirmed():
@@ -202,7 +204,13 @@ def _confirm(connection: Connection, confirmed: Sequence[DeliveryConfirmed]) -> 
 _POSTPONE_EVENT: Final = (
     update(EVENT)
     .where(EVENT.c.id == bindparam("job"), EVENT.c.lease == bindparam("held"))
-    .values(due_ms=bindparam("due"), last_error=bindparam("error"), kept_by=bindparam("spool"), lease=None)
+    .values(
+        due_ms=bindparam("due"),
+        last_error=bindparam("error"),
+        kept_by=bindparam("spool"),
+        attempts=EVENT.c.attempts - bindparam("given_back"),
+        lease=None,
+    )
 )
 _KEEP_EVENT: Final = (
     update(EVENT)
@@ -235,6 +243,7 @@ def _postpone_event(connection: Connection, postponed: EventPostponed) -> set[_K
         "due": postponed.due_ms,
         "error": _clean(postponed.error),
         "spool": postponed.kept_by,
+        "given_back": int(postponed.parked),
     }
     return {_key(job)} if connection.execute(_POSTPONE_EVENT, values).rowcount else set()
 

@@ -39,6 +39,14 @@ ASSET_CONFLICTS: Final = Counter(
     "Assets kept beside other bytes that had their name.",
     ["source"],
 )
+BUCKET_AWAY: Final = Gauge(
+    "receiver_bucket_away",
+    "1 while this worker leaves a bucket alone because it is down; * is that of most sources.",
+    ["bucket"],
+)
+ASSET_HOSTS_AWAY: Final = Gauge(
+    "receiver_asset_hosts_away", "Hosts of assets that this worker leaves alone because they are down."
+)
 FORWARDS: Final = Counter(
     "receiver_forwards", "Attempts to forward an event, by outcome.", ["destination", "outcome"]
 )

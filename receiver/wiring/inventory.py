@@ -50,6 +50,6 @@ async def _open_repairer(settings: Settings, store: Store, bucket: Bucket) -> As
         keeping = asyncio.create_task(leases.keep())
         stack.callback(keeping.cancel)
         refresh = Refresher(accounts) if accounts else None
-        late = build_mirror_late(settings, build_attempt(fetcher, bucket, refresh))
+        late = build_mirror_late(settings, build_attempt(fetcher.fetch, bucket, refresh))
         fetch = partial(fetch_asset, fetcher.fetch, refresh)
         yield Repairer(store, bucket, leases, fetch=fetch, mirror_late=late)

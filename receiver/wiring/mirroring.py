@@ -7,9 +7,8 @@ from typing import Final
 
 from receiver import clock
 from receiver.assets import Bucket
-from receiver.assets.fetch import Fetcher
 from receiver.backoff import Backoff
-from receiver.mirror import Attempt, MirrorRules, Refresh, mirror, mirror_late
+from receiver.mirror import Attempt, Fetch, MirrorRules, Refresh, mirror, mirror_late
 from receiver.settings import Settings
 from receiver.wiring.assets import build_key_template
 from receiver.worker.mirroring import MirrorLate
@@ -18,10 +17,10 @@ _LATE_FIRST_S: Final = 600.0
 _LATE_MAX_S: Final = 6 * 3600.0
 
 
-def build_attempt(fetcher: Fetcher, bucket: Bucket, refresh: Refresh | None) -> Attempt:
+def build_attempt(fetch: Fetch, bucket: Bucket, refresh: Refresh | None) -> Attempt:
     """Return the step that has one asset from its host into *bucket*; *refresh* asks for a new URL."""
     return partial(
-        mirror, fetch=fetcher.fetch, refresh=refresh, bucket=bucket, clock=clock.now_ms, chance=random.random
+        mirror, fetch=fetch, refresh=refresh, bucket=bucket, clock=clock.now_ms, chance=random.random
     )
 
 

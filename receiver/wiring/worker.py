@@ -1,6 +1,8 @@
 """The worker, with everything that it works with."""
 
 import asyncio
+import random
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -17,7 +19,11 @@ from receiver.wiring.accounts import open_accounts, reconcile_rules
 from receiver.wiring.assets import build_fetcher, open_bucket, open_kept, own_bucket_urls
 from receiver.wiring.mirroring import build_attempt, build_mirror_late, mirror_rules
 from receiver.wiring.outlets import open_outlet
+from receiver.worker.breaker import Breaker
+from receiver.worker.bucket_gates import BucketGates
 from receiver.worker.forwarding import Outlet
+from receiver.worker.gate import GATE_RULES
+from receiver.worker.host_gates import HostGates
 from receiver.worker.keeping import note_kept
 from receiver.worker.reconcile import Account
 from receiver.worker.refresh import Refresher
@@ -67,8 +73,11 @@ def _worker(
     outlets: Sequence[Outlet],
     accounts: Sequence[Account],
 ) -> Worker:
-    kept = open_kept(settings)
-    attempt = build_attempt(fetcher, bucket, Refresher(accounts) if accounts else None)
+    kept, with_own = open_kept(settings), tuple(own_bucket_urls(settings))
+    breaker = partial(Breaker, GATE_RULES, clock=time.monotonic, chance=random.random)
+    buckets = BucketGates(bucket, with_own, breaker)
+    hosts = HostGates(fetcher.fetch, patience_s=settings.asset_patience_s, make_breaker=breaker)
+    attempt = build_attempt(hosts.fetch, buckets, Refresher(accounts) if accounts else None)
     noting = partial(note_kept, store, kept.spool)
     mirroring = partial(attempt, rules=mirror_rules(settings), kept=kept, note_kept=noting)
     late = build_mirror_late(settings, attempt)
@@ -82,5 +91,7 @@ def _worker(
         timing=timing,
         mirror_late=late,
         kept=kept,
-        with_own_bucket=tuple(own_bucket_urls(settings)),
+        buckets=buckets,
+        hosts=hosts,
+        with_own_bucket=with_own,
     )

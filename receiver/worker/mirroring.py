@@ -15,6 +15,8 @@ from receiver.errors import StoreUnavailable
 from receiver.mirror import MirrorResult
 from receiver.store import (
     ALL_SOURCES,
+    NOTHING_AWAY,
+    Away,
     Claim,
     EventJob,
     EventPostponed,
@@ -28,6 +30,8 @@ from receiver.store import (
     Store,
 )
 from receiver.telemetry import metrics
+from receiver.worker.gate import Gate
+from receiver.worker.host_gates import HostGates
 from receiver.worker.leases import Leases
 
 Job = TypeVar("Job", bound=EventJob)
@@ -64,10 +68,18 @@ async def settle_without_asset(store: Store, leases: Leases, mirror: Mirror) -> 
     return bool(jobs)
 
 
-class ClaimJobs(Protocol[Job_co]):
-    """Takes due work, sparing some hosts."""
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """What is between a duty and the outside."""
 
-    async def __call__(self, claim: Claim, *, except_hosts: Collection[str]) -> Sequence[Job_co]:
+    bucket: Gate
+    hosts: HostGates
+
+
+class ClaimJobs(Protocol[Job_co]):
+    """Takes due work, sparing some hosts and what is away."""
+
+    async def __call__(self, claim: Claim, *, except_hosts: Collection[str], away: Away) -> Sequence[Job_co]:
         """Return what was taken."""
         ...
 
@@ -89,11 +101,12 @@ def live_mirroring(
     woken: asyncio.Event,
     sources: Sources = ALL_SOURCES,
     kept: KeptDownloads | None = None,
+    gates: Gates | None = None,
 ) -> "Mirroring[EventJob]":
     """Return the duty that mirrors the assets of due events of *sources*."""
     spool = kept.spool if kept else ""
     claim = partial(store.claim_events, with_asset=True, sources=sources, spool=spool)
-    return Mirroring(store, leases, claim, mirror, limits=limits, woken=woken, kept=kept)
+    return Mirroring(store, leases, claim, mirror, limits=limits, woken=woken, kept=kept, gates=gates)
 
 
 def late_mirroring(
@@ -103,10 +116,11 @@ def late_mirroring(
     *,
     woken: asyncio.Event,
     sources: Sources = ALL_SOURCES,
+    gates: Gates | None = None,
 ) -> "Mirroring[LateJob]":
     """Return the duty that tries for late assets: few at once, and beside what live events may use."""
     claim = partial(store.claim_late, sources=sources)
-    return Mirroring(store, leases, claim, mirror, limits=_LATE_LIMITS, woken=woken)
+    return Mirroring(store, leases, claim, mirror, limits=_LATE_LIMITS, woken=woken, gates=gates)
 
 
 class Mirroring(Generic[Job]):
@@ -122,6 +136,7 @@ class Mirroring(Generic[Job]):
         limits: MirrorLimits,
         woken: asyncio.Event,
         kept: KeptDownloads | None = None,
+        gates: Gates | None = None,
     ) -> None:
         self._store = store
         self._claim_jobs = claim
@@ -130,20 +145,52 @@ class Mirroring(Generic[Job]):
         self._limits = limits
         self._woken = woken
         self._kept = kept
+        self._gates = gates
+        self._try: asyncio.Task[None] | None = None
+        """What finds out whether the bucket is back."""
+        self._alarm: asyncio.TimerHandle | None = None
         self._claims: set[asyncio.Task[None]] = set()
         self._under_way: Counter[str] = Counter()
 
     async def turn(self) -> bool:
-        """Claim what there is room for and start on it; return whether there was any."""
+        """Claim what there is room for and start on it; return whether there was any.
+
+        While the bucket is away one of those that wait for it tries, and the others are only downloaded:
+        their URLs may not live as long.
+        """
         room = min(self._limits.at_once - self._under_way.total(), self._limits.per_host)
         if room <= 0:
             return False
+        self._set_alarm()
+        if not (self._gates and self._gates.bucket.is_away):
+            return bool(await self._take(room))
+        if not self._gates.bucket.is_shut and (self._try is None or self._try.done()):
+            self._try = await self._take(1, downloaded=True if self._kept else None)
+            if self._try:
+                return True
+        if self._kept is None or self._kept.is_full:
+            return False
+        return bool(await self._take(room, downloaded=False))
+
+    async def _take(self, room: int, *, downloaded: bool | None = None) -> "asyncio.Task[None] | None":
+        away = NOTHING_AWAY
+        if self._gates:
+            away = Away(self._gates.hosts.shut(), self._gates.hosts.overdue_ms(), downloaded)
         with ExitStack() as stack:
             claim = stack.enter_context(self._leases.claim(room))
-            jobs = await self._claim_jobs(claim, except_hosts=self._busy_hosts())
-            if jobs:
-                self._start(jobs, held=stack.pop_all())
-        return bool(jobs)
+            jobs = await self._claim_jobs(claim, except_hosts=self._busy_hosts(), away=away)
+            return self._start(jobs, held=stack.pop_all()) if jobs else None
+
+    def _set_alarm(self) -> None:
+        """See to being woken when something that is away may be tried."""
+        if self._gates is None:
+            return
+        gate, hosts_s = self._gates.bucket, self._gates.hosts.wait_s()
+        waits = [gate.wait_s() if gate.is_away else 0.0, hosts_s or 0.0]
+        if (wait_s := min(filter(None, waits), default=None)) is not None:
+            if self._alarm:
+                self._alarm.cancel()
+            self._alarm = asyncio.get_running_loop().call_later(wait_s, self._woken.set)
 
     async def drain(self) -> None:
         """Wait for what is under way."""
@@ -151,6 +198,8 @@ class Mirroring(Generic[Job]):
 
     async def abandon(self) -> None:
         """Cancel what is still under way, so that its leases are given back."""
+        if self._alarm:
+            self._alarm.cancel()
         for task in self._claims:
             task.cancel()
         await asyncio.gather(*self._claims, return_exceptions=True)
@@ -158,11 +207,12 @@ class Mirroring(Generic[Job]):
     def _busy_hosts(self) -> list[str]:
         return [host for host, count in self._under_way.items() if count >= self._limits.per_host]
 
-    def _start(self, jobs: Sequence[Job], *, held: ExitStack) -> None:
+    def _start(self, jobs: Sequence[Job], *, held: ExitStack) -> "asyncio.Task[None]":
         self._under_way.update(_host(job) for job in jobs)
         task = asyncio.create_task(self._finish(jobs, held))
         self._claims.add(task)
         task.add_done_callback(self._claims.discard)
+        return task
 
     async def _finish(self, jobs: Sequence[Job], held: ExitStack) -> None:
         with held:
@@ -201,8 +251,9 @@ def _report_live(result: MirrorResult) -> None:
     facts = log.bind(event_id=result.job.id, generation_id=result.job.generation_id)
     attempts = result.job.attempts
     if isinstance(result, EventPostponed):
-        metrics.ASSETS.labels("postponed").inc()
-        facts.warning("asset postponed", error=result.error, attempts=attempts)
+        metrics.ASSETS.labels("parked" if result.parked else "postponed").inc()
+        attempts -= int(result.parked)
+        facts.warning("asset postponed", error=result.error, attempts=attempts, parked=result.parked)
     elif result.asset is None:
         facts.info("no asset")
     elif result.asset.status == "mirrored":

@@ -10,12 +10,15 @@ import structlog
 
 from receiver.assets.kept import KeptDownloads
 from receiver.store import FORWARD, LATE, MIRROR, Sources, Store
+from receiver.worker.bucket_gates import BucketGates
 from receiver.worker.forwarding import Forwarding, Outlet
+from receiver.worker.host_gates import HostGates
 from receiver.worker.keeping import stay_seen, sweep_kept
 from receiver.worker.latecomers import offer_backfill
 from receiver.worker.leases import RENEWALS_PER_LEASE, Leases
 from receiver.worker.loop import work_until
 from receiver.worker.mirroring import (
+    Gates,
     Mirror,
     Mirroring,
     MirrorLate,
@@ -62,6 +65,9 @@ class Worker:
     """Downloads that outlive a failed attempt."""
     mirror_late: MirrorLate | None = None
     """Tries for late assets; None leaves them to other workers."""
+    buckets: BucketGates | None = None
+    """The gates before the buckets that *mirror* uses, and *hosts* those before the hosts it asks."""
+    hosts: HostGates | None = None
     with_own_bucket: Collection[str] = ()
     """Sources whose assets go to a bucket of their own."""
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
@@ -122,15 +128,26 @@ class Worker:
             woken=woken,
             sources=sources,
             kept=self.kept,
+            gates=self._gates(sources),
         )
         return self._work_and_drain(mirroring, woken)
+
+    def _gates(self, sources: Sources) -> Gates | None:
+        return Gates(self.buckets.gate(sources.only), self.hosts) if self.buckets and self.hosts else None
 
     def _late_duties(self, leases: Leases) -> list[Coroutine[Any, Any, None]]:
         if self.mirror_late is None:
             return []
         return [
             self._work_and_drain(
-                late_mirroring(self.store, leases, self.mirror_late, woken=woken, sources=sources),
+                late_mirroring(
+                    self.store,
+                    leases,
+                    self.mirror_late,
+                    woken=woken,
+                    sources=sources,
+                    gates=self._gates(sources),
+                ),
                 woken,
                 polls=_LATE_POLLS,
             )

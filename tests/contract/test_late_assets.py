@@ -15,6 +15,7 @@ from receiver.contract import COMPLETED, FAILED
 from receiver.events import ASSET_MIRRORED, Asset, Event, event_id, follow_up, normalize
 from receiver.store import (
     FORWARD,
+    Away,
     Claim,
     DeliveryConfirmed,
     Duplicate,
@@ -120,6 +121,16 @@ class TestClaimLate:
         await given_up(store, event)
         jobs = await store.claim_late(claim(), except_hosts=["slow.example.com"])
         assert [job.id for job in jobs] == [event.id]
+
+    async def test_hosts_that_are_away(self, store: Store) -> None:
+        """Assets on hosts that are away are left until their time is over; what is parked costs nothing."""
+        await given_up(store, an_event(host="gone.example.com"))
+        away = Away(["gone.example.com"])
+        assert await store.claim_late(claim(), away=away) == []
+        job = await late(store)
+        assert await store.settle(LatePostponed(job, RETRY_MS, "connect", parked=True))
+        assert (await late(store)).attempts == 1
+        assert len(await store.claim_late(claim(at=UNTIL_MS), away=away)) == 1
 
     async def test_of_some_sources(self, store: Store) -> None:
         """Only assets of the sources asked for are taken."""

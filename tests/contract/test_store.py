@@ -18,6 +18,7 @@ from receiver.contract import COMPLETED, FAILED
 from receiver.errors import StoreUnavailable
 from receiver.events import Asset, event_id
 from receiver.store import (
+    Away,
     Claim,
     DeliveryConfirmed,
     DeliveryDead,
@@ -426,6 +427,9 @@ class TestQueryPlan:
         spared = ["slow.example.com"] if with_asset else []
         with plans(store) as seen:
             await store.claim_events(claim(), with_asset=with_asset, sources=sources, except_hosts=spared)
+            for downloaded in (True, False) if with_asset else ():
+                away = Away(["gone.example.com"], NOW, downloaded)
+                await store.claim_events(claim(), with_asset=True, sources=sources, spool="ours", away=away)
         assert reads(seen["SELECT event"], index)
 
     async def test_claims_of_deliveries_read_what_is_due(self, store: Store) -> None:

@@ -9,7 +9,18 @@ from sqlalchemy import select
 
 from receiver.contract import COMPLETED
 from receiver.events import event_id
-from receiver.store import Claim, EventJob, EventKept, EventPostponed, EventSettled, Keeper, NewEvent, Store
+from receiver.store import (
+    NOTHING_AWAY,
+    Away,
+    Claim,
+    EventJob,
+    EventKept,
+    EventPostponed,
+    EventSettled,
+    Keeper,
+    NewEvent,
+    Store,
+)
 from receiver.store.tables import EVENT, SPOOL
 
 NOW = 1_700_000_000_000
@@ -37,9 +48,11 @@ async def kept(store: Store) -> EventJob:
     return job
 
 
-async def claimed(store: Store, spool: str = "ours", *, at: int = NOW) -> list[EventJob]:
+async def claimed(
+    store: Store, spool: str = "ours", *, at: int = NOW, away: Away = NOTHING_AWAY
+) -> list[EventJob]:
     claim = Claim(at, at + LEASE_MS, secrets.token_hex(16), 100)
-    return await store.claim_events(claim, with_asset=True, spool=spool)
+    return await store.claim_events(claim, with_asset=True, spool=spool, away=away)
 
 
 def an_event() -> NewEvent:
@@ -70,6 +83,30 @@ class TestClaimKept:
         await kept(store)
         (job,) = await claimed(store)
         assert job.kept_by == Keeper("theirs", None)
+
+    async def test_while_the_bucket_is_away(self, store: Store) -> None:
+        """Either what this machine has downloaded or what it has not; what another has stays another's."""
+        await kept(store)
+        await store.see_spool("theirs", now_ms=NOW)
+        mine, new = Away(downloaded=True), Away(downloaded=False)
+        assert await claimed(store, away=mine) == await claimed(store, away=new) == []
+        assert await claimed(store, "theirs", away=new) == []
+        assert len(await claimed(store, "theirs", away=mine)) == 1
+
+    async def test_new_ones_while_the_bucket_is_away(self, store: Store) -> None:
+        """What nobody has, or whose owner is away, is downloaded meanwhile."""
+        await store.record(an_event())
+        assert await claimed(store, away=Away(downloaded=True)) == []
+        (job,) = await claimed(store, away=Away(downloaded=False))
+        assert await store.settle(EventPostponed(job, NOW, "bucket: down", kept_by="theirs", parked=True))
+        (again,) = await claimed(store, away=Away(downloaded=False))
+        assert (again.attempts, again.kept_by) == (1, Keeper("theirs", None))
+
+    async def test_hosts_that_are_away(self, store: Store) -> None:
+        """Their events are left, but for those that have waited long enough."""
+        await store.record(an_event())
+        assert await claimed(store, away=Away(["cdn.example.com"], overdue_ms=NOW - 1)) == []
+        assert len(await claimed(store, away=Away(["cdn.example.com"], overdue_ms=NOW))) == 1
 
 
 class TestNoteKept:

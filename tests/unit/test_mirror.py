@@ -218,6 +218,30 @@ class TestMirror:
                 ("kept download lost", keeper.spool)
             ]
 
+    async def test_parked(self, fetched: Fetched, tmp_path: Path) -> None:
+        """While bucket or host are away as a whole, nothing counts against one event."""
+        job, kept = event_job(attempts=9), KeptDownloads(tmp_path / "spool", max_bytes=1000)
+        away = MemoryBucket(BucketUnavailable("down", parked_s=2.5))
+        put_off = await run_mirror(job, fetching(fetched), away, kept=kept)
+        assert put_off == EventPostponed(job, LATER + 2_500, "bucket: down", kept.spool, parked=True)
+        gone = fetching(NotFetched("connect", permanent=False, parked_s=2.5))
+        assert await run_mirror(job, gone, away) == EventPostponed(job, LATER + 2_500, "connect", parked=True)
+        asked = fetching(NotFetched("http_429", permanent=False, after_s=60, parked_s=2.5))
+        later = await run_mirror(job, asked, away)
+        assert later == EventPostponed(job, LATER + 60_000, "http_429", parked=True)
+
+    async def test_not_parked_without_its_file(self, fetched: Fetched) -> None:
+        """Where each attempt downloads anew it is put off for longer and longer, bucket or not."""
+        away = MemoryBucket(BucketUnavailable("down", parked_s=2.5))
+        result = await run_mirror(event_job(), fetching(fetched), away)
+        assert result == EventPostponed(event_job(), LATER + 4_000, "bucket: down")
+
+    async def test_host_that_is_away_ends_no_patience(self) -> None:
+        """However long a host is away, no event waits longer for it than for any other."""
+        away = fetching(NotFetched("connect", permanent=False, parked_s=2.5))
+        result = await run_mirror(event_job(), away, MemoryBucket(), at=NOW + HOUR_MS + 1)
+        assert result == EventSettled(event_job(), Asset("failed", error="connect"), NOW + HOUR_MS + 1)
+
     async def test_our_own_copy_is_gone(self, tmp_path: Path) -> None:
         """Where this machine itself was to have the file and has not, the URL's answer counts."""
         kept = KeptDownloads(tmp_path / "spool", max_bytes=1000)

@@ -136,6 +136,16 @@ class TestHold:
             ("download not kept", "event-10", "RECEIVER_SPOOL_MAX_BYTES")
         ]
 
+    async def test_says_that_it_is_full(self, kept: KeptDownloads, downloads: Downloads) -> None:
+        """Whoever would download more knows that there is no room, until one has left."""
+        for number in range(11):
+            assert not kept.is_full
+            await fetched(kept, f"event-{number}", downloads)
+            await kept.hold(f"event-{number}")
+        assert kept.is_full
+        await kept.discard("event-0")
+        assert not kept.is_full
+
     async def test_holding_again_costs_no_room(self, kept: KeptDownloads, downloads: Downloads) -> None:
         """A file is counted once, however many attempts fail."""
         for _ in range(3):

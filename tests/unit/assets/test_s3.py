@@ -99,13 +99,20 @@ def without(bucket: S3Bucket, header: str, operation: str) -> None:
     bucket.client.meta.events.register(f"before-call.s3.{operation}", strip)
 
 
-def refuse(bucket: S3Bucket, is_refused: Callable[[Any], bool], status: int) -> None:
-    """Answer the uploads that *is_refused* says with *status*, in words of the store's own."""
+def refuse(
+    bucket: S3Bucket,
+    is_refused: Callable[[Any], bool],
+    status: int,
+    *,
+    code: str = "Odd",
+    words: str = "its own words",
+) -> None:
+    """Answer the requests that *is_refused* says with *status*, in words of the store's own."""
 
     def answer(request: Any, **_named: object) -> Any:
-        if request.method not in ("PUT", "POST") or not is_refused(request):
+        if not is_refused(request):
             return None
-        body = b"<Error><Code>Odd</Code><Message>its own words</Message></Error>"
+        body = f"<Error><Code>{code}</Code><Message>{words}</Message></Error>".encode()
         return AWSResponse(request.url, status, HTTPHeaders(), _Raw(body))
 
     bucket.client.meta.events.register("before-send.s3", answer)
@@ -640,7 +647,7 @@ class TestCheck:
     async def test_refused_header(self, open_bucket: Open, header: str, setting: str) -> None:
         """What a store refuses under a code that says nothing is found by leaving it out."""
         bucket = open_bucket(options=ObjectOptions.parse(sse="AES256", tags=("team=media",)))
-        refuse(bucket, lambda request: header in request.headers, 501)
+        refuse(bucket, lambda request: request.method != "GET" and header in request.headers, 501)
         with pytest.raises(ConfigError, match=f"{setting}: .*501 Odd: its own words"):
             await bucket.check()
 
@@ -652,7 +659,25 @@ class TestCheck:
         with pytest.raises(ConfigError, match=f"{status} Odd: its own words"):
             await bucket.check()
 
-    @pytest.mark.parametrize("status", [408, 409, 429, 503])
+    @pytest.mark.parametrize(
+        ("words", "advice"),
+        [
+            ("Forbidden: Invalid signature", "wrong secret key: check AWS_ACCESS_KEY_ID"),
+            ("Forbidden: No such key: other", "unknown access key: check AWS_ACCESS_KEY_ID"),
+            ("Object size quota is reached", "RECEIVER_ASSETS_URL: no room is left there"),
+            ("Operation is not allowed for this key.", "Rights needed: s3:PutObject"),
+        ],
+    )
+    async def test_one_code_for_all_that_is_forbidden(
+        self, open_bucket: Open, words: str, advice: str
+    ) -> None:
+        """Garage calls all of it AccessDenied, and says in words which it is."""
+        bucket = open_bucket()
+        refuse(bucket, lambda request: request.method == "PUT", 403, code="AccessDenied", words=words)
+        with pytest.raises(ConfigError, match=f"{advice}.*403 AccessDenied: {words}"):
+            await bucket.check()
+
+    @pytest.mark.parametrize("status", [408, 409, 425, 429, 503])
     async def test_what_may_pass_is_not(self, open_bucket: Open, status: int) -> None:
         """A store that asks us to come back is waited for."""
         bucket = open_bucket()
@@ -677,6 +702,46 @@ class TestCheck:
         await bucket.check()
         without(bucket, header, operation)
         with pytest.raises(ConfigError, match=f"{setting}: the store takes it"):
+            await bucket.check()
+
+    async def test_answer_says_otherwise(self, open_bucket: Open) -> None:
+        """What the answer to the upload says of it counts, too."""
+
+        def contradict(parsed: dict[str, Any], **_named: object) -> None:
+            parsed["ServerSideEncryption"] = "aws:kms"
+
+        bucket = open_bucket(options=ObjectOptions.parse(sse="AES256"))
+        bucket.client.meta.events.register("after-call.s3.PutObject", contradict)
+        with pytest.raises(ConfigError, match="RECEIVER_S3_SSE: the store takes it"):
+            await bucket.check()
+
+    async def test_some_of_the_tags(self, open_bucket: Open) -> None:
+        """One tag of two is not what was asked for, whether the head counts them or not."""
+        bucket = open_bucket(options=ObjectOptions.parse(tags=("team=media", "kind=image")))
+        await bucket.check()
+
+        def forget(params: dict[str, Any], **_named: object) -> None:
+            params["headers"]["x-amz-tagging"] = "team=media"
+
+        bucket.client.meta.events.register("before-call.s3.PutObject", forget)
+        with pytest.raises(ConfigError, match="RECEIVER_S3_TAGS: the store takes it"):
+            await bucket.check()
+
+    @pytest.mark.parametrize(("status", "kind"), [(403, None), (501, ConfigError), (503, BucketUnavailable)])
+    async def test_tags_that_nobody_tells(
+        self, open_bucket: Open, status: int, kind: type[Exception] | None
+    ) -> None:
+        """No right to see tags is no mistake, a store without any is one, a busy one is asked again."""
+        bucket = open_bucket(options=ObjectOptions.parse(tags=("team=media",)))
+        bucket.client.meta.events.register(
+            "after-call.s3.HeadObject", lambda parsed, **_: parsed.pop("TagCount", None)
+        )
+        code = "AccessDenied" if status == 403 else "Odd"
+        refuse(bucket, lambda request: "tagging" in request.url, status, code=code)
+        if kind is None:
+            await bucket.check()
+            return
+        with pytest.raises(kind, match="RECEIVER_S3_TAGS" if kind is ConfigError else "503"):
             await bucket.check()
 
     async def test_no_metadata(self, open_bucket: Open) -> None:

@@ -6,7 +6,18 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from receiver.errors import StoreUnavailable
-from receiver.store import ALL_SOURCES, Claim, DeliveryJob, EventJob, LateJob, Settlement, Sources, Wake
+from receiver.store import (
+    ALL_SOURCES,
+    NOTHING_AWAY,
+    Away,
+    Claim,
+    DeliveryJob,
+    EventJob,
+    LateJob,
+    Settlement,
+    Sources,
+    Wake,
+)
 
 WITHIN_S: Final = 10.0
 
@@ -28,6 +39,8 @@ class ScriptedStore:
     noted: list[int | None] = field(default_factory=list)
     renew_error: StoreUnavailable | None = None
     release_error: StoreUnavailable | None = None
+    aways: list[Away] = field(default_factory=list)
+    """What was left by each claim of events."""
     spools: set[str] = field(default_factory=set)
     """The folders that events were claimed for."""
     seen: list[str] = field(default_factory=list)
@@ -43,25 +56,34 @@ class ScriptedStore:
         sources: Sources = ALL_SOURCES,
         except_hosts: Collection[str] = (),
         spool: str = "",
+        away: Away = NOTHING_AWAY,
     ) -> list[EventJob]:
         self._note(claim)
         self.spools.add(spool)
+        self.aways.append(away)
         fits = [
             job
             for job in self.events
             if (job.asset_host is not None) == with_asset
             and job.source in sources
-            and job.asset_host not in except_hosts
+            and job.asset_host not in (*except_hosts, *away.hosts)
+            and away.downloaded in (None, job.kept_by is not None)
         ]
         taken = fits[: claim.limit]
         self.events = [job for job in self.events if job not in taken]
         return [replace(job, lease=claim.lease) for job in taken]
 
     async def claim_late(
-        self, claim: Claim, *, sources: Sources = ALL_SOURCES, except_hosts: Collection[str] = ()
+        self,
+        claim: Claim,
+        *,
+        sources: Sources = ALL_SOURCES,
+        except_hosts: Collection[str] = (),
+        away: Away = NOTHING_AWAY,
     ) -> list[LateJob]:
         self._note(claim)
-        fits = [job for job in self.late if job.source in sources and job.asset_host not in except_hosts]
+        spared = (*except_hosts, *away.hosts)
+        fits = [job for job in self.late if job.source in sources and job.asset_host not in spared]
         taken = fits[: claim.limit]
         self.late = [job for job in self.late if job not in taken]
         return [replace(job, lease=claim.lease) for job in taken]

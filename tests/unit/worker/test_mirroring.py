@@ -3,19 +3,24 @@
 import asyncio
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 import structlog.testing
 
+from receiver.assets import NotFetched
 from receiver.assets.kept import KEPT, KeptDownloads
+from receiver.clock import now_ms
 from receiver.errors import StoreUnavailable
 from receiver.events import Asset
 from receiver.mirror import MirrorResult
+from receiver.outcomes import Retry
 from receiver.store import (
     EventJob,
     EventPostponed,
     EventSettled,
+    Keeper,
     LateArrived,
     LateGivenUp,
     LateJob,
@@ -25,15 +30,20 @@ from receiver.store import (
     Store,
 )
 from receiver.telemetry import metrics
+from receiver.worker.breaker import Breaker
+from receiver.worker.bucket_gates import BucketGates
+from receiver.worker.gate import GATE_RULES
+from receiver.worker.host_gates import HostGates
 from receiver.worker.leases import Leases
 from receiver.worker.mirroring import (
+    Gates,
     Mirroring,
     MirrorLimits,
     late_mirroring,
     live_mirroring,
     settle_without_asset,
 )
-from tests.unit.work import NOW, event_job, late_job
+from tests.unit.work import NOW, MemoryBucket, event_job, late_job
 from tests.unit.worker.scripted import ScriptedStore, until
 
 
@@ -212,6 +222,151 @@ class TestKeptDownload:
         assert await kept.event_ids() == ([] if fate == "settled" else ["event-1"])
 
 
+class Outage:
+    """Gates before a bucket and hosts, with a clock that stands."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        breaker = partial(Breaker, GATE_RULES, clock=lambda: self.now, chance=lambda: 0.5)
+        self.bucket = BucketGates(MemoryBucket(), (), breaker).gate(None)
+        self.hosts = HostGates(self._refuse, patience_s=3600, make_breaker=breaker)
+
+    async def _refuse(self, _url: object) -> NotFetched:
+        return NotFetched("connect", permanent=False)
+
+    def begin(self) -> None:
+        for name in ("a", "b", "c"):
+            self.bucket.failed(name, Retry("down"))
+
+    def wait(self) -> None:
+        self.now += self.bucket.wait_s()
+
+    async def lose_host(self) -> None:
+        for number in range(3):
+            await self.hosts.fetch(f"https://gone.example.com/{number}")
+
+
+@pytest.fixture
+def outage() -> Outage:
+    return Outage()
+
+
+@pytest.fixture
+def gated(
+    store: Store, leases: Leases, mirror: Mirror, woken: asyncio.Event, outage: Outage, tmp_path: Path
+) -> Mirroring[EventJob]:
+    kept, gates = KeptDownloads(tmp_path, max_bytes=0), Gates(outage.bucket, outage.hosts)
+    limits = MirrorLimits(at_once=9, per_host=9)
+    return live_mirroring(store, leases, mirror, limits=limits, woken=woken, kept=kept, gates=gates)
+
+
+def downloaded(count: int) -> list[EventJob]:
+    return [
+        replace(job, id=f"kept-{job.id}", kept_by=Keeper("ours", None))
+        for job in jobs(count, host="a.example.com")
+    ]
+
+
+class TestGates:
+    async def test_nothing_is_left_while_all_is_well(
+        self, gated: Mirroring[EventJob], scripted: ScriptedStore
+    ) -> None:
+        """Whatever is due is taken, downloaded or not."""
+        scripted.events = [*jobs(2), *downloaded(2)]
+        await turn_until_full(gated)
+        assert scripted.events == []
+        assert scripted.aways[0].downloaded is None
+
+    async def test_only_downloads_while_the_bucket_is_away(
+        self, gated: Mirroring[EventJob], scripted: ScriptedStore, outage: Outage, mirror: Mirror
+    ) -> None:
+        """What is on disk waits, and is not claimed; the URLs of the others may not live as long."""
+        outage.begin()
+        scripted.events = [*downloaded(5), *jobs(3)]
+        await turn_until_full(gated)
+        assert [job.id for job in scripted.events] == [job.id for job in downloaded(5)]
+        assert len(mirror.begun) == 3
+
+    async def test_one_of_those_that_wait_tries(
+        self, gated: Mirroring[EventJob], scripted: ScriptedStore, outage: Outage, mirror: Mirror
+    ) -> None:
+        """When the wait is over one is taken, and no other until it has ended."""
+        outage.begin()
+        outage.wait()
+        scripted.events = downloaded(5)
+        await turn_until_full(gated)
+        assert len(mirror.begun) == 1
+        mirror.free.set()
+        await gated.drain()
+        await gated.turn()
+        assert len(scripted.events) == 3
+
+    async def test_full_disk_downloads_nothing(
+        self,
+        store: Store,
+        leases: Leases,
+        mirror: Mirror,
+        woken: asyncio.Event,
+        outage: Outage,
+        scripted: ScriptedStore,
+        tmp_path: Path,
+    ) -> None:
+        """Once a download found no room, no more is fetched in vain until one has left."""
+        kept, gates = KeptDownloads(tmp_path, max_bytes=0), Gates(outage.bucket, outage.hosts)
+        duty = live_mirroring(
+            store, leases, mirror, limits=MirrorLimits(), woken=woken, kept=kept, gates=gates
+        )
+        await kept.hold("event-1")
+        outage.begin()
+        scripted.events = jobs(3)
+        assert not await duty.turn()
+        await kept.discard("event-2")
+        assert await duty.turn()
+        mirror.free.set()
+        await duty.drain()
+
+    async def test_host_that_is_away(
+        self, gated: Mirroring[EventJob], scripted: ScriptedStore, outage: Outage
+    ) -> None:
+        """Nothing of it is claimed, but for what has waited for too long; others are."""
+        await outage.lose_host()
+        scripted.events = [*jobs(2, host="gone.example.com"), *jobs(2, host="b.example.com")]
+        await turn_until_full(gated)
+        assert {job.asset_host for job in scripted.events} == {"gone.example.com"}
+        assert abs(scripted.aways[0].overdue_ms - (now_ms() - 3_600_000)) < 60_000
+
+    async def test_wakes_in_time(
+        self, gated: Mirroring[EventJob], outage: Outage, woken: asyncio.Event
+    ) -> None:
+        """Whatever the poll, the duty wakes when the bucket may be tried."""
+        outage.begin()
+        woken.clear()
+        await gated.turn()
+        async with asyncio.timeout(5):
+            await woken.wait()
+        await gated.abandon()
+
+    async def test_late_assets_wait_for_the_bucket(
+        self, store: Store, leases: Leases, scripted: ScriptedStore, woken: asyncio.Event, outage: Outage
+    ) -> None:
+        """They are not kept on disk, so none is downloaded in vain; one tries when the wait is over."""
+
+        async def mirror(job: LateJob) -> LateSettlement:
+            return LatePostponed(job, NOW, "bucket: down")
+
+        outage.begin()
+        scripted.late = [replace(late_job(), id=str(number)) for number in range(3)]
+        gates = Gates(outage.bucket, outage.hosts)
+        duty = late_mirroring(store, leases, mirror, woken=woken, gates=gates)
+        assert not await duty.turn()
+        outage.wait()
+        assert await duty.turn()
+        assert not await duty.turn()
+        await duty.drain()
+        assert len(scripted.late) == 2
+        await duty.abandon()
+
+
 class TestSettleWithoutAsset:
     async def test_settles_only_those(
         self, store: Store, leases: Leases, mirror: Mirror, scripted: ScriptedStore
@@ -228,6 +383,7 @@ class TestSettleWithoutAsset:
         ("result", "outcome", "fact"),
         [
             (EventPostponed(event_job(), NOW, "http_503"), "postponed", "asset postponed"),
+            (EventPostponed(event_job(), NOW, "http_503", parked=True), "parked", "asset postponed"),
             (EventSettled(event_job(), Asset("mirrored", "s3://b/k"), NOW), "mirrored", "mirrored"),
             (EventSettled(event_job(), Asset("failed", error="expired"), NOW), "expired", "asset given up"),
         ],

@@ -1,0 +1,67 @@
+"""Buckets with a gate before each, so that an outage costs seconds, not the pauses of a growing backoff."""
+
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Final
+
+import structlog
+
+from receiver.assets import Bucket, Fetched, Stored
+from receiver.errors import BucketUnavailable
+from receiver.outcomes import Retry
+from receiver.telemetry import metrics
+from receiver.worker.breaker import Breaker
+from receiver.worker.gate import Gate
+
+COMMON: Final = "*"
+"""The bucket of all sources that have none of their own; no source is called so."""
+
+log = structlog.get_logger()
+
+
+class BucketGates:
+    """A `Bucket` that leaves one alone while it is away; the sources in *with_own* have their own."""
+
+    def __init__(
+        self, buckets: Bucket, with_own: Collection[str], make_breaker: Callable[[], Breaker]
+    ) -> None:
+        self._buckets = buckets
+        self._gates = {name: Gate(make_breaker(), partial(_tell, name)) for name in (COMMON, *with_own)}
+
+    def gate(self, source: str | None) -> Gate:
+        """Return the gate before the bucket of *source*."""
+        return self._gates.get(source or COMMON, self._gates[COMMON])
+
+    async def put(self, key: str, asset: Fetched, *, metadata: dict[str, str]) -> Stored:
+        """Keep *asset*, unless the bucket is away.
+
+        Raises:
+            BucketUnavailable: it failed, or is left alone; the error says when to come back.
+        """
+        gate, event_id = self.gate(metadata["source"]), metadata["event-id"]
+        if gate.is_shut:
+            raise BucketUnavailable(gate.error, parked_s=gate.parked_s())
+        with gate.passing():
+            try:
+                stored = await self._buckets.put(key, asset, metadata=metadata)
+            except BucketUnavailable as error:
+                parked_s = gate.failed(event_id, Retry(str(error)))
+                raise BucketUnavailable(str(error), parked_s=parked_s) from error
+            gate.passed(event_id)
+            return stored
+
+    async def check(self) -> None:
+        """Refuse if a bucket cannot be written at all."""
+        await self._buckets.check()
+
+    async def aclose(self) -> None:
+        """Let go of all connections."""
+        await self._buckets.aclose()
+
+
+def _tell(name: str, gate: Gate) -> None:
+    metrics.BUCKET_AWAY.labels(name).set(gate.is_away)
+    if gate.is_away:
+        log.warning("bucket away", bucket=name, error=gate.error, probe_in_s=round(gate.wait_s(), 1))
+    else:
+        log.info("bucket back", bucket=name)

@@ -1,0 +1,84 @@
+"""Asset hosts with a gate before each, so that one that is back is used at once by all that wait for it."""
+
+import re
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+import structlog
+
+from receiver.assets import Fetched, NotFetched
+from receiver.outcomes import Retry
+from receiver.receive import asset_host
+from receiver.telemetry import metrics
+from receiver.worker.breaker import Breaker
+from receiver.worker.gate import Gate
+
+Fetch = Callable[[object], Awaitable[Fetched | NotFetched]]
+
+_MOST: Final = 1_000
+"""So many hosts are remembered; senders name them."""
+_AWAY: Final = re.compile("dns|connect|tls|timeout|http_429|http_5..")
+"""Codes that say something of the host and nothing of the file."""
+_OURS: Final = frozenset(("spool", "blocked_url", "blocked_address"))
+"""Codes that say nothing of the host."""
+
+log = structlog.get_logger()
+
+
+class HostGates:
+    """Downloads by *fetch*, and leaves a host alone while it is away."""
+
+    def __init__(self, fetch: Fetch, *, patience_s: float, make_breaker: Callable[[], Breaker]) -> None:
+        """*patience_s* is how long an event waits: what waited longer comes to its end, host or no host."""
+        self._fetch = fetch
+        self._make_breaker = make_breaker
+        self._gates: dict[str, Gate] = {}
+        self._patience_s = patience_s
+
+    async def fetch(self, url: object) -> Fetched | NotFetched:
+        """Download *url*, or say at once why its host is left alone, and for how long."""
+        host = asset_host(url)
+        if host is None:
+            return await self._fetch(url)
+        gate = self._gate(host)
+        if gate.is_shut:
+            return NotFetched(gate.error, permanent=False, parked_s=gate.parked_s())
+        with gate.passing():
+            return _judged(gate, str(url), await self._fetch(url))
+
+    def shut(self) -> list[str]:
+        """Return the hosts of which nothing is to be claimed now."""
+        return [host for host, gate in self._gates.items() if gate.is_shut]
+
+    def wait_s(self) -> float | None:
+        """Return the seconds until one of them may be tried that may not now."""
+        return min((wait_s for gate in self._gates.values() if (wait_s := gate.wait_s()) > 0), default=None)
+
+    def overdue_ms(self) -> int:
+        """Return when what has waited too long was received, at the latest."""
+        return int((time.time() - self._patience_s) * 1000)
+
+    def _gate(self, host: str) -> Gate:
+        if host not in self._gates:
+            while len(self._gates) >= _MOST:
+                del self._gates[next(iter(self._gates))]
+            self._gates[host] = Gate(self._make_breaker(), partial(self._tell, host))
+        return self._gates[host]
+
+    def _tell(self, host: str, gate: Gate) -> None:
+        metrics.ASSET_HOSTS_AWAY.set(sum(each.is_away for each in self._gates.values()))
+        if gate.is_away:
+            log.warning("asset host away", host=host, error=gate.error, probe_in_s=round(gate.wait_s(), 1))
+        else:
+            log.info("asset host back", host=host)
+
+
+def _judged(gate: Gate, name: str, fetched: Fetched | NotFetched) -> Fetched | NotFetched:
+    if isinstance(fetched, NotFetched) and _AWAY.fullmatch(fetched.code):
+        return replace(fetched, parked_s=gate.failed(name, Retry(fetched.code, fetched.after_s)))
+    if isinstance(fetched, Fetched) or fetched.code not in _OURS:
+        gate.passed(name)
+    return fetched
