@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 from urllib.parse import urlsplit
 
 from receiver.client.pacing import PRIORITIES, Priority
@@ -10,6 +11,11 @@ from receiver.client.parameters import INHERIT, Inherit, is_loopback
 from receiver.client.timeout import Timeout
 from receiver.contract import BASE_URL
 from receiver.errors import ConfigError
+
+NOT_CARRIED: Final = (
+    "a client cannot be pickled or copied, as it holds a key and connections: make one in each process, "
+    "or use the same one in processes that are forked, and with_options for another"
+)
 
 
 @dataclass(frozen=True, slots=True)

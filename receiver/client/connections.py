@@ -4,18 +4,32 @@ Of its own httpx2 limits only the wait for the next bytes: one byte now and then
 """
 
 import math
+import os
 import ssl
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import httpcore2
 import httpx2
 
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
 _ends_at: Final[ContextVar[float]] = ContextVar("ends_at", default=math.inf)
 """When the exchange of this thread is over, on the monotonic clock."""
+
+
+Home = tuple[int, "AbstractEventLoop | None"]
+"""A process, and one of its event loops."""
+
+
+def is_left(home: Home) -> bool:
+    """Tell whether nobody can use any more what belongs there."""
+    pid, loop = home
+    return pid != os.getpid() or (loop is not None and loop.is_closed())
 
 
 class OutOfTime(httpx2.TimeoutException):
@@ -26,7 +40,14 @@ class OutOfTime(httpx2.TimeoutException):
 
 
 class AsyncConnections(httpx2.AsyncHTTPTransport):
-    """For whoever awaits."""
+    """For whoever awaits. They belong to the process and the event loop in which they were made."""
+
+    @staticmethod
+    def home() -> "Home":
+        """Return where connections that are made now belong."""
+        import asyncio  # noqa: PLC0415  # whoever blocks does not need it, and it is slow to import
+
+        return os.getpid(), asyncio.get_running_loop()
 
     def __init__(self, *, verify: ssl.SSLContext, proxy: str | None) -> None:
         super().__init__(verify=verify, trust_env=False, proxy=proxy)
@@ -51,7 +72,12 @@ class AsyncConnections(httpx2.AsyncHTTPTransport):
 
 
 class Connections(httpx2.HTTPTransport):
-    """For whoever blocks."""
+    """For whoever blocks. They belong to the process in which they were made."""
+
+    @staticmethod
+    def home() -> "Home":
+        """Return where connections that are made now belong."""
+        return os.getpid(), None
 
     def __init__(self, *, verify: ssl.SSLContext, proxy: str | None) -> None:
         super().__init__(verify=verify, trust_env=False, proxy=proxy)

@@ -12,7 +12,7 @@ A 4xx that names an internal error counts as a 5xx, and a 5xx as one whatever it
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urljoin, urlsplit
@@ -29,7 +29,7 @@ from receiver.client.errors import (
     UnexpectedResponse,
 )
 from receiver.client.pacing import retry_after_of, wait_after_429
-from receiver.client.parse import Unreadable
+from receiver.client.parse import Misdirected, Unreadable
 from receiver.client.refusals import refusal, request_id
 from receiver.client.requests import Request
 from receiver.client.wire import Answer, Lost, Reply, Unsent
@@ -70,6 +70,8 @@ class Again:
     after_s: float
     doubted: bool = False
     """Whether this attempt may have been acted on."""
+    anew: bool = False
+    """Whether no connection that there is may be used again: what it carries belongs to others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ class Refused:
     """Stop, and raise this."""
 
     error: ClientError
+    anew: bool = False
+    """Whether no connection that there is may be used again."""
 
 
 class TooLate(Exception):
@@ -143,12 +147,14 @@ def _succeeded(request: Request[T], answer: Answer, attempt: Attempt, *, last: b
         return Done(request.read(_payload(request, answer)))
     except (ValueError, RecursionError) as error:
         problem = str(error) if isinstance(error, Unreadable) else "a body that is not JSON"
+        anew = isinstance(error, Misdirected)
     unreadable = UnexpectedResponse(
         f"the provider answered {answer.status} with {problem}",
         status=answer.status,
         request_id=request_id(answer),
     )
-    return _failed(request, unreadable, answer, attempt, last=last)
+    failed = _failed(request, unreadable, answer, attempt, last=last)
+    return replace(failed, anew=anew) if isinstance(failed, Again | Refused) else failed
 
 
 def _payload(request: Request[Any], answer: Answer) -> Any:

@@ -5,11 +5,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
+from receiver import forks
 from receiver.client.errors import GenerationClaimed
 from receiver.client.ledger import State, Submission
 
 
-class MemoryLedger:
+class MemoryLedger(forks.Forkable):
     """Keeps submissions in memory: for tests, and for a client that was given no other ledger.
 
     Args:
@@ -21,6 +22,11 @@ class MemoryLedger:
         self._lock = threading.Lock()
         self._rows: dict[str, Submission] = {}
         self._outcomes: dict[str, Mapping[str, object]] = {}
+        forks.watch(self)
+
+    def after_fork(self) -> None:
+        """Wait for no thread of the parent."""
+        self._lock = threading.Lock()
 
     def begin(self, submission: Submission) -> Submission | None:
         """Write *submission* down; return None if it may be sent, else the row that was there."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, Literal
 
+from receiver import forks
 from receiver.client.results import RateLimit
 from receiver.client.wire import Answer, Reply
 from receiver.contract import REQUESTS_PER_MINUTE
@@ -49,7 +50,7 @@ def whole_window(limit: int) -> int:
     return max(limit, 1)
 
 
-class Pacer:
+class Pacer(forks.Forkable):
     """Keeps one API key below its rate limit. Safe to share between threads and between clients."""
 
     def __init__(self) -> None:
@@ -62,6 +63,12 @@ class Pacer:
         self._in_flight = 0
         self._paused_until = 0.0
         self._refusals_in_a_row = 0
+        forks.watch(self)
+
+    def after_fork(self) -> None:
+        """Count no request of the parent's threads: their answers do not come here."""
+        self._lock = threading.Lock()
+        self._in_flight = 0
 
     def reserve(self, now: float, chance: float, priority: Priority = "interactive") -> float:
         """Take leave to send one request and return 0, or return the seconds to wait before asking again."""

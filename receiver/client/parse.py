@@ -1,8 +1,9 @@
 """From the provider's JSON to results, accepting every reading its document leaves open."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from receiver.client.results import (
     ApiKey,
@@ -30,6 +31,37 @@ _MILLISECONDS_FROM = 1e11
 
 class Unreadable(ValueError):
     """A JSON answer without what was asked for."""
+
+
+class Misdirected(Unreadable):
+    """An answer about something else than was asked for."""
+
+
+class Named(Protocol):
+    """Has an id of the provider's."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        ...
+
+
+N = TypeVar("N", bound=Named)
+
+
+@dataclass(frozen=True, slots=True)
+class About(Generic[N]):
+    """Reads an answer that must be about the one of this id."""
+
+    id: str
+    read: Callable[[Any], N]
+
+    def __call__(self, payload: Any) -> N:
+        """Return what is read, if it is about that one."""
+        found = self.read(payload)
+        if found.id != self.id:
+            raise Misdirected(f"an answer about {found.id!r}, not about {self.id!r}")
+        return found
 
 
 def generation(payload: Any) -> Generation:

@@ -76,7 +76,8 @@ def kind_of(request: Request[Any]) -> str:
 
 def get_generation(generation_id: str) -> Request[Generation]:
     """Look at one generation."""
-    return Request("GET", f"/generations/{path_segment('id', generation_id)}", parse.generation)
+    path = f"/generations/{path_segment('id', generation_id)}"
+    return Request("GET", path, parse.About(generation_id, parse.generation))
 
 
 def list_generations(
@@ -114,7 +115,8 @@ def update_webhook(
     body = webhook_body(url=url, events=events)
     if not body:
         raise InvalidParameter("url", "or events must be given: there is nothing to change")
-    return Request("PATCH", f"/webhooks/{path_segment('id', webhook_id)}", parse.webhook, body=body)
+    path = f"/webhooks/{path_segment('id', webhook_id)}"
+    return Request("PATCH", path, parse.About(webhook_id, parse.webhook), body=body)
 
 
 def replace_webhook(
@@ -122,7 +124,8 @@ def replace_webhook(
 ) -> Request[Webhook]:
     """Write a webhook whole, for a provider that knows no PATCH."""
     body = {"url": current.url, "events": list(current.events)} | webhook_body(url=url, events=events)
-    return Request("PUT", f"/webhooks/{path_segment('id', current.id)}", parse.webhook, body=body)
+    path = f"/webhooks/{path_segment('id', current.id)}"
+    return Request("PUT", path, parse.About(current.id, parse.webhook), body=body)
 
 
 def delete_webhook(webhook_id: str) -> Request[None]:

@@ -10,19 +10,34 @@ from hashlib import sha256
 from typing import Final
 from weakref import WeakValueDictionary
 
+from receiver import forks
 from receiver.client.config import Config
 from receiver.client.pacing import Pacer
 
 Name = tuple[str, str, Callable[[], float]]
 
-_lock: Final = threading.Lock()
 _pacers: Final[WeakValueDictionary[Name, Pacer]] = WeakValueDictionary()
+
+
+class _Guard(forks.Forkable):
+    """Lets one thread at a time look for a pacer."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        forks.watch(self)
+
+    def after_fork(self) -> None:
+        """Wait for no thread of the parent."""
+        self.lock = threading.Lock()
+
+
+_guard: Final = _Guard()
 
 
 def pacer_for(config: Config, clock: Callable[[], float]) -> Pacer:
     """Return the pacer that all clients with this base URL, key and clock share."""
     key = sha256("=".join(config.credential).encode()).hexdigest()
-    with _lock:
+    with _guard.lock:
         # Not `setdefault`: the caller's reference must exist before the weak one is looked at again.
         pacer = _pacers.get(name := (config.base_url, key, clock))
         if pacer is None:

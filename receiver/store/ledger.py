@@ -1,9 +1,8 @@
 """The ledger of submissions, kept beside the events that will answer them."""
 
-import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import orjson
@@ -18,6 +17,7 @@ from receiver.store.attribution import attach
 from receiver.store.engine import insert_into, is_sqlite
 from receiver.store.tables import EVENT, SUBMISSION
 from receiver.store.transactions import PATIENCE_S, describe, transact_within
+from receiver.store.writer import Writer
 
 _REPLACED: Final = ("source", "kind", "request", "told", "state", "generation_id", "sent_ms", "error")
 _FINAL: Final = "submitted"
@@ -99,8 +99,7 @@ class StoreLedger(Generic[S]):
         self._row = row
         self._claimed = claimed
         self._clock = clock
-        # SQLite has one writer at a time and does not queue the others: whoever waits here does not starve.
-        self._writer = threading.Lock() if is_sqlite(engine) else nullcontext()
+        self._writer = Writer(engine)
 
     def migrate(self) -> None:
         """Bring an embedded database to this release's schema; leave a shared one to `receiver migrate`."""

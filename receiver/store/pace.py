@@ -1,9 +1,7 @@
 """The rate limit of each API key, for all programs on one database."""
 
 import sqlite3
-import threading
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, event, select, update
@@ -13,6 +11,7 @@ from receiver.errors import StoreUnavailable
 from receiver.store.engine import insert_into, is_sqlite
 from receiver.store.tables import PACE
 from receiver.store.transactions import PATIENCE_S, describe, transact_within
+from receiver.store.writer import Writer
 
 _NEW: Final = {"opened_ms": 0, "paused_ms": 0, "skew_ms": 0}
 
@@ -67,8 +66,7 @@ class StorePace(Generic[P]):
     def __init__(self, engine: Engine, *, row: Callable[..., P]) -> None:
         self._engine = engine
         self._row = row
-        # SQLite has one writer at a time and does not queue the others: whoever waits here does not starve.
-        self._writer = threading.Lock() if is_sqlite(engine) else nullcontext()
+        self._writer = Writer(engine)
         if is_sqlite(engine):
             event.listen(engine, "connect", _without_flush)
 

@@ -74,7 +74,10 @@ class Caller:
             await self._wait_for_the_window(lower(self.config.priority, priority), deadline)
             attempt = replace(attempt, sent_at=self.clock(), chance=self._chance())
             reply = await self._send(request, attempt, before)
-            match decide(request, reply, attempt, max_retries=self.config.max_retries):
+            decision = decide(request, reply, attempt, max_retries=self.config.max_retries)
+            if isinstance(decision, Again | Refused) and decision.anew:
+                await self._transport.close()
+            match decision:
                 case Done(result):
                     return result
                 case Refused(error):

@@ -1,7 +1,6 @@
 """`AsyncClient`: the provider's API, typed."""
 
 import asyncio
-import copy
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -14,7 +13,7 @@ from receiver.client.aio.generations import Generations
 from receiver.client.aio.models import Models
 from receiver.client.aio.submissions import Submissions
 from receiver.client.aio.webhooks import Webhooks
-from receiver.client.config import Config, configure
+from receiver.client.config import NOT_CARRIED, Config, configure
 from receiver.client.errors import ClientError
 from receiver.client.ledger import Events, Ledger
 from receiver.client.memory import MemoryLedger
@@ -34,8 +33,9 @@ _REMEMBERED = 1000
 class AsyncClient:
     """The provider's API.
 
-    One instance serves many calls at once. All clients of a process that use the same key keep it below the
-    rate limit together.
+    One instance serves many calls at once, from any thread and event loop, and in processes that are forked
+    later: each connects for itself. All clients of a process that use the same key keep it below the rate
+    limit together.
 
     Args:
         api_key: by default `RECEIVER_API_KEY`.
@@ -146,13 +146,20 @@ class AsyncClient:
         changed = self._caller.config.changed(
             webhook_url=webhook_url, timeout=timeout, max_retries=max_retries, priority=priority
         )
-        other = copy.copy(self)
-        other._use(self._caller.configured(changed))  # noqa: SLF001  # one of us
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other._use(self._caller.configured(changed))  # one of us
         return other
 
     async def close(self) -> None:
-        """Close every connection. The client may still be used; it will connect anew."""
+        """Close every connection of this process and event loop.
+
+        The client may still be used; it will connect anew.
+        """
         await self._caller.close()
+
+    def __reduce__(self) -> str:
+        raise TypeError(NOT_CARRIED)
 
     async def __aenter__(self) -> Self:
         return self

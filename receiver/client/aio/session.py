@@ -10,7 +10,7 @@ from typing import Self
 from receiver.client.aio.caller import Caller
 from receiver.client.aio.client import http_transport
 from receiver.client.aio.keys import Keys
-from receiver.client.config import configure_session
+from receiver.client.config import NOT_CARRIED, configure_session
 from receiver.client.timeout import Timeout
 from receiver.client.wire import AsyncTransport
 
@@ -57,8 +57,14 @@ class AsyncSessionClient:
         return f"AsyncSessionClient(base_url={self._caller.config.base_url!r})"
 
     async def close(self) -> None:
-        """Close every connection. The client may still be used; it will connect anew."""
+        """Close every connection of this process and event loop.
+
+        The client may still be used; it will connect anew.
+        """
         await self._caller.close()
+
+    def __reduce__(self) -> str:
+        raise TypeError(NOT_CARRIED)
 
     async def __aenter__(self) -> Self:
         return self

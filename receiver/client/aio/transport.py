@@ -3,14 +3,17 @@
 import ssl
 import threading
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import httpx2
 
-from receiver.client.connections import AsyncConnections, OutOfTime
+from receiver import forks
+from receiver.client.connections import AsyncConnections, Home, OutOfTime, is_left
 from receiver.client.timeout import Timeout
 from receiver.client.wire import MAX_ANSWER_BYTES, Answer, Lost, Outgoing, Reply, Sink, Unsent
 
+_of_parents: Final[list[object]] = []
+"""Kept from being closed: that would say good-bye to the server on the parent's connection."""
 _NEVER_CONNECTED = (
     httpx2.ConnectError,
     httpx2.ConnectTimeout,
@@ -21,14 +24,21 @@ _NEVER_CONNECTED = (
 )
 
 
-class HttpTransport:
+class HttpTransport(forks.Forkable):
     """Sends each request once and says what came of it."""
 
     def __init__(self, timeout: Timeout, *, proxy: str | None = None) -> None:
         self._timeout = timeout
         self._proxy = proxy
-        self._kept: AsyncConnections | None = None
+        self._kept: dict[Home, AsyncConnections] = {}
         self._lock = threading.Lock()
+        forks.watch(self)
+
+    def after_fork(self) -> None:
+        """Leave the connections to the parent: two processes on one would take each other's answers."""
+        self._lock = threading.Lock()
+        _of_parents.append(self._kept)
+        self._kept = {}
 
     async def send(self, outgoing: Outgoing, *, sink: Sink | None = None) -> Reply:
         """Send once, whatever comes of it. The body of a 2xx goes to *sink*, if there is one."""
@@ -38,16 +48,21 @@ class HttpTransport:
             return await self._exchange(fresh, outgoing, sink)
 
     async def close(self) -> None:
-        """Close every connection."""
-        if self._kept is not None:
-            await self._kept.aclose()
-            self._kept = None
+        """Close every connection of this process and event loop."""
+        with self._lock:
+            kept = self._kept.pop(AsyncConnections.home(), None)
+        if kept is not None:
+            await kept.aclose()
 
     def _keep(self) -> AsyncConnections:
+        home = AsyncConnections.home()
         # Two threads that come first at the same moment must not make two, one of which nobody would close.
         with self._lock:
-            self._kept = self._kept or self._connections()
-            return self._kept
+            for left in filter(is_left, list(self._kept)):
+                del self._kept[left]
+            if home not in self._kept:
+                self._kept[home] = self._connections()
+            return self._kept[home]
 
     def _connections(self) -> AsyncConnections:
         return AsyncConnections(verify=_tls(), proxy=self._proxy)

@@ -1,6 +1,5 @@
 """`Client`: the provider's API, typed."""
 
-import copy
 import random
 import time
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from receiver.client.blocking.generations import Generations
 from receiver.client.blocking.models import Models
 from receiver.client.blocking.submissions import Submissions
 from receiver.client.blocking.webhooks import Webhooks
-from receiver.client.config import Config, configure
+from receiver.client.config import NOT_CARRIED, Config, configure
 from receiver.client.errors import ClientError
 from receiver.client.ledger import Events, Ledger
 from receiver.client.memory import MemoryLedger
@@ -33,8 +32,9 @@ _REMEMBERED = 1000
 class Client:
     """The provider's API.
 
-    One instance serves many calls at once. All clients of a process that use the same key keep it below the
-    rate limit together.
+    One instance serves many calls at once, from any thread and event loop, and in processes that are forked
+    later: each connects for itself. All clients of a process that use the same key keep it below the rate
+    limit together.
 
     Args:
         api_key: by default `RECEIVER_API_KEY`.
@@ -145,13 +145,20 @@ class Client:
         changed = self._caller.config.changed(
             webhook_url=webhook_url, timeout=timeout, max_retries=max_retries, priority=priority
         )
-        other = copy.copy(self)
-        other._use(self._caller.configured(changed))  # noqa: SLF001  # one of us
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other._use(self._caller.configured(changed))  # one of us
         return other
 
     def close(self) -> None:
-        """Close every connection. The client may still be used; it will connect anew."""
+        """Close every connection of this process and event loop.
+
+        The client may still be used; it will connect anew.
+        """
         self._caller.close()
+
+    def __reduce__(self) -> str:
+        raise TypeError(NOT_CARRIED)
 
     def __enter__(self) -> Self:
         return self

@@ -9,7 +9,7 @@ from typing import Self
 from receiver.client.blocking.caller import Caller
 from receiver.client.blocking.client import http_transport
 from receiver.client.blocking.keys import Keys
-from receiver.client.config import configure_session
+from receiver.client.config import NOT_CARRIED, configure_session
 from receiver.client.timeout import Timeout
 from receiver.client.wire import Transport
 
@@ -56,8 +56,14 @@ class SessionClient:
         return f"SessionClient(base_url={self._caller.config.base_url!r})"
 
     def close(self) -> None:
-        """Close every connection. The client may still be used; it will connect anew."""
+        """Close every connection of this process and event loop.
+
+        The client may still be used; it will connect anew.
+        """
         self._caller.close()
+
+    def __reduce__(self) -> str:
+        raise TypeError(NOT_CARRIED)
 
     def __enter__(self) -> Self:
         return self

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from receiver.client import errors, requests
+from receiver.client import errors, parse, requests
 from receiver.client.decisions import Again, Attempt, Done, Moved, Refused, backoff_s, decide
 from receiver.client.requests import Request
 from receiver.client.wire import Answer, Lost, Reply, Unsent
@@ -91,6 +91,24 @@ class TestDecide:
         refused = after(request_, reply, LAST)
         assert isinstance(refused.error, errors.RateLimited)
         assert refused.error.retry_at == 1007.0
+
+    @pytest.mark.parametrize(
+        "request_",
+        [
+            READ,
+            requests.update_webhook("gen_1", url="https://x/y"),
+            requests.replace_webhook(parse.webhook({"id": "gen_1"}), url="https://x/y"),
+        ],
+        ids=["get", "update", "replace"],
+    )
+    def test_an_answer_about_another_one(self, request_: Request[Any]) -> None:
+        """It is asked for again, over connections that carry nobody else's; the last one is an error."""
+        other = Answer(200, {}, b'{"data": {"id": "gen_2"}}')
+        assert after(request_, other) == Again(0.25, doubted=True, anew=True)
+        refused = after(request_, other, LAST)
+        assert (type(refused.error), refused.anew) == (errors.UnexpectedResponse, True)
+        assert "'gen_2', not about 'gen_1'" in str(refused.error)
+        assert isinstance(after(request_, GOOD), Done)
 
     @pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
     @pytest.mark.parametrize("request_", [PAID, READ, DELETE])

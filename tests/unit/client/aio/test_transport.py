@@ -1,6 +1,10 @@
 """What is different when awaiting; `tests/unit/client/blocking/test_transport.py` says the rest of both."""
 
 import asyncio
+import gc
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import pytest
 
@@ -10,6 +14,8 @@ from receiver.client.wire import Answer, Lost, Outgoing, Reply, Unsent
 from tests.servers.require import free_ports
 from tests.unit.client import raw_server
 from tests.unit.client.raw_server import Behaviour
+
+T = TypeVar("T")
 
 
 async def send(url: str) -> Reply:
@@ -64,3 +70,52 @@ class TestSend:
             replies = await asyncio.gather(*(transport.send(asked) for _ in range(20)))
             await transport.close()
         assert [type(reply) for reply in replies] == [Answer] * 20
+
+
+class TestHome:
+    """A client is made once, and used in whatever loop runs."""
+
+    def test_one_loop_after_another(self) -> None:
+        """As `asyncio.run` in a script or a test suite makes them; the second connects for itself."""
+        transport = HttpTransport(Timeout())
+        with raw_server.raw_server(raw_server.answer(200, b"{}")) as server:
+
+            async def ask() -> Reply:
+                reply = await transport.send(Outgoing("GET", server.url, {}))
+                return reply if await transport.send(Outgoing("GET", server.url, {})) == reply else Lost("x")
+
+            replies = [asyncio.run(_closing(transport, ask())) for _ in range(3)]
+            assert [type(reply) for reply in replies] == [Answer] * 3
+            assert server.connections == 3
+
+    @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+    def test_a_loop_that_ended_without_closing(self) -> None:
+        """What it left is dropped, not used."""
+        transport, loop = HttpTransport(Timeout()), asyncio.new_event_loop()
+        with raw_server.raw_server(raw_server.answer(200, b"{}")) as server:
+            asked = Outgoing("GET", server.url, {})
+            assert isinstance(loop.run_until_complete(transport.send(asked)), Answer)
+            loop.close()
+            assert isinstance(asyncio.run(_closing(transport, transport.send(asked))), Answer)
+            assert transport._kept == {}
+            gc.collect()
+
+    def test_loops_of_several_threads_at_once(self) -> None:
+        """Each has connections of its own; closing in one leaves the others alone."""
+        transport = HttpTransport(Timeout())
+        with raw_server.raw_server(raw_server.answer(200, b"{}")) as server:
+
+            async def ask() -> list[Reply]:
+                return [await transport.send(Outgoing("GET", server.url, {})) for _ in range(10)]
+
+            with ThreadPoolExecutor(4) as pool:
+                runs = [pool.submit(asyncio.run, _closing(transport, ask())) for _ in range(8)]
+                replies = [reply for run in runs for reply in run.result()]
+        assert [type(reply) for reply in replies] == [Answer] * 80
+
+
+async def _closing(transport: HttpTransport, what: Coroutine[Any, Any, T]) -> T:
+    try:
+        return await what
+    finally:
+        await transport.close()

@@ -74,6 +74,16 @@ def window(remaining: int, reset: float) -> dict[str, str]:
 
 
 class TestCall:
+    def test_connections_with_others_answers_are_closed(self) -> None:
+        """What came is not ours, so what comes next may not be either."""
+        caller, script = calling(Answer(200, {}, b'{"id": "gen_2"}'), GOOD)
+        assert caller.call(READ).id == "gen_1"
+        assert script.closed
+        for replies in ([GOOD], [Answer(500, {}, b""), GOOD]):
+            caller, script = calling(*replies)
+            caller.call(READ)
+            assert not script.closed
+
     def test_sends_the_key_to_the_api(self) -> None:
         """Once, as a bearer token, with a JSON body, on a connection of its own."""
         caller, script = calling(GOOD)

@@ -1,8 +1,10 @@
 """The client as it is made, with nothing behind it."""
 
+import copy
 import inspect
 import json
 import os
+import pickle
 import subprocess
 import sys
 import typing
@@ -16,13 +18,16 @@ import receiver.client
 from receiver import contract
 from receiver.client import (
     AsyncClient,
+    AsyncSessionClient,
     Client,
     GenerationFailed,
     InvalidParameter,
     RateLimited,
+    SessionClient,
     Unauthorized,
 )
 from receiver.errors import ConfigError
+from receiver.sandbox import Sandbox
 from tests.unit.client.script import ok, refused, row, scripted
 from tests.unit.client.test_twins import public_methods
 
@@ -46,6 +51,22 @@ class TestClient:
     def test_knows_no_rate_limit_at_first(self) -> None:
         """Nothing was asked yet."""
         assert Client("avs_live_x").rate_limit is None
+
+
+class TestElsewhere:
+    @pytest.mark.parametrize("carry", [pickle.dumps, copy.copy, copy.deepcopy])
+    @pytest.mark.parametrize("kind", [Client, AsyncClient, SessionClient, AsyncSessionClient])
+    def test_is_not_carried(self, kind: Any, carry: Any) -> None:
+        """To another process it would take its key along; the refusal says what to do."""
+        with pytest.raises(TypeError, match="make one in each process"):
+            carry(kind("name=avs_live_x"))
+
+    def test_goes_on_after_it_was_closed(self) -> None:
+        """It connects anew."""
+        with Sandbox() as sandbox, Client(sandbox.key(), base_url=sandbox.url) as client:
+            for _ in range(2):
+                assert len(client.models.list())
+                client.close()
 
 
 class TestWithOptions:

@@ -1,0 +1,67 @@
+"""One writer at a time, and in a forked process connections of its own."""
+
+import threading
+from types import TracebackType
+from typing import Final
+
+from sqlalchemy import Engine, Pool
+
+from receiver import forks
+from receiver.errors import StoreUnavailable
+from receiver.store.engine import is_sqlite
+
+_QUIET_S: Final = 10.0
+"""A fork waits for so long until no thread uses a SQLite file."""
+_of_parents: Final[list[Pool]] = []
+"""Kept from being closed: that would say good-bye to the server on the parent's connections."""
+
+
+class Writer(forks.Forkable):
+    """Lets one thread at a time use a SQLite file, and any number a server.
+
+    SQLite does not queue those who wait: whoever waits here does not starve. And its locks do not survive a
+    fork: a child would take its parent's for its own (https://sqlite.org/howtocorrupt.html). So a file is
+    closed while the process forks, and whoever comes after opens it again.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._turn = threading.Lock()
+        self._embedded = is_sqlite(engine)
+        self._quiet = False
+        self._spoiled = False
+        forks.watch(self)
+
+    def before_fork(self) -> None:
+        """Wait for the turn, and close the file."""
+        self._quiet = self._embedded and self._turn.acquire(timeout=_QUIET_S)
+        if self._quiet:
+            self._engine.dispose()
+
+    def after_fork_in_parent(self) -> None:
+        """Let the next one have its turn."""
+        if self._quiet:
+            self._turn.release()
+
+    def after_fork(self) -> None:
+        """Leave the connections, and the turn that a thread may have, to the parent."""
+        self._turn = threading.Lock()
+        self._spoiled = self._spoiled or (self._embedded and not self._quiet)
+        if not self._quiet:
+            _of_parents.append(self._engine.pool)
+            self._engine.dispose(close=False)
+
+    def __enter__(self) -> None:
+        if self._spoiled:
+            raise StoreUnavailable(
+                "this process was forked while another thread used the SQLite file for too long: "
+                "open the ledger in this process, or fork before it is used"
+            )
+        if self._embedded:
+            self._turn.acquire()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._embedded:
+            self._turn.release()
