@@ -54,7 +54,9 @@ class Service:
     """The interpreter; another one's environment may have another build of `receiver`."""
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    def start(self, command: str = "serve", *, crash_at: str | None = None) -> subprocess.Popen[bytes]:
+    def start(
+        self, command: str = "serve", *, crash_at: str | None = None, within_s: float = 40.0
+    ) -> subprocess.Popen[bytes]:
         """Start `receiver COMMAND`; with *crash_at*, it kills itself at that point of its work."""
         program = ["-m", "tests.acceptance.crashing", crash_at] if crash_at else ["-m", "receiver"]
         with (self.folder / "log.jsonl").open("ab") as log:
@@ -67,7 +69,7 @@ class Service:
             )
         self.processes.append(process)
         if command != "worker":
-            until(lambda: process.poll() is not None or self._answers())
+            until(lambda: process.poll() is not None or self._answers(), seconds=within_s)
         assert process.poll() is None, self.log()
         return process
 

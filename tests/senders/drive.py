@@ -31,7 +31,9 @@ from tests.servers.require import free_ports, missing
 CASES: Final = ("fresh", "reused", "idle", "chunked", "large")
 FOLDER: Final = Path(__file__).parent
 _SIZES: Final = {"large": 200 * 1024}
-_WITHIN_S: Final = 120
+_WITHIN_S: Final = 170
+_QUICKLY: Final = ("-tags=netgo,osusergo", "-gcflags=all=-l -dwarf=false")
+"""Without cgo, inlining and debug data its library compiles in two thirds of the time, once a machine."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Sender:
     others: Sequence[str] = ()
     connections: int = 1
     """At most so many."""
+    folder: Path = FOLDER
+    """Where its sources are."""
 
 
 SENDERS: Final = (
@@ -54,8 +58,10 @@ SENDERS: Final = (
     Sender("perl", ["perl", "lwp.pl"]),
     Sender("requests", [sys.executable, "python.py", "requests"]),
     Sender("httpx2", [sys.executable, "python.py", "httpx2"]),
+    Sender("aiohttp", [sys.executable, "python.py", "aiohttp"], ["expect"]),
+    Sender("go", ["go", "run", *_QUICKLY, "net_http.go"], ["expect"]),
 )
-"""Those that are quick to install and to start. `make chaos` has the others."""
+"""Those that are quick to install and to start. `make senders` has others beside them."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ class Sent:
 def send(sender: Sender, port: int, folder: Path, *, idle_s: float) -> Sent:
     """Let *sender* post its cases to the service on *port*, by way of *folder*."""
     program, *arguments = sender.command
-    found = shutil.which(FOLDER / program) or shutil.which(program)
+    found = shutil.which(sender.folder / program) or shutil.which(program)
     if found is None:
         missing(sender.name, f"no `{program}` on the path", installer=".ci/run")
     _write(sender, folder)
@@ -77,7 +83,7 @@ def send(sender: Sender, port: int, folder: Path, *, idle_s: float) -> Sent:
         url = f"http://127.0.0.1:{relay.port}/webhooks/photoverse"
         done = subprocess.run(
             [found, *arguments, str(folder), url, str(idle_s)],
-            cwd=FOLDER,
+            cwd=sender.folder,
             check=False,
             capture_output=True,
             text=True,
