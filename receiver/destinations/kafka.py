@@ -34,7 +34,8 @@ _OTHER_PROTOCOL: Final = frozenset({"_BAD_MSG", "_SSL"})
 _NO_TOPIC: Final = frozenset({"UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION"})
 _NO_RIGHT: Final = frozenset({"TOPIC_AUTHORIZATION_FAILED", "CLUSTER_AUTHORIZATION_FAILED"})
 _REFUSED_CREDENTIALS: Final = frozenset({"_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED"})
-_HUNG_UP: Final = "Disconnected"
+_HUNG_UP: Final = ("Disconnected", "Broken pipe", "reset by peer")
+_NO_GREETING: Final = "ApiVersionRequest failed"
 _MAX_HEARD: Final = 200
 _BACKOFF_MS: Final = 500
 _PROPAGATION_MS: Final = 1000
@@ -161,6 +162,7 @@ class KafkaTopic:
             return outcomes
         try:
             producer = self._producer = self._producer or Producer(self._config, self._on_trouble)
+            producer.heard = ""
         except KafkaException as error:
             refused = f"the Kafka client refused {setting(self._name, 'ca_file')}: {_words(error.args[0])}"
             return [Retry(refused)] * len(batch)
@@ -169,9 +171,8 @@ class KafkaTopic:
                 await self._produce_all(producer, batch, outcomes)
         except TimeoutError:
             self._hang_up(producer)
-            if producer.trouble is not None:
-                failure: Outcome = Retry(self._troubled(producer.trouble, producer.heard))
-                outcomes = [failure if isinstance(each, Retry) else each for each in outcomes]
+            if why := self._known(producer):
+                outcomes = [Retry(why) if isinstance(each, Retry) else each for each in outcomes]
         return outcomes
 
     async def aclose(self) -> None:
@@ -257,10 +258,16 @@ class KafkaTopic:
             return self._troubled(error, "")
         return f"Kafka did not take the event: {code}"
 
+    def _known(self, producer: Producer) -> str:
+        """Say why nothing is reported; empty if that is not known."""
+        if producer.trouble is not None:
+            return self._troubled(producer.trouble, producer.heard)
+        return self._unreachable(producer.heard[:_MAX_HEARD]) if producer.heard else ""
+
     def _troubled(self, error: KafkaError, heard: str) -> str:
         """Say what is wrong with the connection; *heard* is what the library said aside."""
         url, code, told = setting(self._name, "url"), error.name(), _words(error)
-        if code in _NO_RIGHT:
+        if not code.startswith("_") and code not in _REFUSED_CREDENTIALS:
             return self._explain(error)
         if code in _REFUSED_CREDENTIALS:
             username, password = setting(self._name, "username"), setting(self._name, "password")
@@ -268,9 +275,14 @@ class KafkaTopic:
         if code in _OTHER_PROTOCOL:
             protocol = setting(self._name, "security_protocol")
             return f"what answers at {url} does not speak Kafka as {protocol} says: {told}"
-        why = heard[:_MAX_HEARD] if code == "_ALL_BROKERS_DOWN" and heard else told
+        return self._unreachable(heard[:_MAX_HEARD] if code == "_ALL_BROKERS_DOWN" and heard else told)
+
+    def _unreachable(self, why: str) -> str:
+        url = setting(self._name, "url")
+        if _NO_GREETING in why:
+            return f"what answers at {url} hangs, or does not speak Kafka: {why}"
         unreachable = f"Kafka could not be reached: {why} ({url})"
-        if _HUNG_UP in why:
+        if any(sign in why for sign in _HUNG_UP):
             return f"{unreachable}; is {setting(self._name, 'security_protocol')} right?"
         return unreachable
 

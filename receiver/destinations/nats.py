@@ -256,8 +256,8 @@ class JetStream:
 
     def _silence(self) -> str:
         return (
-            f"NATS did not acknowledge within {self._options.timeout_s:g} s: "
-            f"is there a stream that takes {self._options.subject!r}?"
+            f"NATS did not acknowledge within {self._options.timeout_s:g} s: a server hangs, "
+            f"or no stream that has most of its servers takes {self._options.subject!r}"
         )
 
 

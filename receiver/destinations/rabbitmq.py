@@ -243,8 +243,8 @@ class RabbitExchange:
 
     def _silence(self) -> str:
         return (
-            f"RabbitMQ did not confirm within {self._options.timeout_s:g} s "
-            "(it blocks publishers while it is short of memory or disk)"
+            f"RabbitMQ did not confirm within {self._options.timeout_s:g} s: it hangs, "
+            "or blocks publishers because it is short of memory or disk"
         )
 
 

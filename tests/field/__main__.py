@@ -2,12 +2,12 @@
 
 import sys
 
-from tests.field import stores, valkey
+from tests.field import kafka, nats, rabbitmq, stores, valkey
 
 
 def main() -> int:
     """Return how many rows, or stores, failed."""
-    return sum(field.main() for field in (valkey, stores))
+    return sum(field.main() for field in (valkey, nats, rabbitmq, kafka, stores))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ for down waits for longer, up to `breaker_max_s`.
 """
 
 import asyncio
+import logging
 import re
 import sys
 import time
@@ -52,25 +53,28 @@ class Ride:
         self.texts.update(each.error for each in outcomes if isinstance(each, Retry | GivenUp))
         if delivered := [message.id for message, outcome in of if isinstance(outcome, Delivered)]:
             self.delivered += delivered
-            self._note()
+            self.note()
         return [message for message, outcome in of if isinstance(outcome, Retry)]
 
     def breaks(self) -> None:
         """Say that the fault begins now."""
         self.latest, self.silent_s = time.monotonic(), 0.0
 
-    def _note(self) -> None:
+    def note(self) -> None:
+        """Say that the silence is over."""
         now = time.monotonic()
         if self.silent_s is not None:
             self.silent_s = max(self.silent_s, now - self.latest)
         self.latest = now
 
 
-async def ride(destination: Destination, trouble: Callable[[], object], *, within_s: float = 60.0) -> Ride:
-    """Send all the time, while *trouble* happens on a thread, until enough got through after it."""
+async def ride(
+    destination: Destination, trouble: Callable[[], object], *, before: int = _ENOUGH, within_s: float = 90.0
+) -> Ride:
+    """Send all the time: *before* batches, then while *trouble* happens, then until enough got through."""
     told = Ride()
     async with aclosing(destination), asyncio.timeout(within_s):
-        await _deliver(told, destination, _ENOUGH)
+        await _deliver(told, destination, before)
         told.breaks()
         breaking = asyncio.create_task(asyncio.to_thread(trouble))
         try:
@@ -91,10 +95,12 @@ async def _deliver(told: Ride, destination: Destination, batches: int) -> None:
 
 
 async def said(destination: Destination, *, messages: int = 2) -> Ride:
-    """Send one batch, once, and close the destination."""
+    """Send one batch, once, and close the destination; how long that took counts as silence."""
     told = Ride()
+    told.breaks()
     async with aclosing(destination):
         await told.send(destination, [message(next(_numbers)) for _ in range(messages)])
+        told.note()
     return told
 
 
@@ -125,7 +131,7 @@ class Report:
             wrong.append(f"{len(lost)} lost")
         if within_s and (told.silent_s is None or told.silent_s > within_s):
             wrong.append(f"silent for more than {within_s:g} s")
-        if says and not any(re.search(says, text) for text in texts):
+        if says and not any(re.search(says, text, re.IGNORECASE) for text in texts):
             wrong.append(f"nothing says {says!r}")
         back = "-" if told.silent_s is None else f"{told.silent_s:.1f} s"
         got = f"{len(told.delivered) - len(lost)} of {len(told.delivered)}" if told.delivered else "-"
@@ -148,11 +154,15 @@ Drill = Callable[[Report], Coroutine[Any, Any, None]]
 
 def run(name: str, version: Callable[[], str], *drills: Drill) -> int:
     """Run *drills*; return how many rows are not as they should be. Without the system, skip them, loudly."""
+    logging.disable()  # libraries complain of what breaks on purpose
     try:
         report = Report(version())
     except pytest.skip.Exception as error:
         sys.stderr.write(f"SKIPPED {name}: {error}\n")
         return 0
+    except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001  # the others go on
+        sys.stderr.write(f"FAILED {name}: {type(error).__name__}: {error}\n")
+        return 1
     for drill in drills:
         try:
             asyncio.run(asyncio.wait_for(drill(report), _AT_MOST_S))

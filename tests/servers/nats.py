@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -55,6 +56,23 @@ def start(folder: Path, **further: Any) -> NatsServer:
     server = NatsServer(binary, folder, free_ports(1)[0], **further)
     server.start()
     return server
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[dict[str, NatsServer]]:
+    """Run three servers as one cluster, by the names `n0`, `n1` and `n2`."""
+    routes, servers = free_ports(3), {}
+    try:
+        for index, port in enumerate(routes):
+            (home := folder / f"n{index}").mkdir()
+            others = [f"nats://127.0.0.1:{each}" for each in routes if each != port]
+            member = {"name": "field", "listen": f"127.0.0.1:{port}", "routes": others}
+            servers[home.name] = start(home, server_name=home.name, cluster=member)
+        yield servers
+    finally:
+        for server in servers.values():
+            server.thaw()
+            server.kill()
 
 
 @pytest.fixture(scope="session")

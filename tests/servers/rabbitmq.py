@@ -21,8 +21,9 @@ from tests.servers.process import ServerProcess
 from tests.servers.require import free_ports, missing
 
 MAX_MESSAGE_BYTES: Final = 200_000
+_HERE: Final = Path("/")
 
-_INSTALLS: Final = Path("/usr/lib/rabbitmq/lib")
+_INSTALLS: Final = "usr/lib/rabbitmq/lib/rabbitmq_server-*"
 _CONFIG: Final = f"""
 loopback_users.guest = true
 vm_memory_high_watermark.absolute = 512MB
@@ -36,11 +37,17 @@ _numbers = count(1)
 class RabbitServer(ServerProcess):
     """RabbitMQ that keeps what it confirmed, and refuses messages above MAX_MESSAGE_BYTES."""
 
-    def __init__(self, scripts: Path, folder: Path, epmd_port: int) -> None:
+    def __init__(self, root: Path, install: Path, folder: Path, epmd_port: int) -> None:
         port, distribution_port = free_ports(2)
-        self._scripts = scripts
-        environment = _environment(folder, port, distribution_port, epmd_port)
-        super().__init__([f"{scripts}/rabbitmq-server"], port, env=environment)
+        self.version = install.name.partition("-")[2]
+        # Another Debian's brings its own libraries, so it sees nothing but its own root.
+        self._enter = [] if root == _HERE else ["chroot", str(root)]
+        self._scripts = f"/{install.relative_to(root)}/sbin"
+        (folder / "rabbitmq.conf").write_text(f"listeners.tcp.1 = 127.0.0.1:{port}\n{_CONFIG}")
+        (folder / "plugins").write_text("[].")
+        seen = Path("/", folder.relative_to(root))
+        environment = _environment(seen, port, distribution_port, epmd_port)
+        super().__init__([*self._enter, f"{self._scripts}/rabbitmq-server"], port, env=environment)
         self._kept: set[str] = set()
 
     @property
@@ -73,21 +80,21 @@ class RabbitServer(ServerProcess):
 
     def control(self, *arguments: str) -> str:
         """Run `rabbitmqctl` on it, which takes a second, and return what that printed."""
-        command = [f"{self._scripts}/rabbitmqctl", "--quiet", *arguments]
+        command = [*self._enter, f"{self._scripts}/rabbitmqctl", "--quiet", *arguments]
         done = subprocess.run(command, env=self._env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[RabbitServer]:
-    """Start a server, with its port mapper, that keeps its data in *folder*."""
-    scripts = next(_INSTALLS.glob("rabbitmq_server-*/sbin"), None)
+def running(folder: Path, root: Path = _HERE) -> Iterator[RabbitServer]:
+    """Start the server below *root*, with its port mapper; its data are in *folder*, below *root* too."""
+    install = next(root.glob(_INSTALLS), None)
     epmd = shutil.which("epmd")
-    if scripts is None or epmd is None:
+    if install is None or epmd is None:
         missing("rabbitmq", "there is no Debian package rabbitmq-server", installer=".ci/run")
     with _port_mapper(epmd) as epmd_port:
-        server = RabbitServer(scripts, folder, epmd_port)
+        server = RabbitServer(root, install, folder, epmd_port)
         server.start(within_s=50)
         try:
             yield server
@@ -119,8 +126,6 @@ def _port_mapper(epmd: str) -> Iterator[int]:
 
 
 def _environment(folder: Path, port: int, distribution_port: int, epmd_port: int) -> dict[str, str]:
-    (folder / "rabbitmq.conf").write_text(f"listeners.tcp.1 = 127.0.0.1:{port}\n{_CONFIG}")
-    (folder / "plugins").write_text("[].")
     return {
         "HOME": str(folder),
         "ERL_EPMD_ADDRESS": "127.0.0.1",

@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, KafkaError
 
 from receiver.destinations import Destination, open_destination
 from receiver.destinations.kafka import KafkaTopic
+from receiver.destinations.kafka_producer import Producer
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
 from tests.messages import message
@@ -181,7 +182,7 @@ class TestSendOnTheMockCluster:
             [outcome] = await _send(url.replace("http", "kafka"), timeout_s="4")
         assert time.monotonic() - started < 4
         assert isinstance(outcome, Retry)
-        assert "ApiVersionRequest failed: Local: Timed out" in outcome.error
+        assert "RECEIVER_DESTINATIONS__QUEUE__URL hangs, or does not speak Kafka" in outcome.error
 
     async def test_another_protocol_on_the_port_is_told(self) -> None:
         """A server that answers in another language is named as what it is not."""
@@ -197,6 +198,34 @@ class TestSendOnTheMockCluster:
         assert isinstance(outcome, Retry)
         assert "RECEIVER_DESTINATIONS__QUEUE__URL does not speak Kafka" in outcome.error
         assert "__SECURITY_PROTOCOL" in outcome.error
+
+    async def test_a_broker_that_hangs_up_asks_for_the_protocol(self) -> None:
+        """Whoever needs a sign-in, or TLS, ends the connection: the reason names the setting."""
+
+        async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.transport.abort()
+
+        server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+        [outcome] = await _send(f"kafka://127.0.0.1:{server.sockets[0].getsockname()[1]}", timeout_s="3")
+        server.close()
+        await server.wait_closed()
+        assert isinstance(outcome, Retry)
+        assert "RECEIVER_DESTINATIONS__QUEUE__SECURITY_PROTOCOL" in outcome.error
+
+    @pytest.mark.parametrize("error", [KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, KafkaError.PRODUCER_FENCED])
+    async def test_a_producer_that_is_at_its_end_is_replaced(
+        self, kafka_mock_cluster: KafkaMockCluster, kafka_topic: str, error: int
+    ) -> None:
+        """What ends a producer for good is a Retry in its own words, and the next attempt gets through."""
+        async with _open(kafka_mock_cluster.url, topic=kafka_topic) as destination:
+            await destination.send([message(1)])
+            kafka_mock_cluster.refuse(error)
+            [ended] = await destination.send([message(2)])
+            [again] = await destination.send([message(2)])
+        assert isinstance(ended, Retry)
+        assert KafkaError(error).name() in ended.error
+        assert "could not be reached" not in ended.error
+        assert isinstance(again, Delivered)
 
     async def test_brokers_that_are_down_are_a_retry_at_once(self) -> None:
         """Refused connections are not waited for, and the reason names the setting."""
@@ -257,3 +286,13 @@ class TestExplain:
         outcome = _kafka("kafka://a")._failure(KafkaError(code))
         assert isinstance(outcome, Retry)
         assert named in outcome.error
+
+    async def test_what_the_library_says_aside_is_told(self) -> None:
+        """A connection that breaks again and again is an error to nobody, but the library logs it."""
+        destination = _kafka("kafka://a")
+        producer = Producer({"bootstrap.servers": f"127.0.0.1:{free_ports(1)[0]}"}, lambda _: None)
+        producer.trouble, producer.heard = None, "Send failed: Broken pipe"
+        told = destination._known(producer)
+        producer.hang_up()
+        assert "Broken pipe" in told
+        assert "RECEIVER_DESTINATIONS__QUEUE__SECURITY_PROTOCOL" in told

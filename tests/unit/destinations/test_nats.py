@@ -155,7 +155,7 @@ class TestSend:
         await client.flush()
         [alone] = await _send(nats_server.url, subject=nats_subject, timeout_s="0.5")
         assert isinstance(alone, Retry)
-        assert "is there a stream that takes" in alone.error
+        assert "or no stream that has most of its servers takes" in alone.error
         name = await _add_stream(client, nats_subject)
         assert await _send(nats_server.url, 1, 2, subject=nats_subject) == [
             Delivered(f"{name}:1"),
