@@ -33,6 +33,7 @@ class DaemonThreads(Executor):
         self._idle = 0
         self._waiting: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
         self._running: set[Future[Any]] = set()
+        self._left: set[Future[Any]] = set()
         self._threads = 0
         self._closed = False
 
@@ -48,11 +49,18 @@ class DaemonThreads(Executor):
                 raise RuntimeError(f"{self._name} is shut down")
             if self._idle > len(self._waiting):
                 self._work_came.notify()
-            elif self._threads < self._most:
-                threading.Thread(target=self._work, name=self._name, daemon=True).start()
-                self._threads += 1
+            else:
+                self._start_one()
             self._waiting.append((future, partial(call, *args, **kwargs)))
         return future
+
+    def leave_behind(self, future: "Future[Any]") -> None:
+        """Let another thread take the place of the one that makes this call, for as long as it still does."""
+        with self._lock:
+            if future in self._running:
+                self._left.add(future)
+                if self._waiting:
+                    self._start_one()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002
         """Take no more calls; drop those that wait, or wait for all, as asked."""
@@ -80,13 +88,19 @@ class DaemonThreads(Executor):
         with self._lock:
             return [*self._running, *(future for future, _ in self._waiting)]
 
+    def _start_one(self) -> None:
+        """Start a thread if there are not enough. The lock is held."""
+        if self._threads - len(self._left) < self._most:
+            threading.Thread(target=self._work, name=self._name, daemon=True).start()
+            self._threads += 1
+
     def _work(self) -> None:
         while begun := self._next():
             self._run(*begun)
 
     def _next(self) -> tuple[Future[Any], Callable[[], Any]] | None:
         with self._lock:
-            while self._waiting or self._has_come():
+            while self._threads - len(self._left) <= self._most and (self._waiting or self._has_come()):
                 future, call = self._waiting.popleft()
                 if future.set_running_or_notify_cancel():
                     self._running.add(future)
@@ -119,3 +133,4 @@ class DaemonThreads(Executor):
     def _forget(self, future: "Future[Any]") -> None:
         with self._lock:
             self._running.discard(future)
+            self._left.discard(future)

@@ -1,6 +1,5 @@
 """The store: events, their assets and deliveries, on SQLite or PostgreSQL by one code path."""
 
-import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
@@ -13,6 +12,7 @@ from receiver.store import migrations
 from receiver.store.awaiting import awaiting_asset
 from receiver.store.backfill import Backfilled, Past, Stretch, backfill, count_missed
 from receiver.store.backlog import Backlog, backlog
+from receiver.store.calls import Calls
 from receiver.store.claim import (
     ALL_SOURCES,
     NOTHING_AWAY,
@@ -83,7 +83,7 @@ from receiver.store.settle import (
     settle,
 )
 from receiver.store.spools import recall, see_spool
-from receiver.store.transactions import describe, transact
+from receiver.store.transactions import PATIENCE_S, describe
 from receiver.store.wake import FORWARD, LATE, MIRROR, Wake
 from receiver.threads import DaemonThreads
 
@@ -136,6 +136,11 @@ __all__ = [
 ]
 
 _POSTGRES_THREADS = 6
+_SPARE_THREADS = 6
+_EMBEDDED_PATIENCE_S = 15.0
+"""On SQLite, where calls wait for each other, and there is no other server to go to."""
+_OPERATORS_PATIENCE_S = 30.0
+"""For what reads or changes many rows, and has no sender or lease waiting for it."""
 _CLOSE_S = 5.0
 
 P = ParamSpec("P")
@@ -160,10 +165,14 @@ class Store:
         self.console = Console(self)
         """Lists, replays and dead letters: what an operator asks for."""
         # SQLite has one writer at a time. One thread makes that a fair queue; a lock would not.
-        self._threads = DaemonThreads(1 if is_sqlite(self.engine) else _POSTGRES_THREADS, name="store")
-        self._records = Committer[Entry, RecordResult](self.engine, self._threads, record)
-        self._settlements = Committer[Settlement, bool](
-            self.engine, self._threads, partial(settle, fan_out=FanOut(destinations, route))
+        self._threads = DaemonThreads(1 if self.is_embedded else _POSTGRES_THREADS, name="store")
+        spare = 0 if self.is_embedded else _SPARE_THREADS
+        self._calls = Calls(self.engine, self._threads, spare=spare)
+        self._patience_s = _EMBEDDED_PATIENCE_S if self.is_embedded else PATIENCE_S
+        commits = partial(Committer, self.engine, self._threads, timeout_s=self._patience_s, spare=spare)
+        self._records: Committer[Entry, RecordResult] = commits(record)
+        self._settlements: Committer[Settlement, bool] = commits(
+            partial(settle, fan_out=FanOut(destinations, route))
         )
 
     @property
@@ -280,21 +289,21 @@ class Store:
 
     async def known_assets(self, scope: Scope, *, after: str, limit: int) -> list[KnownAsset]:
         """Return up to *limit* assets whose event id is greater than *after*, in that order."""
-        return await self._run(known_assets, scope, after=after, limit=limit)
+        return await self._ask(known_assets, scope, after=after, limit=limit)
 
     async def count_assets(self, scope: Scope) -> int:
         """Return how many assets are within *scope*."""
-        return await self._run(count_assets, scope)
+        return await self._ask(count_assets, scope)
 
     async def relocate(self, known: KnownAsset, *, url: str) -> bool:
         """Note that *known* now lies at *url*; False if it had moved already."""
-        return await self._run(relocate, known, url=url)
+        return await self._ask(relocate, known, url=url)
 
     async def transact(
         self, work: Callable[Concatenate[Connection, P], Result], *args: P.args, **kwargs: P.kwargs
     ) -> Result:
         """Run *work* in a transaction of its own; again after a deadlock, so it must change nothing else."""
-        return await self._run(work, *args, **kwargs)
+        return await self._ask(work, *args, **kwargs)
 
     async def listen(self) -> None:
         """Pass on what other machines signal, until cancelled. On SQLite there are none."""
@@ -307,19 +316,19 @@ class Store:
 
     async def progress(self, generation_ids: Collection[str]) -> list[Progress]:
         """Tell how far the events of these generations have come, oldest first."""
-        return await self._run(progress, generation_ids)
+        return await self._ask(progress, generation_ids)
 
     async def backlog(self) -> list[Backlog]:
         """Count what waits for each configured destination, and for any other that has something waiting."""
-        return await self._run(backlog, self._destinations)
+        return await self._ask(backlog, self._destinations)
 
     async def known_destinations(self) -> list[str]:
         """Return the configured destinations and all that have deliveries or are paused."""
-        return await self._run(known_destinations, self._destinations)
+        return await self._ask(known_destinations, self._destinations)
 
     async def destination_statuses(self, names: Collection[str]) -> list[DestinationStatus]:
         """Tell how the destinations called *names* are doing, in that order."""
-        return await self._run(destination_statuses, names)
+        return await self._ask(destination_statuses, names)
 
     async def pause(self, destination: str, *, reason: str | None, now_ms: int) -> bool:
         """Keep deliveries from being claimed by any worker; False when *destination* was paused already."""
@@ -337,7 +346,7 @@ class Store:
 
     async def count_missed(self, destination: str) -> int:
         """Count the latest settled events, 10,000 at most; 0 if one of them went to *destination*."""
-        return await self._run(count_missed, destination)
+        return await self._ask(count_missed, destination)
 
     async def backfill(
         self, past: Past, stretch: Stretch, *, route: Route, dry_run: bool = False
@@ -346,7 +355,7 @@ class Store:
 
         They are due behind everything else.
         """
-        done = await self._run(backfill, past, stretch, route=route, dry_run=dry_run)
+        done = await self._ask(backfill, past, stretch, route=route, dry_run=dry_run)
         if done.made and not dry_run:
             self.wake.signal(FORWARD)
         return done
@@ -371,18 +380,18 @@ class Store:
         self.engine.dispose()
 
     async def _run(
-        self,
-        work: Callable[Concatenate[Connection, P], Result],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> Result:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, partial(self._transact, work, *args, **kwargs))
-
-    def _transact(
         self, work: Callable[Concatenate[Connection, P], Result], *args: P.args, **kwargs: P.kwargs
     ) -> Result:
+        return await self._call(lambda connection: work(connection, *args, **kwargs), self._patience_s)
+
+    async def _ask(
+        self, work: Callable[Concatenate[Connection, P], Result], *args: P.args, **kwargs: P.kwargs
+    ) -> Result:
+        """Run what may take its time."""
+        return await self._call(lambda connection: work(connection, *args, **kwargs), _OPERATORS_PATIENCE_S)
+
+    async def _call(self, work: Callable[[Connection], Result], within_s: float) -> Result:
         try:
-            return transact(self.engine, lambda connection: work(connection, *args, **kwargs))
+            return await self._calls.begin(work, within_s=within_s)
         except SQLAlchemyError as error:
             raise StoreUnavailable(describe(error)) from error

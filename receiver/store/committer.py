@@ -9,7 +9,8 @@ from typing import Final, Generic, TypeVar
 from sqlalchemy import Connection, Engine
 
 from receiver.errors import StoreUnavailable
-from receiver.store.transactions import describe, transact
+from receiver.store.calls import Calls
+from receiver.store.transactions import describe
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -33,15 +34,15 @@ class Committer(Generic[Item, Result]):
         *,
         max_waiting: int = 2_000,
         timeout_s: float = 15.0,
+        spare: int = 0,
     ) -> None:
-        self._engine = engine
-        self._executor = executor
+        """*spare* is of `Calls`."""
+        self._calls = Calls(engine, executor, spare=spare)
         self._work = work
         self._max_waiting = max_waiting
         self._timeout_s = timeout_s
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._busy = False
-        self._hangs = False
 
     async def submit(self, item: Item) -> Result:
         """Return the result for *item* once its transaction has been committed to disk.
@@ -50,7 +51,7 @@ class Committer(Generic[Item, Result]):
             StoreUnavailable: the transaction failed or took longer than `timeout_s` seconds, or
                 `max_waiting` items wait already. After a time-out the item may still have been committed.
         """
-        if self._hangs or len(self._waiting) >= self._max_waiting:
+        if len(self._waiting) >= self._max_waiting:
             raise StoreUnavailable("too many requests wait for the database")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
@@ -72,28 +73,26 @@ class Committer(Generic[Item, Result]):
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
+        items = [item for item, _ in batch]
         try:
-            running = loop.run_in_executor(self._executor, self._commit, [item for item, _ in batch])
-        except RuntimeError as error:  # the store was closed
+            answer = self._calls.begin(
+                lambda connection: self._work(connection, items), within_s=self._timeout_s
+            )
+        except StoreUnavailable as error:
             _refuse([*batch, *self._waiting], error)
             self._waiting.clear()
             self._busy = False
             return
-        alarm = loop.call_later(self._timeout_s, self._refuse_all, batch)
-        running.add_done_callback(lambda done: self._finish(loop, batch, alarm, done))
-
-    def _commit(self, items: Sequence[Item]) -> Sequence[Result]:
-        return transact(self._engine, lambda connection: self._work(connection, items))
+        overdue = loop.time() + self._timeout_s
+        answer.add_done_callback(lambda done: self._finish(loop, batch, done, overdue))
 
     def _finish(
         self,
         loop: asyncio.AbstractEventLoop,
         batch: Sequence[tuple[Item, asyncio.Future[Result]]],
-        alarm: asyncio.TimerHandle,
-        done: asyncio.Future[Sequence[Result]],
+        done: "asyncio.Future[Sequence[Result]]",
+        overdue: float,
     ) -> None:
-        alarm.cancel()
-        self._hangs = False
         error = done.exception()
         if error is None:
             for (_, future), result in zip(batch, done.result(), strict=True):
@@ -101,15 +100,13 @@ class Committer(Generic[Item, Result]):
                     future.set_result(result)
         else:
             _refuse(batch, error)
+            if loop.time() >= overdue:
+                # The next batch may hang as well; nobody is to wait for a third.
+                _refuse(self._waiting[MAX_BATCH:], error)
+                del self._waiting[MAX_BATCH:]
         self._busy = bool(self._waiting)
         if self._busy:
             self._gather(loop, seen=0, deadline=loop.time() + _LONGEST_GATHERING_S)
-
-    def _refuse_all(self, batch: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
-        """Give up on a commit that hangs, and on all that wait behind it."""
-        self._hangs = True
-        _refuse([*batch, *self._waiting], TimeoutError(f"no commit within {self._timeout_s} s"))
-        self._waiting.clear()
 
 
 def _refuse(batch: Sequence[tuple[Item, asyncio.Future[Result]]], error: BaseException) -> None:

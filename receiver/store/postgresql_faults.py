@@ -4,8 +4,10 @@ A connection may live on although its server is no longer the one to write to: i
 shutting down, or froze. So it is judged by what the server says on it, not only by whether it breaks.
 """
 
+import select
 import socket
 import threading
+import time
 from contextlib import suppress
 from typing import Any, Final
 
@@ -34,6 +36,7 @@ _ELSEWHERE: Final = frozenset(
 """SQLSTATEs after which another connection may do what this one cannot.
 Source: https://www.postgresql.org/docs/current/errcodes-appendix.html
 """
+_CANCEL_S: Final = 5.0
 _READ_ONLY: Final = (b"default_transaction_read_only", b"in_hot_standby")
 """What servers since 14 report of themselves without being asked, with the answer to any statement."""
 
@@ -81,7 +84,7 @@ class Wire:
 
         self._generation.end()
         with suppress(psycopg.Error):
-            cancel = self._connection.pgconn.get_cancel()
+            cancel = self._connection.pgconn.cancel_conn()
             threading.Thread(target=_send, args=[cancel], name="cancel", daemon=True).start()
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
@@ -145,7 +148,15 @@ def _end(_connection: Any, record: Any) -> None:
 
 
 def _send(cancel: Any) -> None:
-    import psycopg  # noqa: PLC0415  as above
+    """Send *cancel* by turns: the driver's call that does it in one holds the interpreter while it waits."""
+    from psycopg import Error, pq  # noqa: PLC0415  as above
 
-    with suppress(psycopg.Error):
-        cancel.cancel()
+    deadline = time.monotonic() + _CANCEL_S
+    wanted = {pq.PollingStatus.READING: select.POLLIN, pq.PollingStatus.WRITING: select.POLLOUT}
+    with suppress(Error, OSError):
+        cancel.start()
+        while (events := wanted.get(cancel.poll())) and time.monotonic() < deadline:
+            ready = select.poll()
+            ready.register(cancel.socket, events)
+            ready.poll(1000)
+        cancel.finish()

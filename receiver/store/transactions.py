@@ -79,6 +79,10 @@ def transact_within(engine: Engine, work: Callable[[Connection], Result], limit_
     alarm.start()
     try:
         return transact(engine, work, call)
+    except DBAPIError as error:
+        if call.is_cut:
+            raise StoreUnavailable(f"no answer within {limit_s:g} s") from error
+        raise
     finally:
         alarm.cancel()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -50,7 +51,16 @@ def opened(url: str) -> Iterator[Store]:
         store.close()
 
 
-def of_hosts(database: str, *servers: PostgresServer) -> str:
+async def served(call: Callable[[], Awaitable[Any]]) -> Any:
+    """Repeat *call* until it is served, as a sender or a worker does."""
+    while True:
+        try:
+            return await call()
+        except StoreUnavailable:
+            await asyncio.sleep(0.2)
+
+
+def of_hosts(database: str, *servers: PostgresServer | Switch) -> str:
     """Return the URL of a database that any of *servers* may have."""
     hosts = ",".join(["127.0.0.1"] * len(servers))
     ports = ",".join(str(server.port) for server in servers)
@@ -220,6 +230,46 @@ class TestReadOnly:
         with opened(of_hosts("r", *pair)) as store:
             assert isinstance(await store.record(an_event("gen_1")), Recorded)
         assert ask(pair[1].database_url("r"), "SELECT count(*) FROM event") == [1]
+
+
+class TestHangs:
+    """A server that is gone without a word, and another one of the URL that is there."""
+
+    @pytest.mark.parametrize("how", ["vanished", "frozen"])
+    async def test_goes_on_with_the_other(
+        self, how: str, switch: Switch, pair: tuple[PostgresServer, PostgresServer]
+    ) -> None:
+        """Each kind of call is served within 15 s, although connections live on and nobody says anything."""
+        old, new = pair
+        near = switch if how == "vanished" else old
+        with opened(of_hosts("r", near, new)) as store:
+            calls = await each_kind(store)
+            await fill(store)
+            began = time.monotonic()
+            try:
+                switch.swallow() if how == "vanished" else old.freeze()
+                await asyncio.gather(*(served(call) for call in calls))
+                assert time.monotonic() - began < 15
+            finally:
+                old.thaw()
+        assert "gen_new" in ask(new.database_url("r"), "SELECT generation_id FROM event")
+
+    async def test_nobody_is_kept_waiting(
+        self, switch: Switch, pair: tuple[PostgresServer, PostgresServer]
+    ) -> None:
+        """Where there is no other server, each is refused in time; once it is back, it serves."""
+        with opened(pair[0].database_url("r")) as store:
+            await fill(store)
+            pair[0].freeze()
+            try:
+                began = time.monotonic()
+                tried = [store.record(an_event(f"gen_{number}")) for number in range(3)]
+                refused = await asyncio.gather(*tried, return_exceptions=True)
+                assert [type(each) for each in refused] == [StoreUnavailable] * 3
+                assert time.monotonic() - began < 9
+            finally:
+                pair[0].thaw()
+            await served(lambda: store.record(an_event("gen_after")))
 
 
 class TestSynchronousStandby:

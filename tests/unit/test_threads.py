@@ -161,3 +161,32 @@ class TestJoin:
         running = hang(threads, freed)
         threads.join(within_s=0.05)
         assert running.running()
+
+
+class TestLeaveBehind:
+    def test_another_thread_takes_its_place(self, freed: threading.Event) -> None:
+        """A call that hangs takes no thread from those that wait, nor from those that come."""
+        threads = DaemonThreads(1, name="test")
+        hanging = hang(threads, freed)
+        waiting = threads.submit(pow, 2, 3)
+        threads.leave_behind(hanging)
+        assert waiting.result(WITHIN_S) == 8
+        assert threads.submit(pow, 2, 4).result(WITHIN_S) == 16
+
+    def test_no_thread_too_many_in_the_end(self, freed: threading.Event) -> None:
+        """Once the call ends, there are as many threads as before."""
+        threads = DaemonThreads(1, name="test")
+        hanging = hang(threads, freed)
+        threads.leave_behind(hanging)
+        assert threads.submit(pow, 2, 3).result(WITHIN_S) == 8
+        freed.set()
+        assert hanging.result(WITHIN_S)
+        both = [threads.submit(threading.get_ident) for _ in range(4)]
+        assert len({each.result(WITHIN_S) for each in both}) == 1
+
+    def test_a_call_that_is_done(self, threads: DaemonThreads) -> None:
+        """What ended in the meantime is not left behind."""
+        done = threads.submit(pow, 2, 3)
+        assert done.result(WITHIN_S) == 8
+        threads.leave_behind(done)
+        assert threads.submit(pow, 2, 3).result(WITHIN_S) == 8

@@ -1,0 +1,82 @@
+"""Calls to the database: in threads, each with a bound of ours, and none in the way of the next."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import Connection, Engine
+
+from receiver.errors import StoreUnavailable
+from receiver.store.transactions import Call, transact
+from receiver.threads import DaemonThreads
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor, Future
+
+Result = TypeVar("Result")
+
+
+class Calls:
+    """Runs transactions, and goes on with other connections and threads where one hangs.
+
+    A server that froze keeps its connections alive, and no time-out of its own or of the network's ends what
+    waits for it. Use from one event loop.
+    """
+
+    def __init__(self, engine: Engine, threads: "Executor", *, spare: int) -> None:
+        """Leave up to *spare* calls behind that hang even when cut off; with more, all are refused."""
+        self._engine = engine
+        self._threads = threads
+        self._spare = spare
+        self._overdue: set[Future[Any]] = set()
+
+    def begin(self, work: Callable[[Connection], Result], *, within_s: float) -> "asyncio.Future[Result]":
+        """Start a transaction; what is returned is done within *within_s* seconds, whatever happens.
+
+        Raises:
+            StoreUnavailable: too many calls hang, or the store was closed. What is returned raises it, too:
+                there was no answer in time, and what was asked for may still be done.
+        """
+        if len(self._overdue) > self._spare:
+            raise StoreUnavailable("the database does not answer")
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Result] = loop.create_future()
+        call = Call()
+        try:
+            running = self._threads.submit(transact, self._engine, work, call)
+        except RuntimeError as error:  # the store was closed
+            raise StoreUnavailable(str(error)) from error
+        alarm = loop.call_later(within_s, self._give_up, running, call, answer, within_s)
+
+        def end(done: "asyncio.Future[Result]") -> None:
+            alarm.cancel()
+            self._overdue.discard(running)
+            _hand_over(done, answer)
+
+        asyncio.wrap_future(running).add_done_callback(end)
+        answer.add_done_callback(lambda asked: asked.cancelled() and running.cancel())
+        return answer
+
+    def _give_up(
+        self, running: "Future[Any]", call: Call, answer: "asyncio.Future[Any]", within_s: float
+    ) -> None:
+        if not answer.done():
+            answer.set_exception(StoreUnavailable(f"no answer within {within_s:g} s"))
+        if running.cancel():
+            return  # it had not begun
+        self._overdue.add(running)
+        call.cut()
+        if self._spare and isinstance(self._threads, DaemonThreads):
+            self._threads.leave_behind(running)
+
+
+def _hand_over(done: "asyncio.Future[Any]", answer: "asyncio.Future[Any]") -> None:
+    error = None if done.cancelled() else done.exception()
+    if answer.done():
+        return
+    if done.cancelled():
+        answer.cancel()
+    elif error is not None:
+        answer.set_exception(error)
+    else:
+        answer.set_result(done.result())
