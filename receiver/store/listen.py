@@ -14,6 +14,8 @@ from receiver.store.wake import TOPICS, Wake
 _RECONNECT_S = 2.0
 _ECHO_S = 2.0
 """How long our own notification may take through a pooler."""
+_IDLE_SESSIONS_END = 140_000
+"""The version of PostgreSQL that can end a session for being idle."""
 _DEAF_S = 600.0
 """How long a pooler that lets none through is left alone."""
 
@@ -49,11 +51,12 @@ async def listen(engine: Engine, wake: Wake) -> None:
 
 async def _listens(connection: Any, engine: Engine) -> bool:
     """Begin to listen; whether what others notify arrives. Asked only where a pooler stands between."""
-    if connection.info.server_version >= 140_000:  # noqa: PLR2004  the version that brought the setting
+    row = await (await connection.execute("SELECT pg_backend_pid()")).fetchone()
+    is_direct = row[0] == connection.info.backend_pid
+    if is_direct and connection.info.server_version >= _IDLE_SESSIONS_END:
         await connection.execute("SET idle_session_timeout = 0")
     await connection.execute(f"LISTEN {WAKE_CHANNEL}")
-    row = await (await connection.execute("SELECT pg_backend_pid()")).fetchone()
-    if row[0] == connection.info.backend_pid:
+    if is_direct:
         return True
     echo = secrets.token_hex(8)
     await asyncio.to_thread(_notify, engine, echo)

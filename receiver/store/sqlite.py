@@ -15,8 +15,9 @@ from receiver.store.database_url import bad_url
 from receiver.store.sqlite_file import DatabaseFile, LostFile, LostLog, WatchedConnection
 from receiver.store.sqlite_log import KEPT_BYTES
 
-_CHECKED_BYTES: Final = 64 * 1024 * 1024
-"""Files up to this size are read whole at start, in less than a second."""
+_CHECKED_BYTES: Final = 32 * 1024 * 1024
+"""Files up to this size are read whole at start, in a fraction of a second."""
+_PATIENCE_S: Final = 0.5
 _NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM}
 """What the system refuses today and may grant tomorrow: no wrong setting."""
 _DAMAGED: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -68,21 +69,25 @@ def _make_folder(folder: Path) -> None:
 
 def _try(path: str) -> None:
     """Do what the work will do: write, under a lock and with a log beside the file."""
-    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as connection:
-        connection.execute("PRAGMA schema_version")
-        if Path(path).stat().st_size <= _CHECKED_BYTES:
-            for (found,) in connection.execute("PRAGMA quick_check(1)"):
-                if found != "ok":
-                    raise _damaged(path, found)
-        try:
+    try:
+        with closing(sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None)) as connection:
+            connection.execute("PRAGMA schema_version")
+            _check_pages(connection, path)
             _use_log(connection)
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("ROLLBACK")
-        except sqlite3.OperationalError as error:
-            if _primary(error) != sqlite3.SQLITE_BUSY:  # else somebody writes: all is well
-                raise
+    except sqlite3.OperationalError as error:
+        if _primary(error) != sqlite3.SQLITE_BUSY:  # else another process writes or starts: all is well
+            raise
     if not Path(path).stat().st_mode & 0o222:
         raise bad_url(f"{path} is read-only: make it writable (chmod u+w)")
+
+
+def _check_pages(connection: sqlite3.Connection, path: str) -> None:
+    if Path(path).stat().st_size <= _CHECKED_BYTES:
+        for (found,) in connection.execute("PRAGMA quick_check(1)"):
+            if found != "ok":
+                raise _damaged(path, found)
 
 
 def _refusal(path: str, error: sqlite3.Error) -> ReceiverError:

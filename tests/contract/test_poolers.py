@@ -47,10 +47,10 @@ class TestPooler:
         """Recorded, settled and confirmed once each, by several processes at a time."""
         with ExitStack() as stack:
             stores = [stack.enter_context(closing(Store(pooled, destinations=["orders"]))) for _ in range(3)]
-            await asyncio.gather(
-                *(settled(store, an_event(f"gen_{store_}_{n}", FAILED)) for n in range(EVENTS // 3)
-                  for store_, store in enumerate(stores))
-            )  # fmt: skip
+            for n in range(EVENTS // 3):
+                await asyncio.gather(
+                    *(settled(store, an_event(f"gen_{i}_{n}", FAILED)) for i, store in enumerate(stores))
+                )
             confirmed = 0
             while jobs := [job for store in stores for job in await claimed(store)]:
                 held = await asyncio.gather(*(stores[0].settle(DeliveryConfirmed(job, NOW)) for job in jobs))
