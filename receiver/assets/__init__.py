@@ -17,7 +17,7 @@ class Fetched:
     content_type: str
     """Decided by content: one of `receiver.assets.media.MEDIA_TYPES`."""
     width: int | None = None
-    """Pixels of an image, where its header tells."""
+    """Pixels as they are to be shown, where the header tells."""
     height: int | None = None
     duration_s: float | None = None
     """Seconds of a video, where its container tells cheaply."""

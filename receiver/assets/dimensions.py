@@ -1,17 +1,20 @@
-"""How large an image is and how long a video lasts, as far as the file's own headers tell cheaply.
+"""How large an image or video is and how long it lasts, as far as the file's own headers tell cheaply.
 
 A courtesy to consumers and no gate: what cannot be told is None, and no file, however made, raises.
 """
 
 import os
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, TypeVar
 
 import imagesize  # type: ignore[import-untyped]
 
 from receiver.assets.duration import mp4_duration_s, webm_duration_s
+from receiver.assets.exif import png_chunks, png_orientation, webp_orientation
+from receiver.assets.frame_size import Size, mp4_frame_size, webm_frame_size
 
 MAX_SIDE_PX: Final = 2**31 - 1
 """What the formats, and a column of the database, can hold."""
@@ -21,10 +24,24 @@ _MAX_READ_BYTES: Final = 256 * 1024
 _NOT_FOUND: Final = (-1, -1)
 _VP8: Final = b"VP8 "
 _VP8_SIDE: Final = 0x3FFF
+_OLD_BMP: Final = 12
+_TURNED: Final = frozenset((5, 6, 7, 8))
+"""The orientations of EXIF that lay a picture on its side."""
 
-_DURATIONS: Final[Mapping[str, Callable[[BinaryIO, int], float | None]]] = {
-    "video/mp4": mp4_duration_s,
-    "video/webm": webm_duration_s,
+Told = TypeVar("Told")
+Frames = Callable[[BinaryIO, int], Size | None]
+Seconds = Callable[[BinaryIO, int], float | None]
+
+_ISO: Final[tuple[Frames, Seconds]] = (mp4_frame_size, mp4_duration_s)
+_EBML: Final[tuple[Frames, Seconds]] = (webm_frame_size, webm_duration_s)
+_CONTAINERS: Final[Mapping[str, tuple[Frames, Seconds]]] = {
+    "video/mp4": _ISO,
+    "video/quicktime": _ISO,
+    "video/3gpp": _ISO,
+    "video/3gpp2": _ISO,
+    "audio/mp4": _ISO,
+    "video/webm": _EBML,
+    "video/x-matroska": _EBML,
 }
 
 
@@ -33,7 +50,7 @@ class Dimensions:
     """What a file says of itself."""
 
     width: int | None = None
-    """Pixels of an image as it is to be shown, which its EXIF orientation may have turned."""
+    """Pixels as it is to be shown, which its EXIF orientation, or a video's matrix, may have turned."""
     height: int | None = None
     duration_s: float | None = None
     """Seconds of a video, to the millisecond."""
@@ -46,32 +63,85 @@ def measure(path: Path, content_type: str) -> Dimensions:
         OSError: the file cannot be opened.
     """
     with path.open("rb") as file:
-        try:
-            if content_type.startswith("image/"):
-                return _image(file, content_type)
-            size_bytes = os.fstat(file.fileno()).st_size
-            return Dimensions(duration_s=_DURATIONS[content_type](file, size_bytes))
-        except Exception:  # noqa: BLE001  a malformed file has no dimensions, whatever it made a parser raise
+        size_bytes = os.fstat(file.fileno()).st_size
+        if content_type.startswith("image/"):
+            size, duration_s = _tried(lambda: _image(file, content_type)), None
+        elif content_type in _CONTAINERS:
+            frames, seconds = _CONTAINERS[content_type]
+            size = _tried(lambda: frames(file, size_bytes))
+            duration_s = _tried(lambda: seconds(file, size_bytes))
+        else:
             return Dimensions()
+    if size is None or not all(0 < side <= MAX_SIDE_PX for side in size):
+        return Dimensions(duration_s=duration_s)
+    return Dimensions(*size, duration_s)
 
 
-def _image(file: BinaryIO, content_type: str) -> Dimensions:
-    width, height = imagesize.get(_Bounded(file))
-    if (width, height) == _NOT_FOUND:
-        return Dimensions()
-    # The library reads the 16 bits of two formats otherwise than they are meant.
-    if content_type == "image/gif":
-        width, height = width % 2**16, height % 2**16
-    elif content_type == "image/webp" and _chunk(file) == _VP8:  # the two high bits ask for scaling
-        width, height = width & _VP8_SIDE, height & _VP8_SIDE
-    if not (0 < width <= MAX_SIDE_PX and 0 < height <= MAX_SIDE_PX):
-        return Dimensions()
-    return Dimensions(width, height)
+def _tried(read: Callable[[], Told | None]) -> Told | None:
+    try:
+        return read()
+    except Exception:  # noqa: BLE001  a malformed file tells nothing, whatever it made a parser raise
+        return None
 
 
-def _chunk(file: BinaryIO) -> bytes:
+def _image(file: BinaryIO, content_type: str) -> Size | None:
+    match content_type:
+        case "image/png":
+            return _turned(_png_size(file), png_orientation(file))
+        case "image/webp":
+            return _turned(_webp_size(file), webp_orientation(file))
+        case "image/gif":
+            return _gif_size(file)
+        case "image/bmp":
+            return _bmp_size(file)
+        case _:
+            return _by_library(file)
+
+
+def _by_library(file: BinaryIO) -> Size | None:
+    size: Size = imagesize.get(_Bounded(file))
+    return None if size == _NOT_FOUND else size
+
+
+def _turned(size: Size | None, orientation: int) -> Size | None:
+    return (size[1], size[0]) if size and orientation in _TURNED else size
+
+
+def _png_size(file: BinaryIO) -> Size | None:
+    """Read the header, before which Apple's tools write a chunk of their own (`CgBI`)."""
+    for number, (name, start, _) in enumerate(png_chunks(file)):
+        if name == b"IHDR":
+            file.seek(start)
+            return _pair(">II", file.read(8))
+        if number:
+            break
+    return None
+
+
+def _gif_size(file: BinaryIO) -> Size:
+    file.seek(6)
+    return _pair("<HH", file.read(4))
+
+
+def _webp_size(file: BinaryIO) -> Size | None:
+    size = _by_library(file)
     file.seek(12)
-    return file.read(4)
+    if size and file.read(4) == _VP8:  # the two high bits ask for scaling
+        return size[0] & _VP8_SIDE, size[1] & _VP8_SIDE
+    return size
+
+
+def _bmp_size(file: BinaryIO) -> Size | None:
+    file.seek(14)
+    header = file.read(8)
+    if int.from_bytes(header[:4], "little") == _OLD_BMP:
+        return _pair("<HH", header[4:])
+    return _by_library(file)
+
+
+def _pair(layout: str, data: bytes) -> Size:
+    width, height = struct.unpack(layout, data)
+    return width, height
 
 
 class _Bounded:

@@ -2,7 +2,9 @@
 
 import io
 import os
+import struct
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from receiver.assets.dimensions import Dimensions, measure
 from receiver.sandbox.drawing import draw_image, draw_video
 
 NOTHING = Dimensions()
+FRAME = (320, 180)
 SECONDS = 2
 INFO = "1549a966 92 2ad7b1 83 0f4240 4489 88 40b3880000000000"
 """The information of a WebM segment of five seconds."""
@@ -25,6 +28,25 @@ INFO = "1549a966 92 2ad7b1 83 0f4240 4489 88 40b3880000000000"
 def picture(kind: str, size: tuple[int, int], **options: Any) -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", size, "navy").save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def box(name: bytes, content: bytes) -> bytes:
+    return (8 + len(content)).to_bytes(4, "big") + name + content
+
+
+def chunk(name: bytes, content: bytes) -> bytes:
+    return len(content).to_bytes(4, "big") + name + content + zlib.crc32(name + content).to_bytes(4, "big")
+
+
+def fragmented(seconds: int, flags: str) -> bytes:
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4", options={"movflags": flags}) as container:
+        stream = container.add_stream("mpeg4", rate=8, options={"g": "8"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(seconds * 8):
+            container.mux(stream.encode(av.VideoFrame.from_image(Image.new("RGB", (64, 48)))))  # type: ignore[no-untyped-call]
+        container.mux(stream.encode(None))
     return buffer.getvalue()
 
 
@@ -70,10 +92,84 @@ class TestMeasure:
 
     @pytest.mark.parametrize("content_type", ["video/mp4", "video/webm"])
     def test_videos(self, measured: Measured, content_type: str) -> None:
-        """Each kind of video tells its seconds."""
+        """Each kind of video tells its pixels and its seconds."""
         found = measured(REAL[content_type], content_type)
         assert found.duration_s == pytest.approx(SECONDS, abs=0.2)
-        assert (found.width, found.height) == (None, None)
+        assert (found.width, found.height) == ((64, 64) if content_type == "video/webm" else FRAME)
+
+    @pytest.mark.parametrize(
+        ("matrix", "turned"),
+        [
+            ((0, 1, -1, 0), True),
+            ((0, -1, 1, 0), True),
+            ((-1, 0, 0, -1), False),
+            ((1, 0, 0, 1), False),
+            ((0, 0, 0, 0), False),
+        ],
+    )
+    def test_turned_video(self, measured: Measured, matrix: tuple[int, ...], turned: bool) -> None:
+        """A video that its matrix turns, as telephones do, is as large as it is shown."""
+        data = bytearray(REAL["video/mp4"])
+        at = data.index(b"tkhd") + 4 + 40
+        for place, number in zip((0, 1, 3, 4), matrix, strict=True):
+            data[at + 4 * place : at + 4 * place + 4] = (number * 2**16).to_bytes(4, "big", signed=True)
+        found = measured(bytes(data), "video/mp4")
+        assert (found.width, found.height) == (FRAME[::-1] if turned else FRAME)
+
+    @pytest.mark.parametrize("flags", ["frag_keyframe", "frag_keyframe+empty_moov", "cmaf+frag_keyframe"])
+    def test_fragments(self, measured: Measured, flags: str) -> None:
+        """A file in fragments does not tell its first one's duration for the whole."""
+        data = fragmented(10, flags)
+        assert b"mvex" in data
+        found = measured(data, "video/mp4")
+        assert found.duration_s is None or found.duration_s == pytest.approx(10, abs=0.2)
+        assert (found.width, found.height) == (64, 48)
+
+    @pytest.mark.parametrize(
+        ("mehd", "seconds"),
+        [
+            ("00000000 00002710", 10.0),
+            ("01000000 0000000000002710", 10.0),
+            ("00000000 00000000", None),
+            ("", None),
+        ],
+    )
+    def test_duration_of_fragments(self, measured: Measured, mehd: str, seconds: float | None) -> None:
+        """The header of their extension tells it, in either form."""
+        mvhd = box(b"mvhd", b"\0" * 12 + (1000).to_bytes(4, "big") * 2)
+        extends = box(b"mvex", box(b"mehd", bytes.fromhex(mehd)) if mehd else b"")
+        assert measured(box(b"moov", mvhd + extends), "video/mp4").duration_s == seconds
+
+    def test_sound_beside_pictures(self, measured: Measured) -> None:
+        """A track of sound has no size; QuickTime and 3GPP are read as MP4 is."""
+
+        def track(kind: bytes, width: int, height: int) -> bytes:
+            sides = (width << 16).to_bytes(4, "big") + (height << 16).to_bytes(4, "big")
+            hdlr = box(b"hdlr", b"\0" * 8 + kind + b"\0" * 12)
+            return box(b"trak", box(b"tkhd", b"\0" * 76 + sides) + box(b"mdia", hdlr))
+
+        moov = box(b"moov", track(b"soun", 9, 9) + track(b"vide", 0, 0) + track(b"vide", 320, 240))
+        for kind in ("video/quicktime", "video/3gpp", "video/mp4"):
+            assert measured(moov, kind) == Dimensions(320, 240)
+        assert measured(box(b"moov", track(b"soun", 9, 9)), "audio/mp4") == NOTHING
+
+    @pytest.mark.parametrize(
+        ("shown", "size"),
+        [
+            ("", (384, 288)),
+            ("54b0 82 0200 54ba 82 0120", (512, 288)),
+            ("54b0 81 04 54ba 81 03", (384, 288)),
+            ("54b0 81 04 54ba 81 03 54b2 81 03", (384, 288)),
+        ],
+    )
+    def test_shape_of_pixels(self, measured: Measured, shown: str, size: tuple[int, int]) -> None:
+        """A WebM is as large as it is shown, unless it tells no more than a ratio."""
+        video = bytes.fromhex(f"b0 82 0180 ba 82 0120 {shown}")
+        entry = b"\xe0" + bytes([0x80 | len(video)]) + video
+        tracks = b"\xae" + bytes([0x80 | len(entry)]) + entry
+        data = bytes.fromhex("18538067 ff 1654ae6b") + bytes([0x80 | len(tracks)]) + tracks
+        for kind in ("video/webm", "video/x-matroska"):
+            assert measured(data, kind) == Dimensions(*size)
 
     @pytest.mark.parametrize("options", [{"lossless": True}, {"exif": b"Exif\0\0"}], ids=["VP8L", "VP8X"])
     def test_every_kind_of_webp(self, measured: Measured, options: dict[str, Any]) -> None:
@@ -97,6 +193,58 @@ class TestMeasure:
         exif = Image.Exif()
         exif[0x0112] = 6
         assert measured(picture("JPEG", (300, 200), exif=exif), "image/jpeg") == Dimensions(200, 300)
+
+    @pytest.mark.parametrize("orientation", range(10))
+    @pytest.mark.parametrize(("kind", "content_type"), [("PNG", "image/png"), ("WEBP", "image/webp")])
+    def test_turned_by_exif(self, measured: Measured, kind: str, content_type: str, orientation: int) -> None:
+        """So is a PNG or a WebP: four of the eight orientations lie on their side."""
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        size = (200, 300) if orientation in (5, 6, 7, 8) else (300, 200)
+        assert measured(picture(kind, (300, 200), exif=exif), content_type) == Dimensions(*size)
+
+    @pytest.mark.parametrize("order", ["<", ">"])
+    @pytest.mark.parametrize("prefix", [b"", b"Exif\0\0"])
+    def test_exif_behind_the_picture(self, measured: Measured, order: str, prefix: bytes) -> None:
+        """A PNG may tell its orientation behind its pixels, in either order of bytes."""
+        tiff = struct.pack(
+            f"{order}2sHIHHHIHH", b"II" if order == "<" else b"MM", 42, 8, 1, 0x0112, 3, 1, 6, 0
+        )
+        data = picture("PNG", (300, 200))
+        turned = data[:-12] + chunk(b"eXIf", prefix + tiff) + data[-12:]
+        assert measured(turned, "image/png") == Dimensions(200, 300)
+
+    @pytest.mark.parametrize("exif", [b"", b"II*\0", b"MM\0*\xff\xff\xff\xff", b"II*\0\x08\0\0\0\xff\xff"])
+    def test_broken_exif(self, measured: Measured, exif: bytes) -> None:
+        """EXIF data that cannot be read turn nothing."""
+        data = picture("PNG", (300, 200))
+        assert measured(data[:33] + chunk(b"eXIf", exif) + data[33:], "image/png") == Dimensions(300, 200)
+
+    def test_png_of_apple(self, measured: Measured) -> None:
+        """Xcode's PNGs have a chunk of their own before the header."""
+        data = picture("PNG", (300, 200))
+        assert measured(data[:8] + chunk(b"CgBI", b"\x50\0\x20\x06") + data[8:], "image/png") == Dimensions(
+            300, 200
+        )
+
+    @pytest.mark.parametrize(
+        ("kind", "content_type"), [("BMP", "image/bmp"), ("TIFF", "image/tiff"), ("AVIF", "image/avif")]
+    )
+    def test_further_images(self, measured: Measured, kind: str, content_type: str) -> None:
+        """Formats that the library knows are told, too; what it does not know has no size."""
+        assert measured(picture(kind, (300, 200)), content_type) == Dimensions(300, 200)
+        assert measured(b"\xff\x0a" + bytes(100), "image/jxl") == NOTHING
+
+    def test_old_bitmap(self, measured: Measured) -> None:
+        """The bitmaps of OS/2 have sides of 16 bits."""
+        assert measured(b"BM" + bytes(12) + b"\x0c\0\0\0\x2c\1\xc8\0\1\0", "image/bmp") == Dimensions(
+            300, 200
+        )
+
+    @pytest.mark.parametrize("kind", ["audio/mpeg", "model/gltf-binary", "application/octet-stream"])
+    def test_no_dimensions(self, measured: Measured, kind: str) -> None:
+        """Nothing is told of what has no size, or of what is not known."""
+        assert measured(bytes(1000), kind) == NOTHING
 
     def test_long_header_of_a_jpeg(self, measured: Measured) -> None:
         """A colour profile of a megabyte is seeked over, not read."""
