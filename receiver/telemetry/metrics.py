@@ -41,8 +41,8 @@ ASSET_CONFLICTS: Final = Counter(
 )
 BUCKET_AWAY: Final = Gauge(
     "receiver_bucket_away",
-    "1 while this worker leaves a bucket alone because it is down; * is that of most sources.",
-    ["bucket"],
+    "1 while this worker leaves a source's bucket alone because it is down; * is that of most sources.",
+    ["source"],
 )
 ASSET_HOSTS_AWAY: Final = Gauge(
     "receiver_asset_hosts_away", "Hosts of assets that this worker leaves alone because they are down."
