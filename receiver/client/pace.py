@@ -143,7 +143,7 @@ class SharedPace:
         self._change(lambda pace: (learn(pace, answer, now, skew_s), None), now)
 
     def _change(self, change: Callable[[KeyPace], tuple[KeyPace, T]], now: float) -> T | None:
-        if now < self._silent_until:
+        if self._silent_until - _SILENCE_S <= now < self._silent_until:
             return None
         try:
             return self._store.change(self._name, change)

@@ -29,6 +29,8 @@ _SHORTEST_PAUSE_S: Final = 0.5
 _NO_DATE_MARGIN_S: Final = 1.0
 JITTER_S: Final = 0.25
 _FIRST_ANSWER_S: Final = 1.0
+_THREADS_DIFFER_S: Final = 2.0
+"""So old may be the time that a thread tells us, and the clock was not set back."""
 _MILLISECONDS_FROM: Final = 1e11
 _TIMESTAMP_FROM: Final = 1e8
 _MOST_REQUESTS: Final = 1_000_000
@@ -61,6 +63,7 @@ class Pacer(forks.Forkable):
         self._skew_s: float | None = None
         self._observed_at: float | None = None
         self._in_flight = 0
+        self._latest = 0.0
         self._paused_until = 0.0
         self._refusals_in_a_row = 0
         forks.watch(self)
@@ -73,6 +76,7 @@ class Pacer(forks.Forkable):
     def reserve(self, now: float, chance: float, priority: Priority = "interactive") -> float:
         """Take leave to send one request and return 0, or return the seconds to wait before asking again."""
         with self._lock:
+            self._notice(now)
             self._forget_a_window_that_ended(now)
             until = max(self._paused_until, self._full_until(now, priority))
             if until > now:
@@ -83,6 +87,7 @@ class Pacer(forks.Forkable):
     def observe(self, reply: Reply | None, now: float, *, sent_at: float | None = None) -> None:
         """Give the leave back, and learn from *reply*, if there was one, to what was sent at *sent_at*."""
         with self._lock:
+            self._notice(now)
             self._in_flight -= 1
             if isinstance(reply, Answer):
                 self._learn(reply.headers, now)
@@ -102,6 +107,17 @@ class Pacer(forks.Forkable):
         """The provider's clock minus ours, in seconds; None before the first answer that told."""
         with self._lock:
             return self._skew_s
+
+    def _notice(self, now: float) -> None:
+        """Move our times with a clock that was set back, or every request would wait for the difference."""
+        back_s = self._latest - now
+        if back_s <= _THREADS_DIFFER_S:
+            self._latest = max(self._latest, now)
+            return
+        self._latest = now
+        self._paused_until -= back_s
+        self._reset_at = None if self._reset_at is None else self._reset_at - back_s
+        self._skew_s = None if self._skew_s is None else self._skew_s + back_s
 
     def _full_until(self, now: float, priority: Priority) -> float:
         # Before the first answer the limit of the document holds, as it may be the true one.

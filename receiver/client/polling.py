@@ -32,7 +32,7 @@ class Watch:
     def __init__(self, target: Generation | str, *, now: float, timeout_s: float | None) -> None:
         self.id = target if isinstance(target, str) else target.id
         self.last = None if isinstance(target, str) else target
-        self._started = now
+        self._started = self._seen = now
         self._timeout_s = timeout_s
         self._begun = False
         self._interval_s = 0.0 if self.last is None else self._cadence.first_s
@@ -43,6 +43,9 @@ class Watch:
         Raises:
             WaitTimeout: the look at the deadline has been taken.
         """
+        # A clock that was set back makes nobody wait for the difference.
+        self._started -= max(self._seen - now, 0.0)
+        self._seen = now
         left = self.deadline - now
         if left <= 0 and (self._begun or now > self._started):
             raise self.timed_out(now)

@@ -40,6 +40,7 @@ from receiver.store.destinations import (
 )
 from receiver.store.engine import connect, is_sqlite
 from receiver.store.fanout import Candidate, FanOut, Route, everywhere
+from receiver.store.future import Present, put_right
 from receiver.store.health import check
 from receiver.store.inventory import KnownAsset, Scope, count_assets, known_assets, relocate
 from receiver.store.late import (
@@ -122,6 +123,7 @@ __all__ = [
     "NewEvent",
     "NewQuarantine",
     "Past",
+    "Present",
     "Progress",
     "RecordResult",
     "Recorded",
@@ -256,6 +258,10 @@ class Store:
     async def release(self, leases: Collection[str], *, now_ms: int) -> None:
         """Give unfinished work back at once."""
         await self._run(release, leases, now_ms=now_ms)
+
+    async def put_right(self, present: Present) -> int:
+        """Make due what a clock that was set back since has put off; return how many rows that were."""
+        return await self._run(put_right, present)
 
     async def take_turn(self, claim: Claim, *, source: str, at_once: bool = False) -> Turn | None:
         """Take the turn to reconcile *source* if it is due, or, *at_once*, if nobody else has it."""

@@ -9,8 +9,9 @@ from typing import Any, Final
 import structlog
 
 from receiver.assets.kept import KeptDownloads
-from receiver.store import FORWARD, LATE, MIRROR, Sources, Store
+from receiver.store import FORWARD, LATE, MIRROR, Present, Sources, Store
 from receiver.worker.bucket_gates import BucketGates
+from receiver.worker.clockwatch import ClockWatch, watch_clock
 from receiver.worker.forwarding import Forwarding, Outlet
 from receiver.worker.host_gates import HostGates
 from receiver.worker.keeping import stay_seen, sweep_kept
@@ -97,7 +98,17 @@ class Worker:
         keeping = self._keeping(self.kept) if self.kept else []
         offering = offer_backfill(self.store, [outlet.name for outlet in self.outlets])
         reconciles = (each.run() for each in reconciling)
-        return [leases.keep(), self.store.listen(), offering, *reconciles, *keeping]
+        return [leases.keep(), self.store.listen(), offering, self._watching(), *reconciles, *keeping]
+
+    def _watching(self) -> Coroutine[Any, Any, None]:
+        present = Present(
+            now_ms=0,
+            lease_ms=int(self.timing.lease_s * 1000),
+            destinations=tuple(outlet.name for outlet in self.outlets),
+            reconcile_ms=int(self.reconcile.interval_s * 1000),
+        )
+        every_s = self.timing.lease_s / RENEWALS_PER_LEASE
+        return watch_clock(self.store, present, every_s=every_s, watch=ClockWatch())
 
     def _keeping(self, kept: KeptDownloads) -> list[Coroutine[Any, Any, None]]:
         seen = stay_seen(self.store, kept.spool, every_s=self.timing.lease_s / RENEWALS_PER_LEASE)

@@ -199,7 +199,7 @@ class _Row:
             NotSent: another has.
         """
         now = self._caller.clock()
-        if now - self._sent_at <= _FRESH_S:
+        if 0 <= now - self._sent_at <= _FRESH_S:
             return
         moved = self._ledger.renew(self._client_ref, was=self._sent_at, sent_at=now)
         if not moved:

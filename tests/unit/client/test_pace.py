@@ -175,6 +175,17 @@ class TestSharedPace:
         client.models.list()
         assert store.asked == 3
 
+    def test_a_clock_that_is_set_back_silences_no_store(self) -> None:
+        """The half minute is not made an hour."""
+        store = Memory()
+        store.failure = StoreUnavailable("the disk")
+        client, script = scripted(*[answered(9, NOW + 60)] * 2, pace=store)
+        client.models.list()
+        script.now -= 3600
+        store.failure = None
+        client.models.list()
+        assert store.asked == 3
+
     def test_a_leave_that_was_not_given_is_given_back(self) -> None:
         """The program's own pacer does not count it as under way."""
         store = Memory(KeyPace(limit=60, remaining=0, reset_at=NOW + 5))

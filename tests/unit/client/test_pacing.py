@@ -124,6 +124,24 @@ class TestReserve:
         assert [pacer.reserve(NOW + 20, 0.0) for _ in range(3)] == [0.0, 0.0, 1.0]
 
 
+class TestAClockThatIsSetBack:
+    @pytest.mark.parametrize("refused", [answer(0, NOW + 20), answer(7, NOW + 20, status=429)])
+    def test_nothing_waits_for_the_difference(self, refused: Answer) -> None:
+        """What was left to wait is left to wait, by the clock of now; the provider's is as far away again."""
+        pacer = told(refused)
+        assert pacer.reserve(NOW + 5, 0.0) == 15.0
+        assert pacer.reserve(NOW + 5 - 3600, 0.0) == 15.0
+        assert pacer.skew_s == 3600.0
+        assert pacer.reserve(NOW + 20 - 3600, 0.0) == 0.0
+
+    def test_threads_may_tell_older_times(self) -> None:
+        """One that asked a second ago makes no wait shorter."""
+        pacer = told(answer(0, NOW + 20))
+        assert pacer.reserve(NOW + 5, 0.0) == 15.0
+        assert pacer.reserve(NOW + 4, 0.0) == 16.0
+        assert pacer.reserve(NOW + 5, 0.0) == 15.0
+
+
 class TestObserve:
     def test_lowest_count_of_a_window_holds(self) -> None:
         """An answer that was overtaken does not raise the count."""

@@ -69,6 +69,17 @@ class TestPause:
             watch.pause_s(0)
 
 
+class TestAClockThatIsSetBack:
+    def test_makes_no_wait_longer(self) -> None:
+        """What was left of the time is left."""
+        watch = Watch(generation(), now=1000, timeout_s=60)
+        watch.pause_s(1030)
+        assert watch.pause_s(1030 - 3600) == 3
+        assert watch.deadline == 1060 - 3600
+        with pytest.raises(WaitTimeout):
+            watch.pause_s(1060 - 3600)
+
+
 class TestMayBeInvisible:
     def test_for_half_a_minute(self) -> None:
         """A list that lags behind is given thirty seconds."""

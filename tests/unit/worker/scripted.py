@@ -14,6 +14,7 @@ from receiver.store import (
     DeliveryJob,
     EventJob,
     LateJob,
+    Present,
     Settlement,
     Sources,
     Wake,
@@ -45,8 +46,13 @@ class ScriptedStore:
     """The folders that events were claimed for."""
     seen: list[str] = field(default_factory=list)
     see_errors: list[StoreUnavailable] = field(default_factory=list)
+    put_right_for: list[Present] = field(default_factory=list)
     holds: bool = True
     """Whether leases still hold when their work is settled."""
+
+    async def put_right(self, present: Present) -> int:
+        self.put_right_for.append(present)
+        return 0
 
     async def claim_events(
         self,

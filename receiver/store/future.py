@@ -1,0 +1,133 @@
+"""Due times after the clock was set back: what waits would wait for the difference, too.
+
+What no wait of ours explains is put right, whoever wrote it: each kind of row has a longest wait. Where the
+worker saw by how much its clock went back, the shorter waits are made shorter by that.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import ColumnElement, Connection, Table, and_, case, literal, or_, update
+
+from receiver.events import event_id
+from receiver.store.attribution import HOLD_MS
+from receiver.store.tables import (
+    DELIVERY,
+    EVENT,
+    LATE_ASSET,
+    OPERATION,
+    PENDING,
+    RECONCILE,
+    SPOOL,
+    SUBMISSION,
+)
+
+_SLACK_MS: Final = 2_000
+_CLOCKS_DIFFER_MS: Final = 60_000
+"""So far the clocks of two machines may be apart before one takes the other's times for wrong."""
+_LONGEST_WAIT_MS: Final = 3_600_000
+"""No backoff, `Retry-After` or breaker asks for more."""
+_LONGEST_LATE_WAIT_MS: Final = 6 * 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """What the time is, and what may be due after it."""
+
+    now_ms: int
+    lease_ms: int
+    destinations: Collection[str] = ()
+    back_ms: int = 0
+    """By so much the clock was just set back; 0 where nobody saw it."""
+    at_start: bool = False
+    """Whether the clock may have been set back while no worker ran: then what arrived in the future is due.
+
+    Only then: what is tried for by the clock of now must keep its backoff.
+    """
+    reconcile_ms: int = 7 * 24 * 3_600_000
+    """The time between two passes over one source."""
+
+
+def put_right(connection: Connection, present: Present) -> int:
+    """Make what a clock of before put off due by *present*'s; return how many rows that were.
+
+    A lease is not ended but made to end in time: a worker that lives renews it before.
+    """
+    return sum(_changed(connection, present, queue) for queue in _queues(present)) + _others(
+        connection, present
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Queue:
+    """Rows of one table that wait for their time."""
+
+    table: Table
+    these: ColumnElement[bool]
+    """Which rows, so that an index has them."""
+    overdue: ColumnElement[bool]
+    """Of those that nobody holds: what no wait explains."""
+
+
+def _queues(present: Present) -> Iterator[_Queue]:
+    pending = literal(PENDING, literal_execute=True)
+    now_ms = present.now_ms
+    untried = and_(EVENT.c.attempts == 0, EVENT.c.last_error.is_(None))
+    overdue = or_(untried, _after(EVENT, now_ms + _LONGEST_WAIT_MS))
+    if present.at_start:
+        overdue = or_(overdue, EVENT.c.received_ms > now_ms + _CLOCKS_DIFFER_MS)
+    for has_asset in (EVENT.c.asset_host.is_not(None), EVENT.c.asset_host.is_(None)):
+        yield _Queue(EVENT, and_(EVENT.c.state == pending, has_asset), overdue)
+    for name in present.destinations:
+        these = and_(DELIVERY.c.state == pending, DELIVERY.c.destination == name)
+        yield _Queue(DELIVERY, these, _overdue_delivery(present))
+    yield _Queue(LATE_ASSET, literal(1) == 1, _after(LATE_ASSET, now_ms + _LONGEST_LATE_WAIT_MS))
+    yield _Queue(RECONCILE, literal(1) == 1, _after(RECONCILE, now_ms + present.reconcile_ms))
+
+
+def _overdue_delivery(present: Present) -> ColumnElement[bool]:
+    now_ms = present.now_ms
+    untried = and_(
+        DELIVERY.c.attempts == 0, DELIVERY.c.last_error.is_(None), _after(DELIVERY, now_ms + HOLD_MS)
+    )
+    overdue = or_(untried, _after(DELIVERY, now_ms + _LONGEST_WAIT_MS))
+    if present.at_start:
+        # Ids begin with the time of receipt.
+        overdue = or_(overdue, DELIVERY.c.event_id > event_id(now_ms + _CLOCKS_DIFFER_MS, bytes(10)))
+    # What an operator has spread over hours is left as it is.
+    return and_(DELIVERY.c.operation.is_(None), overdue)
+
+
+def _after(table: Table, ms: int) -> ColumnElement[bool]:
+    return table.c.due_ms > ms + _SLACK_MS
+
+
+def _changed(connection: Connection, present: Present, queue: _Queue) -> int:
+    table, now_ms = queue.table, present.now_ms
+    lease_ends_ms = now_ms + present.lease_ms
+    held = table.c.lease.is_not(None)
+    wrong = or_(and_(held, _after(table, lease_ends_ms)), and_(~held, queue.overdue))
+    right = case((held, lease_ends_ms), else_=now_ms)
+    future = and_(queue.these, table.c.due_ms > now_ms + _SLACK_MS)
+    changed = connection.execute(update(table).where(future, wrong).values(due_ms=right)).rowcount
+    if present.back_ms:
+        waiting = update(table).where(future, ~held).values(due_ms=_earlier(table.c.due_ms, present))
+        changed += connection.execute(waiting).rowcount
+    return changed
+
+
+def _others(connection: Connection, present: Present) -> int:
+    now_ms = present.now_ms
+    seen = update(SPOOL).where(SPOOL.c.seen_ms > now_ms + _CLOCKS_DIFFER_MS).values(seen_ms=now_ms)
+    changed = connection.execute(seen).rowcount
+    if present.back_ms:
+        for table, column in ((OPERATION, "next_due_ms"), (SUBMISSION, "next_look_ms")):
+            later = update(table).where(table.c[column] > now_ms + _SLACK_MS)
+            changed += connection.execute(later.values({column: _earlier(table.c[column], present)})).rowcount
+    return changed
+
+
+def _earlier(column: ColumnElement[int], present: Present) -> ColumnElement[int]:
+    earlier = column - present.back_ms
+    return case((earlier < present.now_ms, present.now_ms), else_=earlier)
