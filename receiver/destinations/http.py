@@ -19,8 +19,8 @@ import httpx2
 
 from receiver.destinations import Message
 from receiver.destinations.options import count, option, read_options, seconds, setting, word
-from receiver.destinations.reasons import cause
-from receiver.destinations.tls import TlsOptions, check_certificate, context, renew
+from receiver.destinations.reasons import cause, hung_up
+from receiver.destinations.tls import TlsOptions, advice, check_certificate, context, renew
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
 from receiver.retry_after import retry_after_s
@@ -102,6 +102,7 @@ class HttpEndpoint:
             "Accept-Encoding": "identity",
         }
         self._headers |= _authorization(name, url, options.bearer_token)
+        self._has_worked = False
         self._tls = context(options)
         # The client above this transport logs every URL and keeps cookies; a webhook wants neither.
         self._transport = httpx2.AsyncHTTPTransport(
@@ -134,8 +135,10 @@ class HttpEndpoint:
         except httpx2.HTTPError as error:
             renew(self._tls, self._options)
             return Retry(
-                f"{self._url.host} could not be reached: {cause(error)} ({setting(self._name, 'url')})"
+                f"{self._url.host} could not be reached: {cause(error)}{self._hint(error)} "
+                f"({setting(self._name, 'url')})"
             )
+        self._has_worked = True
         await _drain(response)
         return self._outcome(response)
 
@@ -159,6 +162,12 @@ class HttpEndpoint:
             response.headers.get("Retry-After"), now=self._clock(), date=response.headers.get("Date")
         )
         return Retry(told + self._advice(status), after_s)
+
+    def _hint(self, error: Exception) -> str:
+        if self._has_worked or not hung_up(error):
+            return ""
+        encrypted = self._url.scheme == "https"
+        return f": it hung up{advice(self._name, self._options, encrypted=encrypted, scheme='https:')}"
 
     def _advice(self, status: int) -> str:
         url, token = setting(self._name, "url"), setting(self._name, "bearer_token")

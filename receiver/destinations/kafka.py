@@ -283,8 +283,13 @@ class KafkaTopic:
             return f"what answers at {url} hangs, or does not speak Kafka: {why}"
         unreachable = f"Kafka could not be reached: {why} ({url})"
         if any(sign in why for sign in _HUNG_UP):
-            return f"{unreachable}; is {setting(self._name, 'security_protocol')} right?"
+            cert_file = setting(self._name, "cert_file")
+            asked = f" If it asks for a certificate, set {cert_file}." if self._shows_none() else ""
+            return f"{unreachable}; is {setting(self._name, 'security_protocol')} right?{asked}"
         return unreachable
+
+    def _shows_none(self) -> bool:
+        return self._config["security.protocol"].endswith("SSL") and not self._options.cert_file
 
     def _silence(self) -> str:
         return (

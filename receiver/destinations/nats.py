@@ -147,7 +147,9 @@ class JetStream:
                 await self._publish_all(connection, batch, outcomes)
         except TimeoutError:
             self._hang_up(connection)
-            if connection is not None and connection.trouble is not None:
+            if connection is None:
+                return [Retry(self._no_greeting())] * len(batch)
+            if connection.trouble is not None:
                 failure = self._failure(connection.trouble)
                 outcomes = [failure if isinstance(each, Retry) else each for each in outcomes]
         except (Error, OSError) as error:
@@ -253,6 +255,12 @@ class JetStream:
                 return f"NATS refused the credentials in {where}: {told}"
             case _:
                 return f"NATS could not be reached: {cause(error)} ({url})"
+
+    def _no_greeting(self) -> str:
+        return (
+            f"NATS did not greet us within {self._options.timeout_s:g} s: what answers at "
+            f"{setting(self._name, 'url')} hangs, or speaks something else"
+        )
 
     def _silence(self) -> str:
         return (

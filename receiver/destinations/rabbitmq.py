@@ -35,8 +35,8 @@ from receiver.destinations.in_flight import InFlight
 from receiver.destinations.options import option, read_options, seconds, setting, word
 from receiver.destinations.rabbitmq_connection import Connection, heartbeat_errors
 from receiver.destinations.reasons import cause as reason
-from receiver.destinations.reasons import first_words
-from receiver.destinations.tls import TlsOptions, check_certificate, context, renew
+from receiver.destinations.reasons import first_words, hung_up
+from receiver.destinations.tls import TlsOptions, advice, check_certificate, context, renew
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
 
@@ -102,6 +102,7 @@ class RabbitExchange:
         self._options = options
         self._target = target
         self._tls = context(options) if target.scheme == "amqps" else None
+        self._has_worked = False
         self._connection: Connection | None = None
         self._dialling = asyncio.Lock()
         self._in_flight = InFlight()
@@ -199,6 +200,7 @@ class RabbitExchange:
             return Retry(self._unroutable(message))
         except DeliveryError:
             return Retry("RabbitMQ did not take the event (nack): is the queue full, or without a leader?")
+        self._has_worked = True
         return Delivered()
 
     def _routing_key(self, message: Message) -> str:
@@ -230,7 +232,13 @@ class RabbitExchange:
             case ConnectionClosed():
                 return f"RabbitMQ refused the connection to {url}: {_told(cause)}"
             case _:
-                return f"RabbitMQ could not be reached: {reason(cause)} ({url})"
+                return f"RabbitMQ could not be reached: {reason(cause)}{self._hint(cause)} ({url})"
+
+    def _hint(self, cause: Exception) -> str:
+        if self._has_worked or not hung_up(cause):
+            return ""
+        encrypted = self._tls is not None
+        return f": it hung up{advice(self._name, self._options, encrypted=encrypted, scheme='amqps:')}"
 
     def _unroutable(self, message: Message) -> str:
         key = self._routing_key(message)

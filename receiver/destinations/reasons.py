@@ -1,11 +1,13 @@
 """Why a system did not take an event, in its own words and short enough for a log line."""
 
+import re
 import socket
 import ssl
 from collections.abc import Iterator
 from typing import Final
 
 _MAX_CHARACTERS: Final = 200
+_HUNG_UP: Final = re.compile("closed by server|without sending a response|reset by peer", re.IGNORECASE)
 
 
 def first_words(error: Exception, told: str) -> str:
@@ -30,6 +32,14 @@ def cause(error: BaseException) -> str:
         if isinstance(each, OSError) and each.strerror:
             return f"{type(each).__name__}: {each.strerror}"
     return type(error).__name__
+
+
+def hung_up(error: BaseException) -> bool:
+    """Whether the other side ended the connection without a word."""
+    return any(
+        isinstance(each, ConnectionResetError | BrokenPipeError | EOFError) or _HUNG_UP.search(str(each))
+        for each in _chain(error)
+    )
 
 
 def _ssl_words(error: ssl.SSLError) -> str:

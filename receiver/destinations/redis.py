@@ -29,9 +29,9 @@ from redis.exceptions import (
 from receiver.destinations import Message
 from receiver.destinations.addresses import read_cluster
 from receiver.destinations.options import count, option, read_options, seconds, setting, word
-from receiver.destinations.reasons import cause, first_words
+from receiver.destinations.reasons import cause, first_words, hung_up
 from receiver.destinations.redis_connection import Address, Link, NoPrimaryError, client, named_by_sentinels
-from receiver.destinations.tls import TlsOptions, check_certificate, context, renew
+from receiver.destinations.tls import TlsOptions, advice, check_certificate, context, renew
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, Outcome, Retry
 
@@ -44,7 +44,6 @@ _EXAMPLES: Final = {
 }
 _HOPS: Final = 3
 """So often a cluster may send one batch on."""
-_CLOSED: Final = "closed by server"
 _REFUSED_CREDENTIALS: Final = (AuthenticationError, AuthorizationError, NoPermissionError)
 
 
@@ -136,6 +135,7 @@ class RedisStream:
         self._tls = context(options) if target.encrypted else None
         self._moved_to: Address | None = None
         """The node of a cluster that has the stream, once another one said which."""
+        self._has_worked = False
         self._idle: list[Link] = []
         self._busy: set[Link] = set()
 
@@ -279,6 +279,7 @@ class RedisStream:
         if replicas is not None and replicas < wanted:
             short = f"{replicas} of {wanted} replicas had the entry after {self._wait_ms / 1000:g} s"
             return Retry(f"{short} ({setting(self._name, 'wait')})")
+        self._has_worked = True
         return Delivered(answer.decode())
 
     def _failure(self, error: Exception) -> Retry:
@@ -302,10 +303,13 @@ class RedisStream:
         return f"redis could not be reached: {cause(error)}{self._hint(error)}"
 
     def _hint(self, error: Exception) -> str:
-        # With TLS 1.3 the refusal comes after the handshake, and the driver keeps no word of it.
-        if self._target.encrypted and not self._options.cert_file and _CLOSED in str(error):
-            return f": it hung up; if it asks for a certificate, set {setting(self._name, 'cert_file')}"
-        return ""
+        if self._has_worked or not hung_up(error):
+            return ""
+        encrypted, scheme = (
+            self._target.encrypted,
+            f"rediss{'+' * bool(self._target.kind)}{self._target.kind}:",
+        )
+        return f": it hung up{advice(self._name, self._options, encrypted=encrypted, scheme=scheme)}"
 
     def _who(self) -> str:
         rights = "XADD" if self._options.wait is None else "XADD and WAIT"

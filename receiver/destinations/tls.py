@@ -38,6 +38,16 @@ def check_certificate(name: str, options: TlsOptions, *, encrypted: bool) -> Non
         ) from None
 
 
+def advice(name: str, options: TlsOptions, *, encrypted: bool, scheme: str) -> str:
+    """Say what may be missing where the other side hangs up, and nothing has ever got through.
+
+    With TLS 1.3 the refusal of a client without a certificate comes after the handshake, and is often lost.
+    """
+    if not encrypted:
+        return f"; if it wants TLS, begin {setting(name, 'url')} with {scheme}"
+    return "" if options.cert_file else f"; if it asks for a certificate, set {setting(name, 'cert_file')}"
+
+
 def context(options: TlsOptions) -> ssl.SSLContext:
     """Return what connections are encrypted with.
 

@@ -258,7 +258,11 @@ class TestTls:
                 client_files(authority, tmp_path)
                 await destination.send([message(1)])
                 assert await destination.send([message(1)]) == [Delivered()]
+            in_the_clear = await _post(sink.url.replace("https:", "http:"))
         assert isinstance(anonymous, Retry)
+        assert "__CERT_FILE" in anonymous.error or "certificate required" in anonymous.error
+        assert isinstance(in_the_clear, Retry)
+        assert "if it wants TLS, begin RECEIVER_DESTINATIONS__" in in_the_clear.error
         assert isinstance(refused, Retry)
 
 

@@ -24,6 +24,7 @@ from tests.servers import nats as nats_servers
 from tests.servers.nats import MAX_PAYLOAD, PASSWORD, READER, WRITER, NatsServer
 from tests.servers.relay import client_files
 from tests.servers.require import free_ports
+from tests.servers.silent import silent_url
 from tests.unit.destinations.consumers import consume
 
 _SEED = "SUAI7WRJR2WZD62T5OZF36IF7SAQ57TOKUXKYWCXQEYK6PGVW6SBEX2YDA"
@@ -235,6 +236,14 @@ class TestSend:
         url = nats_server.url.replace("127.0.0.1", f"127.0.0.1:{dead},127.0.0.1")
         for _ in range(4):  # the order is random
             assert all(isinstance(each, Delivered) for each in await _send(url, subject=subject))
+
+    async def test_a_server_that_does_not_greet_is_told_apart(self) -> None:
+        """A port where nothing is said may be anything but NATS: the reason names the URL."""
+        with silent_url() as url:
+            [outcome] = await _send(url.replace("http", "nats"), timeout_s="0.3")
+        assert isinstance(outcome, Retry)
+        assert "did not greet us" in outcome.error
+        assert "RECEIVER_DESTINATIONS__QUEUE__URL" in outcome.error
 
     async def test_a_cluster_that_is_down_is_a_retry_at_once(self) -> None:
         """Refused connections are not waited for, and the reason is the connection's."""

@@ -5,12 +5,14 @@ import contextlib
 import ssl
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aio_pika
 import aiormq
 import orjson
 import pytest
+import trustme
 from aiormq.abc import AbstractChannel
 
 from receiver.destinations import Destination, open_destination
@@ -19,6 +21,7 @@ from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
 from tests.messages import TYPE, message
 from tests.servers.rabbitmq import MAX_MESSAGE_BYTES, RabbitServer
+from tests.servers.relay import asking, client_files, relayed
 from tests.unit.destinations.consumers import consume
 
 
@@ -275,3 +278,34 @@ class TestSend:
         assert [event["id"] for event in handled] == [message(1).id, message(2).id]
         assert left == 0
         assert handled[0] == orjson.loads(message(1).body)
+
+
+class TestTls:
+    async def test_why_it_failed_and_who_we_are(
+        self, rabbit_server: RabbitServer, queue: str, tmp_path: Path
+    ) -> None:
+        """A server that wants a certificate gets ours; whatever does not fit is told in words."""
+        ca = trustme.CA()
+        files = client_files(ca, tmp_path)
+        async with relayed(rabbit_server.port, tls=asking(ca)) as relay:
+            url = f"amqps://guest:guest@127.0.0.1:{relay.port}"
+            assert await _send(url, queue=queue, **files) == [Delivered()]
+            [stranger] = await _send(url, queue=queue)
+            [anonymous] = await _send(url, queue=queue, ca_file=files["ca_file"])
+            [plain] = await _send(url.replace("amqps", "amqp"), queue=queue)
+        assert isinstance(stranger, Retry)
+        assert isinstance(anonymous, Retry)
+        assert isinstance(plain, Retry)
+        assert "SSLCertVerificationError: " in stranger.error
+        assert "__CERT_FILE" in anonymous.error or "certificate required" in anonymous.error
+        assert "begin RECEIVER_DESTINATIONS__QUEUE__URL with amqps:" in plain.error
+
+    async def test_a_server_that_was_there_is_not_suspected(self, rabbit_server: RabbitServer) -> None:
+        """Once something got through, a connection that ends says nothing of the URL."""
+        async with _open(rabbit_server.url) as destination:
+            assert isinstance(destination, RabbitExchange)
+            before = destination._hint(ConnectionResetError())
+            destination._has_worked = True
+            after = destination._hint(ConnectionResetError())
+        assert "amqps:" in before
+        assert not after

@@ -1,11 +1,12 @@
 """What a system said becomes a reason that fits a log line."""
 
+import asyncio
 import socket
 import ssl
 
 import pytest
 
-from receiver.destinations.reasons import cause, first_words
+from receiver.destinations.reasons import cause, first_words, hung_up
 
 
 class TestFirstWords:
@@ -41,3 +42,21 @@ class TestCause:
         """The operating system and the TLS library say why; a library's own text stays out."""
         assert cause(_behind(error)).startswith(told)
         assert "hunter2" not in cause(_behind(error))
+
+
+class TestHungUp:
+    @pytest.mark.parametrize(
+        ("error", "expected"),
+        [
+            (ConnectionResetError(), True),
+            (BrokenPipeError(), True),
+            (asyncio.IncompleteReadError(b"", 1), True),
+            (RuntimeError("Server disconnected without sending a response."), True),
+            (ConnectionRefusedError(), False),
+            (TimeoutError(), False),
+            (ssl.SSLError(1, "wrong version number"), False),
+        ],
+    )
+    def test_an_end_is_told_from_a_refusal(self, error: Exception, expected: bool) -> None:
+        """A connection that was ended is neither one that was refused nor one that was ignored."""
+        assert hung_up(_behind(error)) is expected

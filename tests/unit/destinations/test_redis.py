@@ -329,3 +329,4 @@ class TestTls:
         assert "SSLCertVerificationError: " in stranger.error
         assert "__CERT_FILE" in anonymous.error or "certificate required" in anonymous.error
         assert isinstance(plain, Retry)
+        assert "begin RECEIVER_DESTINATIONS__STREAM__URL with rediss:" in plain.error
