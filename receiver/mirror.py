@@ -70,6 +70,8 @@ class MirrorRules:
     keys: KeyTemplate = field(default_factory=KeyTemplate)
     grace_s: float = 300
     """Seconds after its arrival in which a host may not have the file yet."""
+    parks: bool = True
+    """Whether an event waits for no longer than until its bucket or host is tried again."""
     late_s: float = 0
     """Seconds after that for which a completion's asset is still tried for."""
     late_backoff: Backoff = field(default_factory=lambda: Backoff(first_s=600, max_s=6 * 3600))
@@ -156,10 +158,10 @@ async def _mirror_late(
     job: LateJob, attempt: Attempt, rules: MirrorRules, entropy: Entropy
 ) -> LateSettlement:
     patience_s = (job.until_ms - job.received_ms) / 1000
-    late = replace(rules, backoff=rules.late_backoff, patience_s=patience_s, late_s=0)
+    late = replace(rules, backoff=rules.late_backoff, patience_s=patience_s, late_s=0, parks=False)
     match await attempt(job, rules=late):
-        case EventPostponed(due_ms=due_ms, error=error, parked=parked):
-            return LatePostponed(job, due_ms, error, parked)
+        case EventPostponed(due_ms=due_ms, error=error):
+            return LatePostponed(job, due_ms, error)
         case EventSettled(asset=Asset("mirrored") as asset, now_ms=now_ms):
             return LateArrived(job, asset, _follow_up(job, now_ms, entropy()), now_ms)
         case EventSettled(asset=asset):
@@ -323,6 +325,7 @@ def _postponed(
     parked_s: float | None = None,
 ) -> EventPostponed:
     """Put the asset off, at least as long as the other side asked for, or until it is tried again."""
-    delay_s = rules.backoff.delay_s(job.attempts, chance) if parked_s is None else parked_s
+    is_parked = rules.parks and parked_s is not None
+    delay_s = (parked_s or 0) if is_parked else rules.backoff.delay_s(job.attempts, chance)
     due_ms = now_ms + int(max(after_s or 0, delay_s) * 1000)
-    return EventPostponed(job, due_ms, error, parked=parked_s is not None)
+    return EventPostponed(job, due_ms, error, parked=is_parked)

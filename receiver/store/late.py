@@ -46,8 +46,6 @@ class LatePostponed:
     job: LateJob
     due_ms: int
     error: str
-    parked: bool = False
-    """Whether the attempt is given back, because the host as a whole does not work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +123,9 @@ def _is_given_up(connection: Connection, event_id: str) -> bool:
     return connection.execute(given_up).one_or_none() is not None
 
 
-def postpone(connection: Connection, job: LateJob, due_ms: int, error: str, *, parked: bool) -> bool:
+def postpone(connection: Connection, job: LateJob, due_ms: int, error: str) -> bool:
     """Put the asset off; False if the lease was lost."""
-    attempts = LATE_ASSET.c.attempts - int(parked)
-    values = {"due_ms": due_ms, "last_error": error, "lease": None, "attempts": attempts}
+    values = {"due_ms": due_ms, "last_error": error, "lease": None}
     return bool(connection.execute(update(LATE_ASSET).where(_held(job)).values(values)).rowcount)
 
 

@@ -126,8 +126,8 @@ def settle(connection: Connection, settlements: Sequence[Settlement], *, fan_out
                 written |= _close(connection, job, DEAD, now_ms, error)
             case DeliveryUnwanted(job):
                 written |= _remove(connection, job)
-            case LatePostponed(job, due_ms, error, parked):
-                written |= _written(job, postpone(connection, job, due_ms, _clean(error), parked=parked))
+            case LatePostponed(job, due_ms, error):
+                written |= _written(job, postpone(connection, job, due_ms, _clean(error)))
             case LateGivenUp(job):
                 written |= _written(job, remove(connection, job))
             case EventSettled() | EventKept() | LateArrived() | DeliveryConfirmed():

@@ -23,6 +23,7 @@ class Gate:
         self._breaker = breaker
         self._told = told
         self._trying = False
+        self._failures = 0
         self.error = ""
         """What failed last."""
 
@@ -58,13 +59,17 @@ class Gate:
 
     def passed(self, name: str) -> None:
         """Note that *name* got what it wanted: what is behind works."""
+        self._failures = 0
         self._judge(name, Delivered())
 
     def failed(self, name: str, failure: Retry) -> float | None:
         """Note that *name* failed; return the seconds to park it for, or None where it is its own fault."""
         self.error = failure.error
+        self._failures += 1
         judged = self._judge(name, failure)
-        return judged.after_s if isinstance(judged, Parked) else None
+        # One that is alone shuts no gate; it need not try every second for that.
+        least_s = 0.0 if self.is_away else min(GATE_RULES.max_s, self._failures / 2)
+        return max(judged.after_s, least_s) if isinstance(judged, Parked) else None
 
     def _judge(self, name: str, outcome: Outcome) -> Outcome | Parked:
         was_away = self.is_away

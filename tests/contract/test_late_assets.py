@@ -123,13 +123,10 @@ class TestClaimLate:
         assert [job.id for job in jobs] == [event.id]
 
     async def test_hosts_that_are_away(self, store: Store) -> None:
-        """Assets on hosts that are away are left until their time is over; what is parked costs nothing."""
+        """Assets on hosts that are away are left until their time is over."""
         await given_up(store, an_event(host="gone.example.com"))
         away = Away(["gone.example.com"])
         assert await store.claim_late(claim(), away=away) == []
-        job = await late(store)
-        assert await store.settle(LatePostponed(job, RETRY_MS, "connect", parked=True))
-        assert (await late(store)).attempts == 1
         assert len(await store.claim_late(claim(at=UNTIL_MS), away=away)) == 1
 
     async def test_of_some_sources(self, store: Store) -> None:

@@ -380,6 +380,12 @@ class TestMirrorLate:
         assert await run_late(job, slow, at=until_ms) == LatePostponed(job, until_ms + 40_000, "http_503")
         assert await run_late(job, slow, at=until_ms + 1) == LateGivenUp(job, "http_503")
 
+    async def test_host_that_is_away(self) -> None:
+        """What is late has time: it is not tried every few seconds for a week."""
+        away = fetching(NotFetched("connect", permanent=False, parked_s=2.5))
+        result = await run_late(late_job(), away)
+        assert result == LatePostponed(late_job(), LATER + 20_000, "connect")
+
     async def test_gone_for_good(self) -> None:
         """A file that has gone meanwhile is not tried for any more."""
         gone = fetching(NotFetched("http_410", permanent=True))

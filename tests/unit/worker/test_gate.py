@@ -50,6 +50,12 @@ class TestFailed:
             outage.wait()
             outage.gate.failed("a", Retry("down"))
 
+    def test_one_alone(self, outage: Outage) -> None:
+        """It shuts no gate, since it may be its own fault, and soon tries every five seconds at the most."""
+        parked = [outage.gate.failed("a", Retry("down")) for _ in range(20)]
+        assert parked[10:] == [5.0] * 10
+        assert not outage.gate.is_shut
+
     def test_leaves_it_alone_as_long_as_asked(self, outage: Outage) -> None:
         """A Retry-After holds for everybody."""
         for name in ("a", "b", "c"):
