@@ -16,7 +16,10 @@ MAX_CHUNKS: Final = 4096
 MAX_WIRE_BYTES: Final = 1024 * 1024
 """A request as sent: chunk headers, extensions and trailers may be far larger than the body."""
 
-_PLAIN: Final = (b"", b"identity")
+_CODINGS: Final = frozenset(
+    (b"br", b"compress", b"deflate", b"gzip", b"x-compress", b"x-gzip", b"zstd", b"dcb", b"dcz")
+)
+"""What a body may be packed in. Any other word, as `utf-8`, is a sender's mistake: the signature decides."""
 
 
 class Refused(Exception):
@@ -44,7 +47,7 @@ class Request:
     length: int | None = None
     """The declared length of the body, until it is known to be chunked."""
     is_encoded: bool = False
-    """Whether the body has a Content-Encoding beside `identity`."""
+    """Whether its Content-Encoding says that the body is packed."""
     expects_continue: bool = False
     must_close: bool = False
     """Whether the connection may not be used after it: RFC 9112, section 6.1."""
@@ -83,7 +86,7 @@ class Request:
             elif name == b"transfer-encoding":
                 is_chunked = True
             elif name == b"content-encoding":
-                self.is_encoded |= any(word.strip().lower() not in _PLAIN for word in value.split(b","))
+                self.is_encoded |= any(word.strip().lower() in _CODINGS for word in value.split(b","))
             elif name == b"expect":
                 self.expects_continue = value.lower() == b"100-continue"
         if hosts != 1 and (is_http_1_1 or hosts):
