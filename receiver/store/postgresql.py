@@ -10,6 +10,7 @@ from typing import Any, Final
 import structlog
 from psycopg import Connection as Psycopg
 from psycopg.conninfo import make_conninfo
+from psycopg.errors import QueryCanceled
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -124,7 +125,13 @@ def open_session(target: Target, *, context: Any = None) -> Session:
 
 def _prepare(session: Session, target: Target) -> None:
     pid = session.info.backend_pid
-    session.execute(_SAY, said(target, session.info.server_version, pid=pid, local=target.is_pooled))
+    settings = said(target, session.info.server_version, pid=pid, local=target.is_pooled)
+    try:
+        session.execute(_SAY, settings)
+    except QueryCanceled:
+        # A default so short that not even this ends in time.
+        session.execute("SET statement_timeout = '10s'")
+        session.execute(_SAY, settings)
     found = session.execute(_LOOK).fetchone()
     session.is_pooled = target.is_pooled or (found is not None and found[0] != pid)
     session.prepare_threshold = None if session.is_pooled else target.prepare_threshold

@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 
-from receiver.errors import StoreUnavailable
+from receiver.errors import ConfigError, StoreUnavailable
 
 Tell = Callable[[str], None]
 
@@ -23,6 +23,7 @@ def migrate(engine: Engine, tell: Tell = lambda _: None) -> tuple[str | None, st
     is waited for.
 
     Raises:
+        ConfigError: the search path finds no schema.
         StoreUnavailable: the database failed in what is done without SQLAlchemy.
     """
     if engine.dialect.name == "postgresql":
@@ -55,6 +56,7 @@ def _migrate_beside_others(engine: Engine, tell: Tell) -> tuple[str | None, str]
     target = read_target(engine.url)
     with revising.alone(target, tell):
         with engine.connect() as connection:
+            _require_schema(connection)
             before = current(connection)
         if before is None:
             with engine.begin() as connection:
@@ -68,6 +70,14 @@ def _migrate_beside_others(engine: Engine, tell: Tell) -> tuple[str | None, str]
             revising.revise(engine, target, change, tell, name=f"revision {revision}")
         building.build(target, tell)
     return before, revisions()[0]
+
+
+def _require_schema(connection: Connection) -> None:
+    if connection.exec_driver_sql("SELECT current_schema()").scalar() is None:
+        raise ConfigError(
+            "RECEIVER_DATABASE_URL: the search path (schema=, options=) finds no schema: CREATE SCHEMA it"
+            " first, or grant USAGE on it"
+        )
 
 
 def _upgrade(revision: str, connection: Connection) -> None:

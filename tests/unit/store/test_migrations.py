@@ -5,12 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 
+import psycopg
 import pytest
 from alembic import command
 from sqlalchemy import Engine, MetaData, Table, select, text
 
 from receiver.contract import COMPLETED
-from receiver.errors import ReceiverError
+from receiver.errors import ConfigError, ReceiverError
 from receiver.store import Store
 from receiver.store.engine import connect
 from receiver.store.migrations import _config, current, migrate, revisions
@@ -67,6 +68,19 @@ class TestMigrate:
         if engine.dialect.name == "postgresql":
             with engine.begin() as connection:
                 assert connection.execute(text("SHOW statement_timeout")).scalar() == "10s"
+
+    def test_a_schema_that_is_not_there(self, postgres_database: str) -> None:
+        """It is refused by the name of the setting; once it is there, it holds the tables."""
+        engine = connect(f"{postgres_database}?schema=my%20own")
+        with pytest.raises(ConfigError, match=r"RECEIVER_DATABASE_URL.*CREATE SCHEMA"):
+            migrate(engine)
+        with psycopg.connect(postgres_database, autocommit=True) as other:
+            other.execute('CREATE SCHEMA "my own"')
+        migrate(engine)
+        with engine.begin() as connection:
+            found = connection.execute(text("SELECT to_regclass('\"my own\".event')::text")).scalar()
+        engine.dispose()
+        assert found == "event"
 
     def test_rows_stay_as_they_are(self, engine: Engine) -> None:
         """Later revisions change nothing of what is there, settled or not, on the way forth and back."""

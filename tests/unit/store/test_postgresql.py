@@ -111,6 +111,13 @@ class TestOpenSession:
                 connection.execute("ALTER SYSTEM RESET default_transaction_read_only")
                 reload(postgres_database, "off")
 
+    def test_a_default_too_short_for_anything(self, postgres_database: str) -> None:
+        """Even a database that ends statements after a millisecond is used."""
+        alter(postgres_database, {"statement_timeout": "1ms"})
+        for _ in range(5):
+            with open_session(read_target(parse(postgres_database))) as session:
+                assert shown(session, "statement_timeout") == "10s"
+
     def test_keeps_a_search_path_that_finds_a_schema(self, postgres_database: str) -> None:
         """Where tables are to lie is the operator's to say."""
         alter(postgres_database, {"search_path": "elsewhere"})
