@@ -80,6 +80,8 @@ class Connection(asyncio.Protocol):
         self._turns: deque[_Turn] = deque()
         self._request: Request | None = None
         self._unparsed = b""
+        self._said = 0
+        """Bytes that came since nothing was left to parse: what is left of much is no short request."""
         self._pieces = 0
         self._is_held = False
         self._is_known = False
@@ -106,6 +108,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take in what came."""
+        self._said = len(data) + (self._said if self._unparsed else 0)
         if self._is_finishing:
             self._drop(len(data))
         elif self._unparsed:
@@ -216,7 +219,7 @@ class Connection(asyncio.Protocol):
         self._note_progress()
         self._transport.pause_reading()
         if len(self._turns) < _MOST_WAITING:
-            self._registry.queue(self, len(data))
+            self._registry.queue(self, self._said)
 
     def read_on(self) -> None:
         """Go on with what was put off."""
@@ -320,7 +323,7 @@ class Connection(asyncio.Protocol):
         if not turns:
             self._rest()
         if self._unparsed and len(turns) < _MOST_WAITING:
-            self._registry.queue(self, len(self._unparsed))
+            self._registry.queue(self, self._said)
 
     def _rest(self) -> None:
         """Wait for the next request."""

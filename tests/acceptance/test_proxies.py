@@ -1,76 +1,20 @@
 """The proxies that people put in front, each run with its file of `deploy/`, over HTTPS."""
 
-import http.client
-import signal
-import socket
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
 
 import pytest
 
-from receiver.signatures import sign
-from tests.acceptance.service import SECRET, Service, failed, service, until
-from tests.servers import postgres, proxies
-from tests.servers.proxies import HOST, KINDS, Proxy
+from tests.acceptance.front import PATH, Front, Load, fronted, signed
+from tests.acceptance.service import failed, until
+from tests.servers.proxies import KINDS
 
-PATH = "/webhooks/photoverse"
-A_SECOND = 60
-
-
-@dataclass
-class Front:
-    """A proxy before two `receiver web` on one PostgreSQL."""
-
-    proxy: Proxy
-    services: list[Service]
-    database: postgres.PostgresServer
-
-    def request(
-        self,
-        method: str,
-        path: str,
-        body: bytes | Iterator[bytes] = b"",
-        headers: dict[str, str] | None = None,
-    ) -> http.client.HTTPResponse:
-        """Send one request on a connection of its own; the body of the answer is read."""
-        plain = socket.create_connection(("127.0.0.1", self.proxy.port), timeout=20)
-        connection = http.client.HTTPSConnection(HOST, self.proxy.port, timeout=20)
-        connection.sock = self.proxy.trust.wrap_socket(plain, server_hostname=HOST)
-        try:
-            connection.request(method, path, body, headers or {}, encode_chunked=not isinstance(body, bytes))
-            answer = connection.getresponse()
-            answer.read()
-        finally:
-            connection.close()
-        return answer
-
-    def deliver(self, body: bytes) -> http.client.HTTPResponse:
-        """Post *body*, genuinely signed."""
-        return self.request("POST", PATH, body, signed(body))
-
-
-def signed(body: bytes) -> dict[str, str]:
-    return {"X-Webhook-Signature": sign(body, secret=SECRET, timestamp=int(time.time()))}
+pytestmark = pytest.mark.timeout(180)  # six processes start at once
 
 
 @pytest.fixture(params=list(KINDS), scope="module")
 def front(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
-    with ExitStack() as stack:
-        database = stack.enter_context(postgres.running(durable=False))
-        folders = [tmp_path_factory.mktemp(name) for name in ("one", "two", "proxy")]
-        settings = {"RECEIVER_DATABASE_URL": database.url, "RECEIVER_TRUSTED_PROXIES": "127.0.0.1"}
-        services = [stack.enter_context(service(folder, **settings)) for folder in folders[:2]]
-        services[0].run("migrate")
-        for one in services:
-            one.start("web")
-        proxy = stack.enter_context(
-            proxies.running(request.param, (services[0].port, services[1].port), folders[2])
-        )
-        found = Front(proxy, services, database)
-        until(lambda: found.deliver(failed("gen_first")).status == 200)
+    with fronted(request.param, tmp_path_factory.mktemp("front")) as found:
         yield found
 
 
@@ -110,29 +54,25 @@ class TestProxy:
         assert [answer.status for answer in answers] == [status] * 5
 
     def test_names_the_client(self, front: Front) -> None:
-        """What a client says of itself in X-Forwarded-For is not taken for its address."""
-        front.request("POST", PATH, b"{}", {"X-Forwarded-For": "198.51.100.99"})
+        """`receiver refusals` shows the client's own address, and nothing that the client says of itself."""
+        before = front.refused()
+        for _ in range(4):
+            front.request("POST", PATH, b"{}", {"X-Forwarded-For": "198.51.100.99"}, client="127.0.0.2")
+        after = front.refused()
+        assert "198.51.100.99" not in after
+        assert after["127.0.0.2"] == before.get("127.0.0.2", 0) + 4
         logged = [line for one in front.services for line in one.logged("not genuine")]
-        assert {line["client"] for line in logged} == {"127.0.0.1"}
+        assert {line["client"] for line in logged} <= {"127.0.0.1", "127.0.0.2"}
 
 
 class TestRollingRestart:
     def test_costs_nothing(self, front: Front) -> None:
         """Two processes restarted in turn under 60 deliveries a second: nothing but 200."""
-        load = Load(front)
-        load.thread.start()
-        for one in front.services:
+        with Load(front).running() as load:
             until(lambda: load.answers)
-            (running,) = one.processes
-            running.send_signal(signal.SIGTERM)
-            assert running.wait(30) == 0
-            one.processes.clear()
-            one.start("web")
-            seen = len(load.answers)
-            until(lambda seen=seen: len(load.answers) > seen + A_SECOND // 2)  # type: ignore[misc]
-        load.stop.set()
-        load.thread.join()
-        assert set(load.answers) == {"200"}, load.answers
+            front.restart_each(load)
+        faults = [one.logged("store unavailable") for one in front.services]
+        assert set(load.answers) == {"200"}, (load.answers, faults)
 
     def test_our_faults_pass_through(self, front: Front) -> None:
         """While the database is away, or no process runs, the sender is told to come back, and when."""
@@ -147,25 +87,3 @@ def _told(front: Front) -> tuple[int, str | None]:
     answer = front.deliver(failed("gen_away"))
     time.sleep(0.1)  # the proxies look every 0.2 s
     return answer.status, answer.getheader("Retry-After")
-
-
-@dataclass
-class Load:
-    """Deliveries, one after the other on connections of their own, at a steady rate."""
-
-    front: Front
-    answers: list[str] = field(default_factory=list)
-    stop: threading.Event = field(default_factory=threading.Event)
-
-    def __post_init__(self) -> None:
-        self.thread = threading.Thread(target=self._run, daemon=True)
-
-    def _run(self) -> None:
-        number = 0
-        while not self.stop.wait(1 / A_SECOND):
-            number += 1
-            try:
-                answer = str(self.front.deliver(failed(f"gen_rolling_{number}")).status)
-            except OSError as error:
-                answer = repr(error)
-            self.answers.append(answer)

@@ -31,12 +31,13 @@ class System:
 
 
 @contextmanager
-def destinations() -> Iterator[list[System]]:
-    """Start the destinations."""
+def destinations(*names: str) -> Iterator[list[System]]:
+    """Start the destinations of those *names*; all of them if there is none."""
+    starts = {"http": _http, "redis": _redis, "nats": _nats, "rabbitmq": _rabbitmq, "postgres": _postgres}
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="receiver-outages-"))
         stack.callback(shutil.rmtree, folder)
-        yield [stack.enter_context(start(folder)) for start in (_http, _redis, _nats, _rabbitmq, _postgres)]
+        yield [stack.enter_context(starts[name](folder)) for name in names or starts]
 
 
 @contextmanager
@@ -65,8 +66,10 @@ def bucket() -> Iterator[System]:
 def _http(folder: Path) -> Iterator[System]:
     hook = Hook(folder)
     hook.start()
-    yield _system("http", hook.url, hook, hook.taken)
-    hook.kill()
+    try:
+        yield _system("http", hook.url, hook, hook.taken)
+    finally:
+        hook.kill()
 
 
 @contextmanager
@@ -79,8 +82,10 @@ def _redis(folder: Path) -> Iterator[System]:
             entries = cast("list[Any]", client.xrange("receiver:events"))
         return [fields[b"id"].decode() for _, fields in entries]
 
-    yield _system("redis", server.url, server, taken)
-    server.kill()
+    try:
+        yield _system("redis", server.url, server, taken)
+    finally:
+        server.kill()
 
 
 @contextmanager
@@ -99,8 +104,10 @@ def _nats(folder: Path) -> Iterator[System]:
         return [(message.headers or {})["Nats-Msg-Id"] for message in found]
 
     asyncio.run(create())
-    yield _system("nats", server.url, server, lambda: asyncio.run(read()), subject="events")
-    server.kill()
+    try:
+        yield _system("nats", server.url, server, lambda: asyncio.run(read()), subject="events")
+    finally:
+        server.kill()
 
 
 @contextmanager

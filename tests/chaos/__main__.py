@@ -4,38 +4,44 @@ Prints what was seen, and ends with status 1 if anything was lost, refused, or t
 """
 
 import argparse
-import http.client
-import random
+import shutil
 import signal
+import statistics
 import sys
 import tempfile
-import threading
-from collections import Counter
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Final
 
-from tests.acceptance.service import Service, completed, failed, kill, service, until
+from tests.acceptance.front import A_SECOND, Load, fronted
+from tests.acceptance.service import service, until
+from tests.chaos.costs import costs
 from tests.chaos.hostile import ATTACKS, attacked
-from tests.servers import assets, postgres
+from tests.chaos.kills import ended
+from tests.servers.proxies import KINDS
 
-P99_MS = 250
-MEMORY_MIB = 20
-LOG_LINES = 200
+P99_MS: Final = 250
+MEMORY_MIB: Final = 20
+LOG_LINES: Final = 200
+RESTARTS: Final = 4
+"""Of each of two processes behind a proxy."""
+_PROXY_PATH: Final = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def main() -> None:
     """Run what was asked for."""
     options = _options()
-    lost = 0
+    faults = 0
     with tempfile.TemporaryDirectory() as folder:
         if options.seconds:
-            lost += hostile(Path(folder) / "hostile", options.seconds)
-        for database in ("sqlite", "postgresql"):
-            lost += killed(Path(folder) / f"kill-{database}", database, options.rounds, signal.SIGKILL)
-        lost += killed(Path(folder) / "term", "sqlite", options.rounds // 10, signal.SIGTERM)
-    sys.exit(1 if lost else 0)
+            faults += hostile(Path(folder) / "hostile", options.seconds)
+        if options.posts:
+            faults += _refused(Path(folder) / "refused", options.posts)
+        if options.rounds:
+            faults += sum(_restarted(Path(folder) / kind, kind) for kind in KINDS)
+        for how, rounds in ((signal.SIGKILL, options.rounds), (signal.SIGTERM, options.rounds // 5)):
+            for database in ("sqlite", "postgresql"):
+                faults += _ended(Path(folder) / f"{database}-{how.name}", database, rounds, how)
+    sys.exit(1 if faults else 0)
 
 
 def hostile(folder: Path, seconds: float) -> int:
@@ -54,101 +60,74 @@ def hostile(folder: Path, seconds: float) -> int:
                 and seen.log_lines <= LOG_LINES
             )
             noticed += not is_fine
-            print(
+            _say(
                 f"{name:24} {seen.answers} p99 {seen.p99_ms:6.0f} ms, {seen.more_memory_mib:5.1f} MiB more,"
-                f" {seen.log_lines:4} lines{'' if is_fine else '   <-- over a bound'}",
-                flush=True,
+                f" {seen.log_lines:4} lines",
+                is_fine=is_fine,
             )
     return noticed
 
 
-@dataclass
-class Load:
-    """Genuine deliveries, each tried again until it is answered 200; half of them have an asset."""
-
-    service: Service
-    origin: str
-    accepted: dict[str, str] = field(default_factory=dict)
-    answers: Counter[str] = field(default_factory=Counter)
-    stop: threading.Event = field(default_factory=threading.Event)
-
-    def run(self) -> None:
-        """Deliver until told to stop."""
-        number = 0
-        while not self.stop.is_set():
-            number += 1
-            name = f"gen_{threading.get_ident()}_{number}"
-            url = f"{self.origin}/{name}.png"
-            self._deliver(name, completed(name, url) if number % 2 else failed(name))
-
-    def _deliver(self, name: str, body: bytes) -> None:
-        while not self.stop.is_set():
-            try:
-                answer = self.service.deliver(body)
-            except (OSError, http.client.HTTPException):
-                self.answers["no answer"] += 1
-                self.stop.wait(0.05)
-                continue
-            self.answers[str(answer.status)] += 1
-            if answer.status == 200:
-                self.accepted[answer.json["event_id"]] = name
-                return
-
-
-def killed(folder: Path, database: str, rounds: int, how: signal.Signals) -> int:
-    """End processes at random moments under load; return how many accepted events did not arrive whole."""
+def _refused(folder: Path, posts: int) -> int:
+    """Send so many malformed *posts*; return how many kinds cost more than a genuine delivery."""
     folder.mkdir()
-    with ExitStack() as stack:
-        settings = {"RECEIVER_ASSETS_URL": f"file://{folder}/assets"}
-        if database == "postgresql":
-            settings["RECEIVER_DATABASE_URL"] = stack.enter_context(postgres.running(durable=True)).url
-        origin = stack.enter_context(assets.serving()).url
-        offered = stack.enter_context(service(folder, **settings))
-        offered.run("migrate")
-        commands = ("serve",) if database == "sqlite" else ("web", "worker", "worker")
-        running = [offered.start(command) for command in commands]
-        load = Load(offered, origin)
-        threads = [threading.Thread(target=load.run, daemon=True) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for round_ in range(rounds):
-            load.stop.wait(random.uniform(0.05, 0.8))
-            victim = random.randrange(len(commands))
-            if how is signal.SIGKILL:
-                kill(running[victim])
-            else:
-                running[victim].send_signal(how)
-                running[victim].wait(60)
-            running[victim] = offered.start(commands[victim])
-            print(f"  round {round_ + 1} of {rounds}, {len(load.accepted)} accepted", end="\r", flush=True)
-        load.stop.set()
-        for thread in threads:
-            thread.join()
-        missing = _missing(offered, load.accepted)
-    name = f"{database}, {how.name}"
-    print(f"{name:24} {rounds} rounds, {len(load.accepted)} accepted, {missing} lost, {dict(load.answers)}")
-    return missing
+    with service(folder) as web:
+        web.run("migrate")
+        web.start("web")
+        found = costs(web, posts)
+    for each in found:
+        _say(
+            f"{each.kind:24} refused {each.refused_s:.2f} CPU s for 10,000, accepted {each.accepted_s:.2f}",
+            is_fine=each.refused_s < each.accepted_s,
+        )
+    return sum(each.refused_s >= each.accepted_s for each in found)
 
 
-def _missing(offered: Service, accepted: dict[str, str]) -> int:
-    """Wait for the outbox to empty; count accepted events without a message, or without their asset."""
-    with suppress(AssertionError):
-        until(lambda: accepted.keys() <= {message["id"] for message in offered.messages()}, seconds=120)
-    whole = {message["id"] for message in offered.messages() if _is_whole(message)}
-    return len(accepted.keys() - whole)
+def _restarted(folder: Path, proxy: str) -> int:
+    """Restart two processes in turn behind *proxy*; return 1 if a sender noticed."""
+    if shutil.which(proxy, path=_PROXY_PATH) is None:
+        print(f"{proxy:24} SKIPPED: it is not installed (.ci/run installs it)", flush=True)
+        return 0
+    folder.mkdir()
+    with fronted(proxy, folder) as front, Load(front).running() as load:
+        until(lambda: load.answers)
+        for _ in range(RESTARTS):
+            front.restart_each(load)
+    # Senders that cannot keep up would show less than there was.
+    is_fine = set(load.answers) == {"200"} and load.rate > 0.95 * A_SECOND
+    p99_ms = statistics.quantiles(load.took_s, n=100)[98] * 1000
+    _say(
+        f"{f'{proxy}, restarts':24} {2 * RESTARTS} restarts, {load.rate:.1f}/s, {dict(load.answers)},"
+        f" p99 {p99_ms:.0f} ms",
+        is_fine=is_fine,
+    )
+    return not is_fine
 
 
-def _is_whole(message: dict[str, Any]) -> bool:
-    if message["type"].endswith("failed"):
-        return True
-    asset = message["data"]["asset"]
-    return asset["status"] == "mirrored" and Path(asset["url"].removeprefix("file://")).is_file()
+def _ended(folder: Path, database: str, rounds: int, how: signal.Signals) -> int:
+    """End processes with *how* that many times; return 1 if anything was lost, or a stop cost a request."""
+    if not rounds:
+        return 0
+    came = ended(folder, database, rounds, how)
+    _say(
+        f"{f'{database}, {how.name}':24} {came.rounds} rounds, {came.accepted} accepted, lost {came.lost},"
+        f" {came.answers}",
+        is_fine=came.is_fine,
+    )
+    return not came.is_fine
+
+
+def _say(seen: str, *, is_fine: bool) -> None:
+    print(seen if is_fine else f"{seen}   <-- over a bound", flush=True)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     parser.add_argument("--seconds", type=float, default=30, help="for each kind of stranger; 0: none")
-    parser.add_argument("--rounds", type=int, default=200, help="kill -9, on each database")
+    parser.add_argument("--posts", type=int, default=200_000, help="malformed ones, whose cost is measured")
+    parser.add_argument(
+        "--rounds", type=int, default=200, help="kill -9, on each database; 0: no kills and no restarts"
+    )
     return parser.parse_args()
 
 

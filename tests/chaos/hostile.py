@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import itertools
 import json
 import re
 import socket
@@ -22,6 +23,8 @@ from receiver.signatures import sign
 from tests.acceptance.service import SECRET, Service, completed
 
 EVERY_S: Final = 0.2
+GENUINE_FROM: Final = "127.0.0.2"
+"""Strangers are 127.0.0.1: what is counted against them is not counted against genuine senders."""
 _HEAD: Final = "POST /webhooks/photoverse HTTP/1.1\r\nHost: h\r\n"
 _64K: Final = 64 * 1024
 
@@ -86,7 +89,8 @@ class Genuine:
         body = json.dumps(json.loads(completed(f"gen_{id(self)}_{number}", None)), indent=1).encode()
         signed = ecmajson.stringify(body) if number % 2 else body
         header = sign(signed, secret=SECRET, timestamp=int(time.time()))
-        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
+        address = ("127.0.0.1", self.port)
+        with socket.create_connection(address, 30, (GENUINE_FROM, 0)) as connection:
             head = (
                 f"X-Webhook-Signature: {header}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
             )
@@ -123,6 +127,45 @@ def header_flood(port: int, ends: float) -> None:
     _talk(port, ends, _HEAD.encode() + b"".join(b"x-%d: %b\r\n" % (n, b"y" * 50) for n in range(3000)))
 
 
+def header_flood_in_segments(port: int, ends: float) -> None:
+    """Send headers far over the bound a few at a time, each time in a segment of its own."""
+    while time.monotonic() < ends:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.sendall(_HEAD.encode())
+            for number in range(300):
+                connection.sendall(b"".join(b"x-%d-%d: %b\r\n" % (number, n, b"y" * 50) for n in range(10)))
+
+
+def slow_headers(port: int, ends: float) -> None:
+    """Send a head a header at a time, and never end it."""
+    while time.monotonic() < ends:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            connection.sendall(_HEAD.encode())
+            while time.monotonic() < ends:
+                connection.sendall(b"x: y\r\n")
+                time.sleep(0.3)
+
+
+def malformed_posts(port: int, ends: float) -> None:
+    """Post to the right path what is no delivery, in every way, as fast as answers come."""
+    posts = (
+        _HEAD + "Content-Length: 2\r\n\r\n{}",
+        _HEAD + "Content-Length: x\r\n\r\n",
+        _HEAD + "Content-Length: 3\r\nX-Webhook-Signature: t=,v1=\r\n\r\n{]}",
+        _HEAD + "Transfer-Encoding: chunked\r\n\r\nno chunk\r\n",
+        "POST /webhooks/nobody HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n",
+    )
+    for post in itertools.cycle(posts):
+        if time.monotonic() > ends:
+            return
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            while time.monotonic() < ends:
+                connection.sendall(post.encode())
+                if not connection.recv(65536) or post is not posts[0]:
+                    break
+
+
 def one_byte_chunks(port: int, ends: float) -> None:
     """Cut a body into as many chunks as it has bytes."""
     _talk(port, ends, f"{_HEAD}Transfer-Encoding: chunked\r\n\r\n".encode() + b"1\r\nx\r\n" * 60_000)
@@ -157,7 +200,10 @@ def idle_sockets(port: int, ends: float) -> None:
 ATTACKS: Final[dict[str, Attack]] = {
     **{f"forged {name}": forging(body) for name, body in FORGED.items()},
     "malformed": malformed,
+    "malformed posts": malformed_posts,
     "header flood": header_flood,
+    "header flood, segments": header_flood_in_segments,
+    "slow headers": slow_headers,
     "one-byte chunks": one_byte_chunks,
     "pipelining": pipelining,
     "slow bodies": slow_bodies,

@@ -9,11 +9,32 @@ import pytest
 from receiver.telemetry.refusals import Refusals
 from receiver.web import registry
 from receiver.web.app import build_app
+from receiver.web.connection import Connection
 from tests.unit.web.serving import SOURCES, FakeStore, request, served, signed, until
 
 
 def post() -> bytes:
     return request("POST", "/webhooks/photoverse", b"{}", signed(b"{}", now=int(time.time())))
+
+
+class TestLines:
+    async def test_rest_of_much(self, store: FakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Whoever sends many requests in one breath waits in the long line to the last, not before others."""
+        sizes: list[int] = []
+        queue = registry.Registry.queue
+
+        def noted(self: registry.Registry, connection: Connection, size: int) -> None:
+            sizes.append(size)
+            queue(self, connection, size)
+
+        monkeypatch.setattr(registry.Registry, "queue", noted)
+        count = 1000
+        async with served(build_app(SOURCES, store, Refusals())) as site, site.wire() as wire:
+            await wire.say(request("GET", "/healthz") * count)
+            for _ in range(count):
+                assert (await wire.hear()).status == 200
+        assert len(sizes) > 1
+        assert min(sizes) > 4096
 
 
 class TestStop:
