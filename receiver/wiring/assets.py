@@ -102,6 +102,7 @@ def build_fetcher(settings: Settings) -> Fetcher:
             nat64_prefixes=_nat64_prefixes(settings),
             total_timeout_s=settings.fetch_timeout_s,
             ssl_context=_trust(settings),
+            unnamed_ssl_context=trusting(settings.ca_file, check_name=False),
         )
     except OSError as error:
         raise _unusable_spool(settings, error) from error
