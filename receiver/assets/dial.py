@@ -6,6 +6,7 @@ connecting are one step here. The client above still speaks of the host by name,
 
 import asyncio
 import socket
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
@@ -17,6 +18,7 @@ import httpcore2
 from receiver.assets.allowlist import AllowList, parse_address
 from receiver.assets.guard import check_address
 from receiver.assets.nat64 import DISCOVERY_NAME, discovered
+from receiver.assets.underscore import UnderscoreStream
 from receiver.threads import DaemonThreads
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -96,10 +98,17 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
     """Dials only addresses that `check_address` permits, or hosts that *allow* names."""
 
     def __init__(
-        self, *, resolve: Resolve, allow: AllowList, nat64_prefixes: Sequence[IPv6Network] = ()
+        self,
+        *,
+        resolve: Resolve,
+        allow: AllowList,
+        nat64_prefixes: Sequence[IPv6Network] = (),
+        unnamed: ssl.SSLContext | None = None,
     ) -> None:
+        """Dial nothing yet. With *unnamed*, which verifies all but names, these may hold an underscore."""
         self._resolve = resolve
         self._allow = allow
+        self._unnamed = unnamed
         self._nat64 = Nat64(resolve=resolve, given=nat64_prefixes)
         self._network = httpcore2.AnyIOBackend()
 
@@ -127,7 +136,8 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
         failure: Exception = httpcore2.ConnectError("no address")
         for address in addresses:
             try:
-                return await self._network.connect_tcp(address, port, share, local_address, socket_options)
+                stream = await self._network.connect_tcp(address, port, share, local_address, socket_options)
+                return UnderscoreStream(stream, self._unnamed) if "_" in host and self._unnamed else stream
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
                 failure = error
         raise failure

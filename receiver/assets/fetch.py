@@ -54,6 +54,7 @@ class Fetcher:
         nat64_prefixes: Sequence[IPv6Network] = (),
         resolve: Resolve | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        unnamed_ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         """Prepare to download; connect nowhere yet.
 
@@ -69,6 +70,7 @@ class Fetcher:
             nat64_prefixes: under which the network writes IPv4 addresses, besides those it tells of itself.
             resolve: instead of the system's resolver.
             ssl_context: instead of the system's certificate authorities.
+            unnamed_ssl_context: the same, leaving names unchecked, for hosts with an underscore.
 
         Raises:
             ValueError: *allow* or *deny_hosts* is malformed.
@@ -88,7 +90,10 @@ class Fetcher:
             # Unbounded: callers bound their own work, and a slow host must not take another's connection.
             max_connections=None,
             network_backend=GuardedBackend(
-                resolve=resolve or self._system_resolver, allow=self._allow, nat64_prefixes=nat64_prefixes
+                resolve=resolve or self._system_resolver,
+                allow=self._allow,
+                nat64_prefixes=nat64_prefixes,
+                unnamed=unnamed_ssl_context,
             ),
         )
 

@@ -88,16 +88,18 @@ _SIGNATURES: Final = tuple(
         ("model/gltf-binary", rb"glTF[\x01\x02]\0\0\0"),
     )
 )
-# Marks of UTF-8 and UTF-16; no format of media begins with one.
-_BYTE_ORDER_MARK: Final = re.compile(rb"\xef\xbb\xbf|\xfe\xff|\xff\xfe")
+_UTF_16: Final = (b"\xfe\xff", b"\xff\xfe")
+"""Byte order marks, with which binaries begin, too."""
 _NEVER_IN_TEXT: Final = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 _MARKUP: Final = re.compile(
-    rb"\s*<(?:!doctype|!--|\?xml|(?:a|b|body|br|div|font|h1|head|html|iframe|math|p|script|style|svg|table|title)"
+    rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype|!--|\?xml|(?:a|b|body|br|div|font|h1|head|html|iframe|math|p|script|style|svg|table|title)"
     rb"[\s/>])",
     re.IGNORECASE,
 )
-_PDF: Final = b"%PDF-"
-"""Begins like text, and is none."""
+_BEGINS_LIKE_TEXT: Final = re.compile(
+    rb"%PDF-|SIMPLE  =|#\?RADIANCE|#\?RGBE|P[4-6]\s|P[Ff]\s|ply\r?\nformat binary"
+)
+"""Binaries whose header is written in words: PDF, FITS, HDR, the Portable Maps, PLY."""
 
 
 def sniff(head: bytes) -> str | None:
@@ -143,6 +145,6 @@ def _is_markup(head: bytes) -> bool:
 
 
 def _is_text(head: bytes) -> bool:
-    if _BYTE_ORDER_MARK.match(head):
-        return True
-    return not head.startswith(_PDF) and not _NEVER_IN_TEXT.search(head)
+    if head.startswith(_UTF_16):
+        head = head[: len(head) // 2 * 2].decode("utf-16", "replace").encode("utf-8", "replace")
+    return not _BEGINS_LIKE_TEXT.match(head) and not _NEVER_IN_TEXT.search(head)

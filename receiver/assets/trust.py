@@ -9,13 +9,16 @@ from pathlib import Path
 import httpcore2
 
 
-def trusting(ca_file: str | None) -> ssl.SSLContext:
+def trusting(ca_file: str | None, *, check_name: bool = True) -> ssl.SSLContext:
     """Return a context that trusts the system's authorities, and those in *ca_file*, too.
+
+    Without *check_name*, whose certificate it is remains the caller's to check.
 
     Raises:
         ValueError: it cannot be read, or holds no certificate; the message says which.
     """
     context = httpcore2.default_ssl_context()
+    context.check_hostname = check_name
     if ca_file is None:
         return context
     try:

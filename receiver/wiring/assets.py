@@ -1,9 +1,11 @@
 """Where assets come from, go to, and what they are called there."""
 
+import re
 import ssl
 from collections.abc import Sequence
 from ipaddress import IPv6Network
 from pathlib import Path
+from typing import Final
 
 from receiver.assets import ReadableBucket
 from receiver.assets.allowlist import AllowList
@@ -18,6 +20,9 @@ from receiver.assets.nat64 import parse_prefixes
 from receiver.assets.trust import trusting
 from receiver.errors import ConfigError
 from receiver.settings import Settings, variable
+
+_SUFFIX: Final = re.compile(r"(?:\.?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)?")
+"""A host with its subdomains; nothing, if the list is set but empty."""
 
 
 def open_bucket(settings: Settings) -> BucketsBySource:
@@ -102,6 +107,7 @@ def build_fetcher(settings: Settings) -> Fetcher:
             nat64_prefixes=_nat64_prefixes(settings),
             total_timeout_s=settings.fetch_timeout_s,
             ssl_context=_trust(settings),
+            unnamed_ssl_context=trusting(settings.ca_file, check_name=False),
         )
     except OSError as error:
         raise _unusable_spool(settings, error) from error
@@ -149,10 +155,20 @@ def _trust(settings: Settings) -> ssl.SSLContext:
 def _asset_hosts(settings: Settings) -> tuple[str, ...] | None:
     if settings.asset_hosts is None:
         return None
+    return tuple(_asset_host(entry) for entry in settings.asset_hosts)
+
+
+def _asset_host(entry: str) -> str:
     try:
-        return tuple(map(to_ascii, settings.asset_hosts))
-    except ValueError as error:
-        raise ConfigError(f"{variable('asset_hosts')}: no host name: {error}") from error
+        name = to_ascii(entry).removesuffix(".")
+    except ValueError:
+        name = "?"
+    if not _SUFFIX.fullmatch(name):
+        raise ConfigError(
+            f"{variable('asset_hosts')}: {entry!r} is no host name; write cdn.example.com, which stands for"
+            " its subdomains, too"
+        )
+    return name
 
 
 def _nat64_prefixes(settings: Settings) -> tuple[IPv6Network, ...]:

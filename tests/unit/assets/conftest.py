@@ -142,12 +142,16 @@ async def make_fetcher(authority: trustme.CA, tmp_path: Path) -> AsyncIterator[M
     fetchers: list[Fetcher] = []
     context = ssl.create_default_context()
     authority.configure_trust(context)
+    unnamed = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    unnamed.check_hostname = False
+    authority.configure_trust(unnamed)
 
     def make(**settings: Any) -> Fetcher:
         defaults: dict[str, Any] = {
             "allow": (HOST,),
             "resolve": answers("127.0.0.1"),
             "ssl_context": context,
+            "unnamed_ssl_context": unnamed,
             "spool_dir": tmp_path / "spool",
             "total_timeout_s": 10,
         }

@@ -19,6 +19,7 @@ import pytest
 from receiver.assets import Fetched, NotFetched
 from receiver.assets.fetch import Fetcher
 from receiver.assets.guard import check_url
+from receiver.assets.trust import trusting
 from tests.unit.assets.conftest import (
     HOST,
     MP4,
@@ -258,6 +259,35 @@ class TestNetworkFaults:
         """The certificate must be the host's, though the connection is made to an address."""
         server = await serve(whole(), name="other.example.com")
         assert await make_fetcher().fetch(server.url()) == retryable("tls")
+
+    @pytest.mark.parametrize(
+        ("name", "host", "is_its"),
+        [
+            ("*.s3.example.com", "my_bucket.s3.example.com", True),
+            ("*.s3.example.com", "my_bucket.example.com", False),
+            ("*.s3.example.com", "a.my_bucket.s3.example.com", False),
+            ("s3.example.com", "my_bucket.s3.example.com", False),
+        ],
+    )
+    async def test_underscore(
+        self, make_fetcher: MakeFetcher, serve: Serve, name: str, host: str, is_its: bool
+    ) -> None:
+        """A wildcard covers one label with an underscore, and no name that is not its host's."""
+        server = await serve(whole(), name=name)
+        url = f"https://{host}:{server.port}/x"
+        if is_its:
+            await fetched(make_fetcher(allow=[host]), url)
+        else:
+            assert await make_fetcher(allow=[host]).fetch(url) == retryable("tls")
+            assert server.requests == []
+
+    async def test_underscore_and_stranger(self, make_fetcher: MakeFetcher, serve: Serve) -> None:
+        """Nor does one that an unknown authority signed."""
+        server = await serve(whole(), name="*.example.com")
+        unnamed = trusting(None, check_name=False)
+        fetcher = make_fetcher(allow=["my_cdn.example.com"], unnamed_ssl_context=unnamed)
+        assert await fetcher.fetch(f"https://my_cdn.example.com:{server.port}/x") == retryable("tls")
+        assert server.requests == []
 
     async def test_no_tls_at_all(self, make_fetcher: MakeFetcher, serve: Serve) -> None:
         """A server that speaks plain HTTP on an https port is a TLS failure."""

@@ -24,6 +24,11 @@ class TestTrusting:
         assert both.check_hostname
         assert both.verify_mode == ssl.CERT_REQUIRED
 
+    def test_all_but_the_name(self, ca_file: str) -> None:
+        """Whose certificate it is may be left to the caller, and nothing else."""
+        context = trusting(ca_file, check_name=False)
+        assert (context.check_hostname, context.verify_mode) == (False, ssl.CERT_REQUIRED)
+
     @pytest.mark.parametrize(
         ("content", "words"), [(None, "cannot read"), ("", "no certificate"), ("x", "no certificate")]
     )

@@ -8,6 +8,7 @@ import pytest
 
 from receiver.assets import Fetched, NotFetched
 from receiver.assets.folder import FolderBucket
+from receiver.assets.guard import BlockedUrl
 from receiver.assets.key_template import KeyTemplate
 from receiver.assets.s3 import S3Bucket
 from receiver.errors import ConfigError
@@ -123,9 +124,15 @@ class TestBuildFetcher:
         with pytest.raises(ConfigError, match="RECEIVER_NAT64_PREFIXES"):
             build_fetcher(settings(nat64_prefixes=prefix))
 
-    @pytest.mark.parametrize("hosts", ["b\u2044c.de", "cdn.example.com,\u212a.de"])
+    @pytest.mark.parametrize(
+        "hosts",
+        [
+            *("b\u2044c.de", "cdn.example.com,\u212a.de", "*.example.com", "https://cdn.example.com"),
+            *("cdn.example.com:443", "cdn.example.com/x", "a..b"),
+        ],
+    )
     def test_unusable_asset_host(self, hosts: str) -> None:
-        """A host that is no name is refused by its variable."""
+        """A host that is no name, and would let nothing through, is refused by its variable."""
         with pytest.raises(ConfigError, match="RECEIVER_ASSET_HOSTS"):
             build_fetcher(settings(asset_hosts=hosts))
 
@@ -140,6 +147,15 @@ class TestBuildFetcher:
         """A list that is set and empty lets no public host through, wherever it was set."""
         fetcher = build_fetcher(settings(asset_hosts=hosts))
         assert await fetcher.fetch("https://example.com/x") == NotFetched("blocked_url", permanent=True)
+        await fetcher.aclose()
+
+    async def test_international_asset_host(self) -> None:
+        """A name may be written as people write it; what is allowed goes on to the name servers."""
+        fetcher = build_fetcher(settings(asset_hosts="Bücher.invalid-cdn.com.,.example.org"))
+        for name in ("bücher.invalid-cdn.com", "example.org", "a.example.org"):
+            fetcher._admit(f"https://{name}/x")
+        with pytest.raises(BlockedUrl):
+            fetcher._admit("https://invalid-cdn.com/x")
         await fetcher.aclose()
 
     async def test_own_names_are_never_fetched_from(self) -> None:

@@ -1,0 +1,64 @@
+"""TLS to a host with an underscore in its name, as buckets in S3 may have it.
+
+OpenSSL lets a wildcard stand for letters, digits and hyphens only, so no certificate of `*.s3.amazonaws.com`
+covers such a name; browsers let it stand for the underscore, too. The certificate is verified by OpenSSL as
+any other, and its names here, before a byte is sent.
+
+Source: RFC 9525, section 6.3
+"""
+
+import ssl
+from collections.abc import Iterable
+
+import httpcore2
+
+
+class UnderscoreStream(httpcore2.AsyncNetworkStream):
+    """A connection that is not encrypted yet; *unnamed* is a context that verifies all but the name."""
+
+    def __init__(self, stream: httpcore2.AsyncNetworkStream, unnamed: ssl.SSLContext) -> None:
+        self._stream = stream
+        self._unnamed = unnamed
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,  # noqa: ARG002  it would refuse the name
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  httpcore2's signature
+    ) -> httpcore2.AsyncNetworkStream:
+        """Encrypt, and return the connection once the certificate was found to be that of the host.
+
+        Raises:
+            httpcore2.ConnectError: it is not, or TLS failed.
+            httpcore2.ConnectTimeout: it took too long.
+        """
+        stream = await self._stream.start_tls(self._unnamed, server_hostname, timeout)
+        certificate = stream.get_extra_info("ssl_object").getpeercert() or {}
+        names = [name for kind, name in certificate.get("subjectAltName", ()) if kind == "DNS"]
+        if server_hostname is None or not covers(names, server_hostname):
+            await stream.aclose()
+            raise httpcore2.ConnectError(ssl.SSLCertVerificationError("the certificate is of another host"))
+        return stream
+
+    async def aclose(self) -> None:
+        """Hang up."""
+        await self._stream.aclose()
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        """Read without TLS."""
+        return await self._stream.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        """Write without TLS."""
+        await self._stream.write(buffer, timeout)
+
+    def get_extra_info(self, info: str) -> object:
+        """Tell of the connection."""
+        return self._stream.get_extra_info(info)
+
+
+def covers(names: Iterable[str], host: str) -> bool:
+    """Whether one of a certificate's *names* is *host*; a wildcard stands for one whole label, the first."""
+    _, _, parent = host.lower().partition(".")
+    accepted = {host.lower(), f"*.{parent}"} if "." in parent else {host.lower()}
+    return any(name.lower() in accepted for name in names)
