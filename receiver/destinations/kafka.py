@@ -35,6 +35,7 @@ _NO_TOPIC: Final = frozenset({"UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "_UNKNO
 _NO_RIGHT: Final = frozenset({"TOPIC_AUTHORIZATION_FAILED", "CLUSTER_AUTHORIZATION_FAILED"})
 _REFUSED_CREDENTIALS: Final = frozenset({"_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED"})
 _HUNG_UP: Final = ("Disconnected", "Broken pipe", "reset by peer")
+_UNTRUSTED: Final = "certificate verify failed"
 _NO_GREETING: Final = "ApiVersionRequest failed"
 _MAX_HEARD: Final = 200
 _BACKOFF_MS: Final = 500
@@ -152,6 +153,7 @@ class KafkaTopic:
         self._name = name
         self._options = options
         self._config = config
+        self._has_worked = False
         self._producer: Producer | None = None
         self._in_flight = InFlight()
 
@@ -219,6 +221,7 @@ class KafkaTopic:
             except BufferError as error:
                 outcomes[index] = Retry(f"the Kafka client takes no more events: {error}")
             else:
+                self._has_worked = True
                 outcomes[index] = Delivered(receipt)
 
         await asyncio.gather(*map(produce, indexes))
@@ -272,6 +275,8 @@ class KafkaTopic:
         if code in _REFUSED_CREDENTIALS:
             username, password = setting(self._name, "username"), setting(self._name, "password")
             return f"Kafka refused the sign-in with {username} and {password} or {url}: {told}"
+        if _UNTRUSTED in told:
+            return f"TLS with Kafka at {url} failed, is {setting(self._name, 'ca_file')} right? {told}"
         if code in _OTHER_PROTOCOL:
             protocol = setting(self._name, "security_protocol")
             return f"what answers at {url} does not speak Kafka as {protocol} says: {told}"
@@ -292,9 +297,12 @@ class KafkaTopic:
         return self._config["security.protocol"].endswith("SSL") and not self._options.cert_file
 
     def _silence(self) -> str:
+        protocol = setting(self._name, "security_protocol")
+        # A broker that wants a sign-in hangs up, and the library tries again without a word.
+        suspected = "" if self._has_worked else f", or {protocol} is not what the port wants"
         return (
             f"Kafka did not report within {self._options.timeout_s:g} s: a broker hangs, "
-            f"or the topic in {setting(self._name, 'topic')} has no leader"
+            f"or the topic in {setting(self._name, 'topic')} has no leader{suspected}"
         )
 
 

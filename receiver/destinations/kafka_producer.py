@@ -88,7 +88,10 @@ class Producer:
     def _note(self, error: KafkaError) -> None:
         if self.trouble is None or error.name() != _UNREACHABLE:  # which says less than what came before
             self.trouble = error
-        if error.fatal() or error.name() in _ENDS_ALL:
+        if error.name() == _UNREACHABLE:
+            # Why it is so is logged at the same moment, and may be heard a moment later.
+            self._on_loop(partial(self._loop.call_later, _POLL_S, self._on_trouble, self))
+        elif error.fatal() or error.name() in _ENDS_ALL:
             self._on_loop(partial(self._on_trouble, self))
 
     def _hear(self, record: logging.LogRecord) -> None:
@@ -97,7 +100,7 @@ class Producer:
             self.heard = told.rpartition("]: ")[2]
         _LOG.debug(told)
 
-    def _on_loop(self, call: Callable[[], None]) -> None:
+    def _on_loop(self, call: Callable[[], object]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop may be closed by now
             self._loop.call_soon_threadsafe(call)
 

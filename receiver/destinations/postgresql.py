@@ -12,6 +12,7 @@ import socket
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from psycopg import AsyncConnection, Error, OperationalError, ProgrammingError, errors
@@ -79,7 +80,22 @@ def connect(name: str, url: str, options: Mapping[str, str]) -> "PostgresTable":
         ) from None
     settings = read_options(Options, name, options)
     check_certificate(name, settings, encrypted=parameters.get("sslmode") not in ("disable", "allow"))
+    _check_key(name, settings)
     return PostgresTable(name, {**_DEFAULTS, **parameters, **_files(settings), **_ENCODING}, settings)
+
+
+def _check_key(name: str, options: Options) -> None:
+    """See at start what libpq would find whenever it dials.
+
+    Source: https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-CLIENTCERT
+    """
+    path = options.key_file or options.cert_file
+    if path is None:
+        return
+    status = Path(path).stat()
+    if status.st_mode & (0o037 if status.st_uid == 0 else 0o077):
+        which = setting(name, "key_file" if options.key_file else "cert_file")
+        raise ConfigError(f"{which} must be for its owner alone (chmod 0600), or libpq does not take the key")
 
 
 def _files(options: Options) -> dict[str, str]:

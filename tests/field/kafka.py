@@ -137,6 +137,24 @@ class _Field:
             told = await ride(destination, trouble, before=before)
             report.row(situation, told, self._held(topic), says="right to write", within_s=10)
 
+    async def certificates(self, report: Report) -> None:
+        topic, url, files = self._topic(), self.brokers.encrypted_url, self.brokers.client_files
+        self.brokers.grant(topic, who="*")
+        ssl = {"security_protocol": "SSL"}
+        told = await said(self._open(topic, url, **ssl, **files))
+        assert len(told.delivered) > 1, told.texts
+        report.row("TLS with a client certificate", told, self._held(topic), within_s=5)
+        for situation, options, says in (
+            (
+                "TLS without the certificate that is asked for",
+                {"ca_file": files["ca_file"]},
+                "cert_file|certificate",
+            ),
+            ("TLS with an authority that we do not trust", {}, "ca_file"),
+        ):
+            told = await said(self._open(topic, url, **ssl, **options))
+            report.row(situation, told, [], says=says, within_s=10.5)
+
     async def wrong_door(self, report: Report) -> None:
         plain, signed_in = self.brokers.url, self.brokers.signed_in_url
         with tempfile.TemporaryDirectory() as folder:
@@ -156,7 +174,11 @@ class _Field:
                     "security_protocol|sign-in",
                 ),
                 "a wrong password": (signed_in.replace("correct", "wrong"), _SIGNED_IN, "sign-in"),
-                "Valkey on the port": (f"kafka://127.0.0.1:{other.port}", {}, "does not speak Kafka"),
+                "Valkey on the port": (
+                    f"kafka://127.0.0.1:{other.port}",
+                    {},
+                    "does not speak Kafka|brokers are down",
+                ),
             }
             for situation, (url, options, says) in wrong.items():
                 told = await said(self._open(self._name(), url, **options))
@@ -208,6 +230,7 @@ def main() -> int:
             field.no_topic,
             field.refused_time,
             field.rights,
+            field.certificates,
             field.wrong_door,
             field.made_again,
             field.too_few_replicas,

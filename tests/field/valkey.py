@@ -134,6 +134,7 @@ _FAILOVERS: Final[Sequence[tuple[str, Callable[[_Sentinels], None], int, float]]
     ("planned failover", _Sentinels.plan, 1, 20),
     ("planned failover, coordinated", _Sentinels.plan_together, 1, 20),
     ("primary killed, back as a replica", _Sentinels.kill, 1, 20),
+    ("primary frozen, back as it was", _Sentinels.freeze, 2, 25),
     ("primary frozen, back as it was", _Sentinels.freeze, 1, 25),
 )
 
@@ -142,8 +143,8 @@ async def _sentinel_failovers(report: Report) -> None:
     for situation, trouble, wait, within_s in _FAILOVERS:
         with _sentinels() as system:
             told = await ride(_destination(system.url, wait=str(wait)), partial(trouble, system))
-            # The one replica that was not promoted may have acknowledged what the new primary never saw.
-            may_lose = trouble is _Sentinels.plan and wait < _REPLICAS
+            # The old primary goes on for a while, and the replica that was not promoted acknowledges.
+            may_lose = trouble in (_Sentinels.plan, _Sentinels.freeze) and wait < _REPLICAS
             report.row(
                 f"3 Sentinels, 2 replicas, `wait={wait}`: {situation}",
                 told,

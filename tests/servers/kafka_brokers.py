@@ -14,14 +14,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+import trustme
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._acl import AclBinding, AclBindingFilter, AclOperation, AclPermissionType
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.admin._metadata import PartitionMetadata
 from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 from confluent_kafka.cimpl import NewTopic
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from tests.servers.process import ServerProcess
+from tests.servers.relay import client_files
 from tests.servers.require import free_ports, missing
 
 VERSION: Final = "4.4.0"
@@ -46,6 +54,10 @@ class Brokers:
     servers: tuple[ServerProcess, ...]
     signed_in: tuple[int, ...]
     """The ports at which one has to sign in, as USER."""
+    encrypted: tuple[int, ...]
+    """The ports that want TLS, and a certificate."""
+    client_files: dict[str, str]
+    """The options that name one that they take."""
     admin: AdminClient
 
     @property
@@ -60,6 +72,10 @@ class Brokers:
     @property
     def signed_in_url(self) -> str:
         return f"kafka://{USER}:{PASSWORD}@" + ",".join(f"127.0.0.1:{port}" for port in self.signed_in)
+
+    @property
+    def encrypted_url(self) -> str:
+        return "kafka://" + ",".join(f"127.0.0.1:{port}" for port in self.encrypted)
 
     def make_topic(self, name: str, **config: str) -> None:
         """Make *name*: one partition, three replicas."""
@@ -79,9 +95,9 @@ class Brokers:
             )
         )
 
-    def grant(self, topic: str) -> None:
-        """Give USER the rights to write to *topic* that docs/destinations/kafka.md asks for."""
-        _all(self.admin.create_acls([_right(AclBinding, topic, each) for each in _RIGHTS]))
+    def grant(self, topic: str, who: str = USER) -> None:
+        """Give *who* the rights to write to *topic* that docs/destinations/kafka.md asks for."""
+        _all(self.admin.create_acls([_right(AclBinding, topic, each, who) for each in _RIGHTS]))
 
     def revoke(self, topic: str) -> None:
         """Take them away."""
@@ -105,15 +121,16 @@ class Brokers:
 @contextmanager
 def running(folder: Path) -> Iterator[Brokers]:
     """Start them, with their data in *folder*."""
-    jars, ports = _jars(), free_ports(9)
-    plain, signed_in, controllers = ports[:3], ports[3:6], ports[6:]
+    jars, ports = _jars(), free_ports(12)
+    plain, signed_in, encrypted, controllers = (ports[first : first + 3] for first in (0, 3, 6, 9))
+    files = _certify(folder)
     servers = []
     with ExitStack() as stack:
         for index in range(3):
             home = folder / str(index)
             home.mkdir()
             config = home / "server.properties"
-            mine = (plain[index], signed_in[index], controllers[index])
+            mine = (plain[index], signed_in[index], encrypted[index], controllers[index])
             config.write_text(_properties(index, mine, controllers, home))
             _java(jars, "kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", str(config))
             argv = ["java", *_JVM, "-cp", f"{jars}/*", "kafka.Kafka", str(config)]
@@ -124,7 +141,7 @@ def running(folder: Path) -> Iterator[Brokers]:
         admin = AdminClient(
             {"bootstrap.servers": ",".join(f"127.0.0.1:{port}" for port in plain), "log_level": 0}
         )
-        yield Brokers(tuple(servers), tuple(signed_in), admin)
+        yield Brokers(tuple(servers), tuple(signed_in), tuple(encrypted), files, admin)
 
 
 def start_together(servers: Iterable[ServerProcess]) -> None:
@@ -134,12 +151,12 @@ def start_together(servers: Iterable[ServerProcess]) -> None:
             starting.result()
 
 
-def _right(kind: type[T], topic: str, operation: AclOperation) -> T:
+def _right(kind: type[T], topic: str, operation: AclOperation, who: str = USER) -> T:
     return kind(
         ResourceType.TOPIC,
         topic,
         ResourcePatternType.LITERAL,
-        f"User:{USER}",
+        f"User:{who}",
         "*",
         operation,
         AclPermissionType.ALLOW,
@@ -149,6 +166,16 @@ def _right(kind: type[T], topic: str, operation: AclOperation) -> T:
 def _all(asked: Mapping[Any, "Future[Any]"]) -> None:
     for each in asked.values():
         each.result(30)
+
+
+def _certify(folder: Path) -> dict[str, str]:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    key = load_pem_private_key(certificate.private_key_pem.bytes(), None)
+    # The only form that Java reads.
+    written = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "brokers.pem").write_bytes(written + certificate.cert_chain_pems[0].bytes())
+    return client_files(authority, folder)
 
 
 def _jars() -> Path:
@@ -186,12 +213,14 @@ def _java(jars: Path, *argv: str) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
 
 
-def _properties(index: int, mine: tuple[int, int, int], controllers: list[int], home: Path) -> str:
-    plain, signed_in, controller = mine
+def _properties(index: int, mine: tuple[int, int, int, int], controllers: list[int], home: Path) -> str:
+    plain, signed_in, encrypted, controller = mine
     login = "org.apache.kafka.common.security.plain.PlainLoginModule required"
     voters = ",".join(f"{number}@127.0.0.1:{port}" for number, port in enumerate(controllers))
-    listen = f"PLAINTEXT://127.0.0.1:{plain},SASL_PLAINTEXT://127.0.0.1:{signed_in}"
-    protocols = "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT"
+    listen = (
+        f"PLAINTEXT://127.0.0.1:{plain},SASL_PLAINTEXT://127.0.0.1:{signed_in},SSL://127.0.0.1:{encrypted}"
+    )
+    protocols = "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL"
     return "\n".join(
         [
             "process.roles=broker,controller",
@@ -204,6 +233,11 @@ def _properties(index: int, mine: tuple[int, int, int], controllers: list[int], 
             "inter.broker.listener.name=PLAINTEXT",
             "sasl.enabled.mechanisms=PLAIN",
             f'listener.name.sasl_plaintext.plain.sasl.jaas.config={login} user_{USER}="{PASSWORD}";',
+            "ssl.keystore.type=PEM",
+            f"ssl.keystore.location={home.parent}/brokers.pem",
+            "ssl.truststore.type=PEM",
+            f"ssl.truststore.location={home.parent}/ca.pem",
+            "ssl.client.auth=required",
             "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
             "super.users=User:ANONYMOUS",
             "auto.create.topics.enable=false",

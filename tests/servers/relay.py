@@ -17,10 +17,19 @@ class Relay:
     target: int
     port: int = 0
 
-    async def lead(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def lead(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        tls: ssl.SSLContext | None = None,
+        upon: bytes = b"",
+    ) -> None:
         try:
+            if tls is not None and await reader.readexactly(len(upon)) == upon:
+                writer.write(b"S")
+                await writer.start_tls(tls)
             their_reader, their_writer = await asyncio.open_connection("127.0.0.1", self.target)
-        except OSError:
+        except (OSError, asyncio.IncompleteReadError):
             writer.transport.abort()
             return
         await asyncio.gather(_pass(reader, their_writer), _pass(their_reader, writer))
@@ -38,17 +47,22 @@ async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 @contextlib.asynccontextmanager
-async def relayed(target: int, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[Relay]:
-    """Relay to the port *target*, encrypted on our side if *tls* is given."""
+async def relayed(
+    target: int, *, tls: ssl.SSLContext | None = None, upon: bytes = b""
+) -> AsyncIterator[Relay]:
+    """Relay to the port *target*, encrypted on our side if *tls* is given: at once, or *upon* asking so.
+
+    Whoever asks is told as PostgreSQL does, with an `S`.
+    """
     relay = Relay(target)
     tasks: set[asyncio.Task[None]] = set()
 
     async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(relay.lead(reader, writer))
+        task = asyncio.ensure_future(relay.lead(reader, writer, tls if upon else None, upon))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    server = await asyncio.start_server(accepted, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(accepted, "127.0.0.1", 0, ssl=None if upon else tls)
     relay.port = server.sockets[0].getsockname()[1]
     try:
         yield relay
@@ -74,6 +88,7 @@ def client_files(authority: trustme.CA, folder: Path) -> dict[str, str]:
     certificate = authority.issue_cert("receiver.internal")
     authority.cert_pem.write_to_path(folder / "ca.pem")
     certificate.private_key_pem.write_to_path(folder / "client.key")
+    (folder / "client.key").chmod(0o600)
     certificate.cert_chain_pems[0].write_to_path(folder / "client.pem")
     return {
         "ca_file": f"{folder}/ca.pem",

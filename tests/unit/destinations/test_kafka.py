@@ -287,6 +287,18 @@ class TestExplain:
         assert isinstance(outcome, Retry)
         assert named in outcome.error
 
+    def test_silence_suspects_the_protocol_until_something_got_through(self) -> None:
+        """A broker that wants a sign-in hangs up, and librdkafka may say nothing of it at all."""
+        destination = _kafka("kafka://a")
+        before, destination._has_worked = destination._silence(), True
+        assert "RECEIVER_DESTINATIONS__QUEUE__SECURITY_PROTOCOL" in before
+        assert "SECURITY_PROTOCOL" not in destination._silence()
+
+    def test_an_authority_that_is_not_trusted_is_named(self) -> None:
+        """The other side does speak Kafka: it is our trust that is missing."""
+        told = _kafka("kafka://a")._troubled(KafkaError(KafkaError._SSL, "certificate verify failed"), "")
+        assert "RECEIVER_DESTINATIONS__QUEUE__CA_FILE" in told
+
     async def test_what_the_library_says_aside_is_told(self) -> None:
         """A connection that breaks again and again is an error to nobody, but the library logs it."""
         destination = _kafka("kafka://a")

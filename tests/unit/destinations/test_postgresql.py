@@ -19,12 +19,15 @@ from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
 from tests.messages import message
 from tests.servers.postgres import PostgresServer
-from tests.servers.relay import client_files
+from tests.servers.relay import asking, client_files, relayed
 
 _REFUSE_7: LiteralString = (
     "CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
     "  IF new.subject = 'gen_7' THEN RAISE 'no %', new.event; END IF; RETURN new; END $$;"
 )
+
+_SSL_REQUEST = bytes.fromhex("0000000804d2162f")
+"""https://www.postgresql.org/docs/current/protocol-message-formats.html"""
 
 Database = psycopg.AsyncConnection[tuple[Any, ...]]
 
@@ -88,6 +91,14 @@ class TestConnect:
         told = destination._parameters
         assert (told["sslcert"], told["sslkey"]) == (files["cert_file"], files["key_file"])
         assert told["sslrootcert"] == files["ca_file"]
+
+    @pytest.mark.parametrize("mode", [0o644, 0o610, 0o602])
+    def test_a_key_that_libpq_would_refuse_is_refused_at_start(self, tmp_path: Path, mode: int) -> None:
+        """Libpq takes no key that others may touch, and says so only when it dials."""
+        files = client_files(trustme.CA(), tmp_path)
+        Path(files["key_file"]).chmod(mode)
+        with pytest.raises(ConfigError, match="QUEUE__KEY_FILE must be for its owner alone"):
+            open_destination("queue", "postgresql://a/db", files)
 
 
 class TestSend:
@@ -362,3 +373,23 @@ async def _until_alone(database: Database) -> None:
     while await _rows(database, others):
         assert time.monotonic() < deadline, "somebody still waits for the lock"
         await asyncio.sleep(0.02)
+
+
+class TestTls:
+    async def test_why_it_failed_and_who_we_are(
+        self, postgres_server: PostgresServer, postgres_database: str, tmp_path: Path
+    ) -> None:
+        """A server that wants a certificate gets ours; whatever does not fit is told in OpenSSL's words."""
+        ca = trustme.CA()
+        files = client_files(ca, tmp_path)
+        async with relayed(postgres_server.port, tls=asking(ca), upon=_SSL_REQUEST) as relay:
+            url = postgres_database.replace(f":{postgres_server.port}/", f":{relay.port}/")
+            known = await _send(url, message(1), create="true", **files)
+            [anonymous] = await _send(url, message(1), ca_file=files["ca_file"])
+            client_files(trustme.CA(), tmp_path)
+            [stranger] = await _send(url, message(1), ca_file=files["ca_file"])
+        assert known == [Delivered()]
+        assert isinstance(anonymous, Retry)
+        assert isinstance(stranger, Retry)
+        assert "SSL error: " in anonymous.error
+        assert "certificate verify failed" in stranger.error
