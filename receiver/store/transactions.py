@@ -17,6 +17,10 @@ PATIENCE_S: Final = 7.0
 """How long one transaction may take. Longer than any wait for a lock, so that it is the lock that is told of;
 short enough for deliveries to be accepted elsewhere within 15 s of a server's end, 5 of which dialling takes.
 """
+EMBEDDED_PATIENCE_S: Final = 15.0
+"""The same on SQLite, where calls wait for each other, and there is no other server to go to."""
+OPERATORS_PATIENCE_S: Final = 30.0
+"""The same of what reads or changes many rows, while no sender and no lease waits for it."""
 
 
 class Call:

@@ -1,6 +1,7 @@
 """Whether the process lives, and whether it can take an event."""
 
 import asyncio
+import time
 
 from receiver.errors import StoreUnavailable
 from receiver.web.health import Readiness
@@ -54,3 +55,22 @@ class TestReadiness:
         await asyncio.sleep(0)
         looked.set()
         assert [answer.status for answer in await asyncio.gather(*asking)] == [200] * 3
+
+    async def test_a_look_that_hangs(self) -> None:
+        """A store that does not answer is not ready; nobody waits for it longer than 2 s, and few look."""
+        looks: list[None] = []
+        looked = asyncio.Event()
+
+        async def look() -> None:
+            looks.append(None)
+            await looked.wait()
+
+        readiness = Readiness(look)
+        began = time.monotonic()
+        assert [(await readiness.answer()).status for _ in range(3)] == [503] * 3
+        assert time.monotonic() - began < 2
+        assert len(looks) == 1
+        looked.set()
+        async with asyncio.timeout(5):
+            while (await readiness.answer()).status != 200:  # noqa: ASYNC110  it is what is tested
+                await asyncio.sleep(0)
