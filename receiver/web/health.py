@@ -33,6 +33,11 @@ class Readiness:
         self._until = 0.0
         self._patience_ends = 0.0
         self._looking: asyncio.Task[bool] | None = None
+        self._is_doubted = False
+
+    def doubt(self) -> None:
+        """Take back a good finding until the next look: a delivery was just refused."""
+        self._is_doubted = True
 
     async def answer(self) -> Answer:
         """Answer from the last finding, or look again; who asks meanwhile waits for that look."""
@@ -43,9 +48,11 @@ class Readiness:
         if looking is None or (looking.done() and now >= self._until):
             looking = self._looking = asyncio.create_task(self._look())
             self._patience_ends = now + _PATIENCE_S
+            self._is_doubted = False
         if not looking.done():
             await asyncio.wait([looking], timeout=max(0.0, self._patience_ends - now))
-        return READY if looking.done() and looking.result() else answers.UNAVAILABLE
+        is_ready = looking.done() and looking.result() and not self._is_doubted
+        return READY if is_ready else answers.UNAVAILABLE
 
     async def _look(self) -> bool:
         try:

@@ -43,6 +43,17 @@ class TestReadiness:
             await site.request("GET", "/readyz")
         assert store.checks <= 2
 
+    async def test_after_a_refused_delivery(self, site: Site, store: FakeStore) -> None:
+        """A finding that a delivery has just belied is not told any more; the next look finds anew."""
+        assert (await site.request("GET", "/readyz")).status == 200
+        store.error = StoreUnavailable("full")
+        assert (await site.deliver(b"{}", now=int(time.time()))).status == 503
+        store.error = None
+        assert (await site.request("GET", "/readyz")).status == 503
+        async with asyncio.timeout(5):
+            while (await site.request("GET", "/readyz")).status != 200:  # noqa: ASYNC110  as a balancer does
+                await asyncio.sleep(0.02)
+
     async def test_all_who_ask_at_once_hear_the_same(self) -> None:
         """Who asks while the first look is under way waits for it and hears what it found."""
         looked = asyncio.Event()
