@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from receiver.contract import COMPLETED
 from receiver.errors import StoreUnavailable
@@ -416,3 +417,35 @@ class TestCheck:
         ask(url, "DROP TRIGGER t ON event")
         await store.record(an_event("gen_1"))
         await store.check()
+
+
+class TestWakingOthers:
+    """Workers on other machines are woken behind the answer, and apart from it."""
+
+    async def test_is_told(self, store: Store, pair: tuple[PostgresServer, PostgresServer]) -> None:
+        """Who listens hears of every kind of work that was made."""
+        with psycopg.connect(pair[0].database_url("r"), autocommit=True) as other:
+            other.execute("LISTEN receiver_work")
+            job = await claimed(store)
+            await store.settle(EventSettled(job, None, NOW))
+            heard: set[str] = set()
+            while heard < {"mirror", "forward"}:
+                told = await asyncio.to_thread(lambda: list(other.notifies(timeout=WITHIN_S, stop_after=1)))
+                assert told, f"only {heard}"
+                heard |= {each.payload for each in told}
+
+    async def test_no_delivery_fails_by_it(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The queue of notifications may be full: events are recorded and settled all the same."""
+        failed = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def fail(_connection: Any, _topics: Any) -> None:
+            loop.call_soon_threadsafe(failed.set)
+            raise OperationalError("NOTIFY", {}, RuntimeError("too many notifications in the queue"))
+
+        monkeypatch.setattr("receiver.store.calls.notify", fail)
+        job = await claimed(store)
+        assert await store.settle(EventSettled(job, None, NOW))
+        async with asyncio.timeout(WITHIN_S):
+            await failed.wait()
+        assert isinstance(await store.record(an_event("gen_next")), Recorded)
