@@ -41,7 +41,7 @@ from receiver.store.destinations import (
 from receiver.store.engine import connect, is_sqlite
 from receiver.store.fanout import Candidate, FanOut, Route, everywhere
 from receiver.store.future import Present, put_right
-from receiver.store.health import check
+from receiver.store.health import Probe, Trouble, check, record_or_prove
 from receiver.store.inventory import KnownAsset, Scope, count_assets, known_assets, relocate
 from receiver.store.late import (
     LateArrived,
@@ -70,7 +70,6 @@ from receiver.store.record import (
     NewQuarantine,
     Recorded,
     RecordResult,
-    record,
 )
 from receiver.store.settle import (
     DeliveryConfirmed,
@@ -84,7 +83,7 @@ from receiver.store.settle import (
     settle,
 )
 from receiver.store.spools import recall, see_spool
-from receiver.store.transactions import PATIENCE_S, describe
+from receiver.store.transactions import EMBEDDED_PATIENCE_S, OPERATORS_PATIENCE_S, PATIENCE_S, describe
 from receiver.store.wake import FORWARD, LATE, MIRROR, Wake
 from receiver.threads import DaemonThreads
 
@@ -138,11 +137,6 @@ __all__ = [
 ]
 
 _POSTGRES_THREADS = 6
-_SPARE_THREADS = 6
-_EMBEDDED_PATIENCE_S = 15.0
-"""On SQLite, where calls wait for each other, and there is no other server to go to."""
-_OPERATORS_PATIENCE_S = 30.0
-"""For what reads or changes many rows, and has no sender or lease waiting for it."""
 _CLOSE_S = 5.0
 
 P = ParamSpec("P")
@@ -168,14 +162,13 @@ class Store:
         """Lists, replays and dead letters: what an operator asks for."""
         # SQLite has one writer at a time. One thread makes that a fair queue; a lock would not.
         self._threads = DaemonThreads(1 if self.is_embedded else _POSTGRES_THREADS, name="store")
-        spare = 0 if self.is_embedded else _SPARE_THREADS
+        spare, self._patience_s = (0, EMBEDDED_PATIENCE_S) if self.is_embedded else (6, PATIENCE_S)
         self._calls = Calls(self.engine, self._threads, spare=spare)
-        self._patience_s = _EMBEDDED_PATIENCE_S if self.is_embedded else PATIENCE_S
         commits = partial(Committer, self.engine, self._threads, timeout_s=self._patience_s, spare=spare)
-        self._records: Committer[Entry, RecordResult] = commits(record)
-        self._settlements: Committer[Settlement, bool] = commits(
-            partial(settle, fan_out=FanOut(destinations, route))
-        )
+        self._trouble = Trouble()
+        self._records: Committer[Entry | Probe, RecordResult | None] = commits(record_or_prove)
+        fan_out = FanOut(destinations, route)
+        self._settlements: Committer[Settlement, bool] = commits(partial(settle, fan_out=fan_out))
 
     @property
     def is_embedded(self) -> bool:
@@ -184,7 +177,9 @@ class Store:
 
     async def record(self, entry: Entry) -> RecordResult:
         """Write *entry* down durably and say whether it was the first of its kind."""
-        result = await self._records.submit(entry)
+        with self._trouble.noted():
+            result = await self._records.submit(entry)
+        assert result is not None  # an entry has one
         if isinstance(result, Recorded):
             self.wake.signal(MIRROR)
         return result
@@ -317,8 +312,10 @@ class Store:
             await listen(self.engine, self.wake)
 
     async def check(self) -> None:
-        """Refuse unless the schema fits this release and the database takes writes."""
+        """Refuse unless the schema fits and a row can be written and committed as a delivery is."""
         await self._run(check)
+        await self._records.submit(Probe())
+        self._trouble.refuse()
 
     async def progress(self, generation_ids: Collection[str]) -> list[Progress]:
         """Tell how far the events of these generations have come, oldest first."""
@@ -394,7 +391,7 @@ class Store:
         self, work: Callable[Concatenate[Connection, P], Result], *args: P.args, **kwargs: P.kwargs
     ) -> Result:
         """Run what may take its time."""
-        return await self._call(lambda connection: work(connection, *args, **kwargs), _OPERATORS_PATIENCE_S)
+        return await self._call(lambda connection: work(connection, *args, **kwargs), OPERATORS_PATIENCE_S)
 
     async def _call(self, work: Callable[[Connection], Result], within_s: float) -> Result:
         try:

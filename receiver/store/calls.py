@@ -2,18 +2,23 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlalchemy import Connection, Engine
 
 from receiver.errors import StoreUnavailable
-from receiver.store.transactions import Call, transact
+from receiver.store.engine import notify
+from receiver.store.transactions import PATIENCE_S, Call, transact
 from receiver.threads import DaemonThreads
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
 Result = TypeVar("Result")
+
+_TELL_EVERY_S: Final = 0.05
+"""Whoever was woken looks for all there is, so that many commits need few words."""
 
 
 class Calls:
@@ -29,6 +34,8 @@ class Calls:
         self._threads = threads
         self._spare = spare
         self._overdue: set[Future[Any]] = set()
+        self._untold: frozenset[str] = frozenset()
+        self._tells = False
 
     def begin(self, work: Callable[[Connection], Result], *, within_s: float) -> "asyncio.Future[Result]":
         """Start a transaction; what is returned is done within *within_s* seconds, whatever happens.
@@ -52,10 +59,31 @@ class Calls:
             alarm.cancel()
             self._overdue.discard(running)
             _hand_over(done, answer)
+            self._tell(call.wakes)
 
         asyncio.wrap_future(running).add_done_callback(end)
         answer.add_done_callback(lambda asked: asked.cancelled() and running.cancel())
         return answer
+
+    def _tell(self, topics: frozenset[str]) -> None:
+        """Wake workers on other machines, behind the answer and apart from it; the poll finds the rest."""
+        self._untold |= topics
+        if self._tells or not self._untold:
+            return
+        topics, self._untold = self._untold, frozenset()
+        with suppress(StoreUnavailable):
+            told = self.begin(lambda connection: notify(connection, topics), within_s=PATIENCE_S)
+            self._tells = True
+            told.add_done_callback(self._rest)
+
+    def _rest(self, told: "asyncio.Future[None]") -> None:
+        if not told.cancelled():
+            told.exception()
+        asyncio.get_running_loop().call_later(_TELL_EVERY_S, self._tell_on)
+
+    def _tell_on(self) -> None:
+        self._tells = False
+        self._tell(frozenset())
 
     def _give_up(
         self, running: "Future[Any]", call: Call, answer: "asyncio.Future[Any]", within_s: float

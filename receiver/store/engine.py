@@ -13,6 +13,7 @@ from receiver.store.sqlite import connect_sqlite
 
 WAKE_CHANNEL: Final = "receiver_work"
 
+_WAKES: Final = "receiver.wakes"
 _NOTIFY: Final = text("SELECT pg_notify(:channel, :topic)")
 
 
@@ -71,6 +72,21 @@ def one_of(
 
 
 def wake_others(connection: Connection, topic: str) -> None:
-    """Wake the workers on other machines when this transaction commits. SQLite has none."""
+    """Have workers on other machines woken once this transaction is committed. SQLite has none.
+
+    It is no part of the transaction. A commit that notifies waits for every other on the server that does,
+    and fails where the server's queue of notifications is full.
+    """
     if connection.dialect.name == "postgresql":
+        connection.info.setdefault(_WAKES, set()).add(topic)
+
+
+def take_wakes(connection: Connection) -> frozenset[str]:
+    """Return whom the transaction wakes, and forget them."""
+    return frozenset(connection.info.pop(_WAKES, ()))
+
+
+def notify(connection: Connection, topics: Collection[str]) -> None:
+    """Wake the workers on other machines that wait for one of *topics*."""
+    for topic in sorted(topics):
         connection.execute(_NOTIFY, {"channel": WAKE_CHANNEL, "topic": topic})

@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from receiver.store.engine import WAKE_CHANNEL, wake_others
+from receiver.store.engine import WAKE_CHANNEL, notify
 from receiver.store.wake import TOPICS, Wake
 
 _RECONNECT_S = 2.0
@@ -69,7 +69,7 @@ async def _listens(connection: Any, engine: Engine) -> bool:
 
 def _notify(engine: Engine, echo: str) -> None:
     with engine.begin() as connection:
-        wake_others(connection, echo)
+        notify(connection, [echo])
 
 
 async def _pass_on(connection: Any, wake: Wake) -> None:

@@ -2,13 +2,14 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from receiver.errors import StoreUnavailable
+from receiver.store.engine import notify, take_wakes
 from receiver.store.postgresql_faults import Wire, may_run_again, wire_of
 
 Result = TypeVar("Result")
@@ -17,6 +18,10 @@ PATIENCE_S: Final = 7.0
 """How long one transaction may take. Longer than any wait for a lock, so that it is the lock that is told of;
 short enough for deliveries to be accepted elsewhere within 15 s of a server's end, 5 of which dialling takes.
 """
+EMBEDDED_PATIENCE_S: Final = 15.0
+"""The same on SQLite, where calls wait for each other, and there is no other server to go to."""
+OPERATORS_PATIENCE_S: Final = 30.0
+"""The same of what reads or changes many rows, while no sender and no lease waits for it."""
 
 
 class Call:
@@ -24,6 +29,8 @@ class Call:
 
     def __init__(self) -> None:
         self.is_cut = False
+        self.wakes: frozenset[str] = frozenset()
+        """Whom the transaction wakes on other machines, once it is committed."""
         self._lock = threading.Lock()
         self._wire: Wire | None = None
 
@@ -78,13 +85,21 @@ def transact_within(engine: Engine, work: Callable[[Connection], Result], limit_
     alarm.daemon = True
     alarm.start()
     try:
-        return transact(engine, work, call)
+        result = transact(engine, work, call)
+        _wake(engine, call)
     except DBAPIError as error:
         if call.is_cut:
             raise StoreUnavailable(f"no answer within {limit_s:g} s") from error
         raise
     finally:
         alarm.cancel()
+    return result
+
+
+def _wake(engine: Engine, call: Call) -> None:
+    if call.wakes:
+        with suppress(StoreUnavailable, SQLAlchemyError):  # what nobody was told of is found by polling
+            transact(engine, lambda connection: notify(connection, call.wakes), call)
 
 
 def _transact(engine: Engine, work: Callable[[Connection], Result], call: Call) -> Result:
@@ -92,6 +107,7 @@ def _transact(engine: Engine, work: Callable[[Connection], Result], call: Call) 
         commits = False
         try:
             with connection.begin():
+                take_wakes(connection)  # of one that failed
                 result = work(connection)
                 wire = wire_of(connection)
                 if wire is not None:
@@ -104,6 +120,7 @@ def _transact(engine: Engine, work: Callable[[Connection], Result], call: Call) 
         if wire is not None and wire.warnings:
             # It is committed on this server and maybe on no other: a standby that takes over may lack it.
             raise StoreUnavailable(f"committed with a warning: {wire.warnings[0]}")
+        call.wakes = take_wakes(connection)
         return result
 
 

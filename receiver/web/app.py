@@ -59,4 +59,6 @@ class PublicApp:
 
 def build_app(sources: Mapping[str, Source], store: ReadyStore, refusals: Refusals) -> PublicApp:
     """Build the public application for *sources*, by name."""
-    return PublicApp(Webhooks(sources, store.record, refusals), Readiness(store.check), refusals)
+    readiness = Readiness(store.check)
+    webhooks = Webhooks(sources, store.record, refusals, on_unavailable=readiness.doubt)
+    return PublicApp(webhooks, readiness, refusals)

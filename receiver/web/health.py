@@ -12,6 +12,8 @@ from receiver.web import answers
 from receiver.web.answers import Answer
 
 _REMEMBER_S: Final = 1.0
+_PATIENCE_S: Final = 1.5
+"""Whoever asks for readiness gives up soon; HAProxy, say, after its interval of 2 s."""
 HEALTHY: Final = answers.json(200, {"status": "ok"})
 READY: Final = answers.json(200, {"status": "ready"})
 
@@ -19,27 +21,38 @@ log = structlog.get_logger()
 
 
 class Readiness:
-    """Whether the store is migrated and takes writes, and the process is not about to stop.
+    """Whether the store takes what a delivery writes, and the process is not about to stop.
 
-    The finding is kept for a second: anyone may ask, as often as they like.
+    The finding is kept for a second: anyone may ask, as often as they like. Nobody waits for long: a store
+    that has not answered by then takes nothing now.
     """
 
     def __init__(self, check: Callable[[], Awaitable[None]]) -> None:
         self.is_stopping = False
         self._check = check
         self._until = 0.0
-        self._ready = False
-        self._looking = asyncio.Lock()
+        self._patience_ends = 0.0
+        self._looking: asyncio.Task[bool] | None = None
+        self._is_doubted = False
+
+    def doubt(self) -> None:
+        """Take back a good finding until the next look: a delivery was just refused."""
+        self._is_doubted = True
 
     async def answer(self) -> Answer:
         """Answer from the last finding, or look again; who asks meanwhile waits for that look."""
         if self.is_stopping:
             return answers.UNAVAILABLE
-        async with self._looking:
-            if time.monotonic() >= self._until:
-                self._ready = await self._look()
-                self._until = time.monotonic() + _REMEMBER_S
-        return READY if self._ready else answers.UNAVAILABLE
+        now = time.monotonic()
+        looking = self._looking
+        if looking is None or (looking.done() and now >= self._until):
+            looking = self._looking = asyncio.create_task(self._look())
+            self._patience_ends = now + _PATIENCE_S
+            self._is_doubted = False
+        if not looking.done():
+            await asyncio.wait([looking], timeout=max(0.0, self._patience_ends - now))
+        is_ready = looking.done() and looking.result() and not self._is_doubted
+        return READY if is_ready else answers.UNAVAILABLE
 
     async def _look(self) -> bool:
         try:
@@ -47,4 +60,6 @@ class Readiness:
         except StoreUnavailable as error:
             log.warning("not ready", error=str(error))
             return False
+        finally:
+            self._until = time.monotonic() + _REMEMBER_S
         return True

@@ -27,6 +27,7 @@ class Webhooks:
         refusals: Refusals,
         *,
         clock: Callable[[], float] = time.time,
+        on_unavailable: Callable[[], None] = lambda: None,
     ) -> None:
         self._sources = {
             name.encode(): (source, source.signature_header.lower().encode())
@@ -35,6 +36,7 @@ class Webhooks:
         self._record = record
         self._refusals = refusals
         self._clock = clock
+        self._on_unavailable = on_unavailable
 
     def answer(self, request: Request, name: bytes) -> Answer | Awaitable[Answer]:
         """Answer one delivery for the source called *name*; 200 only once it is on disk.
@@ -72,6 +74,7 @@ class Webhooks:
         return answer
 
     def _unavailable(self, error: StoreUnavailable) -> Answer:
+        self._on_unavailable()
         self._refusals.note_unavailable(str(error))
         return UNAVAILABLE
 

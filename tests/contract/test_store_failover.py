@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from receiver.contract import COMPLETED
 from receiver.errors import StoreUnavailable
@@ -341,6 +342,14 @@ class TestSynchronousStandby:
             assert isinstance(await repeating, Duplicate)
             other.rollback()
 
+    async def test_not_ready(self, store: Store, standby: PostgresServer) -> None:
+        """While the standby is away, a look does not end well; once it is back, it does."""
+        standby.freeze()
+        with pytest.raises(StoreUnavailable, match="no answer within 7 s"):
+            await store.check()
+        standby.thaw()
+        await served(store.check)
+
     async def test_promoted_standby(self) -> None:
         """What was answered is on the standby that takes over, and it is written there from then on."""
         with ExitStack() as stack:
@@ -362,3 +371,81 @@ class TestSynchronousStandby:
                 there = set(ask(standby.url, "SELECT generation_id FROM event"))
                 assert there >= {f"gen_{number}" for number in range(20)}
                 assert isinstance(await store.record(an_event("gen_after")), Recorded)
+
+
+class TestCheck:
+    """Readiness does what a delivery does."""
+
+    async def test_nothing_stays(self, store: Store, pair: tuple[PostgresServer, PostgresServer]) -> None:
+        """A look writes and commits, and nobody ever sees what."""
+        url = pair[0].database_url("r")
+        before = ask(url, "SELECT pg_current_wal_flush_lsn()::text")
+        await store.check()
+        assert ask(url, f"SELECT pg_current_wal_flush_lsn() > '{before[0]}'") == [True]
+        assert ask(url, "SELECT (SELECT count(*) FROM quarantine) + (SELECT count(*) FROM event)") == [0]
+
+    async def test_read_only(self, store: Store, turned: Callable[..., None]) -> None:
+        """A database that takes no writes takes no delivery."""
+        turned()
+        with pytest.raises(StoreUnavailable, match="ReadOnly"):
+            await store.check()
+
+    @pytest.mark.parametrize("table", ["event", "quarantine"])
+    async def test_locked(
+        self, table: str, store: Store, pair: tuple[PostgresServer, PostgresServer]
+    ) -> None:
+        """Nor does one whose tables another holds."""
+        with psycopg.connect(pair[0].database_url("r")) as other:
+            other.execute(f"LOCK TABLE {table} IN EXCLUSIVE MODE")
+            with pytest.raises(StoreUnavailable, match="LockNotAvailable"):
+                await store.check()
+            other.rollback()
+        await store.check()
+
+    async def test_no_room_for_a_delivery(
+        self, store: Store, pair: tuple[PostgresServer, PostgresServer]
+    ) -> None:
+        """While deliveries find no room it is not ready, though a probe might; once one does, it is."""
+        url = pair[0].database_url("r")
+        full = "RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'"
+        ask(url, f"CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN {full}; END$$")
+        ask(url, "CREATE TRIGGER t BEFORE INSERT ON event FOR EACH ROW EXECUTE FUNCTION full_disk()")
+        with pytest.raises(StoreUnavailable, match="DiskFull"):
+            await store.record(an_event("gen_1"))
+        with pytest.raises(StoreUnavailable, match="DiskFull"):
+            await store.check()
+        ask(url, "DROP TRIGGER t ON event")
+        await store.record(an_event("gen_1"))
+        await store.check()
+
+
+class TestWakingOthers:
+    """Workers on other machines are woken behind the answer, and apart from it."""
+
+    async def test_is_told(self, store: Store, pair: tuple[PostgresServer, PostgresServer]) -> None:
+        """Who listens hears of every kind of work that was made."""
+        with psycopg.connect(pair[0].database_url("r"), autocommit=True) as other:
+            other.execute("LISTEN receiver_work")
+            job = await claimed(store)
+            await store.settle(EventSettled(job, None, NOW))
+            heard: set[str] = set()
+            while heard < {"mirror", "forward"}:
+                told = await asyncio.to_thread(lambda: list(other.notifies(timeout=WITHIN_S, stop_after=1)))
+                assert told, f"only {heard}"
+                heard |= {each.payload for each in told}
+
+    async def test_no_delivery_fails_by_it(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The queue of notifications may be full: events are recorded and settled all the same."""
+        failed = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def fail(_connection: Any, _topics: Any) -> None:
+            loop.call_soon_threadsafe(failed.set)
+            raise OperationalError("NOTIFY", {}, RuntimeError("too many notifications in the queue"))
+
+        monkeypatch.setattr("receiver.store.calls.notify", fail)
+        job = await claimed(store)
+        assert await store.settle(EventSettled(job, None, NOW))
+        async with asyncio.timeout(WITHIN_S):
+            await failed.wait()
+        assert isinstance(await store.record(an_event("gen_next")), Recorded)

@@ -1,6 +1,7 @@
 """Whether the process lives, and whether it can take an event."""
 
 import asyncio
+import time
 
 from receiver.errors import StoreUnavailable
 from receiver.web.health import Readiness
@@ -42,6 +43,17 @@ class TestReadiness:
             await site.request("GET", "/readyz")
         assert store.checks <= 2
 
+    async def test_after_a_refused_delivery(self, site: Site, store: FakeStore) -> None:
+        """A finding that a delivery has just belied is not told any more; the next look finds anew."""
+        assert (await site.request("GET", "/readyz")).status == 200
+        store.error = StoreUnavailable("full")
+        assert (await site.deliver(b"{}", now=int(time.time()))).status == 503
+        store.error = None
+        assert (await site.request("GET", "/readyz")).status == 503
+        async with asyncio.timeout(5):
+            while (await site.request("GET", "/readyz")).status != 200:  # noqa: ASYNC110  as a balancer does
+                await asyncio.sleep(0.02)
+
     async def test_all_who_ask_at_once_hear_the_same(self) -> None:
         """Who asks while the first look is under way waits for it and hears what it found."""
         looked = asyncio.Event()
@@ -54,3 +66,22 @@ class TestReadiness:
         await asyncio.sleep(0)
         looked.set()
         assert [answer.status for answer in await asyncio.gather(*asking)] == [200] * 3
+
+    async def test_a_look_that_hangs(self) -> None:
+        """A store that does not answer is not ready; nobody waits for it longer than 2 s, and few look."""
+        looks: list[None] = []
+        looked = asyncio.Event()
+
+        async def look() -> None:
+            looks.append(None)
+            await looked.wait()
+
+        readiness = Readiness(look)
+        began = time.monotonic()
+        assert [(await readiness.answer()).status for _ in range(3)] == [503] * 3
+        assert time.monotonic() - began < 2
+        assert len(looks) == 1
+        looked.set()
+        async with asyncio.timeout(5):
+            while (await readiness.answer()).status != 200:  # noqa: ASYNC110  it is what is tested
+                await asyncio.sleep(0)
