@@ -114,7 +114,9 @@ def entry_of(
     match read:
         case Event():
             host = asset_host(read.output_url) if read.expects_asset else None
-            return NewEvent(new_id, source, read.generation_id, read.type, host, body, via, now_ms)
+            return NewEvent(
+                new_id, source, read.generation_id, read.type, host, body, via, now_ms, read.expects_asset
+            )
         case Unreadable(reason):
             digest = hashlib.sha256(body).hexdigest()
             return NewQuarantine(new_id, source, digest, reason, body, now_ms)

@@ -41,7 +41,7 @@ def run(settings: Settings, *, with_web: bool, with_worker: bool, admin: Wish) -
 async def _run(settings: Settings, *, with_web: bool, with_worker: bool, admin: Wish) -> None:
     if with_web:
         build_sources(settings)  # refuses bad secrets before anything is written
-    store = build_store(settings)
+    store = build_store(settings, settles_at_once=with_worker)
     stopped = asyncio.Event()
     for number in _STOPPING:
         asyncio.get_running_loop().add_signal_handler(number, _on_signal, number, stopped)

@@ -42,6 +42,11 @@ class Destination(Protocol):
         """The most messages one `send` takes."""
         ...
 
+    @property
+    def concurrency(self) -> int:
+        """How many calls of `send` may be under way at once, unless the operator wants more."""
+        ...
+
     async def send(self, batch: Sequence[Message]) -> Sequence[Outcome]:
         """Deliver *batch* and say what became of each message, in the same order.
 

@@ -131,6 +131,8 @@ def open_client(service: str, name: str, options: Options, *, region: str | None
 class AwsDestination:
     """Sends to one `Service`, from a few threads because boto3 blocks."""
 
+    max_batch: Final = MAX_ENTRIES
+
     def __init__(self, name: str, service: Service, options: Options) -> None:
         self._name = name
         self._service = service
@@ -139,9 +141,9 @@ class AwsDestination:
         self._threads = DaemonThreads(self._lanes, name=f"{service.title}-{name}")
 
     @property
-    def max_batch(self) -> int:
-        """As many messages as fit into the requests that may run at once."""
-        return MAX_ENTRIES * self._lanes
+    def concurrency(self) -> int:
+        """As many requests as there are threads."""
+        return self._lanes
 
     async def send(self, batch: Sequence[Message]) -> Sequence[Outcome]:
         """Send *batch* in as few requests as its sizes allow."""

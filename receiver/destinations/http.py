@@ -60,7 +60,7 @@ class Options(TlsOptions):
     secrets: tuple[bytes, ...] = option(_secrets, (), secret=True)
     signature_header: str = option(_header_name, "X-Receiver-Signature")
     bearer_token: str | None = option(word, None, secret=True)
-    concurrency: int = option(count(at_most=256), 8)
+    concurrency: int = option(count(at_most=256), 32)
     timeout_s: float = option(seconds, 10.0)
 
 
@@ -88,6 +88,9 @@ def _checked(name: str, url: str) -> httpx2.URL:
 class HttpEndpoint:
     """Posts each message to one URL."""
 
+    max_batch: Final = 1
+    """A batch is as slow as its slowest message."""
+
     def __init__(
         self, name: str, url: httpx2.URL, options: Options, *, clock: Callable[[], float] = time.time
     ) -> None:
@@ -114,8 +117,8 @@ class HttpEndpoint:
         )
 
     @property
-    def max_batch(self) -> int:
-        """As many messages as requests may run at once, so that none waits for a slow one's connection."""
+    def concurrency(self) -> int:
+        """As many requests as the connections that are kept."""
         return self._options.concurrency
 
     async def send(self, batch: Sequence[Message]) -> Sequence[Outcome]:

@@ -51,6 +51,7 @@ class JsonLinesFile:
     """Appends batches to one file."""
 
     max_batch: Final = 500
+    concurrency: Final = 1
 
     def __init__(self, name: str, path: Path, options: Options) -> None:
         self._setting = setting(name, "url")

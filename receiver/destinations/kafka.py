@@ -148,6 +148,7 @@ class KafkaTopic:
     """Produces to one topic, the messages of a batch side by side."""
 
     max_batch: Final = 200
+    concurrency: Final = 1
 
     def __init__(self, name: str, options: Options, config: Mapping[str, Any]) -> None:
         self._name = name

@@ -125,6 +125,7 @@ class JetStream:
     """Publishes to one subject, the messages of a batch side by side."""
 
     max_batch: Final = 200
+    concurrency: Final = 1
 
     def __init__(self, name: str, options: Options, dial_options: Mapping[str, Any]) -> None:
         self._name = name

@@ -111,6 +111,7 @@ class PostgresTable:
     """Inserts batches into one table, over as many connections as batches run at once."""
 
     max_batch: Final = 500
+    concurrency: Final = 1
 
     def __init__(self, name: str, parameters: Mapping[str, Any], options: Options) -> None:
         self._name = name

@@ -96,6 +96,7 @@ class RabbitExchange:
     """Publishes to one exchange, each batch on a channel of its own."""
 
     max_batch: Final = 200
+    concurrency: Final = 1
 
     def __init__(self, name: str, options: Options, target: URL) -> None:
         self._name = name

@@ -127,6 +127,7 @@ class RedisStream:
     """Adds each message to one stream, over as many connections as batches run at once."""
 
     max_batch: Final = 500
+    concurrency: Final = 1
 
     def __init__(self, name: str, options: Options, target: Target) -> None:
         self._name = name

@@ -41,6 +41,7 @@ class Stdout:
     """Prints lines, giving up on a reader that does not read."""
 
     max_batch: Final = 100
+    concurrency: Final = 1
 
     def __init__(self, options: Options, *, fd: int = _STDOUT_FD) -> None:
         self._options = options

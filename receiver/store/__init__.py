@@ -39,8 +39,9 @@ from receiver.store.destinations import (
     resume,
 )
 from receiver.store.engine import connect, is_sqlite
-from receiver.store.fanout import Candidate, FanOut, Route, everywhere
+from receiver.store.fanout import Candidate, FanOut, Made, Route, everywhere
 from receiver.store.future import Present, put_right
+from receiver.store.handover import DeliveryTaker, EventTaker, Handover, Hold, Places
 from receiver.store.health import Probe, Trouble, check, record_or_prove
 from receiver.store.inventory import KnownAsset, Scope, count_assets, known_assets, relocate
 from receiver.store.late import (
@@ -63,6 +64,7 @@ from receiver.store.passes import (
 )
 from receiver.store.progress import Progress, progress
 from receiver.store.record import (
+    Arrival,
     Duplicate,
     Entry,
     Late,
@@ -70,8 +72,12 @@ from receiver.store.record import (
     NewQuarantine,
     Recorded,
     RecordResult,
+    Written,
+    event_job_of,
 )
 from receiver.store.settle import (
+    Closed,
+    Closing,
     DeliveryConfirmed,
     DeliveryDead,
     DeliveryPostponed,
@@ -103,6 +109,7 @@ __all__ = [
     "DeliveryDead",
     "DeliveryJob",
     "DeliveryPostponed",
+    "DeliveryTaker",
     "DeliveryUnwanted",
     "DestinationStatus",
     "Duplicate",
@@ -111,6 +118,8 @@ __all__ = [
     "EventKept",
     "EventPostponed",
     "EventSettled",
+    "EventTaker",
+    "Hold",
     "Keeper",
     "KnownAsset",
     "Late",
@@ -138,6 +147,8 @@ __all__ = [
 
 _POSTGRES_THREADS = 6
 _CLOSE_S = 5.0
+_MOST_SETTLEMENTS = 20_000
+"""More than all destinations together have under way."""
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
@@ -149,14 +160,23 @@ class Store:
     Raises `StoreUnavailable` from every method when the database fails: nothing was promised then.
     """
 
-    def __init__(self, url: str, *, destinations: Sequence[str] = (), route: Route = everywhere) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        destinations: Sequence[str] = (),
+        route: Route = everywhere,
+        settles_at_once: bool = False,
+    ) -> None:
         """Prepare to use the database at *url*; connects on first use.
 
         *destinations* are the names an event is fanned out to when its asset is settled, as far as *route*
-        says that it goes there.
+        says that it goes there. An event without an asset *settles_at_once* if whoever records it knows all
+        destinations and the database is embedded: on PostgreSQL that could wait for another's lock.
         """
         self.engine: Engine = connect(url)
         self.wake = Wake()
+        self.handover = Handover()
         self._destinations = destinations
         self.console = Console(self)
         """Lists, replays and dead letters: what an operator asks for."""
@@ -166,9 +186,14 @@ class Store:
         self._calls = Calls(self.engine, self._threads, spare=spare)
         commits = partial(Committer, self.engine, self._threads, timeout_s=self._patience_s, spare=spare)
         self._trouble = Trouble()
-        self._records: Committer[Entry | Probe, RecordResult | None] = commits(record_or_prove)
+        self._settles_at_once = settles_at_once and self.is_embedded
         fan_out = FanOut(destinations, route)
-        self._settlements: Committer[Settlement, bool] = commits(partial(settle, fan_out=fan_out))
+        self._records: Committer[Arrival | Probe, Written | None] = commits(
+            partial(record_or_prove, fan_out=fan_out)
+        )
+        self._settlements: Committer[Closing, Closed] = commits(
+            partial(settle, fan_out=fan_out), max_waiting=_MOST_SETTLEMENTS
+        )
 
     @property
     def is_embedded(self) -> bool:
@@ -177,19 +202,67 @@ class Store:
 
     async def record(self, entry: Entry) -> RecordResult:
         """Write *entry* down durably and say whether it was the first of its kind."""
-        with self._trouble.noted():
-            result = await self._records.submit(entry)
-        assert result is not None  # an entry has one
+        if not isinstance(entry, NewEvent):
+            return (await self._arrive(Arrival(entry))).result
+        if self._settles_at_once and not entry.expects_asset:
+            return await self._record_and_settle(entry)
+        if entry.asset_host and (place := self.handover.event_place(entry.source, entry.asset_host)):
+            return await self._record_for(*place, entry, entry.asset_host)
+        result = (await self._arrive(Arrival(entry))).result
         if isinstance(result, Recorded):
             self.wake.signal(MIRROR)
         return result
 
+    async def _arrive(self, arrival: Arrival) -> Written:
+        with self._trouble.noted():
+            written = await self._records.submit(arrival)
+        assert written is not None  # only a probe has nothing
+        return written
+
+    async def _record_for(
+        self, taker: EventTaker, hold: Hold, event: NewEvent, asset_host: str
+    ) -> RecordResult:
+        is_new = False
+        try:
+            result = (await self._arrive(Arrival(event, hold))).result
+            is_new = isinstance(result, Recorded)
+        finally:
+            if is_new:
+                taker.take(event_job_of(event, hold))
+            else:
+                taker.free(asset_host)
+        return result
+
+    async def _record_and_settle(self, event: NewEvent) -> RecordResult:
+        places = self.handover.delivery_places()
+        made = None
+        try:
+            written = await self._arrive(Arrival(event, places=places))
+            made = written.made
+        finally:
+            self._hand_over(places, made)
+        return written.result
+
     async def settle(self, settlement: Settlement) -> bool:
         """Write down what came of claimed work; False when its lease was lost and nothing was written."""
-        held = await self._settlements.submit(settlement)
-        if isinstance(settlement, EventSettled | LateArrived):
+        if not isinstance(settlement, EventSettled):
+            closed = await self._settlements.submit(Closing(settlement))
+            if isinstance(settlement, LateArrived):
+                self.wake.signal(FORWARD)
+            return closed.held
+        places = self.handover.delivery_places()
+        made = None
+        try:
+            closed = await self._settlements.submit(Closing(settlement, places))
+            made = closed.made
+        finally:
+            self._hand_over(places, made)
+        return closed.held
+
+    def _hand_over(self, places: Places, made: Made | None) -> None:
+        places.fill(made.jobs if made else {})
+        if made and made.is_left:
             self.wake.signal(FORWARD)
-        return held
 
     async def claim_events(
         self,

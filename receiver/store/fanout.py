@@ -2,18 +2,21 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import structlog
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from receiver.events import Asset
 from receiver.store.attribution import Attribution
-from receiver.store.claim import EventJob
-from receiver.store.engine import insert_into
-from receiver.store.tables import DELIVERY, PENDING
+from receiver.store.claim import DeliveryJob, EventJob
+from receiver.store.handover import NO_PLACES, Hold, Places
+from receiver.store.insert import insert_new
+from receiver.store.tables import DELIVERY, DESTINATION_STATE, PENDING
 from receiver.telemetry import metrics
+
+_KEY: Final = ("event_id", "destination")
 
 log = structlog.get_logger()
 
@@ -45,34 +48,93 @@ def everywhere(_candidate: Candidate, names: Sequence[str]) -> Sequence[str]:
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """The deliveries of one event."""
+
+    jobs: Mapping[str, DeliveryJob]
+    """Those that are begun, by destination."""
+    is_left: bool
+    """Whether others wait to be claimed."""
+
+
+@dataclass(frozen=True, slots=True)
 class FanOut:
     """Makes the deliveries of settled events."""
 
     destinations: Sequence[str]
     route: Route
 
-    def __call__(self, connection: Connection, candidates: Sequence[Candidate]) -> None:
-        """Make one delivery of each event for each destination that wants it and has none of it yet."""
-        if not self.destinations:
-            return
+    def __call__(
+        self, connection: Connection, candidates: Sequence[Candidate], places: Mapping[str, Places]
+    ) -> dict[str, Made]:
+        """Make one delivery of each event for each destination that wants it and has none of it yet.
+
+        Those that *places* were kept for, by event id, are written as begun.
+        """
+        paused = _paused(connection) if any(one.kept for one in places.values()) else set()
         rows = []
+        made = {}
         for candidate in sorted(candidates, key=lambda one: one.job.id):
             names = self.route(candidate, self.destinations)
-            rows += [delivery_row(candidate, name, candidate.attribution.due_ms) for name in names]
-            if not names:
+            if not names and self.destinations:
                 _report_unrouted(candidate.job)
-        if rows:
-            connection.execute(insert_into(DELIVERY, connection.dialect).on_conflict_do_nothing(), rows)
+            kept = NO_PLACES if candidate.attribution.held else places.get(candidate.job.id, NO_PLACES)
+            holds = {name: kept.hold(name) for name in names if name not in paused}
+            rows += [
+                delivery_row(candidate, name, candidate.attribution.due_ms, holds.get(name)) for name in names
+            ]
+            jobs = {name: _job(candidate, name, hold) for name, hold in holds.items() if hold}
+            made[candidate.job.id] = Made(jobs, len(jobs) < len(names))
+        if rows and insert_new(connection, DELIVERY, _KEY, rows) < len(rows):
+            return {id_: _only_ours(connection, id_, one) for id_, one in made.items()}
+        return made
 
 
-def delivery_row(candidate: Candidate, destination: str, due_ms: int) -> dict[str, Any]:
-    """Return the row of a delivery that was not attempted yet."""
+NOWHERE: Final = FanOut((), everywhere)
+"""Makes no deliveries."""
+
+
+def _paused(connection: Connection) -> set[str]:
+    state = DESTINATION_STATE.c
+    return set(connection.execute(select(state.name).where(state.paused_ms.is_not(None))).scalars())
+
+
+def _only_ours(connection: Connection, event_id: str, made: Made) -> Made:
+    """Leave out deliveries that were there before."""
+    rows = connection.execute(
+        select(DELIVERY.c.destination, DELIVERY.c.lease).where(DELIVERY.c.event_id == event_id)
+    )
+    leases = {row.destination: row.lease for row in rows}
+    return Made({name: job for name, job in made.jobs.items() if leases.get(name) == job.lease}, is_left=True)
+
+
+def _job(candidate: Candidate, destination: str, hold: Hold) -> DeliveryJob:
+    job = candidate.job
+    return DeliveryJob(
+        event_id=job.id,
+        destination=destination,
+        source=job.source,
+        generation_id=job.generation_id,
+        body=job.body,
+        received_ms=job.received_ms,
+        asset=candidate.asset,
+        attempts=1,
+        lease=hold.lease,
+        submission=candidate.submission,
+    )
+
+
+def delivery_row(
+    candidate: Candidate, destination: str, due_ms: int, hold: Hold | None = None
+) -> dict[str, Any]:
+    """Return the row of a delivery that was not attempted yet, or is begun under *hold*."""
     return {
         "event_id": candidate.job.id,
         "destination": destination,
         "state": PENDING,
-        "due_ms": due_ms,
-        "attempts": 0,
+        "due_ms": hold.until_ms if hold else due_ms,
+        "lease": hold.lease if hold else None,
+        "attempts": 1 if hold else 0,
         "submission": candidate.attribution.submission,
         "undecided": candidate.attribution.held,
     }

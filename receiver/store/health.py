@@ -11,8 +11,9 @@ from typing import Final
 from sqlalchemy import Connection, delete
 
 from receiver.errors import StoreUnavailable
+from receiver.store.fanout import FanOut
 from receiver.store.migrations import current, revisions
-from receiver.store.record import Entry, NewQuarantine, RecordResult, record
+from receiver.store.record import Arrival, NewQuarantine, Written, record
 from receiver.store.tables import EVENT, QUARANTINE
 
 _PROBE_BYTES: Final = 4096
@@ -74,22 +75,25 @@ def check(connection: Connection) -> None:
         )
 
 
-def record_or_prove(connection: Connection, batch: Sequence[Entry | Probe]) -> list[RecordResult | None]:
-    """Record the entries of *batch*; if there are none, see whether there could be.
+def record_or_prove(
+    connection: Connection, batch: Sequence[Arrival | Probe], *, fan_out: FanOut
+) -> list[Written | None]:
+    """Record the arrivals of *batch*; if there are none, see whether there could be.
 
-    Entries that are committed prove it themselves, so that a probe costs them nothing and cannot fail them.
+    Arrivals that are committed prove it themselves, so that a probe costs them nothing and cannot fail them.
     """
-    entries = [entry for entry in batch if not isinstance(entry, Probe)]
-    if not entries:
+    arrivals = [one for one in batch if not isinstance(one, Probe)]
+    if not arrivals:
         _prove(connection)
-    results = iter(record(connection, entries))
-    return [None if isinstance(entry, Probe) else next(results) for entry in batch]
+    written = iter(record(connection, arrivals, fan_out=fan_out))
+    return [None if isinstance(one, Probe) else next(written) for one in batch]
 
 
 def _prove(connection: Connection) -> None:
     """Write a row that nobody else sees, under the locks that a delivery needs."""
     body, name = secrets.token_bytes(_PROBE_BYTES), secrets.token_hex(16)
-    record(connection, [NewQuarantine(name, "readyz", secrets.token_hex(32), "probe", body, 0)])
+    probe = NewQuarantine(name, "readyz", secrets.token_hex(32), "probe", body, 0)
+    record(connection, [Arrival(probe)])
     connection.execute(delete(QUARANTINE).where(QUARANTINE.c.id == name))
     connection.execute(delete(EVENT).where(EVENT.c.id == ""))
 

@@ -1,7 +1,7 @@
 """Writing down what was received: dedupe and queue in one transaction, many deliveries at a time."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Final
@@ -9,11 +9,15 @@ from typing import Any, Final
 from sqlalchemy import Connection, Table, select
 
 from receiver.contract import COMPLETED, FAILED
+from receiver.store.attribution import attribute
+from receiver.store.claim import EventJob
 from receiver.store.engine import one_of, wake_others
+from receiver.store.fanout import NOWHERE, Candidate, FanOut, Made
+from receiver.store.handover import Hold, Places
 from receiver.store.insert import insert_new
 from receiver.store.repeats import count_repeats, find_ids
-from receiver.store.tables import EVENT, LATE, OPEN, PENDING, QUARANTINE
-from receiver.store.wake import MIRROR
+from receiver.store.tables import EVENT, LATE, OPEN, PENDING, QUARANTINE, SETTLED
+from receiver.store.wake import FORWARD, MIRROR
 
 EVENT_KEY: Final = ("source", "generation_id", "type")
 """One event of each."""
@@ -34,6 +38,8 @@ class NewEvent:
     via: str
     """How we learnt of it: `webhook`, `reconcile` or `quarantine`, or `mirror` for what we tell ourselves."""
     received_ms: int
+    expects_asset: bool = True
+    """Whether there is an asset to try for, be it in vain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,29 +80,102 @@ Entry = NewEvent | NewQuarantine
 RecordResult = Recorded | Duplicate | Late
 
 
-def record(connection: Connection, batch: Sequence[Entry]) -> list[RecordResult]:
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An entry, and who in this process goes on with it once it is committed."""
+
+    entry: Entry
+    hold: Hold | None = None
+    """What the event is written under, if it is mirrored next."""
+    places: Places | None = None
+    """Places for its deliveries, if it is settled as it is recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was committed of an arrival."""
+
+    result: RecordResult
+    made: Made | None = None
+    """Its deliveries, if it was settled."""
+
+
+def record(connection: Connection, batch: Sequence[Arrival], *, fan_out: FanOut = NOWHERE) -> list[Written]:
     """Write *batch* within the caller's transaction and say, in order, what became of each entry."""
-    events = [entry for entry in batch if isinstance(entry, NewEvent)]
-    unreadable = [entry for entry in batch if isinstance(entry, NewQuarantine)]
+    events = [one for one in batch if isinstance(one.entry, NewEvent)]
+    unreadable = [one.entry for one in batch if isinstance(one.entry, NewQuarantine)]
     results: dict[str, RecordResult] = {}
+    made: dict[str, Made] = {}
     if events:
         results |= _record_events(connection, events)
+        made = _settle_at_once(connection, events, results, fan_out)
     if unreadable:
         rows = [_quarantine_row(entry) for entry in unreadable]
         results |= _insert_once(connection, QUARANTINE, _QUARANTINE_KEY, rows)
-    return [results[entry.id] for entry in batch]
+    return [Written(results[one.entry.id], made.get(one.entry.id)) for one in batch]
 
 
-def _record_events(connection: Connection, events: Sequence[NewEvent]) -> dict[str, RecordResult]:
+def _record_events(connection: Connection, arrivals: Sequence[Arrival]) -> dict[str, RecordResult]:
+    events = [one.entry for one in arrivals if isinstance(one.entry, NewEvent)]
     late = _late_ids(connection, events)
-    rows = [event_row(event, LATE if event.id in late else PENDING) for event in events]
+    rows = [_row_of_arrival(one, is_late=one.entry.id in late) for one in arrivals]
     results = _insert_once(connection, EVENT, EVENT_KEY, rows)
     for id_ in late:
         if isinstance(results[id_], Recorded):
             results[id_] = Late(id_)
-    if any(isinstance(result, Recorded) for result in results.values()):
+    left = [one.entry.id for one in arrivals if one.hold is None and one.places is None]
+    if any(isinstance(results[id_], Recorded) for id_ in left):
         wake_others(connection, MIRROR)
     return results
+
+
+def _row_of_arrival(arrival: Arrival, *, is_late: bool) -> dict[str, Any]:
+    assert isinstance(arrival.entry, NewEvent)
+    if is_late:
+        return event_row(arrival.entry, LATE)
+    if arrival.places is not None:
+        return event_row(arrival.entry, SETTLED)
+    return event_row(arrival.entry, PENDING, arrival.hold)
+
+
+def _settle_at_once(
+    connection: Connection,
+    arrivals: Sequence[Arrival],
+    results: Mapping[str, RecordResult],
+    fan_out: FanOut,
+) -> dict[str, Made]:
+    """Make the deliveries of new events that need nothing else."""
+    places = {
+        one.entry.id: one.places
+        for one in arrivals
+        if one.places is not None and isinstance(results[one.entry.id], Recorded)
+    }
+    if not places:
+        return {}
+    jobs = [
+        event_job_of(one.entry)
+        for one in arrivals
+        if one.entry.id in places and isinstance(one.entry, NewEvent)
+    ]
+    told = attribute(connection, jobs, now_ms=max(job.received_ms for job in jobs))
+    made = fan_out(connection, [Candidate(job, None, told[job.id]) for job in jobs], places)
+    if any(one.is_left for one in made.values()):
+        wake_others(connection, FORWARD)
+    return made
+
+
+def event_job_of(event: NewEvent, hold: Hold | None = None) -> EventJob:
+    """Return the work that *event* is, begun under *hold*."""
+    return EventJob(
+        id=event.id,
+        source=event.source,
+        generation_id=event.generation_id,
+        asset_host=event.asset_host,
+        body=event.body,
+        received_ms=event.received_ms,
+        attempts=1,
+        lease=hold.lease if hold else "",
+    )
 
 
 def _late_ids(connection: Connection, events: Sequence[NewEvent]) -> set[str]:
@@ -138,8 +217,8 @@ def _insert_once(
     return {id_: Recorded(id_) if first == id_ else Duplicate(first) for id_, first in firsts.items()}
 
 
-def event_row(event: NewEvent, state: str) -> dict[str, Any]:
-    """Return the row of *event*."""
+def event_row(event: NewEvent, state: str, hold: Hold | None = None) -> dict[str, Any]:
+    """Return the row of *event*, under *hold* if it is worked on already."""
     return {
         "id": event.id,
         "source": event.source,
@@ -151,8 +230,9 @@ def event_row(event: NewEvent, state: str) -> dict[str, Any]:
         "received_ms": event.received_ms,
         "repeats": 0,
         "state": state,
-        "due_ms": event.received_ms,
-        "attempts": 0,
+        "due_ms": hold.until_ms if hold else event.received_ms,
+        "lease": hold.lease if hold else None,
+        "attempts": 1 if hold else 0,
     }
 
 

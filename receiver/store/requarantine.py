@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, update
 
-from receiver.store.record import NewEvent, RecordResult, record
+from receiver.store.record import Arrival, NewEvent, RecordResult, record
 from receiver.store.resend import Step, Turn
 from receiver.store.search import quarantine_rows
 from receiver.store.tables import DROPPED, OPEN, QUARANTINE, RESOLVED
@@ -23,7 +23,8 @@ def retry(connection: Connection, turn: Turn, reread: Reread) -> Step:
     page = _open(connection, turn)
     read = [(row, event) for row in page.rows if (event := reread(row.source, row.body))]
     if turn.operation and read:
-        results = record(connection, [event for _, event in read])
+        written = record(connection, [Arrival(event) for _, event in read])
+        results = [one.result for one in written]
         resolved = [
             _resolved(row, result, turn.operation) for (row, _), result in zip(read, results, strict=True)
         ]

@@ -3,7 +3,7 @@
 Where a lease was lost, another worker has the work now and nothing is written.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
@@ -14,7 +14,8 @@ from receiver.store.assets import asset_row
 from receiver.store.attribution import attribute
 from receiver.store.claim import DeliveryJob, EventJob, LateJob
 from receiver.store.engine import one_of, wake_others
-from receiver.store.fanout import Candidate, FanOut
+from receiver.store.fanout import Candidate, FanOut, Made
+from receiver.store.handover import NO_PLACES, Places
 from receiver.store.insert import insert_new
 from receiver.store.late import LateArrived, LateGivenUp, LatePostponed, LateSettlement, postpone, remove
 from receiver.store.record import EVENT_KEY, event_row
@@ -108,9 +109,31 @@ _Kind = TypeVar("_Kind")
 _Key = tuple[str, str]
 
 
-def settle(connection: Connection, settlements: Sequence[Settlement], *, fan_out: FanOut) -> list[bool]:
-    """Write *settlements* and say for each, in order, whether its lease still held."""
-    written = _settle_events(connection, _only(EventSettled, settlements), fan_out)
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """What came of claimed work, and places for the deliveries that it makes."""
+
+    settlement: Settlement
+    places: Places = NO_PLACES
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """What was committed of a closing."""
+
+    held: bool
+    """Whether the lease still held; nothing was written otherwise."""
+    made: Made | None = None
+
+
+def settle(connection: Connection, closings: Sequence[Closing], *, fan_out: FanOut) -> list[Closed]:
+    """Write what came of claimed work, and say for each, in order, what was written."""
+    settlements = [one.settlement for one in closings]
+    places = {
+        one.settlement.job.id: one.places for one in closings if isinstance(one.settlement, EventSettled)
+    }
+    made = _settle_events(connection, _only(EventSettled, settlements), fan_out, places)
+    written = {(id_, "") for id_ in made}
     # Before any delivery is locked: who attributes a delivery locks its submission first, and so do these.
     for arrived in _only(LateArrived, settlements):
         written |= _written(arrived.job, _arrive(connection, arrived, fan_out))
@@ -132,12 +155,20 @@ def settle(connection: Connection, settlements: Sequence[Settlement], *, fan_out
                 written |= _written(job, remove(connection, job))
             case EventSettled() | EventKept() | LateArrived() | DeliveryConfirmed():
                 pass
-    return [_key(settlement.job) in written for settlement in settlements]
+    return [
+        Closed(_key(one.job) in written, made.get(one.job.id) if isinstance(one, EventSettled) else None)
+        for one in settlements
+    ]
 
 
-def _settle_events(connection: Connection, settled: Sequence[EventSettled], fan_out: FanOut) -> set[_Key]:
+def _settle_events(
+    connection: Connection,
+    settled: Sequence[EventSettled],
+    fan_out: FanOut,
+    places: Mapping[str, Places],
+) -> dict[str, Made]:
     if not settled:
-        return set()
+        return {}
     held_by = [(one.job.id, one.job.lease) for one in settled]
     ours = one_of(connection, (EVENT.c.id, EVENT.c.lease), held_by)
     done = {"state": SETTLED, "due_ms": settled[0].now_ms, "lease": None, "last_error": None, "kept_by": None}
@@ -147,16 +178,24 @@ def _settle_events(connection: Connection, settled: Sequence[EventSettled], fan_
     if assets:
         connection.execute(ASSET.insert(), assets)
     _try_on(connection, held)
-    _deliver(connection, held, fan_out)
-    return {(id_, "") for id_ in ids}
+    return _deliver(connection, held, fan_out, places)
 
 
-def _deliver(connection: Connection, settled: Sequence[EventSettled], fan_out: FanOut) -> None:
+def _deliver(
+    connection: Connection,
+    settled: Sequence[EventSettled],
+    fan_out: FanOut,
+    places: Mapping[str, Places],
+) -> dict[str, Made]:
     """Make the deliveries of events that were just settled."""
-    if settled:
-        told = attribute(connection, [one.job for one in settled], now_ms=settled[0].now_ms)
-        fan_out(connection, [Candidate(one.job, one.asset, told[one.job.id]) for one in settled])
+    if not settled:
+        return {}
+    told = attribute(connection, [one.job for one in settled], now_ms=settled[0].now_ms)
+    candidates = [Candidate(one.job, one.asset, told[one.job.id]) for one in settled]
+    made = fan_out(connection, candidates, places)
+    if any(one.is_left for one in made.values()):
         wake_others(connection, FORWARD)
+    return made
 
 
 def _try_on(connection: Connection, settled: Sequence[EventSettled]) -> None:
@@ -185,7 +224,7 @@ def _arrive(connection: Connection, arrived: LateArrived, fan_out: FanOut) -> bo
     if insert_new(connection, EVENT, EVENT_KEY, [event_row(event, SETTLED)]):
         connection.execute(ASSET.insert(), [asset_row(event.id, asset, settled_ms=now_ms)])
         told = replace(arrived.job, id=event.id, body=event.body, received_ms=event.received_ms)
-        _deliver(connection, [EventSettled(told, asset, now_ms)], fan_out)
+        _deliver(connection, [EventSettled(told, asset, now_ms)], fan_out, {})
     return True
 
 

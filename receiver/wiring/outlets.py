@@ -55,7 +55,7 @@ def _outlet(
         name,
         batch_size(policy, name, max_batch=destination.max_batch),
         sending,
-        policy.concurrency,
+        max(policy.concurrency, destination.concurrency),
         TokenBucket(policy.rate_limit) if policy.rate_limit else None,
         breaker,
     )

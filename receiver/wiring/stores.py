@@ -7,8 +7,10 @@ from receiver.store import Store
 from receiver.wiring.sources import DEFAULT_SOURCE
 
 
-def build_store(settings: Settings) -> Store:
+def build_store(settings: Settings, *, settles_at_once: bool = False) -> Store:
     """Open the store; an embedded SQLite database is brought up to date at once.
+
+    Whoever also forwards lets what needs no mirroring be settled as it is recorded.
 
     Raises:
         ConfigError: the database URL is not usable, or it cannot be told what a destination wants.
@@ -16,7 +18,7 @@ def build_store(settings: Settings) -> Store:
     """
     routings = build_routings(settings)
     url = settings.database_url.get_secret_value()
-    store = Store(url, destinations=tuple(routings), route=Router(routings))
+    store = Store(url, destinations=tuple(routings), route=Router(routings), settles_at_once=settles_at_once)
     if store.is_embedded:
         store.migrate()
     return store

@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -18,6 +18,7 @@ from receiver.store import (
     DeliveryJob,
     DeliveryPostponed,
     DeliveryUnwanted,
+    Hold,
     Store,
 )
 from receiver.telemetry import metrics
@@ -45,7 +46,11 @@ class Outlet:
 
 
 class Forwarding:
-    """Forwards the due deliveries of one destination, as many at once as it allows."""
+    """Forwards the due deliveries of one destination, as many at once as it allows.
+
+    A queue of what is claimed or handed over runs ahead of what is being sent: a slow message holds up no
+    other, and whoever sends never waits for a claim.
+    """
 
     def __init__(
         self, store: Store, leases: Leases, outlet: Outlet, *, woken: asyncio.Event | None = None
@@ -55,81 +60,171 @@ class Forwarding:
         self._leases = leases
         self._outlet = outlet
         self._woken = woken or asyncio.Event()
+        self._window = outlet.max_batch * outlet.concurrency
         self._alarm: asyncio.TimerHandle | None = None
-        self._batches: set[asyncio.Task[None]] = set()
+        self._queue: deque[DeliveryJob] = deque()
+        self._reserved = 0
+        self._sending = 0
+        self._unsettled = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_behind = True
+        """Whether older deliveries may wait to be claimed."""
+        self._is_ending = False
         self._told_openings: int | None = None
         """None until this worker has told anything: what the store says is of one before it."""
 
     async def turn(self) -> bool:
-        """Start on one batch; return whether there was any, once there is room for the next."""
+        """Claim what there is room for and begin to send it; return whether there was any."""
         limit = self._limit()
         if limit == 0:
+            self._is_behind = True
             return False
-        with ExitStack() as stack:
-            claim = stack.enter_context(self._leases.claim(limit))
+        with self._leases.claim(limit) as claim:
             jobs = await self._store.claim_deliveries(claim, destination=self._outlet.name)
+            self._is_behind = len(jobs) == limit
             if self._outlet.rate:
                 self._outlet.rate.put_back(limit - len(jobs))
-            if jobs:
-                self._start(jobs, held=stack.pop_all())
-        await self._room()
+            self._add(jobs)
+        self._send()
         return bool(jobs)
 
+    def reserve(self) -> Hold | None:
+        """Keep a place for a delivery that is being made, unless older ones wait or it had to wait itself."""
+        breaker = self._outlet.breaker
+        if self._is_behind or self._is_ending or self._outlet.rate or (breaker and breaker.openings):
+            return None
+        if len(self._queue) + self._reserved >= self._window:
+            return None
+        self._reserved += 1
+        return self._leases.offer()
+
+    def take(self, job: DeliveryJob) -> None:
+        """Send a delivery that a place was kept for, with what else comes in this turn of the loop."""
+        self._reserved -= 1
+        self._add([job])
+        if self._is_ending:
+            self._leave_queue()
+        elif len(self._queue) == 1:
+            asyncio.get_running_loop().call_soon(self._send)
+
+    def free(self) -> None:
+        """Give up a place."""
+        self._reserved -= 1
+
     async def drain(self) -> None:
-        """Wait for what is under way."""
-        await asyncio.gather(*self._batches)
+        """Wait for what is under way, and give back what is not."""
+        self._is_ending = True
+        self._leave_queue()
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def abandon(self) -> None:
         """Cancel what is still under way, so that its leases are given back."""
+        self._is_ending = True
+        self._leave_queue()
         if self._alarm:
             self._alarm.cancel()
-        for task in self._batches:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._batches, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _limit(self) -> int:
-        """Return how many messages may be sent now; if there are none, see to being woken in time."""
+        """Return how many messages to claim now; if there are none, see to being woken in time."""
         breaker, rate = self._outlet.breaker, self._outlet.rate
-        limit = self._outlet.max_batch
+        ahead = len(self._queue) + self._reserved
+        # A window that settles and one that is sent, and claims of half a window at least.
+        limit = min(self._window - ahead, 2 * self._window - ahead - self._unsettled)
+        if ahead > self._window // 2:
+            limit = 0
         if breaker and breaker.openings:
-            if self._batches:
+            if self._tasks or ahead:
                 return 0
             if breaker.wait_s() > 0:
                 self._wake_in(breaker.wait_s())
                 return 0
             limit = 1
-        if rate:
+        if rate and limit:
             limit = rate.take(limit)
             if limit == 0:
                 self._wake_in(rate.wait_s())
-        return limit
+        return max(limit, 0)
 
     def _wake_in(self, seconds: float) -> None:
         if self._alarm:
             self._alarm.cancel()
-        self._alarm = asyncio.get_running_loop().call_later(seconds, self._woken.set)
+        self._alarm = asyncio.get_running_loop().call_later(seconds, self._wake)
 
-    async def _room(self) -> None:
-        """Wait until another batch may be under way."""
-        while len(self._batches) >= self._outlet.concurrency:
-            done, _ = await asyncio.wait(self._batches, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-
-    def _start(self, jobs: Sequence[DeliveryJob], *, held: ExitStack) -> None:
-        task = asyncio.create_task(self._finish(jobs, held))
-        self._batches.add(task)
-        task.add_done_callback(self._finished)
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._batches.discard(task)
+    def _wake(self) -> None:
+        self._send()
         self._woken.set()
 
-    async def _finish(self, jobs: Sequence[DeliveryJob], held: ExitStack) -> None:
-        with held:
-            results = await self._outlet.forward(jobs)
+    def _add(self, jobs: Sequence[DeliveryJob]) -> None:
+        for job in jobs:
+            self._leases.hold(job.lease)
+            self._queue.append(job)
+            self._unsettled += 1
+
+    def _leave_queue(self) -> None:
+        """Give back what is not begun."""
+        while self._queue:
+            self._leases.leave(self._queue[0].lease)
+            self._forget(self._queue.popleft())
+
+    def _forget(self, job: DeliveryJob) -> None:
+        self._leases.let_go(job.lease)
+        self._unsettled -= 1
+
+    def _send(self) -> None:
+        """Begin to send as many batches as may be under way."""
+        while self._queue and self._sending < self._outlet.concurrency and not self._is_ending:
+            size = self._batch_size()
+            if size == 0:
+                return
+            jobs = [self._queue.popleft() for _ in range(min(size, len(self._queue)))]
+            self._sending += 1
+            task = asyncio.create_task(self._finish(jobs))
+            self._tasks.add(task)
+            task.add_done_callback(self._finished)
+
+    def _batch_size(self) -> int:
+        """Return the size of the next batch: one message, once it is due, while the breaker is open."""
+        breaker = self._outlet.breaker
+        if breaker is None or not breaker.openings:
+            return self._outlet.max_batch
+        if breaker.wait_s() > 0:
+            self._wake_in(breaker.wait_s())
+            return 0
+        return 0 if self._tasks else 1
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.result()
+        self._send()
+        if self._is_behind:
+            self._woken.set()
+
+    async def _finish(self, jobs: Sequence[DeliveryJob]) -> None:
+        try:
+            results = await self._forward(jobs)
             await asyncio.gather(*(self._settle(result) for result in results))
             await self._tell_of_breaker(results)
+        except asyncio.CancelledError:
+            for job in jobs:
+                self._leases.leave(job.lease)
+            raise
+        finally:
+            for job in jobs:
+                self._forget(job)
+
+    async def _forward(self, jobs: Sequence[DeliveryJob]) -> list[ForwardResult]:
+        """Send *jobs*; the next may go while these are settled."""
+        try:
+            results = await self._outlet.forward(jobs)
+        finally:
+            self._sending -= 1
+        self._send()
+        return results
 
     async def _settle(self, result: ForwardResult) -> None:
         try:

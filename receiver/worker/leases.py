@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -10,7 +11,7 @@ import structlog
 
 from receiver import clock
 from receiver.errors import StoreUnavailable
-from receiver.store import Claim, Store
+from receiver.store import Claim, Hold, Store
 
 RENEWALS_PER_LEASE: Final = 3
 _GIVE_BACK_S: Final = 5.0
@@ -25,29 +26,53 @@ class Leases:
     def __init__(self, store: Store, *, lease_s: float) -> None:
         self._store = store
         self._lease_s = lease_s
-        self._held: set[str] = set()
+        self._held: Counter[str] = Counter()
         self._unfinished: set[str] = set()
 
     @contextmanager
     def claim(self, limit: int) -> Iterator[Claim]:
         """Offer a claim on up to *limit* pieces of work; its lease is renewed until the block ends."""
         lease = secrets.token_hex(16)
-        self._held.add(lease)
         now = clock.now_ms()
-        try:
+        with self.holding(lease):
             yield Claim(now, self._end(now), lease, limit)
+
+    @contextmanager
+    def holding(self, lease: str) -> Iterator[None]:
+        """Renew *lease* within the block. Cancelled, what is left under it is given back at the end."""
+        self.hold(lease)
+        try:
+            yield
         except asyncio.CancelledError:
             self._unfinished.add(lease)
             raise
         finally:
-            self._held.discard(lease)
+            self.let_go(lease)
+
+    def hold(self, lease: str) -> None:
+        """Renew *lease* until it was let go as often as it was held."""
+        self._held[lease] += 1
+
+    def let_go(self, lease: str) -> None:
+        """Stop renewing *lease*, unless others hold it, too."""
+        self._held[lease] -= 1
+        if not self._held[lease]:
+            del self._held[lease]
+
+    def leave(self, lease: str) -> None:
+        """Give back, at the end, what is left under *lease*."""
+        self._unfinished.add(lease)
+
+    def offer(self) -> Hold:
+        """Return what one piece of new work is to be written under; it is renewed once it is held."""
+        return Hold(secrets.token_hex(16), self._end(clock.now_ms()))
 
     async def keep(self) -> None:
         """Renew what is held, several times per lease, until cancelled."""
         while True:
             await asyncio.sleep(self._lease_s / RENEWALS_PER_LEASE)
             if self._held:
-                await self._renew(self._held.copy())
+                await self._renew(set(self._held))
 
     async def give_back(self) -> None:
         """Make work that was cancelled due for other workers now, not when its lease runs out."""

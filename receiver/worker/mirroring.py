@@ -21,6 +21,7 @@ from receiver.store import (
     EventJob,
     EventPostponed,
     EventSettled,
+    Hold,
     LateArrived,
     LateGivenUp,
     LateJob,
@@ -106,7 +107,16 @@ def live_mirroring(
     """Return the duty that mirrors the assets of due events of *sources*."""
     spool = kept.spool if kept else ""
     claim = partial(store.claim_events, with_asset=True, sources=sources, spool=spool)
-    return Mirroring(store, leases, claim, mirror, limits=limits, woken=woken, kept=kept, gates=gates)
+    return Mirroring(
+        store,
+        leases,
+        claim,
+        mirror,
+        limits=limits,
+        woken=woken,
+        kept=kept,
+        gates=gates,
+    )
 
 
 def late_mirroring(
@@ -151,6 +161,8 @@ class Mirroring(Generic[Job]):
         self._alarm: asyncio.TimerHandle | None = None
         self._claims: set[asyncio.Task[None]] = set()
         self._under_way: Counter[str] = Counter()
+        self._is_behind = True
+        """Whether older work may wait to be claimed."""
 
     async def turn(self) -> bool:
         """Claim what there is room for and start on it; return whether there was any.
@@ -160,26 +172,32 @@ class Mirroring(Generic[Job]):
         """
         room = min(self._limits.at_once - self._under_way.total(), self._limits.per_host)
         if room <= 0:
+            self._is_behind = True
             return False
         self._set_alarm()
         if not (self._gates and self._gates.bucket.is_away):
-            return bool(await self._take(room))
+            return bool(await self._claim(room))
         if not self._gates.bucket.is_shut and (self._try is None or self._try.done()):
-            self._try = await self._take(1, downloaded=True if self._kept else None)
+            self._try = await self._claim(1, downloaded=True if self._kept else None)
             if self._try:
                 return True
         if self._kept is None or self._kept.is_full:
             return False
-        return bool(await self._take(room, downloaded=False))
+        return bool(await self._claim(room, downloaded=False))
 
-    async def _take(self, room: int, *, downloaded: bool | None = None) -> "asyncio.Task[None] | None":
+    async def _claim(self, room: int, *, downloaded: bool | None = None) -> "asyncio.Task[None] | None":
         away = NOTHING_AWAY
         if self._gates:
             away = Away(self._gates.hosts.shut(), self._gates.hosts.overdue_ms(), downloaded)
         with ExitStack() as stack:
             claim = stack.enter_context(self._leases.claim(room))
-            jobs = await self._claim_jobs(claim, except_hosts=self._busy_hosts(), away=away)
-            return self._start(jobs, held=stack.pop_all()) if jobs else None
+            busy = self._busy_hosts()
+            jobs = await self._claim_jobs(claim, except_hosts=busy, away=away)
+            self._is_behind = len(jobs) == room or bool(busy)
+            if not jobs:
+                return None
+            self._under_way.update(_host(job) for job in jobs)
+            return self._start(jobs, held=stack.pop_all())
 
     def _set_alarm(self) -> None:
         """See to being woken when something that is away may be tried."""
@@ -191,6 +209,31 @@ class Mirroring(Generic[Job]):
             if self._alarm:
                 self._alarm.cancel()
             self._alarm = asyncio.get_running_loop().call_later(wait_s, self._woken.set)
+
+    def reserve(self, asset_host: str) -> Hold | None:
+        """Keep a place for an event that is being recorded, unless older ones wait, or it had to."""
+        if self._is_behind:
+            return None
+        if self._gates and (self._gates.bucket.is_away or asset_host in self._gates.hosts.shut()):
+            return None
+        if self._under_way.total() >= self._limits.at_once:
+            return None
+        if self._under_way[asset_host] >= self._limits.per_host:
+            return None
+        self._under_way[asset_host] += 1
+        return self._leases.offer()
+
+    def take(self, job: Job) -> None:
+        """Start on an event that a place was kept for."""
+        with ExitStack() as stack:
+            stack.enter_context(self._leases.holding(job.lease))
+            self._start([job], held=stack.pop_all())
+
+    def free(self, asset_host: str) -> None:
+        """Give up a place."""
+        self._under_way -= Counter([asset_host])
+        if self._is_behind:
+            self._woken.set()
 
     async def drain(self) -> None:
         """Wait for what is under way."""
@@ -208,7 +251,6 @@ class Mirroring(Generic[Job]):
         return [host for host, count in self._under_way.items() if count >= self._limits.per_host]
 
     def _start(self, jobs: Sequence[Job], *, held: ExitStack) -> "asyncio.Task[None]":
-        self._under_way.update(_host(job) for job in jobs)
         task = asyncio.create_task(self._finish(jobs, held))
         self._claims.add(task)
         task.add_done_callback(self._claims.discard)
@@ -223,8 +265,7 @@ class Mirroring(Generic[Job]):
             if await _mirror_and_settle(self._store, self._mirror, job) and self._kept:
                 await self._kept.discard(job.id)
         finally:
-            self._under_way -= Counter([_host(job)])
-            self._woken.set()
+            self.free(_host(job))
 
 
 async def _mirror_and_settle(store: Store, mirror: MirrorJob[Job], job: Job) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Coroutine, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -122,11 +123,7 @@ class Worker:
             *(self._live_duty(leases, sources) for sources in sources_by_bucket(self.with_own_bucket)),
             *self._late_duties(leases),
             until(settling, woken=wake.subscribe(MIRROR)),
-            *(
-                self._work_and_drain(Forwarding(self.store, leases, outlet, woken=woken), woken)
-                for outlet in self.outlets
-                for woken in [wake.subscribe(FORWARD)]
-            ),
+            *(self._forwarding_duty(leases, outlet) for outlet in self.outlets),
         ]
 
     def _live_duty(self, leases: Leases, sources: Sources) -> Coroutine[Any, Any, None]:
@@ -141,7 +138,7 @@ class Worker:
             kept=self.kept,
             gates=self._gates(sources),
         )
-        return self._work_and_drain(mirroring, woken)
+        return self._work_and_drain(mirroring, woken, self.store.handover.of_events(mirroring, sources))
 
     def _gates(self, sources: Sources) -> Gates | None:
         return Gates(self.buckets.gate(sources.only), self.hosts) if self.buckets and self.hosts else None
@@ -166,11 +163,23 @@ class Worker:
             for woken in [self.store.wake.subscribe(LATE)]
         ]
 
+    def _forwarding_duty(self, leases: Leases, outlet: Outlet) -> Coroutine[Any, Any, None]:
+        woken = self.store.wake.subscribe(FORWARD)
+        forwarding = Forwarding(self.store, leases, outlet, woken=woken)
+        handover = self.store.handover.of_deliveries(outlet.name, forwarding)
+        return self._work_and_drain(forwarding, woken, handover)
+
     async def _work_and_drain(
-        self, duty: Mirroring[Any] | Forwarding, woken: asyncio.Event, *, polls: int = 1
+        self,
+        duty: Mirroring[Any] | Forwarding,
+        woken: asyncio.Event,
+        handover: AbstractContextManager[None] | None = None,
+        *,
+        polls: int = 1,
     ) -> None:
         try:
-            await work_until(self._stop, duty.turn, woken=woken, poll_s=self.timing.poll_s * polls)
+            with handover or nullcontext():
+                await work_until(self._stop, duty.turn, woken=woken, poll_s=self.timing.poll_s * polls)
             await duty.drain()
         finally:
             await duty.abandon()

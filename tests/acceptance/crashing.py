@@ -16,6 +16,8 @@ from receiver.destinations import Message
 from receiver.destinations.jsonlines import JsonLinesFile
 from receiver.events import ASSET_MIRRORED
 from receiver.store import EventSettled, LateArrived, Store
+from receiver.worker.forwarding import Forwarding
+from receiver.worker.mirroring import Mirroring
 
 
 def _is_late(message: Message) -> bool:
@@ -25,6 +27,8 @@ def _is_late(message: Message) -> bool:
 _POINTS: dict[str, tuple[type, str, Callable[[tuple[Any, ...], Any], bool]]] = {
     "commit": (Store, "record", lambda _args, _result: True),
     "claim": (Store, "claim_events", lambda _args, jobs: bool(jobs)),
+    "event taken": (Mirroring, "take", lambda _args, _result: True),
+    "delivery taken": (Forwarding, "take", lambda _args, _result: True),
     "fetch": (Fetcher, "fetch", lambda _args, _result: True),
     "upload": (FolderBucket, "put", lambda _args, _result: True),
     "settle": (Store, "settle", lambda args, _held: isinstance(args[1], EventSettled)),

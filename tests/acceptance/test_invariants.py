@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -164,19 +165,39 @@ class TestInvariant5:
     @pytest.mark.parametrize("point", ["commit", "claim", "fetch", "upload", "settle", "send"])
     def test_killed_at(self, receiver: Service, asset_host: AssetHost, point: str) -> None:
         """Killed at any step, the event is forwarded with its asset once the lease has run out."""
-        crashing = receiver.start(crash_at=point)
         body = completed("gen_1", f"{asset_host.url}/a.png")
+        if point == "claim":  # which only those do who were handed nothing
+            web = receiver.start("web")
+            crashing = receiver.start("worker", crash_at=point)
+        else:
+            crashing = receiver.start(crash_at=point)
         if point == "commit":
             with pytest.raises((OSError, HTTPException)):
                 receiver.deliver(body)
         else:
             receiver.deliver(body)
         crashing.wait()
+        if point == "claim":
+            kill(web)
         receiver.start()
         event_id = accepted_id(receiver.deliver(body))
         messages = until(lambda: receiver.forwarded(event_id))
         assert {message["data"]["asset"]["status"] for message in messages} == {"mirrored"}
         assert rows(receiver, "SELECT count(*), sum(repeats) FROM event") == [(1, 1)]
+
+    @pytest.mark.parametrize("point", ["event taken", "delivery taken"])
+    def test_killed_at_a_handover(self, receiver: Service, asset_host: AssetHost, point: str) -> None:
+        """Killed with work in its hands that nobody claimed, it leaves that to others once the lease ends."""
+        crashing = receiver.start(crash_at=point)
+        bodies: list[bytes] = []
+        while crashing.poll() is None:  # nothing is handed over before the table is known
+            bodies.append(completed(f"gen_{len(bodies)}", f"{asset_host.url}/a.png"))
+            with suppress(OSError, HTTPException):
+                receiver.deliver(bodies[-1])
+        receiver.start()
+        ids = {accepted_id(receiver.deliver(body)) for body in bodies}
+        until(lambda: ids <= {message["id"] for message in receiver.messages()})
+        assert {message["data"]["asset"]["status"] for message in receiver.messages()} == {"mirrored"}
 
     def test_killed_again_and_again(self, receiver: Service, asset_host: AssetHost) -> None:
         """Killed at random moments under load, every acknowledged event is forwarded, none is invented."""

@@ -31,6 +31,7 @@ class FakeDestination:
     """Answers each message by the outcome of its event, or raises."""
 
     max_batch = 10
+    concurrency = 1
 
     def __init__(self, *outcomes: Outcome, error: Exception | None = None) -> None:
         self.sent: list[Message] = []

@@ -34,10 +34,15 @@ def late_job(*, attempts: int = 1, until_ms: int = NOW + 3_600_000) -> LateJob:
 
 
 def delivery_job(
-    event_id: str = "event-1", *, asset: Asset | None = None, attempts: int = 1, body: bytes = BODY
+    event_id: str = "event-1",
+    *,
+    asset: Asset | None = None,
+    attempts: int = 1,
+    body: bytes = BODY,
+    lease: str = "lease-1",
 ) -> DeliveryJob:
     """Return a claimed delivery to the destination `orders`."""
-    return DeliveryJob(event_id, "orders", "photoverse", "gen_1", body, NOW, asset, attempts, "lease-1")
+    return DeliveryJob(event_id, "orders", "photoverse", "gen_1", body, NOW, asset, attempts, lease)
 
 
 @dataclass

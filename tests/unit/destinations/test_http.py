@@ -197,7 +197,7 @@ class TestSend:
         """A full batch is in flight at once, over as many connections as the limit allows."""
         sink.may_answer.clear()
         async with _open(sink.url, concurrency="3") as destination:
-            assert destination.max_batch == 3
+            assert (destination.max_batch, destination.concurrency) == (1, 3)
             sending = asyncio.ensure_future(destination.send([message(number) for number in range(3)]))
             async with asyncio.timeout(5):
                 while sink.connections < 3:  # noqa: ASYNC110  # a counter, not an event

@@ -67,7 +67,7 @@ class TestConnect:
 
     def test_a_fifo_topic_is_sent_one_request_at_a_time(self) -> None:
         """Two requests at once could swap events of one generation."""
-        assert (_open(ARN).max_batch, _open(f"{ARN}.fifo").max_batch) == (40, 10)
+        assert (_open(ARN).concurrency, _open(f"{ARN}.fifo").concurrency) == (4, 1)
 
     @pytest.mark.parametrize(
         "arn", ["events", "arn:aws:sqs:eu-west-1:123456789012:events", f"{ARN}:endpoint"]

@@ -24,7 +24,7 @@ class TestBuildDestination:
         """What every destination has is none of a destination's own options, unless it has it itself."""
         options = {"url": "https://h.example/x", "RATE_LIMIT": "5", "concurrency": "3"}
         destination = build_destination("orders", options)
-        assert destination.max_batch == 3
+        assert destination.concurrency == 3
         assert delivery_policy("orders", options) == DeliveryPolicy(rate_limit=5.0)
         await destination.aclose()
 

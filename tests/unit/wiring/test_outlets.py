@@ -23,7 +23,7 @@ class TestOpenOutlet:
     async def test_too_large_a_batch_is_refused(self) -> None:
         """A batch that the destination does not take stops the start, by the name of the setting."""
         options = {"url": "https://h.example/x", "batch_size": "9"}
-        with pytest.raises(ConfigError, match="DESTINATIONS__A__BATCH_SIZE must be at most 8"):
+        with pytest.raises(ConfigError, match="DESTINATIONS__A__BATCH_SIZE must be at most 1,"):
             async with open_outlet(settings(), "a", options):
                 pass
 

@@ -79,6 +79,7 @@ class TestOpenWorker:
 
         class Opened:
             max_batch = 1
+            concurrency = 1
 
             def __init__(self, name: str) -> None:
                 self.name = name

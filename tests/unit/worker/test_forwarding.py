@@ -38,13 +38,20 @@ def outlet(*, result: Callable[[DeliveryJob], ForwardResult] = confirm, max_batc
     return Outlet("orders", max_batch, forward)
 
 
+async def turn(forwarding: Forwarding) -> bool:
+    """Take one turn, and wait for what it began."""
+    found = await forwarding.turn()
+    await until(lambda: not forwarding._tasks)
+    return found
+
+
 class TestTurn:
     async def test_a_batch_at_a_time(self, store: Store, leases: Leases, scripted: ScriptedStore) -> None:
         """Each turn sends no more than the destination takes at once, and says whether there was any."""
         scripted.deliveries = [delivery_job(f"event-{number}") for number in range(5)]
         forwarding = Forwarding(store, leases, outlet())
         sizes = []
-        while await forwarding.turn():
+        while await turn(forwarding):
             sizes.append(len(scripted.settled))
         assert sizes == [3, 5]
         assert {claim.limit for claim in scripted.claims} == {3}
@@ -62,7 +69,7 @@ class TestTurn:
         scripted.deliveries = [delivery_job(event_id) for event_id in ends]
         with structlog.testing.capture_logs() as lines:
             ending = outlet(result=lambda job: ends[job.event_id](job), max_batch=4)
-            await Forwarding(store, leases, ending).turn()
+            await turn(Forwarding(store, leases, ending))
         assert [type(one) for one in scripted.settled] == [
             DeliveryConfirmed,
             DeliveryPostponed,
@@ -99,7 +106,7 @@ class TestTurn:
         counter = metrics.FORWARDS.labels("orders", outcome)
         before = counter._value.get()
         scripted.deliveries = [delivery_job()]
-        await Forwarding(store, leases, outlet(result=result)).turn()
+        await turn(Forwarding(store, leases, outlet(result=result)))
         assert counter._value.get() == before + 1
 
     async def test_failing_store_after_sending(
@@ -109,7 +116,7 @@ class TestTurn:
         scripted.deliveries = [delivery_job()]
         scripted.settle_error = StoreUnavailable("down")
         with structlog.testing.capture_logs() as lines:
-            assert await Forwarding(store, leases, outlet()).turn()
+            assert await turn(Forwarding(store, leases, outlet()))
         assert [line["event"] for line in lines] == ["not settled"]
 
     async def test_holds_the_lease_while_sending(
@@ -125,12 +132,11 @@ class TestTurn:
 
         scripted.deliveries = [delivery_job()]
         forwarding = Forwarding(store, leases, Outlet("orders", 3, forward))
-        turn = asyncio.create_task(forwarding.turn())
+        assert await forwarding.turn()
         await sending.wait()
-        assert leases._held == {scripted.claims[0].lease}
-        turn.cancel()
-        await asyncio.wait([turn])
+        assert set(leases._held) == {scripted.claims[0].lease}
         await forwarding.abandon()
+        assert not leases._held
         await leases.give_back()
         assert scripted.released == [{scripted.claims[0].lease}]
 
@@ -146,28 +152,121 @@ class TestTurn:
     async def test_several_batches_at_once(
         self, store: Store, leases: Leases, scripted: ScriptedStore
     ) -> None:
-        """As many batches are under way as the outlet allows, each under a lease of its own; not one more."""
-        scripted.deliveries = [delivery_job(f"event-{number}") for number in range(9)]
+        """As many batches are under way as the outlet allows, and as many messages wait for their turn."""
+        scripted.deliveries = [delivery_job(f"event-{number}") for number in range(20)]
         hold = Held()
         forwarding = Forwarding(store, leases, Outlet("orders", 2, hold.forward, concurrency=3))
-        assert await forwarding.turn()
-        assert await forwarding.turn()
-        third = asyncio.create_task(forwarding.turn())
+        while await forwarding.turn():
+            pass
         await until(lambda: len(hold.sent) == 3)
-        assert len(leases._held) == 3
-        assert not third.done(), "there is no room for a fourth"
+        assert [claim.limit for claim in scripted.claims] == [6, 6]
         hold.release.set()
-        assert await third
+        while len(scripted.settled) < 20:
+            await turn(forwarding)
+        assert max(len(jobs) for jobs in hold.sent) == 2
+        assert not leases._held
+
+    async def test_a_slow_message_holds_up_no_other(
+        self, store: Store, leases: Leases, scripted: ScriptedStore
+    ) -> None:
+        """The place of each message is free for the next as soon as that one is sent."""
+        hold = Held()
+
+        async def forward(jobs: Sequence[DeliveryJob]) -> list[ForwardResult]:
+            return await hold.forward(jobs) if jobs[0].event_id == "event-0" else [confirm(jobs[0])]
+
+        scripted.deliveries = [delivery_job(f"event-{number}") for number in range(9)]
+        forwarding = Forwarding(store, leases, Outlet("orders", 1, forward, concurrency=2))
+        while len(scripted.settled) < 8:
+            await forwarding.turn()
+            await asyncio.sleep(0)
+        assert len(hold.sent) == 1
+        hold.release.set()
         await forwarding.drain()
-        assert len(scripted.settled) == 6
-        assert leases._held == set()
+        assert len(scripted.settled) == 9
 
     async def test_room_is_worth_a_turn(self, store: Store, leases: Leases, scripted: ScriptedStore) -> None:
-        """A batch that ends wakes whoever waited for room."""
+        """A batch that ends wakes whoever may find more."""
         woken = asyncio.Event()
-        scripted.deliveries = [delivery_job()]
+        scripted.deliveries = [delivery_job(f"event-{number}") for number in range(3)]
         await Forwarding(store, leases, outlet(), woken=woken).turn()
         await until(woken.is_set)
+
+
+class TestHandover:
+    async def test_sends_at_once_what_it_is_handed(
+        self, store: Store, leases: Leases, scripted: ScriptedStore
+    ) -> None:
+        """Nothing is claimed; what comes together goes together; each is settled under its own lease."""
+        sent: list[int] = []
+
+        async def forward(jobs: Sequence[DeliveryJob]) -> list[ForwardResult]:
+            sent.append(len(jobs))
+            return [confirm(job) for job in jobs]
+
+        forwarding = Forwarding(store, leases, Outlet("orders", 3, forward))
+        assert not await turn(forwarding)
+        holds = [forwarding.reserve() for _ in range(2)]
+        for number, hold in enumerate(holds):
+            assert hold
+            forwarding.take(delivery_job(f"event-{number}", lease=hold.lease))
+        await until(lambda: len(scripted.settled) == 2)
+        assert sent == [2]
+        assert {one.job.lease for one in scripted.settled} == {hold.lease for hold in holds if hold}
+        assert len(scripted.claims) == 1
+        await until(lambda: not leases._held)
+
+    async def test_takes_nothing_while_older_ones_wait(
+        self, store: Store, leases: Leases, scripted: ScriptedStore
+    ) -> None:
+        """Before it has looked, and after a claim that came back full, the table comes first."""
+        scripted.deliveries = [delivery_job(f"event-{number}") for number in range(3)]
+        forwarding = Forwarding(store, leases, outlet())
+        assert forwarding.reserve() is None
+        assert await turn(forwarding)
+        assert forwarding.reserve() is None
+        assert not await turn(forwarding)
+        assert forwarding.reserve()
+
+    async def test_takes_no_more_than_it_has_room_for(
+        self, store: Store, leases: Leases, scripted: ScriptedStore
+    ) -> None:
+        """One window ahead of what is being sent; a place that is given up is another's."""
+        forwarding = Forwarding(store, leases, outlet(max_batch=2))
+        await turn(forwarding)
+        assert [forwarding.reserve() is not None for _ in range(3)] == [True, True, False]
+        forwarding.free()
+        assert forwarding.reserve()
+        assert not scripted.deliveries
+
+    async def test_takes_nothing_that_would_have_to_wait(
+        self, store: Store, leases: Leases, scripted: ScriptedStore
+    ) -> None:
+        """A destination that is down or has a rate gets what the table says is due, when it is due."""
+        down = Down()
+        forwarding = Forwarding(store, leases, down.outlet())
+        scripted.deliveries = [delivery_job(f"event-{number}") for number in range(6)]
+        while not down.breaker.openings:
+            await turn(forwarding)
+        limited = Forwarding(store, leases, Outlet("audit", 3, outlet().forward, rate=TokenBucket(50)))
+        await turn(limited)
+        assert forwarding.reserve() is None
+        assert limited.reserve() is None
+        await forwarding.abandon()
+
+    async def test_gives_back_what_it_did_not_begin(
+        self, store: Store, leases: Leases, scripted: ScriptedStore
+    ) -> None:
+        """Handed over when the worker ends, a delivery goes back to the table at once."""
+        forwarding = Forwarding(store, leases, outlet())
+        await turn(forwarding)
+        hold = forwarding.reserve()
+        assert hold
+        await forwarding.drain()
+        forwarding.take(delivery_job(lease=hold.lease))
+        await leases.give_back()
+        assert scripted.settled == []
+        assert scripted.released == [{hold.lease}]
 
 
 class TestRate:
@@ -180,15 +279,15 @@ class TestRate:
         limited = Outlet("orders", 50, outlet().forward, rate=TokenBucket(4, clock=clock))
         forwarding = Forwarding(store, leases, limited, woken=woken)
         scripted.deliveries = [delivery_job(f"event-{number}") for number in range(3)]
-        assert await forwarding.turn()
-        assert not await forwarding.turn()
+        assert await turn(forwarding)
+        assert not await turn(forwarding)
         assert [claim.limit for claim in scripted.claims] == [4, 1]
         scripted.deliveries = [delivery_job(f"event-{number}") for number in range(3, 9)]
-        assert await forwarding.turn()
-        assert not await forwarding.turn(), "the bucket is empty, and nothing is claimed"
+        assert await turn(forwarding)
+        assert not await turn(forwarding), "the bucket is empty, and nothing is claimed"
         assert len(scripted.settled) == 4
         clock.now += 0.5
-        assert await forwarding.turn()
+        assert await turn(forwarding)
         assert len(scripted.settled) == 6
         await forwarding.abandon()
 
@@ -198,9 +297,9 @@ class TestRate:
         limited = Outlet("orders", 50, outlet().forward, rate=TokenBucket(50))
         forwarding = Forwarding(store, leases, limited, woken=woken)
         scripted.deliveries = [delivery_job(f"event-{number}") for number in range(60)]
-        assert await forwarding.turn()
+        assert await turn(forwarding)
         woken.clear()
-        while not await forwarding.turn():
+        while not await turn(forwarding):
             await woken.wait()
             woken.clear()
         assert 50 < len(scripted.settled) < 60
@@ -216,16 +315,16 @@ class TestBreaker:
         forwarding = Forwarding(store, leases, down.outlet())
         scripted.deliveries = [delivery_job(f"event-{number}") for number in range(9)]
         with structlog.testing.capture_logs() as lines:
-            assert [await forwarding.turn() for _ in range(3)] == [True, True, False]
+            assert [await turn(forwarding) for _ in range(3)] == [True, True, False]
             assert len(scripted.settled) == 6
             assert all(isinstance(one, DeliveryPostponed) and one.parked for one in scripted.settled)
             down.clock.now += 1.0
-            assert await forwarding.turn(), "the probe, which fails"
-            assert not await forwarding.turn()
+            assert await turn(forwarding), "the probe, which fails"
+            assert not await turn(forwarding)
             down.clock.now += 2.0
             down.is_down = False
-            assert await forwarding.turn(), "the probe, which gets through"
-            assert await forwarding.turn()
+            assert await turn(forwarding), "the probe, which gets through"
+            assert await turn(forwarding)
         assert [claim.limit for claim in scripted.claims] == [3, 3, 1, 1, 3]
         facts = [line["event"] for line in lines if line["event"] not in {"forward postponed", "forwarded"}]
         assert facts == ["breaker opened", "probe failed", "breaker closed"]
@@ -239,11 +338,11 @@ class TestBreaker:
         forwarding = Forwarding(store, leases, down.outlet())
         scripted.deliveries = [delivery_job(f"event-{number}") for number in range(9)]
         for _ in range(3):
-            await forwarding.turn()
+            await turn(forwarding)
         assert gauge._value.get() == 1
         down.clock.now += 1.0
         down.is_down = False
-        await forwarding.turn()
+        await turn(forwarding)
         assert gauge._value.get() == 0
         first, opened, closed = scripted.noted
         assert first is None
@@ -261,7 +360,7 @@ class TestBreaker:
         forwarding = Forwarding(store, leases, up.outlet())
         scripted.deliveries = [delivery_job(f"event-{number}") for number in range(9)]
         with structlog.testing.capture_logs() as lines:
-            while await forwarding.turn():
+            while await turn(forwarding):
                 pass
             await forwarding.drain()
         assert scripted.noted == [None]
@@ -273,7 +372,7 @@ class TestBreaker:
         forwarding = Forwarding(store, leases, down.outlet(concurrency=3))
         scripted.deliveries = [delivery_job(f"event-{number}") for number in range(20)]
         while down.breaker.openings == 0:
-            await forwarding.turn()
+            await turn(forwarding)
         await forwarding.drain()
         down.clock.now += 60
         down.hold.release.clear()

@@ -93,7 +93,7 @@ class TestGiveBack:
         await asyncio.wait([task])
         await leases.give_back()
         assert [len(released) for released in scripted.released] == [1]
-        assert leases._held == set()
+        assert not leases._held
 
     async def test_failing_store(self, leases: Leases, scripted: ScriptedStore) -> None:
         """If the store fails at the very end the leases run out by themselves: that is no reason to crash."""

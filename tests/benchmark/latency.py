@@ -1,0 +1,152 @@
+"""From our 200 to the message in a queue, at a steady rate: `python -m tests.benchmark.latency`.
+
+The builds take turns: each gets so many deliveries a second over connections that are kept, of failures
+(nothing to mirror), and forwards them to Valkey. A message is visible once a consumer that blocks on the
+stream has it.
+"""
+
+import argparse
+import asyncio
+import json
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import redis
+
+from receiver.signatures import sign
+from tests.acceptance.service import SECRET, Service, failed, service
+from tests.benchmark import builds
+from tests.benchmark.builds import WORKING_TREE, Build
+from tests.benchmark.cpu import cpu_s
+from tests.servers import postgres, valkey
+
+_STREAM: Final = "receiver:events"
+_CONNECTIONS: Final = 16
+_SETTLES_S: Final = 30.0
+
+
+class Seen(NamedTuple):
+    """What one round came to."""
+
+    delays_ms: list[float]
+    cpu_ms: float
+    """Of all processes of the build, per event."""
+
+
+def main() -> None:
+    """Measure, and print a line for each build."""
+    options = _options()
+    compared = [WORKING_TREE, *filter(None, [builds.past()])]
+    seen: dict[str, list[Seen]] = {build.name: [] for build in compared}
+    for _ in range(options.rounds):
+        for build in compared:
+            with _running(build, options.database) as (offered, queue):
+                seen[build.name].append(_round(offered, queue, options.rate, options.seconds))
+    for name, rounds in seen.items():
+        p50, p99 = (
+            statistics.median(_percentile(one.delays_ms, share) for one in rounds) for share in (0.5, 0.99)
+        )
+        cpu = statistics.median(one.cpu_ms for one in rounds)
+        print(
+            f"{name:14} {options.database}, {options.rate}/s: p50 {p50:.1f} ms, p99 {p99:.1f} ms,"
+            f" {cpu:.2f} ms CPU per event"
+        )
+
+
+@contextmanager
+def _running(build: Build, database: str) -> Iterator[tuple[Service, "redis.Redis"]]:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        queue = valkey.server(folder)
+        queue.start()
+        stack.callback(queue.kill)
+        settings = {"PYTHONPATH": str(build.folder), "RECEIVER_POLL_S": "1", "RECEIVER_LEASE_S": "60"}
+        settings["RECEIVER_DESTINATIONS__MESSAGES__URL"] = queue.url
+        if database == "postgresql":
+            server = stack.enter_context(postgres.running(durable=True))
+            settings["RECEIVER_DATABASE_URL"] = server.url
+        offered = stack.enter_context(service(folder, python=build.python, **settings))
+        offered.run("migrate")
+        for command in ("serve",) if database == "sqlite" else ("web", "worker"):
+            offered.start(command)
+        yield offered, stack.enter_context(redis.Redis(port=queue.port))
+
+
+def _round(offered: Service, queue: "redis.Redis", rate: int, seconds: float) -> Seen:
+    count = int(rate * seconds)
+    visible: dict[str, float] = {}
+    reading = threading.Thread(target=_read, args=(queue, count, visible), daemon=True)
+    reading.start()
+    before = sum(cpu_s(process.pid) for process in offered.processes)
+    answered = asyncio.run(_deliver(offered.port, count, rate))
+    reading.join(_SETTLES_S)
+    used = sum(cpu_s(process.pid) for process in offered.processes) - before
+    assert visible.keys() >= answered.keys(), f"{len(answered.keys() - visible.keys())} never came"
+    delays = [max(0.0, visible[id_] - at) * 1000 for id_, at in answered.items()]
+    return Seen(delays, used / count * 1000)
+
+
+def _read(queue: "redis.Redis", count: int, visible: dict[str, float]) -> None:
+    last: Any = "0"
+    while len(visible) < count:
+        found: Any = queue.xread({_STREAM: last}, block=1000)
+        now = time.perf_counter()
+        for _, entries in found:
+            visible |= {entry[b"id"].decode(): now for _, entry in entries}
+            last = entries[-1][0]
+
+
+async def _deliver(port: int, count: int, rate: int) -> dict[str, float]:
+    """Post *count* deliveries, each at its time, whatever became of those before."""
+    free: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
+    for _ in range(_CONNECTIONS):
+        free.put_nowait(await asyncio.open_connection("127.0.0.1", port))
+    answered: dict[str, float] = {}
+    began = time.perf_counter()
+    async with asyncio.TaskGroup() as group:
+        for number in range(count):
+            await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
+            group.create_task(_post(free, failed(f"gen_{number}"), answered))
+    while not free.empty():
+        free.get_nowait()[1].close()
+    return answered
+
+
+async def _post(
+    free: "asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]]",
+    body: bytes,
+    answered: dict[str, float],
+) -> None:
+    reader, writer = await free.get()
+    signature = sign(body, secret=SECRET, timestamp=int(time.time()))
+    head = f"POST /webhooks/photoverse HTTP/1.1\r\nHost: h\r\nX-Webhook-Signature: {signature}\r\n"
+    writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+    answer = await reader.readuntil(b"\r\n\r\n")
+    at = time.perf_counter()
+    assert answer.startswith(b"HTTP/1.1 200"), answer
+    length = int(answer.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+    answered[json.loads(await reader.readexactly(length))["event_id"]] = at
+    free.put_nowait((reader, writer))
+
+
+def _percentile(values: list[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmark.latency", description=__doc__)
+    parser.add_argument("--rate", type=int, default=200, help="deliveries a second")
+    parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,223 @@
+"""Work that is handed over by the transaction that made it."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, Executable, text
+from sqlalchemy import event as sqlalchemy_event
+
+from receiver.errors import StoreUnavailable
+from receiver.events import Asset
+from receiver.store import (
+    DeliveryConfirmed,
+    DeliveryJob,
+    Duplicate,
+    EventJob,
+    EventSettled,
+    Hold,
+    NewEvent,
+    Recorded,
+    Store,
+)
+from receiver.store.tables import DELIVERY
+from tests.contract.test_store import LEASE_MS, NOW, an_event, claim, store
+
+__all__ = ["store"]
+
+
+@dataclass
+class Taker:
+    """Has room for so many events or deliveries."""
+
+    room: int = 1
+    taken: list[EventJob] = field(default_factory=list)
+
+    def reserve(self, asset_host: str) -> Hold | None:
+        if not self.room:
+            return None
+        assert asset_host == "cdn.example.com"
+        self.room -= 1
+        return Hold(f"event-lease-{self.room}", NOW + LEASE_MS)
+
+    def take(self, job: EventJob) -> None:
+        self.taken.append(job)
+
+    def free(self, asset_host: str) -> None:
+        assert asset_host
+        self.room += 1
+
+
+@dataclass
+class Outbox:
+    """Has room for so many deliveries."""
+
+    room: int = 1
+    taken: list[DeliveryJob] = field(default_factory=list)
+
+    def reserve(self) -> Hold | None:
+        if not self.room:
+            return None
+        self.room -= 1
+        return Hold(f"delivery-lease-{self.room}", NOW + LEASE_MS)
+
+    def take(self, job: DeliveryJob) -> None:
+        self.taken.append(job)
+
+    def free(self) -> None:
+        self.room += 1
+
+
+class TestEvents:
+    async def test_are_begun_as_they_are_recorded(self, store: Store) -> None:
+        """Nobody else finds the event before its lease ends, and its first attempt is counted."""
+        taker = Taker()
+        new = an_event(host="cdn.example.com")
+        with store.handover.of_events(taker):
+            assert await store.record(new) == Recorded(new.id)
+        (job,) = taker.taken
+        assert (job.id, job.body, job.attempts) == (new.id, new.body, 1)
+        assert await store.claim_events(claim(), with_asset=True) == []
+        (again,) = await store.claim_events(claim(at=NOW + LEASE_MS), with_asset=True)
+        assert (again.id, again.attempts) == (new.id, 2)
+        assert not await store.settle(EventSettled(job, None, NOW)), "the lease is another's by now"
+
+    async def test_a_repeat_is_nobodys(self, store: Store) -> None:
+        """Its place is given up."""
+        taker = Taker(room=2)
+        with store.handover.of_events(taker):
+            first, second = (an_event(host="cdn.example.com") for _ in range(2))
+            await store.record(first)
+            assert await store.record(second) == Duplicate(first.id)
+        assert len(taker.taken) == 1
+        assert taker.room == 1
+
+    async def test_without_room_they_wait(self, store: Store) -> None:
+        """What nobody has room for is claimed, as ever."""
+        with store.handover.of_events(Taker(room=0)):
+            await store.record(an_event(host="cdn.example.com"))
+        assert len(await store.claim_events(claim(), with_asset=True)) == 1
+
+    async def test_a_failing_store(self, store: Store) -> None:
+        """Nothing was recorded, so nothing is handed over."""
+        taker = Taker()
+        await store.transact(execute, text("ALTER TABLE event RENAME TO away"))
+        with store.handover.of_events(taker), pytest.raises(StoreUnavailable):
+            await store.record(an_event(host="cdn.example.com"))
+        assert (taker.room, taker.taken) == (1, [])
+
+
+class TestDeliveries:
+    async def test_are_begun_as_they_are_made(self, store: Store) -> None:
+        """Whoever settles the event hands its deliveries over, with all that their messages are made of."""
+        outbox = Outbox()
+        job = await settled_under(store, outbox)
+        (delivery,) = outbox.taken
+        assert (delivery.event_id, delivery.destination, delivery.attempts) == (job.id, "orders", 1)
+        assert delivery.asset == Asset("failed", error="gone")
+        assert await store.claim_deliveries(claim(), destination="orders") == []
+        assert len(await store.claim_deliveries(claim(), destination="audit")) == 1
+        assert await store.settle(DeliveryConfirmed(delivery, NOW))
+
+    async def test_a_lease_that_ended(self, store: Store) -> None:
+        """Whoever took a delivery and died leaves it to others, who see that an attempt was begun."""
+        await settled_under(store, Outbox())
+        (again,) = await store.claim_deliveries(claim(at=NOW + LEASE_MS), destination="orders")
+        assert again.attempts == 2
+
+    async def test_of_a_paused_destination_wait(self, store: Store) -> None:
+        """Pausing holds for what is made afterwards, too."""
+        await store.pause("orders", reason=None, now_ms=NOW)
+        outbox = Outbox()
+        await settled_under(store, outbox)
+        assert (outbox.room, outbox.taken) == (1, [])
+        await store.resume("orders")
+        assert len(await store.claim_deliveries(claim(), destination="orders")) == 1
+
+    async def test_those_that_are_there_are_left_alone(self, store: Store) -> None:
+        """A delivery that was made before is whose it was."""
+        await store.record(new := an_event(host="cdn.example.com"))
+        row = {"event_id": new.id, "destination": "orders", "state": "pending", "due_ms": NOW, "attempts": 0}
+        row["undecided"] = False
+        await store.transact(execute, DELIVERY.insert().values(row))
+        outbox = Outbox()
+        await settle(store, outbox)
+        assert outbox.taken == []
+        assert len(await store.claim_deliveries(claim(), destination="orders")) == 1
+
+
+class TestAtOnce:
+    async def test_an_event_without_an_asset(self, embedded: Store) -> None:
+        """On SQLite it is settled as it is recorded: two transactions bring it to its queue."""
+        transactions = count_transactions(embedded)
+        outbox, new = Outbox(), without_asset()
+        with embedded.handover.of_deliveries("orders", outbox):
+            await embedded.record(new)
+        (delivery,) = outbox.taken
+        assert delivery.event_id == new.id
+        await embedded.settle(DeliveryConfirmed(delivery, NOW))
+        assert len(transactions) == 2
+        assert len(await embedded.claim_deliveries(claim(), destination="audit")) == 1
+
+    async def test_what_has_an_asset_is_not(self, embedded: Store) -> None:
+        """Three transactions: recorded, settled, confirmed."""
+        transactions = count_transactions(embedded)
+        taker, outbox = Taker(), Outbox()
+        with embedded.handover.of_events(taker), embedded.handover.of_deliveries("orders", outbox):
+            await embedded.record(an_event(host="cdn.example.com"))
+            await embedded.settle(EventSettled(taker.taken[0], None, NOW))
+            await embedded.settle(DeliveryConfirmed(outbox.taken[0], NOW))
+        assert len(transactions) == 3
+
+    async def test_a_repeat_makes_nothing(self, embedded: Store) -> None:
+        """Of fifty copies at once, one is delivered."""
+        outbox = Outbox(room=100)
+        with embedded.handover.of_deliveries("orders", outbox):
+            await asyncio.gather(*(embedded.record(without_asset()) for _ in range(50)))
+        assert (len(outbox.taken), outbox.room) == (1, 99)
+
+    async def test_on_postgres_it_waits(self, postgres_database: str) -> None:
+        """There the look for its submission may wait for another's lock, which no delivery may."""
+        opened = Store(postgres_database, destinations=("orders",), settles_at_once=True)
+        opened.migrate()
+        await opened.record(without_asset())
+        assert len(await opened.claim_events(claim(), with_asset=False)) == 1
+        opened.close()
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(f"sqlite:///{tmp_path}/r.db", destinations=("orders", "audit"), settles_at_once=True)
+    opened.migrate()
+    yield opened
+    opened.close()
+
+
+def without_asset() -> NewEvent:
+    return replace(an_event(), expects_asset=False)
+
+
+def execute(connection: Connection, statement: Executable) -> None:
+    connection.execute(statement)
+
+
+def count_transactions(store: Store) -> list[int]:
+    """Return a list that grows by one with each transaction."""
+    seen: list[int] = []
+    sqlalchemy_event.listen(store.engine, "commit", lambda _connection: seen.append(1))
+    return seen
+
+
+async def settled_under(store: Store, outbox: Outbox) -> NewEvent:
+    """Record an event and settle it, with room for its delivery to `orders`."""
+    await store.record(new := an_event(host="cdn.example.com"))
+    await settle(store, outbox)
+    return new
+
+
+async def settle(store: Store, outbox: Outbox) -> None:
+    (job,) = await store.claim_events(claim(), with_asset=True)
+    with store.handover.of_deliveries("orders", outbox):
+        assert await store.settle(EventSettled(job, Asset("failed", error="gone"), NOW))
