@@ -18,6 +18,8 @@ class Hold:
 
     lease: str
     until_ms: int
+    spool: str | None = None
+    """The folder that an event's asset will be downloaded to: noted here, it costs no transaction later."""
 
 
 class EventTaker(Protocol):

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Table, select
 
 from receiver.contract import COMPLETED, FAILED
 from receiver.store.attribution import attribute
-from receiver.store.claim import EventJob
+from receiver.store.claim import EventJob, Keeper
 from receiver.store.engine import one_of, wake_others
 from receiver.store.fanout import NOWHERE, Candidate, FanOut, Made
 from receiver.store.handover import Hold, Places
@@ -22,6 +22,7 @@ from receiver.store.wake import FORWARD, MIRROR
 EVENT_KEY: Final = ("source", "generation_id", "type")
 """One event of each."""
 _QUARANTINE_KEY: Final = ("source", "sha256")
+_NOT_BEGUN: Final = {"lease": None, "kept_by": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,8 @@ def _record_events(connection: Connection, arrivals: Sequence[Arrival]) -> dict[
     events = [one.entry for one in arrivals if isinstance(one.entry, NewEvent)]
     late = _late_ids(connection, events)
     rows = [_row_of_arrival(one, is_late=one.entry.id in late) for one in arrivals]
+    if any(one.hold for one in arrivals):
+        rows = [_NOT_BEGUN | row for row in rows]
     results = _insert_once(connection, EVENT, EVENT_KEY, rows)
     for id_ in late:
         if isinstance(results[id_], Recorded):
@@ -135,7 +138,10 @@ def _row_of_arrival(arrival: Arrival, *, is_late: bool) -> dict[str, Any]:
         return event_row(arrival.entry, LATE)
     if arrival.places is not None:
         return event_row(arrival.entry, SETTLED)
-    return event_row(arrival.entry, PENDING, arrival.hold)
+    row, hold = event_row(arrival.entry, PENDING), arrival.hold
+    if hold:
+        row |= {"lease": hold.lease, "due_ms": hold.until_ms, "attempts": 1, "kept_by": hold.spool}
+    return row
 
 
 def _settle_at_once(
@@ -175,6 +181,7 @@ def event_job_of(event: NewEvent, hold: Hold | None = None) -> EventJob:
         received_ms=event.received_ms,
         attempts=1,
         lease=hold.lease if hold else "",
+        kept_by=Keeper(hold.spool, event.received_ms) if hold and hold.spool else None,
     )
 
 
@@ -217,8 +224,8 @@ def _insert_once(
     return {id_: Recorded(id_) if first == id_ else Duplicate(first) for id_, first in firsts.items()}
 
 
-def event_row(event: NewEvent, state: str, hold: Hold | None = None) -> dict[str, Any]:
-    """Return the row of *event*, under *hold* if it is worked on already."""
+def event_row(event: NewEvent, state: str) -> dict[str, Any]:
+    """Return the row of *event*."""
     return {
         "id": event.id,
         "source": event.source,
@@ -230,9 +237,8 @@ def event_row(event: NewEvent, state: str, hold: Hold | None = None) -> dict[str
         "received_ms": event.received_ms,
         "repeats": 0,
         "state": state,
-        "due_ms": hold.until_ms if hold else event.received_ms,
-        "lease": hold.lease if hold else None,
-        "attempts": 1 if hold else 0,
+        "due_ms": event.received_ms,
+        "attempts": 0,
     }
 
 

@@ -63,9 +63,9 @@ class Leases:
         """Give back, at the end, what is left under *lease*."""
         self._unfinished.add(lease)
 
-    def offer(self) -> Hold:
+    def offer(self, spool: str | None = None) -> Hold:
         """Return what one piece of new work is to be written under; it is renewed once it is held."""
-        return Hold(secrets.token_hex(16), self._end(clock.now_ms()))
+        return Hold(secrets.token_hex(16), self._end(clock.now_ms()), spool)
 
     async def keep(self) -> None:
         """Renew what is held, several times per lease, until cancelled."""

@@ -221,7 +221,7 @@ class Mirroring(Generic[Job]):
         if self._under_way[asset_host] >= self._limits.per_host:
             return None
         self._under_way[asset_host] += 1
-        return self._leases.offer()
+        return self._leases.offer(self._kept.spool if self._kept else None)
 
     def take(self, job: Job) -> None:
         """Start on an event that a place was kept for."""

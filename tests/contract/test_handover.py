@@ -18,6 +18,7 @@ from receiver.store import (
     EventJob,
     EventSettled,
     Hold,
+    Keeper,
     NewEvent,
     Recorded,
     Store,
@@ -40,7 +41,7 @@ class Taker:
             return None
         assert asset_host == "cdn.example.com"
         self.room -= 1
-        return Hold(f"event-lease-{self.room}", NOW + LEASE_MS)
+        return Hold(f"event-lease-{self.room}", NOW + LEASE_MS, "ours")
 
     def take(self, job: EventJob) -> None:
         self.taken.append(job)
@@ -79,9 +80,11 @@ class TestEvents:
             assert await store.record(new) == Recorded(new.id)
         (job,) = taker.taken
         assert (job.id, job.body, job.attempts) == (new.id, new.body, 1)
+        assert job.kept_by
+        assert job.kept_by.spool == "ours"
         assert await store.claim_events(claim(), with_asset=True) == []
         (again,) = await store.claim_events(claim(at=NOW + LEASE_MS), with_asset=True)
-        assert (again.id, again.attempts) == (new.id, 2)
+        assert (again.id, again.attempts, again.kept_by) == (new.id, 2, Keeper("ours", None))
         assert not await store.settle(EventSettled(job, None, NOW)), "the lease is another's by now"
 
     async def test_a_repeat_is_nobodys(self, store: Store) -> None:
