@@ -270,7 +270,6 @@ class TestInvariant6:
             b'{"event":"generation.completed","data":{"id":"a b"}}',
             b'{"event":"generation.completed","data":{"id":"\\u0000"}}',
             b'{"event":"generation.completed","data":{"id":"\\ud800"}}',
-            b'{"event":"generation.completed","data":{"id":"gen_1","n":1e999}}',
             b"[" * 100_000,
             b'{"event":"generation.completed","data":{"id":"' + b"x" * 10_000 + b'"}}',
         ]

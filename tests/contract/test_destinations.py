@@ -34,13 +34,18 @@ async def _connected(system: System, *, timeout_s: float = 10.0) -> AsyncIterato
 
 
 async def _send_all(destination: Destination, messages: Sequence[Message]) -> list[Outcome]:
-    outcomes: list[Outcome] = []
-    for start in range(0, len(messages), destination.max_batch):
-        batch = messages[start : start + destination.max_batch]
-        told = await destination.send(batch)
+    """Send *messages* as a worker does, so many batches at once as the destination takes."""
+    at_once = asyncio.Semaphore(destination.concurrency)
+
+    async def send(batch: Sequence[Message]) -> Sequence[Outcome]:
+        async with at_once:
+            told = await destination.send(batch)
         assert len(told) == len(batch), "one outcome per message"
-        outcomes += told
-    return outcomes
+        return told
+
+    size = destination.max_batch
+    batches = [messages[start : start + size] for start in range(0, len(messages), size)]
+    return [outcome for told in await asyncio.gather(*map(send, batches)) for outcome in told]
 
 
 def _all(kind: type[Outcome], outcomes: Sequence[Outcome]) -> bool:
