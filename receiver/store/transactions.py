@@ -102,8 +102,20 @@ def _wake(engine: Engine, call: Call) -> None:
             transact(engine, lambda connection: notify(connection, call.wakes), call)
 
 
+@contextmanager
+def _connected(engine: Engine, call: Call) -> Iterator[Connection]:
+    """Connect for *call*. What was cut off gives nothing back: the pool may be gone by then."""
+    with engine.connect() as connection:
+        try:
+            with call.on(connection):
+                yield connection
+        finally:
+            if call.is_cut and not connection.invalidated:
+                connection.invalidate()
+
+
 def _transact(engine: Engine, work: Callable[[Connection], Result], call: Call) -> Result:
-    with engine.connect() as connection, call.on(connection):
+    with _connected(engine, call) as connection:
         commits = False
         try:
             with connection.begin():
