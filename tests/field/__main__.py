@@ -2,12 +2,12 @@
 
 import sys
 
-from tests.field import kafka, nats, postgresql, rabbitmq, stores, valkey
+from tests.field import kafka, litestream, nats, postgresql, rabbitmq, stores, valkey
 
 
 def main() -> int:
     """Return how many rows, or stores, failed."""
-    return sum(field.main() for field in (valkey, nats, rabbitmq, kafka, postgresql, stores))
+    return sum(field.main() for field in (valkey, nats, rabbitmq, kafka, postgresql, litestream, stores))
 
 
 if __name__ == "__main__":

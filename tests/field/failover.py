@@ -106,6 +106,7 @@ class Load:
     """Deliveries at a steady rate, each on a connection of its own."""
 
     service: Service
+    a_second: int = A_SECOND
     told: Ride = field(default_factory=Ride)
     answers: Counter[str] = field(default_factory=Counter)
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -137,7 +138,7 @@ class Load:
         began = time.monotonic()
         with ThreadPoolExecutor(_SENDERS) as senders:
             for number in count():
-                if self._stop.wait(max(0.0, began + number / A_SECOND - time.monotonic())):
+                if self._stop.wait(max(0.0, began + number / self.a_second - time.monotonic())):
                     return
                 senders.submit(self._deliver, f"gen_{number}")
 
