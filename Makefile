@@ -57,7 +57,7 @@ senders: setup  ## post webhooks as undici, axios, got, OkHttp, Apache HttpClien
 chaos: setup  ## hostile clients, restarts and kill -9, for long; CHAOS_ARGS="--rounds 20 --seconds 5" shortens it
 	$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
 
-field: setup  ## break real servers under the destinations, and print the rows of docs/field.md
+field: setup  ## break real servers under the destinations and the database, and print the rows of docs/field.md
 	$(BIN)/python -m tests.field
 
 matrix: setup  ## show which destination passes which case, and keep the table in docs/

