@@ -116,8 +116,10 @@ def take_back(connection: Connection, id_: str, *, after: Key | None, now_ms: in
         return None
     order = _order(row)
     turn = Turn(id_, order.wanted, after, now_ms)
+    # Counted first: what a worker settles in between is then looked at again, and not left as it is.
+    held = resend.under_way(connection, id_, now_ms=now_ms)
     step = _WAYS_BACK[order.kind](connection, turn)
-    return TakenBack(step.changed, resend.under_way(connection, id_), step.cursor, step.more)
+    return TakenBack(step.changed, held, step.cursor, step.more)
 
 
 def find(connection: Connection, id_: str) -> Operation | None:

@@ -126,9 +126,10 @@ def restore(connection: Connection, turn: Turn) -> Step:
     return Step(len(page.rows), len(page.rows), page.cursor, page.more)
 
 
-def under_way(connection: Connection, operation: str) -> int:
-    """Return how many deliveries of *operation* are with a worker."""
-    held = and_(DELIVERY.c.operation == operation, DELIVERY.c.state == PENDING, DELIVERY.c.lease.is_not(None))
+def under_way(connection: Connection, operation: str, *, now_ms: int) -> int:
+    """Return how many deliveries of *operation* are with a worker, under leases that hold."""
+    leased = and_(DELIVERY.c.lease.is_not(None), DELIVERY.c.due_ms > now_ms)
+    held = and_(DELIVERY.c.operation == operation, DELIVERY.c.state == PENDING, leased)
     return connection.execute(select(func.count()).select_from(DELIVERY).where(held)).scalar_one()
 
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from typing import Final, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -60,7 +61,7 @@ class Call:
 
 
 def transact(engine: Engine, work: Callable[[Connection], Result], call: Call | None = None) -> Result:
-    """Run *work* in a transaction of its own; once more if it was in the way of another, or its server left.
+    """Run *work* in a transaction of its own; again if it was in the way of another, or its server left.
 
     So *work* must change nothing but the database. A transaction that may have been committed is never run
     again.
@@ -70,12 +71,15 @@ def transact(engine: Engine, work: Callable[[Connection], Result], call: Call | 
         sqlalchemy.exc.SQLAlchemyError: nothing was written.
     """
     call = call or Call()
-    try:
-        return _transact(engine, work, call)
-    except DBAPIError as error:
-        if call.is_cut or not may_run_again(error):
-            raise
-        return _transact(engine, work, call)
+    for tries in count(1):
+        try:
+            return _transact(engine, work, call)
+        except DBAPIError as error:
+            # Who won a deadlock may still be in the way the second time; a server that left twice is away.
+            most = 2 if error.connection_invalidated else 3
+            if call.is_cut or tries == most or not may_run_again(error):
+                raise
+    raise AssertionError
 
 
 def transact_within(engine: Engine, work: Callable[[Connection], Result], limit_s: float) -> Result:

@@ -60,7 +60,11 @@ class TestSweepKept:
     async def test_what_waits_is_ours(self, kept: KeptDownloads, tmp_path: Path) -> None:
         """What others could not mirror meanwhile is due again, now that its file is here."""
         store = PendingEvents({"waits"})
-        await swept(kept, store, tmp_path)
+        task = asyncio.create_task(sweep_kept(store, kept, every_s=0.01))  # type: ignore[arg-type]
+        await until(lambda: store.recalled)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert (tmp_path / KEPT).is_dir()
         assert store.recalled[0] == (["waits"], kept.spool)
 
     async def test_failing_store_deletes_nothing(self, kept: KeptDownloads, tmp_path: Path) -> None:
