@@ -53,6 +53,10 @@ class HostGates:
         """Return the hosts of which nothing is to be claimed now."""
         return [host for host, gate in self._gates.items() if gate.is_shut]
 
+    def is_shut(self, host: str) -> bool:
+        """Whether nothing of *host* is to be asked for now."""
+        return host in self._gates and self._gates[host].is_shut
+
     def wait_s(self) -> float | None:
         """Return the seconds until one of them may be tried that may not now."""
         return min((wait_s for gate in self._gates.values() if (wait_s := gate.wait_s()) > 0), default=None)

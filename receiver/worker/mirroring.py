@@ -214,7 +214,7 @@ class Mirroring(Generic[Job]):
         """Keep a place for an event that is being recorded, unless older ones wait, or it had to."""
         if self._is_behind:
             return None
-        if self._gates and (self._gates.bucket.is_away or asset_host in self._gates.hosts.shut()):
+        if self._gates and (self._gates.bucket.is_away or self._gates.hosts.is_shut(asset_host)):
             return None
         if self._under_way.total() >= self._limits.at_once:
             return None
