@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,13 +33,9 @@ from tests.stored import ASSET, FAR, NOW, a_body, an_event, claim, claimed, dead
 SECOND = 1_000
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path}/receiver.db"
-    else:
-        url = request.getfixturevalue("postgres_database")
-    opened = Store(url, destinations=("orders", "audit"))
+@pytest.fixture
+async def store(either_database: str) -> AsyncIterator[Store]:
+    opened = Store(either_database, destinations=("orders", "audit"))
     opened.migrate()
     yield opened
     opened.close()

@@ -1,7 +1,6 @@
 """What the store says of assets, alike on SQLite and PostgreSQL."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -18,13 +17,9 @@ BODY = b'{"event":"generation.completed","data":{"id":"gen"}}'
 GONE = Asset("failed", error="http_404")
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path}/receiver.db"
-    else:
-        url = request.getfixturevalue("postgres_database")
-    opened = Store(url, destinations=("orders",))
+@pytest.fixture
+async def store(either_database: str) -> AsyncIterator[Store]:
+    opened = Store(either_database, destinations=("orders",))
     opened.migrate()
     yield opened
     opened.close()

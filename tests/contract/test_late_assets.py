@@ -4,7 +4,6 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,13 +41,9 @@ GIVEN_UP = Asset("failed", error="http_503", retried_until_ms=UNTIL_MS)
 MIRRORED = Asset("mirrored", "s3://bucket/k.png", "image/png", 3, "0" * 64)
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path}/receiver.db"
-    else:
-        url = request.getfixturevalue("postgres_database")
-    opened = Store(url, destinations=("orders", "audit"))
+@pytest.fixture
+async def store(either_database: str) -> AsyncIterator[Store]:
+    opened = Store(either_database, destinations=("orders", "audit"))
     opened.migrate()
     yield opened
     opened.close()

@@ -7,7 +7,6 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,13 +41,9 @@ NOW = 1_700_000_000_000
 LEASE_MS = 60_000
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path}/receiver.db"
-    else:
-        url = request.getfixturevalue("postgres_database")
-    opened = Store(url, destinations=("orders", "audit"))
+@pytest.fixture
+async def store(either_database: str) -> AsyncIterator[Store]:
+    opened = Store(either_database, destinations=("orders", "audit"))
     opened.migrate()
     yield opened
     opened.close()

@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -27,13 +26,9 @@ NOW = 1_700_000_000_000
 LEASE_MS = 60_000
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path}/receiver.db"
-    else:
-        url = request.getfixturevalue("postgres_database")
-    opened = Store(url)
+@pytest.fixture
+async def store(either_database: str) -> AsyncIterator[Store]:
+    opened = Store(either_database)
     opened.migrate()
     yield opened
     opened.close()
