@@ -13,9 +13,9 @@ MAX_HELD_BYTES: Final = 12 * 1024 * 1024
 
 _SHORT: Final = 4096
 """Bytes of a request that has a line of its own: a webhook is a tenth of that."""
-_LONG_S: Final = 0.003
+_LONG_S: Final = 0.001
 """Time that all strangers together may take in one turn of the event loop."""
-_SHORT_S: Final = 0.006
+_SHORT_S: Final = 0.002
 """The same for short requests: they go first, and on when the long ones' time is used up."""
 
 
