@@ -98,6 +98,18 @@ class TestRecord:
         with store.engine.begin() as connection:
             assert connection.execute(select(EVENT.c.repeats)).scalars().all() == [2]
 
+    async def test_repeats_rewrite_rows_in_place(self, postgres_database: str) -> None:
+        """On PostgreSQL a page keeps room for the new version of a row, so no index changes for a repeat."""
+        store = Store(postgres_database)
+        store.migrate()
+        events = [an_event(f"gen_{number:03}") for number in range(100)]
+        await asyncio.gather(*(store.record(event) for event in events))
+        await store.record(an_event("gen_000"))
+        with store.engine.begin() as connection:
+            moved_to = connection.execute(text("SELECT ctid::text FROM event WHERE repeats = 1")).scalar_one()
+        store.close()
+        assert moved_to.startswith("(0,")
+
     async def test_fifty_at_once_make_one_event(self, store: Store) -> None:
         """Invariant 3: fifty parallel copies make one event and forty-nine duplicates of it."""
         results = await asyncio.gather(*(store.record(an_event()) for _ in range(50)))
