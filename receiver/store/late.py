@@ -92,7 +92,7 @@ def take_failed(connection: Connection, claim: Claim, *, event_id: str) -> LateJ
 
     None if it is not given up, or if a worker is trying for it.
     """
-    if not _is_given_up(connection, event_id):
+    if not is_given_up(connection, event_id):
         return None
     new = {"event_id": event_id, "until_ms": claim.now_ms, "due_ms": claim.now_ms, "attempts": 0}
     insert_new(connection, LATE_ASSET, ("event_id",), [new])
@@ -107,14 +107,15 @@ def take_failed(connection: Connection, claim: Claim, *, event_id: str) -> LateJ
     if row is None:
         return None
     # Asked again under the lock that whoever tells of it has first: it may have come meanwhile.
-    if not _is_given_up(connection, event_id):
+    if not is_given_up(connection, event_id):
         connection.execute(delete(LATE_ASSET).where(LATE_ASSET.c.event_id == event_id))
         return None
     take(connection, LATE_ASSET, LATE_ASSET.c.event_id == event_id, claim)
     return _job(row, claim)
 
 
-def _is_given_up(connection: Connection, event_id: str) -> bool:
+def is_given_up(connection: Connection, event_id: str) -> bool:
+    """Tell whether this is a completion that went out without its asset."""
     given_up = (
         select(ASSET.c.event_id)
         .join(EVENT, EVENT.c.id == ASSET.c.event_id)

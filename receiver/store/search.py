@@ -1,6 +1,6 @@
 """Looking for deliveries, events and quarantined bodies, as operators do."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,6 +20,8 @@ _MOST: Final = 200
 """Rows of one page of a list; each is read with its body."""
 _IS_DEAD: Final = DELIVERY.c.state == literal(DEAD, literal_execute=True)
 """Written into the statement: neither planner would use the partial index for a bound parameter."""
+
+_IS_OPEN: Final = QUARANTINE.c.state == literal(OPEN, literal_execute=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,14 @@ class FoundEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadEvent:
+    """One event, with the bytes it came in."""
+
+    event: FoundEvent
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class FoundBody:
     """One quarantined body."""
 
@@ -93,10 +103,23 @@ def find_events(
     connection: Connection, wanted: Filter, *, after: Key | None, limit: int, newest_first: bool
 ) -> Page[FoundEvent]:
     """Return up to *limit* events behind *after*."""
+    page = read_events(connection, wanted, after=after, limit=limit, newest_first=newest_first)
+    return Page([read.event for read in page.rows], page.cursor, page.more)
+
+
+def read_events(
+    connection: Connection, wanted: Filter, *, after: Key | None, limit: int, newest_first: bool = False
+) -> Page[ReadEvent]:
+    """Return up to *limit* events behind *after*, with their bodies."""
     page = event_rows(connection, wanted, Reach(after, _most(wanted, limit), newest_first), with_body=True)
     cut = _cut(page, limit, EVENT_KEY, lambda row: row)
-    counts = _states(connection, [row.id for row in cut.rows])
-    return Page([_event(row, counts.get(row.id, {})) for row in cut.rows], cut.cursor, cut.more)
+    return Page(read_rows(connection, cut.rows), cut.cursor, cut.more)
+
+
+def read_rows(connection: Connection, rows: Sequence[Any]) -> list[ReadEvent]:
+    """Return the events in *rows* of `event_rows`, with how many deliveries they have in each state."""
+    counts = _states(connection, [row.id for row in rows])
+    return [ReadEvent(_event(row, counts.get(row.id, {})), row.body) for row in rows]
 
 
 def find_quarantined(
@@ -125,7 +148,7 @@ def dead_letters(connection: Connection) -> dict[str, int]:
 
 def open_bodies(connection: Connection) -> int:
     """Return how many quarantined bodies nobody has dealt with."""
-    counted = select(func.count()).select_from(QUARANTINE).where(QUARANTINE.c.state == OPEN)
+    counted = select(func.count()).select_from(QUARANTINE).where(_IS_OPEN)
     return connection.execute(counted).scalar_one()
 
 

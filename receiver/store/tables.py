@@ -90,6 +90,14 @@ class AssetRow(SQLModel, table=True):
     """The settled fate of one event's asset."""
 
     __tablename__ = "asset"
+    __table_args__ = (
+        Index(
+            "ix_asset_settled",
+            "settled_ms",
+            postgresql_where=text("status = 'mirrored'"),
+            sqlite_where=text("status = 'mirrored'"),
+        ),
+    )
 
     event_id: str = Field(primary_key=True, max_length=36, foreign_key="event.id", ondelete="CASCADE")
     status: str = Field(max_length=16)
@@ -185,7 +193,15 @@ class QuarantineRow(SQLModel, table=True):
     """A genuine delivery that we could not read, kept whole."""
 
     __tablename__ = "quarantine"
-    __table_args__ = (UniqueConstraint("source", "sha256"),)
+    __table_args__ = (
+        UniqueConstraint("source", "sha256"),
+        Index(
+            "ix_quarantine_open",
+            "id",
+            postgresql_where=text("state = 'open'"),
+            sqlite_where=text("state = 'open'"),
+        ),
+    )
 
     id: str = Field(primary_key=True, max_length=36)
     source: str = Field(max_length=63)
@@ -268,6 +284,18 @@ class DestinationStateRow(SQLModel, table=True):
     probe_ms: int | None = Field(default=None, sa_type=BigInteger)
 
 
+class AuditRow(SQLModel, table=True):
+    """One thing that an operator did."""
+
+    __tablename__ = "audit"
+
+    id: str = Field(primary_key=True, max_length=36)
+    at_ms: int = Field(sa_type=BigInteger)
+    who: str = Field(max_length=128)
+    what: str = Field(max_length=64)
+    on_what: str
+
+
 class PaceRow(SQLModel, table=True):
     """The rate limit of one API key, under a keyed hash of it. Its times are the provider's."""
 
@@ -299,4 +327,5 @@ RECONCILE: Final = _table(ReconcileRow)
 DESTINATION_STATE: Final = _table(DestinationStateRow)
 PACE: Final = _table(PaceRow)
 OPERATION: Final = _table(OperationRow)
+AUDIT: Final = _table(AuditRow)
 METADATA: Final = SQLModel.metadata

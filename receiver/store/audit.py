@@ -1,0 +1,39 @@
+"""The audit log: what operators did, written down before it is done."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from receiver.store.tables import AUDIT
+from receiver.store.window import Page
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """One thing that somebody did."""
+
+    id: str
+    """Begins with its time, as an event's id does."""
+    at_ms: int
+    who: str
+    """The name that somebody gave, and the address they came from."""
+    what: str
+    """A fixed word, `deliveries.retry`."""
+    on: str
+    """What it was done to, and how."""
+
+
+def write_down(connection: Connection, deed: Deed) -> None:
+    """Append *deed*."""
+    row = {"id": deed.id, "at_ms": deed.at_ms, "who": deed.who, "what": deed.what, "on_what": deed.on}
+    connection.execute(AUDIT.insert(), [row])
+
+
+def deeds(connection: Connection, *, before: str | None, limit: int) -> Page[Deed]:
+    """Return up to *limit* deeds, the latest first, from *before* that id on."""
+    statement = select(AUDIT).order_by(AUDIT.c.id.desc()).limit(limit + 1)
+    if before is not None:
+        statement = statement.where(AUDIT.c.id < before)
+    rows = connection.execute(statement).all()
+    found = [Deed(row.id, row.at_ms, row.who, row.what, row.on_what) for row in rows[:limit]]
+    return Page(found, (found[-1].id,) if found else None, more=len(rows) > limit)

@@ -1,0 +1,42 @@
+"""What an operator has done to one event's asset: tried for at once, or given up."""
+
+from typing import Literal
+
+from sqlalchemy import Connection, select, update
+
+from receiver.store.claim import IS_PENDING, Claim, EventJob, event_job, take
+from receiver.store.insert import insert_new
+from receiver.store.late import is_given_up
+from receiver.store.tables import EVENT, LATE_ASSET
+
+Hurried = Literal["pending", "late", "given up"]
+"""What an asset was that is now due: waited for, tried for after its event went out, or not tried for."""
+
+
+def mirror_now(connection: Connection, event_id: str, *, now_ms: int, until_ms: int) -> Hurried | None:
+    """Make the asset of one event due at once; None if there is none to mirror, or a worker is at it.
+
+    One that was given up is tried for until *until_ms*, and told of in a follow-up when it comes.
+    """
+    waiting = update(EVENT).where(
+        EVENT.c.id == event_id, EVENT.c.state == IS_PENDING, EVENT.c.lease.is_(None)
+    )
+    if connection.execute(waiting.values(due_ms=now_ms)).rowcount:
+        return "pending"
+    late = update(LATE_ASSET).where(LATE_ASSET.c.event_id == event_id, LATE_ASSET.c.lease.is_(None))
+    if connection.execute(late.values(due_ms=now_ms)).rowcount:
+        return "late"
+    if not is_given_up(connection, event_id):
+        return None
+    new = {"event_id": event_id, "until_ms": until_ms, "due_ms": now_ms, "attempts": 0}
+    return "given up" if insert_new(connection, LATE_ASSET, ("event_id",), [new]) else None
+
+
+def take_pending(connection: Connection, claim: Claim, *, event_id: str) -> EventJob | None:
+    """Claim one event that waits for its asset; None if none does, or a worker is at it."""
+    ours = select(EVENT).where(EVENT.c.id == event_id, EVENT.c.state == IS_PENDING, EVENT.c.lease.is_(None))
+    row = connection.execute(ours.with_for_update()).one_or_none()
+    if row is None:
+        return None
+    take(connection, EVENT, EVENT.c.id == event_id, claim)
+    return event_job(EventJob, row, lease=claim.lease, attempts=row.attempts + 1)

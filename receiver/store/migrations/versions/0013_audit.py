@@ -1,0 +1,31 @@
+"""What operators did; and indexes that tell how much was mirrored in a minute, and what is in quarantine."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from receiver.store.migrations.indexes import create_index, drop_index
+
+revision = "0012"
+down_revision = "0011"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "audit",
+        sa.Column("id", sa.String(36), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("who", sa.String(128), nullable=False),
+        sa.Column("what", sa.String(64), nullable=False),
+        sa.Column("on_what", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_audit"),
+    )
+    create_index("ix_asset_settled", "asset", ["settled_ms"], sa.text("status = 'mirrored'"))
+    create_index("ix_quarantine_open", "quarantine", ["id"], sa.text("state = 'open'"))
+
+
+def downgrade() -> None:
+    drop_index("ix_quarantine_open", "quarantine")
+    drop_index("ix_asset_settled", "asset")
+    op.drop_table("audit")

@@ -1,0 +1,188 @@
+"""What waits in each stage right now, at a cost that no backlog raises: only so many rows are counted."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import ColumnElement, Connection, Select, func, literal, select
+
+from receiver.store.backlog import PENDING_ONES, SETTLED_ONES
+from receiver.store.claim import IS_PENDING
+from receiver.store.destinations import known_destinations
+from receiver.store.tables import (
+    DEAD,
+    DELIVERY,
+    DESTINATION_STATE,
+    EVENT,
+    LATE_ASSET,
+    OPEN,
+    QUARANTINE,
+    SPOOL,
+)
+
+COUNTED: Final = 10_000
+"""No more rows are counted, and the oldest is looked for among these."""
+_HOSTS: Final = 20
+_ERRORS: Final = 100
+_WORKERS: Final = 50
+_IS_OPEN: Final = QUARANTINE.c.state == literal(OPEN, literal_execute=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits in one stage."""
+
+    count: int
+    """`COUNTED` at most; then there may be more."""
+    oldest_ms: int | None
+    """When the oldest was received, of those that are due first."""
+    error: str | None = None
+    """Why one of them was put off last."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostStanding:
+    """What waits for the assets of one host."""
+
+    source: str
+    host: str
+    waiting: int
+    oldest_ms: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationStanding:
+    """How one destination is doing."""
+
+    name: str
+    waiting: Waiting
+    dead: int
+    """`COUNTED` at most."""
+    paused_ms: int | None
+    reason: str | None
+    probe_ms: int | None
+    """While the breaker of some worker is open: when that worker tries again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spool:
+    """A spool folder, and when a worker that has it was last seen."""
+
+    id: str
+    seen_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Everything that waits."""
+
+    mirroring: Waiting
+    hosts: Sequence[HostStanding]
+    late: Waiting
+    destinations: Sequence[DestinationStanding]
+    quarantined: int
+    spools: Sequence[Spool]
+
+
+def standing(connection: Connection, configured: Collection[str]) -> Standing:
+    """Look up what waits for assets, for each destination, and for an operator."""
+    return Standing(
+        mirroring=_mirroring(connection),
+        hosts=_hosts(connection),
+        late=_late(connection),
+        destinations=destination_standings(connection, known_destinations(connection, configured)),
+        quarantined=_capped(connection, select(QUARANTINE.c.id).where(_IS_OPEN)),
+        spools=_spools(connection),
+    )
+
+
+def destination_standings(connection: Connection, names: Sequence[str]) -> list[DestinationStanding]:
+    """Look up how the destinations called *names* are doing."""
+    return [_destination(connection, name) for name in names]
+
+
+def _mirroring(connection: Connection) -> Waiting:
+    pending = _first_due(EVENT.c.asset_host.is_not(None)).subquery()
+    return _waiting(connection, pending.c.received_ms, pending.c.last_error)
+
+
+def _first_due(which: ColumnElement[bool]) -> Select[tuple[int, str, str, str | None]]:
+    return (
+        select(EVENT.c.received_ms, EVENT.c.source, EVENT.c.asset_host, EVENT.c.last_error)
+        .where(EVENT.c.state == IS_PENDING, which)
+        .order_by(EVENT.c.due_ms)
+        .limit(COUNTED)
+    )
+
+
+def _hosts(connection: Connection) -> list[HostStanding]:
+    pending = _first_due(EVENT.c.asset_host.is_not(None)).subquery()
+    figures = (
+        select(
+            pending.c.source,
+            pending.c.asset_host,
+            func.count().label("waiting"),
+            func.min(pending.c.received_ms).label("oldest_ms"),
+            func.max(pending.c.last_error).label("error"),
+        )
+        .group_by(pending.c.source, pending.c.asset_host)
+        .order_by(func.count().desc())
+        .limit(_HOSTS)
+    )
+    return [HostStanding(*row) for row in connection.execute(figures)]
+
+
+def _late(connection: Connection) -> Waiting:
+    queued = select(LATE_ASSET.c.event_id, LATE_ASSET.c.last_error).order_by(LATE_ASSET.c.due_ms)
+    first = queued.limit(COUNTED).subquery()
+    joined = select(EVENT.c.received_ms, first.c.last_error).join(EVENT, EVENT.c.id == first.c.event_id)
+    found = joined.subquery()
+    return _waiting(connection, found.c.received_ms, found.c.last_error)
+
+
+def _waiting(
+    connection: Connection, received: ColumnElement[int], error: ColumnElement[str | None]
+) -> Waiting:
+    count, oldest_ms, last = connection.execute(
+        select(func.count(), func.min(received), func.max(error))
+    ).one()
+    return Waiting(count, oldest_ms, last)
+
+
+def _destination(connection: Connection, name: str) -> DestinationStanding:
+    state = DESTINATION_STATE.c
+    kept = connection.execute(
+        select(state.paused_ms, state.reason, state.probe_ms).where(state.name == name)
+    ).one_or_none()
+    settled = select(DELIVERY.c.event_id).where(
+        SETTLED_ONES, DELIVERY.c.destination == name, DELIVERY.c.state == DEAD
+    )
+    return DestinationStanding(
+        name, _pending(connection, name), _capped(connection, settled), *(kept or (None, None, None))
+    )
+
+
+def _pending(connection: Connection, name: str) -> Waiting:
+    ours = select(DELIVERY.c.event_id, DELIVERY.c.last_error).where(
+        PENDING_ONES, DELIVERY.c.destination == name
+    )
+    first = ours.order_by(DELIVERY.c.due_ms).limit(COUNTED).subquery()
+    # An event id begins with its time, so the smallest is the oldest.
+    count, oldest = connection.execute(select(func.count(), func.min(first.c.event_id))).one()
+    received = select(EVENT.c.received_ms).where(EVENT.c.id == oldest)
+    oldest_ms = connection.execute(received).scalar() if oldest else None
+    # What failed was put off, and so stands at the end.
+    last = ours.order_by(DELIVERY.c.due_ms.desc()).limit(_ERRORS).subquery()
+    error = select(last.c.last_error).where(last.c.last_error.is_not(None)).limit(1)
+    return Waiting(count, oldest_ms, connection.execute(error).scalar())
+
+
+def _capped(connection: Connection, rows: Select[tuple[str]]) -> int:
+    counted = select(func.count()).select_from(rows.limit(COUNTED).subquery())
+    return connection.execute(counted).scalar_one()
+
+
+def _spools(connection: Connection) -> list[Spool]:
+    latest = select(SPOOL.c.id, SPOOL.c.seen_ms).order_by(SPOOL.c.seen_ms.desc()).limit(_WORKERS)
+    return [Spool(*row) for row in connection.execute(latest)]

@@ -1,0 +1,162 @@
+"""Everything that is known of one generation: what was asked for, what came, and what became of it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import Connection, Table, func, select
+
+from receiver.store.filters import Filter
+from receiver.store.search import FoundDelivery, FoundEvent, ReadEvent, find_deliveries, read_events
+from receiver.store.tables import ASSET, EVENT, LATE_ASSET, PENDING, SUBMISSION
+
+_EVENTS: Final = 50
+"""Of one generation; the provider knows three types, and we one more."""
+_DELIVERIES: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class LateTries:
+    """The attempts for an asset whose event went out without it."""
+
+    until_ms: int
+    due_ms: int
+    attempts: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventStory:
+    """One event, with all that became of it. Times are milliseconds since the epoch."""
+
+    event: FoundEvent
+    body: bytes
+    due_ms: int | None
+    """While its asset is waited for: when it is tried for next."""
+    is_claimed: bool
+    """Whether a worker is at its asset."""
+    asset_settled_ms: int | None
+    late: LateTries | None
+    deliveries: Sequence[FoundDelivery]
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What our client asked for."""
+
+    client_ref: str
+    source: str
+    kind: str
+    state: str
+    generation_id: str | None
+    sent_ms: int | None
+    error: str | None
+    request: Mapping[str, Any]
+    told: Mapping[str, Any]
+    """What the events of the generation say of it: `client_ref` and `metadata`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One generation of one source."""
+
+    source: str
+    generation_id: str
+    submission: Submitted | None
+    events: Sequence[EventStory]
+
+
+def story(connection: Connection, source: str, generation_id: str) -> Story | None:
+    """Look up a generation; None where neither an event nor a submission has it."""
+    ids = _event_ids(connection, source, generation_id)
+    found = read_events(connection, Filter(ids=tuple(ids)), after=None, limit=_EVENTS).rows if ids else []
+    submission = _submission(connection, source, generation_id)
+    if not found and submission is None:
+        return None
+    return Story(source, generation_id, submission, [_event_story(connection, one) for one in found])
+
+
+def sources_in_use(connection: Connection) -> list[str]:
+    """Return the sources that have events."""
+    return list(_sources(connection, EVENT))
+
+
+def identify(connection: Connection, text: str) -> list[tuple[str, str]]:
+    """Return source and generation of what *text* names: an event, a generation, a client reference."""
+    by_event = select(EVENT.c.source, EVENT.c.generation_id).where(EVENT.c.id == text)
+    by_reference = select(SUBMISSION.c.source, SUBMISSION.c.generation_id).where(
+        SUBMISSION.c.client_ref == text, SUBMISSION.c.generation_id.is_not(None)
+    )
+    found = [tuple(row) for query in (by_event, by_reference) for row in connection.execute(query)]
+    for table in (EVENT, SUBMISSION):
+        for source in _sources(connection, table):
+            known = select(table.c.id if table is EVENT else table.c.client_ref).where(
+                table.c.source == source, table.c.generation_id == text
+            )
+            if connection.execute(known.limit(1)).one_or_none():
+                found.append((source, text))
+    return [(source, generation_id) for source, generation_id in dict.fromkeys(found)]
+
+
+def _sources(connection: Connection, table: Table) -> Iterator[str]:
+    """Yield the sources that a table has rows of: one look into its unique index for each."""
+    first = select(func.min(table.c.source))
+    name = connection.execute(first).scalar()
+    while name is not None:
+        yield name
+        name = connection.execute(first.where(table.c.source > name)).scalar()
+
+
+def _event_ids(connection: Connection, source: str, generation_id: str) -> list[str]:
+    ours = select(EVENT.c.id).where(EVENT.c.source == source, EVENT.c.generation_id == generation_id)
+    return list(connection.execute(ours.order_by(EVENT.c.id).limit(_EVENTS)).scalars())
+
+
+def _event_story(connection: Connection, read: ReadEvent) -> EventStory:
+    id_ = read.event.id
+    row = connection.execute(
+        select(EVENT.c.state, EVENT.c.due_ms, EVENT.c.lease, ASSET.c.settled_ms)
+        .outerjoin(ASSET, ASSET.c.event_id == EVENT.c.id)
+        .where(EVENT.c.id == id_)
+    ).one()
+    late = connection.execute(
+        select(
+            LATE_ASSET.c.until_ms, LATE_ASSET.c.due_ms, LATE_ASSET.c.attempts, LATE_ASSET.c.last_error
+        ).where(LATE_ASSET.c.event_id == id_)
+    ).one_or_none()
+    is_claimed = row.state == PENDING and row.lease is not None
+    return EventStory(
+        read.event,
+        read.body,
+        due_ms=row.due_ms if row.state == PENDING and not is_claimed else None,
+        is_claimed=is_claimed,
+        asset_settled_ms=row.settled_ms,
+        late=LateTries(*late) if late else None,
+        deliveries=find_deliveries(
+            connection, Filter(ids=(id_,)), after=None, limit=_DELIVERIES, newest_first=False
+        ).rows,
+    )
+
+
+def _submission(connection: Connection, source: str, generation_id: str) -> Submitted | None:
+    ours = select(SUBMISSION).where(
+        SUBMISSION.c.source == source, SUBMISSION.c.generation_id == generation_id
+    )
+    row = connection.execute(ours).one_or_none()
+    return None if row is None else submitted(row)
+
+
+def submitted(row: Any) -> Submitted:
+    """Return the submission that a row of its table holds."""
+    return Submitted(
+        row.client_ref,
+        row.source,
+        row.kind,
+        row.state,
+        row.generation_id,
+        row.sent_ms,
+        row.error,
+        orjson.loads(row.request),
+        orjson.loads(row.told),
+    )
