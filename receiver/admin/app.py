@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from receiver import clock, operations
 from receiver.admin import answers
+from receiver.admin.gauges import Watched
 from receiver.admin.guard import Guard
 from receiver.admin.metrics import exposition
 from receiver.admin.parameters import path_text, read_listing, read_order, write_cursor
@@ -34,12 +35,18 @@ class Admin:
     """The handlers over one store."""
 
     def __init__(
-        self, console: Console, refusals: Refusals, destinations: tuple[str, ...], runner: Runner
+        self,
+        console: Console,
+        refusals: Refusals,
+        destinations: tuple[str, ...],
+        runner: Runner,
+        watched: Watched,
     ) -> None:
         self._console = console
         self._refusals = refusals
         self._destinations = destinations
         self._runner = runner
+        self._watched = watched
 
     def routes(self) -> list[Route]:
         """Return every route."""
@@ -75,7 +82,9 @@ class Admin:
 
     async def metrics(self, _request: Request) -> Response:
         """`GET /metrics`."""
-        return await exposition(self._console, self._refusals)
+        return await exposition(
+            self._console, self._refusals, destinations=self._destinations, watched=self._watched
+        )
 
     async def refusals(self, _request: Request) -> Response:
         """`GET /v1/refusals`: the addresses that this process refused most in the last minutes."""
@@ -152,11 +161,17 @@ class Admin:
 
 
 def build_app(
-    console: Console, refusals: Refusals, *, destinations: tuple[str, ...], token: str, runner: Runner
+    console: Console,
+    refusals: Refusals,
+    *,
+    destinations: tuple[str, ...],
+    token: str,
+    runner: Runner,
+    watched: Watched = Watched(),  # noqa: B008  it is frozen
 ) -> ASGIApp:
     """Build the private application for whoever has *token*."""
     app = Starlette(
-        routes=Admin(console, refusals, destinations, runner).routes(),
+        routes=Admin(console, refusals, destinations, runner, watched).routes(),
         exception_handlers={
             answers.Refusal: answers.refused,
             StoreUnavailable: answers.unavailable,

@@ -1,6 +1,6 @@
 """`GET /metrics`: this process's counters, and gauges that are looked up in the store when asked for."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -9,34 +9,46 @@ from prometheus_client.registry import REGISTRY, Collector
 from starlette.responses import Response
 
 from receiver import clock
+from receiver.admin.gauges import Watched, disks, gauges
 from receiver.errors import StoreUnavailable
 from receiver.store import Backlog, Console
+from receiver.store.measures import Measures
 from receiver.telemetry.refusals import Refusals
 
 _ADDRESSES_SHOWN: Final = 10
 
 
-async def exposition(console: Console, refusals: Refusals) -> Response:
-    """Answer in Prometheus' text format. Without the store the only gauge is `receiver_store_up`, at 0."""
+async def exposition(
+    console: Console, refusals: Refusals, *, destinations: Collection[str] = (), watched: Watched
+) -> Response:
+    """Answer in Prometheus' text format. Without the store, `receiver_store_up` is its only gauge, at 0."""
     registry = CollectorRegistry()
-    registry.register(_Found([_most_refused(refusals), *await _gauges(console)]))
+    found = [*await disks(watched.folders), *await _gauges(console, destinations, watched)]
+    registry.register(_Found([_most_refused(refusals), *found]))
     return Response(generate_latest(REGISTRY) + generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _gauges(console: Console) -> list[Metric]:
+async def _gauges(console: Console, destinations: Collection[str], watched: Watched) -> list[Metric]:
     """Look up what the store knows. A further gauge goes here."""
+    now_ms = clock.now_ms()
     up = GaugeMetricFamily("receiver_store_up", "Whether the store answers.")
     try:
         found = [
-            *_backlog(await console.backlog(), clock.now_ms()),
+            *_backlog(await console.backlog(), now_ms),
             _dead_letters(await console.dead_letters()),
             _quarantined(await console.open_bodies()),
+            *gauges(await _measured(console, watched), watched, destinations, clock.now_ms()),
         ]
     except StoreUnavailable:
         up.add_metric([], 0)
         return [up]
     up.add_metric([], 1)
     return [up, *found]
+
+
+async def _measured(console: Console, watched: Watched) -> Measures:
+    lease_ms = int(watched.lease_s * 1000)
+    return await console.measure(now_ms=clock.now_ms(), lease_ms=lease_ms, paces=tuple(watched.paces))
 
 
 def _most_refused(refusals: Refusals) -> Metric:

@@ -86,6 +86,8 @@ class DeliveryJob:
     """What the message says of the submission that the event answers."""
     undecided: bool = False
     """Whether the destination's filter is still to be asked: the submission was not known before."""
+    is_first: bool = True
+    """Whether it came with its event: the age of what an operator replays or backfills says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +222,8 @@ def _due_deliveries(
             DELIVERY.c.attempts,
             DELIVERY.c.submission,
             DELIVERY.c.undecided,
+            DELIVERY.c.operation,
+            DELIVERY.c.due_ms,
             EVENT.c.source,
             EVENT.c.generation_id,
             EVENT.c.body,
@@ -296,4 +300,5 @@ def _delivery_job(row: Any, destination: str, lease: str) -> DeliveryJob:
         lease=lease,
         submission=orjson.loads(row.submission) if row.submission else None,
         undecided=bool(row.undecided),
+        is_first=row.operation is None and row.due_ms >= 0,
     )

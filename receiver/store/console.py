@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from receiver.store import operations, search
+from receiver.store import measures, operations, search
 from receiver.store.wake import FORWARD, MIRROR
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from receiver.store import Store
     from receiver.store.backlog import Backlog
     from receiver.store.filters import Filter
+    from receiver.store.measures import Measures
     from receiver.store.operations import Operation, Order, TakenBack
     from receiver.store.requarantine import Reread
     from receiver.store.resend import Step
@@ -54,6 +57,10 @@ class Console:
     async def backlog(self) -> list[Backlog]:
         """Count what waits for each destination."""
         return await self._store.backlog()
+
+    async def measure(self, *, now_ms: int, lease_ms: int, paces: Collection[str]) -> Measures:
+        """Return the state of every stage but the deliveries', at a bounded cost."""
+        return await self._store.transact(measures.measure, now_ms=now_ms, lease_ms=lease_ms, paces=paces)
 
     async def event_body(self, id_: str) -> bytes | None:
         """Return the bytes that an event came in."""

@@ -1,4 +1,4 @@
-"""Counters, gauges and a histogram.
+"""Counters, gauges and histograms.
 
 Labels are fixed words, and names and places from the settings, never anything a request carried; addresses
 that were refused most are the one exception, ten at a time (`receiver.admin.metrics`).
@@ -6,7 +6,9 @@ that were refused most are the one exception, ten at a time (`receiver.admin.met
 
 from typing import Final
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, Info
+
+from receiver import __version__
 
 DELIVERIES: Final = Counter(
     "receiver_webhooks", "Genuine deliveries, by what became of them.", ["source", "outcome"]
@@ -39,6 +41,20 @@ ASSET_CONFLICTS: Final = Counter(
     "Assets kept beside other bytes that had their name.",
     ["source"],
 )
+_DELAYS_S: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600, 24 * 3600)
+
+MIRROR_DELAY: Final = Histogram(
+    "receiver_mirror_delay_seconds",
+    "From the receipt of an event until its asset was mirrored; late ones apart.",
+    ["source"],
+    buckets=_DELAYS_S,
+)
+DELIVERY_DELAY: Final = Histogram(
+    "receiver_delivery_delay_seconds",
+    "From the receipt of an event until its destination confirmed it; replays and backfills apart.",
+    ["destination"],
+    buckets=_DELAYS_S,
+)
 BUCKET_AWAY: Final = Gauge(
     "receiver_bucket_away",
     "1 while this worker leaves a source's bucket alone because it is down; * is that of most sources.",
@@ -63,3 +79,5 @@ BREAKER_OPEN: Final = Gauge(
     "1 while this worker leaves a destination alone because it is down.",
     ["destination"],
 )
+BUILD: Final = Info("receiver_build", "What runs.")
+BUILD.info({"version": __version__})

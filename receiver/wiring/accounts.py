@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from receiver.client import AsyncClient
+from receiver.client.config import configure
+from receiver.client.pace import pace_name
 from receiver.settings import Settings
 from receiver.wiring.ledgers import open_shared
 from receiver.wiring.sources import DEFAULT_SOURCE
@@ -29,6 +31,20 @@ async def open_accounts(settings: Settings) -> AsyncIterator[list[Account]]:
             await stack.enter_async_context(client)
             accounts.append(Account(name, client.generations))
         yield accounts
+
+
+def pace_names(settings: Settings) -> dict[str, str]:
+    """Return the sources that have an API key, by the name that the pace of that key is kept under.
+
+    Raises:
+        ConfigError: a key or the base URL cannot be one.
+    """
+    return {
+        pace_name(
+            configure(key, base_url=settings.api_base_url, webhook_url=None, timeout=None, max_retries=0)
+        ): name
+        for name, key in _api_keys(settings).items()
+    }
 
 
 def _api_keys(settings: Settings) -> dict[str, str]:

@@ -8,12 +8,16 @@ from pathlib import Path
 from starlette.types import ASGIApp
 
 from receiver.admin.app import build_app
+from receiver.admin.gauges import Watched
 from receiver.admin.runner import Runner
 from receiver.admin.token import Token, configured, kept
+from receiver.assets.folder import open_folder
 from receiver.errors import ConfigError
 from receiver.settings import Settings, variable
 from receiver.store import Store
 from receiver.telemetry.refusals import Refusals
+from receiver.wiring.accounts import pace_names
+from receiver.wiring.assets import own_bucket_urls
 
 
 @asynccontextmanager
@@ -29,13 +33,32 @@ async def open_admin(
     token = build_token(settings, store)
     runner = Runner(store.console)
     destinations = tuple(settings.destinations)
+    app = build_app(
+        store.console,
+        refusals,
+        destinations=destinations,
+        token=token.text,
+        runner=runner,
+        watched=_watched(settings, store),
+    )
     try:
-        yield (
-            build_app(store.console, refusals, destinations=destinations, token=token.text, runner=runner),
-            token,
-        )
+        yield app, token
     finally:
         await runner.aclose()
+
+
+def _watched(settings: Settings, store: Store) -> Watched:
+    folders = {"spool": Path(settings.spool_dir)}
+    if settings.assets_url.startswith("file:"):
+        folders["assets"] = open_folder(settings.assets_url).root
+    if store.is_embedded and store.engine.url.database:
+        folders["database"] = Path(store.engine.url.database).parent
+    return Watched(
+        with_own_bucket=tuple(own_bucket_urls(settings)),
+        lease_s=settings.lease_s,
+        paces=pace_names(settings),
+        folders={use: folder.resolve() for use, folder in folders.items()},
+    )
 
 
 def build_token(settings: Settings, store: Store) -> Token:

@@ -27,6 +27,8 @@ class BucketGates:
     ) -> None:
         self._buckets = buckets
         self._gates = {name: Gate(make_breaker(), partial(_tell, name)) for name in (COMMON, *with_own)}
+        for name in self._gates:
+            metrics.BUCKET_AWAY.labels(name).set(0)
 
     def gate(self, source: str | None) -> Gate:
         """Return the gate before the bucket of *source*."""

@@ -70,6 +70,7 @@ class Forwarding:
         self._is_behind = True
         """Whether older deliveries may wait to be claimed."""
         self._is_ending = False
+        metrics.BREAKER_OPEN.labels(outlet.name).set(0)
         self._told_openings: int | None = None
         """None until this worker has told anything: what the store says is of one before it."""
 
@@ -264,8 +265,11 @@ def _report(result: ForwardResult) -> None:
     count = metrics.FORWARDS
     facts = log.bind(event_id=job.event_id, generation_id=job.generation_id, destination=job.destination)
     match result:
-        case DeliveryConfirmed(receipt=receipt):
+        case DeliveryConfirmed(now_ms=now_ms, receipt=receipt):
             count.labels(job.destination, "delivered").inc()
+            if job.is_first:
+                took_ms = max(0, now_ms - job.received_ms)
+                metrics.DELIVERY_DELAY.labels(job.destination).observe(took_ms / 1000)
             facts.info("forwarded", attempts=job.attempts, **({"receipt": receipt} if receipt else {}))
         case DeliveryPostponed(error=error, parked=parked):
             count.labels(job.destination, "parked" if parked else "postponed").inc()

@@ -299,6 +299,8 @@ def _report_live(result: MirrorResult) -> None:
         facts.info("no asset")
     elif result.asset.status == "mirrored":
         metrics.ASSETS.labels("mirrored").inc()
+        took_ms = max(0, result.now_ms - result.job.received_ms)
+        metrics.MIRROR_DELAY.labels(result.job.source).observe(took_ms / 1000)
         facts.info("mirrored", url=result.asset.url, size_bytes=result.asset.size_bytes, attempts=attempts)
     else:
         metrics.ASSETS.labels(result.asset.error).inc()

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 import structlog.testing
@@ -108,6 +108,18 @@ class TestTurn:
         scripted.deliveries = [delivery_job()]
         await turn(Forwarding(store, leases, outlet(result=result)))
         assert counter._value.get() == before + 1
+
+    @pytest.mark.parametrize(("is_first", "counted"), [(True, 1.5), (False, 0.0)])
+    async def test_its_delay_is_measured(
+        self, store: Store, leases: Leases, scripted: ScriptedStore, *, is_first: bool, counted: float
+    ) -> None:
+        """From receipt to confirmation, unless an operator had it sent long after."""
+        delays = metrics.DELIVERY_DELAY.labels("orders")
+        before = delays._sum.get()
+        scripted.deliveries = [replace(delivery_job(), is_first=is_first)]
+        late = outlet(result=lambda job: DeliveryConfirmed(job, job.received_ms + 1500))
+        await turn(Forwarding(store, leases, late))
+        assert delays._sum.get() - before == pytest.approx(counted)
 
     async def test_failing_store_after_sending(
         self, store: Store, leases: Leases, scripted: ScriptedStore

@@ -411,6 +411,18 @@ class TestSettleWithoutAsset:
         (line,) = lines
         assert (line["event"], line["event_id"], line["generation_id"]) == (fact, "event-1", "gen_1")
 
+    async def test_its_delay_is_measured(self, store: Store, leases: Leases, scripted: ScriptedStore) -> None:
+        """From receipt until the asset was mirrored."""
+        delays = metrics.MIRROR_DELAY.labels("photoverse")
+        before = delays._sum.get()
+
+        async def mirror(job: EventJob) -> MirrorResult:
+            return EventSettled(job, Asset("mirrored", "s3://b/k"), job.received_ms + 2500)
+
+        scripted.events = jobs(1, host=None)
+        await settle_without_asset(store, leases, mirror)
+        assert delays._sum.get() - before == pytest.approx(2.5)
+
 
 TOLD = NewEvent("told", "photoverse", "gen_1", "generation.asset_mirrored", None, b"{}", "mirror", NOW)
 

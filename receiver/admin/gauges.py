@@ -1,0 +1,190 @@
+"""The gauges of every stage but the deliveries': what waits, what is down, what runs out."""
+
+import asyncio
+import shutil
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+
+from receiver.store.measures import Allowance, Measures, Waiting
+from receiver.threads import DaemonThreads
+
+COMMON_BUCKET: Final = "*"
+"""The bucket of all sources that have none of their own; no source is called so."""
+_HOSTS_SHOWN: Final = 20
+"""Senders name the hosts, so only those with the most events have a label."""
+_DISK_S: Final = 1.0
+"""A network drive that hangs must not hold up the other figures."""
+
+_THREADS: Final = DaemonThreads(1, name="disks")
+
+Sample = tuple[Sequence[str], float]
+
+
+class Usage(NamedTuple):
+    """The room on one disk, in bytes."""
+
+    free: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What is looked at besides the queues."""
+
+    with_own_bucket: Collection[str] = ()
+    """Sources whose assets go to a bucket of their own."""
+    lease_s: float = 60.0
+    """A worker that was not seen for so long is taken for dead."""
+    paces: Mapping[str, str] = field(default_factory=dict)
+    """Sources that have an API key, by the name that its rate limit is kept under."""
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    """What fills a disk of this machine, by what it is for."""
+
+
+def gauges(found: Measures, watched: Watched, destinations: Collection[str], now_ms: int) -> list[Metric]:
+    """Return what the store was asked for, as Prometheus names it."""
+    return [
+        *_mirroring(found, watched, now_ms),
+        _gauge(
+            "receiver_workers",
+            "Workers alive, as spool folders whose worker was seen within a lease.",
+            value=found.workers,
+        ),
+        *_destinations(found, destinations),
+        _gauge("receiver_database_size_bytes", "Size of the whole database.", value=found.database_bytes),
+        *_provider(found, watched, now_ms),
+    ]
+
+
+async def disks(folders: Mapping[str, Path]) -> list[Metric]:
+    """Return the room on the disks that *folders* are on; one that does not answer in time is left out."""
+    used = {use: await _usage(path) for use, path in folders.items()}
+    free: list[Sample] = [([use], one.free) for use, one in used.items() if one]
+    size: list[Sample] = [([use], one.total) for use, one in used.items() if one]
+    return [
+        _gauge("receiver_disk_free_bytes", "Room left to this process on a disk, by use.", ["use"], free),
+        _gauge("receiver_disk_size_bytes", "Size of a disk, by use.", ["use"], size),
+    ]
+
+
+def _mirroring(found: Measures, watched: Watched, now_ms: int) -> Iterable[Metric]:
+    labels = ["source", "bucket"]
+    events: Counter[tuple[str, str]] = Counter()
+    for one in found.waiting:
+        events[one.source, _bucket(one, watched)] += one.events
+    yield _gauge(
+        "receiver_events_waiting",
+        "Events whose asset's fate is not settled, by source and bucket; no bucket: they need no asset.",
+        labels,
+        sorted(events.items()),
+    )
+    yield _gauge(
+        "receiver_events_waiting_oldest_seconds",
+        "How long ago the oldest of them was received, by source.",
+        ["source"],
+        [([source], _age_s(oldest, now_ms)) for source, oldest in sorted(found.oldest_ms.items())],
+    )
+    yield _gauge(
+        "receiver_asset_host_events_waiting",
+        "Events that wait for an asset, by its host: the 20 with most, and `other`.",
+        ["asset_host"],
+        _by_host(found.waiting),
+    )
+    yield _gauge("receiver_late_assets", "Assets that are still tried for.", value=found.late_assets)
+    yield _gauge(
+        "receiver_late_assets_oldest_seconds",
+        "How long ago the oldest event was received whose asset is still tried for.",
+        value=0.0 if found.oldest_late_ms is None else _age_s(found.oldest_late_ms, now_ms),
+    )
+
+
+def _destinations(found: Measures, names: Collection[str]) -> Iterable[Metric]:
+    for state, names_there, meaning in (
+        ("down", found.down, "1 while some worker leaves a destination alone because it is down."),
+        ("paused", found.paused, "1 while an operator has a destination paused."),
+    ):
+        values: list[Sample] = [([name], name in names_there) for name in sorted({*names, *names_there})]
+        yield _gauge(f"receiver_destination_{state}", meaning, ["destination"], values)
+
+
+def _provider(found: Measures, watched: Watched, now_ms: int) -> Iterable[Metric]:
+    by_source = {watched.paces[name]: one for name, one in found.allowances.items()}
+    limits: list[Sample] = [([name], one.limit) for name, one in by_source.items() if one.limit is not None]
+    left: list[Sample] = [
+        ([name], remaining)
+        for name, one in by_source.items()
+        if (remaining := _remaining(one, now_ms)) is not None
+    ]
+    skews: list[Sample] = [([name], one.skew_ms / 1000) for name, one in by_source.items()]
+    if found.database_now_ms is not None:
+        skews.append((["database"], (found.database_now_ms - now_ms) / 1000))
+    yield _gauge(
+        "receiver_provider_requests_limit", "Requests that an API key has a minute.", ["source"], limits
+    )
+    yield _gauge("receiver_provider_requests_remaining", "Of these, how many are left.", ["source"], left)
+    yield _gauge(
+        "receiver_clock_skew_seconds",
+        "A clock less ours: that of the database, and of the provider by source.",
+        ["clock"],
+        skews,
+    )
+
+
+def _remaining(one: Allowance, now_ms: int) -> int | None:
+    """Return what is left: all of it once the window is over."""
+    over = one.reset_ms is not None and one.reset_ms <= now_ms + one.skew_ms
+    return one.limit if over else one.remaining
+
+
+def _by_host(waiting: Sequence[Waiting]) -> list[Sample]:
+    events: Counter[str] = Counter()
+    for one in waiting:
+        if one.asset_host:
+            events[one.asset_host] += one.events
+    shown = events.most_common(_HOSTS_SHOWN)
+    rest = events.total() - sum(count for _, count in shown)
+    return [([host], count) for host, count in [*shown, ("other", rest)]]
+
+
+def _bucket(one: Waiting, watched: Watched) -> str:
+    if one.asset_host is None:
+        return ""
+    return one.source if one.source in watched.with_own_bucket else COMMON_BUCKET
+
+
+async def _usage(path: Path) -> Usage | None:
+    try:
+        async with asyncio.timeout(_DISK_S):
+            return await asyncio.get_running_loop().run_in_executor(_THREADS, _disk_usage, path)
+    except (OSError, TimeoutError):
+        return None
+
+
+def _disk_usage(path: Path) -> Usage:
+    """Ask for the disk of *path*, or of the folder above that exists."""
+    there = next(each for each in (path, *path.parents) if each.exists())
+    usage = shutil.disk_usage(there)
+    return Usage(usage.free, usage.total)
+
+
+def _age_s(since_ms: int, now_ms: int) -> float:
+    return max(0.0, (now_ms - since_ms) / 1000)
+
+
+def _gauge(
+    name: str,
+    meaning: str,
+    labels: Sequence[str] = (),
+    samples: Iterable[Sample] = (),
+    *,
+    value: float | None = None,
+) -> Metric:
+    family = GaugeMetricFamily(name, meaning, labels=labels)
+    for values, number in samples if value is None else [((), value)]:
+        family.add_metric(values, number)
+    return family

@@ -1,0 +1,141 @@
+"""What monitoring asks for: the same figures from both databases, at a bounded cost."""
+
+import secrets
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, insert
+from sqlalchemy.event import listen, remove
+
+from receiver import operations
+from receiver.contract import COMPLETED
+from receiver.events import Asset, event_id
+from receiver.store import DeliveryConfirmed, EventSettled, NewEvent, Store, measures
+from receiver.store.filters import Filter
+from receiver.store.measures import Allowance, Measures, Waiting
+from receiver.store.operations import Order
+from receiver.store.tables import PACE
+from tests.stored import FAR, LEASE_MS, NOW, an_event, claim, claimed, settled
+
+FAILED = Asset("failed", error="http_503", retried_until_ms=NOW + 1000)
+PACE_ROW = {"most": 60, "remaining": 3, "reset_ms": NOW, "opened_ms": 0, "paused_ms": 0, "skew_ms": -1500}
+
+
+@pytest.fixture
+async def store(either_database: str) -> AsyncIterator[Store]:
+    opened = Store(either_database)
+    opened.migrate()
+    yield opened
+    opened.close()
+
+
+async def record(
+    store: Store, *, source: str = "photoverse", host: str | None = "cdn.example.com", at: int = NOW
+) -> None:
+    new_id = event_id(at, secrets.token_bytes(10))
+    await store.record(NewEvent(new_id, source, new_id, COMPLETED, host, b"{}", "webhook", at))
+
+
+async def measured(store: Store, *paces: str) -> Measures:
+    return await store.console.measure(now_ms=NOW, lease_ms=LEASE_MS, paces=paces)
+
+
+def _keep_pace(connection: Connection, name: str) -> None:
+    connection.execute(insert(PACE).values(name=name, **PACE_ROW))
+
+
+class TestMeasure:
+    async def test_nothing(self, store: Store) -> None:
+        """A new database has a size and no work."""
+        found = await measured(store, "key")
+        assert (found.waiting, found.oldest_ms, found.late_assets, found.oldest_late_ms) == ([], {}, 0, None)
+        assert (found.workers, found.down, found.paused, found.allowances) == (0, set(), set(), {})
+        assert found.database_bytes > 10_000
+        assert (found.database_now_ms is None) == store.is_embedded
+
+    async def test_what_waits(self, store: Store) -> None:
+        """Events are counted by source and host, and the age is of receipt, whatever they are due for."""
+        await record(store, at=NOW - 9)
+        await record(store)
+        await record(store, source="acme", host="slow.example.com", at=NOW - 5)
+        await record(store, source="acme", host=None)
+        await store.claim_events(claim(at=NOW), with_asset=True)
+        found = await measured(store)
+        assert sorted(found.waiting, key=str) == [
+            Waiting("acme", "slow.example.com", 1),
+            Waiting("acme", None, 1),
+            Waiting("photoverse", "cdn.example.com", 2),
+        ]
+        assert found.oldest_ms == {"acme": NOW - 5, "photoverse": NOW - 9}
+
+    async def test_no_more_than_a_bound_is_counted(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A queue of any length costs as much as one at the bound."""
+        monkeypatch.setattr(measures, "MOST", 2)
+        for _ in range(3):
+            await record(store)
+        assert (await measured(store)).waiting == [Waiting("photoverse", "cdn.example.com", 2)]
+
+    async def test_late_assets(self, store: Store) -> None:
+        """What went out without its asset waits elsewhere."""
+        await record(store, at=NOW - 7)
+        (job,) = await store.claim_events(claim(at=FAR), with_asset=True)
+        await store.settle(EventSettled(job, FAILED, NOW, retry_ms=NOW))
+        found = await measured(store)
+        assert (found.waiting, found.late_assets, found.oldest_late_ms) == ([], 1, NOW - 7)
+
+    async def test_workers_are_those_seen_within_a_lease(self, store: Store) -> None:
+        """A dead one is no worker once its lease has run out."""
+        await store.see_spool("alive", now_ms=NOW - LEASE_MS + 1)
+        await store.see_spool("dead", now_ms=NOW - LEASE_MS)
+        assert (await measured(store)).workers == 1
+
+    async def test_destinations(self, store: Store) -> None:
+        """What any worker knows of a destination, any process can tell."""
+        await store.note_breaker("queue", probe_ms=NOW)
+        await store.pause("billing", reason=None, now_ms=NOW)
+        found = await measured(store)
+        assert (found.down, found.paused) == ({"queue"}, {"billing"})
+
+    async def test_rate_limits(self, store: Store) -> None:
+        """Of the keys that are asked for."""
+        for name in ("ours", "theirs"):
+            await store.transact(_keep_pace, name)
+        assert (await measured(store, "ours")).allowances == {"ours": Allowance(60, 3, NOW, -1500)}
+
+    async def test_a_replay_is_told_from_a_first_delivery(self, either_database: str) -> None:
+        """What an operator has sent again is claimed as such, so that its age counts as nobody's delay."""
+        store = Store(either_database, destinations=("orders", "audit"))
+        store.migrate()
+        await settled(store, an_event())
+        (first,) = await claimed(store)
+        await store.settle(DeliveryConfirmed(first, NOW))
+        order = Order("events.replay", Filter(), ("orders",), missing=False, rate=0)
+        begun = await operations.begin(store.console, order)
+        await operations.finish(store.console, begun.id)
+        (again,) = await claimed(store, at=FAR)
+        store.close()
+        assert (first.is_first, again.is_first) == (True, False)
+
+    async def test_reads_indexes(self, store: Store) -> None:
+        """No look reads the table of events: it only grows."""
+        seen: list[tuple[str, Any]] = []
+
+        def note(*call: Any) -> None:
+            seen.append((call[2], call[3]))
+
+        listen(store.engine, "before_cursor_execute", note)
+        await measured(store)
+        remove(store.engine, "before_cursor_execute", note)
+        queries = [one for one in seen if "FROM event" in one[0]]
+        assert len(queries) == 5
+        with store.engine.begin() as connection:
+            for query, parameters in queries:
+                if not store.is_embedded:
+                    connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+                explain = "EXPLAIN QUERY PLAN " if store.is_embedded else "EXPLAIN "
+                plan = str(connection.exec_driver_sql(explain + query, parameters).all())
+                indexes = ("ix_event_due", "pk_event", "sqlite_autoindex_event_1")
+                assert any(index in plan for index in indexes), (query, plan)
