@@ -18,6 +18,8 @@ UV_RUN = UV_PYTHON_DOWNLOADS=never \
 INSTALL = $(UV_RUN) pip install -q --compile-bytecode --python $(BIN)/python -c constraints.txt --build-constraints constraints.txt
 # Without it, an interpreter told to write no bytecode compiles the whole package at every start.
 COMPILE = $(BIN)/python -m compileall -q receiver
+# Told so, pytest would rewrite every test anew in each of its processes: more than half of what collecting takes.
+PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/pytest
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-run demo test test-dialects check fmt bench senders chaos field matrix constraints
@@ -33,10 +35,10 @@ demo: setup-run  ## see a generation arrive, be mirrored and be forwarded; needs
 	@$(BIN)/receiver demo
 
 test: setup  ## run the tests; PYTEST_ARGS="-k name -x" narrows them
-	$(BIN)/pytest --numprocesses $(TEST_PROCESSES) --dist worksteal $(PYTEST_ARGS)
+	$(PYTEST) --numprocesses $(TEST_PROCESSES) --dist worksteal $(PYTEST_ARGS)
 
 test-dialects: setup  ## run the client's and the sandbox's tests on 25 more dialects of the provider
-	RECEIVER_TEST_DIALECTS=25 $(BIN)/pytest --numprocesses $(TEST_PROCESSES) --dist worksteal tests/contract tests/unit/cli $(PYTEST_ARGS)
+	RECEIVER_TEST_DIALECTS=25 $(PYTEST) --numprocesses $(TEST_PROCESSES) --dist worksteal tests/contract tests/unit/cli $(PYTEST_ARGS)
 
 check: setup  ## formatting, lint, types, import floors
 	$(BIN)/ruff format --check

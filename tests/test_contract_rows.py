@@ -57,15 +57,16 @@ class TestRows:
         rows = re.findall(r"(?m)^\| `([a-z_]+)` \| (\d+) \|", PAGE)
         assert {code: int(status) for code, status in rows} == ERROR_STATUS
 
-    @pytest.mark.parametrize("row", [*ROWS, *ERROR_STATUS])
-    def test_each_names_tests_that_exist(self, row: str) -> None:
+    def test_each_names_tests_that_exist(self, subtests: pytest.Subtests) -> None:
         """At least one, and none that is gone."""
-        named = re.findall(r"`(tests/[\w/]+\.py)::([\w:]+)`", TABLE[row])
-        assert named, f"{row} has no test"
-        assert len(named) == TABLE[row].count("`") // 2, f"{row} names something that is no test"
-        for path, name in named:
-            assert (ROOT / path).is_file(), path
-            assert name in defined_in(path), f"{path}::{name}"
+        for row in [*ROWS, *ERROR_STATUS]:
+            with subtests.test(row=row):
+                named = re.findall(r"`(tests/[\w/]+\.py)::([\w:]+)`", TABLE[row])
+                assert named, f"{row} has no test"
+                assert len(named) == TABLE[row].count("`") // 2, f"{row} names something that is no test"
+                for path, name in named:
+                    assert (ROOT / path).is_file(), path
+                    assert name in defined_in(path), f"{path}::{name}"
 
 
 def dialect_rows() -> dict[str, set[str]]:
@@ -79,19 +80,23 @@ def dialect_rows() -> dict[str, set[str]]:
 
 
 class TestSwitches:
-    @pytest.mark.parametrize("row", UNSAID)
-    def test_what_is_unsaid_is_a_switch_or_has_one_reading(self, row: str) -> None:
+    def test_what_is_unsaid_is_a_switch_or_has_one_reading(self, subtests: pytest.Subtests) -> None:
         """Named, or with a reason."""
-        cell = SWITCH_CELLS[row]
-        assert re.search(r"`\w+`|\bone reading( of [\w ]+)?: \w+", cell), f"{row} has no switch and no reason"
+        for row in UNSAID:
+            with subtests.test(row=row):
+                cell = SWITCH_CELLS[row]
+                assert re.search(r"`\w+`|\bone reading( of [\w ]+)?: \w+", cell), (
+                    f"{row} has no switch and no reason"
+                )
 
-    @pytest.mark.parametrize("row", ROWS)
-    def test_each_that_is_named_exists(self, row: str) -> None:
+    def test_each_that_is_named_exists(self, subtests: pytest.Subtests) -> None:
         """In the dialect or among the knobs; and both pages know the same switches of a row."""
-        named = set(re.findall(r"`(\w+)`", SWITCH_CELLS[row]))
-        knobs = {field.name for field in fields(Knobs)}
-        assert named <= switches().keys() | knobs
-        assert named - knobs == dialect_rows()[row]
+        for row in ROWS:
+            with subtests.test(row=row):
+                named = set(re.findall(r"`(\w+)`", SWITCH_CELLS[row]))
+                knobs = {field.name for field in fields(Knobs)}
+                assert named <= switches().keys() | knobs
+                assert named - knobs == dialect_rows()[row]
 
     def test_no_row_marked_unsaid_is_left_out(self) -> None:
         """What the page marks so is among those that need a switch."""

@@ -131,29 +131,38 @@ COMMANDS = commands(cli, "receiver")
 
 
 class TestSettings:
-    @pytest.mark.parametrize("field", [name for name in Settings.model_fields if name not in NESTED])
-    def test_every_field_is_documented_with_its_default(self, field: str) -> None:
+    def test_every_field_is_documented_with_its_default(self, subtests: pytest.Subtests) -> None:
         """Each field has a row that names its variable and ends in its default."""
-        default = Settings.model_fields[field].default
-        plain = getattr(default, "get_secret_value", lambda: default)()
-        shown = "none" if plain in (None, ()) else f"{plain:g}" if isinstance(plain, float) else str(plain)
-        cell = row(read("docs/settings.md"), variable(field)).rstrip(" |").rpartition("| ")[2]
-        assert cell.strip("`").partition(": ")[0] == shown
+        for field in [name for name in Settings.model_fields if name not in NESTED]:
+            with subtests.test(field=field):
+                default = Settings.model_fields[field].default
+                plain = default.get_secret_value() if hasattr(default, "get_secret_value") else default
+                shown = (
+                    "none"
+                    if plain in (None, ())
+                    else f"{plain:g}"
+                    if isinstance(plain, float)
+                    else str(plain)
+                )
+                cell = row(read("docs/settings.md"), variable(field)).rstrip(" |").rpartition("| ")[2]
+                assert cell.strip("`").partition(": ")[0] == shown
 
-    @pytest.mark.parametrize("field", SourceSettings.model_fields)
-    def test_every_field_of_a_source_is_documented(self, field: str) -> None:
+    def test_every_field_of_a_source_is_documented(self, subtests: pytest.Subtests) -> None:
         """Each field of a further source has its row."""
-        row(read("docs/settings.md"), variable("sources", "<name>", field))
+        for field in SourceSettings.model_fields:
+            with subtests.test(field=field):
+                row(read("docs/settings.md"), variable("sources", "<name>", field))
 
-    @pytest.mark.parametrize("page", PAGES, ids=str)
-    def test_no_page_names_a_variable_that_is_not_there(self, page: Path) -> None:
+    def test_no_page_names_a_variable_that_is_not_there(self, subtests: pytest.Subtests) -> None:
         """A reader can set whatever a page names."""
-        options = NESTED["destinations"].union(common_options(), *destination_options().values())
-        for name in names(page):
-            field, *nested = name.removeprefix(PREFIX).lower().rstrip("_").split("__")
-            assert field in Settings.model_fields, name
-            if nested[1:]:
-                assert nested[-1] in (options if field == "destinations" else NESTED[field]), name
+        for page in PAGES:
+            with subtests.test(page=page):
+                options = NESTED["destinations"].union(common_options(), *destination_options().values())
+                for name in names(page):
+                    field, *nested = name.removeprefix(PREFIX).lower().rstrip("_").split("__")
+                    assert field in Settings.model_fields, name
+                    if nested[1:]:
+                        assert nested[-1] in (options if field == "destinations" else NESTED[field]), name
 
     def test_the_example_file_is_accepted(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The `receiver.toml` of the page loads, and means what it says."""
@@ -165,30 +174,33 @@ class TestSettings:
 
 
 class TestCommands:
-    @pytest.mark.parametrize("command", COMMANDS)
-    def test_every_command_and_option_is_documented(self, command: str) -> None:
+    def test_every_command_and_option_is_documented(self, subtests: pytest.Subtests) -> None:
         """Some page under docs/ has each command as it is typed, and all its options."""
-        options = [name for each in COMMANDS[command].params for name in each.opts]
-        pages = [page.read_text() for page in ROOT.glob("docs/**/*.md")]
-        about = [page for page in pages if f"`{command}`" in page]
-        assert any(all(f"`{name}`" in page for name in options) for page in about), (command, options)
+        for command in COMMANDS:
+            with subtests.test(command=command):
+                options = [name for each in COMMANDS[command].params for name in each.opts]
+                pages = [page.read_text() for page in ROOT.glob("docs/**/*.md")]
+                about = [page for page in pages if f"`{command}`" in page]
+                assert any(all(f"`{name}`" in page for name in options) for page in about), (command, options)
 
 
 class TestErrors:
-    @pytest.mark.parametrize("error_code", sorted(error_codes()))
-    def test_every_error_code_is_documented(self, error_code: str) -> None:
+    def test_every_error_code_is_documented(self, subtests: pytest.Subtests) -> None:
         """Each code is in the operator's table or in the client's."""
-        tables = section("docs/operations.md", "Error codes") + section("docs/client.md", "Errors")
-        assert f"`{error_code}`" in tables
+        for error_code in sorted(error_codes()):
+            with subtests.test(error_code=error_code):
+                tables = section("docs/operations.md", "Error codes") + section("docs/client.md", "Errors")
+                assert f"`{error_code}`" in tables
 
 
 class TestDestinations:
-    @pytest.mark.parametrize("scheme", SCHEMES)
-    def test_every_scheme_and_option_is_documented(self, scheme: str) -> None:
+    def test_every_scheme_and_option_is_documented(self, subtests: pytest.Subtests) -> None:
         """Each URL scheme has a section, whose table has exactly the options that the code reads."""
-        [page] = [page for page in ROOT.glob("docs/destinations/*.md") if _is_about(page, scheme)]
-        table = section(str(page.relative_to(ROOT)), f"`{scheme}:`")
-        assert set(re.findall(r"(?m)^\| `([a-z_]+)` \|", table)) == destination_options()[scheme]
+        for scheme in SCHEMES:
+            with subtests.test(scheme=scheme):
+                [page] = [page for page in ROOT.glob("docs/destinations/*.md") if _is_about(page, scheme)]
+                table = section(str(page.relative_to(ROOT)), f"`{scheme}:`")
+                assert set(re.findall(r"(?m)^\| `([a-z_]+)` \|", table)) == destination_options()[scheme]
 
     def test_the_matrix_has_every_case_and_system(self) -> None:
         """The kept table is of the suite as it is: `make matrix` writes it anew."""
@@ -197,13 +209,14 @@ class TestDestinations:
         tests = re.findall(r"def test_(\w+)\(\s*self, system: System", SUITE.read_text())
         assert [row.split("|")[1].strip() for row in rows] == [name.replace("_", " ") for name in tests]
 
-    @pytest.mark.parametrize("option", DeliveryPolicy.__dataclass_fields__)
-    def test_every_common_option_is_documented(self, option: str) -> None:
+    def test_every_common_option_is_documented(self, subtests: pytest.Subtests) -> None:
         """Each option that every destination has is in one table, which ends in its default."""
-        cell = row(section("docs/destinations/README.md", "Options of every destination"), option)
-        default = DeliveryPolicy.__dataclass_fields__[option].default
-        if default is not None:
-            assert cell.rstrip(" |").rpartition("| ")[2] == f"{default:g}"
+        for option in DeliveryPolicy.__dataclass_fields__:
+            with subtests.test(option=option):
+                cell = row(section("docs/destinations/README.md", "Options of every destination"), option)
+                default = DeliveryPolicy.__dataclass_fields__[option].default
+                if default is not None:
+                    assert cell.rstrip(" |").rpartition("| ")[2] == f"{default:g}"
 
     def test_every_option_of_routing_is_documented(self) -> None:
         """One table has exactly the options that choose events; none of them is also a destination's own."""
@@ -233,14 +246,17 @@ class TestExtras:
 
 
 class TestAssets:
-    @pytest.mark.parametrize("asset_code", sorted(asset_codes()))
-    def test_every_code_is_documented(self, asset_code: str) -> None:
+    def test_every_code_is_documented(self, subtests: pytest.Subtests) -> None:
         """Each reason why an asset is missing has its row, and says if it is temporary, or is at first."""
-        _, _, temporary, at_first, *_ = row(section("docs/assets.md", "Codes"), asset_code).split("|")
-        outcome = response.NotAcceptable(asset_code).outcome
-        assert temporary.strip() == ("yes" if asset_code in response.RETRYABLE else "no")
-        if not asset_code.startswith("blocked_"):  # no response's
-            assert at_first.strip() == ("no" if outcome.permanent and not outcome.may_appear else "yes")
+        for asset_code in sorted(asset_codes()):
+            with subtests.test(asset_code=asset_code):
+                _, _, temporary, at_first, *_ = row(section("docs/assets.md", "Codes"), asset_code).split("|")
+                outcome = response.NotAcceptable(asset_code).outcome
+                assert temporary.strip() == ("yes" if asset_code in response.RETRYABLE else "no")
+                if not asset_code.startswith("blocked_"):  # no response's
+                    assert at_first.strip() == (
+                        "no" if outcome.permanent and not outcome.may_appear else "yes"
+                    )
 
 
 class TestFormats:
@@ -255,10 +271,11 @@ class TestFormats:
 
 
 class TestMetrics:
-    @pytest.mark.parametrize("metric", metric_names())
-    def test_every_metric_is_documented(self, metric: str) -> None:
+    def test_every_metric_is_documented(self, subtests: pytest.Subtests) -> None:
         """Each counter and gauge has its row."""
-        row(section("docs/operations.md", "Metrics"), metric)
+        for metric in metric_names():
+            with subtests.test(metric=metric):
+                row(section("docs/operations.md", "Metrics"), metric)
 
 
 class TestLogs:
@@ -342,10 +359,11 @@ class TestClient:
 
 
 class TestSandbox:
-    @pytest.mark.parametrize("knob", Knobs.__dataclass_fields__)
-    def test_every_knob_is_documented(self, knob: str) -> None:
+    def test_every_knob_is_documented(self, subtests: pytest.Subtests) -> None:
         """Each way to make the sandbox misbehave has its row."""
-        row(read("docs/sandbox.md"), knob)
+        for knob in Knobs.__dataclass_fields__:
+            with subtests.test(knob=knob):
+                row(read("docs/sandbox.md"), knob)
 
     def test_the_example_runs(self) -> None:
         """The program of the page makes an image, or is told why not."""
@@ -356,28 +374,31 @@ class TestSandbox:
 
 
 class TestPages:
-    @pytest.mark.parametrize("page", PAGES, ids=str)
-    def test_every_relative_link_leads_somewhere(self, page: Path) -> None:
+    def test_every_relative_link_leads_somewhere(self, subtests: pytest.Subtests) -> None:
         """Each link names a file that is there, and a heading in it if it has an anchor."""
-        for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text()):
-            path, _, anchor = link.partition("#")
-            target = (page.parent / path).resolve() if path else page
-            assert target.is_file(), link
-            assert not anchor or anchor in {slug(found[1]) for found in LINE.findall(target.read_text())}, (
-                link
-            )
+        for page in PAGES:
+            with subtests.test(page=page):
+                for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text()):
+                    path, _, anchor = link.partition("#")
+                    target = (page.parent / path).resolve() if path else page
+                    assert target.is_file(), link
+                    assert not anchor or anchor in {
+                        slug(found[1]) for found in LINE.findall(target.read_text())
+                    }, link
 
-    @pytest.mark.parametrize("page", PAGES, ids=str)
-    def test_every_path_of_ours_exists(self, page: Path) -> None:
+    def test_every_path_of_ours_exists(self, subtests: pytest.Subtests) -> None:
         """A file that a page names in code is there."""
-        for path in re.findall(r"`((?:receiver|tests|docs)/[\w/.-]+)`", page.read_text()):
-            assert (ROOT / path).exists(), path
+        for page in PAGES:
+            with subtests.test(page=page):
+                for path in re.findall(r"`((?:receiver|tests|docs)/[\w/.-]+)`", page.read_text()):
+                    assert (ROOT / path).exists(), path
 
-    @pytest.mark.parametrize("page", PAGES, ids=str)
-    def test_every_json_example_is_json(self, page: Path) -> None:
+    def test_every_json_example_is_json(self, subtests: pytest.Subtests) -> None:
         """Policies and messages can be copied as they stand."""
-        for block in code(str(page.relative_to(ROOT)), "json"):
-            json.loads(block)
+        for page in PAGES:
+            with subtests.test(page=page):
+                for block in code(str(page.relative_to(ROOT)), "json"):
+                    json.loads(block)
 
     def test_the_readme_is_short(self) -> None:
         """A person in a hurry reads it to the end."""

@@ -73,9 +73,9 @@ class TestNormalize:
             "photoverse", "gen_abc123def456", "generation.completed", data, "2025-01-09T12:00:15Z"
         )
 
-    @pytest.mark.parametrize(
-        ("body", "reason"),
-        [
+    def test_says_why_it_cannot(self, subtests: pytest.Subtests) -> None:
+        """What names no generation is unreadable, with a fixed reason."""
+        for body, reason in [
             (b"", "not_json"),
             (b"\xff", "not_json"),
             (b"\xef\xbb\xbf{}", "not_json"),
@@ -95,11 +95,9 @@ class TestNormalize:
             (b'{"event":"x","data":{"id":"a\\n"}}', "no_generation_id"),
             ('{"event":"x","data":{"id":"é"}}'.encode(), "no_generation_id"),
             (b'{"event":"x","data":{"id":"%s"}}' % (b"a" * 129), "no_generation_id"),
-        ],
-    )
-    def test_says_why_it_cannot(self, body: bytes, reason: str) -> None:
-        """What names no generation is unreadable, with a fixed reason."""
-        assert normalize(body, source="photoverse") == Unreadable(reason)
+        ]:
+            with subtests.test(body=body, reason=reason):
+                assert normalize(body, source="photoverse") == Unreadable(reason)
 
     @given(st.binary() | values.map(lambda value: json.dumps(value).encode()))
     def test_never_raises(self, body: bytes) -> None:

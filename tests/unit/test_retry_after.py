@@ -15,9 +15,9 @@ DATE = "Wed, 21 Oct 2015 07:28:00"
 
 
 class TestRetryAfterS:
-    @pytest.mark.parametrize(
-        ("value", "expected"),
-        [
+    def test_seconds_and_dates(self, subtests: pytest.Subtests) -> None:
+        """Both forms are read, and clamped to 0..3600 s."""
+        for value, expected in [
             ("0", 0.0),
             (" 120 ", 120.0),
             ("3600", 3600.0),
@@ -34,15 +34,13 @@ class TestRetryAfterS:
             ("Wed Oct 21 07:28:00 2015", 30.0),
             ("Wed, 21 Oct 2015 07:00:00 GMT", 0.0),
             ("Fri, 31 Dec 9999 23:59:59 GMT", MAX_S),
-        ],
-    )
-    def test_seconds_and_dates(self, value: str, expected: float) -> None:
-        """Both forms are read, and clamped to 0..3600 s."""
-        assert retry_after_s(value, now=NOW) == expected
+        ]:
+            with subtests.test(value=value, expected=expected):
+                assert retry_after_s(value, now=NOW) == expected
 
-    @pytest.mark.parametrize(
-        "value",
-        [
+    def test_anything_else_asks_for_nothing(self, subtests: pytest.Subtests) -> None:
+        """What is neither form is as good as absent."""
+        for value in [
             None,
             "",
             "soon",
@@ -61,11 +59,9 @@ class TestRetryAfterS:
             "²",
             "Wed, 99 Oct 2015 07:28:00 GMT",
             f"Wed, 21 Oct 2015 {10**20}:28:00 GMT",
-        ],
-    )
-    def test_anything_else_asks_for_nothing(self, value: str | None) -> None:
-        """What is neither form is as good as absent."""
-        assert retry_after_s(value, now=NOW) is None
+        ]:
+            with subtests.test(value=value):
+                assert retry_after_s(value, now=NOW) is None
 
     def test_a_date_is_counted_from_the_answers_own(self) -> None:
         """A server whose clock is an hour off still gets the wait it asks for; seconds need no clock."""
@@ -97,9 +93,9 @@ class TestHttpDate:
         monkeypatch.undo()
         time.tzset()
 
-    @pytest.mark.parametrize(
-        "text",
-        [
+    def test_each_form_is_gmt(self, subtests: pytest.Subtests) -> None:
+        """The three of RFC 9110, and what servers make of them: without a zone it is GMT, wherever we are."""
+        for text in [
             "Sun, 06 Nov 1994 08:49:37 GMT",
             "Sunday, 06-Nov-94 08:49:37 GMT",
             "Sun Nov  6 08:49:37 1994",
@@ -112,11 +108,9 @@ class TestHttpDate:
             "Sun, 06 Nov 1994 10:49:37 +0200",
             "Sun, 06 Nov 1994 03:19:37 -0530",
             "  Sun, 06 Nov 1994 08:49:37 GMT ",
-        ],
-    )
-    def test_each_form_is_gmt(self, text: str) -> None:
-        """The three of RFC 9110, and what servers make of them: without a zone it is GMT, wherever we are."""
-        assert http_date(text, now=NOW) == 784_111_777.0
+        ]:
+            with subtests.test(text=text):
+                assert http_date(text, now=NOW) == 784_111_777.0
 
     @pytest.mark.parametrize(("year", "meant"), [("94", 1994), ("15", 2015), ("65", 2065), ("66", 1966)])
     def test_two_digits_are_the_nearest_year(self, year: str, meant: int) -> None:
@@ -129,9 +123,9 @@ class TestHttpDate:
         """It is the next one for everybody else."""
         assert http_date("Sat, 31 Dec 2016 23:59:60 GMT", now=NOW) == 1_483_228_800.0
 
-    @pytest.mark.parametrize(
-        "text",
-        [
+    def test_anything_else_is_none(self, subtests: pytest.Subtests) -> None:
+        """Half a date is no date."""
+        for text in [
             None,
             "",
             "soon",
@@ -147,11 +141,9 @@ class TestHttpDate:
             "Sun, 06 Nov 1994 08:49:37 CET",
             "Fri, 31 Dec 9999 23:59:60 GMT",
             "Sun, 06 Nov 1994 08:49:37 GMT, Mon, 07 Nov 1994 08:49:37 GMT",
-        ],
-    )
-    def test_anything_else_is_none(self, text: str | None) -> None:
-        """Half a date is no date."""
-        assert http_date(text, now=NOW) is None
+        ]:
+            with subtests.test(text=text):
+                assert http_date(text, now=NOW) is None
 
     @given(st.floats(0, 4e9))
     def test_reads_what_python_writes(self, at: float) -> None:

@@ -207,21 +207,24 @@ class TestLoad:
         assert Settings.load().destinations == {"my_service_port": {"url": "stdout:"}}
 
     @pytest.mark.parametrize(
-        "quoted", ['"{}"', "'{}'", "\u201c{}\u201d", "\u2018{}\u2019", '"{}"\r', '"{}", "b"', 'b,"{}"']
-    )
-    @pytest.mark.parametrize(
-        "name",
+        ("name", "quoted"),
         [
-            "RECEIVER_WEBHOOK_SECRETS",
-            "RECEIVER_SOURCES__ACME__SECRETS",
-            "RECEIVER_API_KEY",
-            "RECEIVER_ADMIN_TOKEN",
-            "RECEIVER_DATABASE_URL",
-            "DATABASE_URL",
-            "PORT",
-            "RECEIVER_S3_REGION",
-            "RECEIVER_DESTINATIONS__ORDERS__URL",
-            "RECEIVER_DESTINATIONS__ORDERS__BEARER_TOKEN",
+            ("RECEIVER_WEBHOOK_SECRETS", '"{}"'),
+            ("RECEIVER_WEBHOOK_SECRETS", "'{}'"),
+            ("RECEIVER_WEBHOOK_SECRETS", "\u201c{}\u201d"),
+            ("RECEIVER_WEBHOOK_SECRETS", "\u2018{}\u2019"),
+            ("RECEIVER_WEBHOOK_SECRETS", '"{}"\r'),
+            ("RECEIVER_WEBHOOK_SECRETS", '"{}", "b"'),
+            ("RECEIVER_WEBHOOK_SECRETS", 'b,"{}"'),
+            ("RECEIVER_SOURCES__ACME__SECRETS", '"{}"'),
+            ("RECEIVER_API_KEY", '"{}"'),
+            ("RECEIVER_ADMIN_TOKEN", "'{}'"),
+            ("RECEIVER_DATABASE_URL", '"{}"'),
+            ("DATABASE_URL", '"{}"'),
+            ("PORT", '"{}"\r'),
+            ("RECEIVER_S3_REGION", '"{}"'),
+            ("RECEIVER_DESTINATIONS__ORDERS__URL", '"{}"'),
+            ("RECEIVER_DESTINATIONS__ORDERS__BEARER_TOKEN", "'{}'"),
         ],
     )
     def test_quotes_that_an_env_file_kept(
@@ -279,17 +282,12 @@ class TestLoad:
         assert settings.api_key is not None
         assert (settings.api_key.get_secret_value(), settings.port) == ("avs_live_x", 81)
 
-    @pytest.mark.parametrize("field", Settings.model_fields)
-    def test_every_field_has_its_variable(self, monkeypatch: pytest.MonkeyPatch, field: str) -> None:
+    def test_every_field_has_its_variable(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """No field's own variable is refused as unknown."""
-        nested = "__ACME__URL" if field in {"sources", "destinations"} else ""
-        monkeypatch.setenv(variable(field) + nested, "1")
-        said = ""
-        try:
-            Settings.load()
-        except ConfigError as error:
-            said = str(error)
-        assert "is not a setting" not in said
+        for field in Settings.model_fields:
+            nested = "__ACME__URL" if field in {"sources", "destinations"} else ""
+            monkeypatch.setenv(variable(field) + nested, "no value at all")
+        assert "is not a setting" not in refusal()
 
 
 class TestVariable:

@@ -8,10 +8,9 @@ PATHS = ("/metrics", "/v1/events", "/v1/events/x", "/v1/operations", "/nothing",
 
 
 class TestGuard:
-    @pytest.mark.parametrize("path", PATHS)
-    @pytest.mark.parametrize(
-        "headers",
-        [
+    async def test_without_the_token_nothing_is_told(self, caller: Caller, subtests: pytest.Subtests) -> None:
+        """The same bytes whatever is wrong, also for routes that are not there."""
+        for headers in [
             {},
             {"Authorization": ""},
             {"Authorization": TOKEN},
@@ -19,16 +18,13 @@ class TestGuard:
             {"Authorization": f"Bearer {TOKEN[:-1]}"},
             {"Authorization": f"Bearer {TOKEN}x"},
             {"Authorization": "Bearer é"},
-        ],
-    )
-    async def test_without_the_token_nothing_is_told(
-        self, caller: Caller, path: str, headers: dict[str, str]
-    ) -> None:
-        """The same bytes whatever is wrong, also for routes that are not there."""
-        answer = await caller.get(path, headers)
-        assert (answer.status, answer.code) == (401, "unauthorized")
-        assert answer.body == (await caller.get("/v1/events", {})).body
-        assert answer.headers["www-authenticate"] == "Bearer"
+        ]:
+            for path in PATHS:
+                with subtests.test(headers=headers, path=path):
+                    answer = await caller.get(path, headers)
+                    assert (answer.status, answer.code) == (401, "unauthorized")
+                    assert answer.body == (await caller.get("/v1/events", {})).body
+                    assert answer.headers["www-authenticate"] == "Bearer"
 
     @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
     @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:8001"])

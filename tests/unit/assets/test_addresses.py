@@ -49,11 +49,12 @@ WRAPPED = ["::ffff:8.8.8.8", "::8.8.8.8", "::ffff:0:8.8.8.8", "2002:808:808::1",
 
 
 class TestIsPublic:
-    @pytest.mark.parametrize(("inside", "outside"), IPV4_EDGES + IPV6_EDGES)
-    def test_edges(self, inside: str, outside: str) -> None:
+    def test_edges(self, subtests: pytest.Subtests) -> None:
         """Each special range is refused at its edge, and its neighbour is not."""
-        assert not is_public(ip_address(inside))
-        assert is_public(ip_address(outside))
+        for inside, outside in IPV4_EDGES + IPV6_EDGES:
+            with subtests.test(inside=inside, outside=outside):
+                assert not is_public(ip_address(inside))
+                assert is_public(ip_address(outside))
 
     @pytest.mark.parametrize("address", WRAPPED)
     def test_wrapped_ipv4_is_never_public(self, address: str) -> None:

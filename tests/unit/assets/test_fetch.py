@@ -132,11 +132,8 @@ class TestGates:
         server = await serve(whole(), tls=False)
         await fetched(make_fetcher(deny_hosts=[f"{HOST}:1"]), server.url(scheme="http"))
 
-    @pytest.mark.parametrize(
-        "url_row", [r for r in vectors("url") if r["must"] == "reject"], ids=lambda r: r["why"]
-    )
     async def test_hostile_urls(
-        self, make_fetcher: MakeFetcher, serve: Serve, url_row: dict[str, Any]
+        self, make_fetcher: MakeFetcher, serve: Serve, subtests: pytest.Subtests
     ) -> None:
         """A hostile URL is final; no name is looked up for it, and no one is connected to."""
         server, asked = await serve(whole()), list[str]()
@@ -145,10 +142,12 @@ class TestGates:
             asked.append(host)
             return ["93.184.215.14"]
 
-        fetcher = make_fetcher(allow=(), hosts=url_row.get("host_allowlist"), resolve=resolve)
-        network = reroute(fetcher, server)
-        assert await fetcher.fetch(url_row["url"]) == permanent("blocked_url")
-        assert (asked, network.dialled, server.connections) == ([], [], 0)
+        for url_row in [r for r in vectors("url") if r["must"] == "reject"]:
+            with subtests.test(url_row["why"]):
+                fetcher = make_fetcher(allow=(), hosts=url_row.get("host_allowlist"), resolve=resolve)
+                network = reroute(fetcher, server)
+                assert await fetcher.fetch(url_row["url"]) == permanent("blocked_url")
+                assert (asked, network.dialled, server.connections) == ([], [], 0)
 
     @pytest.mark.parametrize(
         "url_row", [r for r in vectors("url") if r["must"] == "allow"], ids=lambda r: r["why"]
@@ -181,20 +180,21 @@ class TestGates:
         await fetched(fetcher, f"https://{HOST}/x")
         assert (network.dialled, server.connections) == (public_row["resolves_to"][:1], 1)
 
-    @pytest.mark.parametrize(
-        "private_row", [r for r in vectors("resolve") if r["must"] == "reject"], ids=lambda r: r["scenario"]
-    )
     async def test_private_answers(
-        self, make_fetcher: MakeFetcher, serve: Serve, private_row: dict[str, Any]
+        self, make_fetcher: MakeFetcher, serve: Serve, subtests: pytest.Subtests
     ) -> None:
         """A public name with an address that is not public is final, and nothing is dialled."""
         server = await serve(whole())
-        fetcher = make_fetcher(allow=(), resolve=answers(private_row["resolves_to"]))
-        network = reroute(fetcher, server)
-        expected = retryable("dns") if private_row.get("code") == "dns" else permanent("blocked_address")
-        assert await fetcher.fetch(f"https://{HOST}/x") == expected
-        assert network.dialled == []
-        assert server.connections == 0
+        for private_row in [r for r in vectors("resolve") if r["must"] == "reject"]:
+            with subtests.test(private_row["scenario"]):
+                fetcher = make_fetcher(allow=(), resolve=answers(private_row["resolves_to"]))
+                network = reroute(fetcher, server)
+                expected = (
+                    retryable("dns") if private_row.get("code") == "dns" else permanent("blocked_address")
+                )
+                assert await fetcher.fetch(f"https://{HOST}/x") == expected
+                assert network.dialled == []
+                assert server.connections == 0
 
     @row("DNS answers public on the first lookup and 127.0.0.1 on the second")
     async def test_rebinding(self, make_fetcher: MakeFetcher, serve: Serve) -> None:

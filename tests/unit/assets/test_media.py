@@ -26,9 +26,9 @@ JUNK = bytes(range(256)) * 2
 
 
 class TestSniff:
-    @pytest.mark.parametrize(
-        ("head", "content_type"),
-        [
+    def test_what_is_known(self, subtests: pytest.Subtests) -> None:
+        """Each type is known by its first bytes, and has an extension."""
+        for head, content_type in [
             (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "image/png"),
             (b"\xff\xd8\xff\xe0\0\x10JFIF", "image/jpeg"),
             (b"\xff\xd8\xff\xdb\0C", "image/jpeg"),
@@ -85,16 +85,14 @@ class TestSniff:
             (b"#!AMR\n\x3c", "audio/amr"),
             (b"MThd\0\0\0\x06\0\1", "audio/midi"),
             (b"glTF\2\0\0\0", "model/gltf-binary"),
-        ],
-    )
-    def test_what_is_known(self, head: bytes, content_type: str) -> None:
-        """Each type is known by its first bytes, and has an extension."""
-        assert sniff(head) == content_type
-        assert content_type in MEDIA_TYPES
+        ]:
+            with subtests.test(head=head, content_type=content_type):
+                assert sniff(head) == content_type
+                assert content_type in MEDIA_TYPES
 
-    @pytest.mark.parametrize(
-        "head",
-        [
+    def test_what_is_not_known(self, subtests: pytest.Subtests) -> None:
+        """Any other binary, broken heads among them, is a stream of octets: it was paid for."""
+        for head in [
             JUNK,
             b"\0",
             b"\x89PNG\r\n\x1a",
@@ -119,15 +117,13 @@ class TestSniff:
             b"G" + bytes(187),
             b"\xff\xfb\xf0\0" + bytes(40),
             b"\0<z" + JUNK,
-        ],
-    )
-    def test_what_is_not_known(self, head: bytes) -> None:
-        """Any other binary, broken heads among them, is a stream of octets: it was paid for."""
-        assert sniff(head) == OCTETS
+        ]:
+            with subtests.test(head=head):
+                assert sniff(head) == OCTETS
 
-    @pytest.mark.parametrize(
-        "head",
-        [
+    def test_what_is_refused(self, subtests: pytest.Subtests) -> None:
+        """Text of any kind, and what a browser might run as a page, is never an asset."""
+        for head in [
             b"",
             b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>",
             b"<?xml version='1.0'?><svg/>",
@@ -149,11 +145,9 @@ class TestSniff:
             b"GIF88a",
             "\ufeffnicht da\r\n".encode("utf-16-le") + b"x",
             b"FORM of text",
-        ],
-    )
-    def test_what_is_refused(self, head: bytes) -> None:
-        """Text of any kind, and what a browser might run as a page, is never an asset."""
-        assert sniff(head) is None
+        ]:
+            with subtests.test(head=head):
+                assert sniff(head) is None
 
     @given(st.binary(max_size=HEAD_BYTES) | st.binary(max_size=HEAD_BYTES).map(b"\x1a\x45\xdf\xa3".__add__))
     def test_never_raises(self, head: bytes) -> None:

@@ -57,24 +57,24 @@ class TestDecide:
         refused = after(request_, Unsent("refused"), LAST)
         assert isinstance(refused.error, errors.NotSent)
 
-    @pytest.mark.parametrize("reply", AMBIGUOUS, ids=str)
-    @pytest.mark.parametrize("request_", [PAID, HOOK])
-    def test_ambiguous_is_never_sent_again_if_it_may_charge(
-        self, request_: Request[Any], reply: Reply
-    ) -> None:
+    def test_ambiguous_is_never_sent_again_if_it_may_charge(self, subtests: pytest.Subtests) -> None:
         """Invariant 9: the outcome is unknown, and stays so."""
-        decision = after(request_, reply)
-        assert isinstance(decision, Refused)
-        assert isinstance(decision.error, errors.OutcomeUnknown)
-        assert (decision.error.request, decision.error.sent_at) == (request_, 1000.0)
+        for request_ in [PAID, HOOK]:
+            for reply in AMBIGUOUS:
+                with subtests.test(request_=request_, reply=reply):
+                    decision = after(request_, reply)
+                    assert isinstance(decision, Refused)
+                    assert isinstance(decision.error, errors.OutcomeUnknown)
+                    assert (decision.error.request, decision.error.sent_at) == (request_, 1000.0)
 
-    @pytest.mark.parametrize("reply", AMBIGUOUS, ids=str)
-    def test_ambiguous_goes_again_if_repeatable(self, reply: Reply) -> None:
+    def test_ambiguous_goes_again_if_repeatable(self, subtests: pytest.Subtests) -> None:
         """Reading twice costs nothing; the last attempt raises."""
-        assert after(READ, reply) == Again(0.25, doubted=True)
-        refused = after(READ, reply, LAST)
-        assert isinstance(refused, Refused)
-        assert not isinstance(refused.error, errors.OutcomeUnknown)
+        for reply in AMBIGUOUS:
+            with subtests.test(reply=reply):
+                assert after(READ, reply) == Again(0.25, doubted=True)
+                refused = after(READ, reply, LAST)
+                assert isinstance(refused, Refused)
+                assert not isinstance(refused.error, errors.OutcomeUnknown)
 
     @pytest.mark.parametrize("odd", [b"1e400", b"NaN", b"9" * 5000, b"[" * 5000 + b"]" * 5000])
     def test_what_nobody_needs_puts_no_order_in_doubt(self, odd: bytes) -> None:
@@ -110,14 +110,15 @@ class TestDecide:
         assert "'gen_2', not about 'gen_1'" in str(refused.error)
         assert isinstance(after(request_, GOOD), Done)
 
-    @pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
-    @pytest.mark.parametrize("request_", [PAID, READ, DELETE])
-    def test_refusals_are_raised_at_once(self, request_: Request[Any], status: int) -> None:
+    def test_refusals_are_raised_at_once(self, subtests: pytest.Subtests) -> None:
         """Asking again would change nothing."""
-        decision = after(request_, Answer(status, {}, b"{}"))
-        assert isinstance(decision, Refused)
-        assert isinstance(decision.error, errors.ApiError)
-        assert decision.error.status == status
+        for request_ in [PAID, READ, DELETE]:
+            for status in [400, 401, 403, 404, 422]:
+                with subtests.test(request_=request_, status=status):
+                    decision = after(request_, Answer(status, {}, b"{}"))
+                    assert isinstance(decision, Refused)
+                    assert isinstance(decision.error, errors.ApiError)
+                    assert decision.error.status == status
 
     @pytest.mark.parametrize("location", ["/api/v1/y", URL + "/y", "y"])
     def test_a_read_follows_its_own_origin(self, location: str) -> None:

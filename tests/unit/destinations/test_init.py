@@ -12,10 +12,11 @@ from receiver.errors import ConfigError
 
 
 class TestSchemes:
-    @pytest.mark.parametrize("scheme", SCHEMES)
-    def test_every_scheme_leads_to_a_factory(self, scheme: str) -> None:
+    def test_every_scheme_leads_to_a_factory(self, subtests: pytest.Subtests) -> None:
         """No row names a module that is not there."""
-        assert callable(import_module(SCHEMES[scheme].module).connect)
+        for scheme in SCHEMES:
+            with subtests.test(scheme=scheme):
+                assert callable(import_module(SCHEMES[scheme].module).connect)
 
     def test_importing_the_table_imports_no_client_library(self) -> None:
         """Optional libraries stay optional, and a start-up pays only for what it uses."""
@@ -35,9 +36,9 @@ class TestOpenDestination:
         assert all(f"{scheme}:" in str(refused.value) for scheme in SCHEMES)
         assert "hunter2" not in str(refused.value)
 
-    @pytest.mark.parametrize(
-        "url",
-        [
+    def test_an_unusable_url_names_the_setting_and_no_secret(self, subtests: pytest.Subtests) -> None:
+        """Every malformed URL is refused at start, with its setting, without its password."""
+        for url in [
             "redis:",
             "redis://user:hunter2@",
             "redis://user:hunter2@host:notaport/0",
@@ -89,14 +90,12 @@ class TestOpenDestination:
             "postgresql:hunter2",
             "postgresql://user:hunter2@host/db?strem=x",
             "postgres://user:hunter2@[::1/db",
-        ],
-    )
-    def test_an_unusable_url_names_the_setting_and_no_secret(self, url: str) -> None:
-        """Every malformed URL is refused at start, with its setting, without its password."""
-        with pytest.raises(ConfigError) as refused:
-            open_destination("billing", url, {})
-        assert "RECEIVER_DESTINATIONS__BILLING__" in str(refused.value)
-        assert "hunter2" not in str(refused.value)
+        ]:
+            with subtests.test(url=url):
+                with pytest.raises(ConfigError) as refused:
+                    open_destination("billing", url, {})
+                assert "RECEIVER_DESTINATIONS__BILLING__" in str(refused.value)
+                assert "hunter2" not in str(refused.value)
 
     @pytest.mark.parametrize(
         ("scheme", "library"),

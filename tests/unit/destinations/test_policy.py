@@ -76,8 +76,9 @@ class TestBatchSize:
 
 
 class TestNames:
-    @pytest.mark.parametrize("scheme", SCHEMES)
-    def test_no_destination_hides_a_common_option(self, scheme: str) -> None:
+    def test_no_destination_hides_a_common_option(self, subtests: pytest.Subtests) -> None:
         """But for concurrency, which a destination may take over, each name means the same everywhere."""
-        common = set(DeliveryPolicy.__dataclass_fields__)
-        assert own_options("q", f"{scheme}:") & common <= {"concurrency"}
+        for scheme in SCHEMES:
+            with subtests.test(scheme=scheme):
+                common = set(DeliveryPolicy.__dataclass_fields__)
+                assert own_options("q", f"{scheme}:") & common <= {"concurrency"}

@@ -18,17 +18,18 @@ from receiver.sandbox.refusals import Refusal
 
 
 class TestKnobInWords:
-    @pytest.mark.parametrize("name", KNOB_NAMES)
-    def test_takes_every_knob(self, name: str) -> None:
+    def test_takes_every_knob(self, subtests: pytest.Subtests) -> None:
         """Its default can be written in words."""
-        default = getattr(Knobs(), name)
-        words = {"None": "none", "False": "no"}
-        text = (
-            ",".join(map(str, default))
-            if isinstance(default, tuple)
-            else words.get(str(default), str(default))
-        )
-        assert knob_in_words(f"{name}={text}") == (name, default)
+        for name in KNOB_NAMES:
+            with subtests.test(name=name):
+                default = getattr(Knobs(), name)
+                words = {"None": "none", "False": "no"}
+                text = (
+                    ",".join(map(str, default))
+                    if isinstance(default, tuple)
+                    else words.get(str(default), str(default))
+                )
+                assert knob_in_words(f"{name}={text}") == (name, default)
 
     @pytest.mark.parametrize(
         ("text", "value"),
@@ -68,14 +69,15 @@ class TestKnobInWords:
 
 
 class TestSwitchInWords:
-    @pytest.mark.parametrize("name", switches())
-    def test_takes_every_reading(self, name: str) -> None:
+    def test_takes_every_reading(self, subtests: pytest.Subtests) -> None:
         """Spelled as in the documentation, where an empty one is `none` and a truth is `yes`."""
-        words = {"": "none", "True": "yes", "False": "no"}
-        for reading in switches()[name]:
-            spelled = words.get(str(reading), str(reading))
-            assert switch_in_words(f"{name}={spelled}") == (name, reading)
-            assert type(switch_in_words(f"{name}={spelled}")[1]) is type(reading)
+        for name in switches():
+            with subtests.test(name=name):
+                words = {"": "none", "True": "yes", "False": "no"}
+                for reading in switches()[name]:
+                    spelled = words.get(str(reading), str(reading))
+                    assert switch_in_words(f"{name}={spelled}") == (name, reading)
+                    assert type(switch_in_words(f"{name}={spelled}")[1]) is type(reading)
 
     def test_takes_other_spellings(self) -> None:
         """Those that a programmer would try."""

@@ -14,20 +14,22 @@ class TestRandom:
         """So that a failure can be repeated."""
         assert Dialect.random(7) == Dialect.random(7) != Dialect.random(8)
 
-    @pytest.mark.parametrize("switch", switches())
-    def test_reaches_every_reading_of_every_switch(self, switch: str) -> None:
+    def test_reaches_every_reading_of_every_switch(self, subtests: pytest.Subtests) -> None:
         """No switch is stuck."""
-        seen = {getattr(Dialect.random(seed), switch) for seed in range(100)}
-        assert seen == set(switches()[switch])
+        for switch in switches():
+            with subtests.test(switch=switch):
+                seen = {getattr(Dialect.random(seed), switch) for seed in range(100)}
+                assert seen == set(switches()[switch])
 
 
 class TestSwitches:
-    @pytest.mark.parametrize("switch", switches())
-    def test_each_has_a_default_and_another_reading(self, switch: str) -> None:
+    def test_each_has_a_default_and_another_reading(self, subtests: pytest.Subtests) -> None:
         """A switch that cannot be turned is none."""
-        readings = switches()[switch]
-        assert len(readings) > 1
-        assert getattr(Dialect(), switch) in readings
+        for switch in switches():
+            with subtests.test(switch=switch):
+                readings = switches()[switch]
+                assert len(readings) > 1
+                assert getattr(Dialect(), switch) in readings
 
     def test_the_page_has_each_in_order(self) -> None:
         """With the rows that it answers; those of the document are in docs/contract.md."""

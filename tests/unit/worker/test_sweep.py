@@ -33,21 +33,20 @@ def shuffled(count: int, seed: int) -> list[int]:
 
 
 class TestTake:
-    @pytest.mark.parametrize("order", ["newest_first", "oldest_first", shuffled(600, 1)])
-    @pytest.mark.parametrize("widest", [100, 23])
-    @pytest.mark.parametrize("total", [None, 600, 100, 9_999])
-    @pytest.mark.parametrize("since", [0, 99, 599])
-    async def test_sees_everything_since_the_floor(
-        self, order: str | list[int], widest: int, total: int | None, since: int
-    ) -> None:
+    async def test_sees_everything_since_the_floor(self, subtests: pytest.Subtests) -> None:
         """Whatever the order, the width of a page and the total told: nothing since the floor is missed."""
-        listing = Listing(history(600), order, widest, total)
-        floor_ms = NOW - since * MINUTE_MS
-        sweep = Sweep(floor_ms, NOW)
-        seen = await swept(listing, sweep)
-        assert sweep.finished
-        assert {f"gen_{n}" for n in range(599 - since, 600)} <= set(seen)
-        assert len(seen) == len(set(seen))
+        for since in [0, 99, 599]:
+            for total in [None, 600, 100, 9_999]:
+                for widest in [100, 23]:
+                    for order in ["newest_first", "oldest_first", shuffled(600, 1)]:
+                        with subtests.test(since=since, total=total, widest=widest, order=order):
+                            listing = Listing(history(600), order, widest, total)
+                            floor_ms = NOW - since * MINUTE_MS
+                            sweep = Sweep(floor_ms, NOW)
+                            seen = await swept(listing, sweep)
+                            assert sweep.finished
+                            assert {f"gen_{n}" for n in range(599 - since, 600)} <= set(seen)
+                            assert len(seen) == len(set(seen))
 
     @pytest.mark.parametrize(
         ("order", "total", "length", "requests"),
