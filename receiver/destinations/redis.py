@@ -162,7 +162,7 @@ class RedisStream:
         asking = False
         for _ in range(_HOPS):
             async with self._linked() as link:
-                answers, replicas = await self._add(link.client, batch, asking=asking)
+                answers, replicas = await self._add(link, batch, asking=asking)
                 link.is_good = not any(isinstance(each, Exception) for each in [*answers, replicas]) and (
                     replicas is None or replicas >= (self._options.wait or 0)
                 )
@@ -249,20 +249,17 @@ class RedisStream:
             renew(self._tls, self._options)
         return self._tls
 
-    async def _add(
-        self, client: redis.asyncio.Redis, batch: Sequence[Message], *, asking: bool
-    ) -> tuple[list[Any], Any]:
-        async with client.pipeline(transaction=False) as pipeline:
-            for message in batch:
-                if asking:  # holds for one command
-                    pipeline.execute_command("ASKING")
-                pipeline.xadd(
-                    self._options.stream, _fields(message), maxlen=self._options.maxlen, approximate=True
-                )
-            if self._options.wait is not None:
-                # WAIT speaks of what its own connection wrote, and a pipeline is one connection.
-                pipeline.execute_command("WAIT", self._options.wait, self._wait_ms)
-            answers = await pipeline.execute(raise_on_error=False)
+    async def _add(self, link: Link, batch: Sequence[Message], *, asking: bool) -> tuple[list[Any], Any]:
+        limit = () if self._options.maxlen is None else ("MAXLEN", "~", self._options.maxlen)
+        commands: list[tuple[Any, ...]] = []
+        for message in batch:
+            if asking:  # holds for one command
+                commands.append(("ASKING",))
+            commands.append(("XADD", self._options.stream, *limit, "*", *_fields(message)))
+        if self._options.wait is not None:
+            # WAIT speaks of what its own connection wrote.
+            commands.append(("WAIT", self._options.wait, self._wait_ms))
+        answers = await link.ask(commands)
         replicas = None if self._options.wait is None else answers.pop()
         return answers[asking :: 1 + asking], replicas
 
@@ -317,5 +314,6 @@ class RedisStream:
         return f"the user or password, or its right to {rights}"
 
 
-def _fields(message: Message) -> dict[Any, Any]:
-    return {"id": message.id, "type": message.type, "subject": message.generation_id, "event": message.body}
+def _fields(message: Message) -> tuple[str | bytes, ...]:
+    told = ("id", message.id, "type", message.type, "subject", message.generation_id)
+    return (*told, "event", message.body)

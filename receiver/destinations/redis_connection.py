@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ import redis.asyncio
 from redis.asyncio.connection import SSLConnection
 from redis.asyncio.retry import Retry as DriverRetry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 _GOODBYE_S: Final = 1.0
 
@@ -42,11 +42,33 @@ class Link:
         connection = await pool.get_connection()  # type: ignore[no-untyped-call]  # the library's
         await pool.release(connection)
 
+    async def ask(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Send *commands* in one write; return the answer to each, or the error that it was refused with.
+
+        Raises:
+            RedisError, OSError: the connection was lost.
+        """
+        # What the driver's pipeline does, without its hooks for commands that are not sent here.
+        pool = self.client.connection_pool
+        connection = await pool.get_connection()  # type: ignore[no-untyped-call]  # the library's
+        try:
+            await connection.send_packed_command(connection.pack_commands(commands))
+            return [await _answer(connection) for _ in commands]
+        finally:
+            await pool.release(connection)
+
     async def hang_up(self) -> None:
         """Disconnect, whatever the server thinks of it."""
         with contextlib.suppress(TimeoutError, RedisError, OSError):
             async with asyncio.timeout(_GOODBYE_S):
                 await self.client.aclose()
+
+
+async def _answer(connection: Any) -> Any:
+    try:
+        return await connection.read_response()
+    except ResponseError as error:
+        return error
 
 
 class _Encrypted(SSLConnection):

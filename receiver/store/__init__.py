@@ -85,6 +85,7 @@ from receiver.store.settle import (
     EventKept,
     EventPostponed,
     EventSettled,
+    ForwardSettlement,
     Settlement,
     settle,
 )
@@ -119,6 +120,7 @@ __all__ = [
     "EventPostponed",
     "EventSettled",
     "EventTaker",
+    "ForwardSettlement",
     "Hold",
     "Keeper",
     "KnownAsset",
@@ -258,6 +260,11 @@ class Store:
         finally:
             self._hand_over(places, made)
         return closed.held
+
+    async def settle_all(self, results: Sequence[ForwardSettlement]) -> list[StoreUnavailable | None]:
+        """Write down what came of deliveries; say of each why it is not known to be written, if so."""
+        closed = await self._settlements.submit_all([Closing(one) for one in results])
+        return [one if isinstance(one, StoreUnavailable) else None for one in closed]
 
     def _hand_over(self, places: Places, made: Made | None) -> None:
         places.fill(made.jobs if made else {})

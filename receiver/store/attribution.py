@@ -14,7 +14,8 @@ from sqlalchemy import Connection, select, update
 
 from receiver.events import UNKNOWN_KIND, Event, normalize
 from receiver.store.claim import EventJob
-from receiver.store.engine import one_of, wake_others
+from receiver.store.engine import wake_others
+from receiver.store.matching import find
 from receiver.store.tables import DELIVERY, EVENT, SUBMISSION
 from receiver.store.wake import FORWARD
 
@@ -22,6 +23,9 @@ HOLD_MS: Final = 10_000
 """How long an event waits for the answer to a request that may have caused it."""
 _OPEN_FOR_MS: Final = 3_600_000
 """No event waits for a request that was sent longer ago than this."""
+_IS_OPEN: Final = (
+    "found.generation_id IS NULL AND found.state IN ('sending', 'unknown') AND found.sent_ms >= ?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +82,23 @@ def _may_have_been_sent(row: Any) -> bool:
 
 
 def _open(connection: Connection, sources: set[str], *, since_ms: int) -> list[_Open]:
-    rows = connection.execute(
-        select(SUBMISSION.c.source, SUBMISSION.c.kind, SUBMISSION.c.request)
-        .where(
-            SUBMISSION.c.source.in_(sorted(sources)),
-            SUBMISSION.c.generation_id.is_(None),
-            SUBMISSION.c.state.in_(("sending", "unknown")),
-            SUBMISSION.c.sent_ms >= since_ms,
-        )
-        .order_by(SUBMISSION.c.client_ref)
-        .with_for_update(read=True)
+    rows = find(
+        connection,
+        SUBMISSION,
+        ("source",),
+        [(source,) for source in sorted(sources)],
+        ("source", "kind", "request", "client_ref"),
+        where=_IS_OPEN,
+        parameters=(since_ms,),
+        lock="FOR SHARE OF found",
     )
     return [_Open(row.source, row.kind, orjson.loads(row.request).get("prompt")) for row in rows]
 
 
 def _told(connection: Connection, jobs: Sequence[EventJob]) -> Mapping[tuple[str, str], str]:
-    key = (SUBMISSION.c.source, SUBMISSION.c.generation_id)
-    wanted = {(job.source, job.generation_id) for job in jobs}
-    rows = connection.execute(select(*key, SUBMISSION.c.told).where(one_of(connection, key, wanted)))
+    key = ("source", "generation_id")
+    wanted = sorted({(job.source, job.generation_id) for job in jobs})
+    rows = find(connection, SUBMISSION, key, wanted, (*key, "told"))
     return {(row.source, row.generation_id): row.told for row in rows}
 
 

@@ -55,13 +55,17 @@ class Calls:
             raise StoreUnavailable(str(error)) from error
         alarm = loop.call_later(within_s, self._give_up, running, call, answer, within_s)
 
-        def end(done: "asyncio.Future[Result]") -> None:
+        def end() -> None:
             alarm.cancel()
             self._overdue.discard(running)
-            _hand_over(done, answer)
+            _hand_over(running, answer)
             self._tell(call.wakes)
 
-        asyncio.wrap_future(running).add_done_callback(end)
+        def end_soon(_: "Future[Result]") -> None:
+            with suppress(RuntimeError):  # nobody waits any more
+                loop.call_soon_threadsafe(end)
+
+        running.add_done_callback(end_soon)
         answer.add_done_callback(lambda asked: asked.cancelled() and running.cancel())
         return answer
 
@@ -98,7 +102,7 @@ class Calls:
             self._threads.leave_behind(running)
 
 
-def _hand_over(done: "asyncio.Future[Any]", answer: "asyncio.Future[Any]") -> None:
+def _hand_over(done: "Future[Any]", answer: "asyncio.Future[Any]") -> None:
     error = None if done.cancelled() else done.exception()
     if answer.done():
         return

@@ -53,13 +53,22 @@ class Committer(Generic[Item, Result]):
         """
         if len(self._waiting) >= self._max_waiting:
             raise StoreUnavailable("too many requests wait for the database")
+        return await self._enter(asyncio.get_running_loop(), item)
+
+    async def submit_all(self, items: Sequence[Item]) -> list[Result | StoreUnavailable]:
+        """Do the same for *items* together; return, for each, its result or why there is none."""
         loop = asyncio.get_running_loop()
+        # Gathered and not waited for: what is cancelled is cancelled with all that it waits for.
+        found = await asyncio.gather(*(self._enter(loop, item) for item in items), return_exceptions=True)
+        return [_result(one) for one in found]
+
+    def _enter(self, loop: asyncio.AbstractEventLoop, item: Item) -> "asyncio.Future[Result]":
         future: asyncio.Future[Result] = loop.create_future()
         self._waiting.append((item, future))
         if not self._busy:
             self._busy = True
             self._gather(loop, seen=0, deadline=loop.time() + _LONGEST_GATHERING_S)
-        return await future
+        return future
 
     def _gather(self, loop: asyncio.AbstractEventLoop, *, seen: int, deadline: float) -> None:
         """Start the batch once the loop brings nothing new: all who would wait for it have come."""
@@ -107,6 +116,12 @@ class Committer(Generic[Item, Result]):
         self._busy = bool(self._waiting)
         if self._busy:
             self._gather(loop, seen=0, deadline=loop.time() + _LONGEST_GATHERING_S)
+
+
+def _result(found: Result | BaseException) -> Result | StoreUnavailable:
+    if isinstance(found, BaseException) and not isinstance(found, StoreUnavailable):
+        raise found
+    return found
 
 
 def _refuse(batch: Sequence[tuple[Item, asyncio.Future[Result]]], error: BaseException) -> None:

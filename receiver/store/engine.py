@@ -1,10 +1,10 @@
 """The database at a URL, and what SQLite and PostgreSQL do differently once connected: locking, waking."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Column, ColumnElement, Connection, Dialect, Engine, Table, and_, text, tuple_
+from sqlalchemy import Connection, Dialect, Engine, Table, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from receiver.errors import ConfigError
@@ -57,18 +57,6 @@ def is_sqlite(engine: Engine) -> bool:
 def insert_into(table: Table, dialect: Dialect) -> postgresql.Insert | sqlite.Insert:
     """Return an INSERT that can say what to do on a conflict, which each dialect writes in its own way."""
     return postgresql.insert(table) if dialect.name == "postgresql" else sqlite.insert(table)
-
-
-def one_of(
-    connection: Connection, columns: Sequence[Column[Any]], rows: Collection[tuple[Any, ...]]
-) -> ColumnElement[bool]:
-    """Return the condition that the values of *columns* are one of *rows*."""
-    listed = tuple_(*columns).in_(rows)
-    if connection.dialect.name != "sqlite":
-        return listed
-    # SQLite looks up a list of values in an index, but not one of rows: it would read the whole table.
-    values = zip(columns, zip(*rows, strict=True), strict=False)
-    return and_(*(column.in_(set(found)) for column, found in values), listed)
 
 
 def wake_others(connection: Connection, topic: str) -> None:

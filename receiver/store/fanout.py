@@ -17,6 +17,7 @@ from receiver.store.tables import DELIVERY, DESTINATION_STATE, PENDING
 from receiver.telemetry import metrics
 
 _KEY: Final = ("event_id", "destination")
+_PAUSED: Final = f"SELECT name FROM {DESTINATION_STATE.name} WHERE paused_ms IS NOT NULL"  # noqa: S608  our own name
 
 log = structlog.get_logger()
 
@@ -95,8 +96,7 @@ NOWHERE: Final = FanOut((), everywhere)
 
 
 def _paused(connection: Connection) -> set[str]:
-    state = DESTINATION_STATE.c
-    return set(connection.execute(select(state.name).where(state.paused_ms.is_not(None))).scalars())
+    return {row.name for row in connection.exec_driver_sql(_PAUSED)}
 
 
 def _only_ours(connection: Connection, event_id: str, made: Made) -> Made:

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table
 
 from receiver.contract import COMPLETED, FAILED
 from receiver.store.attribution import attribute
 from receiver.store.claim import EventJob, Keeper, event_job
-from receiver.store.engine import one_of, wake_others
+from receiver.store.engine import wake_others
 from receiver.store.fanout import NOWHERE, Candidate, FanOut, Made
 from receiver.store.handover import Hold, Places
 from receiver.store.insert import insert_new
+from receiver.store.matching import find
 from receiver.store.repeats import count_repeats, find_ids
 from receiver.store.tables import EVENT, LATE, OPEN, PENDING, QUARANTINE, SETTLED
 from receiver.store.wake import FORWARD, MIRROR
@@ -193,10 +194,9 @@ def _late_ids(connection: Connection, events: Sequence[NewEvent]) -> set[str]:
 
 
 def _completed_generations(connection: Connection, failures: Sequence[NewEvent]) -> set[tuple[str, str]]:
-    generation = (EVENT.c.source, EVENT.c.generation_id)
-    wanted = {(event.source, event.generation_id) for event in failures}
-    theirs = one_of(connection, generation, wanted)
-    rows = connection.execute(select(*generation).where(EVENT.c.type == COMPLETED, theirs))
+    wanted = sorted({(event.source, event.generation_id) for event in failures})
+    key = ("source", "generation_id")
+    rows = find(connection, EVENT, key, wanted, key, where="found.type = ?", parameters=(COMPLETED,))
     return {(row.source, row.generation_id) for row in rows}
 
 

@@ -4,11 +4,13 @@ Texts of our own, as in `receiver.store.insert`: repeats must cost no more than 
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import Connection, Table
+
+from receiver.store.matching import find
 
 Key = tuple[Any, ...]
 
@@ -20,13 +22,8 @@ def find_ids(
     connection: Connection, table: Table, key: tuple[str, ...], wanted: Sequence[Key]
 ) -> dict[Key, str]:
     """Return the id of each row whose *key* is *wanted*."""
-    if connection.dialect.name == "sqlite":
-        text = _find_in_values(table, key, len(wanted))
-        parameters: tuple[Any, ...] = tuple([value for values in wanted for value in values])
-    else:
-        text = _find_in_arrays(table, key)
-        parameters = tuple(map(list, zip(*wanted, strict=True)))
-    return {tuple(row[1:]): row[0] for row in connection.exec_driver_sql(text, parameters)}
+    rows = find(connection, table, key, wanted, ("id", *key))
+    return {tuple(row[1:]): row[0] for row in rows}
 
 
 def count_repeats(connection: Connection, table: Table, repeats: Counter[str]) -> None:
@@ -51,23 +48,6 @@ def count_repeats(connection: Connection, table: Table, repeats: Counter[str]) -
 
 
 @lru_cache(maxsize=1024)
-def _find_in_values(table: Table, key: tuple[str, ...], count: int) -> str:
-    rows = ",".join([f"({','.join('?' * len(key))})"] * count)
-    # CROSS keeps SQLite from reading the table first.
-    found = f"wanted CROSS JOIN {table.name} AS found WHERE {_same(key)}"
-    return f"WITH wanted ({', '.join(key)}) AS (VALUES {rows}) SELECT found.id, {_columns(key)} FROM {found}"  # noqa: S608
-
-
-@lru_cache(maxsize=16)
-def _find_in_arrays(table: Table, key: tuple[str, ...]) -> str:
-    arrays = ", ".join(["%b::text[]"] * len(key))
-    return (
-        f"SELECT found.id, {_columns(key)} FROM unnest({arrays}) AS wanted ({', '.join(key)})"  # noqa: S608  our own
-        f" JOIN {table.name} AS found ON {_same(key)}"
-    )
-
-
-@lru_cache(maxsize=1024)
 def _count_in_values(table: Table, count: int) -> str:
     return f"UPDATE {table.name} SET repeats = repeats + ? WHERE id IN ({','.join('?' * count)})"  # noqa: S608
 
@@ -76,11 +56,3 @@ def _count_in_values(table: Table, count: int) -> str:
 def _count_in_array(table: Table) -> str:
     free = f"SELECT id FROM {table.name} WHERE id = ANY(%b::text[]) FOR UPDATE SKIP LOCKED"  # noqa: S608
     return f"UPDATE {table.name} SET repeats = repeats + %s::int WHERE id IN ({free})"  # noqa: S608
-
-
-def _columns(key: Collection[str]) -> str:
-    return ", ".join(f"found.{name}" for name in key)
-
-
-def _same(key: Collection[str]) -> str:
-    return " AND ".join(f"found.{name} = wanted.{name}" for name in key)

@@ -13,11 +13,12 @@ from receiver.events import Asset
 from receiver.store.assets import asset_row
 from receiver.store.attribution import attribute
 from receiver.store.claim import DeliveryJob, EventJob, LateJob
-from receiver.store.engine import one_of, wake_others
+from receiver.store.engine import wake_others
 from receiver.store.fanout import Candidate, FanOut, Made
 from receiver.store.handover import NO_PLACES, Places
 from receiver.store.insert import insert_new
 from receiver.store.late import LateArrived, LateGivenUp, LatePostponed, LateSettlement, postpone, remove
+from receiver.store.matching import change
 from receiver.store.record import EVENT_KEY, event_row
 from receiver.store.tables import ASSET, DEAD, DELIVERED, DELIVERY, EVENT, LATE_ASSET, PENDING, SETTLED
 from receiver.store.wake import FORWARD
@@ -92,18 +93,11 @@ class DeliveryDead:
     error: str
 
 
-Settlement = (
-    EventSettled
-    | EventPostponed
-    | EventKept
-    | DeliveryConfirmed
-    | DeliveryPostponed
-    | DeliveryUnwanted
-    | DeliveryDead
-    | LateSettlement
-)
+ForwardSettlement = DeliveryConfirmed | DeliveryPostponed | DeliveryUnwanted | DeliveryDead
+Settlement = EventSettled | EventPostponed | EventKept | ForwardSettlement | LateSettlement
 
 _MAX_ERROR_CHARS: Final = 1_000
+_INSERT_ASSETS: Final = ASSET.insert()
 
 _Kind = TypeVar("_Kind")
 _Key = tuple[str, str]
@@ -170,13 +164,12 @@ def _settle_events(
     if not settled:
         return {}
     held_by = [(one.job.id, one.job.lease) for one in settled]
-    ours = one_of(connection, (EVENT.c.id, EVENT.c.lease), held_by)
     done = {"state": SETTLED, "due_ms": settled[0].now_ms, "lease": None, "last_error": None, "kept_by": None}
-    ids = set(connection.execute(update(EVENT).where(ours).values(done).returning(EVENT.c.id)).scalars())
+    ids = {row.id for row in change(connection, EVENT, ("id", "lease"), held_by, done)}
     held = [one for one in settled if one.job.id in ids]
     assets = [asset_row(one.job.id, one.asset, settled_ms=one.now_ms) for one in held if one.asset]
     if assets:
-        connection.execute(ASSET.insert(), assets)
+        connection.execute(_INSERT_ASSETS, assets)
     _try_on(connection, held)
     return _deliver(connection, held, fan_out, places)
 
@@ -222,7 +215,7 @@ def _arrive(connection: Connection, arrived: LateArrived, fan_out: FanOut) -> bo
     mirrored = asset_row(arrived.job.id, asset, settled_ms=now_ms)
     connection.execute(update(ASSET).where(ASSET.c.event_id == arrived.job.id).values(mirrored))
     if insert_new(connection, EVENT, EVENT_KEY, [event_row(event, SETTLED)]):
-        connection.execute(ASSET.insert(), [asset_row(event.id, asset, settled_ms=now_ms)])
+        connection.execute(_INSERT_ASSETS, [asset_row(event.id, asset, settled_ms=now_ms)])
         told = replace(arrived.job, id=event.id, body=event.body, received_ms=event.received_ms)
         _deliver(connection, [EventSettled(told, asset, now_ms)], fan_out, {})
     return True
@@ -231,12 +224,10 @@ def _arrive(connection: Connection, arrived: LateArrived, fan_out: FanOut) -> bo
 def _confirm(connection: Connection, confirmed: Sequence[DeliveryConfirmed]) -> set[_Key]:
     if not confirmed:
         return set()
-    key = (DELIVERY.c.event_id, DELIVERY.c.destination)
     held_by = [(one.job.event_id, one.job.destination, one.job.lease) for one in confirmed]
-    held = one_of(connection, (*key, DELIVERY.c.lease), held_by)
     now_ms = confirmed[0].now_ms
     done = {"state": DELIVERED, "due_ms": now_ms, "settled_ms": now_ms, "lease": None, "last_error": None}
-    rows = connection.execute(update(DELIVERY).where(held).values(done).returning(*key))
+    rows = change(connection, DELIVERY, ("event_id", "destination", "lease"), held_by, done)
     return {(row.event_id, row.destination) for row in rows}
 
 

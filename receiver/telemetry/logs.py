@@ -30,7 +30,7 @@ _json_lines: TextIO | None = None
 """Where lines go that are written as JSON without structlog; None: through structlog."""
 
 
-def info(event: str, **values: str) -> None:
+def info(event: str, **values: str | int) -> None:
     """Log one line in the busiest path there is: structlog costs more than verifying a delivery.
 
     Nothing is redacted: *values* are ids, and names from the settings.

@@ -6,7 +6,8 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import assert_never
+from functools import cache
+from typing import Final, assert_never
 
 import structlog
 
@@ -21,7 +22,8 @@ from receiver.store import (
     Hold,
     Store,
 )
-from receiver.telemetry import metrics
+from receiver.telemetry import logs, metrics
+from receiver.telemetry.redact import redact
 from receiver.worker.breaker import Breaker
 from receiver.worker.leases import Leases
 from receiver.worker.rate import TokenBucket
@@ -29,6 +31,10 @@ from receiver.worker.rate import TokenBucket
 Forward = Callable[[Sequence[DeliveryJob]], Awaitable[list[ForwardResult]]]
 
 log = structlog.get_logger()
+
+# Looked up once for each destination and outcome: looking up costs more than counting.
+_forwards: Final = cache(metrics.FORWARDS.labels)
+_delay: Final = cache(metrics.DELIVERY_DELAY.labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +214,7 @@ class Forwarding:
     async def _finish(self, jobs: Sequence[DeliveryJob]) -> None:
         try:
             results = await self._forward(jobs)
-            await asyncio.gather(*(self._settle(result) for result in results))
+            await self._settle(results)
             await self._tell_of_breaker(results)
         except asyncio.CancelledError:
             for job in jobs:
@@ -227,14 +233,13 @@ class Forwarding:
         self._send()
         return results
 
-    async def _settle(self, result: ForwardResult) -> None:
-        try:
-            await self._store.settle(result)
-        except StoreUnavailable as error:
-            # The lease runs out and the message is sent again, under the same id.
-            log.warning("not settled", event_id=result.job.event_id, error=str(error))
-        else:
-            _report(result)
+    async def _settle(self, results: Sequence[ForwardResult]) -> None:
+        for result, error in zip(results, await self._store.settle_all(results), strict=True):
+            if error is None:
+                _report(result)
+            else:
+                # The lease runs out and the message is sent again, under the same id.
+                log.warning("not settled", event_id=result.job.event_id, error=str(error))
 
     async def _tell_of_breaker(self, results: Sequence[ForwardResult]) -> None:
         breaker, name = self._outlet.breaker, self._outlet.name
@@ -262,25 +267,28 @@ def _error(results: Sequence[ForwardResult]) -> str:
 
 def _report(result: ForwardResult) -> None:
     job = result.job
-    count = metrics.FORWARDS
-    facts = log.bind(event_id=job.event_id, generation_id=job.generation_id, destination=job.destination)
+    attempts = job.attempts
+    facts = {
+        "event_id": job.event_id,
+        "generation_id": job.generation_id,
+        "destination": job.destination,
+    }
     match result:
         case DeliveryConfirmed(now_ms=now_ms, receipt=receipt):
-            count.labels(job.destination, "delivered").inc()
+            _forwards(job.destination, "delivered").inc()
             if job.is_first:
-                took_ms = max(0, now_ms - job.received_ms)
-                metrics.DELIVERY_DELAY.labels(job.destination).observe(took_ms / 1000)
-            facts.info("forwarded", attempts=job.attempts, **({"receipt": receipt} if receipt else {}))
+                _delay(job.destination).observe(max(0, now_ms - job.received_ms) / 1000)
+            more = {"receipt": redact(receipt)} if receipt else {}
+            logs.info("forwarded", **facts, attempts=attempts, **more)
         case DeliveryPostponed(error=error, parked=parked):
-            count.labels(job.destination, "parked" if parked else "postponed").inc()
-            facts.warning(
-                "forward postponed", error=error, attempts=job.attempts - int(parked), parked=parked
-            )
+            _forwards(job.destination, "parked" if parked else "postponed").inc()
+            attempts -= int(parked)
+            log.warning("forward postponed", **facts, error=error, attempts=attempts, parked=parked)
         case DeliveryUnwanted():
-            count.labels(job.destination, "unwanted").inc()
-            facts.info("unwanted")
+            _forwards(job.destination, "unwanted").inc()
+            logs.info("unwanted", **facts)
         case DeliveryDead(error=error):
-            count.labels(job.destination, "dead").inc()
-            facts.error("dead letter", error=error, attempts=job.attempts)
+            _forwards(job.destination, "dead").inc()
+            log.error("dead letter", **facts, error=error, attempts=attempts)
         case _:
             assert_never(result)

@@ -203,3 +203,25 @@ class TestSubmit:
         async with asyncio.timeout(0.5):
             with pytest.raises(StoreUnavailable):
                 await Committer(engine, executor, work).submit(1)
+
+
+class TestSubmitAll:
+    async def test_share_a_transaction(
+        self, engine: Engine, executor: ThreadPoolExecutor, work: Work
+    ) -> None:
+        """Each result in the order of the items; no tasks, and one wait for all."""
+        committer = Committer(engine, executor, work)
+        assert await committer.submit_all([3, 1, 2]) == ["result 3", "result 1", "result 2"]
+        assert work.batches == [[3, 1, 2]]
+        assert await committer.submit_all([]) == []
+
+    async def test_fail_each_with_its_own_transaction(
+        self, engine: Engine, executor: ThreadPoolExecutor, work: Work
+    ) -> None:
+        """What another transaction wrote of the same items is written."""
+        committer = Committer(engine, executor, work)
+        await committer.submit(MAX_BATCH)
+        found = await committer.submit_all(range(MAX_BATCH + 1))
+        assert found[:MAX_BATCH] == [f"result {number}" for number in range(MAX_BATCH)]
+        assert isinstance(found[MAX_BATCH], StoreUnavailable)
+        assert count(engine) == MAX_BATCH + 1

@@ -1,7 +1,7 @@
 """A store that hands out the work a test gives it, and remembers what became of it."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -13,6 +13,7 @@ from receiver.store import (
     Claim,
     DeliveryJob,
     EventJob,
+    ForwardSettlement,
     LateJob,
     Present,
     Settlement,
@@ -106,6 +107,12 @@ class ScriptedStore:
             raise self.settle_error
         self.settled.append(settlement)
         return self.holds
+
+    async def settle_all(self, results: Sequence[ForwardSettlement]) -> list[StoreUnavailable | None]:
+        if self.settle_error:
+            return [self.settle_error] * len(results)
+        self.settled += results
+        return [None] * len(results)
 
     async def renew(self, leases: Collection[str], *, until_ms: int) -> None:
         assert until_ms > 0

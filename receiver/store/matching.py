@@ -1,0 +1,139 @@
+"""Rows by many keys at once, found or changed by one statement.
+
+Texts of our own, as in `receiver.store.insert`: for SQLAlchemy to build and compile a statement takes many
+times as long as the statement. SQLite gets a text for each number of keys, PostgreSQL one for all.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, Table
+
+Keys = Sequence[tuple[str, ...]]
+_MOST_PARAMETERS: Final = 16_384
+"""Below SQLite's limit in one statement, 32,766."""
+
+
+def find(
+    connection: Connection,
+    table: Table,
+    key: tuple[str, ...],
+    wanted: Keys,
+    columns: tuple[str, ...],
+    *,
+    where: str = "",
+    parameters: tuple[Any, ...] = (),
+    lock: str = "",
+) -> list[Row[Any]]:
+    """Return *columns* of the rows whose *key* is *wanted*, and which *where* holds for, too.
+
+    There the table is called `found`, and `?` stands for each of the *parameters*. *lock* is a clause for
+    PostgreSQL, which goes behind the order: that of the last of *columns*.
+    """
+    if connection.dialect.name == "sqlite":
+        return [
+            row
+            for some in _in_parts(key, wanted)
+            for row in connection.exec_driver_sql(
+                _find_in_values(table, key, columns, where, len(some)), (*_flat(some), *parameters)
+            )
+        ]
+    text = _find_in_arrays(table, key, columns, where, lock)
+    return list(connection.exec_driver_sql(text, (*_arrays(wanted), *parameters)))
+
+
+def change(
+    connection: Connection, table: Table, key: tuple[str, ...], wanted: Keys, to: Mapping[str, Any]
+) -> list[Row[Any]]:
+    """Set the columns named in *to* where the *key* is *wanted*; return the primary keys of those rows."""
+    columns, values = tuple(to), tuple(to.values())
+    if connection.dialect.name == "sqlite":
+        return [
+            row
+            for some in _in_parts(key, wanted)
+            for row in connection.exec_driver_sql(
+                _change_in_values(table, key, columns, len(some)), (*_flat(some), *values)
+            )
+        ]
+    return list(
+        connection.exec_driver_sql(_change_in_arrays(table, key, columns), (*values, *_arrays(wanted)))
+    )
+
+
+def _in_parts(key: tuple[str, ...], wanted: Keys) -> list[Keys]:
+    most = _MOST_PARAMETERS // len(key)
+    return [wanted[start : start + most] for start in range(0, len(wanted), most)]
+
+
+def _flat(wanted: Keys) -> list[str]:
+    return [value for values in wanted for value in values]
+
+
+def _arrays(wanted: Keys) -> list[list[str]]:
+    return [list(values) for values in zip(*wanted, strict=True)]
+
+
+@lru_cache(maxsize=4096)
+def _find_in_values(
+    table: Table, key: tuple[str, ...], columns: tuple[str, ...], where: str, count: int
+) -> str:
+    # CROSS keeps SQLite from reading the table first.
+    return (
+        f"{_with_values(key, count)} SELECT {_list('found', columns)}"  # noqa: S608  our own names
+        f" FROM wanted CROSS JOIN {table.name} AS found WHERE {_same('found', key)}{_also(where)}"
+    )
+
+
+@lru_cache(maxsize=64)
+def _find_in_arrays(
+    table: Table, key: tuple[str, ...], columns: tuple[str, ...], where: str, lock: str
+) -> str:
+    ordered = f" ORDER BY found.{columns[-1]} {lock}" if lock else ""
+    return (
+        f"SELECT {_list('found', columns)} FROM {_unnest(key)} JOIN {table.name} AS found"  # noqa: S608  our own
+        f" ON {_same('found', key)}{_also(where.replace('?', '%s'))}{ordered}"
+    )
+
+
+@lru_cache(maxsize=4096)
+def _change_in_values(table: Table, key: tuple[str, ...], columns: tuple[str, ...], count: int) -> str:
+    changes = ", ".join(f"{name} = ?" for name in columns)
+    return (
+        f"{_with_values(key, count)} UPDATE {table.name} SET {changes} FROM wanted"  # noqa: S608  our own names
+        f" WHERE {_same(table.name, key)} RETURNING {', '.join(_primary(table))}"
+    )
+
+
+@lru_cache(maxsize=64)
+def _change_in_arrays(table: Table, key: tuple[str, ...], columns: tuple[str, ...]) -> str:
+    changes = ", ".join(f"{name} = %s" for name in columns)
+    return (
+        f"UPDATE {table.name} SET {changes} FROM {_unnest(key)}"  # noqa: S608  our own names
+        f" WHERE {_same(table.name, key)} RETURNING {_list(table.name, _primary(table))}"
+    )
+
+
+def _with_values(key: tuple[str, ...], count: int) -> str:
+    rows = ",".join([f"({','.join('?' * len(key))})"] * count)
+    return f"WITH wanted ({', '.join(key)}) AS (VALUES {rows})"
+
+
+def _unnest(key: tuple[str, ...]) -> str:
+    return f"unnest({', '.join(['%b::text[]'] * len(key))}) AS wanted ({', '.join(key)})"
+
+
+def _same(table: str, key: tuple[str, ...]) -> str:
+    return " AND ".join(f"{table}.{name} = wanted.{name}" for name in key)
+
+
+def _list(table: str, columns: tuple[str, ...]) -> str:
+    return ", ".join(f"{table}.{name}" for name in columns)
+
+
+def _also(where: str) -> str:
+    return f" AND {where}" if where else ""
+
+
+def _primary(table: Table) -> tuple[str, ...]:
+    return tuple(column.name for column in table.primary_key)
