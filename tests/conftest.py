@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 import structlog
 
+from receiver.telemetry.logger import configure_at_first_line
+
 pytest_plugins = [
     "tests.contract.sandbox_dialects",
     "tests.servers.assets",
@@ -30,4 +32,5 @@ def loggers_that_listen(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     monkeypatch.setattr(structlog, "configure", configure_without_cache)
     yield
+    configure_at_first_line(lambda: None)
     structlog.reset_defaults()

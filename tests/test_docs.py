@@ -23,17 +23,21 @@ from receiver.assets import Fetched, response
 from receiver.assets.key_template import KeyTemplate
 from receiver.assets.media import MEDIA_TYPES
 from receiver.cli import cli
-from receiver.destinations import SCHEMES
+from receiver.destinations import SCHEMES, open_destination
 from receiver.destinations.policy import DeliveryPolicy
 from receiver.errors import ReceiverError
 from receiver.events import Asset, Event, envelope, normalize
+from receiver.outcomes import Retry
 from receiver.routing import Routing, take
 from receiver.sandbox import Knobs, Sandbox
 from receiver.settings import CONFIG_FILE, PREFIX, Settings, SourceSettings, variable
+from receiver.store.filters import has_error
 from receiver.telemetry import metrics
 from tests.contract.destination_systems import SYSTEMS
 from tests.contract.matrix import PAGE as MATRIX
 from tests.contract.matrix import SUITE
+from tests.messages import message
+from tests.servers.http_sink import Answer, http_sink
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -182,6 +186,18 @@ class TestCommands:
                 pages = [page.read_text() for page in ROOT.glob("docs/**/*.md")]
                 about = [page for page in pages if f"`{command}`" in page]
                 assert any(all(f"`{name}`" in page for name in options) for page in about), (command, options)
+
+    async def test_examples_look_for_errors_that_are_written(self) -> None:
+        """What the runbook gives to --error stands in the error that such an answer leaves."""
+        asked = {words for page in PAGES for words in re.findall(r"--error '([^']+)'", page.read_text())}
+        async with http_sink() as sink:
+            sink.answer = lambda _: Answer(401)
+            destination = open_destination("queue", sink.url, {})
+            [outcome] = await destination.send([message(1)])
+            await destination.aclose()
+        assert isinstance(outcome, Retry)
+        assert asked
+        assert all(has_error(words, outcome.error) for words in asked)
 
 
 class TestErrors:

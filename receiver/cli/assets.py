@@ -1,6 +1,5 @@
 """`receiver assets`."""
 
-import asyncio
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -56,6 +55,8 @@ def verify(
     Each file must be there, of the right size and with the right checksum. Nothing is ever overwritten. Ends
     with status 1 if anything is wrong and was not repaired.
     """
+    import asyncio
+
     from receiver.store import Scope
 
     settings = load_settings_and_log()

@@ -1,6 +1,5 @@
 """`receiver destinations backfill`: what a new destination has missed."""
 
-import asyncio
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -86,6 +85,8 @@ def backfill(
     mirrored assets; the workers send them, behind whatever is new. What it got already is not sent again, so
     the command may be interrupted and repeated. Start the workers with the new destination first.
     """
+    import asyncio
+
     settings = load_settings_and_log()
     if name not in settings.destinations:
         there_are = ", ".join(sorted(settings.destinations)) or "none"
@@ -121,6 +122,8 @@ async def _backfill(
 async def _all_pages(
     store: "Store", past: "Past", route: "Route", tally: Tally, show: Show, *, dry_run: bool
 ) -> None:
+    import asyncio
+
     from receiver.store import Stretch
 
     stretch, first_ms = Stretch(clock.now_ms()), past.since_ms
@@ -138,6 +141,8 @@ async def _all_pages(
 
 async def _page(work: "Coroutine[Any, Any, Backfilled]", tally: Tally) -> "Backfilled":
     """Count one page in, also the one that Ctrl-C finds half-way: it is committed all the same."""
+    import asyncio
+
     page = asyncio.ensure_future(work)
     try:
         await asyncio.wait([page])

@@ -32,11 +32,28 @@ def load_settings_and_log(*, level: str | None = None) -> "Settings":
     Raises:
         ConfigError: one of them is wrong.
     """
-    from receiver.telemetry import logs
+    settings = load_settings()
+    _log(settings, level or settings.log_level)
+    return settings
+
+
+def load_settings_and_warn() -> "Settings":
+    """Read the settings, for a command that logs nothing but warnings, and hardly ever one.
+
+    Raises:
+        ConfigError: one of them is wrong.
+    """
+    from receiver.telemetry.logger import configure_at_first_line
 
     settings = load_settings()
-    logs.configure(level=level or settings.log_level, log_format=settings.log_format)
+    configure_at_first_line(lambda: _log(settings, "WARNING"))
     return settings
+
+
+def _log(settings: "Settings", level: str) -> None:
+    from receiver.telemetry import logs
+
+    logs.configure(level=level, log_format=settings.log_format)
 
 
 @contextmanager

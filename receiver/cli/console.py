@@ -1,12 +1,11 @@
 """The store, as the commands for operators use it: opened, asked, closed."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from receiver.cli.connection import load_settings_and_log
+from receiver.cli.connection import load_settings_and_warn
 from receiver.cli.output import say
 
 if TYPE_CHECKING:
@@ -64,11 +63,13 @@ def ask(work: "Callable[[Console], Awaitable[T]]", *, destination: str | None = 
         ConfigError: a setting is wrong.
         StoreUnavailable: the database does not answer, or has not the schema of this release.
     """
-    from receiver.cli.destinations import check_name
-    from receiver.wiring.stores import build_store
+    import asyncio
 
-    settings = load_settings_and_log(level="WARNING")
-    store = build_store(settings)
+    from receiver.cli.destinations import check_name
+    from receiver.wiring.operators import open_store
+
+    settings = load_settings_and_warn()
+    store = open_store(settings)
 
     async def asking() -> T:
         await store.check()

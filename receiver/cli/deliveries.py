@@ -90,8 +90,8 @@ def retry(
     With --state pending: send now what waits for its next attempt. What a worker holds is left to it.
 
     \b
-    receiver deliveries retry --destination queue --error 'HTTP 401' --dry-run
-    receiver deliveries retry --destination queue --error 'HTTP 401'
+    receiver deliveries retry --destination queue --error 'answered 401' --dry-run
+    receiver deliveries retry --destination queue --error 'answered 401'
     """  # noqa: D301  # \b is click's own mark, and must be a backspace
     from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """`receiver destinations`: how each of them is doing; pause and resume."""
 
-import asyncio
-import difflib
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -10,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from receiver import clock
-from receiver.cli.connection import load_settings
+from receiver.cli.connection import load_settings_and_warn
 from receiver.cli.output import Record, json_option, say, show_rows
 
 if TYPE_CHECKING:
@@ -46,7 +44,9 @@ def list_(*, as_json: bool) -> None:
     States: running; paused (receiver destinations resume); breaker open, which means that a worker found it
     down and tries again by itself; not configured, where deliveries wait until it is.
     """
-    settings = load_settings()
+    import asyncio
+
+    settings = load_settings_and_warn()
     _show(settings, asyncio.run(_list(settings)), as_json=as_json)
 
 
@@ -60,7 +60,9 @@ def pause(*, name: str, reason: str | None, as_json: bool) -> None:
     Events keep coming in and wait. Holds for all workers on the database, at once and through restarts; a
     batch that is under way is finished.
     """
-    settings = load_settings()
+    import asyncio
+
+    settings = load_settings_and_warn()
     changed, status = asyncio.run(_pause(settings, name, reason))
     if not changed:
         say(f"{name} was paused already.")
@@ -72,7 +74,9 @@ def pause(*, name: str, reason: str | None, as_json: bool) -> None:
 @json_option
 def resume(*, name: str, as_json: bool) -> None:
     """Send to the destination NAME again, beginning with what waits."""
-    settings = load_settings()
+    import asyncio
+
+    settings = load_settings_and_warn()
     changed, status = asyncio.run(_resume(settings, name))
     if not changed:
         say(f"{name} was not paused.")
@@ -100,9 +104,9 @@ async def _resume(settings: "Settings", name: str) -> "tuple[bool, DestinationSt
 
 @asynccontextmanager
 async def _open_store(settings: "Settings") -> "AsyncIterator[Store]":
-    from receiver.wiring.stores import build_store
+    from receiver.wiring.operators import open_store
 
-    store = build_store(settings)
+    store = open_store(settings)
     try:
         await store.check()  # says what to run, where the schema is older
         yield store
@@ -118,6 +122,8 @@ def check_name(name: str, known: Collection[str]) -> None:
     """
     if name in known:
         return
+    import difflib
+
     close = difflib.get_close_matches(name.lower(), known, n=1)
     if close:
         raise click.UsageError(f"There is no destination {name!r}. Did you mean {close[0]!r}?")

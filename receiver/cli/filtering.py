@@ -17,7 +17,7 @@ _OPTIONS: Final[dict[str, Function]] = {
         "--error", metavar="TEXT", help="Only those whose error contains TEXT, in upper or lower case."
     ),
     "since": click.option(
-        "--since", type=Since(), help="Arrived then or later: a time (2025-01-09T12:00Z) or an age (2h, 3d)."
+        "--since", type=Since(), help="Arrived then or later: 2025-01-09T12:00Z, yesterday, 2h, 3d."
     ),
     "until": click.option("--until", type=Since(), help="Arrived before: a time or an age."),
     "source": click.option("--source", metavar="NAME", help="Only those of this source."),

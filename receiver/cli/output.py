@@ -1,6 +1,7 @@
 """What the commands print: results on standard output, what is only for a person on standard error."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,9 @@ Columns = Sequence[str] | Mapping[str, str]
 _WIDEST_CELL: Final = 60
 _GIVING_WAY: Final = frozenset({"prompt", "error", "last error", "url", "events", "scopes", "only from"})
 """Headings of what may be broken into lines on a narrow terminal; ids are there to be copied."""
+
+_SAY_SO: Final = frozenset({"TTY_COMPATIBLE", "FORCE_COLOR"})
+"""Variables that may make a terminal of what is none."""
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object per line, for programs."
@@ -110,28 +114,36 @@ def _plain(value: object) -> object:
 
 
 def _show_fields(fields: Mapping[str, str]) -> None:
-    from rich.console import Console
+    terminal = _terminal()
+    if terminal is None:
+        for name, value in fields.items():
+            click.echo(f"{name}\t{value}")
+        return
     from rich.text import Text
 
-    console = Console(file=sys.stdout)
     widest = max(map(len, fields), default=0)
     for name, value in fields.items():
-        if console.is_terminal:
-            # Not broken into lines here: the terminal does that so that a URL can be copied whole.
-            console.print(Text.assemble((name.ljust(widest), "bold"), f"  {value}"), soft_wrap=True)
-        else:
-            click.echo(f"{name}\t{value}")
+        # Not broken into lines here: the terminal does that so that a URL can be copied whole.
+        terminal.print(Text.assemble((name.ljust(widest), "bold"), f"  {value}"), soft_wrap=True)
 
 
 def _show_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    terminal = _terminal()
+    if terminal is None:
+        for row in [headings, *rows]:
+            click.echo("\t".join(row))
+    else:
+        terminal.print(_table(headings, rows))
+
+
+def _terminal() -> Any:
+    """Return the terminal that results go to, None if it is none: what writes there is slow to import."""
+    if not sys.stdout.isatty() and not _SAY_SO.intersection(os.environ):
+        return None
     from rich.console import Console
 
     console = Console(file=sys.stdout)
-    if console.is_terminal:
-        console.print(_table(headings, rows))
-        return
-    for row in [headings, *rows]:
-        click.echo("\t".join(row))
+    return console if console.is_terminal else None
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Any:

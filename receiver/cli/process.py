@@ -69,10 +69,9 @@ def _share_the_interpreter() -> None:
 
 
 def _spare_the_collector() -> None:
-    """Leave what start-up made out of garbage collection, and collect rarely: hardly anything is cyclic."""
+    """Leave what start-up made out of garbage collection."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
 
 
 def _on_signal(number: int, stopped: asyncio.Event) -> None:

@@ -1,6 +1,5 @@
 """`receiver reconcile`."""
 
-import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -29,6 +28,8 @@ def reconcile(*, dry_run: bool, since: datetime | None, max_requests: int | None
 
     A worker does this by itself every RECEIVER_RECONCILE_INTERVAL_S. Needs RECEIVER_API_KEY.
     """
+    import asyncio
+
     settings = load_settings_and_log()
     if max_requests is not None:
         settings = settings.model_copy(update={"reconcile_requests": max_requests})
@@ -71,6 +72,8 @@ async def _look(
 
 async def _take_turn(settings: "Settings", store: "Store", account: "Account") -> "Report | None":
     """Look as a worker would, and go on where the last one ended."""
+    import asyncio
+
     from receiver.wiring.accounts import reconcile_rules
     from receiver.worker.leases import Leases
     from receiver.worker.reconciling import Reconciling

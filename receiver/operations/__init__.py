@@ -12,7 +12,6 @@ from typing import Final
 
 from receiver import clock
 from receiver.events import event_id, normalize
-from receiver.receive import entry_of
 from receiver.store import Console, NewEvent
 from receiver.store.filters import Filter
 from receiver.store.operations import Operation, Order
@@ -140,6 +139,8 @@ async def every(console: Console, wanted: Filter) -> AsyncIterator[FoundEvent]:
 
 def reread(source: str, body: bytes) -> NewEvent | None:
     """Read a quarantined body as this release does; None if it still cannot be read."""
+    from receiver.receive import entry_of  # noqa: PLC0415  reading lists needs nothing of receiving
+
     read = normalize(body, source=source)
     entropy = secrets.token_bytes(_ENTROPY_BYTES)
     # As if it came now: the patience for its asset begins when there is somebody to fetch it.

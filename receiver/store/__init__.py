@@ -52,7 +52,6 @@ from receiver.store.late import (
     claim_late,
     take_failed,
 )
-from receiver.store.listen import listen
 from receiver.store.passes import (
     Turn,
     awaited,
@@ -389,6 +388,8 @@ class Store:
     async def listen(self) -> None:
         """Pass on what other machines signal, until cancelled. On SQLite there are none."""
         if not self.is_embedded:
+            from receiver.store.listen import listen  # noqa: PLC0415  only processes that stay up listen
+
             await listen(self.engine, self.wake)
 
     async def check(self) -> None:

@@ -2,12 +2,17 @@
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from receiver.store.claim import IS_PENDING
 from receiver.store.tables import DELIVERY, EVENT
+
+MOST_COUNTED: Final = 100_000
+"""No more rows of a kind are counted: beyond that, a figure says that there are many."""
+_OLDEST_AMONG: Final = 10_000
+"""The oldest is looked for among so many that are due first."""
 
 PENDING_ONES: Final = DELIVERY.c.state == IS_PENDING
 SETTLED_ONES: Final = DELIVERY.c.settled_ms.is_not(None)
@@ -19,6 +24,7 @@ class Backlog:
 
     destination: str
     pending: int
+    """`MOST_COUNTED` at most."""
     oldest_ms: int | None
     """When the oldest of their events was received, in milliseconds since the epoch; None without any."""
 
@@ -34,14 +40,27 @@ def backlog(connection: Connection, destinations: Collection[str]) -> list[Backl
 
 
 def backlog_of(connection: Connection, destination: str) -> Backlog:
-    """Count what waits for one destination. Reads its part of the index of what is pending."""
+    """Count what waits for one destination. Reads a bounded part of the index of what is pending."""
+    ours = (PENDING_ONES, DELIVERY.c.destination == destination)
+    count = count_some(connection, select(DELIVERY.c.due_ms).where(*ours))
     # An event id begins with its time, so the smallest is the oldest.
-    figures = select(func.count(), func.min(DELIVERY.c.event_id)).where(
-        PENDING_ONES, DELIVERY.c.destination == destination
-    )
-    count, oldest = connection.execute(figures).one()
+    first = select(DELIVERY.c.event_id).where(*ours).order_by(DELIVERY.c.due_ms).limit(_OLDEST_AMONG)
+    oldest = connection.execute(select(func.min(first.subquery().c.event_id))).scalar() if count else None
     received = select(EVENT.c.received_ms).where(EVENT.c.id == oldest)
     return Backlog(destination, count, connection.execute(received).scalar() if oldest else None)
+
+
+def count_settled(connection: Connection, destination: str, state: str) -> int:
+    """Count what one destination confirmed, or what was given up, `MOST_COUNTED` at most."""
+    ours = (SETTLED_ONES, DELIVERY.c.destination == destination, DELIVERY.c.state == state)
+    return count_some(connection, select(DELIVERY.c.settled_ms).where(*ours))
+
+
+def count_some(connection: Connection, rows: Select[Any]) -> int:
+    """Count *rows*, `MOST_COUNTED` at most."""
+    return connection.execute(
+        select(func.count()).select_from(rows.limit(MOST_COUNTED).subquery())
+    ).scalar_one()
 
 
 def names_in_use(connection: Connection, which: ColumnElement[bool]) -> Iterator[str]:

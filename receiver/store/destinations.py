@@ -4,9 +4,16 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, Select, func, select, update
+from sqlalchemy import Connection, Select, select, update
 
-from receiver.store.backlog import PENDING_ONES, SETTLED_ONES, Backlog, backlog_of, names_in_use
+from receiver.store.backlog import (
+    PENDING_ONES,
+    SETTLED_ONES,
+    Backlog,
+    backlog_of,
+    count_settled,
+    names_in_use,
+)
 from receiver.store.engine import insert_into, wake_others
 from receiver.store.tables import DEAD, DELIVERED, DELIVERY, DESTINATION_STATE
 from receiver.store.wake import FORWARD
@@ -22,6 +29,7 @@ class DestinationStatus:
     name: str
     backlog: Backlog
     delivered: int
+    """`MOST_COUNTED` at most, as all counts."""
     dead: int
     last_error: str | None
     """Of what waits; if nothing failed there, of the latest dead letter."""
@@ -93,17 +101,11 @@ def _status(connection: Connection, name: str) -> DestinationStatus:
     return DestinationStatus(
         name,
         backlog_of(connection, name),
-        _settled(connection, name, DELIVERED),
-        _settled(connection, name, DEAD),
+        count_settled(connection, name, DELIVERED),
+        count_settled(connection, name, DEAD),
         _last_error(connection, name),
         *(kept or (None, None, None)),
     )
-
-
-def _settled(connection: Connection, name: str, state: str) -> int:
-    count = select(func.count()).select_from(DELIVERY)
-    ours = (SETTLED_ONES, DELIVERY.c.destination == name, DELIVERY.c.state == state)
-    return connection.execute(count.where(*ours)).scalar_one()
 
 
 def _last_error(connection: Connection, name: str) -> str | None:

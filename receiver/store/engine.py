@@ -2,14 +2,16 @@
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, Dialect, Engine, Table, text
-from sqlalchemy.dialects import postgresql, sqlite
 
 from receiver.errors import ConfigError
 from receiver.store.database_url import parse
 from receiver.store.sqlite import connect_sqlite
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
 
 WAKE_CHANNEL: Final = "receiver_work"
 
@@ -54,9 +56,16 @@ def is_sqlite(engine: Engine) -> bool:
     return engine.dialect.name == "sqlite"
 
 
-def insert_into(table: Table, dialect: Dialect) -> postgresql.Insert | sqlite.Insert:
+def insert_into(table: Table, dialect: Dialect) -> "postgresql.Insert | sqlite.Insert":
     """Return an INSERT that can say what to do on a conflict, which each dialect writes in its own way."""
-    return postgresql.insert(table) if dialect.name == "postgresql" else sqlite.insert(table)
+    # Each is slow to import, and one of them is enough.
+    if dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql  # noqa: PLC0415
+
+        return postgresql.insert(table)
+    from sqlalchemy.dialects import sqlite  # noqa: PLC0415
+
+    return sqlite.insert(table)
 
 
 def wake_others(connection: Connection, topic: str) -> None:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
-import structlog
 from sqlalchemy import Connection, select
 
 from receiver.events import Asset
@@ -14,12 +13,12 @@ from receiver.store.claim import DeliveryJob, EventJob
 from receiver.store.handover import NO_PLACES, Hold, Places
 from receiver.store.insert import insert_new
 from receiver.store.tables import DELIVERY, DESTINATION_STATE, PENDING
-from receiver.telemetry import metrics
+from receiver.telemetry.logger import Logger
 
 _KEY: Final = ("event_id", "destination")
 _PAUSED: Final = f"SELECT name FROM {DESTINATION_STATE.name} WHERE paused_ms IS NOT NULL"  # noqa: S608  our own name
 
-log = structlog.get_logger()
+log = Logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,5 +140,7 @@ def delivery_row(
 
 
 def _report_unrouted(job: EventJob) -> None:
+    from receiver.telemetry import metrics  # noqa: PLC0415  prometheus_client is slow to import
+
     metrics.UNROUTED.labels(job.source).inc()
     log.info("unrouted", event_id=job.id, generation_id=job.generation_id, source=job.source)

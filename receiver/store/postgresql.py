@@ -7,7 +7,6 @@ get another connection of the server, so each says it again, for itself alone, a
 
 from typing import Any, Final
 
-import structlog
 from psycopg import Connection as Psycopg
 from psycopg.conninfo import make_conninfo
 from psycopg.errors import QueryCanceled
@@ -18,6 +17,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from receiver.store.encoding import UNIVERSAL, escape_text
 from receiver.store.postgres_url import Target, read_target
 from receiver.store.postgresql_faults import judge_connections
+from receiver.telemetry.logger import Logger
 
 _POOL_SIZE: Final = 8
 _RECYCLE_S: Final = 1800
@@ -61,7 +61,7 @@ _LOOK: Final = """
     FROM pg_settings WHERE name = 'default_transaction_read_only'
 """
 
-log = structlog.get_logger()
+log = Logger()
 
 
 class Session(Psycopg[tuple[Any, ...]]):

@@ -1,15 +1,17 @@
 """Looking for deliveries, events and quarantined bodies, as operators do."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import Column, ColumnElement, Connection, Select, func, literal, select
 
 from receiver.events import Asset
 from receiver.store.assets import ASSET_COLUMNS, asset_if_any
+from receiver.store.backlog import SETTLED_ONES, count_settled, names_in_use
 from receiver.store.filters import Filter, arrived, has_error, is_kind, kind_of
-from receiver.store.tables import ASSET, DEAD, DELIVERY, EVENT, OPEN, PENDING, QUARANTINE
+from receiver.store.sources import events_of_generation
+from receiver.store.tables import ASSET, DEAD, DELIVERY, EVENT, OPEN, PENDING, QUARANTINE, SETTLED
 from receiver.store.window import Key, Page, Reach, rows_within
 
 DELIVERY_KEY: Final[tuple[Column[Any], ...]] = (DELIVERY.c.event_id, DELIVERY.c.destination)
@@ -20,7 +22,7 @@ _MOST: Final = 200
 """Rows of one page of a list; each is read with its body."""
 _IS_DEAD: Final = DELIVERY.c.state == literal(DEAD, literal_execute=True)
 """Written into the statement: neither planner would use the partial index for a bound parameter."""
-
+_IS_UNSETTLED: Final = EVENT.c.state != literal(SETTLED, literal_execute=True)
 _IS_OPEN: Final = QUARANTINE.c.state == literal(OPEN, literal_execute=True)
 
 
@@ -141,9 +143,9 @@ def quarantined_body(connection: Connection, id_: str) -> bytes | None:
 
 
 def dead_letters(connection: Connection) -> dict[str, int]:
-    """Return how many dead letters each destination has."""
-    counted = select(DELIVERY.c.destination, func.count()).where(_IS_DEAD).group_by(DELIVERY.c.destination)
-    return {name: count for name, count in connection.execute(counted)}  # noqa: C416  rows are no pairs
+    """Return how many dead letters each destination has, `MOST_COUNTED` at most."""
+    counts = {name: count_settled(connection, name, DEAD) for name in names_in_use(connection, SETTLED_ONES)}
+    return {name: count for name, count in counts.items() if count}
 
 
 def open_bodies(connection: Connection) -> int:
@@ -159,6 +161,8 @@ def delivery_rows(
 
     Locked, those that are pending and locked by others already are left out.
     """
+    if (wanted := _by_id(connection, wanted)) is None:
+        return Page([], reach.after, more=False)
     about = [EVENT.c.source, EVENT.c.generation_id, EVENT.c.type, EVENT.c.received_ms]
     if with_body or wanted.kind:
         about.append(EVENT.c.body)
@@ -181,18 +185,22 @@ def delivery_rows(
 
 def event_rows(connection: Connection, wanted: Filter, reach: Reach, *, with_body: bool = False) -> Page[Any]:
     """Return the matching events of one window, with their assets."""
+    if (wanted := _by_id(connection, wanted)) is None:
+        return Page([], reach.after, more=False)
     columns = [column for column in EVENT.c if column is not EVENT.c.body or with_body or wanted.kind]
     statement: Select[Any] = select(*columns, *ASSET_COLUMNS)
     statement = statement.outerjoin(ASSET, ASSET.c.event_id == EVENT.c.id)
     statement = statement.where(*_about_event(wanted))
-    if wanted.state is not None:
-        statement = statement.where(EVENT.c.state == wanted.state)
+    candidates = list(arrived(EVENT.c.id, wanted))
+    if wanted.state == SETTLED:  # as nearly all are
+        statement = statement.where(EVENT.c.state == SETTLED)
+    elif wanted.state is not None:
+        candidates += [EVENT.c.state == wanted.state, _IS_UNSETTLED]
     if wanted.destination is not None:
         sent = select(DELIVERY.c.event_id).where(
             DELIVERY.c.event_id == EVENT.c.id, DELIVERY.c.destination == wanted.destination
         )
         statement = statement.where(sent.exists())
-    candidates = list(arrived(EVENT.c.id, wanted))
     return _matching(
         rows_within(connection, statement, EVENT_KEY, candidates, reach), wanted, ("last_error", "error")
     )
@@ -211,6 +219,18 @@ def quarantine_rows(connection: Connection, wanted: Filter, reach: Reach, *, loc
     return _matching(
         rows_within(connection, statement, QUARANTINE_KEY, candidates, reach), wanted, ("reason",)
     )
+
+
+def _by_id(connection: Connection, wanted: Filter) -> Filter | None:
+    """Return *wanted* with the ids of the events of its generation, if it names one; None if there are none.
+
+    Few events are about one generation: so they are found by its key, and not by reading all events.
+    """
+    if wanted.generation_id is None:
+        return wanted
+    found = set(events_of_generation(connection, wanted.generation_id, wanted.source))
+    ids = found.intersection(wanted.ids) if wanted.ids else found
+    return replace(wanted, ids=tuple(sorted(ids))) if ids else None
 
 
 def _most(wanted: Filter, limit: int) -> int:

@@ -12,14 +12,13 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from receiver.store.sqlite_log import LogShrinker
+from receiver.telemetry.logger import Logger
 
 _Identity = tuple[int, int]
 _WRITABLE: Final = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
-log = structlog.get_logger()
+log = Logger()
 
 
 class LostFile(sqlite3.OperationalError):

@@ -12,14 +12,14 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
-import structlog
+from receiver.telemetry.logger import Logger
 
 LONG_BYTES: Final = 64 * 1024 * 1024
 """Sixteen times what SQLite lets gather before it copies into the database."""
 KEPT_BYTES: Final = 4 * 1024 * 1024
 _RETRY_S: Final = 2.0
 
-log = structlog.get_logger()
+log = Logger()
 
 
 class LogShrinker:

@@ -1,14 +1,15 @@
 """Everything that is known of one generation: what was asked for, what came, and what became of it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Connection, Table, func, select
+from sqlalchemy import Connection, select
 
 from receiver.store.filters import Filter
 from receiver.store.search import FoundDelivery, FoundEvent, ReadEvent, find_deliveries, read_events
+from receiver.store.sources import sources_of
 from receiver.store.tables import ASSET, EVENT, LATE_ASSET, PENDING, SUBMISSION
 
 _EVENTS: Final = 50
@@ -79,7 +80,7 @@ def story(connection: Connection, source: str, generation_id: str) -> Story | No
 
 def sources_in_use(connection: Connection) -> list[str]:
     """Return the sources that have events."""
-    return list(_sources(connection, EVENT))
+    return list(sources_of(connection, EVENT))
 
 
 def identify(connection: Connection, text: str) -> list[tuple[str, str]]:
@@ -90,22 +91,13 @@ def identify(connection: Connection, text: str) -> list[tuple[str, str]]:
     )
     found = [tuple(row) for query in (by_event, by_reference) for row in connection.execute(query)]
     for table in (EVENT, SUBMISSION):
-        for source in _sources(connection, table):
+        for source in sources_of(connection, table):
             known = select(table.c.id if table is EVENT else table.c.client_ref).where(
                 table.c.source == source, table.c.generation_id == text
             )
             if connection.execute(known.limit(1)).one_or_none():
                 found.append((source, text))
     return [(source, generation_id) for source, generation_id in dict.fromkeys(found)]
-
-
-def _sources(connection: Connection, table: Table) -> Iterator[str]:
-    """Yield the sources that a table has rows of: one look into its unique index for each."""
-    first = select(func.min(table.c.source))
-    name = connection.execute(first).scalar()
-    while name is not None:
-        yield name
-        name = connection.execute(first.where(table.c.source > name)).scalar()
 
 
 def _event_ids(connection: Connection, source: str, generation_id: str) -> list[str]:

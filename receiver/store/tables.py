@@ -52,6 +52,13 @@ class EventRow(SQLModel, table=True):
             sqlite_where=text("state = 'pending' AND asset_host IS NULL"),
         ),
         Index(
+            "ix_event_unsettled",
+            "state",
+            "id",
+            postgresql_where=text("state <> 'settled'"),
+            sqlite_where=text("state <> 'settled'"),
+        ),
+        Index(
             "ix_event_lease",
             "lease",
             postgresql_where=text("state = 'pending' AND lease IS NOT NULL"),

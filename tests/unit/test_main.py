@@ -4,24 +4,31 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from receiver.client import Client
 from receiver.sandbox import Knobs, Sandbox
+from receiver.store import Store
 from tests.contract.provider_clients import until
-from tests.unit.cli.command import Command
+from tests.unit.cli.command import Command, environment
 
 _PROGRAM = """
 import sys
 from receiver.__main__ import main
-sys.argv = sys.argv[1:]
+slow, sys.argv = sys.argv[1].split(), sys.argv[2:]
 try:
     main()
 finally:
-    assert not {"pydantic", "rich", "sqlalchemy", "starlette", "httpx2", "receiver.client"} & set(sys.modules)
+    loaded = set(slow) & set(sys.modules)
+    assert not loaded, loaded
 """
+
+
+_NEVER = "alembic boto3 psycopg prometheus_client rich starlette structlog uvicorn httpx2 receiver.client"
+_NOR = "asyncio pydantic sqlalchemy"
 
 
 @pytest.fixture
@@ -70,5 +77,14 @@ class TestMain:
     @pytest.mark.parametrize("words", ["--help", "image --help", "generations wait --help", "--version"])
     def test_help_is_quick(self, words: str) -> None:
         """It loads nothing that takes long to load."""
-        command = [sys.executable, "-c", _PROGRAM, "receiver", *words.split()]
+        command = [sys.executable, "-c", _PROGRAM, f"{_NEVER} {_NOR}", "receiver", *words.split()]
         subprocess.run(command, check=True, capture_output=True, timeout=30)
+
+    @pytest.mark.parametrize("words", ["events list", "destinations list"])
+    def test_looking_is_quick(self, words: str, command: Command) -> None:
+        """A command that reads the database loads nothing that migrates, serves, forwards or measures."""
+        with closing(Store(f"sqlite:///{command.folder}/receiver.db")) as store:
+            store.migrate()
+        argv = [sys.executable, "-c", _PROGRAM, _NEVER, "receiver", *words.split()]
+        settings = environment({"RECEIVER_DATABASE_URL": f"sqlite:///{command.folder}/receiver.db"})
+        subprocess.run(argv, check=True, capture_output=True, timeout=30, env=settings)

@@ -2,17 +2,19 @@
 
 from collections.abc import Callable
 from functools import cache, partial
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, inspect
 
 from receiver.errors import ConfigError, StoreUnavailable
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 Tell = Callable[[str], None]
+
+_VERSION_TABLE: Final = "alembic_version"
 
 
 def migrate(engine: Engine, tell: Tell = lambda _: None) -> tuple[str | None, str]:
@@ -32,7 +34,7 @@ def migrate(engine: Engine, tell: Tell = lambda _: None) -> tuple[str | None, st
         before, newest = current(connection), revisions()[0]
         if before is not None and (before == newest or _is_newer(before)):
             return before, before
-        command.upgrade(_config(connection), "head")
+        _upgrade("head", connection)
         connection.commit()
         connection.invalidate()
     return before, newest
@@ -60,7 +62,7 @@ def _migrate_beside_others(engine: Engine, tell: Tell) -> tuple[str | None, str]
             before = current(connection)
         if before is None:
             with engine.begin() as connection:
-                command.upgrade(_config(connection), "head")
+                _upgrade("head", connection)
                 building.create_all(connection)
             return None, revisions()[0]
         if _is_newer(before):
@@ -81,7 +83,20 @@ def _require_schema(connection: Connection) -> None:
 
 
 def _upgrade(revision: str, connection: Connection) -> None:
+    # It is slow to import, and most processes find nothing to do.
+    from alembic import command  # noqa: PLC0415
+
     command.upgrade(_config(connection), revision)
+
+
+def _config(connection: Connection) -> "Config":
+    from alembic.config import Config  # noqa: PLC0415  as above
+
+    config = Config()
+    config.set_main_option("script_location", "receiver.store:migrations")
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
 
 
 def _after(revision: str) -> tuple[str, ...]:
@@ -95,19 +110,13 @@ def _is_newer(revision: str | None) -> bool:
 
 def current(connection: Connection) -> str | None:
     """Return the revision the database is at, or None where it has no schema of ours."""
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table(_VERSION_TABLE):
+        return None
+    return connection.exec_driver_sql(f"SELECT version_num FROM {_VERSION_TABLE}").scalar()  # noqa: S608
 
 
 @cache
 def revisions() -> tuple[str, ...]:
-    """Return the revisions this release knows, newest first."""
-    script = ScriptDirectory.from_config(_config(None))
-    return tuple(revision.revision for revision in script.walk_revisions())
-
-
-def _config(connection: Any) -> Config:
-    config = Config()
-    config.set_main_option("script_location", "receiver.store:migrations")
-    config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    return config
+    """Return the revisions this release knows, newest first: their files begin with them."""
+    files = (Path(__file__).parent / "versions").glob("[0-9]*.py")
+    return tuple(sorted((file.name.partition("_")[0] for file in files), reverse=True))

@@ -37,7 +37,7 @@ class TestLists:
             ("stat=dead", "stat"),
             ("state=settled", "state"),
             ("kind=gif", "kind"),
-            ("since=yesterday", "since"),
+            ("since=tomorrow", "since"),
             ("limit=0", "limit"),
             ("limit=1001", "limit"),
             ("limit=²", "limit"),

@@ -97,7 +97,7 @@ class TestBackfill:
         [
             (("old",), "there is no destination 'old'; configured are: new."),
             (("new", "--since=1h", "--until=2h"), "--since must lie before --until"),
-            (("new", "--since=yesterday"), "neither a time"),
+            (("new", "--since=tomorrow"), "neither a time"),
             (("new", "--filter=kind ="), "at character 6"),
         ],
     )

@@ -31,7 +31,7 @@ class TestSince:
     def test_refuses_the_rest(self) -> None:
         """With a message that shows what would do."""
         with pytest.raises(click.BadParameter, match="36h"):
-            Since().convert("yesterday", None, None)
+            Since().convert("tomorrow", None, None)
 
 
 class TestMoment:

@@ -21,14 +21,16 @@ class TestReadMoment:
             ("2025-01-09T13:00+01:00", NOW),
             ("2025-01-09T12:00", NOW),
             ("2025-01-09", NOW.replace(hour=0)),
+            ("today", NOW.replace(hour=0)),
+            ("yesterday", NOW.replace(day=8, hour=0)),
         ],
     )
     def test_reads(self, text: str, moment: datetime) -> None:
-        """An age counts back from now; a time without an offset is in UTC."""
+        """An age counts back from now; a day begins, and a time without an offset is, in UTC."""
         assert read_moment(text, now=NOW) == moment
 
     @pytest.mark.parametrize(
-        "text", ["", "yesterday", "2", "-2h", "2w", "²h", "999999d", "2025-13-01", "12:00"]
+        "text", ["", "tomorrow", "2", "-2h", "2w", "²h", "999999d", "2025-13-01", "12:00"]
     )
     def test_refuses(self, text: str) -> None:
         """The message shows how to write it."""

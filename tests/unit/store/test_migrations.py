@@ -8,6 +8,8 @@ from pathlib import Path
 import psycopg
 import pytest
 from alembic import command
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, MetaData, Table, select, text
 
 from receiver.contract import COMPLETED
@@ -131,3 +133,11 @@ class TestRevisions:
     def test_one_line(self) -> None:
         """The revisions are one history, numbered in order, newest first."""
         assert revisions() == tuple(f"{number:04}" for number in range(len(revisions()), 0, -1))
+
+    def test_as_alembic_reads_them(self, engine: Engine) -> None:
+        """The names of their files tell what Alembic would, and the database where it is."""
+        migrate(engine)
+        with engine.connect() as connection:
+            script = ScriptDirectory.from_config(_config(connection))
+            assert revisions() == tuple(one.revision for one in script.walk_revisions())
+            assert current(connection) == MigrationContext.configure(connection).get_current_revision()

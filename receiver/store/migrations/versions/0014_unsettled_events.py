@@ -1,0 +1,18 @@
+"""An index that lists events that wait, beside any number of settled ones."""
+
+import sqlalchemy as sa
+
+from receiver.store.migrations.indexes import create_index, drop_index
+
+revision = "0014"
+down_revision = "0013"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    create_index("ix_event_unsettled", "event", ["state", "id"], sa.text("state <> 'settled'"))
+
+
+def downgrade() -> None:
+    drop_index("ix_event_unsettled", "event")

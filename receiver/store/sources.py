@@ -1,0 +1,26 @@
+"""The sources that there are rows of, and what each knows of one generation."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import Connection, Table, func, select
+
+from receiver.store.tables import EVENT
+
+
+def sources_of(connection: Connection, table: Table) -> Iterator[str]:
+    """Yield the sources that *table* has rows of: one look into its unique index for each.
+
+    `SELECT DISTINCT` would read every row.
+    """
+    first = select(func.min(table.c.source))
+    name = connection.execute(first).scalar()
+    while name is not None:
+        yield name
+        name = connection.execute(first.where(table.c.source > name)).scalar()
+
+
+def events_of_generation(connection: Connection, generation_id: str, source: str | None) -> Iterator[str]:
+    """Yield the ids of a generation's events, of one source or of all: the unique index begins with it."""
+    for name in sources_of(connection, EVENT) if source is None else [source]:
+        ours = select(EVENT.c.id).where(EVENT.c.source == name, EVENT.c.generation_id == generation_id)
+        yield from connection.execute(ours).scalars()

@@ -1,0 +1,17 @@
+"""The store, for commands that look or change what is there, and record nothing new."""
+
+from receiver.settings import Settings
+from receiver.store import Store
+
+
+def open_store(settings: Settings) -> Store:
+    """Open the store without what recording takes; an embedded SQLite database is brought up to date at once.
+
+    Raises:
+        ConfigError: the database URL is not usable.
+        StoreUnavailable: the embedded database could not be migrated.
+    """
+    store = Store(settings.database_url.get_secret_value(), destinations=tuple(settings.destinations))
+    if store.is_embedded:
+        store.migrate()
+    return store
