@@ -25,6 +25,7 @@ from receiver.telemetry import metrics
 from receiver.worker.breaker import Breaker
 from receiver.worker.leases import Leases
 from receiver.worker.rate import TokenBucket
+from receiver.worker.settling import settle
 
 Forward = Callable[[Sequence[DeliveryJob]], Awaitable[list[ForwardResult]]]
 
@@ -228,7 +229,7 @@ class Forwarding:
 
     async def _settle(self, result: ForwardResult) -> None:
         try:
-            await self._store.settle(result)
+            await settle(self._store, result)
         except StoreUnavailable as error:
             # The lease runs out and the message is sent again, under the same id.
             log.warning("not settled", event_id=result.job.event_id, error=str(error))
