@@ -1,5 +1,6 @@
 """The store: events, their assets and deliveries, on SQLite or PostgreSQL by one code path."""
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
@@ -7,6 +8,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from receiver import clock
 from receiver.errors import StoreUnavailable
 from receiver.store import migrations
 from receiver.store.awaiting import awaiting_asset
@@ -38,6 +40,7 @@ from receiver.store.destinations import (
     pause,
     resume,
 )
+from receiver.store.doubts import Doubts
 from receiver.store.engine import connect, is_sqlite
 from receiver.store.fanout import Candidate, FanOut, Made, Route, everywhere
 from receiver.store.future import Present, put_right
@@ -178,6 +181,7 @@ class Store:
         self.engine: Engine = connect(url)
         self.wake = Wake()
         self.handover = Handover()
+        self._doubts = Doubts()
         self._destinations = destinations
         self.console = Console(self)
         """Lists, replays and dead letters: what an operator asks for."""
@@ -225,7 +229,8 @@ class Store:
     ) -> RecordResult:
         is_new = False
         try:
-            result = (await self._arrive(Arrival(event, hold))).result
+            with self._doubts.about(hold.lease):
+                result = (await self._arrive(Arrival(event, hold))).result
             is_new = isinstance(result, Recorded)
         finally:
             if is_new:
@@ -238,7 +243,8 @@ class Store:
         places = self.handover.delivery_places()
         made = None
         try:
-            written = await self._arrive(Arrival(event, places=places))
+            with self._doubts.about(*places.leases()):
+                written = await self._arrive(Arrival(event, places=places))
             made = written.made
         finally:
             self._hand_over(places, made)
@@ -254,7 +260,8 @@ class Store:
         places = self.handover.delivery_places()
         made = None
         try:
-            closed = await self._settlements.submit(Closing(settlement, places))
+            with self._doubts.about(*places.leases()):
+                closed = await self._settlements.submit(Closing(settlement, places))
             made = closed.made
         finally:
             self._hand_over(places, made)
@@ -284,15 +291,16 @@ class Store:
 
         What is *away* is left, and what a living worker with another *spool* folder has the download of.
         """
-        return await self._run(
-            claim_events,
-            claim,
-            with_asset=with_asset,
-            sources=sources,
-            except_hosts=except_hosts,
-            spool=spool,
-            away=away,
-        )
+        with self._doubts.about(claim.lease):
+            return await self._run(
+                claim_events,
+                claim,
+                with_asset=with_asset,
+                sources=sources,
+                except_hosts=except_hosts,
+                spool=spool,
+                away=away,
+            )
 
     async def claim_late(
         self,
@@ -303,7 +311,8 @@ class Store:
         away: Away = NOTHING_AWAY,
     ) -> Sequence[LateJob]:
         """Take due late assets, oldest first, sparing *except_hosts* and what is *away*."""
-        return await self._run(claim_late, claim, sources=sources, except_hosts=except_hosts, away=away)
+        with self._doubts.about(claim.lease):
+            return await self._run(claim_late, claim, sources=sources, except_hosts=except_hosts, away=away)
 
     async def take_failed(self, claim: Claim, *, event_id: str) -> LateJob | None:
         """Take one given-up asset for another attempt; None if it is not, or a worker is at it."""
@@ -311,7 +320,8 @@ class Store:
 
     async def claim_deliveries(self, claim: Claim, *, destination: str) -> list[DeliveryJob]:
         """Take due deliveries of one destination, oldest first; none while it is paused."""
-        return await self._run(claim_deliveries, claim, destination=destination)
+        with self._doubts.about(claim.lease):
+            return await self._run(claim_deliveries, claim, destination=destination)
 
     async def awaiting_asset(self, event_ids: Sequence[str]) -> set[str]:
         """Return those of *event_ids* that are not settled yet."""
@@ -332,6 +342,13 @@ class Store:
     async def release(self, leases: Collection[str], *, now_ms: int) -> None:
         """Give unfinished work back at once."""
         await self._run(release, leases, now_ms=now_ms)
+
+    async def free_doubtful(self, *, pause_s: float) -> None:
+        """Wait for claims without an answer, and *pause_s* more; then make due at once what they took."""
+        leases = await self._doubts.some()
+        await asyncio.sleep(pause_s)
+        await self.release(leases, now_ms=clock.now_ms())
+        self._doubts.settle(leases)
 
     async def put_right(self, present: Present) -> int:
         """Make due what a clock that was set back since has put off; return how many rows that were."""

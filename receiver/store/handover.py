@@ -103,6 +103,10 @@ class Places:
         place = self.kept.get(destination)
         return place[1] if place else None
 
+    def leases(self) -> list[str]:
+        """Return the names that the deliveries would be written under."""
+        return [hold.lease for _, hold in self.kept.values()]
+
     def fill(self, jobs: Mapping[str, DeliveryJob]) -> None:
         """Hand *jobs* over, by destination, and give up all other places."""
         for name, (taker, _) in self.kept.items():

@@ -2,6 +2,9 @@
 
 import asyncio
 import secrets
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import structlog
@@ -18,6 +21,10 @@ _IDLE_SESSIONS_END = 140_000
 """The version of PostgreSQL that can end a session for being idle."""
 _DEAF_S = 600.0
 """How long a pooler that lets none through is left alone."""
+
+_HEARTBEAT_S = 15.0
+"""How often the server is asked whether it is there and still the one that is written to."""
+_ANSWER_S = 5.0
 
 log = structlog.get_logger()
 
@@ -73,7 +80,37 @@ def _notify(engine: Engine, echo: str) -> None:
 
 
 async def _pass_on(connection: Any, wake: Wake) -> None:
+    """Wake those whom notifications name, for as long as the server is there and as it was."""
+    began = await _reads_only(connection)
     wake.signal_all()
-    async for notification in connection.notifies():
-        if notification.payload in TOPICS:
-            wake.signal(notification.payload)
+    while True:
+        async for notification in connection.notifies(timeout=_HEARTBEAT_S):
+            if notification.payload in TOPICS:
+                wake.signal(notification.payload)
+        if await _reads_only(connection) != began:
+            # Who was demoted keeps its connections, and notifies nobody any more.
+            log.warning("listen interrupted", error="the server changed its role", retry_in_s=_RECONNECT_S)
+            return
+
+
+async def _reads_only(connection: Any) -> bool:
+    with _bounded(connection):
+        row = await (await connection.execute("SHOW transaction_read_only")).fetchone()
+    return bool(row[0] == "on")
+
+
+@contextmanager
+def _bounded(connection: Any) -> Iterator[None]:
+    """Close the socket if the block takes too long: a driver that is cancelled waits for the server, too."""
+    held = socket.socket(fileno=socket.dup(connection.fileno()))
+
+    def cut() -> None:
+        with suppress(OSError):
+            held.shutdown(socket.SHUT_RDWR)
+
+    alarm = asyncio.get_running_loop().call_later(_ANSWER_S, cut)
+    try:
+        yield
+    finally:
+        alarm.cancel()
+        held.close()

@@ -54,6 +54,8 @@ _SSL: Final = dict.fromkeys(_TRUE, "require") | dict.fromkeys(_FALSE, "disable")
 _UTF8: Final = {"utf8", "utf-8", "unicode", "auto", "utf8mb4"}
 _FILES: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 _OPTION: Final = re.compile(r"(?:-c\s*|--)([A-Za-z_][\w.-]*)=((?:\\.|[^\s\\])*)\s*")
+_BY_HOST: Final = ("host", "hostaddr", "port")
+_PORT: Final = "5432"
 _NOWHERE: Final = "/nonexistent"
 _UNPREPARED: Final = {"prepare_threshold": None}
 
@@ -72,6 +74,23 @@ class Target:
     """Whether the URL says that each transaction may run on another connection of the server."""
     most_connections: int | None = None
     pool_timeout_s: float = 30.0
+
+    def with_last(self, address: tuple[str, str] | None) -> Mapping[str, Any]:
+        """Return the parameters with the host and port of *address* behind all others."""
+        hosts = self.parameters.get("host", "").split(",")
+        lists = {name: str(self.parameters.get(name, "")).split(",") for name in _BY_HOST}
+        ports = lists["port"] * (len(hosts) if len(lists["port"]) == 1 else 1)
+        if len(hosts) == 1 or len(ports) != len(hosts):
+            return self.parameters
+        order = sorted(
+            range(len(hosts)), key=lambda number: (hosts[number], ports[number] or _PORT) == address
+        )
+        moved = {
+            name: ",".join(values[number] for number in order)
+            for name, values in lists.items()
+            if len(values) == len(hosts)
+        }
+        return {**self.parameters, **moved}
 
 
 @dataclass(slots=True)

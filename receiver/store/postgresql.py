@@ -16,7 +16,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from receiver.store.encoding import UNIVERSAL, escape_text
 from receiver.store.postgres_url import Target, read_target
-from receiver.store.postgresql_faults import judge_connections
+from receiver.store.postgresql_faults import Address, Generation, judge_connections
 from receiver.telemetry.logger import Logger
 
 _POOL_SIZE: Final = 8
@@ -86,22 +86,24 @@ def connect_postgres(url: URL) -> Engine:
         max_overflow=10 if limit is None else 0,
         pool_timeout=target.pool_timeout_s,
     )
-    event.listen(engine, "do_connect", _Opener(target).open)
+    generation = Generation()
+    event.listen(engine, "do_connect", _Opener(target, generation).open)
     event.listen(engine, "begin", _say_again(target))
-    judge_connections(engine)
+    judge_connections(engine, generation)
     return engine
 
 
 class _Opener:
     """Opens the connections of one engine."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, generation: Generation) -> None:
         self._target = target
+        self._generation = generation
         self._told = False
 
     def open(self, _dialect: Any, _entry: ConnectionPoolEntry | None, _args: Any, more: Any) -> Session:
         """Return a new connection in place of the one that SQLAlchemy would make."""
-        session = open_session(self._target, context=more.get("context"))
+        session = open_session(self._target, last=self._generation.silent, context=more.get("context"))
         encoding = session.info.parameter_status("server_encoding") or ""
         if encoding not in UNIVERSAL and not self._told:
             self._told = True
@@ -111,9 +113,9 @@ class _Opener:
         return session
 
 
-def open_session(target: Target, *, context: Any = None) -> Session:
-    """Connect, and say what is depended on, in two round trips."""
-    conninfo = make_conninfo(**target.parameters)
+def open_session(target: Target, *, last: Address | None = None, context: Any = None) -> Session:
+    """Connect, and say what is depended on, in two round trips; of several hosts *last* is tried last."""
+    conninfo = make_conninfo(**target.with_last(last))
     session = Session.connect(conninfo, context=context, autocommit=True)
     try:
         _prepare(session, target)

@@ -41,11 +41,17 @@ _READ_ONLY: Final = (b"default_transaction_read_only", b"in_hot_standby")
 """What servers since 14 report of themselves without being asked, with the answer to any statement."""
 
 
+Address = tuple[str, str]
+"""A host and a port, as a URL names them."""
+
+
 class Generation:
     """Counts how often all connections were left; one that is older than the count is not used again."""
 
     def __init__(self) -> None:
         self.number = 0
+        self.silent: Address | None = None
+        """Who gave no answer last. Once it goes on it may still take itself for the primary."""
 
     def end(self) -> None:
         """Leave all connections that there are."""
@@ -59,6 +65,7 @@ class Wire:
         self._connection = connection
         self._generation = generation
         self._born = generation.number
+        self._address = (connection.info.host, str(connection.info.port))
         # A descriptor of our own: the driver's may have been closed, and its number given to another socket.
         self._socket = socket.socket(fileno=socket.dup(connection.fileno()))
         self._is_new = True
@@ -83,6 +90,7 @@ class Wire:
         import psycopg  # noqa: PLC0415  only where PostgreSQL is configured is its driver installed
 
         self._generation.end()
+        self._generation.silent = self._address
         with suppress(psycopg.Error):
             cancel = self._connection.pgconn.cancel_conn()
             threading.Thread(target=_send, args=[cancel], name="cancel", daemon=True).start()
@@ -104,9 +112,8 @@ class Wire:
             self.warnings.append(f"{diagnostic.sqlstate}: {diagnostic.message_primary}")
 
 
-def judge_connections(engine: Engine) -> None:
+def judge_connections(engine: Engine, generation: Generation) -> None:
     """Judge the connections of *engine*, which is PostgreSQL's, by what is said on them."""
-    generation = Generation()
 
     def begin(connection: Any, record: Any) -> None:
         record.info[_WIRE] = Wire(connection, generation)

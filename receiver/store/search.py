@@ -22,7 +22,7 @@ _MOST: Final = 200
 """Rows of one page of a list; each is read with its body."""
 _IS_DEAD: Final = DELIVERY.c.state == literal(DEAD, literal_execute=True)
 """Written into the statement: neither planner would use the partial index for a bound parameter."""
-_IS_UNSETTLED: Final = EVENT.c.state != literal(SETTLED, literal_execute=True)
+_IS_UNSETTLED: Final = and_(*(EVENT.c.state != literal(done, literal_execute=True) for done in (SETTLED, "pruned")))
 _IS_OPEN: Final = QUARANTINE.c.state == literal(OPEN, literal_execute=True)
 
 
@@ -161,8 +161,10 @@ def delivery_rows(
 
     Locked, those that are pending and locked by others already are left out.
     """
-    if (wanted := _by_id(connection, wanted)) is None:
+    found = _by_id(connection, wanted)
+    if found is None:
         return Page([], reach.after, more=False)
+    wanted = found
     about = [EVENT.c.source, EVENT.c.generation_id, EVENT.c.type, EVENT.c.received_ms]
     if with_body or wanted.kind:
         about.append(EVENT.c.body)
@@ -185,8 +187,10 @@ def delivery_rows(
 
 def event_rows(connection: Connection, wanted: Filter, reach: Reach, *, with_body: bool = False) -> Page[Any]:
     """Return the matching events of one window, with their assets."""
-    if (wanted := _by_id(connection, wanted)) is None:
+    found = _by_id(connection, wanted)
+    if found is None:
         return Page([], reach.after, more=False)
+    wanted = found
     columns = [column for column in EVENT.c if column is not EVENT.c.body or with_body or wanted.kind]
     statement: Select[Any] = select(*columns, *ASSET_COLUMNS)
     statement = statement.outerjoin(ASSET, ASSET.c.event_id == EVENT.c.id)

@@ -12,6 +12,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
+from receiver.store.sqlite_contents import Contents
 from receiver.store.sqlite_log import LogShrinker
 from receiver.telemetry.logger import Logger
 
@@ -40,6 +41,8 @@ class DatabaseFile:
         self._beside = (Path(f"{real}-wal"), Path(f"{real}-shm"))
         self._identity: _Identity | None = None
         self._saved = False
+        self._contents = Contents(self._path, self._beside[1])
+        self._is_overwritten = False
         self._shrinker = LogShrinker(self._beside[0], self._path)
 
     def check_path(self) -> None:
@@ -55,20 +58,28 @@ class DatabaseFile:
     def opened(self, connection: "WatchedConnection") -> None:
         """Look after *connection*; the first decides which file it is."""
         self._identity = self._identity or _identity(_stat(self._path))
+        self._contents.forget()
         connection.file = self
 
     def look(self, connection: "WatchedConnection") -> None:
         """Refuse unless what is committed is in the files that a restart would find.
 
         Raises:
-            LostFile: the file was moved, removed, replaced or made read-only.
+            LostFile: the file was moved, removed, replaced, overwritten or made read-only.
         """
+        copying = self._contents.copying()
         found = _stat(self._path)
         if found is None or _identity(found) != self._identity:
             self._save(connection)
             raise LostFile(self._lost(_identity(found)))
         if not found.st_mode & _WRITABLE:
             raise LostFile(f"{self.path} was made read-only: make it writable again (chmod u+w)")
+        if self._is_overwritten or self._contents.are_foreign(copying, found.st_mtime_ns):
+            self._is_overwritten = True
+            raise LostFile(
+                f"{self.path} was overwritten while it was open: stop every process, put a whole database"
+                " there without its -wal and -shm, and start again"
+            )
 
     def look_beside(self, connection: "WatchedConnection") -> None:
         """Refuse unless the log that was just written is the one that a restart would find.

@@ -55,8 +55,8 @@ class EventRow(SQLModel, table=True):
             "ix_event_unsettled",
             "state",
             "id",
-            postgresql_where=text("state <> 'settled'"),
-            sqlite_where=text("state <> 'settled'"),
+            postgresql_where=text("state <> 'settled' AND state <> 'pruned'"),
+            sqlite_where=text("state <> 'settled' AND state <> 'pruned'"),
         ),
         Index(
             "ix_event_lease",

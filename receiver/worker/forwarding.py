@@ -27,6 +27,7 @@ from receiver.telemetry.redact import redact
 from receiver.worker.breaker import Breaker
 from receiver.worker.leases import Leases
 from receiver.worker.rate import TokenBucket
+from receiver.worker.settling import settle_all
 
 Forward = Callable[[Sequence[DeliveryJob]], Awaitable[list[ForwardResult]]]
 
@@ -234,7 +235,7 @@ class Forwarding:
         return results
 
     async def _settle(self, results: Sequence[ForwardResult]) -> None:
-        for result, error in zip(results, await self._store.settle_all(results), strict=True):
+        for result, error in zip(results, await settle_all(self._store, results), strict=True):
             if error is None:
                 _report(result)
             else:

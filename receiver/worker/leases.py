@@ -14,6 +14,7 @@ from receiver.errors import StoreUnavailable
 from receiver.store import Claim, Hold, Store
 
 RENEWALS_PER_LEASE: Final = 3
+_RECALL_S: Final = 2.0
 _GIVE_BACK_S: Final = 5.0
 """A database that hangs must not keep a process from ending."""
 
@@ -73,6 +74,15 @@ class Leases:
             await asyncio.sleep(self._lease_s / RENEWALS_PER_LEASE)
             if self._held:
                 await self._renew(set(self._held))
+
+    async def recall(self) -> None:
+        """Give back what claims took whose answer got lost, as in a failover, until cancelled."""
+        while True:
+            try:
+                await self._store.free_doubtful(pause_s=_RECALL_S)
+            except StoreUnavailable:
+                continue
+            log.info("work of unanswered claims given back")
 
     async def give_back(self) -> None:
         """Make work that was cancelled due for other workers now, not when its lease runs out."""

@@ -34,6 +34,7 @@ from receiver.telemetry import metrics
 from receiver.worker.gate import Gate
 from receiver.worker.host_gates import HostGates
 from receiver.worker.leases import Leases
+from receiver.worker.settling import settle
 
 Job = TypeVar("Job", bound=EventJob)
 Job_co = TypeVar("Job_co", bound=EventJob, covariant=True)
@@ -272,7 +273,7 @@ async def _mirror_and_settle(store: Store, mirror: MirrorJob[Job], job: Job) -> 
     """Mirror the asset of *job* and write what became of it; return whether the event is now settled."""
     result = await mirror(job)
     try:
-        held = await store.settle(result)
+        held = await settle(store, result)
     except StoreUnavailable as error:
         # Nothing is lost: the lease runs out and the work is done again.
         log.warning("not settled", event_id=job.id, generation_id=job.generation_id, error=str(error))

@@ -99,7 +99,8 @@ class Worker:
         keeping = self._keeping(self.kept) if self.kept else []
         offering = offer_backfill(self.store, [outlet.name for outlet in self.outlets])
         reconciles = (each.run() for each in reconciling)
-        return [leases.keep(), self.store.listen(), offering, self._watching(), *reconciles, *keeping]
+        holding = [leases.keep(), leases.recall()]
+        return [*holding, self.store.listen(), offering, self._watching(), *reconciles, *keeping]
 
     def _watching(self) -> Coroutine[Any, Any, None]:
         present = Present(

@@ -27,7 +27,8 @@ class TestLists:
         with plans(store) as seen:
             events = await store.console.events(Filter(generation_id=GENERATION))
             deliveries = await store.console.deliveries(Filter(generation_id=GENERATION, source="photoverse"))
-        assert {one.generation_id for one in (*events.rows, *deliveries.rows)} == {GENERATION}
+        assert {event.generation_id for event in events.rows} == {GENERATION}
+        assert {delivery.generation_id for delivery in deliveries.rows} == {GENERATION}
         assert not [plan for plan in seen.values() if reads_all(plan)]
 
     async def test_a_generation_that_is_not_there(self, store: Store) -> None:

@@ -7,16 +7,28 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from typing import Any
 
 import psycopg
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from receiver import clock
 from receiver.contract import COMPLETED
 from receiver.errors import StoreUnavailable
 from receiver.events import event_id
-from receiver.store import Claim, Duplicate, EventSettled, NewEvent, Recorded, Store
+from receiver.store import (
+    MIRROR,
+    Claim,
+    Duplicate,
+    EventJob,
+    EventSettled,
+    Hold,
+    NewEvent,
+    Recorded,
+    Store,
+)
 from tests.servers.postgres import PostgresServer, following, running
 from tests.servers.switch import Switch, switched
 
@@ -24,13 +36,33 @@ NOW = 1_700_000_000_000
 WITHIN_S = 15
 
 
-def an_event(generation_id: str) -> NewEvent:
+def an_event(generation_id: str, asset_host: str | None = None) -> NewEvent:
     new_id = event_id(NOW, secrets.token_bytes(10))
-    return NewEvent(new_id, "photoverse", generation_id, COMPLETED, None, b"{}", "webhook", NOW)
+    return NewEvent(new_id, "photoverse", generation_id, COMPLETED, asset_host, b"{}", "webhook", NOW)
+
+
+class Taker:
+    """Has room for every event."""
+
+    def __init__(self) -> None:
+        self.freed: list[str] = []
+
+    def reserve(self, _asset_host: str) -> Hold:
+        return Hold(secrets.token_hex(16), clock.now_ms() + 60_000)
+
+    def take(self, job: EventJob) -> None:
+        raise AssertionError(job)
+
+    def free(self, asset_host: str) -> None:
+        self.freed.append(asset_host)
 
 
 def claim(limit: int = 1) -> Claim:
     return Claim(NOW, NOW + 60_000, secrets.token_hex(16), limit)
+
+
+def claim_now(limit: int = 1) -> Claim:
+    return Claim(clock.now_ms(), clock.now_ms() + 60_000, secrets.token_hex(16), limit)
 
 
 def ask(url: str, statement: str) -> list[Any]:
@@ -270,7 +302,11 @@ class TestHangs:
                 assert time.monotonic() - began < 15
             finally:
                 old.thaw()
-        assert "gen_new" in ask(new.database_url("r"), "SELECT generation_id FROM event")
+            # It goes on, still takes itself for the primary, and stands first in the URL.
+            store.engine.dispose()
+            await served(lambda: store.record(an_event("gen_later")))
+        found = ask(new.database_url("r"), "SELECT generation_id FROM event")
+        assert {"gen_new", "gen_later"} <= set(found)
 
     async def test_nobody_is_kept_waiting(
         self, switch: Switch, pair: tuple[PostgresServer, PostgresServer]
@@ -359,6 +395,43 @@ class TestSynchronousStandby:
             assert isinstance(await repeating, Duplicate)
             other.rollback()
 
+    @pytest.mark.parametrize("how", ["pg_cancel_backend", "pg_terminate_backend"])
+    async def test_unanswered_claim(
+        self, how: str, store: Store, primary: PostgresServer, standby: PostgresServer
+    ) -> None:
+        """A claim that took work and could not say so gives it back at once, without an attempt counted."""
+        await store.claim_events(claim_now(1_000), with_asset=False)  # what other tests left
+        await store.record(an_event(f"gen_claimed_{how}"))
+        standby.freeze()
+        claiming = asyncio.create_task(store.claim_events(claim_now(), with_asset=False))
+        await until(lambda: self.waiting(primary, how))
+        with pytest.raises(StoreUnavailable):
+            await claiming
+        standby.thaw()
+        assert not await store.claim_events(claim_now(), with_asset=False)
+        await store.free_doubtful(pause_s=0)
+        [job] = await store.claim_events(claim_now(), with_asset=False)
+        assert job.attempts == 1
+        assert await store.settle(EventSettled(job, None, NOW))
+
+    async def test_unanswered_handover(
+        self, store: Store, primary: PostgresServer, standby: PostgresServer
+    ) -> None:
+        """So does an event that was to be handed over as it was recorded."""
+        taker = Taker()
+        standby.freeze()
+        with store.handover.of_events(taker):
+            recording = asyncio.create_task(store.record(an_event("gen_handed", asset_host="a.example.com")))
+            await until(lambda: self.waiting(primary, "pg_terminate_backend"))
+            with pytest.raises(StoreUnavailable):
+                await recording
+        standby.thaw()
+        assert taker.freed == ["a.example.com"]
+        assert not await store.claim_events(claim_now(), with_asset=True)
+        await store.free_doubtful(pause_s=0)
+        [job] = await store.claim_events(claim_now(), with_asset=True)
+        assert job.generation_id == "gen_handed"
+
     async def test_not_ready(self, store: Store, standby: PostgresServer) -> None:
         """While the standby is away, a look does not end well; once it is back, it does."""
         standby.freeze()
@@ -434,6 +507,66 @@ class TestCheck:
         ask(url, "DROP TRIGGER t ON event")
         await store.record(an_event("gen_1"))
         await store.check()
+
+
+class TestListening:
+    """The connection that hears of others' work is asked now and then whether its server is still the one."""
+
+    @pytest.fixture(autouse=True)
+    def quick(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("_HEARTBEAT_S", "_ANSWER_S", "_RECONNECT_S"):
+            monkeypatch.setattr(import_module("receiver.store.listen"), name, 0.3)
+
+    @contextmanager
+    def listening(self, url: str) -> Iterator[tuple[Store, asyncio.Event]]:
+        """Listen; what is yielded is set whenever it begins anew, and when somebody notifies."""
+        with opened(url) as store:
+            woken = store.wake.subscribe(MIRROR)
+            task = asyncio.create_task(store.listen())
+            try:
+                yield store, woken
+            finally:
+                task.cancel()
+
+    @pytest.mark.parametrize("how", ["vanished", "demoted"])
+    async def test_is_left(
+        self,
+        how: str,
+        switch: Switch,
+        pair: tuple[PostgresServer, PostgresServer],
+        turned: Callable[..., None],
+    ) -> None:
+        """A server that says nothing any more, and one that only reads, are left for the one that writes."""
+        with self.listening(of_hosts("r", switch, pair[1]) + "&connect_timeout=2") as (_, woken):
+            async with asyncio.timeout(WITHIN_S):
+                await woken.wait()
+                woken.clear()
+                switch.swallow() if how == "vanished" else turned()
+                await woken.wait()
+                woken.clear()
+                ask(pair[1].database_url("r"), "NOTIFY receiver_work, 'mirror'")
+                await woken.wait()
+
+    async def test_is_kept(self, switch: Switch, pair: tuple[PostgresServer, PostgresServer]) -> None:
+        """While nobody notifies, a server that answers is asked on the same connection."""
+        url = pair[0].database_url("r")
+        asked = (
+            "SELECT pid, state_change::text FROM pg_stat_activity WHERE query = 'SHOW transaction_read_only'"
+        )
+        with self.listening(f"postgresql://receiver@127.0.0.1:{switch.port}/r") as (_, woken):
+            async with asyncio.timeout(WITHIN_S):
+                await woken.wait()
+            woken.clear()
+            with psycopg.connect(url, autocommit=True) as other:
+                [(pid, when)] = await until(lambda: other.execute(asked).fetchall())
+                [(again, _)] = await until(
+                    lambda: [row for row in other.execute(asked).fetchall() if row[1] != when]
+                )
+            assert again == pid
+            assert not woken.is_set()
+            ask(url, "NOTIFY receiver_work, 'mirror'")
+            async with asyncio.timeout(WITHIN_S):
+                await woken.wait()
 
 
 class TestWakingOthers:

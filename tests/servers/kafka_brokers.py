@@ -9,12 +9,13 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import trustme
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._acl import AclBinding, AclBindingFilter, AclOperation, AclPermissionType
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
@@ -114,8 +115,10 @@ class Brokers:
         return 0 if partition is None else len(partition.isrs)
 
     def _partition(self, topic: str) -> PartitionMetadata | None:
-        # A broker that has not heard of the topic yet knows no partition of it.
-        return self.admin.list_topics(topic, timeout=10).topics[topic].partitions.get(0)
+        with suppress(KafkaException):  # the broker that was asked hangs
+            # One that has not heard of the topic yet knows no partition of it.
+            return self.admin.list_topics(topic, timeout=10).topics[topic].partitions.get(0)
+        return None
 
 
 @contextmanager

@@ -96,3 +96,30 @@ class TestReadTarget:
         """Each has a port, and the one that takes writes is found by libpq."""
         found = target("target_session_attrs=read-write", "u@a:1,b:2/d").parameters
         assert (found["host"], found["port"]) == ("a,b", "1,2")
+
+
+class TestWithLast:
+    @pytest.mark.parametrize(
+        ("query", "last", "hosts", "ports"),
+        [
+            ("host=a,b,c&port=1,2,3", ("a", "1"), "b,c,a", "2,3,1"),
+            ("host=a,a,c&port=1,2,3", ("a", "2"), "a,c,a", "1,3,2"),
+            ("host=a,b", ("a", "5432"), "b,a", None),
+            ("host=a,b&port=,2", ("a", "5432"), "b,a", "2,"),
+            ("host=a,b&port=7", ("a", "7"), "b,a", "7"),
+            ("host=a,b&port=7", ("a", "5432"), "a,b", "7"),
+            ("host=a,b&port=1,2", None, "a,b", "1,2"),
+            ("host=a", ("a", "5432"), "a", None),
+        ],
+    )
+    def test_moves_host_and_port(
+        self, query: str, last: tuple[str, str] | None, hosts: str | None, ports: str | None
+    ) -> None:
+        """The host that is meant, and no other of that name, is tried behind all others."""
+        found = target(query, place="u@/d").with_last(last)
+        assert (found.get("host"), found.get("port")) == (hosts, ports)
+
+    def test_addresses_move_along(self) -> None:
+        """Who gives addresses beside the names keeps the pairs."""
+        found = target("host=a,b&hostaddr=127.0.0.1,127.0.0.2", place="u@/d").with_last(("a", "5432"))
+        assert found["hostaddr"] == "127.0.0.2,127.0.0.1"

@@ -84,6 +84,35 @@ class TestLostFile:
         [saved] = tmp_path.glob("receiver.db.removed-*")
         assert events(saved) == 1
 
+    def test_overwritten(self, store: Store, path: Path, tmp_path: Path) -> None:
+        """A backup that is copied over the open file is no place to go on; nothing is acknowledged."""
+        record(store, "gen_1")
+        with closing(sqlite3.connect(path)) as shell:
+            shell.execute(f"VACUUM INTO '{tmp_path}/backup.db'")
+        for number in range(3):
+            record(store, f"gen_later_{number}")
+        shutil.copy(tmp_path / "backup.db", path)
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="was overwritten while it was open"):
+                record(store, "gen_2")
+        with pytest.raises(StoreUnavailable, match="was overwritten while it was open"):
+            asyncio.run(store.check())
+
+    def test_written_by_sqlite_alone(self, store: Store, path: Path) -> None:
+        """Copying the log into the file, by whomever, a shell's VACUUM, and `touch` are no such thing."""
+        for number, mode in enumerate(["PASSIVE", "TRUNCATE", "RESTART", "FULL"] * 2):
+            for each in range(3):
+                assert isinstance(record(store, f"gen_{number}_{each}"), Recorded)
+            with closing(sqlite3.connect(path)) as shell:
+                shell.execute(f"PRAGMA wal_checkpoint({mode})")
+            assert isinstance(record(store, f"gen_{number}"), Recorded)
+            path.touch()
+        with closing(sqlite3.connect(path, isolation_level=None)) as shell:
+            shell.execute("DELETE FROM event")
+            shell.execute("VACUUM")
+            shell.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        assert isinstance(record(store, "gen_after"), Recorded)
+
     def test_lost_while_it_commits(self, store: Store, path: Path) -> None:
         """A file that goes between the write and its commit is no place to have acknowledged from."""
         asyncio.run(store.check())

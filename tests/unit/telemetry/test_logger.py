@@ -2,6 +2,7 @@
 
 import structlog
 from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from receiver.telemetry.logger import Logger, configure_at_first_line
 
@@ -11,8 +12,12 @@ class TestLogger:
         """Once, and not before."""
         told: list[dict[str, object]] = []
 
+        def keep(_logger: object, _method: str, line: EventDict) -> str:
+            told.append(dict(line))
+            return ""
+
         def configure() -> None:
-            structlog.configure(processors=[lambda _logger, _method, line: told.append(line) or ""])
+            structlog.configure(processors=[keep])
 
         configure_at_first_line(configure)
         assert not structlog.is_configured()

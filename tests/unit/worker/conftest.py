@@ -5,6 +5,7 @@ from typing import cast
 import pytest
 
 from receiver.store import Store
+from receiver.worker import settling
 from receiver.worker.leases import Leases
 from tests.unit.worker.scripted import ScriptedStore
 
@@ -18,6 +19,12 @@ def scripted() -> ScriptedStore:
 def store(scripted: ScriptedStore) -> Store:
     """The same, as the worker calls it."""
     return cast("Store", scripted)
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Try to settle twice, without a pause."""
+    monkeypatch.setattr(settling, "PAUSES_S", (0.0,))
 
 
 @pytest.fixture

@@ -38,6 +38,8 @@ class ScriptedStore:
     wake: Wake = field(default_factory=Wake)
     claim_error: StoreUnavailable | None = None
     settle_error: StoreUnavailable | None = None
+    settle_errors: list[StoreUnavailable] = field(default_factory=list)
+    """Of the next calls; after them they succeed."""
     noted: list[int | None] = field(default_factory=list)
     renew_error: StoreUnavailable | None = None
     release_error: StoreUnavailable | None = None
@@ -103,6 +105,8 @@ class ScriptedStore:
         return [replace(job, lease=claim.lease) for job in taken]
 
     async def settle(self, settlement: Settlement) -> bool:
+        if self.settle_errors:
+            raise self.settle_errors.pop()
         if self.settle_error:
             raise self.settle_error
         self.settled.append(settlement)
@@ -134,6 +138,11 @@ class ScriptedStore:
         if self.see_errors:
             raise self.see_errors.pop()
         self.seen.append(spool)
+
+    async def free_doubtful(self, *, pause_s: float) -> None:
+        """Doubt nothing, for ever."""
+        assert pause_s > 0
+        await asyncio.Event().wait()
 
     async def listen(self) -> None:
         """Hear nothing, for ever."""

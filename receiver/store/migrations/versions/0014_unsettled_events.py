@@ -11,7 +11,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    create_index("ix_event_unsettled", "event", ["state", "id"], sa.text("state <> 'settled'"))
+    create_index("ix_event_unsettled", "event", ["state", "id"], sa.text("state <> 'settled' AND state <> 'pruned'"))
 
 
 def downgrade() -> None:

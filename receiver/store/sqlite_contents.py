@@ -1,0 +1,99 @@
+"""Whether somebody else wrote the file under an open SQLite connection, as `cp` over it does.
+
+With a write-ahead log SQLite writes the file itself only while it copies the log there, and notes how far it
+means to get, and how far it got, in the shared memory. So what changed without such a note was changed by
+somebody else. Both are read through the descriptors that SQLite has open: closing one of our own would drop
+every lock that this process has on the file.
+
+Sources: https://sqlite.org/walformat.html, https://sqlite.org/howtocorrupt.html (2.2).
+"""
+
+import os
+import struct
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_OPEN: Final = Path("/proc/self/fd")
+_HEADER_BYTES: Final = 100
+_INDEX_BYTES: Final = 136
+_SALTS: Final = slice(32, 40)
+_COPIED_AT: Final = 96
+_WANTED_AT: Final = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Copying:
+    """How far the log was copied into the file."""
+
+    salts: bytes
+    copied: int
+    wanted: int
+
+
+class Contents:
+    """What was last seen of the file at *path* and of its shared memory; nothing where no `/proc` is."""
+
+    def __init__(self, path: Path, shared: Path) -> None:
+        self._file = _Held(path)
+        self._shared = _Held(shared)
+        self._changed_ns: int | None = None
+        self._seen: tuple[bytes, Copying] | None = None
+
+    def forget(self) -> None:
+        """Take the file as it is from now on: nobody may have had it open for a while."""
+        self._changed_ns = self._seen = None
+
+    def copying(self) -> Copying | None:
+        """Tell how far the log is copied, some microseconds' work; ask before the file's time."""
+        index = self._shared.read(_INDEX_BYTES)
+        if len(index) < _INDEX_BYTES:
+            return None
+        [copied], [wanted] = (struct.unpack_from("=I", index, at) for at in (_COPIED_AT, _WANTED_AT))
+        return Copying(index[_SALTS], copied, wanted)
+
+    def are_foreign(self, copying: Copying | None, changed_ns: int) -> bool:
+        """Whether another than SQLite wrote to the file, which was last changed at *changed_ns*."""
+        before = self._seen
+        if changed_ns == self._changed_ns and (before is None or copying == before[1]):
+            return False
+        self._seen = self._look()
+        if changed_ns == self._changed_ns or before is None or self._seen is None:
+            self._changed_ns = changed_ns if self._seen else None
+            return False
+        self._changed_ns = changed_ns
+        return self._seen[1] == before[1] and self._seen[0] != before[0]
+
+    def _look(self) -> tuple[bytes, Copying] | None:
+        """Return the file's header, and how far the log is copied; None while it is being copied."""
+        before = self.copying()
+        header = self._file.read(_HEADER_BYTES)
+        if before is None or before != self.copying() or before.copied != before.wanted:
+            return None
+        return (header, before) if header else None
+
+
+class _Held:
+    """The descriptor under which this process has *path* open."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = -1
+
+    def read(self, count: int) -> bytes:
+        """Return the first bytes, or nothing."""
+        with suppress(OSError):
+            wanted = self._path.stat()
+            if self._is(self._descriptor, wanted):
+                return os.pread(self._descriptor, count, 0)
+            for each in _OPEN.iterdir():
+                if self._is(int(each.name), wanted):
+                    self._descriptor = int(each.name)
+                    return os.pread(self._descriptor, count, 0)
+        return b""
+
+    def _is(self, descriptor: int, wanted: os.stat_result) -> bool:
+        with suppress(OSError):
+            return os.path.samestat(os.fstat(descriptor), wanted)
+        return False
