@@ -57,15 +57,17 @@ class TestDecide:
         refused = after(request_, Unsent("refused"), LAST)
         assert isinstance(refused.error, errors.NotSent)
 
-    def test_ambiguous_is_never_sent_again_if_it_may_charge(self, subtests: pytest.Subtests) -> None:
+    @pytest.mark.parametrize("request_", [PAID, HOOK])
+    def test_ambiguous_is_never_sent_again_if_it_may_charge(
+        self, request_: Request[Any], subtests: pytest.Subtests
+    ) -> None:
         """Invariant 9: the outcome is unknown, and stays so."""
-        for request_ in [PAID, HOOK]:
-            for reply in AMBIGUOUS:
-                with subtests.test(request_=request_, reply=reply):
-                    decision = after(request_, reply)
-                    assert isinstance(decision, Refused)
-                    assert isinstance(decision.error, errors.OutcomeUnknown)
-                    assert (decision.error.request, decision.error.sent_at) == (request_, 1000.0)
+        for reply in AMBIGUOUS:
+            with subtests.test(reply=reply):
+                decision = after(request_, reply)
+                assert isinstance(decision, Refused)
+                assert isinstance(decision.error, errors.OutcomeUnknown)
+                assert (decision.error.request, decision.error.sent_at) == (request_, 1000.0)
 
     def test_ambiguous_goes_again_if_repeatable(self, subtests: pytest.Subtests) -> None:
         """Reading twice costs nothing; the last attempt raises."""
@@ -110,15 +112,15 @@ class TestDecide:
         assert "'gen_2', not about 'gen_1'" in str(refused.error)
         assert isinstance(after(request_, GOOD), Done)
 
-    def test_refusals_are_raised_at_once(self, subtests: pytest.Subtests) -> None:
+    @pytest.mark.parametrize("request_", [PAID, READ, DELETE])
+    def test_refusals_are_raised_at_once(self, request_: Request[Any], subtests: pytest.Subtests) -> None:
         """Asking again would change nothing."""
-        for request_ in [PAID, READ, DELETE]:
-            for status in [400, 401, 403, 404, 422]:
-                with subtests.test(request_=request_, status=status):
-                    decision = after(request_, Answer(status, {}, b"{}"))
-                    assert isinstance(decision, Refused)
-                    assert isinstance(decision.error, errors.ApiError)
-                    assert decision.error.status == status
+        for status in (400, 401, 403, 404, 422):
+            with subtests.test(status=status):
+                decision = after(request_, Answer(status, {}, b"{}"))
+                assert isinstance(decision, Refused)
+                assert isinstance(decision.error, errors.ApiError)
+                assert decision.error.status == status
 
     @pytest.mark.parametrize("location", ["/api/v1/y", URL + "/y", "y"])
     def test_a_read_follows_its_own_origin(self, location: str) -> None:

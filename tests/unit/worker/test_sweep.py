@@ -1,6 +1,7 @@
 """Which page to ask for next, and when everything since the floor was seen."""
 
 import random
+from itertools import product
 from typing import Any
 
 import pytest
@@ -33,20 +34,20 @@ def shuffled(count: int, seed: int) -> list[int]:
 
 
 class TestTake:
-    async def test_sees_everything_since_the_floor(self, subtests: pytest.Subtests) -> None:
+    @pytest.mark.parametrize("order", ["newest_first", "oldest_first", shuffled(600, 1)])
+    async def test_sees_everything_since_the_floor(
+        self, order: str | list[int], subtests: pytest.Subtests
+    ) -> None:
         """Whatever the order, the width of a page and the total told: nothing since the floor is missed."""
-        for since in [0, 99, 599]:
-            for total in [None, 600, 100, 9_999]:
-                for widest in [100, 23]:
-                    for order in ["newest_first", "oldest_first", shuffled(600, 1)]:
-                        with subtests.test(since=since, total=total, widest=widest, order=order):
-                            listing = Listing(history(600), order, widest, total)
-                            floor_ms = NOW - since * MINUTE_MS
-                            sweep = Sweep(floor_ms, NOW)
-                            seen = await swept(listing, sweep)
-                            assert sweep.finished
-                            assert {f"gen_{n}" for n in range(599 - since, 600)} <= set(seen)
-                            assert len(seen) == len(set(seen))
+        for since, total, widest in product((0, 99, 599), (None, 600, 100, 9_999), (100, 23)):
+            with subtests.test(since=since, total=total, widest=widest):
+                listing = Listing(history(600), order, widest, total)
+                floor_ms = NOW - since * MINUTE_MS
+                sweep = Sweep(floor_ms, NOW)
+                seen = await swept(listing, sweep)
+                assert sweep.finished
+                assert {f"gen_{n}" for n in range(599 - since, 600)} <= set(seen)
+                assert len(seen) == len(set(seen))
 
     @pytest.mark.parametrize(
         ("order", "total", "length", "requests"),
