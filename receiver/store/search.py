@@ -1,6 +1,6 @@
 """Looking for deliveries, events and quarantined bodies, as operators do."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -9,7 +9,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Select, func, literal,
 from receiver.events import Asset
 from receiver.store.assets import ASSET_COLUMNS, asset_if_any
 from receiver.store.filters import Filter, arrived, has_error, is_kind, kind_of
-from receiver.store.tables import ASSET, DEAD, DELIVERY, EVENT, OPEN, PENDING, QUARANTINE
+from receiver.store.tables import ASSET, DEAD, DELIVERY, EVENT, OPEN, PENDING, PRUNED, QUARANTINE
 from receiver.store.window import Key, Page, Reach, rows_within
 
 DELIVERY_KEY: Final[tuple[Column[Any], ...]] = (DELIVERY.c.event_id, DELIVERY.c.destination)
@@ -135,6 +135,12 @@ def body_of_event(connection: Connection, id_: str) -> bytes | None:
     return connection.execute(select(EVENT.c.body).where(EVENT.c.id == id_)).scalar()
 
 
+def pruned_among(connection: Connection, ids: Collection[str]) -> list[str]:
+    """Return those of the events *ids* whose bodies are gone."""
+    gone = select(EVENT.c.id).where(EVENT.c.id.in_(ids), EVENT.c.state == PRUNED).order_by(EVENT.c.id)
+    return list(connection.execute(gone).scalars())
+
+
 def quarantined_body(connection: Connection, id_: str) -> bytes | None:
     """Return the bytes of a quarantined body."""
     return connection.execute(select(QUARANTINE.c.body).where(QUARANTINE.c.id == id_)).scalar()
@@ -179,8 +185,10 @@ def delivery_rows(
     )
 
 
-def event_rows(connection: Connection, wanted: Filter, reach: Reach, *, with_body: bool = False) -> Page[Any]:
-    """Return the matching events of one window, with their assets."""
+def event_rows(
+    connection: Connection, wanted: Filter, reach: Reach, *, with_body: bool = False, lock: bool = False
+) -> Page[Any]:
+    """Return the matching events of one window, with their assets; locked, they are not pruned meanwhile."""
     columns = [column for column in EVENT.c if column is not EVENT.c.body or with_body or wanted.kind]
     statement: Select[Any] = select(*columns, *ASSET_COLUMNS)
     statement = statement.outerjoin(ASSET, ASSET.c.event_id == EVENT.c.id)
@@ -192,6 +200,8 @@ def event_rows(connection: Connection, wanted: Filter, reach: Reach, *, with_bod
             DELIVERY.c.event_id == EVENT.c.id, DELIVERY.c.destination == wanted.destination
         )
         statement = statement.where(sent.exists())
+    if lock:
+        statement = statement.with_for_update(read=True, key_share=True, of=EVENT)
     candidates = list(arrived(EVENT.c.id, wanted))
     return _matching(
         rows_within(connection, statement, EVENT_KEY, candidates, reach), wanted, ("last_error", "error")
