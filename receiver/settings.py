@@ -172,6 +172,16 @@ class Settings(BaseSettings):
     """Of the private listener. Set, `web` and `worker` have one, too."""
     admin_token: SecretStr | None = None
     """What the private listener asks for. Without one, a token is made, and kept beside the SQLite file."""
+    keep_bodies_days: int = Field(90, ge=0)
+    """Bodies of events that nothing needs any more are emptied after so long; 0 keeps them permanently."""
+    keep_deliveries_days: int = Field(365, ge=0)
+    """Their deliveries are deleted after so long; not before the bodies. 0: never."""
+    keep_quarantine_days: int = Field(365, ge=0)
+    """Quarantined bodies that were resolved or dropped are emptied after so long; 0: never."""
+    keep_operations_days: int = Field(365, ge=0)
+    """Operations that have ended are deleted after so long; 0: never."""
+    prune_per_s: int = Field(500, gt=0, le=100_000)
+    """Rows of each kind that all workers together prune in a second."""
     lease_s: Seconds = 60.0
     """The work of a worker that died is taken over after so long."""
     poll_s: Seconds = 1.0

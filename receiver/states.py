@@ -21,8 +21,11 @@ OPEN: Final = "open"
 RESOLVED: Final = "resolved"
 """A quarantined body that a later release could read: its event is recorded."""
 
-EVENT_STATES: Final = (PENDING, SETTLED, LATE)
+PRUNED: Final = "pruned"
+"""An event or a quarantined body of which only the row is left: repeats of it are still told."""
+
+EVENT_STATES: Final = (PENDING, SETTLED, LATE, PRUNED)
 DELIVERY_STATES: Final = (PENDING, DELIVERED, DEAD, DROPPED)
-BODY_STATES: Final = (OPEN, RESOLVED, DROPPED)
+BODY_STATES: Final = (OPEN, RESOLVED, DROPPED, PRUNED)
 RETRIABLE: Final = (DEAD, PENDING)
 """The deliveries that can be sent again, or sooner."""

@@ -18,6 +18,7 @@ from receiver.cli import (
     migrate,
     models,
     operations,
+    prune,
     quarantine,
     reconcile,
     refusals,
@@ -49,6 +50,7 @@ cli.add_section(
         quarantine.quarantine,
         operations.operations,
         refusals.refusals,
+        prune.prune,
         serve.admin,
     ],
 )

@@ -8,8 +8,8 @@ from receiver import clock
 from receiver.cli.bulk import bulk_options, carry_out, rate_option
 from receiver.cli.console import ask, cursor_option, fetch, limit_option, order_option
 from receiver.cli.filtering import EVENT_FILTERS, filtered
-from receiver.cli.output import json_option, show_record, show_rows
-from receiver.states import EVENT_STATES
+from receiver.cli.output import json_option, say, show_record, show_rows
+from receiver.states import EVENT_STATES, PRUNED
 
 if TYPE_CHECKING:
     from receiver.cli.bulk import BulkManner
@@ -35,7 +35,8 @@ def events() -> None:
     """Look at what arrived; send it to the destinations again.
 
     An event is `pending` until the fate of its asset is known, then `settled`: from then on it has a
-    delivery for each destination. A failure told after the completion is `late`, and never sent.
+    delivery for each destination. A failure told after the completion is `late`, and never sent. What was
+    kept for long enough is `pruned`: repeats of it are still told, but it cannot be sent again.
     """
 
 
@@ -79,7 +80,8 @@ def show(*, event_id: str, as_json: bool) -> None:
     show_record({**found, "deliveries": None, "body": None}, as_json=False)
     for delivery in found["deliveries"]:
         show_record({"to": _line(delivery)}, as_json=False)
-    show_record({"body": found["body"]}, as_json=False)
+    gone = f"{PRUNED}: the body is gone, so this event cannot be sent again"
+    show_record({"body": gone if found["state"] == PRUNED else found["body"]}, as_json=False)
 
 
 @events.command()
@@ -120,6 +122,9 @@ def replay(
 
     if missing and not destinations:
         raise click.UsageError("--missing needs --to: say which destinations are to get what they never got.")
+    if event_ids:
+        for id_ in ask(lambda console: console.pruned_among(event_ids)):
+            say(f"{id_} is {PRUNED}: its body is gone, so it cannot be sent again.")
     chosen = replace(wanted, ids=event_ids)
     order = Order("events.replay", chosen, _configured(destinations), missing=missing, rate=rate)
     carry_out(order, manner)

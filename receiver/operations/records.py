@@ -97,7 +97,7 @@ async def full_event(console: Console, id_: str) -> Record | None:
     return {
         **event_record(page.rows[0]),
         "deliveries": [delivery_record(one) for one in deliveries.rows],
-        "body": body_text(await console.event_body(id_) or b""),
+        "body": _body_text(await console.event_body(id_)),
     }
 
 
@@ -106,8 +106,7 @@ async def full_quarantined(console: Console, id_: str) -> Record | None:
     page = await console.quarantined(Filter(ids=(id_,)))
     if not page.rows:
         return None
-    body = await console.quarantined_body(id_) or b""
-    return {**quarantine_record(page.rows[0]), "body": body_text(body)}
+    return {**quarantine_record(page.rows[0]), "body": _body_text(await console.quarantined_body(id_))}
 
 
 def body_text(body: bytes) -> str:
@@ -117,6 +116,11 @@ def body_text(body: bytes) -> str:
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         # JSON may write a slash with a backslash before it, where no URL would be recognised.
         return redact(body.decode("utf-8", "replace").replace("\\/", "/"))
+
+
+def _body_text(body: bytes | None) -> str | None:
+    """Return a body as it may be shown; None if it was pruned."""
+    return body_text(body) if body else None
 
 
 def moment(ms: int | None) -> datetime | None:

@@ -103,6 +103,8 @@ def _events(connection: Connection, past: Past, page: Stretch) -> Sequence[Row[A
         )
         .order_by(EVENT.c.id)
         .limit(page.limit)
+        # No delivery of it is made while it is pruned, nor the other way round.
+        .with_for_update(read=True, key_share=True, of=EVENT)
     )
     return connection.execute(statement).all()
 

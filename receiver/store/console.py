@@ -66,6 +66,10 @@ class Console:
         """Return the bytes that an event came in."""
         return await self._store.transact(search.body_of_event, id_)
 
+    async def pruned_among(self, ids: Collection[str]) -> list[str]:
+        """Return those of the events *ids* whose bodies are gone."""
+        return await self._store.transact(search.pruned_among, ids)
+
     async def quarantined_body(self, id_: str) -> bytes | None:
         """Return the bytes of a quarantined body."""
         return await self._store.transact(search.quarantined_body, id_)

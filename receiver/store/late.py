@@ -15,7 +15,7 @@ from receiver.events import Asset
 from receiver.store.claim import ALL_SOURCES, NOTHING_AWAY, Away, Claim, LateJob, Sources, event_job, take
 from receiver.store.insert import insert_new
 from receiver.store.record import NewEvent
-from receiver.store.tables import ASSET, EVENT, LATE_ASSET
+from receiver.store.tables import ASSET, EVENT, LATE_ASSET, PRUNED
 
 _COLUMNS: Final = (
     EVENT.c.id,
@@ -119,7 +119,12 @@ def is_given_up(connection: Connection, event_id: str) -> bool:
     given_up = (
         select(ASSET.c.event_id)
         .join(EVENT, EVENT.c.id == ASSET.c.event_id)
-        .where(ASSET.c.event_id == event_id, ASSET.c.status == "failed", EVENT.c.type == COMPLETED)
+        .where(
+            ASSET.c.event_id == event_id,
+            ASSET.c.status == "failed",
+            EVENT.c.type == COMPLETED,
+            EVENT.c.state != PRUNED,
+        )
     )
     return connection.execute(given_up).one_or_none() is not None
 

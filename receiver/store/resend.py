@@ -99,7 +99,7 @@ def drop(connection: Connection, turn: Turn) -> Step:
 def replay(connection: Connection, turn: Turn) -> Step:
     """Send settled events again to the destinations: under their ids, with their mirrored assets."""
     wanted = replace(turn.wanted, state=SETTLED, destination=None)
-    page = event_rows(connection, wanted, Reach(turn.after, _EVENTS))
+    page = event_rows(connection, wanted, Reach(turn.after, _EVENTS), lock=turn.operation is not None)
     event_ids = [row.id for row in page.rows]
     done = _done(connection, event_ids, turn)
     missing = _missing(connection, event_ids, turn) if turn.missing else []

@@ -1,17 +1,17 @@
 """Looking for deliveries, events and quarantined bodies, as operators do."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import Column, ColumnElement, Connection, Select, func, literal, select
+from sqlalchemy import Column, ColumnElement, Connection, Select, and_, func, literal, select
 
 from receiver.events import Asset
 from receiver.store.assets import ASSET_COLUMNS, asset_if_any
 from receiver.store.backlog import SETTLED_ONES, count_settled, names_in_use
 from receiver.store.filters import Filter, arrived, has_error, is_kind, kind_of
 from receiver.store.sources import events_of_generation
-from receiver.store.tables import ASSET, DEAD, DELIVERY, EVENT, OPEN, PENDING, QUARANTINE, SETTLED
+from receiver.store.tables import ASSET, DEAD, DELIVERY, EVENT, OPEN, PENDING, PRUNED, QUARANTINE, SETTLED
 from receiver.store.window import Key, Page, Reach, rows_within
 
 DELIVERY_KEY: Final[tuple[Column[Any], ...]] = (DELIVERY.c.event_id, DELIVERY.c.destination)
@@ -22,7 +22,7 @@ _MOST: Final = 200
 """Rows of one page of a list; each is read with its body."""
 _IS_DEAD: Final = DELIVERY.c.state == literal(DEAD, literal_execute=True)
 """Written into the statement: neither planner would use the partial index for a bound parameter."""
-_IS_UNSETTLED: Final = and_(*(EVENT.c.state != literal(done, literal_execute=True) for done in (SETTLED, "pruned")))
+_IS_UNSETTLED: Final = and_(*(EVENT.c.state != literal(done, literal_execute=True) for done in (SETTLED, PRUNED)))
 _IS_OPEN: Final = QUARANTINE.c.state == literal(OPEN, literal_execute=True)
 
 
@@ -137,6 +137,12 @@ def body_of_event(connection: Connection, id_: str) -> bytes | None:
     return connection.execute(select(EVENT.c.body).where(EVENT.c.id == id_)).scalar()
 
 
+def pruned_among(connection: Connection, ids: Collection[str]) -> list[str]:
+    """Return those of the events *ids* whose bodies are gone."""
+    gone = select(EVENT.c.id).where(EVENT.c.id.in_(ids), EVENT.c.state == PRUNED).order_by(EVENT.c.id)
+    return list(connection.execute(gone).scalars())
+
+
 def quarantined_body(connection: Connection, id_: str) -> bytes | None:
     """Return the bytes of a quarantined body."""
     return connection.execute(select(QUARANTINE.c.body).where(QUARANTINE.c.id == id_)).scalar()
@@ -185,8 +191,10 @@ def delivery_rows(
     )
 
 
-def event_rows(connection: Connection, wanted: Filter, reach: Reach, *, with_body: bool = False) -> Page[Any]:
-    """Return the matching events of one window, with their assets."""
+def event_rows(
+    connection: Connection, wanted: Filter, reach: Reach, *, with_body: bool = False, lock: bool = False
+) -> Page[Any]:
+    """Return the matching events of one window, with their assets; locked, they are not pruned meanwhile."""
     found = _by_id(connection, wanted)
     if found is None:
         return Page([], reach.after, more=False)
@@ -196,8 +204,8 @@ def event_rows(connection: Connection, wanted: Filter, reach: Reach, *, with_bod
     statement = statement.outerjoin(ASSET, ASSET.c.event_id == EVENT.c.id)
     statement = statement.where(*_about_event(wanted))
     candidates = list(arrived(EVENT.c.id, wanted))
-    if wanted.state == SETTLED:  # as nearly all are
-        statement = statement.where(EVENT.c.state == SETTLED)
+    if wanted.state in (SETTLED, PRUNED):  # as nearly all are
+        statement = statement.where(EVENT.c.state == wanted.state)
     elif wanted.state is not None:
         candidates += [EVENT.c.state == wanted.state, _IS_UNSETTLED]
     if wanted.destination is not None:
@@ -205,6 +213,8 @@ def event_rows(connection: Connection, wanted: Filter, reach: Reach, *, with_bod
             DELIVERY.c.event_id == EVENT.c.id, DELIVERY.c.destination == wanted.destination
         )
         statement = statement.where(sent.exists())
+    if lock:
+        statement = statement.with_for_update(read=True, key_share=True, of=EVENT)
     return _matching(
         rows_within(connection, statement, EVENT_KEY, candidates, reach), wanted, ("last_error", "error")
     )

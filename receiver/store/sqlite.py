@@ -126,6 +126,8 @@ def _prepare(connection: WatchedConnection, file: DatabaseFile) -> None:
 
 
 def _use_log(connection: sqlite3.Connection) -> None:
+    # Of a new file only; one that is there keeps what it has until somebody runs VACUUM.
+    connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
     mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
     if mode != "wal":
         raise bad_url(

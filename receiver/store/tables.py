@@ -21,6 +21,7 @@ DEAD: Final = states.DEAD
 DROPPED: Final = states.DROPPED
 OPEN: Final = states.OPEN
 RESOLVED: Final = states.RESOLVED
+PRUNED: Final = states.PRUNED
 
 SQLModel.metadata.naming_convention = {
     "ix": "ix_%(column_0_label)s",
@@ -208,6 +209,12 @@ class QuarantineRow(SQLModel, table=True):
             postgresql_where=text("state = 'open'"),
             sqlite_where=text("state = 'open'"),
         ),
+        Index(
+            "ix_quarantine_closed",
+            "id",
+            postgresql_where=text("state IN ('resolved', 'dropped')"),
+            sqlite_where=text("state IN ('resolved', 'dropped')"),
+        ),
     )
 
     id: str = Field(primary_key=True, max_length=36)
@@ -267,6 +274,25 @@ class SubmissionRow(SQLModel, table=True):
     error: str | None = None
     next_look_ms: int | None = Field(default=None, sa_type=BigInteger)
     """When reconciling may ask for the generation by its id again; none if it has not yet."""
+
+
+class RetentionRow(SQLModel, table=True):
+    """How far one kind of row was pruned, and when the next batch may begin."""
+
+    __tablename__ = "retention"
+
+    name: str = Field(primary_key=True, max_length=16)
+    cursor: str = Field(max_length=36)
+    due_ms: int = Field(sa_type=BigInteger)
+
+
+class RetainedRow(SQLModel, table=True):
+    """An event that was old enough to be pruned and still needed, and when to look at it again."""
+
+    __tablename__ = "retained"
+
+    event_id: str = Field(primary_key=True, max_length=36)
+    due_ms: int = Field(sa_type=BigInteger, index=True)
 
 
 class ReconcileRow(SQLModel, table=True):
@@ -330,6 +356,8 @@ LATE_ASSET: Final = _table(LateAssetRow)
 DELIVERY: Final = _table(DeliveryRow)
 QUARANTINE: Final = _table(QuarantineRow)
 SUBMISSION: Final = _table(SubmissionRow)
+RETENTION: Final = _table(RetentionRow)
+RETAINED: Final = _table(RetainedRow)
 RECONCILE: Final = _table(ReconcileRow)
 DESTINATION_STATE: Final = _table(DestinationStateRow)
 PACE: Final = _table(PaceRow)

@@ -69,6 +69,9 @@ FORWARDS: Final = Counter(
 UNROUTED: Final = Counter(
     "receiver_events_unrouted", "Settled events that no destination wanted.", ["source"]
 )
+PRUNED: Final = Counter(
+    "receiver_rows_pruned", "Rows emptied or deleted because they were older than they are kept.", ["kind"]
+)
 NOT_APPLICABLE: Final = Counter(
     "receiver_expressions_not_applicable",
     "Messages to which a destination's filter or projection could not be applied.",

@@ -19,6 +19,7 @@ from receiver.wiring.accounts import open_accounts, reconcile_rules
 from receiver.wiring.assets import build_fetcher, open_bucket, open_kept, own_bucket_urls
 from receiver.wiring.mirroring import build_attempt, build_mirror_late, mirror_rules
 from receiver.wiring.outlets import open_outlet
+from receiver.wiring.retention import build_retention
 from receiver.worker.breaker import Breaker
 from receiver.worker.bucket_gates import BucketGates
 from receiver.worker.forwarding import Outlet
@@ -94,4 +95,5 @@ def _worker(
         buckets=buckets,
         hosts=hosts,
         with_own_bucket=with_own,
+        retention=build_retention(settings),
     )

@@ -30,6 +30,7 @@ from receiver.worker.mirroring import (
     settle_without_asset,
     sources_by_bucket,
 )
+from receiver.worker.pruning import Retention, keep_pruning
 from receiver.worker.reconcile import Account
 from receiver.worker.reconciling import ReconcileRules, Reconciling
 
@@ -72,6 +73,7 @@ class Worker:
     hosts: HostGates | None = None
     with_own_bucket: Collection[str] = ()
     """Sources whose assets go to a bucket of their own."""
+    retention: Retention = field(default_factory=Retention)
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     def stop(self) -> None:
@@ -100,7 +102,8 @@ class Worker:
         offering = offer_backfill(self.store, [outlet.name for outlet in self.outlets])
         reconciles = (each.run() for each in reconciling)
         holding = [leases.keep(), leases.recall()]
-        return [*holding, self.store.listen(), offering, self._watching(), *reconciles, *keeping]
+        pruning = keep_pruning(self.store, self.retention)
+        return [*holding, self.store.listen(), offering, self._watching(), pruning, *reconciles, *keeping]
 
     def _watching(self) -> Coroutine[Any, Any, None]:
         present = Present(

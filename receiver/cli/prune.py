@@ -1,0 +1,98 @@
+"""`receiver prune`: empty and delete now what is older than it is kept."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from receiver import clock
+from receiver.cli.connection import load_settings_and_log
+from receiver.cli.output import json_option, say, show_record
+
+if TYPE_CHECKING:
+    from receiver.settings import Settings
+    from receiver.store import Store
+    from receiver.store.retention import What
+    from receiver.worker.pruning import Retention
+
+_PAGES = 1_000
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Only count what would go.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=1),
+    metavar="N",
+    help="Rows per second.  [default: RECEIVER_PRUNE_PER_S]",
+)
+@json_option
+def prune(*, dry_run: bool, rate: float | None, as_json: bool) -> None:
+    """Empty and delete what is older than it is kept.
+
+    Workers do this by themselves, a little at a time; this does it now, to the end. What is still needed
+    stays: pending work, dead letters, open quarantine, running operations. Repeats of pruned events are still
+    told.
+    """
+    import asyncio
+    from dataclasses import replace
+
+    from receiver.wiring.retention import build_retention
+
+    settings = load_settings_and_log(level="ERROR")
+    retention = build_retention(settings)
+    if rate is not None:
+        retention = replace(retention, per_s=rate)
+    show_record(asyncio.run(_prune(settings, retention, dry_run=dry_run)), as_json=as_json)
+
+
+async def _prune(settings: "Settings", retention: "Retention", *, dry_run: bool) -> dict[str, int]:
+    from receiver.store.retention import WHAT
+    from receiver.wiring.stores import build_store
+
+    store = build_store(settings)
+    try:
+        await store.check()
+        counted: dict[str, int] = {
+            what: await _prune_all(store, retention, what, dry_run=dry_run)
+            for what in WHAT
+            if what in retention.keep_ms
+        }
+        if store.is_embedded and not dry_run:
+            await _give_back(store)
+    finally:
+        store.close()
+    counted["bodies"] = counted.get("bodies", 0) + counted.pop("retained", 0)
+    return counted
+
+
+async def _prune_all(store: "Store", retention: "Retention", what: "What", *, dry_run: bool) -> int:
+    import asyncio
+    from dataclasses import replace
+
+    from receiver.store import retention as kept
+
+    pruned, after = 0, await store.transact(kept.place, what) if dry_run else None
+    while True:
+        batch = replace(retention.batch(what, now_ms=clock.now_ms()), dry_run_after=after)
+        done = await store.transact(kept.prune, what, batch)
+        if done is None:
+            say(f"A worker is pruning {what}; waiting for its turn to end")
+        else:
+            pruned += done.pruned
+            after = done.cursor if dry_run else None
+            if not done.more:
+                return pruned
+        await asyncio.sleep(0 if dry_run else retention.rest_s)
+
+
+async def _give_back(store: "Store") -> None:
+    from receiver.store.retention import free_pages, give_back
+
+    while await store.transact(give_back, _PAGES):
+        pass
+    free, _ = await store.transact(free_pages)
+    if free:
+        say(
+            f"{free} pages of the file are free and will be used again. A file made by an earlier release"
+            " gives none back before one VACUUM: see docs/databases.md"
+        )

@@ -1,0 +1,269 @@
+"""Retention: emptying and deleting what nobody needs any more, a small batch per transaction.
+
+An event's row stays, without its body: its unique key is what tells a repeat. Each kind of row has a row in
+`retention` with the place up to which it was pruned, so that none is looked at twice. Events that were still
+needed then are in `retained`, and are looked at again a day later. What others hold is left for later.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, literal, or_, select, text, update
+
+from receiver.events import event_id
+from receiver.store.engine import insert_into
+from receiver.store.operations import RUNNING
+from receiver.store.tables import (
+    DELIVERED,
+    DELIVERY,
+    DROPPED,
+    EVENT,
+    LATE,
+    LATE_ASSET,
+    OPERATION,
+    PRUNED,
+    QUARANTINE,
+    RESOLVED,
+    RETAINED,
+    RETENTION,
+    SETTLED,
+)
+
+What = Literal["bodies", "retained", "deliveries", "quarantine", "operations"]
+
+WHAT: Final[tuple[What, ...]] = ("bodies", "retained", "deliveries", "quarantine", "operations")
+"""In the order in which they are pruned."""
+
+_INCREMENTAL: Final = 2
+_FAR: Final = 2**40
+_MOVE: Final = text("UPDATE event SET rowid = rowid - :far WHERE id IN :ids").bindparams(
+    bindparam("ids", expanding=True)
+)
+"""SQLite merges pages where rows leave them, and not where rows get shorter."""
+_LOOK_AGAIN_MS: Final = 24 * 3600 * 1000
+_IS_CLOSED: Final = QUARANTINE.c.state.in_(
+    [literal(state, literal_execute=True) for state in (RESOLVED, DROPPED)]
+)
+"""Written into the statement: neither planner would use the partial index for a bound parameter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A bounded part of the work. Times are milliseconds since the epoch."""
+
+    before_ms: int
+    """What was done with before this is pruned."""
+    now_ms: int
+    limit: int = 200
+    rest_ms: int = 0
+    """For so long nobody begins the next batch of its kind."""
+    dry_run_after: str | None = None
+    """Only look, at what is behind this place."""
+    deliveries_before_ms: int | None = None
+    """The same as `before_ms` for deliveries; None keeps them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What one batch came to, or would."""
+
+    pruned: int
+    needed: int
+    """Events that were old enough, and are kept because something still needs them."""
+    cursor: str
+    more: bool
+
+
+def prune(connection: Connection, what: What, batch: Batch) -> Pruned | None:
+    """Prune one batch; None if another process is at it, or was a moment ago."""
+    after = batch.dry_run_after
+    if after is None:
+        after = _take_place(connection, what, batch.now_ms)
+        if after is None:
+            return None
+    done = _STEPS[what](connection, batch, after)
+    if batch.dry_run_after is None:
+        place = {"cursor": done.cursor, "due_ms": batch.now_ms + batch.rest_ms}
+        connection.execute(update(RETENTION).where(RETENTION.c.name == what).values(place))
+    return done
+
+
+def place(connection: Connection, what: What) -> str:
+    """Return the place up to which *what* was pruned."""
+    return connection.execute(select(RETENTION.c.cursor).where(RETENTION.c.name == what)).scalar() or ""
+
+
+def give_back(connection: Connection, pages: int) -> bool:
+    """Let SQLite give up to *pages* free pages back to the file system; return whether it could give more."""
+    free, gives_back = free_pages(connection)
+    if not gives_back:
+        return False
+    # The driver ends the statement after one page, whatever it says.
+    for _ in range(min(free, pages)):
+        connection.exec_driver_sql("PRAGMA incremental_vacuum(1)")
+    return free > pages
+
+
+def free_pages(connection: Connection) -> tuple[int, bool]:
+    """Return how many pages of a SQLite file are free, and whether `give_back` can give them back."""
+    free = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()
+    return int(free), connection.exec_driver_sql("PRAGMA auto_vacuum").scalar_one() == _INCREMENTAL
+
+
+def _take_place(connection: Connection, what: What, now_ms: int) -> str | None:
+    ours = select(RETENTION.c.cursor, RETENTION.c.due_ms).where(RETENTION.c.name == what)
+    row = connection.execute(ours.with_for_update(skip_locked=True)).one_or_none()
+    if row is not None:
+        return str(row.cursor) if row.due_ms <= now_ms else None
+    first = insert_into(RETENTION, connection.dialect).values(name=what, cursor="", due_ms=now_ms)
+    inserted = connection.execute(first.on_conflict_do_nothing().returning(RETENTION.c.name))
+    return None if inserted.one_or_none() is None else ""
+
+
+def _bodies(connection: Connection, batch: Batch, after: str) -> Pruned:
+    rows = _events(connection, after, _first_id(batch.before_ms), batch.limit)
+    ids = [row.id for row in rows if row.state != PRUNED]
+    pruned = _empty(connection, ids, batch)
+    needed = [{"event_id": id_, "due_ms": batch.now_ms + _LOOK_AGAIN_MS} for id_ in ids if id_ not in pruned]
+    if needed and batch.dry_run_after is None:
+        connection.execute(insert_into(RETAINED, connection.dialect).on_conflict_do_nothing(), needed)
+    last = rows[-1].id if rows else after
+    return Pruned(len(pruned), len(needed), last, len(rows) == batch.limit)
+
+
+def _retained(connection: Connection, batch: Batch, after: str) -> Pruned:
+    due = and_(RETAINED.c.due_ms <= batch.now_ms, RETAINED.c.event_id > after)
+    ids = connection.execute(
+        select(RETAINED.c.event_id).where(due).order_by(RETAINED.c.due_ms).limit(batch.limit)
+    )
+    looked_at = list(ids.scalars())
+    pruned = _empty(connection, looked_at, batch)
+    if batch.dry_run_after is None:
+        ours = RETAINED.c.event_id.in_(looked_at)
+        later = batch.now_ms + _LOOK_AGAIN_MS
+        connection.execute(delete(RETAINED).where(RETAINED.c.event_id.in_(pruned)))
+        connection.execute(update(RETAINED).where(ours).values(due_ms=later))
+        if batch.deliveries_before_ms is not None:
+            end = _first_id(batch.deliveries_before_ms)
+            _delete_deliveries(connection, [id_ for id_ in pruned if id_ < end])
+    more = len(looked_at) == batch.limit and batch.dry_run_after is None
+    return Pruned(len(pruned), len(looked_at) - len(pruned), "", more)
+
+
+def _deliveries(connection: Connection, batch: Batch, after: str) -> Pruned:
+    """Delete the deliveries of events whose bodies are gone: others may be asked for again."""
+    end, dry_run = _first_id(batch.before_ms), batch.dry_run_after is not None
+    if not dry_run:
+        emptied_to = place(connection, "bodies")
+        # Up to and with that one, and so below what would come right behind it.
+        end = min(end, f"{emptied_to}~") if emptied_to else ""
+    rows = _events(connection, after, end, batch.limit)
+    if dry_run:
+        done = _done([row.id for row in rows])
+        count = len(connection.execute(select(DELIVERY.c.event_id).where(done)).all())
+    else:
+        count = _delete_deliveries(connection, [row.id for row in rows if row.state == PRUNED])
+    return Pruned(count, 0, rows[-1].id if rows else after, len(rows) == batch.limit)
+
+
+def _quarantine(connection: Connection, batch: Batch, after: str) -> Pruned:
+    closed = and_(_IS_CLOSED, QUARANTINE.c.id > after, QUARANTINE.c.id < _first_id(batch.before_ms))
+    found = select(QUARANTINE.c.id).where(closed).order_by(QUARANTINE.c.id).limit(batch.limit)
+    ids = list(connection.execute(found.with_for_update(skip_locked=True)).scalars())
+    if batch.dry_run_after is None:
+        gone = (
+            update(QUARANTINE).where(QUARANTINE.c.id.in_(ids)).values(state=PRUNED, body=b"", operation=None)
+        )
+        connection.execute(gone)
+    return _counted(ids, batch)
+
+
+def _operations(connection: Connection, batch: Batch, after: str) -> Pruned:
+    ended = and_(
+        OPERATION.c.state != RUNNING, OPERATION.c.touched_ms < batch.before_ms, OPERATION.c.id > after
+    )
+    found = select(OPERATION.c.id).where(ended).order_by(OPERATION.c.id).limit(batch.limit)
+    ids = list(connection.execute(found.with_for_update(skip_locked=True)).scalars())
+    if batch.dry_run_after is None:
+        connection.execute(delete(OPERATION).where(OPERATION.c.id.in_(ids)))
+    return _counted(ids, batch)
+
+
+_STEPS: Final[Mapping[What, Callable[[Connection, Batch, str], Pruned]]] = {
+    "bodies": _bodies,
+    "retained": _retained,
+    "deliveries": _deliveries,
+    "quarantine": _quarantine,
+    "operations": _operations,
+}
+
+
+def _counted(ids: Sequence[str], batch: Batch) -> Pruned:
+    # What is pruned leaves its index, so the next batch begins at the front; a dry run goes on behind.
+    cursor = ids[-1] if ids and batch.dry_run_after is not None else batch.dry_run_after or ""
+    return Pruned(len(ids), 0, cursor, len(ids) == batch.limit)
+
+
+def _events(connection: Connection, after: str, end: str, limit: int) -> Sequence[Any]:
+    between = and_(EVENT.c.id > after, EVENT.c.id < end)
+    statement = select(EVENT.c.id, EVENT.c.state).where(between).order_by(EVENT.c.id).limit(limit)
+    return connection.execute(statement).all()
+
+
+def _first_id(received_ms: int) -> str:
+    """Return the lowest id that an event received then can have."""
+    return event_id(max(received_ms, 0), bytes(10))
+
+
+def _empty(connection: Connection, ids: Sequence[str], batch: Batch) -> set[str]:
+    """Empty those of the events *ids* that nothing needs any more; return which."""
+    free = _lock_done(connection, ids, batch.before_ms)
+    free -= set(
+        connection.execute(select(LATE_ASSET.c.event_id).where(LATE_ASSET.c.event_id.in_(free))).scalars()
+    )
+    free -= _with_work(connection, free, batch.before_ms)
+    if free and batch.dry_run_after is None:
+        empty(connection, free)
+    return free
+
+
+def empty(connection: Connection, ids: Collection[str]) -> None:
+    """Take the bodies of events, and what their deliveries know of them, away. The caller has locked both."""
+    gone = {"state": PRUNED, "body": b"", "last_error": None, "lease": None, "kept_by": None}
+    connection.execute(update(EVENT).where(EVENT.c.id.in_(ids)).values(gone))
+    if connection.dialect.name == "sqlite":
+        connection.execute(_MOVE, {"ids": list(ids), "far": _FAR})
+    # Nothing may be restored that could not be sent.
+    forgotten = {"submission": None, "operation": None, "before": None, "last_error": None}
+    known = or_(*(DELIVERY.c[name].is_not(None) for name in forgotten))
+    connection.execute(update(DELIVERY).where(DELIVERY.c.event_id.in_(ids), known).values(forgotten))
+
+
+def _lock_done(connection: Connection, ids: Sequence[str], before_ms: int) -> set[str]:
+    done = and_(EVENT.c.id.in_(ids), EVENT.c.state.in_((SETTLED, LATE)), EVENT.c.due_ms < before_ms)
+    # Who makes a delivery of an event holds its key, so from here on there comes none.
+    locked = select(EVENT.c.id).where(done).with_for_update(skip_locked=True)
+    return set(connection.execute(locked).scalars())
+
+
+def _with_work(connection: Connection, ids: Collection[str], before_ms: int) -> set[str]:
+    """Return the events with a delivery that is not done, was done lately, or that somebody holds."""
+    key = (DELIVERY.c.event_id, DELIVERY.c.destination)
+    running = select(OPERATION.c.id).where(OPERATION.c.state == RUNNING)
+    free = and_(
+        _done(ids),
+        or_(DELIVERY.c.settled_ms < before_ms, DELIVERY.c.settled_ms.is_(None)),
+        or_(DELIVERY.c.operation.is_(None), DELIVERY.c.operation.not_in(running)),
+    )
+    locked = set(connection.execute(select(*key).where(free).with_for_update(skip_locked=True)))
+    every = set(connection.execute(select(*key).where(DELIVERY.c.event_id.in_(ids))))
+    return {event_id for event_id, _ in every - locked}
+
+
+def _done(ids: Collection[str]) -> ColumnElement[bool]:
+    return and_(DELIVERY.c.event_id.in_(ids), DELIVERY.c.state.in_((DELIVERED, DROPPED)))
+
+
+def _delete_deliveries(connection: Connection, ids: Collection[str]) -> int:
+    return connection.execute(delete(DELIVERY).where(_done(ids))).rowcount
