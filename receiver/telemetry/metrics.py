@@ -36,6 +36,10 @@ ASSETS: Final = Counter(
     "Attempts to mirror an asset, by outcome: mirrored, postponed, or the failure's code; late ones apart.",
     ["outcome"],
 )
+ASSETS_GIVEN_UP: Final = Counter(
+    "receiver_assets_given_up",
+    "Events that were settled without their asset; a late one may come after all.",
+)
 ASSET_CONFLICTS: Final = Counter(
     "receiver_asset_conflicts",
     "Assets kept beside other bytes that had their name.",

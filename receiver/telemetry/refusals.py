@@ -27,6 +27,9 @@ log = structlog.get_logger()
 _refused: Final = cache(metrics.REFUSED.labels)
 _faults: Final = cache(metrics.SIGNATURE_FAULTS.labels)
 
+# From 0 on: an alarm sees no increase of what appears as 1.
+_refused("store_unavailable")
+
 
 class Refused(NamedTuple):
     """How often one address was refused of late."""

@@ -305,6 +305,7 @@ def _report_live(result: MirrorResult) -> None:
         facts.info("mirrored", url=result.asset.url, size_bytes=result.asset.size_bytes, attempts=attempts)
     else:
         metrics.ASSETS.labels(result.asset.error).inc()
+        metrics.ASSETS_GIVEN_UP.inc()
         facts.warning("asset given up", error=result.asset.error, attempts=attempts)
 
 

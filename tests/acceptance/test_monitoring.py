@@ -1,0 +1,292 @@
+"""What `deploy/` watches is what the processes say, and its alerts fire when something is wrong."""
+
+import asyncio
+import json
+import math
+import re
+import signal
+import sqlite3
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+from prometheus_client.parser import text_string_to_metric_families
+
+from receiver.sandbox import Sandbox
+from tests.acceptance.service import Service, completed, failed, service, until
+from tests.servers.assets import serving
+from tests.servers.http_sink import Answer, http_sink
+from tests.servers.promtool import promtool
+from tests.servers.require import free_ports
+
+DEPLOY: Final = Path(__file__).parents[2] / "deploy"
+ALERTS: Final = DEPLOY / "prometheus" / "alerts.yml"
+TOKEN: Final = "acceptance-0123456789"
+SCRAPED: Final = {"instance", "job"}
+"""Labels that Prometheus adds."""
+FULL_DISK: Final = "ReceiverDiskFilling"
+"""Whether it fires is up to the machine that runs the tests."""
+
+Sample = tuple[str, tuple[tuple[str, str], ...]]
+
+
+@dataclass(frozen=True)
+class Look:
+    """Every sample of one scrape of all processes."""
+
+    samples: Mapping[Sample, float]
+
+    def value(self, name: str, **labels: str) -> float:
+        """Return the sum of a metric's samples with *labels*."""
+        return sum(
+            value
+            for (found, has), value in self.samples.items()
+            if found == name and labels.items() <= dict(has).items()
+        )
+
+    def labels(self, name: str) -> set[str]:
+        """Return the labels that a metric has anywhere."""
+        return {label for found, has in self.samples if found == name for label, _ in has}
+
+
+@dataclass(frozen=True)
+class Story:
+    """A service that comes into trouble, as Prometheus saw it: well, in trouble, and with its worker gone."""
+
+    looks: list[Look] = field(default_factory=list)
+
+    def firing(self, before: int, since: int, *, after: str, folder: Path) -> set[str]:
+        """Return the alerts that fire *after* things were as they are at one look, and then at another."""
+        series = []
+        for (name, labels), value in self.looks[since].samples.items():
+            shown = ",".join(f"{label}={json.dumps(text)}" for label, text in labels)
+            first = self.looks[before].samples.get((name, labels))
+            series.append(
+                {
+                    "series": f"{name}{{{shown}}}",
+                    "values": f"{'_' if first is None else _number(first)} {_number(value)}+0x60",
+                }
+            )
+        (folder / "alerts.yml").write_text(ALERTS.read_text())
+        # It tells what it got only where it expected something else.
+        query = "count by (alertname) (ALERTS{alertstate='firing'})"
+        expected = {"expr": query, "eval_time": after, "exp_samples": [{"labels": "{}", "value": -1}]}
+        test = {"interval": "1m", "input_series": series, "promql_expr_test": [expected]}
+        document = {"rule_files": ["alerts.yml"], "evaluation_interval": "1m", "tests": [test]}
+        (folder / "test.yml").write_text(yaml.safe_dump(document))
+        with pytest.raises(AssertionError) as told:
+            promtool("test", "rules", "test.yml", folder=folder)
+        return set(re.findall(r'alertname="(\w+)"', str(told.value))) - {FULL_DISK}
+
+
+def _number(value: float) -> str:
+    return "NaN" if math.isnan(value) else f"{value:.17g}"
+
+
+def scrape(*ports: int) -> Look:
+    """Read the metrics of all processes, as one look; one that does not answer is down."""
+    samples: dict[Sample, float] = {}
+    for port in ports:
+        added = (("instance", str(port)), ("job", "receiver"))
+        try:
+            text = _metrics(port)
+        except OSError:
+            samples["up", added] = 0
+            continue
+        samples["up", added] = 1
+        for family in text_string_to_metric_families(text):
+            for one in family.samples:
+                samples[one.name, tuple(sorted((*one.labels.items(), *added)))] = one.value
+    return Look(samples)
+
+
+def _metrics(port: int) -> str:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/metrics", headers={"Authorization": f"Bearer {TOKEN}"}
+    )
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return str(answer.read().decode())
+
+
+def trouble(receiver: Service, host: str, ports: tuple[int, int]) -> Iterator[Look]:
+    """Let one thing after another go wrong, and look."""
+    for command, port in zip(("web", "worker"), ports, strict=True):
+        receiver.settings["RECEIVER_ADMIN_PORT"] = str(port)
+        receiver.start(command)
+    receiver.deliver(completed("gen_1", f"{host}/a.png"))
+    forge(receiver, 1)
+    until(lambda: receiver.messages() and _is_measured(ports))
+    yield scrape(*ports)
+    receiver.deliver(b'{"event": "generation.completed"}')
+    receiver.deliver(completed("gen_2", "ftp://127.0.0.1/no"))
+    for number in range(4):
+        receiver.deliver(completed(f"gen_acme_{number}", f"{host}/{number}.png"), source="acme")
+        receiver.deliver(failed(f"gen_{number}"))
+    forge(receiver, 8)
+    receiver.request("GET", "/nowhere")
+    until(lambda: _is_in_trouble(scrape(*ports)))
+    yield scrape(*ports)
+    receiver.processes[1].send_signal(signal.SIGKILL)
+    receiver.processes[1].wait()
+    until(lambda: scrape(ports[0]).value("receiver_workers") == 0)
+    yield scrape(*ports)
+    with sqlite3.connect(receiver.folder / "receiver.db", timeout=20) as database:
+        database.execute("ALTER TABLE quarantine RENAME TO away")
+    database.close()
+    assert receiver.deliver(b'{"event": "generation.failed"}').status == 503
+    yield scrape(*ports)
+
+
+def forge(receiver: Service, count: int) -> None:
+    """Deliver what was signed with another secret."""
+    for number in range(count):
+        receiver.deliver(failed(f"gen_{number}"), source="quiet")
+
+
+def _is_measured(ports: tuple[int, int]) -> bool:
+    found = scrape(*ports)
+    return (
+        found.value("receiver_provider_requests_limit", source="photoverse") > 0
+        and found.value("receiver_delivery_delay_seconds_count", destination="messages") > 0
+    )
+
+
+def _is_in_trouble(found: Look) -> bool:
+    return (
+        found.value("receiver_destination_down", destination="gone") > 0
+        and found.value("receiver_bucket_away", source="acme") > 0
+        and found.value("receiver_dead_letters", destination="picky") > 0
+        and found.value("receiver_assets_given_up_total") > 0
+    )
+
+
+async def _tell(folder: Path) -> Story:
+    web, worker, closed = free_ports(3)
+    with Sandbox() as sandbox, serving() as host:
+        async with http_sink() as picky:
+            picky.answer = lambda _: Answer(422)
+            settings = {
+                "RECEIVER_ADMIN_TOKEN": TOKEN,
+                "RECEIVER_API_KEY": sandbox.key(),
+                "RECEIVER_API_BASE_URL": sandbox.url,
+                "RECEIVER_SOURCES__QUIET__SECRETS": "whsec_quiet_0123456789",
+                "RECEIVER_SOURCES__ACME__SECRETS": "whsec_acceptance_0123456789",
+                "RECEIVER_SOURCES__ACME__ASSETS_URL": "s3://away",
+                "RECEIVER_S3_ENDPOINT_URL": f"http://127.0.0.1:{closed}",
+                "RECEIVER_S3_REGION": "us-east-1",
+                "RECEIVER_DESTINATIONS__GONE__URL": f"redis://127.0.0.1:{closed}/0?stream=s",
+                "RECEIVER_DESTINATIONS__GONE__TYPES": "generation.failed",
+                "RECEIVER_DESTINATIONS__PICKY__URL": picky.url,
+                "RECEIVER_DESTINATIONS__PICKY__TYPES": "generation.failed",
+                "AWS_ACCESS_KEY_ID": "x",
+                "AWS_SECRET_ACCESS_KEY": "x",
+                "AWS_EC2_METADATA_DISABLED": "true",
+            }
+            with service(folder, **settings) as receiver:
+                told = trouble(receiver, host.url, (web, worker))
+                return Story(await asyncio.to_thread(list, told))
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+    return asyncio.run(_tell(tmp_path_factory.mktemp("story")))
+
+
+def rules() -> list[dict[str, Any]]:
+    (group,) = yaml.safe_load(ALERTS.read_text())["groups"]
+    return list(group["rules"])
+
+
+def panels() -> list[dict[str, Any]]:
+    board = json.loads((DEPLOY / "grafana" / "receiver.json").read_text())
+    return [one for one in board["panels"] if one["type"] != "row"]
+
+
+def watched() -> list[str]:
+    """Return every expression that the alerts and the dashboard have."""
+    shown = [target["expr"] for panel in panels() for target in panel["targets"]]
+    return [rule["expr"] for rule in rules()] + [one.replace("$__rate_interval", "5m") for one in shown]
+
+
+class TestNames:
+    def test_every_metric_and_label_is_exposed(self, story: Story) -> None:
+        """Rules and panels name what the processes really say; a mistyped name would never fire."""
+        look = story.looks[1]
+        for expression in watched():
+            names = re.findall(r"\b(?:receiver|process)_\w+|\bup\b", expression)
+            labels = {"le", *SCRAPED}.union(*(look.labels(name) for name in names))
+            assert names, expression
+            for name in names:
+                assert look.labels(name) >= SCRAPED, f"{name} is not exposed"
+            used = [
+                word
+                for inside in re.findall(r"by \(([^)]*)\)", expression)
+                for word in inside.replace(",", " ").split()
+            ] + re.findall(r"[{,] *(\w+) *[=!]~?", expression)
+            assert set(used) <= labels, expression
+
+    def test_legends_are_of_labels_that_are_left(self) -> None:
+        """A legend names a label that its expression groups by."""
+        for panel in panels():
+            for target in panel["targets"]:
+                left = set(re.findall(r"\w+", " ".join(re.findall(r"by \(([^)]*)\)", target["expr"]))))
+                named = set(re.findall(r"{{(\w+)}}", target["legendFormat"]))
+                assert named <= left | (SCRAPED if not left else set()), target
+
+    def test_every_alert_has_a_section_of_the_runbook(self) -> None:
+        """Whoever is woken up finds what to do."""
+        text = (DEPLOY.parent / "docs" / "operations.md").read_text()
+        headings = {
+            re.sub(r"[^\w\- ]", "", line.lower()).replace(" ", "-")
+            for line in re.findall(r"(?m)^#+ (.*)$", text)
+        }
+        for rule in rules():
+            page, _, anchor = rule["annotations"]["runbook_url"].partition("#")
+            assert (page, anchor in headings) == ("docs/operations.md", True), rule["alert"]
+            assert rule["labels"]["severity"] in {"critical", "warning"}
+
+
+class TestPromtool:
+    def test_rules_and_configuration(self, tmp_path: Path) -> None:
+        """Prometheus reads the files, and each alert fires in its situation and in no other."""
+        folder = ALERTS.parent
+        promtool("check", "config", "--syntax-only", "prometheus.yml", folder=folder)
+        promtool("check", "rules", "alerts.yml", folder=folder)
+        promtool("test", "rules", "alerts_test.yml", folder=folder)
+        tried = (folder / "alerts_test.yml").read_text()
+        assert not [rule["alert"] for rule in rules() if f'"{rule["alert"]}"' not in tried]
+        recorded = [{"record": f"panel:{n}", "expr": one} for n, one in enumerate(watched())]
+        document = {"groups": [{"name": "dashboard", "rules": recorded}]}
+        (tmp_path / "dashboard.yml").write_text(yaml.safe_dump(document))
+        promtool("check", "rules", "dashboard.yml", folder=tmp_path)
+
+
+class TestFiring:
+    def test_nothing_while_all_is_well(self, story: Story, tmp_path: Path) -> None:
+        """A service that works wakes nobody."""
+        assert story.firing(0, 0, after="30m", folder=tmp_path) == set()
+
+    def test_what_is_down(self, story: Story, tmp_path: Path) -> None:
+        """A bucket, a destination, refused messages, unreadable and forged webhooks, an asset given up."""
+        assert story.firing(0, 1, after="7m", folder=tmp_path) == {
+            "ReceiverAssetsGivenUp",
+            "ReceiverBucketDown",
+            "ReceiverDeadLetters",
+            "ReceiverDestinationDown",
+            "ReceiverEveryDeliveryRefused",
+            "ReceiverQuarantine",
+        }
+
+    def test_no_worker(self, story: Story, tmp_path: Path) -> None:
+        """A worker that was killed: its target is down, and no other worker is alive."""
+        found = story.firing(1, 2, after="7m", folder=tmp_path)
+        assert {"ReceiverNoWorker", "ReceiverProcessDown", "ReceiverDestinationDown"} <= found
+
+    def test_no_database(self, story: Story, tmp_path: Path) -> None:
+        """Deliveries that are answered 503, and a database that cannot be read."""
+        found = story.firing(2, 3, after="4m", folder=tmp_path)
+        assert {"ReceiverStoreDown", "ReceiverDeliveriesRefused"} <= found
