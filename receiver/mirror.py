@@ -139,7 +139,7 @@ async def _mirror(
         return _postponed(job, why, rules, clock(), chance(), parked_s=parked_s)
     finally:
         if not kept:
-            fetched.path.unlink(missing_ok=True)
+            fetched.discard()
     return EventSettled(job, _mirrored(fetched, stored), clock())
 
 
@@ -186,15 +186,19 @@ async def _fetch_or_find(
 ) -> Fetched | NotFetched:
     """Fetch the asset, unless an earlier attempt did so on this machine."""
     download = partial(fetch, event)
-    return await (kept.fetch(job.id, download) if kept else download())
+    is_first = job.attempts <= 1 and job.kept_by is None
+    return await (kept.fetch(job.id, download, is_first=is_first) if kept else download())
 
 
 async def _fetch_and_note(
     job: EventJob, fetch: FetchAsset, kept: KeptDownloads, note_kept: NoteKept, event: Event
 ) -> Fetched | NotFetched:
-    """Fetch the asset, and have it known before anything else is tried that this machine has it."""
+    """Fetch the asset, and have it known before anything else is tried that this machine has it.
+
+    Whoever took an event of which nobody had the download noted that then.
+    """
     fetched = await fetch(event)
-    if isinstance(fetched, Fetched) and not (job.kept_by and job.kept_by.spool == kept.spool):
+    if isinstance(fetched, Fetched) and _kept_elsewhere(job, kept):
         await note_kept(job)
     return fetched
 

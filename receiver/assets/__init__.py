@@ -1,16 +1,17 @@
 """Mirroring: fetch an asset from the provider's CDN safely and keep a copy in our bucket."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A whole asset, downloaded and checked, waiting on local disk to be stored."""
+    """A whole asset, downloaded and checked, waiting in memory or on local disk to be stored."""
 
-    path: Path
-    """A file in the spool folder; whoever fetched it deletes it."""
+    path: Path | None
+    """A file in the spool folder; whoever fetched it deletes it. None while it is in memory alone."""
     size_bytes: int
     sha256: str
     """Hex digest of the whole file."""
@@ -21,6 +22,24 @@ class Fetched:
     height: int | None = None
     duration_s: float | None = None
     """Seconds of a video, where its container tells cheaply."""
+    content: bytes | None = field(default=None, repr=False, compare=False)
+    """The whole of it, if it is small."""
+
+    def open(self) -> BinaryIO:
+        """Open it for reading.
+
+        Raises:
+            OSError: the file is gone, or cannot be read.
+        """
+        if self.content is not None:
+            return BytesIO(self.content)
+        assert self.path
+        return self.path.open("rb")
+
+    def discard(self) -> None:
+        """Delete the file, if there is one."""
+        if self.path:
+            self.path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ import os
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO, Final, TypeVar
 
 import imagesize  # type: ignore[import-untyped]
@@ -56,22 +55,18 @@ class Dimensions:
     """Seconds of a video, to the millisecond."""
 
 
-def measure(path: Path, content_type: str) -> Dimensions:
-    """Read the headers of the file at *path*. Blocks on the disk; holds a few bytes.
-
-    Raises:
-        OSError: the file cannot be opened.
-    """
-    with path.open("rb") as file:
-        size_bytes = os.fstat(file.fileno()).st_size
-        if content_type.startswith("image/"):
-            size, duration_s = _tried(lambda: _image(file, content_type)), None
-        elif content_type in _CONTAINERS:
-            frames, seconds = _CONTAINERS[content_type]
-            size = _tried(lambda: frames(file, size_bytes))
-            duration_s = _tried(lambda: seconds(file, size_bytes))
-        else:
-            return Dimensions()
+def measure(file: BinaryIO, content_type: str) -> Dimensions:
+    """Read the headers of *file*. Holds a few bytes."""
+    size_bytes = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    if content_type.startswith("image/"):
+        size, duration_s = _tried(lambda: _image(file, content_type)), None
+    elif content_type in _CONTAINERS:
+        frames, seconds = _CONTAINERS[content_type]
+        size = _tried(lambda: frames(file, size_bytes))
+        duration_s = _tried(lambda: seconds(file, size_bytes))
+    else:
+        return Dimensions()
     if size is None or not all(0 < side <= MAX_SIDE_PX for side in size):
         return Dimensions(duration_s=duration_s)
     return Dimensions(*size, duration_s)

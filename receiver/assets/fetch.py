@@ -220,7 +220,7 @@ async def _body(response: httpcore2.Response, length: int | None, max_bytes: int
 async def _save(body: AsyncIterator[bytes], spool: Spool, types: Collection[str]) -> str:
     """Write *body* to *spool* once its first bytes have shown what it is. Return its content type."""
     head = await _first_bytes(body)
-    content_type = sniff(head)
+    content_type = sniff(head[:HEAD_BYTES])
     if content_type is None or content_type not in types:
         raise NotAcceptable("wrong_type" if head else "empty")
     await spool.write(head)

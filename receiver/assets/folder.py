@@ -124,13 +124,11 @@ class FolderBucket:
 
     def _copy_in(self, asset: Fetched, path: Path) -> bool:
         """Copy *asset* to *path*; False if another file took that name first."""
-        digest = hashlib.sha256()
-        with self._incoming() as (temporary, file), asset.path.open("rb") as source:
-            while block := source.read(_BLOCK_BYTES):
-                digest.update(block)
-                file.write(block)
-            if digest.hexdigest() != asset.sha256:
-                raise BucketUnavailable(f"{asset.path} changed since it was downloaded")
+        with self._incoming() as (temporary, file):
+            if asset.content is None:
+                _copy(asset, file)
+            else:
+                file.write(asset.content)
             file.flush()
             os.fsync(file.fileno())
             return _link(temporary, path)
@@ -183,6 +181,16 @@ def _failures(root: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise BucketUnavailable(f"{root}: {error.strerror}") from error
+
+
+def _copy(asset: Fetched, file: IO[bytes]) -> None:
+    digest = hashlib.sha256()
+    with asset.open() as source:
+        while block := source.read(_BLOCK_BYTES):
+            digest.update(block)
+            file.write(block)
+    if digest.hexdigest() != asset.sha256:
+        raise BucketUnavailable(f"{asset.path} changed since it was downloaded")
 
 
 def _link(temporary: Path, path: Path) -> bool:

@@ -21,8 +21,8 @@ from typing import Final
 import structlog
 
 from receiver.assets import Fetched, NotFetched
-from receiver.assets.dimensions import measure
 from receiver.assets.media import MEDIA_TYPES
+from receiver.assets.spool import described
 from receiver.assets.spool_id import spool_id
 
 KEPT: Final = "kept"
@@ -62,12 +62,19 @@ class KeptDownloads:
         """
         return spool_id(self._spool_dir)
 
-    async def fetch(self, event_id: str, download: Download) -> Fetched | NotFetched:
-        """Return what an earlier attempt at this event downloaded; else what *download* does, and keep it."""
-        try:
-            found, unreadable = await asyncio.to_thread(self._find, event_id), False
-        except OSError:
-            found, unreadable = None, True
+    async def fetch(
+        self, event_id: str, download: Download, *, is_first: bool = False
+    ) -> Fetched | NotFetched:
+        """Return what an earlier attempt at this event downloaded; else what *download* does, and keep it.
+
+        For the *first* attempt nothing is looked for.
+        """
+        found, unreadable = None, False
+        if not is_first:
+            try:
+                found = await asyncio.to_thread(self._find, event_id)
+            except OSError:
+                unreadable = True
         if found:
             return found
         fetched = await download()
@@ -117,10 +124,14 @@ class KeptDownloads:
     def _name(self, event_id: str, fetched: Fetched) -> Fetched:
         path = self._folder / event_id / f"{fetched.sha256}.{MEDIA_TYPES[fetched.content_type]}"
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            fetched.path.replace(path)
+            _make_folder(path.parent)
+            if fetched.path:
+                fetched.path.replace(path)
+            else:
+                path.write_bytes(fetched.content or b"")
         except OSError:
-            fetched.path.unlink(missing_ok=True)
+            fetched.discard()
+            path.unlink(missing_ok=True)
             raise
         return replace(fetched, path=path)
 
@@ -144,7 +155,7 @@ class KeptDownloads:
             return has_room and _free_bytes(self._folder) > _LEAVE_FREE_BYTES
 
     def _discard(self, event_id: str) -> None:
-        shutil.rmtree(self._folder / event_id, ignore_errors=True)
+        _remove(self._folder / event_id)
         self.is_full = False
         with self._counting:
             self._sizes.pop(event_id, None)
@@ -160,11 +171,29 @@ def _whole(path: Path) -> Fetched | None:
     content_type = _TYPES.get(path.suffix)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-        size_bytes = os.fstat(file.fileno()).st_size
-    if content_type is None or digest != path.stem:
-        return None
-    found = measure(path, content_type)
-    return Fetched(path, size_bytes, digest, content_type, found.width, found.height, found.duration_s)
+        if content_type is None or digest != path.stem:
+            return None
+        return described(file, path, digest, content_type)
+
+
+def _remove(folder: Path) -> None:
+    try:
+        for entry in os.scandir(folder):
+            Path(entry).unlink()
+        folder.rmdir()
+    except FileNotFoundError:
+        pass
+    except OSError:  # not as we made it
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        pass
+    except FileNotFoundError:
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 def _size_bytes(folder: Path) -> int:

@@ -78,7 +78,8 @@ class Upload:
             return self._put_in_parts(part_bytes)
 
     def _put_whole(self) -> dict[str, Any]:
-        body = self.asset.path.read_bytes()
+        with self.asset.open() as file:
+            body = file.read()
         answer = self.client.put_object(
             Bucket=self.bucket,
             Key=self.key,
@@ -147,7 +148,7 @@ class Upload:
         return part
 
     def _blocks(self, part_bytes: int) -> Iterator[bytes]:
-        with self.asset.path.open("rb") as file:
+        with self.asset.open() as file:
             while block := file.read(part_bytes):
                 yield block
 

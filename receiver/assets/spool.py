@@ -1,19 +1,21 @@
-"""A temporary file an asset is downloaded into: hashed on the way, gone unless it is finished."""
+"""What an asset is downloaded into: memory, then a temporary file. Hashed, and gone unless it is finished."""
 
 import asyncio
 import hashlib
+import os
 import tempfile
 import threading
 import time
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
-from typing import IO, Final, Self
+from typing import IO, BinaryIO, Final, Self
 
 from receiver.assets import Fetched
-from receiver.assets.dimensions import Dimensions, measure
+from receiver.assets.dimensions import measure
 
 BLOCK_BYTES: Final = 1024 * 1024
-"""Memory one download may hold before it is written out."""
+"""Memory one download may hold; what is larger is written to a file."""
 STALE_AFTER_S: Final = 24 * 3600.0
 """Age at which a file can only be what a killed process left."""
 
@@ -21,7 +23,7 @@ _PREFIX: Final = "receiver-asset-"
 
 
 class Spool:
-    """One temporary file, opened at the first full block. The disk is touched only in threads.
+    """One download, in a temporary file from its first full block on. The disk is touched only in threads.
 
     Leaving its `async with` block deletes the file unless `keep` had succeeded, also when the task is
     cancelled while a write is under way.
@@ -49,29 +51,21 @@ class Spool:
             await asyncio.to_thread(self._flush)
 
     async def keep(self, content_type: str) -> Fetched:
-        """Finish the file; from here on it is the caller's to delete.
+        """Finish; a file is from here on the caller's to delete.
 
         Raises:
             OSError: the disk failed or is full.
         """
-        path, found = await asyncio.to_thread(self._finish, content_type)
+        fetched = await asyncio.to_thread(self._finish, content_type)
         # Nothing may be awaited from here to the caller: a cancellation would lose track of the file.
         self._kept = True
-        return Fetched(
-            path,
-            self._size_bytes,
-            self._digest.hexdigest(),
-            content_type,
-            found.width,
-            found.height,
-            found.duration_s,
-        )
+        return fetched
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
-        if not self._kept:
+        if not self._kept and self._size_bytes >= BLOCK_BYTES:
             await asyncio.shield(asyncio.to_thread(self._abandon))
 
     def _flush(self) -> IO[bytes]:
@@ -87,11 +81,15 @@ class Spool:
             self._file.write(block)
             return self._file
 
-    def _finish(self, content_type: str) -> tuple[Path, Dimensions]:
-        file = self._flush()
-        file.close()
-        path = Path(file.name)
-        return path, measure(path, content_type)
+    def _finish(self, content_type: str) -> Fetched:
+        if self._size_bytes < BLOCK_BYTES:
+            content = bytes(self._block)
+            digest = hashlib.sha256(content).hexdigest()
+            return described(BytesIO(content), None, digest, content_type, content=content)
+        with self._flush() as file:
+            path = Path(file.name)
+        with path.open("rb") as whole:
+            return described(whole, path, self._digest.hexdigest(), content_type)
 
     def _abandon(self) -> None:
         with self._in_use:
@@ -100,6 +98,17 @@ class Spool:
                 Path(self._file.name).unlink(missing_ok=True)
                 with suppress(OSError):  # what the buffer still held may no longer fit the disk
                     self._file.close()
+
+
+def described(
+    file: BinaryIO, path: Path | None, sha256: str, content_type: str, *, content: bytes | None = None
+) -> Fetched:
+    """Return the asset that is open as *file*, with what its headers tell."""
+    found = measure(file, content_type)
+    size_bytes = file.seek(0, os.SEEK_END)
+    return Fetched(
+        path, size_bytes, sha256, content_type, found.width, found.height, found.duration_s, content
+    )
 
 
 def remove_stale(directory: Path) -> None:

@@ -9,7 +9,19 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Table, and_, exists, literal, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    and_,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from receiver.events import Asset
 from receiver.store.assets import ASSET_COLUMNS, asset_if_any
@@ -151,7 +163,8 @@ def claim_events(
     """Take due events of *sources* that have an asset to fetch, or that have none, oldest first.
 
     Assets on *except_hosts* are left for later, and what is *away*. What another folder than *spool* has the
-    download of is left to the workers there, as long as one of them was seen within a lease.
+    download of is left to the workers there, as long as one of them was seen within a lease. Where
+    nobody has it, *spool* is noted to have it from here on; what is returned says how it was before.
     """
     has_asset = EVENT.c.asset_host.is_not(None) if with_asset else EVENT.c.asset_host.is_(None)
     due = and_(EVENT.c.state == IS_PENDING, EVENT.c.due_ms <= claim.now_ms, has_asset, sources.condition())
@@ -163,7 +176,11 @@ def claim_events(
         due = and_(due, EVENT.c.asset_host.not_in(except_hosts))
     statement = select(EVENT).where(due).order_by(EVENT.c.due_ms).limit(claim.limit)
     rows = connection.execute(statement.with_for_update(skip_locked=True)).all()
-    take(connection, EVENT, EVENT.c.id.in_([row.id for row in rows]), claim)
+    taken = EVENT.c.id.in_([row.id for row in rows])
+    if with_asset and spool:
+        take(connection, EVENT, taken, claim, kept_by=func.coalesce(EVENT.c.kept_by, spool))
+    else:
+        take(connection, EVENT, taken, claim)
     keepers = _keepers(connection, {row.kept_by for row in rows if row.kept_by})
     return [
         event_job(
@@ -262,9 +279,9 @@ def release(connection: Connection, leases: Collection[str], *, now_ms: int) -> 
         wake_others(connection, topic)
 
 
-def take(connection: Connection, table: Table, rows: ColumnElement[bool], claim: Claim) -> None:
-    """Put *rows* of a queue under the claim's lease, and count the attempt."""
-    held = {"due_ms": claim.until_ms, "lease": claim.lease, "attempts": table.c.attempts + 1}
+def take(connection: Connection, table: Table, rows: ColumnElement[bool], claim: Claim, **noted: Any) -> None:
+    """Put *rows* of a queue under the claim's lease, count the attempt, and set what is *noted*."""
+    held = {"due_ms": claim.until_ms, "lease": claim.lease, "attempts": table.c.attempts + 1, **noted}
     connection.execute(update(table).where(rows).values(held))
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Table
 
 from receiver.contract import COMPLETED, FAILED
 from receiver.store.attribution import attribute
-from receiver.store.claim import EventJob, Keeper, event_job
+from receiver.store.claim import EventJob, event_job
 from receiver.store.engine import wake_others
 from receiver.store.fanout import NOWHERE, Candidate, FanOut, Made
 from receiver.store.handover import Hold, Places
@@ -173,8 +173,7 @@ def _settle_at_once(
 
 def event_job_of(event: NewEvent, hold: Hold | None = None) -> EventJob:
     """Return the work that *event* is, begun under *hold*."""
-    kept_by = Keeper(hold.spool, event.received_ms) if hold and hold.spool else None
-    return event_job(EventJob, event, lease=hold.lease if hold else "", attempts=1, kept_by=kept_by)
+    return event_job(EventJob, event, lease=hold.lease if hold else "", attempts=1)
 
 
 def _late_ids(connection: Connection, events: Sequence[NewEvent]) -> set[str]:

@@ -232,8 +232,10 @@ class Mirroring(Generic[Job]):
 
     def free(self, asset_host: str) -> None:
         """Give up a place."""
+        was_full = self._under_way.total() >= self._limits.at_once
         self._under_way -= Counter([asset_host])
-        if self._is_behind:
+        # While its host has as much as it may, a claim would find nothing.
+        if self._is_behind and (was_full or self._under_way[asset_host] < self._limits.per_host):
             self._woken.set()
 
     async def drain(self) -> None:

@@ -74,7 +74,7 @@ class Repairer:
         except BucketUnavailable as error:
             return NotRepaired(str(error))
         finally:
-            fetched.path.unlink(missing_ok=True)
+            fetched.discard()
 
     async def try_again(self, known: KnownAsset) -> Repair:
         """Mirror what was given up, and tell of it as a worker would."""

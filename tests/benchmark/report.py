@@ -38,7 +38,7 @@ def report_profiles(profiles: Mapping[str, Profile], command: str) -> str:
     for part in sorted(shown, key=lambda part: -sum(each.shares.get(part, 0) for each in profiles.values())):
         shares = " | ".join(f"{each.shares.get(part, 0):.0%}" for each in profiles.values())
         rows.append(f"| {part} | {shares} |")
-    said = f"{_how(command)}. " + "; ".join(
+    said = f"{how(command)}. " + "; ".join(
         f"{name}: interpreter taken {each.busy:.0%} of the time,"
         f" {each.kernel:.0%} of the process's CPU in the kernel"
         for name, each in profiles.items()
@@ -54,7 +54,7 @@ def write(text: str, name: str) -> None:
 
 def _circumstances(measured: Measured, command: str) -> Iterator[str]:
     size = measured.size
-    yield f"{_how(command)}."
+    yield f"{how(command)}."
     yield f"Medians of {size.rounds} rounds (lowest to highest);"
     yield f"{size.requests:,} deliveries to each server in each, over {size.connections} connections."
     if measured.stored:
@@ -85,7 +85,8 @@ def _table(header: str, rows: Iterable[str]) -> str:
     return "\n".join([f"| {' | '.join(names)} |", "|---" * len(names) + "|", *rows])
 
 
-def _how(command: str) -> str:
+def how(command: str) -> str:
+    """Return what was run on what, and when."""
     now = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
     return f"`{command}` at {_commit()} on {now}; {_machine()}"
 

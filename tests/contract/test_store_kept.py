@@ -103,6 +103,23 @@ class TestClaimKept:
         assert await claimed(store, away=Away(["cdn.example.com"], overdue_ms=NOW - 1)) == []
         assert len(await claimed(store, away=Away(["cdn.example.com"], overdue_ms=NOW))) == 1
 
+    async def test_a_claim_notes_who_will_have_it(self, store: Store) -> None:
+        """It holds after a crash, and costs no transaction when the download is done."""
+        await store.record(an_event())
+        (job,) = await claimed(store)
+        assert job.kept_by is None
+        await store.see_spool("ours", now_ms=NOW + LEASE_MS)
+        assert await claimed(store, "theirs", at=NOW + LEASE_MS) == []
+        (again,) = await claimed(store, at=NOW + LEASE_MS)
+        assert again.kept_by == Keeper("ours", NOW + LEASE_MS)
+
+    async def test_a_claim_takes_no_mark_away(self, store: Store) -> None:
+        """Who tries for what another may have is not who has it."""
+        await kept(store)
+        for at in (NOW, NOW + LEASE_MS):
+            (job,) = await claimed(store, at=at)
+            assert job.kept_by == Keeper("theirs", None)
+
 
 class TestNoteKept:
     async def test_mark_outlives_a_crash_and_no_postponement(self, store: Store) -> None:

@@ -123,12 +123,14 @@ class TestMirror:
     async def test_leaves_no_file_behind(self, fetched: Fetched, error: Exception | None) -> None:
         """The spooled download is deleted whatever became of it."""
         await run_mirror(event_job(), fetching(fetched), MemoryBucket(error))
+        assert fetched.path
         assert not fetched.path.exists()
 
     async def test_says_how_large_and_how_long(self, fetched: Fetched) -> None:
         """What the file told of itself is settled with it."""
         film = replace(fetched, content_type="video/mp4", width=None, height=None, duration_s=5.042)
         for told in (replace(fetched, width=640, height=480), film):
+            assert told.path
             told.path.write_bytes(b"png")
             result = await run_mirror(event_job(), fetching(told), MemoryBucket())
             assert isinstance(result, EventSettled)
@@ -166,7 +168,9 @@ class TestMirror:
         assert isinstance(result, EventSettled)
         assert result.asset is not None
         assert result.asset.status == "mirrored"
-        assert [asset.path.read_bytes() for asset, _ in up.kept.values()] == [b"png"]
+        ((asset, _),) = up.kept.values()
+        assert asset.path
+        assert asset.path.read_bytes() == b"png"
 
     async def test_tells_who_has_the_download(self, fetched: Fetched, tmp_path: Path) -> None:
         """It is noted before the bucket is asked, and stands with the event until the file goes."""
@@ -178,7 +182,8 @@ class TestMirror:
             noted.append(await kept.has(job.id))
 
         down = MemoryBucket(BucketUnavailable("down"))
-        for job in (event_job(), replace(event_job(), kept_by=Keeper(kept.spool, NOW))):
+        others = replace(event_job(), kept_by=Keeper("theirs", None))
+        for job in (others, event_job(attempts=2), replace(event_job(), kept_by=Keeper(kept.spool, NOW))):
             result = await run_mirror(job, fetching(fetched), down, kept=kept, note_kept=note)
             assert isinstance(result, EventPostponed)
             assert result.kept_by == kept.spool

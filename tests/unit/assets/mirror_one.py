@@ -27,7 +27,7 @@ async def _mirror(url: str, bucket_url: str, endpoint_url: str, region: str, spo
     assert isinstance(fetched, Fetched), fetched
     await bucket.put("large.png", fetched, metadata={})
     sys.stdout.write(f"{before} {_peak()}\n")
-    fetched.path.unlink()
+    fetched.discard()
     await bucket.aclose()
     await fetcher.aclose()
 

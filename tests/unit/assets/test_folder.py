@@ -153,6 +153,7 @@ class TestPut:
     async def test_spooled_file_changed(self, bucket: ReadableBucket, root: Path, asset: MakeAsset) -> None:
         """Bytes that are not those that were checked get no name."""
         changed = asset()
+        assert changed.path
         await asyncio.to_thread(changed.path.write_bytes, PNG[:-1])
         with pytest.raises(BucketUnavailable, match="changed"):
             await bucket.put("b.png", changed, metadata={})

@@ -52,6 +52,11 @@ async def fetched(kept: KeptDownloads, event_id: str, download: Download) -> Fet
     return found
 
 
+def path_of(asset: Fetched) -> Path:
+    assert asset.path
+    return asset.path
+
+
 def _fail(_path: Path) -> Iterator[Path]:
     raise OSError(errno.EIO, "input/output error")
 
@@ -60,16 +65,33 @@ class TestFetch:
     async def test_downloads_once(self, kept: KeptDownloads, downloads: Downloads, tmp_path: Path) -> None:
         """The second attempt, in another process too, gets the first one's file and all it told."""
         first = await fetched(kept, "event-1", downloads)
-        assert first.path.read_bytes() == PNG
+        assert path_of(first).read_bytes() == PNG
         assert await fetched(KeptDownloads(tmp_path, max_bytes=0), "event-1", downloads) == first
         assert downloads.count == 1
         assert files(tmp_path) == [KEPT]
+
+    async def test_small_one_is_on_disk_too(self, kept: KeptDownloads, tmp_path: Path) -> None:
+        """What was downloaded into memory outlives a crash as the others do."""
+
+        async def download() -> Fetched:
+            return Fetched(None, len(PNG), hashlib.sha256(PNG).hexdigest(), "image/png", 1, 1, content=PNG)
+
+        first = await fetched(kept, "event-1", download)
+        assert path_of(first).read_bytes() == PNG
+        again = await fetched(KeptDownloads(tmp_path, max_bytes=0), "event-1", Downloads(tmp_path))
+        assert (again, again.content) == (first, None)
+
+    async def test_first_attempt_looks_for_nothing(self, kept: KeptDownloads, downloads: Downloads) -> None:
+        """Of an event that nobody has tried there is no file; to look for it would cost each of them."""
+        await fetched(kept, "event-1", downloads)
+        await kept.fetch("event-1", downloads, is_first=True)
+        assert downloads.count == 2
 
     async def test_events_are_apart(self, kept: KeptDownloads, downloads: Downloads) -> None:
         """The same bytes for two events are two files: one may go while the other is needed."""
         one, two = [await fetched(kept, event_id, downloads) for event_id in ("event-1", "event-2")]
         await kept.discard("event-1")
-        assert (one.path.exists(), two.path.exists()) == (False, True)
+        assert (path_of(one).exists(), path_of(two).exists()) == (False, True)
 
     @pytest.mark.parametrize("spoilt", [PNG[:-1], b"", PNG + b"x"], ids=["cut", "empty", "longer"])
     async def test_spoilt_file_is_not_used(
@@ -77,15 +99,15 @@ class TestFetch:
     ) -> None:
         """What a power cut left is no asset: it is downloaded again, and the spoilt file is gone."""
         first = await fetched(kept, "event-1", downloads)
-        first.path.write_bytes(spoilt)
+        path_of(first).write_bytes(spoilt)
         again = await fetched(kept, "event-1", downloads)
-        assert again.path.read_bytes() == PNG
+        assert path_of(again).read_bytes() == PNG
         assert downloads.count == 2
 
     async def test_file_of_another_kind_is_not_used(self, kept: KeptDownloads, downloads: Downloads) -> None:
         """Nor is one that this release would not have put there."""
         first = await fetched(kept, "event-1", downloads)
-        first.path.rename(first.path.with_suffix(".svg"))
+        path_of(first).rename(path_of(first).with_suffix(".svg"))
         assert await fetched(kept, "event-1", downloads) == first
         assert downloads.count == 2
 

@@ -465,6 +465,7 @@ class TestPut:
     ) -> None:
         """Bytes that are not those that were checked become no object, and leave no parts."""
         changed = asset(data)
+        assert changed.path
         await asyncio.to_thread(changed.path.write_bytes, data[:-1] + b"\0")
         with pytest.raises(BucketUnavailable):
             await open_bucket().put(KEY, changed, metadata={})
@@ -474,6 +475,7 @@ class TestPut:
     async def test_spooled_file_gone(self, open_bucket: Open, asset: MakeAsset) -> None:
         """A file that is no longer there is our fault, and not for good."""
         gone = asset()
+        assert gone.path
         await asyncio.to_thread(gone.path.unlink)
         with pytest.raises(BucketUnavailable, match="FileNotFoundError"):
             await open_bucket().put(KEY, gone, metadata={})

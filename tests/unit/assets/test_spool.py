@@ -23,15 +23,23 @@ class TestSpool:
                 await spool.write(part)
             fetched = await spool.keep("video/mp4")
         whole = b"".join(parts)
+        assert fetched.path
         assert fetched.path.read_bytes() == whole
         assert (fetched.size_bytes, fetched.content_type) == (len(whole), "video/mp4")
         assert fetched.sha256 == hashlib.sha256(whole).hexdigest()
 
-    async def test_small_download_touches_no_disk_until_kept(self, tmp_path: Path) -> None:
-        """Less than a block stays in memory, so that what is refused early leaves nothing to delete."""
+    async def test_small_download_touches_no_disk(self, tmp_path: Path) -> None:
+        """Less than a block stays in memory, with the same description."""
+        part = os.urandom(BLOCK_BYTES // 2)
         async with Spool(tmp_path) as spool:
-            await spool.write(b"x" * (BLOCK_BYTES - 1))
-            assert not files(tmp_path)
+            await spool.write(part)
+            await spool.write(part[1:])
+            fetched = await spool.keep("video/mp4")
+        assert not files(tmp_path)
+        with fetched.open() as file:
+            assert file.read() == part + part[1:]
+        assert (fetched.path, fetched.size_bytes) == (None, BLOCK_BYTES - 1)
+        assert fetched.sha256 == hashlib.sha256(part + part[1:]).hexdigest()
 
     async def test_unfinished_file_is_deleted(self, tmp_path: Path) -> None:
         """Leaving the block without keeping deletes the file."""
@@ -66,7 +74,7 @@ class TestSpool:
     async def test_write_that_starts_after_it_was_abandoned(self, tmp_path: Path) -> None:
         """A write still queued for a thread when the download is abandoned makes no new file."""
         async with Spool(tmp_path) as spool:
-            await spool.write(b"x")
+            await spool.write(b"x" * BLOCK_BYTES)
         with pytest.raises(OSError, match="abandoned"):
             await spool.keep("image/png")
         assert not files(tmp_path)

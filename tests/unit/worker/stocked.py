@@ -63,7 +63,7 @@ class Stock:
     async def _mirrored(self, generation_id: str) -> Asset:
         fetched = self._fetched(PNG)
         stored = await self.bucket.put(key_of(generation_id), fetched, metadata={})
-        fetched.path.unlink()
+        fetched.discard()
         return Asset("mirrored", stored.url, "image/png", fetched.size_bytes, fetched.sha256)
 
     def _fetched(self, data: bytes) -> Fetched:
