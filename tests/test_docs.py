@@ -254,7 +254,10 @@ class TestExtras:
         """The code asks for each; `all` has all of them, and whoever runs from a clone has `all`."""
         project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
         extras = project["optional-dependencies"]
-        asked_for = {back_end.extra for back_end in SCHEMES.values() if back_end.extra} | {"sandbox"}
+        asked_for = {back_end.extra for back_end in SCHEMES.values() if back_end.extra} | {
+            "console",
+            "sandbox",
+        }
         assert set(extras) - {"all"} == asked_for
         [together] = re.findall(r"\[(.*)\]", extras["all"][0])
         assert set(together.split(",")) == asked_for

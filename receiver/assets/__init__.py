@@ -121,6 +121,15 @@ class ReadableBucket(Bucket, Protocol):
         """
         ...
 
+    async def part(self, key: str, start: int, size: int) -> bytes | None:
+        """Return up to *size* bytes of what is under *key*, from *start* on; None where there is nothing.
+
+        Raises:
+            BucketUnavailable: the bucket failed, or refused us.
+            ValueError: *key* is not safe.
+        """
+        ...
+
     async def read(self, key: str) -> Held | None:
         """Tell what is under *key* by reading the whole of it; None where there is nothing.
 

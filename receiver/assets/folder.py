@@ -81,6 +81,11 @@ class FolderBucket:
         require_safe(key)
         return await self._in_thread(self._look, key)
 
+    async def part(self, key: str, start: int, size: int) -> bytes | None:
+        """Return some bytes of the file."""
+        require_safe(key)
+        return await self._in_thread(self._part, key, start, size)
+
     async def read(self, key: str) -> Held | None:
         """Tell the size and the checksum of the file."""
         require_safe(key)
@@ -148,6 +153,15 @@ class FolderBucket:
         with _failures(self.root):
             path = self._path(key)
             return Held(path.stat().st_size, None) if path.is_file() else None
+
+    def _part(self, key: str, start: int, size: int) -> bytes | None:
+        with _failures(self.root):
+            path = self._path(key)
+            if not path.is_file():
+                return None
+            with path.open("rb") as file:
+                file.seek(start)
+                return file.read(size)
 
     def _read(self, key: str) -> Held | None:
         with _failures(self.root):

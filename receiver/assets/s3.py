@@ -57,6 +57,7 @@ _NOT_A_URL: Final = "RECEIVER_S3_ENDPOINT_URL is not an http or https URL"
 _NO_CREDENTIALS: Final = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
 
 _READING: Final = frozenset(("HeadObject", "GetObject"))
+_BEHIND_THE_END: Final = "InvalidRange"
 _BLOCK_BYTES: Final = 1024 * 1024
 
 
@@ -204,6 +205,11 @@ class S3Bucket:
         require_safe(key)
         return await asyncio.get_running_loop().run_in_executor(self.threads, self._told, key)
 
+    async def part(self, key: str, start: int, size: int) -> bytes | None:
+        """Download some bytes of the object."""
+        require_safe(key)
+        return await asyncio.get_running_loop().run_in_executor(self.threads, self._part, key, start, size)
+
     async def read(self, key: str) -> Held | None:
         """Download the object, and tell its size and checksum."""
         require_safe(key)
@@ -289,6 +295,20 @@ class S3Bucket:
         whole = checksum and "-" not in checksum
         sha256 = b64decode(checksum).hex() if whole else told_sha256(head)
         return Held(head["ContentLength"], sha256)
+
+    def _part(self, key: str, start: int, size: int) -> bytes | None:
+        wanted = f"bytes={start}-{start + size - 1}"
+        with _failures():
+            try:
+                found = self.client.get_object(Bucket=self.bucket, Key=self._full(key), Range=wanted)
+            except ClientError as error:
+                if error_code(error) in NOT_THERE:
+                    return None
+                if error_code(error) == _BEHIND_THE_END:
+                    return b""
+                raise
+            with closing(found["Body"]) as body:
+                return body.read()
 
     def _read(self, key: str) -> Held | None:
         with _failures():

@@ -9,7 +9,7 @@ from receiver.cli.connection import load_settings, open_client, open_ledger
 from receiver.cli.output import json_option, say, show_record, show_rows
 
 if TYPE_CHECKING:
-    from receiver.client import Generation, Ledger, Submission
+    from receiver.client import Ledger, Submission
 
 _STATES = ("sending", "submitted", "refused", "unknown")
 _COLUMNS = {
@@ -63,12 +63,14 @@ def adopt(*, ref: str, generation_id: str, force: bool, as_json: bool) -> None:
 
     Find ID with `receiver generations list`. It must be what REF asked for, and no other submission's.
     """
+    from receiver.wiring.ledgers import differences
+
     settings = load_settings()
     with open_ledger(settings) as ledger, open_client(settings, ledger=ledger) as client:
         wanted = _in_doubt(ledger, ref)
-        differences = _differences(wanted, client.generations.get(generation_id))
-        if differences and not force:
-            raise click.UsageError(f"{generation_id} is not what {ref} asked for: {'; '.join(differences)}.")
+        mismatch = differences(wanted, client.generations.get(generation_id))
+        if mismatch and not force:
+            raise click.UsageError(f"{generation_id} is not what {ref} asked for: {'; '.join(mismatch)}.")
         show_record(records.generation(client.generate.adopt(ref, generation_id)), as_json=as_json)
 
 
@@ -101,14 +103,3 @@ def _in_doubt(ledger: "Ledger", ref: str) -> "Submission":
     if found.state == "refused":
         raise click.UsageError(f"{ref} was refused, and nothing was charged: ask for it again.")
     return found
-
-
-def _differences(wanted: "Submission", found: "Generation") -> list[str]:
-    """Say in what *found* is not what was asked for; what either of them does not tell is no difference."""
-    asked = {"type": wanted.kind, **{name: wanted.request.get(name) for name in ("model", "prompt")}}
-    made = {"type": found.type, "model": found.model, "prompt": found.prompt}
-    return [
-        f"its {name} is {made[name]!r}, not {asked[name]!r}"
-        for name in asked
-        if None not in {asked[name], made[name]} and asked[name] != made[name]
-    ]

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Select, func, literal, select
+from sqlalchemy import ColumnElement, Connection, Select, func, literal, select, text
 
 from receiver.store.backlog import PENDING_ONES, SETTLED_ONES
 from receiver.store.claim import IS_PENDING
@@ -16,6 +16,7 @@ from receiver.store.tables import (
     EVENT,
     LATE_ASSET,
     OPEN,
+    PACE,
     QUARANTINE,
     SPOOL,
 )
@@ -74,6 +75,15 @@ class Spool:
 
 
 @dataclass(frozen=True, slots=True)
+class Allowance:
+    """What is left of the rate limit of one API key."""
+
+    limit: int | None
+    remaining: int | None
+    reset_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """Everything that waits."""
 
@@ -83,6 +93,8 @@ class Standing:
     destinations: Sequence[DestinationStanding]
     quarantined: int
     spools: Sequence[Spool]
+    allowances: Sequence[Allowance]
+    database_bytes: int
 
 
 def standing(connection: Connection, configured: Collection[str]) -> Standing:
@@ -94,6 +106,8 @@ def standing(connection: Connection, configured: Collection[str]) -> Standing:
         destinations=destination_standings(connection, known_destinations(connection, configured)),
         quarantined=_capped(connection, select(QUARANTINE.c.id).where(_IS_OPEN)),
         spools=_spools(connection),
+        allowances=_allowances(connection),
+        database_bytes=_size(connection),
     )
 
 
@@ -186,3 +200,15 @@ def _capped(connection: Connection, rows: Select[tuple[str]]) -> int:
 def _spools(connection: Connection) -> list[Spool]:
     latest = select(SPOOL.c.id, SPOOL.c.seen_ms).order_by(SPOOL.c.seen_ms.desc()).limit(_WORKERS)
     return [Spool(*row) for row in connection.execute(latest)]
+
+
+def _allowances(connection: Connection) -> list[Allowance]:
+    kept = select(PACE.c.most, PACE.c.remaining, PACE.c.reset_ms).where(PACE.c.most.is_not(None))
+    return [Allowance(*row) for row in connection.execute(kept.order_by(PACE.c.name).limit(_WORKERS))]
+
+
+def _size(connection: Connection) -> int:
+    if connection.dialect.name == "postgresql":
+        return int(connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one())
+    pages = connection.execute(text("PRAGMA page_count")).scalar_one()
+    return int(pages) * int(connection.execute(text("PRAGMA page_size")).scalar_one())

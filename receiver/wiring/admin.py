@@ -1,13 +1,15 @@
 """The private application, and the token that guards it."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Final
 
 from starlette.types import ASGIApp
 
 from receiver.admin.app import build_app
+from receiver.admin.beside import beside
 from receiver.admin.gauges import Watched
 from receiver.admin.runner import Runner
 from receiver.admin.token import Token, configured, kept
@@ -18,6 +20,10 @@ from receiver.store import Store
 from receiver.telemetry.refusals import Refusals
 from receiver.wiring.accounts import pace_names
 from receiver.wiring.assets import own_bucket_urls
+
+Build = Callable[[Settings, Store, Refusals, Runner, str], AbstractAsyncContextManager[ASGIApp]]
+
+_CONSOLE_LIBRARIES: Final = ("itsdangerous", "jinja2", "leather", "markupsafe")
 
 
 @asynccontextmanager
@@ -31,20 +37,34 @@ async def open_admin(
             protects a listener that other machines reach.
     """
     token = build_token(settings, store)
-    runner = Runner(store.console)
     destinations = tuple(settings.destinations)
-    app = build_app(
-        store.console,
-        refusals,
-        destinations=destinations,
-        token=token.text,
-        runner=runner,
-        watched=_watched(settings, store),
-    )
+    async with AsyncExitStack() as stack:
+        runner = Runner(store.console)
+        stack.push_async_callback(runner.aclose)
+        api = build_app(
+            store.console,
+            refusals,
+            destinations=destinations,
+            token=token.text,
+            runner=runner,
+            watched=_watched(settings, store),
+        )
+        console = None
+        if build := _console():
+            building = build(settings, store, refusals, runner, token.text)
+            console = await stack.enter_async_context(building)
+        yield beside(console, api), token
+
+
+def _console() -> Build | None:
+    """Return what builds the console, if its libraries are installed."""
     try:
-        yield app, token
-    finally:
-        await runner.aclose()
+        from receiver.wiring.console import build_console  # noqa: PLC0415  needs the extra
+    except ModuleNotFoundError as error:
+        if error.name not in _CONSOLE_LIBRARIES:
+            raise
+        return None
+    return build_console
 
 
 def _watched(settings: Settings, store: Store) -> Watched:

@@ -6,6 +6,7 @@ from typing import Final
 from receiver.client.errors import GenerationClaimed
 from receiver.client.ledger import Submission
 from receiver.client.pace import KeyPace
+from receiver.client.results import Generation
 from receiver.settings import Settings
 from receiver.store.engine import connect, database_exists
 from receiver.store.ledger import StoreLedger
@@ -81,3 +82,14 @@ def open_shared(settings: Settings) -> Shared | None:
     engine = connect(url, busy_timeout_s=_PACE_PATIENCE_S)
     events = StoreLedger(engine, DEFAULT_SOURCE, row=Submission, claimed=GenerationClaimed)
     return Shared(StorePace(engine, row=KeyPace), events)
+
+
+def differences(wanted: Submission, found: Generation) -> list[str]:
+    """Say in what *found* is not what was asked for; what either of them does not tell is no difference."""
+    asked = {"type": wanted.kind, **{name: wanted.request.get(name) for name in ("model", "prompt")}}
+    made = {"type": found.type, "model": found.model, "prompt": found.prompt}
+    return [
+        f"its {name} is {made[name]!r}, not {asked[name]!r}"
+        for name in asked
+        if None not in {asked[name], made[name]} and asked[name] != made[name]
+    ]

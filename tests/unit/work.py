@@ -63,6 +63,9 @@ class MemoryBucket:
     def key_of(self, url: str) -> str | None:
         return url.removeprefix("memory:") if url.startswith("memory:") else None
 
+    async def part(self, key: str, start: int, size: int) -> bytes | None:
+        return self.kept[key][0].path.read_bytes()[start : start + size] if key in self.kept else None
+
     async def look(self, key: str) -> Held | None:
         if self.error:
             raise self.error

@@ -57,16 +57,20 @@ class Caller:
             "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
         }
 
+        rest = [body]
+
         async def receive() -> Message:
-            return {"type": "http.request", "body": body, "more_body": False}
+            if not rest:
+                await asyncio.Event().wait()  # the client neither sends more nor goes away
+            return {"type": "http.request", "body": rest.pop(), "more_body": False}
 
         async def send(message: Message) -> None:
             sent.append(message)
 
         await self.app(scope, receive, send)
-        start, *rest = sent
+        start, *chunks = sent
         named = {name.decode(): value.decode() for name, value in start["headers"]}
-        return Answer(start["status"], named, b"".join(one.get("body", b"") for one in rest))
+        return Answer(start["status"], named, b"".join(one.get("body", b"") for one in chunks))
 
     async def ended(self, operation: Any) -> Any:
         """Return the operation once nothing more happens to it by itself."""

@@ -1,0 +1,1 @@
+"""The console: pages for operators, on the private listener. Needs the extra `console`."""

@@ -1,0 +1,97 @@
+"""The console as one application. Every part of it is listed here."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from receiver import clock
+from receiver.console.deeds import Deeds
+from receiver.console.destinations import Destinations
+from receiver.console.generations import Generations
+from receiver.console.guard import STATIC, Guard
+from receiver.console.history import History
+from receiver.console.login import Login
+from receiver.console.media import Media
+from receiver.console.overview import Overview
+from receiver.console.pages import Pages
+from receiver.console.parts import Parts
+from receiver.console.queues import Queues
+from receiver.console.records import Records
+from receiver.console.sessions import Sessions
+from receiver.errors import StoreUnavailable
+from receiver.store import Store
+from receiver.store.rates import Done, count_done
+
+_FILES: Final = Path(__file__).parent / "static"
+_PROBLEMS: Final = {
+    400: "This request says something that cannot be.",
+    404: "There is nothing here. It may have been deleted, or the address has a mistake.",
+    405: "This page does not take that method.",
+    503: "The bucket does not answer.",
+}
+
+
+@asynccontextmanager
+async def open_console(parts: Parts, token: str) -> AsyncIterator[ASGIApp]:
+    """Build the console for whoever has *token*; at the end, what it still counts is cut off."""
+    sessions = Sessions(token)
+    pages, deeds = Pages(sessions), Deeds(parts.store)
+    history = History(partial(_count, parts.store), clock.now_ms)
+    destinations = Destinations(parts, pages, deeds)
+    groups = (
+        Login(pages, sessions, deeds),
+        Overview(parts, pages, history),
+        Generations(parts, pages, deeds),
+        destinations,
+        Queues(parts, pages, deeds),
+        Records(parts, pages, deeds),
+        Media(parts),
+    )
+    app = Starlette(
+        routes=[
+            *(route for group in groups for route in group.routes()),
+            Mount(STATIC.rstrip("/"), StaticFiles(directory=_FILES)),
+        ],
+        exception_handlers={
+            HTTPException: partial(_problem, pages),
+            StoreUnavailable: partial(_unavailable, pages),
+            500: _fault,
+        },
+    )
+    app.router.redirect_slashes = False
+    try:
+        yield Guard(app, sessions)
+    finally:
+        await history.aclose()
+        await destinations.aclose()
+
+
+async def _count(store: Store, since_ms: int, until_ms: int) -> Done:
+    return await store.transact(count_done, since_ms=since_ms, until_ms=until_ms)
+
+
+async def _problem(pages: Pages, request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    text = _PROBLEMS.get(error.status_code, "The request was refused.")
+    return pages.page(request, "problem.html", error.status_code, text=text)
+
+
+async def _unavailable(pages: Pages, request: Request, _error: Exception) -> Response:
+    text = "The database does not answer, or its schema is another release's. The log says more."
+    answer = pages.page(request, "problem.html", 503, text=text)
+    answer.headers["Retry-After"] = "5"
+    return answer
+
+
+async def _fault(_request: Request, _error: Exception) -> Response:
+    return PlainTextResponse("This is a bug; the log says more.", 500)

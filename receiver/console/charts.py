@@ -1,0 +1,62 @@
+"""Charts, drawn by `leather` as SVG. Its colours and fonts are the style sheet's."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import leather
+from markupsafe import Markup
+
+from receiver.console.history import Point, Span
+
+_WIDTH: Final = 960
+_HEIGHT: Final = 280
+_SEEN: Final = f"14 52 {_WIDTH - 46} {_HEIGHT - 92}"
+"""Without most of the margin, and without the legend, which is the page's own."""
+_TICKS: Final = 6
+_DAY_MS: Final = 24 * 3600 * 1000
+SERIES: Final = ("received", "mirrored", "forwarded")
+
+
+def rate_chart(points: Sequence[Point], span: Span) -> Markup:
+    """Draw what was done per minute. There is at least one of *points*."""
+    chart = leather.Chart()
+    for name in SERIES:
+        chart.add_line([(_moment(one.start_ms), getattr(one, name)) for one in points], name=name)
+    top = max((getattr(one, name) for one in points for name in SERIES), default=0) or 1
+    step = _step(top)
+    ticks = [step * n for n in range(int(-(-top // step)) + 1)]
+    chart.add_y_scale(0, ticks[-1])
+    chart.add_y_axis(ticks=ticks, tick_formatter=lambda value, _i, _n: f"{value:g}")
+    newest_ms = points[-1].start_ms
+    chart.add_x_scale(_moment(newest_ms - (span.buckets - 1) * span.width_ms), _moment(newest_ms))
+    is_long = span.width_ms * span.buckets > _DAY_MS
+    shape = "%d %b" if is_long else "%H:%M"
+    chart.add_x_axis(
+        ticks=_times(newest_ms, span), tick_formatter=lambda value, _i, _n: value.strftime(shape)
+    )
+    return Markup(_described(chart.to_svg(width=_WIDTH, height=_HEIGHT), span))  # noqa: S704  numbers and times alone
+
+
+def _described(svg: str, span: Span) -> str:
+    plain = f'<svg width="{_WIDTH}" height="{_HEIGHT}"'
+    label = f"Received, mirrored and forwarded per minute, last {span.label}; the table below has the figures"
+    return svg.replace(plain, f'<svg viewBox="{_SEEN}" role="img" aria-label="{label}"', 1)
+
+
+def _step(top: float) -> float:
+    """Return a round distance of about four ticks."""
+    size = 10.0 ** len(str(int(top))) / 100
+    for factor in (1, 2, 5, 10, 20, 50):
+        if top / (size * factor) <= 4:  # noqa: PLR2004
+            return size * factor
+    return size * 100
+
+
+def _times(newest_ms: int, span: Span) -> list[Any]:
+    every = span.buckets // _TICKS
+    return [_moment(newest_ms - n * span.width_ms) for n in range(span.buckets - 1, -1, -every)]
+
+
+def _moment(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC).replace(tzinfo=None)

@@ -1,0 +1,302 @@
+"""Generations: finding them, and the whole story of one."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from receiver import clock, operations
+from receiver.admin.answers import Refusal
+from receiver.admin.parameters import path_text, read_cursor
+from receiver.console.deeds import Deeds
+from receiver.console.guard import HOME
+from receiver.console.media import SHOWN
+from receiver.console.pages import Pages
+from receiver.console.parts import Parts
+from receiver.contract import COMPLETED
+from receiver.events import EVENT_KINDS, Asset, Event, envelope, normalize, reread
+from receiver.operations.moments import read_moment
+from receiver.states import EVENT_STATES
+from receiver.store import Claim, EventSettled
+from receiver.store.contents import LOOKED_AT, find_words
+from receiver.store.filters import Filter
+from receiver.store.interventions import mirror_now, take_pending
+from receiver.store.operations import Order
+from receiver.store.search import ReadEvent, read_events
+from receiver.store.story import EventStory, identify, story
+from receiver.store.wake import LATE, MIRROR
+from receiver.store.window import Page
+
+_ROWS: Final = 40
+_LEASE_MS: Final = 60_000
+RELEASED: Final = "released"
+"""The code of an asset that an operator did not wait for."""
+_FILTERS: Final = ("state", "kind", "destination", "error", "since")
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One event in a list."""
+
+    read: ReadEvent
+    prompt: str
+    shown_as: str | None
+    """`image`, `video` or `audio` where a browser shows its asset."""
+
+
+class Generations:
+    """The list, one generation's page, and its buttons."""
+
+    def __init__(self, parts: Parts, pages: Pages, deeds: Deeds) -> None:
+        self._parts = parts
+        self._store = parts.store
+        self._pages = pages
+        self._deeds = deeds
+
+    def routes(self) -> list[Route]:
+        """Return every route."""
+        event = f"{HOME}/events/{{id}}"
+        return [
+            Route(f"{HOME}/generations", self.list, methods=["GET"]),
+            Route(f"{HOME}/generations/{{source}}/{{generation_id}}", self.one, methods=["GET"]),
+            Route(event, self.of_event, methods=["GET"]),
+            Route(f"{event}/replay", self.replay, methods=["POST"]),
+            Route(f"{event}/retry", self.retry, methods=["POST"]),
+            Route(f"{event}/mirror-now", self.mirror_now, methods=["POST"]),
+            Route(f"{event}/release", self.release, methods=["POST"]),
+        ]
+
+    async def list(self, request: Request) -> Response:
+        """The latest events, or those that are looked for."""
+        query = request.query_params
+        text = query.get("q", "").replace("\0", "").strip()
+        if text:
+            named = await self._store.transact(identify, text)
+            if len(named) == 1 and not query.get("cursor"):
+                return RedirectResponse(_path(*named[0]), 303)
+        try:
+            page = await self._page(request, text)
+            problem = None
+        except (ValueError, Refusal) as error:
+            page, problem = Page([], None, more=False), str(error)
+        further = {**{name: query[name] for name in ("q", *_FILTERS) if query.get(name)}}
+        cursor = page.cursor[0] if page.cursor and page.more else None
+        return self._pages.page(
+            request,
+            "generations.html",
+            200 if problem is None else 400,
+            cards=[_card(one) for one in page.rows],
+            problem=problem,
+            text=text,
+            given={name: query.get(name, "") for name in _FILTERS},
+            is_filtered=bool(further),
+            further=f"?{urlencode({**further, 'cursor': cursor})}" if cursor else None,
+            looked_at=LOOKED_AT,
+            states=EVENT_STATES,
+            kinds=EVENT_KINDS,
+            names=list(self._parts.targets),
+        )
+
+    async def _page(self, request: Request, text: str) -> Page[ReadEvent]:
+        query = request.query_params
+        after = read_cursor(query.get("cursor") or None, 1)
+        if text:
+            return await self._store.transact(
+                find_words, text, after=after[0] if after else None, limit=_ROWS
+            )
+        return await self._store.transact(
+            read_events, _wanted(request), after=after, limit=_ROWS, newest_first=True
+        )
+
+    async def of_event(self, request: Request) -> Response:
+        """The generation that an event is about."""
+        found = await self._store.transact(identify, path_text(request, "id"))
+        if not found:
+            raise HTTPException(404)
+        return RedirectResponse(_path(*found[0]), 303)
+
+    async def one(self, request: Request) -> Response:
+        """Everything of one generation."""
+        source, generation_id = path_text(request, "source"), path_text(request, "generation_id")
+        found = await self._store.transact(story, source, generation_id)
+        if found is None:
+            raise HTTPException(404)
+        told = found.submission.told if found.submission else None
+        return self._pages.page(
+            request,
+            "generation.html",
+            story=found,
+            events=[
+                (one, _timeline(one), _message(one, told), _card(ReadEvent(one.event, one.body)))
+                for one in found.events
+            ],
+        )
+
+    async def replay(self, request: Request) -> Response:
+        """Send an event again to all destinations, or to one."""
+        id_ = path_text(request, "id")
+        to = request.state.form.get("destination", "")
+        names = tuple(name for name in self._parts.targets if to in ("", name))
+        if not names:
+            return await self._back(id_, "No destination is configured: nothing was sent.")
+        await self._deeds.note(request, "events.replay", f"{id_} to {', '.join(names)}")
+        order = Order("events.replay", Filter(ids=(id_,), state="settled"), names, rate=0)
+        return await self._ordered(id_, order, "Sent again")
+
+    async def retry(self, request: Request) -> Response:
+        """Send now what waits for its next attempt, or is a dead letter."""
+        id_, to = path_text(request, "id"), request.state.form.get("destination", "")
+        state = "dead" if request.state.form.get("state") == "dead" else "pending"
+        await self._deeds.note(request, "deliveries.retry", f"{id_} to {to}, {state}")
+        wanted = Filter(ids=(id_,), destination=to, state=state)
+        return await self._ordered(id_, Order("deliveries.retry", wanted, rate=0), "Put back in the queue")
+
+    async def mirror_now(self, request: Request) -> Response:
+        """Have the asset tried for at once."""
+        id_ = path_text(request, "id")
+        await self._deeds.note(request, "events.mirror-now", id_)
+        now_ms = clock.now_ms()
+        until_ms = now_ms + int(self._parts.late_s * 1000)
+        was = await self._store.transact(mirror_now, id_, now_ms=now_ms, until_ms=until_ms)
+        self._store.wake.signal(MIRROR)
+        self._store.wake.signal(LATE)
+        said = (
+            "A worker tries for the asset now."
+            if was
+            else "There is nothing to mirror, or a worker is at it."
+        )
+        return await self._back(id_, said)
+
+    async def release(self, request: Request) -> Response:
+        """Forward an event without its asset, which is tried for on in the background."""
+        id_ = path_text(request, "id")
+        await self._deeds.note(request, "events.release", id_)
+        now_ms = clock.now_ms()
+        claim = Claim(now_ms, now_ms + _LEASE_MS, secrets.token_hex(16), 1)
+        job = await self._store.transact(take_pending, claim, event_id=id_)
+        if job is None:
+            return await self._back(id_, "The event does not wait for its asset, or a worker is at it.")
+        if reread(job.body, source=job.source).type != COMPLETED:
+            await self._store.settle(EventSettled(job, Asset("failed", error=RELEASED), now_ms))
+            return await self._back(id_, "Forwarded without its asset.")
+        until_ms = now_ms + int(self._parts.late_s * 1000)
+        asset = Asset("failed", error=RELEASED, retried_until_ms=until_ms)
+        await self._store.settle(EventSettled(job, asset, now_ms, retry_ms=now_ms + _LEASE_MS))
+        return await self._back(id_, "Forwarded without its asset; a follow-up tells when it comes.")
+
+    async def _ordered(self, id_: str, order: Order, done: str) -> Response:
+        begun = await operations.begin(self._parts.store.console, order)
+        ended = await operations.finish(self._parts.store.console, begun.id)
+        changed = ended.changed if ended else 0
+        return await self._back(
+            id_, f"{done}: {changed} deliveries." if changed else "There was nothing to do."
+        )
+
+    async def _back(self, id_: str, notice: str) -> Response:
+        found = await self._store.transact(identify, id_)
+        path = _path(*found[0]).removeprefix(HOME) if found else "/generations"
+        return self._pages.back(path, notice)
+
+
+def _path(source: str, generation_id: str) -> str:
+    return f"{HOME}/generations/{quote(source, safe='')}/{quote(generation_id, safe='')}"
+
+
+def _wanted(request: Request) -> Filter:
+    query = {name: value.replace("\0", "") for name, value in request.query_params.items() if value}
+    since = query.get("since")
+    moment = read_moment(since, now=datetime.now(UTC)) if since else None
+    return Filter(
+        state=query.get("state"),
+        kind=query.get("kind"),
+        destination=query.get("destination"),
+        error=query.get("error"),
+        since_ms=int(moment.timestamp() * 1000) if moment else None,
+    )
+
+
+def _card(read: ReadEvent) -> Card:
+    event = normalize(read.body, source=read.event.source)
+    prompt = event.data.get("prompt") if isinstance(event, Event) else None
+    asset = read.event.asset
+    shown = (
+        asset.content_type if asset and asset.status == "mirrored" and asset.content_type in SHOWN else None
+    )
+    return Card(read, prompt if isinstance(prompt, str) else "", shown.partition("/")[0] if shown else None)
+
+
+def _message(one: EventStory, told: Any) -> dict[str, Any] | None:
+    event = normalize(one.body, source=one.event.source)
+    if not isinstance(event, Event) or one.event.state != "settled":
+        return None
+    return envelope(
+        event,
+        event_id=one.event.id,
+        received_ms=one.event.received_ms,
+        asset=one.event.asset,
+        submission=told,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that happened, or is to happen."""
+
+    at_ms: int | None
+    what: str
+    detail: str = ""
+    tone: str = ""
+    """`good`, `bad`, `waiting` or nothing."""
+
+
+def _timeline(one: EventStory) -> Sequence[Step]:
+    """Return what is known of an event in the order of its time."""
+    event = one.event
+    steps = [Step(event.received_ms, f"Received by {event.via}", _repeats(event.repeats))]
+    if event.state == "pending":
+        steps.append(_waiting(one))
+    if event.asset and event.asset.status == "mirrored":
+        tries = f"{event.attempts} attempts" if event.attempts > 1 else ""
+        steps.append(Step(one.asset_settled_ms, "Mirrored", tries, "good"))
+    elif event.asset:
+        steps.append(
+            Step(one.asset_settled_ms, "Forwarded without its asset", event.asset.error or "", "bad")
+        )
+    if one.late:
+        detail = f"{one.late.attempts} attempts so far. {one.late.error or ''}"
+        steps.append(Step(one.late.due_ms, "The asset is tried for again", detail, "waiting"))
+    for delivery in one.deliveries:
+        tries = f"{delivery.attempts} attempts" if delivery.attempts != 1 else "1 attempt"
+        detail = f"{tries}. {delivery.error or ''}".strip()
+        match delivery.state:
+            case "delivered":
+                steps.append(Step(delivery.settled_ms, f"Delivered to {delivery.destination}", tries, "good"))
+            case "dead":
+                steps.append(
+                    Step(delivery.settled_ms, f"Dead letter for {delivery.destination}", detail, "bad")
+                )
+            case "pending":
+                what = "A worker is sending it to" if delivery.is_claimed else "Next attempt to"
+                steps.append(Step(delivery.due_ms, f"{what} {delivery.destination}", detail, "waiting"))
+            case _:
+                steps.append(Step(delivery.settled_ms, f"Dropped for {delivery.destination}", detail))
+    return sorted(steps, key=lambda step: step.at_ms or 0)
+
+
+def _waiting(one: EventStory) -> Step:
+    detail = f"{one.event.attempts} attempts so far. {one.event.error or ''}".strip()
+    if one.is_claimed:
+        return Step(None, "A worker is at its asset", detail, "waiting")
+    return Step(one.due_ms, "Next attempt for its asset", detail, "waiting")
+
+
+def _repeats(count: int) -> str:
+    times = "once" if count == 1 else f"{count} times"
+    return f"repeated {times}, which changed nothing" if count else ""

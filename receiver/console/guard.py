@@ -1,0 +1,109 @@
+"""The gate before every page: a session, the session's word on every write, headers for browsers."""
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from receiver.console.sessions import COOKIE, Session, Sessions
+
+HOME: Final = "/console"
+LOGIN: Final = f"{HOME}/login"
+STATIC: Final = f"{HOME}/static/"
+MAX_FORM_BYTES: Final = 64 * 1024
+_MOST_FIELDS: Final = 100
+
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self';"
+    " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_HEADERS: Final = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    # With `no-referrer` a browser would send our own forms with `Origin: null`.
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Lets signed-in browsers through to *app*. A write gets its form, checked, as `request.state.form`."""
+
+    app: ASGIApp
+    sessions: Sessions
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or let *app* answer."""
+
+        async def send_bound(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        answer = await self._checked(scope, receive) if scope["type"] == "http" else None
+        await (answer or self.app)(scope, receive, send_bound)
+
+    async def _checked(self, scope: Scope, receive: Receive) -> Response | None:
+        request = Request(scope, receive)
+        session = self.sessions.read(request.cookies.get(COOKIE))
+        scope.setdefault("state", {}).update(session=session, form={})
+        if request.method not in ("GET", "HEAD"):
+            return await self._write(request, scope, session)
+        if session or scope["path"] == LOGIN or scope["path"].startswith(STATIC):
+            return None
+        return _sent_to_login(request)
+
+    async def _write(self, request: Request, scope: Scope, session: Session | None) -> Response | None:
+        if not _is_own_page(request.headers):
+            return PlainTextResponse("This request comes from another site.", 403)
+        form = await _form(request)
+        if form is None:
+            return PlainTextResponse(f"A form has at most {MAX_FORM_BYTES} bytes.", 413)
+        scope["state"]["form"] = form
+        if scope["path"] == LOGIN:
+            return None
+        if session is None:
+            return _sent_to_login(request)
+        if not self.sessions.is_csrf(session, form.get("csrf", "")):
+            return PlainTextResponse("This form is from another session: load the page again.", 403)
+        return None
+
+
+async def _form(request: Request) -> dict[str, str] | None:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_FORM_BYTES:
+            return None
+    try:
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        return {}
+    # Neither database holds a NUL.
+    return {name: value.replace("\0", "") for name, value in pairs}
+
+
+def _is_own_page(headers: Headers) -> bool:
+    """Tell whether a browser says that one of our own pages sent this."""
+    if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        return False
+    origin = headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == headers.get("host")
+
+
+def _sent_to_login(request: Request) -> Response:
+    if request.headers.get("hx-request") == "true":
+        # A part of a page was asked for: the whole page goes.
+        return Response(status_code=204, headers={"HX-Redirect": LOGIN})
+    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    to = f"{LOGIN}?next={quote(wanted)}" if request.method == "GET" and wanted != HOME else LOGIN
+    return RedirectResponse(to, 303)

@@ -1,0 +1,83 @@
+"""Signing in with the admin token, and out."""
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from receiver.console.attempts import Attempts
+from receiver.console.deeds import Deeds
+from receiver.console.guard import HOME, LOGIN
+from receiver.console.pages import Pages, log
+from receiver.console.sessions import COOKIE, LASTS_S, Sessions
+
+
+class Login:
+    """The page that everybody may see."""
+
+    def __init__(self, pages: Pages, sessions: Sessions, deeds: Deeds) -> None:
+        self._pages = pages
+        self._sessions = sessions
+        self._deeds = deeds
+        self._attempts = Attempts()
+
+    def routes(self) -> list[Route]:
+        """Return every route."""
+        return [
+            Route(LOGIN, self.form, methods=["GET"]),
+            Route(LOGIN, self.enter, methods=["POST"]),
+            Route(f"{HOME}/logout", self.leave, methods=["POST"]),
+        ]
+
+    async def form(self, request: Request) -> Response:
+        """Ask for the token."""
+        return self._show(request)
+
+    async def enter(self, request: Request) -> Response:
+        """Begin a session for whoever has the token."""
+        address = request.client.host if request.client else ""
+        if wait_s := self._attempts.wait_s(address):
+            answer = self._show(request, "Too many wrong tokens. Wait a minute.", status=429)
+            answer.headers["Retry-After"] = str(int(wait_s) + 1)
+            return answer
+        given = request.state.form
+        if not self._sessions.is_token(given.get("token", "")):
+            self._attempts.note(address)
+            log.warning("console login refused", client=address)
+            return self._show(request, "This is not the admin token.", status=401)
+        self._attempts.forget(address)
+        cookie = self._sessions.begin(given.get("who", ""))
+        begun = self._sessions.read(cookie)
+        await self._deeds.note(request, "login", who=begun.who if begun else None)
+        answer = RedirectResponse(_own_path(given.get("next", "")), 303)
+        answer.set_cookie(
+            COOKIE,
+            cookie,
+            max_age=LASTS_S,
+            path=HOME,
+            httponly=True,
+            samesite="strict",
+            secure=_is_https(request),
+        )
+        return answer
+
+    async def leave(self, request: Request) -> Response:
+        """End the session in this browser."""
+        await self._deeds.note(request, "logout")
+        answer = RedirectResponse(LOGIN, 303)
+        answer.delete_cookie(COOKIE, path=HOME)
+        return answer
+
+    def _show(self, request: Request, problem: str | None = None, *, status: int = 200) -> Response:
+        wanted = request.state.form.get("next") or request.query_params.get("next", "")
+        return self._pages.page(request, "login.html", status, problem=problem, next=_own_path(wanted))
+
+
+def _own_path(wanted: str) -> str:
+    """Return *wanted* if it is a page of ours: a link must not lead elsewhere."""
+    is_ours = wanted == HOME or wanted.startswith((f"{HOME}/", f"{HOME}?"))
+    return wanted if is_ours and "\\" not in wanted and wanted.isprintable() else HOME
+
+
+def _is_https(request: Request) -> bool:
+    # A proxy that ends TLS says so. Whoever makes it up only binds their own cookie.
+    return "https" in (request.url.scheme, request.headers.get("x-forwarded-proto", ""))

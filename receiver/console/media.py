@@ -1,0 +1,98 @@
+"""Mirrored assets, from their bucket to the browser: only of types that cannot run anything."""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from receiver.admin.parameters import path_text
+from receiver.assets import ReadableBucket
+from receiver.assets.media import HEAD_BYTES, sniff
+from receiver.console.guard import HOME
+from receiver.console.parts import Parts
+from receiver.errors import BucketUnavailable
+from receiver.events import Asset
+from receiver.store.filters import Filter
+
+SHOWN: Final = frozenset(
+    (
+        *("image/png", "image/jpeg", "image/webp", "image/gif", "image/avif", "image/bmp"),
+        *("video/mp4", "video/webm", "video/ogg", "video/quicktime"),
+        *("audio/mpeg", "audio/mp4", "audio/wav", "audio/flac", "audio/ogg"),
+    )
+)
+"""What browsers show or play, and none of it has scripts."""
+_PART_BYTES: Final = 1024 * 1024
+_RANGE: Final = re.compile(r"bytes=(\d{1,15})-(\d{0,15})")
+
+
+class Media:
+    """The one route that serves what strangers made."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def routes(self) -> list[Route]:
+        """Return every route."""
+        return [Route(f"{HOME}/assets/{{id}}", self.asset, methods=["GET"])]
+
+    async def asset(self, request: Request) -> Response:
+        """Serve the mirrored asset of an event, or the part of it that is asked for."""
+        asset = await self._asset(path_text(request, "id"))
+        held = self._parts.buckets.holding(asset.url or "")
+        if held is None:
+            raise HTTPException(404)
+        bucket, key = held
+        try:
+            head = await bucket.part(key, 0, HEAD_BYTES)
+        except BucketUnavailable as error:
+            raise HTTPException(503, "The bucket does not answer.") from error
+        # By what lies there now, not by what lay there when it was mirrored.
+        content_type = sniff(head) if head else None
+        if content_type not in SHOWN or not asset.size_bytes:
+            raise HTTPException(404)
+        return _served(request, bucket, key, asset.size_bytes, content_type)
+
+    async def _asset(self, event_id: str) -> Asset:
+        page = await self._parts.store.console.events(Filter(ids=(event_id,)))
+        asset = page.rows[0].asset if page.rows else None
+        if asset is None or asset.status != "mirrored":
+            raise HTTPException(404)
+        return asset
+
+
+def _served(request: Request, bucket: ReadableBucket, key: str, size: int, content_type: str) -> Response:
+    first, last, is_part = _range(request.headers.get("range"), size)
+    headers = {
+        "Content-Length": str(last - first + 1),
+        "Accept-Ranges": "bytes",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "Cache-Control": "private, max-age=300",
+    }
+    if is_part:
+        headers["Content-Range"] = f"bytes {first}-{last}/{size}"
+    chunks = _chunks(bucket, key, first, last)
+    return StreamingResponse(chunks, 206 if is_part else 200, headers, content_type)
+
+
+def _range(wanted: str | None, size: int) -> tuple[int, int, bool]:
+    """Return the first and the last byte to send; an unusable range means all."""
+    match = _RANGE.fullmatch(wanted or "")
+    if not match or int(match[1]) >= size:
+        return 0, size - 1, False
+    first = int(match[1])
+    last = min(int(match[2]) if match[2] else size - 1, size - 1)
+    return (first, last, True) if last >= first else (0, size - 1, False)
+
+
+async def _chunks(bucket: ReadableBucket, key: str, first: int, last: int) -> AsyncIterator[bytes]:
+    while first <= last:
+        chunk = await bucket.part(key, first, min(_PART_BYTES, last - first + 1))
+        if not chunk:
+            raise BucketUnavailable("the asset is shorter than it was")
+        first += len(chunk)
+        yield chunk

@@ -1,0 +1,134 @@
+"""How a page is made of a template: everything is escaped, and nothing that came from outside is a link."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+import orjson
+import structlog
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from receiver import clock
+from receiver.console.guard import HOME
+from receiver.console.sessions import Sessions
+from receiver.operations.records import body_text
+from receiver.telemetry.redact import redact
+
+_UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+_NONE: Final = "\N{EN DASH}"
+_SIZES: Final = ("B", "kB", "MB", "GB", "TB")
+
+NAVIGATION: Final = (
+    ("", "Overview"),
+    ("/generations", "Generations"),
+    ("/destinations", "Destinations"),
+    ("/dead-letters", "Dead letters"),
+    ("/quarantine", "Quarantine"),
+    ("/operations", "Operations"),
+    ("/submissions", "Submissions"),
+    ("/settings", "Settings"),
+    ("/audit", "Audit log"),
+)
+
+
+log = structlog.get_logger()
+
+
+class Pages:
+    """Renders templates for one session at a time."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+        self._environment = Environment(
+            loader=PackageLoader("receiver.console"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.filters.update(
+            when=when, span=span, size=size, plain=redact, body=body, document=document, segment=segment
+        )
+        self._environment.globals.update(navigation=NAVIGATION, home=HOME)
+
+    def page(self, request: Request, template: str, /, status: int = 200, **context: Any) -> Response:
+        """Render *template* for the session of *request*."""
+        session = request.state.session
+        text = self._environment.get_template(template).render(
+            session=session,
+            csrf=session.csrf if session else "",
+            path=request.url.path.removeprefix(HOME),
+            notice=self._sessions.read_notice(request.query_params.get("notice")),
+            **context,
+        )
+        return HTMLResponse(text, status)
+
+    def back(self, path: str, notice: str) -> Response:
+        """Send the browser to a page of ours, which says *notice*."""
+        joined = "&" if "?" in path else "?"
+        signed = urlencode({"notice": self._sessions.write_notice(notice)})
+        return RedirectResponse(f"{HOME}{path}{joined}{signed}", 303)
+
+
+def when(ms: int | None) -> Markup:
+    """Write a time as how long ago it was, with the exact one beside it."""
+    if ms is None:
+        return escape(_NONE)
+    exact = datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    machine = datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(machine, exact, _relative(ms))
+
+
+def _relative(ms: int) -> str:
+    seconds = (clock.now_ms() - ms) / 1000
+    if abs(seconds) < 1:
+        return "now"
+    return f"{span(seconds)} ago" if seconds > 0 else f"in {span(-seconds)}"
+
+
+def span(seconds: float | None) -> str:
+    """Write a length of time in its largest unit, or two where the first is small."""
+    if seconds is None:
+        return _NONE
+    whole = round(seconds)
+    for place, (length, unit) in enumerate(_UNITS):
+        if whole >= length:
+            first, rest = divmod(whole, length)
+            smaller = _UNITS[place + 1 :][:1]
+            second = rest // smaller[0][0] if smaller else 0
+            return f"{first} {unit} {second} {smaller[0][1]}" if second and first < 10 else f"{first} {unit}"  # noqa: PLR2004
+    return "0 s"
+
+
+def size(count: float | None) -> str:
+    """Write a number of bytes."""
+    if count is None:
+        return _NONE
+    for unit in _SIZES[:-1]:
+        if count < 1000:  # noqa: PLR2004
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} {_SIZES[-1]}"
+
+
+def body(content: bytes) -> str:
+    """Write a stored body for people: indented if it is JSON, its URLs without query strings."""
+    return document(content, indent=True)
+
+
+def document(value: bytes | Mapping[str, Any], *, indent: bool = True) -> str:
+    """Write a JSON document for people."""
+    text = body_text(value if isinstance(value, bytes) else orjson.dumps(value))
+    try:
+        return orjson.dumps(orjson.loads(text), option=orjson.OPT_INDENT_2 if indent else None).decode()
+    except orjson.JSONDecodeError:
+        return text
+
+
+def segment(text: str) -> str:
+    """Write *text* as one segment of a path of ours."""
+    return quote(text, safe="")

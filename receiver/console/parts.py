@@ -1,0 +1,82 @@
+"""What the console is made of: given to it by whoever composes the process."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from receiver.admin.runner import Runner
+from receiver.assets.by_source import BucketsBySource
+from receiver.outcomes import Outcome
+from receiver.store import Route, Store
+from receiver.telemetry.refusals import Refusals
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A configured destination."""
+
+    kind: str
+    """The scheme of its URL, and no more of it: that may hold a password."""
+    send_test: Callable[[], Awaitable[Outcome]]
+    """Sends one message that says it is a test, on a connection of its own."""
+
+
+class Desk(Protocol):
+    """Settles submissions that are in doubt."""
+
+    async def adopt(self, client_ref: str, generation_id: str) -> None:
+        """Write down that a submission became this generation, which must be what was asked for.
+
+        Raises:
+            ReceiverError: it is not, or the provider does not answer.
+        """
+        ...
+
+    async def abandon(self, client_ref: str) -> None:
+        """Write down that a submission was never accepted.
+
+        Raises:
+            ReceiverError: it is not in doubt.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting in effect."""
+
+    name: str
+    """Its environment variable."""
+    value: str
+    """Of a secret, its fingerprint."""
+    is_secret: bool
+    is_default: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BucketAddress:
+    """A bucket, and whose assets it takes."""
+
+    source: str
+    """`*` for all sources without one of their own."""
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that pages show and buttons do."""
+
+    store: Store
+    refusals: Refusals
+    runner: Runner
+    targets: Mapping[str, Target]
+    route: Route
+    buckets: BucketsBySource
+    addresses: Sequence[BucketAddress]
+    desk: Desk
+    settings: Sequence[Setting]
+    folders: Mapping[str, Path]
+    """Folders whose disks may fill, by what is in them."""
+    late_s: float
+    """For so long an asset that was given up is tried for again."""

@@ -1,0 +1,166 @@
+"""Dead letters, quarantined bodies, and the operations on them."""
+
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from receiver import clock, operations
+from receiver.admin.answers import Refusal
+from receiver.admin.parameters import path_text, read_cursor, write_cursor
+from receiver.console.deeds import Deeds
+from receiver.console.guard import HOME
+from receiver.console.pages import Pages
+from receiver.console.parts import Parts
+from receiver.states import BODY_STATES
+from receiver.store.filters import Filter
+from receiver.store.operations import Kind, Order
+
+_ROWS: Final = 50
+_OPERATIONS: Final = 100
+_DEAD_ORDERS: Final[dict[str, Kind]] = {"retry": "deliveries.retry", "drop": "deliveries.drop"}
+_BODY_ORDERS: Final[dict[str, Kind]] = {"retry": "quarantine.retry", "drop": "quarantine.drop"}
+
+
+class Queues:
+    """Lists from which rows are put back, or dropped."""
+
+    def __init__(self, parts: Parts, pages: Pages, deeds: Deeds) -> None:
+        self._parts = parts
+        self._console = parts.store.console
+        self._pages = pages
+        self._deeds = deeds
+
+    def routes(self) -> list[Route]:
+        """Return every route."""
+        operation = f"{HOME}/operations/{{id}}"
+        return [
+            Route(f"{HOME}/dead-letters", self.dead_letters, methods=["GET"]),
+            Route(f"{HOME}/dead-letters", self.order_letters, methods=["POST"]),
+            Route(f"{HOME}/quarantine", self.quarantine, methods=["GET"]),
+            Route(f"{HOME}/quarantine", self.order_bodies, methods=["POST"]),
+            Route(f"{HOME}/quarantine/{{id}}", self.body, methods=["GET"]),
+            Route(f"{HOME}/operations", self.operations, methods=["GET"]),
+            Route(f"{operation}/resume", self.resume, methods=["POST"]),
+            Route(f"{operation}/cancel", self.cancel, methods=["POST"]),
+        ]
+
+    async def dead_letters(self, request: Request) -> Response:
+        """What a destination kept refusing, the latest first."""
+        given = {name: _word(request, name) for name in ("destination", "error")}
+        wanted = Filter(state="dead", destination=given["destination"] or None, error=given["error"] or None)
+        page = await self._console.deliveries(
+            wanted, after=_cursor(request, 2), limit=_ROWS, newest_first=True
+        )
+        return self._pages.page(
+            request,
+            "dead_letters.html",
+            rows=page.rows,
+            further=_further(given, write_cursor(page.cursor) if page.more else None),
+            given=given,
+            is_filtered=any(given.values()),
+        )
+
+    async def order_letters(self, request: Request) -> Response:
+        """Send one dead letter again or all that are shown, or set them aside."""
+        form = request.state.form
+        kind = _DEAD_ORDERS.get(form.get("order", ""))
+        if kind is None:
+            raise HTTPException(400)
+        wanted = Filter(
+            ids=(form["id"],) if form.get("id") else (),
+            state="dead",
+            destination=form.get("destination") or None,
+            error=form.get("error") or None,
+        )
+        return await self._begin(request, Order(kind, wanted), "/dead-letters")
+
+    async def quarantine(self, request: Request) -> Response:
+        """Genuine bodies that could not be read, the latest first."""
+        state = _word(request, "state") or "open"
+        state = state if state in BODY_STATES else "open"
+        page = await self._console.quarantined(
+            Filter(state=state), after=_cursor(request, 1), limit=_ROWS, newest_first=True
+        )
+        return self._pages.page(
+            request,
+            "quarantine.html",
+            rows=page.rows,
+            state=state,
+            states=BODY_STATES,
+            further=_further({"state": state}, write_cursor(page.cursor) if page.more else None),
+        )
+
+    async def body(self, request: Request) -> Response:
+        """One quarantined body."""
+        id_ = path_text(request, "id")
+        page = await self._console.quarantined(Filter(ids=(id_,)))
+        if not page.rows:
+            raise HTTPException(404)
+        content = await self._console.quarantined_body(id_) or b""
+        return self._pages.page(request, "quarantined.html", row=page.rows[0], content=content)
+
+    async def order_bodies(self, request: Request) -> Response:
+        """Read bodies again with this release, or set them aside."""
+        form = request.state.form
+        kind = _BODY_ORDERS.get(form.get("order", ""))
+        if kind is None:
+            raise HTTPException(400)
+        wanted = Filter(ids=(form["id"],) if form.get("id") else (), state="open")
+        return await self._begin(request, Order(kind, wanted), "/quarantine")
+
+    async def operations(self, request: Request) -> Response:
+        """What was asked for lately, and how far it is."""
+        found = await self._console.operations(limit=_OPERATIONS)
+        return self._pages.page(request, "operations.html", rows=found)
+
+    async def resume(self, request: Request) -> Response:
+        """Go on with what was interrupted."""
+        id_ = await self._known(request)
+        await self._deeds.note(request, "operations.resume", id_)
+        self._parts.runner.finish(id_)
+        return self._pages.back("/operations", "The operation goes on.")
+
+    async def cancel(self, request: Request) -> Response:
+        """Stop at once, and take back what was not delivered."""
+        id_ = await self._known(request)
+        await self._deeds.note(request, "operations.cancel", id_)
+        await self._console.take_back(id_, after=None, now_ms=clock.now_ms())
+        self._parts.runner.take_back(id_)
+        return self._pages.back("/operations", "Cancelled. What was not delivered is as it was before.")
+
+    async def _begin(self, request: Request, order: Order, path: str) -> Response:
+        if request.state.form.get("dry_run"):
+            counted = await operations.count(self._console, order)
+            return self._pages.back(path, f"It would change {counted.changed:,} of {counted.matched:,}.")
+        on = " ".join(f"{name}={value}" for name, value in order.wanted.to_json().items())
+        await self._deeds.note(request, order.kind, on)
+        begun = await operations.begin(self._console, order)
+        self._parts.runner.finish(begun.id)
+        return self._pages.back("/operations", "Begun; this page says how far it is.")
+
+    async def _known(self, request: Request) -> str:
+        id_ = path_text(request, "id")
+        if await self._console.operation(id_) is None:
+            raise HTTPException(404)
+        return id_
+
+
+def _word(request: Request, name: str) -> str:
+    return request.query_params.get(name, "").replace("\0", "").strip()
+
+
+def _cursor(request: Request, parts: int) -> Any:
+    try:
+        return read_cursor(request.query_params.get("cursor") or None, parts)
+    except Refusal:
+        raise HTTPException(400) from None
+
+
+def _further(given: dict[str, str], cursor: str | None) -> str | None:
+    if cursor is None:
+        return None
+    return "?" + urlencode({**{name: value for name, value in given.items() if value}, "cursor": cursor})

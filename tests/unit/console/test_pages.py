@@ -1,0 +1,216 @@
+"""What the pages show and their buttons do, without a browser."""
+
+import asyncio
+from pathlib import Path
+
+from receiver.events import Asset
+from receiver.store import Store
+from tests.contract.test_console_views import a_submission, submit, with_asset
+from tests.stored import FAR, NOW, a_body, an_event, claimed, dead, delivered, settled
+from tests.unit.console.conftest import Browser, Desk
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(600)
+
+
+async def said(browser: Browser, path: str, **form: str) -> str:
+    """Press a button; return the page that it leads to."""
+    answer = await browser.post(path, **form)
+    assert answer.status == 303, answer.body
+    return (await browser.get(answer.headers["location"].removeprefix("/console"))).body.decode()
+
+
+async def shows(browser: Browser, path: str, part: bytes, *, gone: bool = False) -> bytes:
+    """Load a page until it shows *part*, or does so no more; return it."""
+    async with asyncio.timeout(20):
+        while (part in (page := (await browser.get(path)).body)) == gone:  # noqa: ASYNC110  as a person does
+            await asyncio.sleep(0.01)
+    return page
+
+
+async def a_mirrored(store: Store, tmp_path: Path, content: bytes, content_type: str = "image/png") -> str:
+    """Keep *content* in the bucket as the asset of a new event; return the event's id."""
+    path = tmp_path / "assets" / "a.bin"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    asset = Asset("mirrored", path.as_uri(), content_type, len(content), "0" * 64)
+    [id_] = await settled(store, an_event(), asset=asset)
+    return id_
+
+
+class TestLists:
+    async def test_an_empty_receiver_says_what_to_do(self, browser: Browser) -> None:
+        """Each list that is empty."""
+        assert b"No generation has been heard of" in (await browser.get("/generations")).body
+        assert b"No dead letters" in (await browser.get("/dead-letters")).body
+        assert b"Nothing is in doubt" in (await browser.get("/submissions")).body
+
+    async def test_any_id_leads_to_its_generation(self, browser: Browser, store: Store) -> None:
+        """At once, if it is one."""
+        [id_] = await delivered(store, an_event("gen_1"))
+        for text in ("gen_1", id_):
+            answer = await browser.get(f"/generations?q={text}")
+            assert answer.headers["location"] == "/console/generations/photoverse/gen_1"
+        answer = await browser.get(f"/events/{id_}")
+        assert answer.headers["location"] == "/console/generations/photoverse/gen_1"
+
+    async def test_pages_and_filters(self, browser: Browser, store: Store) -> None:
+        """Keyset pages, and what the filters leave out."""
+        await delivered(store, *(an_event(f"gen_{n:02}", at=NOW + n) for n in range(45)))
+        page = (await browser.get("/generations")).body.decode()
+        assert "gen_44" in page
+        assert "gen_04" not in page
+        further = page.partition('<p class="further"><a href="')[2].partition('"')[0].replace("&amp;", "&")
+        page = (await browser.get(f"/generations{further}")).body.decode()
+        assert "gen_04" in page
+        assert "gen_05" not in page
+        assert b"Nothing found here" in (await browser.get("/generations?kind=video")).body
+        assert (await browser.get("/generations?since=tomorrow")).status == 400
+
+    async def test_what_came_is_text(self, browser: Browser, store: Store) -> None:
+        """Stored content makes neither elements nor links."""
+        evil = '"><script>alert(1)</script><a href="javascript:alert(1)">'
+        await store.record(with_asset("gen_1", prompt=evil))
+        for path in ("/generations", "/generations/photoverse/gen_1"):
+            page = (await browser.get(path)).body.decode()
+            assert "&lt;script&gt;" in page
+            assert "<script>" not in page
+            assert 'href="javascript' not in page
+
+    async def test_a_notice_has_to_be_ours(self, browser: Browser) -> None:
+        """No link puts words into our mouth."""
+        assert b"call this number" not in (await browser.get("/destinations?notice=call+this+number")).body
+
+
+class TestOverview:
+    async def test_tells_what_waits(self, browser: Browser, store: Store) -> None:
+        """Stage by stage."""
+        await dead(store, an_event("gen_1"))
+        await store.record(with_asset("gen_2"))
+        page = (await browser.get("")).body.decode()
+        assert "cdn.example.com" in page
+        assert '/console/dead-letters?destination=orders">1</a>' in page
+
+    async def test_draws_what_was_done(self, browser: Browser, store: Store) -> None:
+        """As soon as it is counted, and lets a page wait no longer than a moment."""
+        for span in ("1h", "24h", "30d", "x"):
+            page = await shows(browser, f"/live?span={span}", b"<svg")
+            assert b"<style" not in page
+            assert b" style=" not in page
+
+
+class TestButtons:
+    async def test_replay_and_retry(self, browser: Browser, store: Store) -> None:
+        """Deliveries are due again."""
+        [id_] = await dead(store, an_event("gen_1"))
+        page = await said(browser, f"/events/{id_}/retry", destination="orders", state="dead")
+        assert "Put back in the queue: 1 deliveries" in page
+        [job] = await claimed(store, at=FAR)
+        assert job.event_id == id_
+        [other] = await delivered(store, an_event("gen_2"))
+        assert "Sent again: 2 deliveries" in await said(browser, f"/events/{other}/replay")
+
+    async def test_mirror_now_and_release(self, browser: Browser, store: Store) -> None:
+        """An asset is tried for at once; or its event goes without it, and is told of later."""
+        event = with_asset("gen_1")
+        await store.record(event)
+        assert "A worker tries for the asset now" in await said(browser, f"/events/{event.id}/mirror-now")
+        assert "Forwarded without its asset" in await said(browser, f"/events/{event.id}/release")
+        [job] = await claimed(store, at=FAR)
+        assert job.asset is not None
+        assert (job.asset.status, job.asset.error) == ("failed", "released")
+        assert "does not wait" in await said(browser, f"/events/{event.id}/release")
+
+    async def test_destinations(self, browser: Browser, store: Store) -> None:
+        """Paused, resumed, tried, and told what they missed."""
+        await delivered(store, an_event())
+        assert "orders is paused" in await said(browser, "/destinations/orders/pause", reason="a move")
+        assert b"a move" in (await browser.get("/destinations")).body
+        assert "orders is running again" in await said(browser, "/destinations/orders/resume")
+        assert "orders took the test message. at 7" in await said(browser, "/destinations/orders/test")
+        page = await said(browser, "/destinations/orders/backfill", dry_run="1")
+        assert "orders lacks 0 of 1 events" in page
+        page = await said(browser, "/destinations/orders/backfill", since="yesterday")
+        assert "neither a time" in page
+        await said(browser, "/destinations/orders/backfill", since="1d")
+        await shows(browser, "/destinations", b"Backfill done: 0 made of 0 events")
+        assert (await browser.post("/destinations/none/pause")).status == 404
+
+    async def test_dead_letters(self, browser: Browser, store: Store) -> None:
+        """Counted, sent again, or dropped one by one."""
+        ids = await dead(store, an_event("gen_1"), an_event("gen_2", at=NOW + 1))
+        assert "It would change 2 of 2" in await said(browser, "/dead-letters", order="retry", dry_run="1")
+        page = await said(browser, "/dead-letters", order="drop", id=ids[0], destination="orders")
+        assert "deliveries.drop" in page
+        await shows(browser, "/dead-letters", b"gen_1", gone=True)
+        assert b"gen_2" in (await browser.get("/dead-letters?error=http")).body
+        assert (await browser.post("/dead-letters", order="burn")).status == 400
+
+    async def test_quarantine(self, browser: Browser, store: Store) -> None:
+        """Shown whole, and dropped."""
+        body = a_body('{"url": "https://h/x?sig=hush"}')
+        await store.record(body)
+        page = (await browser.get(f"/quarantine/{body.id}")).body.decode()
+        assert "https://h/x?[redacted]" in page
+        await said(browser, "/quarantine", order="drop", id=body.id)
+        await shows(browser, "/quarantine?state=dropped", body.id.encode())
+
+    async def test_operations(self, browser: Browser, store: Store) -> None:
+        """Cancelled, and what was not delivered is as it was."""
+        await dead(store, an_event())
+        page = await said(browser, "/dead-letters", order="retry")
+        id_ = page.partition('action="/console/operations/')[2].partition("/")[0]
+        assert "Cancelled" in await said(browser, f"/operations/{id_}/cancel")
+        assert "goes on" in await said(browser, f"/operations/{id_}/resume")
+        assert (await browser.post("/operations/none/cancel")).status == 404
+
+    async def test_submissions(self, browser: Browser, store: Store, desk: Desk) -> None:
+        """What is in doubt is settled by hand, whatever its name."""
+        await submit(store, a_submission("order/7", "unknown"), a_submission("order-8", "submitted", "gen_8"))
+        page = (await browser.get("/submissions")).body.decode()
+        assert 'action="/console/submissions/order%2F7/adopt"' in page
+        await said(browser, "/submissions/order/7/adopt", generation_id="gen_7")
+        await said(browser, "/submissions/order/7/abandon")
+        assert desk.settled == [("order/7", "gen_7"), ("order/7", None)]
+
+    async def test_everything_done_is_in_the_audit_log(self, browser: Browser) -> None:
+        """Who, what and on what."""
+        await said(browser, "/destinations/orders/pause", reason="a move")
+        page = (await browser.get("/audit")).body.decode()
+        for part in ("Ada (unknown)", "destinations.pause", "orders a move"):
+            assert part in page
+
+
+class TestAssets:
+    async def test_are_served_as_what_they_are(self, browser: Browser, store: Store, tmp_path: Path) -> None:
+        """With their own policy, whole or in parts."""
+        id_ = await a_mirrored(store, tmp_path, PNG, "video/mp4")
+        answer = await browser.get(f"/assets/{id_}")
+        assert (answer.status, answer.body, answer.headers["content-type"]) == (200, PNG, "image/png")
+        assert answer.headers["content-security-policy"] == "default-src 'none'; sandbox"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        part = await browser.get(f"/assets/{id_}", Range="bytes=1-3")
+        assert (part.status, part.body, part.headers["content-range"]) == (
+            206,
+            b"PNG",
+            f"bytes 1-3/{len(PNG)}",
+        )
+        assert (await browser.get(f"/assets/{id_}", Range="bytes=99999-")).status == 200
+
+    async def test_what_could_run_is_not_served(self, browser: Browser, store: Store, tmp_path: Path) -> None:
+        """Whatever the row calls it."""
+        id_ = await a_mirrored(store, tmp_path, b"?")
+        for content in (b"<svg onload=alert(1)>", b"<html><script>", b"plain", b"\0\1\2" * 300):
+            (tmp_path / "assets" / "a.bin").write_bytes(content)
+            assert (await browser.get(f"/assets/{id_}")).status == 404, content
+
+    async def test_a_file_outside_the_bucket_is_not_served(
+        self, browser: Browser, store: Store, tmp_path: Path
+    ) -> None:
+        """Nor one that is gone."""
+        other = tmp_path / "other.png"
+        other.write_bytes(PNG)
+        [id_] = await settled(
+            store, an_event(), asset=Asset("mirrored", other.as_uri(), "image/png", 9, "0" * 64)
+        )
+        assert (await browser.get(f"/assets/{id_}")).status == 404
+        assert (await browser.get("/assets/none")).status == 404
