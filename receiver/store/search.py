@@ -22,7 +22,9 @@ _MOST: Final = 200
 """Rows of one page of a list; each is read with its body."""
 _IS_DEAD: Final = DELIVERY.c.state == literal(DEAD, literal_execute=True)
 """Written into the statement: neither planner would use the partial index for a bound parameter."""
-_IS_UNSETTLED: Final = and_(*(EVENT.c.state != literal(done, literal_execute=True) for done in (SETTLED, PRUNED)))
+_IS_UNSETTLED: Final = and_(
+    *(EVENT.c.state != literal(state, literal_execute=True) for state in (SETTLED, PRUNED))
+)
 _IS_OPEN: Final = QUARANTINE.c.state == literal(OPEN, literal_execute=True)
 
 

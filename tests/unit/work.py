@@ -64,7 +64,10 @@ class MemoryBucket:
         return url.removeprefix("memory:") if url.startswith("memory:") else None
 
     async def part(self, key: str, start: int, size: int) -> bytes | None:
-        return self.kept[key][0].path.read_bytes()[start : start + size] if key in self.kept else None
+        if key not in self.kept:
+            return None
+        with self.kept[key][0].open() as file:
+            return file.read()[start : start + size]
 
     async def look(self, key: str) -> Held | None:
         if self.error:

@@ -11,7 +11,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    create_index("ix_event_unsettled", "event", ["state", "id"], sa.text("state <> 'settled' AND state <> 'pruned'"))
+    unsettled = sa.text("state <> 'settled' AND state <> 'pruned'")
+    create_index("ix_event_unsettled", "event", ["state", "id"], unsettled)
 
 
 def downgrade() -> None:
