@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,10 +13,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from receiver.signatures import sign
+from tests.servers import warm
 from tests.servers.require import free_ports
 
 SECRET = b"whsec_acceptance_0123456789"
 T = TypeVar("T")
+Running = warm.Process | subprocess.Popen[bytes]
 
 
 def until(look: Callable[[], T], *, seconds: float = 20.0) -> T:
@@ -50,23 +51,16 @@ class Service:
     folder: Path
     settings: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=lambda: free_ports(1)[0])
-    python: str = sys.executable
-    """The interpreter; another one's environment may have another build of `receiver`."""
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    python: str | None = None
+    """An interpreter to start anew; another one's environment may have another build of `receiver`."""
+    processes: list[Running] = field(default_factory=list)
 
     def start(
         self, command: str = "serve", *, crash_at: str | None = None, within_s: float = 40.0
-    ) -> subprocess.Popen[bytes]:
+    ) -> Running:
         """Start `receiver COMMAND`; with *crash_at*, it kills itself at that point of its work."""
-        program = ["-m", "tests.acceptance.crashing", crash_at] if crash_at else ["-m", "receiver"]
-        with (self.folder / "log.jsonl").open("ab") as log:
-            process = subprocess.Popen(
-                [self.python, *program, command],
-                cwd=self.folder,
-                env=self._environment(),
-                stdout=log,
-                stderr=log,
-            )
+        program = ["tests.acceptance.crashing", crash_at] if crash_at else ["receiver"]
+        process = self._start(*program, command)
         self.processes.append(process)
         if command != "worker":
             until(lambda: process.poll() is not None or self._answers(), seconds=within_s)
@@ -75,14 +69,13 @@ class Service:
 
     def run(self, *words: str) -> None:
         """Run a `receiver` command that ends by itself."""
-        program = [self.python, "-m", "receiver", *words]
-        done = subprocess.run(
-            program, cwd=self.folder, env=self._environment(), check=False, capture_output=True, text=True
-        )
+        done = self.command(*words)
         assert done.returncode == 0, done.stderr
 
     def command(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """Run a `receiver` command to its end, whatever that is."""
+        if self.python is None:
+            return warm.run(["receiver", *words], cwd=self.folder, env=self._environment())
         return subprocess.run(
             [self.python, "-m", "receiver", *words],
             cwd=self.folder,
@@ -134,6 +127,19 @@ class Service:
         lines = (json.loads(line) for line in self.log().splitlines() if line.startswith("{"))
         return [line for line in lines if line["event"] == fact]
 
+    def _start(self, *words: str) -> Running:
+        with (self.folder / "log.jsonl").open("ab") as log:
+            if self.python is None:
+                file = log.fileno()
+                return warm.start(words, cwd=self.folder, env=self._environment(), stdout=file, stderr=file)
+            return subprocess.Popen(
+                [self.python, "-m", *words],
+                cwd=self.folder,
+                env=self._environment(),
+                stdout=log,
+                stderr=log,
+            )
+
     def _answers(self) -> bool:
         try:
             return self.request("GET", "/healthz").status == 200
@@ -158,7 +164,7 @@ class Service:
 
 
 @contextmanager
-def service(folder: Path, *, python: str = sys.executable, **settings: str) -> Iterator[Service]:
+def service(folder: Path, *, python: str | None = None, **settings: str) -> Iterator[Service]:
     """Offer a service that is ended with the block."""
     offered = Service(folder, settings, python=python)
     try:
@@ -167,7 +173,7 @@ def service(folder: Path, *, python: str = sys.executable, **settings: str) -> I
         offered.end()
 
 
-def kill(process: subprocess.Popen[bytes]) -> None:
+def kill(process: Running) -> None:
     """End *process* as a power cut would."""
     process.send_signal(signal.SIGKILL)
     process.wait()

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +12,7 @@ from tests.servers.http_sink import Answer, http_sink
 
 def operate(receiver: Service, *words: str) -> list[dict[str, Any]]:
     """Run `receiver WORDS --json` beside the service; return what it printed."""
-    program = [sys.executable, "-m", "receiver", *words, "--json"]
-    done = subprocess.run(
-        program,
-        cwd=receiver.folder,
-        env=receiver._environment(),
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+    done = receiver.command(*words, "--json")
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 

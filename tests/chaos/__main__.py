@@ -48,7 +48,7 @@ def hostile(folder: Path, seconds: float) -> int:
     """Let each kind of stranger in for *seconds*; return how many kinds genuine senders noticed."""
     folder.mkdir()
     noticed = 0
-    with service(folder) as web:
+    with service(folder, python=sys.executable) as web:
         web.run("migrate")
         web.start("web")
         for name in ATTACKS:
@@ -71,7 +71,7 @@ def hostile(folder: Path, seconds: float) -> int:
 def _refused(folder: Path, posts: int) -> int:
     """Send so many malformed *posts*; return how many kinds cost more than a genuine delivery."""
     folder.mkdir()
-    with service(folder) as web:
+    with service(folder, python=sys.executable) as web:
         web.run("migrate")
         web.start("web")
         found = costs(web, posts)

@@ -3,16 +3,16 @@
 import json
 import random
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from subprocess import Popen
 from typing import Final
 
-from tests.acceptance.service import Service, kill, service
+from tests.acceptance.service import Running, Service, kill, service
 from tests.benchmark.outage_systems import System, destinations
 from tests.chaos.load import REFUSED, Load
 from tests.servers import assets, postgres
@@ -50,7 +50,7 @@ def ended(folder: Path, database: str, rounds: int, how: signal.Signals) -> Ende
         if database == "postgresql":
             settings["RECEIVER_DATABASE_URL"] = stack.enter_context(postgres.running(durable=True)).url
         origin = stack.enter_context(assets.serving()).url
-        offered = stack.enter_context(service(folder, **settings))
+        offered = stack.enter_context(service(folder, python=sys.executable, **settings))
         offered.run("migrate")
         load = Load(offered.port, origin)
         running = [offered.start(command, within_s=_START_S) for command in COMMANDS[database]]
@@ -69,7 +69,7 @@ def ended(folder: Path, database: str, rounds: int, how: signal.Signals) -> Ende
     return Ended(rounds, len(load.accepted), answers, lost, costly if how is signal.SIGTERM else 0)
 
 
-def _end(process: Popen[bytes], how: signal.Signals) -> None:
+def _end(process: Running, how: signal.Signals) -> None:
     if how is signal.SIGKILL:
         kill(process)
         return

@@ -5,6 +5,7 @@ Each delivery is posted once, so the one that a fault meets is a 503 or nothing;
 
 import http.client
 import re
+import sys
 import tempfile
 import threading
 import time
@@ -173,7 +174,7 @@ def failover(url: str, trouble: Callable[[], PostgresServer]) -> tuple[Ride, lis
     """
     with tempfile.TemporaryDirectory() as folder:
         settings = {"RECEIVER_DATABASE_URL": url, "RECEIVER_LEASE_S": "60", "RECEIVER_POLL_S": "1"}
-        with service(Path(folder), **settings) as receiver:
+        with service(Path(folder), python=sys.executable, **settings) as receiver:
             receiver.run("migrate")
             receiver.start("web")
             receiver.start("worker")

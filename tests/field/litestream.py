@@ -50,7 +50,10 @@ async def _machine_gone(report: Report) -> None:
 
 def _restored(*, restart: bool) -> tuple[Ride, list[str]]:
     """Deliver, kill everything and restore; return what was answered, and what is there."""
-    with tempfile.TemporaryDirectory() as name, service(Path(name), RECEIVER_POLL_S="1") as receiver:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        service(Path(name), python=sys.executable, RECEIVER_POLL_S="1") as receiver,
+    ):
         receiver.run("migrate")
         receiver.start()
         replica = f"file://{name}/replica"

@@ -70,7 +70,7 @@ class TestMain:
 
     def test_a_refusal_is_one_message(self, command: Command) -> None:
         """On standard error, with the status for it."""
-        done = command.run("models")
+        done = command.run_cold("models")
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.startswith("receiver: RECEIVER_API_KEY is not set")
 

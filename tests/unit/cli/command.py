@@ -3,11 +3,12 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from tests.servers import warm
 
 SECRET: Final = "whsec_0123456789abcdef"
 _ROOT: Final = str(Path(__file__).parents[3])
@@ -22,6 +23,10 @@ class Command:
 
     def run(self, *words: str, **settings: str) -> "subprocess.CompletedProcess[str]":
         """Run it to its end."""
+        return warm.run(["receiver", *words], cwd=self.folder, env=environment(settings))
+
+    def run_cold(self, *words: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+        """Run it to its end in an interpreter that has imported nothing yet."""
         return subprocess.run(
             [sys.executable, "-m", "receiver", *words],
             cwd=self.folder,
@@ -29,26 +34,21 @@ class Command:
             check=False,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
         )
 
-    @contextmanager
-    def started(self, *words: str, **settings: str) -> Iterator["subprocess.Popen[str]"]:
-        """Run it for as long as the block lasts."""
-        with subprocess.Popen(
-            [sys.executable, "-m", "receiver", *words],
+    def started(self, *words: str, **settings: str) -> warm.Process:
+        """Run it for as long as the block lasts; it may write a little to either pipe."""
+        return warm.start(
+            ["receiver", *words],
             cwd=self.folder,
             env=environment(settings),
+            stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
-            try:
-                yield process
-            finally:
-                process.kill()
+        )
 
 
-def wait_for(process: "subprocess.Popen[str]", fact: str) -> str:
+def wait_for(process: warm.Process, fact: str) -> str:
     """Read the process's log up to the line that states *fact*."""
     assert process.stderr is not None
     read = ""

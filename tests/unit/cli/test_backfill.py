@@ -7,8 +7,6 @@ import pty
 import secrets
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from receiver.contract import COMPLETED
 from receiver.events import event_id
 from receiver.store import Claim, EventSettled, NewEvent, Store
 from tests.acceptance.service import completed, until
+from tests.servers import warm
 from tests.unit.cli.command import Command, environment
 from tests.unit.cli.running import Run
 
@@ -121,11 +120,10 @@ class TestProgress:
         """On a terminal a bar shows how far it came; Ctrl-C ends it in order, and the next run goes on."""
         asyncio.run(_settle(tmp_path, [1] * 1_600))
         primary, secondary = pty.openpty()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "receiver", "destinations", "backfill", "new"],
+        process = warm.start(
+            ["receiver", "destinations", "backfill", "new"],
             cwd=tmp_path,
             env={**environment(NEW), "TERM": "xterm"},
-            stdout=subprocess.DEVNULL,
             stderr=secondary,
         )
         os.close(secondary)

@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -118,19 +116,13 @@ class TestReplay:
 class TestTail:
     def test_prints_what_arrives_until_interrupted(self, command: Command, ids: list[str]) -> None:
         """First some of before, then each as it comes; Ctrl-C ends it without a traceback."""
-        program = [sys.executable, "-m", "receiver", "events", "tail", "--last", "1", "--json"]
-        with subprocess.Popen(
-            program, cwd=command.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as process:
-            try:
-                assert process.stdout is not None
-                assert json.loads(process.stdout.readline())["id"] == ids[1]
-                fresh = an_event("gen_new", at=now_ms())
-                in_store(command.folder, lambda store: store.record(fresh))
-                assert json.loads(process.stdout.readline())["id"] == fresh.id
-                process.send_signal(signal.SIGINT)
-                _, said = process.communicate(timeout=20)
-            finally:
-                process.kill()
+        with command.started("events", "tail", "--last", "1", "--json") as process:
+            assert process.stdout is not None
+            assert json.loads(process.stdout.readline())["id"] == ids[1]
+            fresh = an_event("gen_new", at=now_ms())
+            in_store(command.folder, lambda store: store.record(fresh))
+            assert json.loads(process.stdout.readline())["id"] == fresh.id
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=20)
         assert process.returncode == 130
         assert said.strip() == "receiver: interrupted"

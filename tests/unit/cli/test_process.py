@@ -32,7 +32,8 @@ class TestRun:
             process.send_signal(number)
             _, log = process.communicate(timeout=WITHIN_S)
         assert process.returncode == 0, log
-        assert json.loads(log.splitlines()[0])["signal"] == number.name
+        [stopping] = [line for line in map(json.loads, log.splitlines()) if line["event"] == "stopping"]
+        assert stopping["signal"] == number.name
         assert "Traceback" not in log
 
     def test_finishes_what_it_began(self, tmp_path: Path, asset_host: AssetHost) -> None:

@@ -1,21 +1,23 @@
 """`receiver sandbox` as a process of its own."""
 
+import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx2
 
 from receiver.sandbox import Dialect
+from tests.servers import warm
 
 
 @contextmanager
 def running(*options: str) -> Iterator[tuple[str, str]]:
     """Run the command; yield the base URL and the key that it printed."""
-    command = [sys.executable, "-m", "receiver", "sandbox", "--port", "0", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    words = ["receiver", "sandbox", "--port", "0", *options]
+    with warm.start(words, cwd=Path(), env=os.environ, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         try:
             lines = (line for line in process.stdout if "export" in line)

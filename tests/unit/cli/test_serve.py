@@ -50,7 +50,9 @@ class TestServe:
     def test_missing_extra(self, command: Command) -> None:
         """A database whose driver is not installed says what to install."""
         (command.folder / "psycopg.py").write_text("raise ModuleNotFoundError('no', name='psycopg')")
-        done = command.run("serve", **SECRETS, RECEIVER_DATABASE_URL="postgresql://u@h/d", PYTHONSAFEPATH="")
+        done = command.run_cold(
+            "serve", **SECRETS, RECEIVER_DATABASE_URL="postgresql://u@h/d", PYTHONSAFEPATH=""
+        )
         assert done.returncode == 2, done.stderr
         assert "pip install 'avs-receiver[postgres]'" in done.stderr
         assert "Traceback" not in done.stderr
