@@ -43,7 +43,7 @@ from tests.contract.sandbox_dialects import DIALECTS
 from tests.unit.client.memory_ledger import Crash, CrashingLedger
 from tests.unit.client.relay import Cut, relay
 
-RUNS: Final = int(os.environ.get("NO_DOUBLE_CHARGE_RUNS", "400"))
+RUNS: Final = int(os.environ.get("NO_DOUBLE_CHARGE_RUNS", "100"))
 FIRST_SEED: Final = int(os.environ.get("NO_DOUBLE_CHARGE_SEED", "1"))
 WORKERS: Final = 8
 

@@ -29,9 +29,9 @@ class TestProxy:
         headers = {**signed(chunked), "Transfer-Encoding": "chunked"}
         assert front.request("POST", PATH, pieces, headers).status == 200
 
-    @pytest.mark.parametrize(
-        ("method", "path", "size", "headers", "status"),
-        [
+    def test_refusals_arrive(self, front: Front, subtests: pytest.Subtests) -> None:
+        """Each refusal arrives as what it is, and nothing but webhooks is reached from outside."""
+        for method, path, size, headers, status in [
             ("POST", PATH, 100, {}, 401),
             ("POST", "/webhooks/nobody", 50_000, {}, 404),
             ("PUT", PATH, 50_000, {}, 405),
@@ -44,14 +44,10 @@ class TestProxy:
             ("GET", "/readyz", 0, {}, 404),
             ("GET", "/metrics", 0, {}, 404),
             ("GET", "/v1/events", 0, {}, 404),
-        ],
-    )
-    def test_refusals_arrive(
-        self, front: Front, method: str, path: str, size: int, headers: dict[str, str], status: int
-    ) -> None:
-        """Each refusal arrives as what it is, and nothing but webhooks is reached from outside."""
-        answers = [front.request(method, path, b"x" * size, headers) for _ in range(5)]
-        assert [answer.status for answer in answers] == [status] * 5
+        ]:
+            with subtests.test(f"{method} {path}", status=status):
+                answers = [front.request(method, path, b"x" * size, headers) for _ in range(5)]
+                assert [answer.status for answer in answers] == [status] * 5
 
     def test_names_the_client(self, front: Front) -> None:
         """`receiver refusals` shows the client's own address, and nothing that the client says of itself."""

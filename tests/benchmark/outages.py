@@ -48,6 +48,8 @@ class Run:
     rate: int = 25
     """Events per second."""
     seconds: float = 10.0
+    settled: bool = True
+    """Whether every event is settled before the next outage begins, so that latencies can be compared."""
 
 
 @dataclass(frozen=True)
@@ -113,12 +115,14 @@ def _bring_down_each(
     for system in systems:
         sent += _load(run, receiver, host, f"{CALM}-{system.name}")
         # What is on its way when the system dies was neither received in the calm nor while it was away.
-        sent += _load(Run(run.rate, 1), receiver, host, f"edge-{system.name}")
+        sent += _load(Run(run.rate, min(run.seconds, 1)), receiver, host, f"edge-{system.name}")
         system.kill()
         sent += _load(run, receiver, host, f"down-{system.name}")
         system.start()
         sent += _load(run, receiver, host, f"back-{system.name}")
-        until(lambda: _unsettled(database) == 0, seconds=180)
+        if run.settled:
+            until(lambda: _unsettled(database) == 0, seconds=180)
+    until(lambda: _unsettled(database) == 0, seconds=180)
     return sent
 
 
