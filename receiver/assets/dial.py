@@ -19,6 +19,7 @@ from receiver.assets.allowlist import AllowList, parse_address
 from receiver.assets.guard import check_address
 from receiver.assets.nat64 import DISCOVERY_NAME, discovered
 from receiver.assets.underscore import UnderscoreStream
+from receiver.assets.wire import Network
 from receiver.threads import DaemonThreads
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -110,7 +111,7 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
         self._allow = allow
         self._unnamed = unnamed
         self._nat64 = Nat64(resolve=resolve, given=nat64_prefixes)
-        self._network = httpcore2.AnyIOBackend()
+        self._network: httpcore2.AsyncNetworkBackend = Network()
 
     async def connect_tcp(
         self,

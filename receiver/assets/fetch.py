@@ -20,6 +20,7 @@ import httpcore2
 
 from receiver.assets import Fetched, NotFetched
 from receiver.assets.allowlist import AllowList
+from receiver.assets.connections import Connections, Headers, Response
 from receiver.assets.dial import GuardedBackend, NameNotResolved, Resolve, SystemResolver
 from receiver.assets.expiry import MAX_SAID_BYTES
 from receiver.assets.guard import BlockedAddress, BlockedUrl, Target, check_url
@@ -35,9 +36,10 @@ SAID_TIMEOUT_S: Final = 5.0
 
 
 class Fetcher:
-    """Downloads assets to temporary files; any number at once, each over a connection of its own.
+    """Downloads assets, any number at once.
 
-    No proxy or netrc of the environment is used, and nothing is sent but the URL.
+    Connections are kept for a few seconds. No proxy or netrc of the environment is used, and nothing is sent
+    but the URL.
     """
 
     def __init__(  # noqa: PLR0913  one keyword per setting
@@ -85,16 +87,15 @@ class Fetcher:
         self._total_timeout_s = total_timeout_s
         self._connect_timeout_s = connect_timeout_s
         self._system_resolver = SystemResolver()
-        self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=ssl_context or httpcore2.default_ssl_context(),
-            # Unbounded: callers bound their own work, and a slow host must not take another's connection.
-            max_connections=None,
-            network_backend=GuardedBackend(
-                resolve=resolve or self._system_resolver,
-                allow=self._allow,
-                nat64_prefixes=nat64_prefixes,
-                unnamed=unnamed_ssl_context,
-            ),
+        self._network = GuardedBackend(
+            resolve=resolve or self._system_resolver,
+            allow=self._allow,
+            nat64_prefixes=nat64_prefixes,
+            unnamed=unnamed_ssl_context,
+        )
+        # Unbounded: callers bound their own work, and a slow host must not take another's connection.
+        self._connections = Connections(
+            self._network.connect_tcp, ssl_context or httpcore2.default_ssl_context()
         )
 
     async def fetch(self, url: object) -> Fetched | NotFetched:
@@ -114,7 +115,7 @@ class Fetcher:
 
     async def aclose(self) -> None:
         """Let go of what the fetcher holds. Downloads under way fail."""
-        await self._pool.aclose()
+        await self._connections.aclose()
         self._system_resolver.close()
 
     def _admit(self, url: object) -> Target:
@@ -138,7 +139,7 @@ class Fetcher:
             return await spool.keep(content_type)
 
     @asynccontextmanager
-    async def _last_response(self, target: Target) -> AsyncIterator[httpcore2.Response]:
+    async def _last_response(self, target: Target) -> AsyncIterator[Response]:
         """Follow redirects, each as distrusted as the first URL, to the response that is none."""
         hops = [target]
         while True:
@@ -157,11 +158,12 @@ class Fetcher:
             return target
 
     @asynccontextmanager
-    async def _response(self, target: Target) -> AsyncIterator[httpcore2.Response]:
-        request = _request(target, self._connect_timeout_s)
+    async def _response(self, target: Target) -> AsyncIterator[Response]:
         with _network_faults(malformed="framing", cut="connect"):
             async with asyncio.timeout(HEAD_TIMEOUT_S):
-                response = await self._pool.handle_async_request(request)
+                response = await self._connections.get(
+                    target, _headers(target), connect_timeout_s=self._connect_timeout_s
+                )
         try:
             yield response
         finally:
@@ -174,41 +176,34 @@ def _prepared(spool_dir: Path) -> Path:
     return spool_dir
 
 
-def _request(target: Target, connect_timeout_s: float) -> httpcore2.Request:
-    return httpcore2.Request(
-        "GET",
-        httpcore2.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path_and_query),
-        headers=[
-            ("Host", target.authority),
-            ("Accept", "*/*"),
-            ("Accept-Encoding", "identity"),
-            # A connection kept may be dead, or hold bytes that would pass for the next response's.
-            ("Connection", "close"),
-            ("User-Agent", "avs-receiver"),
-        ],
-        extensions={"timeout": {"connect": connect_timeout_s}},
-    )
+def _headers(target: Target) -> Headers:
+    return [
+        (b"Host", target.authority.encode()),
+        (b"Accept", b"*/*"),
+        (b"Accept-Encoding", b"identity"),
+        (b"User-Agent", b"avs-receiver"),
+    ]
 
 
-async def _said(response: httpcore2.Response) -> bytes:
+async def _said(response: Response) -> bytes:
     """Return how the body of a refusal begins; what of it comes soon, for none must hold a download up."""
     said = bytearray()
     if not HTTPStatus.BAD_REQUEST <= response.status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return b""
     with suppress(TimeoutError, NotAcceptable), _network_faults(malformed="truncated", cut="truncated"):
         async with asyncio.timeout(SAID_TIMEOUT_S):
-            async for part in response.aiter_stream():
+            async for part in response.parts():
                 said += part
                 if len(said) >= MAX_SAID_BYTES:
                     break
     return bytes(said[:MAX_SAID_BYTES])
 
 
-async def _body(response: httpcore2.Response, length: int | None, max_bytes: int) -> AsyncGenerator[bytes]:
+async def _body(response: Response, length: int | None, max_bytes: int) -> AsyncGenerator[bytes]:
     """Yield the body's parts, and refuse it when it grows over *max_bytes* or is not *length* long."""
     size = 0
     with _network_faults(malformed="truncated", cut="truncated"):
-        async for part in response.aiter_stream():
+        async for part in response.parts():
             size += len(part)
             if size > max_bytes:
                 raise NotAcceptable("too_large")

@@ -50,10 +50,12 @@ async def write_until_hung_up(writer: asyncio.StreamWriter, block: bytes, *, eve
 
 
 class RawServer:
-    """Counts connections, records request heads, and writes one answer to each."""
+    """Counts connections, records request heads, and answers each once; or every request, if it *stays*."""
 
-    def __init__(self, answer: bytes | Answer) -> None:
+    def __init__(self, answer: bytes | Answer, *, stays: bool = False) -> None:
         self.connections = 0
+        self.ended = 0
+        self._stays = stays
         self.requests: list[bytes] = []
         self.port = 0
         self._answer = answer
@@ -84,14 +86,20 @@ class RawServer:
         self._writers.add(writer)
         self.connections += 1
         with suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
-            self.requests.append(await reader.readuntil(b"\r\n\r\n"))
-            if isinstance(self._answer, bytes):
-                writer.write(self._answer)
-                await writer.drain()
-            else:
-                await self._answer(writer)
+            await self._answer_one(reader, writer)
+            while self._stays:
+                await self._answer_one(reader, writer)
         writer.close()
+        self.ended += 1
         self._tasks.discard(task)
+
+    async def _answer_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.requests.append(await reader.readuntil(b"\r\n\r\n"))
+        if isinstance(self._answer, bytes):
+            writer.write(self._answer)
+            await writer.drain()
+        else:
+            await self._answer(writer)
 
 
 def files(folder: Path) -> list[str]:
@@ -125,8 +133,10 @@ async def serve(authority: trustme.CA) -> AsyncIterator[Serve]:
     """Return a function that starts a server with a fixed or a written answer."""
     servers: list[RawServer] = []
 
-    async def start(answer: bytes | Answer, *, tls: bool = True, name: str = HOST) -> RawServer:
-        server = RawServer(answer)
+    async def start(
+        answer: bytes | Answer, *, tls: bool = True, name: str = HOST, stays: bool = False
+    ) -> RawServer:
+        server = RawServer(answer, stays=stays)
         await server.start(_server_tls(authority, name) if tls else None)
         servers.append(server)
         return server

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import hashlib
+import itertools
 import logging
 import socket
 import ssl
@@ -16,7 +17,7 @@ from typing import Any, TypeVar
 import httpcore2
 import pytest
 
-from receiver.assets import Fetched, NotFetched
+from receiver.assets import Fetched, NotFetched, connections
 from receiver.assets.fetch import Fetcher
 from receiver.assets.guard import check_url
 from receiver.assets.trust import trusting
@@ -68,7 +69,7 @@ class ReroutedNetwork(httpcore2.AnyIOBackend):
 
 def reroute(fetcher: Fetcher, server: RawServer) -> ReroutedNetwork:
     network = ReroutedNetwork(server.port)
-    fetcher._pool._network_backend._network = network  # type: ignore[attr-defined]
+    fetcher._network._network = network
     return network
 
 
@@ -700,13 +701,13 @@ class TestResponses:
 
 class TestRequest:
     async def test_what_is_sent(self, make_fetcher: MakeFetcher, serve: Serve) -> None:
-        """The path and query go out byte for byte, and no header but these five."""
+        """The path and query go out byte for byte, and no header but these four."""
         server = await serve(whole())
         await fetched(make_fetcher(), server.url("/a%2Fb//../c?X-Sig=%41&y=/?"))
         line, *headers = server.requests[0].decode().split("\r\n")
         assert line == "GET /a%2Fb//../c?X-Sig=%41&y=/? HTTP/1.1"
         assert {h.partition(":")[0].lower() for h in headers if h} == {
-            *("host", "accept", "accept-encoding", "connection", "user-agent"),
+            *("host", "accept", "accept-encoding", "user-agent"),
         }
         assert f"Host: {HOST}:{server.port}" in headers
         assert "Accept-Encoding: identity" in headers
@@ -800,10 +801,83 @@ class TestResources:
             task.cancel()
         await asyncio.gather(*stuck, return_exceptions=True)
 
-    async def test_connections_are_not_shared(self, make_fetcher: MakeFetcher, serve: Serve) -> None:
+
+class TestKeptConnections:
+    async def test_is_used_again(self, make_fetcher: MakeFetcher, serve: Serve) -> None:
+        """One download after the other takes one connection; another host gets one of its own."""
+        server, other = await serve(whole(), stays=True), await serve(whole(), stays=True, tls=False)
+        fetcher = make_fetcher()
+        for number in range(3):
+            assert (await fetched(fetcher, server.url(f"/{number}")))[1] == PNG
+        assert (await fetched(fetcher, other.url(scheme="http")))[1] == PNG
+        assert (server.connections, len(server.requests), other.connections) == (1, 3, 1)
+
+    async def test_not_with_bytes_behind_the_answer(self, make_fetcher: MakeFetcher, serve: Serve) -> None:
         """Bytes that a server sends after its answer are not taken for its next answer."""
-        server = await serve(whole() + whole(MP4))
+        server = await serve(whole() + whole(MP4), stays=True)
         fetcher = make_fetcher()
         for _ in range(2):
             assert (await fetched(fetcher, server.url()))[1] == PNG
+        assert server.connections == 2
+
+    @pytest.mark.parametrize("tls", [True, False])
+    async def test_not_with_bytes_that_come_later(
+        self, make_fetcher: MakeFetcher, serve: Serve, *, tls: bool
+    ) -> None:
+        """Nor those that come while nobody asks."""
+        read = asyncio.Event()
+
+        async def answer(writer: asyncio.StreamWriter) -> None:
+            writer.write(whole())
+            await read.wait()
+            writer.write(whole(MP4))
+
+        server = await serve(answer, stays=True, tls=tls)
+        fetcher, url = make_fetcher(), server.url(scheme="https" if tls else "http")
+        assert (await fetched(fetcher, url))[1] == PNG
+        ((kept,),) = fetcher._connections._idle.values()
+        assert not kept.has_news()
+        read.set()
+        await until(kept.has_news)
+        assert (await fetched(fetcher, url))[1] == PNG
+        assert server.connections == 2
+
+    @pytest.mark.parametrize("answers", [b"", b"HTTP/1.1 2"], ids=["silently", "in its answer"])
+    async def test_host_hangs_up_as_it_is_asked(
+        self, make_fetcher: MakeFetcher, serve: Serve, answers: bytes
+    ) -> None:
+        """A kept connection that ends with the next request costs no attempt: another is dialled."""
+        asked = itertools.count()
+
+        async def answer(writer: asyncio.StreamWriter) -> None:
+            if next(asked) == 1:
+                writer.write(answers)
+                await writer.drain()
+                writer.close()
+            else:
+                writer.write(whole())
+
+        server = await serve(answer, stays=True)
+        fetcher = make_fetcher()
+        for _ in range(2):
+            assert (await fetched(fetcher, server.url()))[1] == PNG
+        assert (server.connections, len(server.requests)) == (2, 3)
+
+    async def test_is_closed_before_long(
+        self, make_fetcher: MakeFetcher, serve: Serve, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nobody's connections are held for hosts that are not asked again."""
+        monkeypatch.setattr(connections, "_IDLE_S", 0.01)
+        server = await serve(whole(), stays=True)
+        await fetched(make_fetcher(), server.url())
+        await until(lambda: server.ended == 1)
+
+    async def test_not_after_an_answer_that_was_not_read(
+        self, make_fetcher: MakeFetcher, serve: Serve
+    ) -> None:
+        """What is left of a refusal is no beginning of an answer."""
+        server = await serve(response(b"x" * 10_000, "Content-Length: 10000", status="500 No"), stays=True)
+        fetcher = make_fetcher()
+        for _ in range(2):
+            assert await fetcher.fetch(server.url()) == retryable("http_500")
         assert server.connections == 2
