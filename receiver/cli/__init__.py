@@ -6,13 +6,17 @@ from receiver import __version__
 from receiver.cli import (
     assets,
     backfill,
+    check,
     completion,
+    config,
     deliveries,
     demo,
     destinations,
     events,
+    find,
     generate,
     generations,
+    interventions,
     keys,
     limits,
     migrate,
@@ -25,6 +29,7 @@ from receiver.cli import (
     sandbox,
     serve,
     signing,
+    status,
     submissions,
     webhooks,
 )
@@ -40,17 +45,24 @@ cli = SectionedGroup(
 )
 cli.add_section("Receive", [serve.serve, serve.web, serve.worker, migrate.migrate, reconcile.reconcile])
 destinations.destinations.add_command(backfill.backfill)
+events.events.add_command(interventions.mirror_now)
+events.events.add_command(interventions.release)
 cli.add_section("Forward", [destinations.destinations])
 cli.add_section("Mirrored assets", [assets.assets])
 cli.add_section(
     "Operate",
     [
+        status.status,
+        find.find,
         events.events,
         deliveries.deliveries,
         quarantine.quarantine,
         operations.operations,
         refusals.refusals,
         prune.prune,
+        status.workers,
+        check.check,
+        config.config,
         serve.admin,
     ],
 )

@@ -1,6 +1,8 @@
 """The store, as the commands for operators use it: opened, asked, closed."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -9,7 +11,8 @@ from receiver.cli.connection import load_settings_and_warn
 from receiver.cli.output import say
 
 if TYPE_CHECKING:
-    from receiver.store import Console
+    from receiver.settings import Settings
+    from receiver.store import Console, Store
     from receiver.store.filters import Filter
     from receiver.store.window import Key, Page
 
@@ -17,6 +20,9 @@ T = TypeVar("T")
 Function = Callable[..., Any]
 
 _PAGE: Final = 200
+_VALUES: Final = 8
+_NARROWING: Final = ("error", "source", "kind", "type", "state")
+"""The filters that have few values."""
 
 limit_option = click.option(
     "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="So many at most."
@@ -63,22 +69,42 @@ def ask(work: "Callable[[Console], Awaitable[T]]", *, destination: str | None = 
         ConfigError: a setting is wrong.
         StoreUnavailable: the database does not answer, or has not the schema of this release.
     """
-    import asyncio
-
     from receiver.cli.destinations import check_name
-    from receiver.wiring.operators import open_store
 
-    settings = load_settings_and_warn()
-    store = open_store(settings)
-
-    async def asking() -> T:
-        await store.check()
+    async def asking(store: "Store") -> T:
         if destination is not None:
             check_name(destination, await store.known_destinations())
         return await work(store.console)
 
+    return use_store(load_settings_and_warn(), asking)
+
+
+def use_store(settings: "Settings", work: "Callable[[Store], Awaitable[T]]", *, records: bool = False) -> T:
+    """Return what *work* makes of the store that *settings* name.
+
+    Say if it *records* what is to be forwarded: then it has to know which destination wants what.
+
+    Raises:
+        ConfigError: a setting is wrong.
+        StoreUnavailable: the database does not answer, or has not the schema of this release.
+    """
+    import asyncio
+
+    from receiver.wiring.operators import open_store
+
+    if records:
+        from receiver.wiring.stores import build_store
+
+        store = build_store(settings)
+    else:
+        store = open_store(settings)
+
+    async def using() -> T:
+        await store.check()
+        return await work(store)
+
     try:
-        return asyncio.run(asking())
+        return asyncio.run(using())
     finally:
         store.close()
 
@@ -105,8 +131,27 @@ def fetch(
             last = page.cursor
             if not page.more or len(rows) >= limit:
                 break
+        if not rows and after is None:
+            await _say_what_there_is(listing(console), wanted)
         if page.more and last is not None:
             say(f"There may be more: go on with --cursor {write_cursor(last)}")
         return rows
 
     return ask(look, destination=wanted.destination)
+
+
+async def _say_what_there_is(listing: "Callable[..., Awaitable[Page[Any]]]", wanted: "Filter") -> None:
+    """Say for each filter that may be the reason that nothing matches which values would."""
+    from receiver.telemetry.redact import redact
+
+    for name in _NARROWING:
+        if getattr(wanted, name) is None:
+            continue
+        others: dict[str, Any] = {name: None}
+        page = await listing(replace(wanted, **others), limit=_PAGE, newest_first=True)
+        # A quarantined body calls it the reason.
+        values = (getattr(row, name, None) or getattr(row, "reason", None) for row in page.rows)
+        found = Counter(redact(value) for value in values if value)
+        if found:
+            listed = ", ".join(f"{value} ({count})" for value, count in found.most_common(_VALUES))
+            say(f"Nothing matches. Without --{name} there are: {listed}")

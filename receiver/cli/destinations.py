@@ -9,6 +9,7 @@ import click
 
 from receiver import clock
 from receiver.cli.connection import load_settings_and_warn
+from receiver.cli.moments import age
 from receiver.cli.output import Record, json_option, say, show_rows
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def _show(settings: "Settings", statuses: "Sequence[DestinationStatus]", *, as_j
     now_ms = clock.now_ms()
     records = [_record(settings, status, now_ms) for status in statuses]
     if not as_json:
-        records = [{**one, "oldest": _age(one["oldest_pending_s"])} for one in records]
+        records = [{**one, "oldest": age(one["oldest_pending_s"])} for one in records]
     show_rows(records, columns=_COLUMNS, as_json=as_json)
     for one in records:
         if one["reason"] and not as_json:
@@ -177,13 +178,3 @@ def _state(status: "DestinationStatus", *, is_configured: bool, now_ms: int) -> 
     if status.probe_ms is not None and status.probe_ms > now_ms - _PROBE_MAY_TAKE_S * 1000:
         return "breaker open"
     return "running"
-
-
-def _age(seconds: int | None) -> str:
-    """Return a length of time in its largest two units."""
-    if seconds is None:
-        return ""
-    for unit, size, smaller, part in (("d", 86_400, "h", 3_600), ("h", 3_600, "m", 60), ("m", 60, "s", 1)):
-        if seconds >= size:
-            return f"{seconds // size}{unit} {seconds % size // part}{smaller}"
-    return f"{seconds}s"

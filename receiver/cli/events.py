@@ -60,28 +60,16 @@ def list_(*, wanted: "Filter", limit: int, oldest_first: bool, after: "Key | Non
 
 
 @events.command()
-@click.argument("event_id")
+@click.argument("name", metavar="ID")
 @json_option
-def show(*, event_id: str, as_json: bool) -> None:
-    """Show one event whole.
+def show(*, name: str, as_json: bool) -> None:
+    """Show one event whole, or each event about a generation: ID is that of either.
 
     Its asset, its deliveries, its repeats, and the body it came in. URLs are shown without their query
     strings, which may be secret.
     """
-    from receiver.client import NotFound
-    from receiver.operations.records import full_event
-
-    found = ask(lambda console: full_event(console, event_id))
-    if found is None:
-        raise NotFound(f"there is no event {event_id} in RECEIVER_DATABASE_URL")
-    if as_json:
-        show_record(found, as_json=True)
-        return
-    show_record({**found, "deliveries": None, "body": None}, as_json=False)
-    for delivery in found["deliveries"]:
-        show_record({"to": _line(delivery)}, as_json=False)
-    gone = f"{PRUNED}: the body is gone, so this event cannot be sent again"
-    show_record({"body": gone if found["state"] == PRUNED else found["body"]}, as_json=False)
+    for found in ask(lambda console: _whole(console, name)):
+        _show(found, as_json=as_json)
 
 
 @events.command()
@@ -175,6 +163,27 @@ def _configured(names: tuple[str, ...]) -> tuple[str, ...]:
     from receiver.wiring.destinations import replay_destinations
 
     return replay_destinations(load_settings(), names)
+
+
+def _show(found: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        show_record(found, as_json=True)
+        return
+    show_record({**found, "deliveries": None, "body": None}, as_json=False)
+    for delivery in found["deliveries"]:
+        show_record({"to": _line(delivery)}, as_json=False)
+    gone = f"{PRUNED}: the body is gone, so this event cannot be sent again"
+    show_record({"body": gone if found["state"] == PRUNED else found["body"]}, as_json=False)
+
+
+async def _whole(console: "Console", name: str) -> "list[dict[str, Any]]":
+    from receiver.client import NotFound
+    from receiver.operations.records import events_named, full_event
+
+    found = [await full_event(console, id_) for id_ in await events_named(console, name)]
+    if not found:
+        raise NotFound(f"there is no event {name}, and none of such a generation, in RECEIVER_DATABASE_URL")
+    return [one for one in found if one is not None]
 
 
 def _line(delivery: Any) -> str:

@@ -8,6 +8,17 @@ import click
 _MAX_TIMESTAMP: Final = 9_999_999_999
 
 
+def age(seconds: float | None) -> str:
+    """Return a length of time in its largest two units."""
+    if seconds is None:
+        return ""
+    seconds = round(seconds)
+    for unit, size, smaller, part in (("d", 86_400, "h", 3_600), ("h", 3_600, "m", 60), ("m", 60, "s", 1)):
+        if seconds >= size:
+            return f"{seconds // size}{unit} {seconds % size // part}{smaller}"
+    return f"{seconds}s"
+
+
 class Since(click.ParamType[datetime]):
     """A time, or how long ago it was."""
 

@@ -17,8 +17,15 @@ Columns = Sequence[str] | Mapping[str, str]
 """Fields of a record, or fields with their headings."""
 
 _WIDEST_CELL: Final = 60
-_GIVING_WAY: Final = frozenset({"prompt", "error", "last error", "url", "events", "scopes", "only from"})
+_NARROWEST: Final = 16
+_GIVING_WAY: Final = frozenset(
+    {"prompt", "error", "last error", "url", "events", "scopes", "only from", "detail", "value"}
+)
 """Headings of what may be broken into lines on a narrow terminal; ids are there to be copied."""
+_CUT: Final = _GIVING_WAY - {"detail", "value", "url"}
+"""Headings of what is cut when it is long."""
+_DISPENSABLE: Final = ("via", "repeats", "attempts", "kind", "source", "deliveries", "type", "received")
+"""Headings of what is left out of a table that a terminal is too narrow for, in this order."""
 
 _SAY_SO: Final = frozenset({"TTY_COMPATIBLE", "FORCE_COLOR"})
 """Variables that may make a terminal of what is none."""
@@ -38,7 +45,11 @@ def show_rows(records: Iterable[Record], *, columns: Columns, as_json: bool) -> 
             click.echo(json.dumps(record, default=_plain))
         return
     headings = list(columns.values()) if isinstance(columns, Mapping) else [_words(one) for one in columns]
-    _show_table(headings, [[cell(record.get(column)) for column in columns] for record in records])
+    rows = [
+        [cell(record.get(column), heading) for column, heading in zip(columns, headings, strict=True)]
+        for record in records
+    ]
+    _show_table(headings, rows)
 
 
 def show_record(record: Record, *, as_json: bool) -> None:
@@ -73,10 +84,10 @@ def progress(message: str) -> Iterator[None]:
         yield
 
 
-def cell(value: object) -> str:
-    """Return *value* as it stands in a table: on one line, and cut when it is long."""
+def cell(value: object, heading: str) -> str:
+    """Return *value* as it stands in a table: on one line, and cut when it is long prose."""
     text = _text(value)
-    return text if len(text) <= _WIDEST_CELL else f"{text[: _WIDEST_CELL - 1]}…"
+    return text if len(text) <= _WIDEST_CELL or heading not in _CUT else f"{text[: _WIDEST_CELL - 1]}…"
 
 
 def printable(text: str) -> str:
@@ -133,7 +144,28 @@ def _show_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         for row in [headings, *rows]:
             click.echo("\t".join(row))
     else:
-        terminal.print(_table(headings, rows))
+        shown = _fitting(headings, rows, terminal.width)
+        left_out = [one for at, one in enumerate(headings) if at not in shown]
+        terminal.print(_table([headings[at] for at in shown], [[row[at] for at in shown] for row in rows]))
+        if left_out:
+            say(f"Left out for want of room: {', '.join(left_out)}. --json prints all.")
+
+
+def _fitting(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[int]:
+    """Return which columns fit into *width* without breaking an id."""
+    from rich.cells import cell_len
+
+    widths = [max(map(cell_len, column)) for column in zip(headings, *rows, strict=True)]
+    widths = [
+        min(each, _NARROWEST) if heading in _GIVING_WAY else each
+        for heading, each in zip(headings, widths, strict=True)
+    ]
+    shown = list(range(len(headings)))
+    for heading in _DISPENSABLE:
+        if sum(widths[at] + 2 for at in shown) <= width:
+            break
+        shown = [at for at in shown if headings[at] != heading]
+    return shown
 
 
 def _terminal() -> Any:

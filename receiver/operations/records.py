@@ -101,6 +101,15 @@ async def full_event(console: Console, id_: str) -> Record | None:
     }
 
 
+async def events_named(console: Console, name: str) -> list[str]:
+    """Return the ids of the events that *name* is the id of, or that are about the generation *name*."""
+    for wanted in (Filter(ids=(name,)), Filter(generation_id=name)):
+        found = [one.id for one in (await console.events(wanted)).rows]
+        if found:
+            return found
+    return []
+
+
 async def full_quarantined(console: Console, id_: str) -> Record | None:
     """Return a quarantined body, body and all; None if there is none of that id."""
     page = await console.quarantined(Filter(ids=(id_,)))

@@ -1,10 +1,12 @@
 """Where events go, and how each destination is to be sent to."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 
 from receiver.destinations import Destination, open_destination, own_options
 from receiver.destinations.policy import DeliveryPolicy, take_policy
 from receiver.errors import ConfigError
+from receiver.routing import Routing
 from receiver.settings import Settings, variable
 
 
@@ -19,6 +21,11 @@ def build_destination(name: str, options: Mapping[str, str]) -> Destination:
         raise ConfigError(f"{variable('destinations', name, 'url')} is not set: say where {name!r} is")
     _, own = take_policy(name, own, own=own_options(name, options["url"]))
     return open_destination(name, options["url"], own)
+
+
+def common_options() -> frozenset[str]:
+    """Return the names of the options that every destination has."""
+    return frozenset(one.name for kind in (DeliveryPolicy, Routing) for one in fields(kind))
 
 
 def delivery_policy(name: str, options: Mapping[str, str]) -> DeliveryPolicy:

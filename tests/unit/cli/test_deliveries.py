@@ -36,6 +36,14 @@ class TestList:
         assert [one["event_id"] for one in ended.objects] == [letters[2]]
         assert run("deliveries", "list", "--since", "2h", "--json").objects == []
 
+    def test_says_which_values_there_are(self, run: Run, letters: list[str]) -> None:
+        """Where nothing matches, without secrets, on standard error."""
+        ended = run("deliveries", "list", "--state", "dead", "--error", "HTTP 401", "--json")
+        assert (ended.status, ended.out) == (0, "")
+        first = ended.err
+        assert first.startswith("Nothing matches. Without --error there are: HTTP 422 (2), ")
+        assert "hush" not in first
+
     def test_shows_nothing_that_is_secret_or_commands_a_terminal(self, run: Run, letters: list[str]) -> None:
         """Errors are other people's words."""
         for form in ([], ["--json"]):

@@ -74,6 +74,15 @@ class TestShowRows:
         assert all(len(line) <= 40 for line in lines)
 
     @pytest.mark.usefixtures("terminal")
+    def test_leaves_columns_out_before_it_breaks_an_id(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """A narrow terminal shows fewer columns, and says which are not there."""
+        row = {"event": "e" * 30, "type": "generation.completed", "kind": "video", "state": "ok"}
+        show_rows([row], columns=tuple(row), as_json=False)
+        out, err = capsys.readouterr()
+        assert plain(out).splitlines() == [f"{'event':30}  state", "e" * 30 + "  ok"]
+        assert err == "Left out for want of room: type, kind. --json prints all.\n"
+
+    @pytest.mark.usefixtures("terminal")
     def test_takes_nothing_for_markup(self, capsys: pytest.CaptureFixture[str]) -> None:
         """What others wrote is shown as it is."""
         show_rows([{"id": "[red]x[/red]"}], columns=("id",), as_json=False)
@@ -138,7 +147,11 @@ class TestCell:
     )
     def test_stays_on_one_line(self, value: object, shown: str) -> None:
         """And does not grow too long."""
-        assert cell(value) == shown
+        assert cell(value, "error") == shown
+
+    def test_ids_are_never_cut(self) -> None:
+        """They are there to be copied."""
+        assert cell("x" * 128, "generation") == "x" * 128
 
     @pytest.mark.parametrize(
         ("zone", "moment"),
@@ -152,7 +165,7 @@ class TestCell:
             patched.setenv("TZ", zone)
             time.tzset()
             try:
-                shown = cell(moment)
+                shown = cell(moment, "at")
             finally:
                 patched.undo()
                 time.tzset()

@@ -1,0 +1,173 @@
+"""`receiver check`: whether everything that the settings name can be used, and what to change where not."""
+
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from receiver import clock
+from receiver.cli.connection import load_settings, load_settings_and_log, open_client
+from receiver.cli.exit_codes import ExitCode
+from receiver.cli.output import json_option, show_rows
+from receiver.errors import ConfigError, ReceiverError
+
+if TYPE_CHECKING:
+    from receiver.settings import Settings
+    from receiver.store import Store
+
+_COLUMNS: Final = ("part", "state", "detail")
+_LEAST_FREE_BYTES: Final = 1024**3
+_MOST_SKEW_S: Final = 30.0
+"""Signatures are refused that are five minutes off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found of one part."""
+
+    part: str
+    detail: str
+    is_well: bool = True
+
+
+@click.command()
+@json_option
+def check(*, as_json: bool) -> None:
+    """Check the settings and all that they name; a line for each part says what to change.
+
+    The database and the bucket are written to, as the work does. A destination is sent nothing: what is shown
+    is what the workers found last. Ends with status 1 unless all is well.
+    """
+    import asyncio
+
+    found = asyncio.run(_check())
+    records = [
+        {"part": one.part, "state": "ok" if one.is_well else "wrong", "detail": one.detail} for one in found
+    ]
+    show_rows(records, columns=_COLUMNS, as_json=as_json)
+    if not all(one.is_well for one in found):
+        raise SystemExit(ExitCode.FAILED)
+
+
+async def _check() -> list[Finding]:
+    try:
+        settings = load_settings()
+    except ConfigError as error:
+        return [Finding("settings", str(error), is_well=False)]
+    load_settings_and_log(level="ERROR")
+    found = list(_settings(settings))
+    found += [one async for one in _store(settings)]
+    found.append(await _bucket(settings))
+    found += _provider(settings)
+    return [*found, *_disks(settings)]
+
+
+def _settings(settings: "Settings") -> Iterator[Finding]:
+    from receiver.wiring.destinations import build_destination
+    from receiver.wiring.sources import build_sources
+    from receiver.wiring.stores import build_routings
+
+    try:
+        names = sorted(build_sources(settings))
+        build_routings(settings)
+        for name, options in settings.destinations.items():
+            build_destination(name, _own(name, options))
+    except ConfigError as error:
+        yield Finding("settings", str(error), is_well=False)
+    else:
+        yield Finding("settings", f"sources: {', '.join(names)}")
+
+
+def _own(name: str, options: dict[str, str]) -> dict[str, str]:
+    from receiver import routing
+
+    return routing.take(name, options)[1]
+
+
+async def _store(settings: "Settings") -> AsyncIterator[Finding]:
+    from receiver.wiring.operators import open_store
+
+    try:
+        store = open_store(settings)
+    except ReceiverError as error:
+        yield Finding("store", str(error), is_well=False)
+        return
+    try:
+        await store.check()
+        kind = "SQLite" if store.is_embedded else "PostgreSQL"
+        yield Finding("store", f"{kind}, at this release's schema; a row was written and taken back")
+        async for one in _beside(settings, store):
+            yield one
+    except ReceiverError as error:
+        yield Finding("store", str(error), is_well=False)
+    finally:
+        store.close()
+
+
+async def _beside(settings: "Settings", store: "Store") -> AsyncIterator[Finding]:
+    """Look at what the store knows of others: its own clock, and each destination."""
+    from receiver.operations.stages import overview
+    from receiver.store.measures import measure
+
+    now_ms = clock.now_ms()
+    measures = await store.transact(measure, now_ms=now_ms, lease_ms=int(settings.lease_s * 1000), paces=())
+    if measures.database_now_ms is not None:
+        yield _skew("database's clock", (measures.database_now_ms - now_ms) / 1000)
+    seen = await store.transact(overview, tuple(settings.destinations), now_ms=now_ms)
+    for stage in seen.stages:
+        if stage.state == "down":
+            yield Finding(stage.name, f"a worker found it down: {stage.waiting.error}", is_well=False)
+        elif stage.state == "paused":
+            yield Finding(stage.name, f"paused: receiver destinations resume {stage.name}", is_well=False)
+        elif stage.state == "running":
+            yield Finding(stage.name, f"{stage.waiting.count} waiting")
+
+
+async def _bucket(settings: "Settings") -> Finding:
+    from contextlib import aclosing
+
+    from receiver.wiring.assets import open_bucket
+
+    try:
+        async with aclosing(open_bucket(settings)) as bucket:
+            await bucket.check()
+    except ReceiverError as error:
+        return Finding("bucket", str(error), is_well=False)
+    return Finding("bucket", "an object was written and read")
+
+
+def _provider(settings: "Settings") -> Iterator[Finding]:
+    if settings.api_key is None:
+        yield Finding("provider", "RECEIVER_API_KEY is not set, which receiving does not need")
+        return
+    try:
+        with open_client(settings) as client:
+            client.generations.list(limit=1)
+            seen = client.rate_limit
+    except ReceiverError as error:
+        yield Finding("provider", f"{error.code}: {error}", is_well=False)
+        return
+    yield Finding("provider", "the API key is accepted")
+    if seen is not None:
+        yield _skew("provider's clock", seen.skew_s)
+
+
+def _skew(part: str, seconds: float) -> Finding:
+    if abs(seconds) <= _MOST_SKEW_S:
+        return Finding(part, f"{seconds:+.1f} s against ours")
+    return Finding(part, f"{seconds:+.0f} s against ours: set this machine's clock (NTP)", is_well=False)
+
+
+def _disks(settings: "Settings") -> Iterator[Finding]:
+    folder = Path(settings.spool_dir).absolute()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    said = f"{free / 1024**3:.1f} GiB free at {folder}"
+    enough = free >= max(_LEAST_FREE_BYTES, min(settings.spool_max_bytes, settings.asset_max_bytes))
+    yield Finding(
+        "disk", said if enough else f"{said}: make room, or move RECEIVER_SPOOL_DIR", is_well=enough
+    )

@@ -1,0 +1,77 @@
+"""`receiver events mirror-now` and `release`: an asset is tried for now, or waited for no longer."""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from receiver.cli.connection import load_settings_and_warn
+from receiver.cli.console import use_store
+from receiver.cli.exit_codes import ExitCode
+from receiver.cli.output import say
+
+if TYPE_CHECKING:
+    from receiver.store import Store
+
+Act = Callable[["Store", str, int], Awaitable[str | None]]
+"""Does something about an event, given how long its asset is tried for on; says what, None: nothing."""
+
+ids = click.argument("names", nargs=-1, required=True, metavar="ID...")
+
+
+@click.command("mirror-now")
+@ids
+def mirror_now(*, names: tuple[str, ...]) -> None:
+    """Have a worker try now for the asset of each event ID, or of the events about a generation ID.
+
+    Also for one that was given up: it is tried for RECEIVER_ASSET_LATE_S longer, and told of in a follow-up.
+    """
+    from receiver.operations import interventions
+
+    async def act(store: "Store", id_: str, late_ms: int) -> str | None:
+        return await interventions.hurry(store, id_, late_ms=late_ms) and "a worker tries for its asset now"
+
+    _each(names, act, otherwise="it has no asset to mirror, or a worker is at it")
+
+
+@click.command()
+@ids
+def release(*, names: tuple[str, ...]) -> None:
+    """Forward each event ID, or those about a generation ID, now and without the asset that they wait for.
+
+    The asset of a completion is tried for on, for RECEIVER_ASSET_LATE_S, and told of in a follow-up.
+    """
+    from receiver.operations import interventions
+
+    async def act(store: "Store", id_: str, late_ms: int) -> str | None:
+        done = await interventions.release(store, id_, late_ms=late_ms)
+        return "it is forwarded without its asset" if done else None
+
+    _each(names, act, otherwise="it waits for no asset, or a worker is at it")
+
+
+def _each(names: tuple[str, ...], act: Act, *, otherwise: str) -> None:
+    """Do *act* to the events that *names* name; end with status 1 if there was nothing to do."""
+    settings = load_settings_and_warn()
+
+    async def acting(store: "Store") -> bool:
+        did_all = True
+        for name in names:
+            did_all &= await _named(store, name, act, int(settings.asset_late_s * 1000), otherwise)
+        return did_all
+
+    if not use_store(settings, acting, records=True):
+        raise SystemExit(ExitCode.FAILED)
+
+
+async def _named(store: "Store", name: str, act: Act, late_ms: int, otherwise: str) -> bool:
+    from receiver.client import NotFound
+    from receiver.operations.records import events_named
+
+    found = await events_named(store.console, name)
+    if not found:
+        raise NotFound(f"there is no event {name}, and none of such a generation, in RECEIVER_DATABASE_URL")
+    said = [(id_, await act(store, id_, late_ms)) for id_ in found]
+    for id_, done in said:
+        say(f"{id_}: {done or otherwise}")
+    return any(done for _, done in said)

@@ -1,0 +1,137 @@
+"""`receiver status` and `receiver workers`: what waits, how soon it is gone, and who works on it."""
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from receiver import clock
+from receiver.cli.connection import load_settings_and_warn
+from receiver.cli.console import use_store
+from receiver.cli.moments import age
+from receiver.cli.output import Record, json_option, say, show_record, show_rows
+
+if TYPE_CHECKING:
+    from receiver.operations.stages import Overview, Stage
+    from receiver.settings import Settings
+
+_EVERY_S: Final = 2.0
+_COLUMNS: Final = {
+    "stage": "stage",
+    "state": "state",
+    "waiting": "waiting",
+    "oldest": "oldest",
+    "per_minute": "per minute",
+    "gone": "gone in",
+    "error": "last error",
+}
+_WORKERS: Final = {"spool": "spool folder", "seen_at": "seen", "state": "state"}
+
+
+@click.command()
+@click.option("--watch", is_flag=True, help="Show it again every two seconds, until Ctrl-C.")
+@json_option
+def status(*, watch: bool, as_json: bool) -> None:
+    """Show on one screen what waits in each stage, and what is wrong.
+
+    A backlog is gone in the time that it takes at the rate of the last five minutes, if nothing new came. No
+    more than 10,000 rows of a stage are counted.
+    """
+    settings = load_settings_and_warn()
+    while True:
+        found = _look(settings)
+        if watch and not as_json:
+            click.clear()
+        _show(found, as_json=as_json)
+        if not watch:
+            return
+        time.sleep(_EVERY_S)
+
+
+@click.command()
+@json_option
+def workers(*, as_json: bool) -> None:
+    """List the workers of the last 30 days, by the spool folder that each has, the latest seen first.
+
+    A worker says three times per RECEIVER_LEASE_S that it is there. One is `gone` that has not for three
+    minutes.
+    """
+    found = _look(load_settings_and_warn())
+    show_rows(_workers(found), columns=_WORKERS, as_json=as_json)
+
+
+def _look(settings: "Settings") -> "Overview":
+    from receiver.operations.stages import overview
+
+    names = tuple(settings.destinations)
+    return use_store(settings, lambda store: store.transact(overview, names, now_ms=clock.now_ms()))
+
+
+def _show(found: "Overview", *, as_json: bool) -> None:
+    stages = [_stage(one, found.now_ms) for one in found.stages]
+    workers = _workers(found)
+    alive = sum(one["state"] == "alive" for one in workers)
+    figures = {"dead_letters": found.dead, "quarantined": found.standing.quarantined, "workers_alive": alive}
+    if as_json:
+        show_record({"stages": stages, **figures, "workers": workers}, as_json=True)
+        return
+    show_rows([_for_people(one) for one in stages], columns=_COLUMNS, as_json=False)
+    show_record(figures, as_json=False)
+    for line in _advice(found, alive):
+        say(line)
+
+
+def _stage(one: "Stage", now_ms: int) -> Record:
+    oldest_ms = one.waiting.oldest_ms
+    return {
+        "stage": one.name,
+        "state": one.state or None,
+        "waiting": one.waiting.count,
+        "is_capped": one.is_capped,
+        "oldest_s": None if oldest_ms is None else round(max(0, now_ms - oldest_ms) / 1000),
+        "per_minute": round(one.per_minute, 1),
+        "gone_s": None if one.gone_s is None else round(one.gone_s),
+        "error": one.waiting.error,
+    }
+
+
+def _for_people(one: Record) -> Record:
+    return {
+        **one,
+        "waiting": f"{one['waiting']}{'+' if one['is_capped'] else ''}",
+        "oldest": age(one["oldest_s"]),
+        "gone": age(one["gone_s"]),
+    }
+
+
+def _workers(found: "Overview") -> list[dict[str, Any]]:
+    from receiver.operations.stages import WORKER_GONE_MS
+
+    return [
+        {
+            "spool": one.id,
+            "seen_at": datetime.fromtimestamp(one.seen_ms / 1000, UTC),
+            "state": "alive" if found.now_ms - one.seen_ms < WORKER_GONE_MS else "gone",
+        }
+        for one in found.standing.spools
+    ]
+
+
+def _advice(found: "Overview", alive: int) -> list[str]:
+    """Say what to do about what is wrong, a line each."""
+    lines = []
+    if not alive and any(one.waiting.count for one in found.stages):
+        lines.append("No worker is alive: run `receiver serve` or `receiver worker`.")
+    for one in found.stages:
+        if one.state == "paused":
+            lines.append(f"{one.name} is paused: `receiver destinations resume {one.name}` sends what waits.")
+        elif one.state == "not configured" and one.waiting.count:
+            lines.append(f"{one.name} is not configured, and deliveries to it wait.")
+        elif one.state == "down":
+            lines.append(f"{one.name} is down; a worker tries it again by itself.")
+    if found.dead:
+        lines.append("Dead letters: `receiver deliveries list --state dead` says why.")
+    if found.standing.quarantined:
+        lines.append("Bodies that could not be read: `receiver quarantine list --state open`.")
+    return lines

@@ -1,0 +1,44 @@
+"""What an operator may do about one event that waits for its asset: have it tried for now, or not wait."""
+
+import secrets
+from typing import Final
+
+from receiver import clock
+from receiver.contract import COMPLETED
+from receiver.events import Asset, reread
+from receiver.store import Claim, EventSettled, Store
+from receiver.store.interventions import Hurried, mirror_now, take_pending
+from receiver.store.wake import LATE, MIRROR
+
+RELEASED: Final = "released"
+"""The code of an asset that an operator did not wait for."""
+_LEASE_MS: Final = 60_000
+
+
+async def hurry(store: Store, event_id: str, *, late_ms: int) -> Hurried | None:
+    """Have a worker try for an asset at once; None if there is none to mirror, or a worker is at it.
+
+    One that was given up is tried for *late_ms* milliseconds more.
+    """
+    now_ms = clock.now_ms()
+    was = await store.transact(mirror_now, event_id, now_ms=now_ms, until_ms=now_ms + late_ms)
+    for topic in (MIRROR, LATE):
+        store.wake.signal(topic)
+    return was
+
+
+async def release(store: Store, event_id: str, *, late_ms: int) -> bool:
+    """Forward an event without its asset; False if it waits for none, or a worker is at it.
+
+    The asset of a completion is tried for *late_ms* milliseconds more; a follow-up tells when it comes.
+    """
+    now_ms = clock.now_ms()
+    claim = Claim(now_ms, now_ms + _LEASE_MS, secrets.token_hex(16), 1)
+    job = await store.transact(take_pending, claim, event_id=event_id)
+    if job is None:
+        return False
+    asset, retry_ms = Asset("failed", error=RELEASED), None
+    if late_ms and reread(job.body, source=job.source).type == COMPLETED:
+        asset = Asset("failed", error=RELEASED, retried_until_ms=now_ms + late_ms)
+        retry_ms = now_ms + _LEASE_MS
+    return await store.settle(EventSettled(job, asset, now_ms, retry_ms=retry_ms))

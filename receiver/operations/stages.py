@@ -1,0 +1,84 @@
+"""The stages that events pass on their way: what waits in each, and how soon it is gone."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection
+
+from receiver.store.rates import count_delivered, count_done
+from receiver.store.standing import COUNTED, DestinationStanding, Standing, Waiting, standing
+
+_LATELY_MS: Final = 5 * 60_000
+"""What the present rate is taken from."""
+_PROBE_MAY_TAKE_MS: Final = 120_000
+"""A breaker that was to probe longer ago is of a worker that is gone."""
+WORKER_GONE_MS: Final = 3 * 60_000
+"""A worker that was not seen for so long is gone: it says three times per lease that it is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage."""
+
+    name: str
+    waiting: Waiting
+    per_minute: float
+    """Done, over the last five minutes."""
+    state: str = ""
+    """Of a destination: `running`, `paused`, `down` or `not configured`."""
+
+    @property
+    def is_capped(self) -> bool:
+        """Whether there may be more than was counted."""
+        return self.waiting.count >= COUNTED
+
+    @property
+    def gone_s(self) -> float | None:
+        """Seconds until nothing waits, at the present rate and if nothing new came; None if unknown."""
+        if not self.waiting.count or not self.per_minute or self.is_capped:
+            return None
+        return self.waiting.count / self.per_minute * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """All stages, and what else there is to know."""
+
+    now_ms: int
+    stages: Sequence[Stage]
+    standing: Standing
+
+    @property
+    def dead(self) -> int:
+        """Dead letters, of all destinations."""
+        return sum(one.dead for one in self.standing.destinations)
+
+
+def overview(connection: Connection, configured: Collection[str], *, now_ms: int) -> Overview:
+    """Look at every stage, at a cost that no backlog raises."""
+    found = standing(connection, configured)
+    minutes, since_ms = _LATELY_MS / 60_000, now_ms - _LATELY_MS
+    done = count_done(connection, since_ms=since_ms, until_ms=now_ms)
+    forwarding = [
+        Stage(
+            one.name,
+            one.waiting,
+            count_delivered(connection, one.name, since_ms, now_ms) / minutes,
+            state_of(one, now_ms, is_configured=one.name in configured),
+        )
+        for one in found.destinations
+    ]
+    mirroring = Stage("mirror", found.mirroring, done.mirrored / minutes)
+    return Overview(now_ms, [mirroring, Stage("late assets", found.late, 0.0), *forwarding], found)
+
+
+def state_of(one: DestinationStanding, now_ms: int, *, is_configured: bool) -> str:
+    """Say in a word how a destination is doing."""
+    if one.paused_ms is not None:
+        return "paused"
+    if not is_configured:
+        return "not configured"
+    if one.probe_ms is not None and one.probe_ms > now_ms - _PROBE_MAY_TAKE_MS:
+        return "down"
+    return "running"

@@ -1,0 +1,68 @@
+"""One generation's story, told in the order in which it happened."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from receiver.states import DEAD, DELIVERED, PENDING
+from receiver.store.search import FoundDelivery
+from receiver.store.story import EventStory, Story
+from receiver.telemetry.redact import redact
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that happened, or is to happen."""
+
+    at_ms: int | None
+    """Milliseconds since the epoch; None: a worker is at it right now."""
+    what: str
+    event_id: str | None = None
+    detail: str = ""
+
+
+def timeline(told: Story) -> Sequence[Entry]:
+    """Return what happened to a generation, the earliest first; what is under way stands at the end."""
+    return sorted(_entries(told), key=lambda one: (one.at_ms is None, one.at_ms or 0))
+
+
+def _entries(told: Story) -> Iterator[Entry]:
+    if told.submission is not None:
+        submission = told.submission
+        detail = f"as {submission.client_ref}" + (f": {redact(submission.error)}" if submission.error else "")
+        yield Entry(submission.sent_ms, f"submission {submission.state}", detail=detail)
+    for one in told.events:
+        yield from _of_event(one)
+
+
+def _of_event(one: EventStory) -> Iterator[Entry]:
+    event = one.event
+    repeats = f", then {event.repeats} times more" if event.repeats else ""
+    yield Entry(event.received_ms, f"{event.type} received", event.id, f"by {event.via}{repeats}")
+    if event.asset is not None:
+        where = event.asset.url if event.asset.status == "mirrored" else event.asset.error
+        yield Entry(one.asset_settled_ms, f"asset {event.asset.status}", event.id, where or "")
+    elif one.is_claimed:
+        yield Entry(None, "asset being mirrored", event.id, _tries(event.attempts, event.error))
+    elif one.due_ms is not None:
+        yield Entry(one.due_ms, "asset tried for next", event.id, _tries(event.attempts, event.error))
+    if one.late is not None:
+        yield Entry(
+            one.late.due_ms, "late asset tried for next", event.id, _tries(one.late.attempts, one.late.error)
+        )
+    for delivery in one.deliveries:
+        yield _of_delivery(delivery)
+
+
+def _of_delivery(one: FoundDelivery) -> Entry:
+    tries = _tries(one.attempts, one.error)
+    if one.state == PENDING:
+        due_ms = None if one.is_claimed else one.due_ms
+        said = "being sent to" if one.is_claimed else "to be sent to"
+        return Entry(due_ms, f"{said} {one.destination}", one.event_id, tries)
+    said = {DELIVERED: "delivered to", DEAD: "given up for"}.get(one.state, f"{one.state} for")
+    return Entry(one.settled_ms, f"{said} {one.destination}", one.event_id, tries)
+
+
+def _tries(attempts: int, error: str | None) -> str:
+    tries = f"{attempts} {'attempt' if attempts == 1 else 'attempts'}" if attempts else "not tried yet"
+    return f"{tries}: {redact(error)}" if error else tries

@@ -1,0 +1,50 @@
+"""`receiver check`."""
+
+from pathlib import Path
+
+from tests.unit.cli.running import Ended, Run
+from tests.unit.cli.stored import DESTINATIONS, in_store
+
+SETTINGS = {"RECEIVER_WEBHOOK_SECRETS": "whsec_0123456789abcdef", **DESTINATIONS}
+
+
+def parts(ended: Ended) -> dict[str, tuple[str, str]]:
+    return {one["part"]: (one["state"], one["detail"]) for one in ended.objects}
+
+
+class TestCheck:
+    def test_all_is_well(self, run: Run) -> None:
+        """A line for each part; what is not needed is not missed."""
+        ended = run("check", "--json", **SETTINGS)
+        assert ended.status == 0
+        found = parts(ended)
+        assert list(found) == ["settings", "store", "audit", "orders", "bucket", "provider", "disk"]
+        assert {state for state, _ in found.values()} == {"ok"}
+
+    def test_names_what_to_change(self, run: Run, tmp_path: Path) -> None:
+        """The setting, or the command, of each part that does not work; the others are looked at, too."""
+        in_store(tmp_path, lambda store: store.pause("orders", reason=None, now_ms=1))
+        (tmp_path / "file").touch()
+        wrong = {"RECEIVER_WEBHOOK_SECRETS": "", "RECEIVER_ASSETS_URL": "file:file/assets"}
+        ended = run("check", "--json", **{**SETTINGS, **wrong})
+        assert ended.status == 1
+        found = parts(ended)
+        assert found["settings"][1].startswith("RECEIVER_WEBHOOK_SECRETS: ")
+        assert "RECEIVER_ASSETS_URL" in found["bucket"][1]
+        assert found["orders"] == ("wrong", "paused: receiver destinations resume orders")
+        assert found["store"][0] == "ok"
+
+    def test_settings_that_cannot_be_read(self, run: Run) -> None:
+        """Nothing else can be looked at."""
+        ended = run("check", "--json", RECEIVER_POLL_S="soon")
+        assert ended.status == 1
+        assert list(parts(ended)) == ["settings"]
+
+    def test_a_provider_that_refuses(self, ask: Run) -> None:
+        """The key is tried by what the work would do."""
+        refused = ask("check", "--json", **SETTINGS, RECEIVER_API_KEY="avs_live_wrong")
+        assert refused.status == 1
+        assert parts(refused)["provider"][0] == "wrong"
+        found = parts(ask("check", "--json", **SETTINGS))
+        assert found["provider"] == ("ok", "the API key is accepted")
+        assert {state for state, _ in found.values()} == {"ok"}

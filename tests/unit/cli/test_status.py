@@ -1,0 +1,53 @@
+"""`receiver status` and `receiver workers`."""
+
+from pathlib import Path
+
+from receiver.clock import now_ms
+from receiver.store import Store
+from receiver.store.spools import see_spool
+from tests.stored import an_event, dead, settled
+from tests.unit.cli.running import Run
+from tests.unit.cli.stored import DESTINATIONS, in_store
+
+
+async def _some(store: Store) -> None:
+    await dead(store, an_event("gen_1"))
+    await settled(store, an_event("gen_2"))
+    await store.pause("audit", reason=None, now_ms=now_ms())
+    await store.transact(see_spool, "0" * 32, now_ms=now_ms())
+    await store.transact(see_spool, "1" * 32, now_ms=now_ms() - 600_000)
+
+
+class TestStatus:
+    def test_as_an_object(self, run: Run, tmp_path: Path) -> None:
+        """Each stage with what waits in it and since when; dead letters, quarantine and workers."""
+        in_store(tmp_path, _some)
+        found = run("status", "--json", **DESTINATIONS).object
+        stages = {one["stage"]: one for one in found["stages"]}
+        assert list(stages) == ["mirror", "late assets", "audit", "orders"]
+        assert (stages["audit"]["waiting"], stages["audit"]["state"]) == (2, "paused")
+        assert (stages["orders"]["waiting"], stages["orders"]["state"]) == (1, "running")
+        assert stages["orders"]["oldest_s"] > 1_000_000
+        assert (found["dead_letters"], found["quarantined"], found["workers_alive"]) == (1, 0, 1)
+
+    def test_says_what_to_do(self, run: Run, tmp_path: Path) -> None:
+        """About each thing that is wrong, beside the table."""
+        in_store(tmp_path, _some)
+        ended = run("status", **DESTINATIONS)
+        assert ended.out.splitlines()[0].startswith("stage\tstate\twaiting")
+        assert "`receiver destinations resume audit`" in ended.err
+        assert "`receiver deliveries list --state dead`" in ended.err
+        assert "No worker" not in ended.err
+
+    def test_without_a_worker(self, run: Run, tmp_path: Path) -> None:
+        """What waits waits for somebody to start one."""
+        in_store(tmp_path, lambda store: settled(store, an_event()))
+        assert "No worker is alive" in run("status", **DESTINATIONS).err
+
+
+class TestWorkers:
+    def test_lists_who_was_seen(self, run: Run, tmp_path: Path) -> None:
+        """The latest first; one that has not said so for three minutes is gone."""
+        in_store(tmp_path, _some)
+        found = run("workers", "--json").objects
+        assert [(one["spool"][0], one["state"]) for one in found] == [("0", "alive"), ("1", "gone")]
