@@ -56,6 +56,8 @@ class NotFetched:
     """True when the host may only not have the file yet: *permanent* holds once it had time to."""
     parked_s: float | None = None
     """Seconds until its host is tried again, where that is known to be away."""
+    led_to: str | None = None
+    """The host that it ended at, where a redirect led to another than the URL's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import ssl
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from ipaddress import IPv6Network
@@ -100,10 +101,18 @@ class Fetcher:
 
     async def fetch(self, url: object) -> Fetched | NotFetched:
         """Download *url*, which may be anything a sender put in its place. Never raises for what it finds."""
+        hops: list[Target] = []
+        found = await self._fetch(url, hops)
+        if isinstance(found, NotFetched) and hops and hops[-1].host != hops[0].host:
+            return replace(found, led_to=hops[-1].host)
+        return found
+
+    async def _fetch(self, url: object, hops: list[Target]) -> Fetched | NotFetched:
+        """Download *url*, noting in *hops* where it led."""
         try:
-            target = self._admit(url)
+            hops.append(self._admit(url))
             async with asyncio.timeout(self._total_timeout_s):
-                return await self._download(target)
+                return await self._download(hops)
         except NotAcceptable as refusal:
             return refusal.outcome
         except (BlockedUrl, BlockedAddress) as refusal:
@@ -124,9 +133,9 @@ class Fetcher:
             raise BlockedUrl(f"{target.host} is our own")
         return target
 
-    async def _download(self, target: Target) -> Fetched:
+    async def _download(self, hops: list[Target]) -> Fetched:
         async with Spool(self._spool_dir) as spool:
-            async with self._last_response(target) as response:
+            async with self._last_response(hops) as response:
                 length = declared_length(
                     response.status,
                     response.headers,
@@ -139,9 +148,8 @@ class Fetcher:
             return await spool.keep(content_type)
 
     @asynccontextmanager
-    async def _last_response(self, target: Target) -> AsyncIterator[Response]:
+    async def _last_response(self, hops: list[Target]) -> AsyncIterator[Response]:
         """Follow redirects, each as distrusted as the first URL, to the response that is none."""
-        hops = [target]
         while True:
             with _blocked_hops(len(hops)):
                 async with self._response(hops[-1]) as response:

@@ -12,6 +12,7 @@ from receiver import clock
 from receiver.cli.connection import load_settings_and_log
 from receiver.cli.moments import Since
 from receiver.cli.output import json_option, say, show_rows
+from receiver.events import event_ms
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
@@ -132,8 +133,8 @@ async def _all_pages(
         done = await _page(store.backfill(past, stretch, route=route, dry_run=dry_run), tally)
         if done.events < stretch.limit:
             return
-        first_ms = first_ms or _received_ms(done.last)
-        show(tally, share=(_received_ms(done.last) - first_ms) / max(past.until_ms - first_ms, 1))
+        first_ms = first_ms or event_ms(done.last)
+        show(tally, share=(event_ms(done.last) - first_ms) / max(past.until_ms - first_ms, 1))
         stretch = Stretch(clock.now_ms(), after=done.last)
         # SQLite has one writer at a time and no queue for it: others must find it free.
         await asyncio.sleep(time.monotonic() - began)
@@ -157,11 +158,6 @@ def _past(name: str, since: datetime | None, until: datetime) -> "Past":
     if since is not None and since >= until:
         raise click.UsageError("--since must lie before --until.")
     return Past(name, _ms(since) if since else 0, _ms(until))
-
-
-def _received_ms(event_id: str) -> int:
-    """Return the time that an event id begins with."""
-    return int(event_id.replace("-", "")[:12], 16)
 
 
 @contextmanager

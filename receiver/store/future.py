@@ -5,12 +5,12 @@ worker saw by how much its clock went back, the shorter waits are made shorter b
 """
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, case, literal, or_, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, case, func, literal, or_, select, update
 
-from receiver.events import event_id
+from receiver.events import event_id, event_ms
 from receiver.store.attribution import HOLD_MS
 from receiver.store.tables import (
     DELIVERY,
@@ -54,6 +54,8 @@ def put_right(connection: Connection, present: Present) -> int:
 
     A lease is not ended but made to end in time: a worker that lives renews it before.
     """
+    if present.at_start and not present.back_ms:
+        present = replace(present, back_ms=_ahead_ms(connection, present.now_ms))
     return sum(_changed(connection, present, queue) for queue in _queues(present)) + _others(
         connection, present
     )
@@ -84,6 +86,15 @@ def _queues(present: Present) -> Iterator[_Queue]:
         yield _Queue(DELIVERY, these, _overdue_delivery(present))
     yield _Queue(LATE_ASSET, literal(1) == 1, _after(LATE_ASSET, now_ms + _LONGEST_LATE_WAIT_MS))
     yield _Queue(RECONCILE, literal(1) == 1, _after(RECONCILE, now_ms + present.reconcile_ms))
+
+
+def _ahead_ms(connection: Connection, now_ms: int) -> int:
+    """Return by how much the clock was set back at least: what was written last lies so far ahead."""
+    times = [connection.execute(select(func.max(SPOOL.c.seen_ms))).scalar() or 0]
+    if latest := connection.execute(select(func.max(EVENT.c.id))).scalar():
+        times.append(event_ms(latest))
+    ahead_ms = max(times) - now_ms
+    return ahead_ms if ahead_ms > _CLOCKS_DIFFER_MS else 0
 
 
 def _overdue_delivery(present: Present) -> ColumnElement[bool]:

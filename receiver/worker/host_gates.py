@@ -3,9 +3,10 @@
 import re
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
@@ -16,6 +17,7 @@ from receiver.telemetry import metrics
 from receiver.worker.breaker import Breaker
 from receiver.worker.gate import Gate
 
+Value = TypeVar("Value")
 Fetch = Callable[[object], Awaitable[Fetched | NotFetched]]
 
 _MOST: Final = 1_000
@@ -36,6 +38,8 @@ class HostGates:
         self._fetch = fetch
         self._make_breaker = make_breaker
         self._gates: dict[str, Gate] = {}
+        self._led: dict[str, str] = {}
+        """URLs whose redirect led to a host that failed, and that host."""
         self._patience_s = patience_s
 
     async def fetch(self, url: object) -> Fetched | NotFetched:
@@ -43,11 +47,28 @@ class HostGates:
         host = asset_host(url)
         if host is None:
             return await self._fetch(url)
-        gate = self._gate(host)
-        if gate.is_shut:
-            return NotFetched(gate.error, permanent=False, parked_s=gate.parked_s())
-        with gate.passing():
-            return _judged(gate, str(url), await self._fetch(url))
+        name = str(url)
+        gates = [self._gate(each) for each in (host, self._led.get(name)) if each]
+        for gate in gates:
+            if gate.is_shut:
+                return NotFetched(gate.error, permanent=False, parked_s=gate.parked_s())
+        with ExitStack() as stack:
+            for gate in gates:
+                stack.enter_context(gate.passing())
+            return self._judged(gates, name, await self._fetch(url))
+
+    def _judged(self, gates: list[Gate], name: str, fetched: Fetched | NotFetched) -> Fetched | NotFetched:
+        """Judge the host that it ended at; one that led there with a redirect works."""
+        if isinstance(fetched, Fetched):
+            self._led.pop(name, None)
+            for gate in gates:
+                gate.passed(name)
+            return fetched
+        if fetched.led_to is None:
+            return _judged(gates[0], name, fetched)
+        gates[0].passed(name)
+        _remember(self._led, name, fetched.led_to)
+        return _judged(self._gate(fetched.led_to), name, fetched)
 
     def shut(self) -> list[str]:
         """Return the hosts of which nothing is to be claimed now."""
@@ -67,9 +88,7 @@ class HostGates:
 
     def _gate(self, host: str) -> Gate:
         if host not in self._gates:
-            while len(self._gates) >= _MOST:
-                del self._gates[next(iter(self._gates))]
-            self._gates[host] = Gate(self._make_breaker(), partial(self._tell, host))
+            _remember(self._gates, host, Gate(self._make_breaker(), partial(self._tell, host)))
         return self._gates[host]
 
     def _tell(self, host: str, gate: Gate) -> None:
@@ -80,9 +99,16 @@ class HostGates:
             log.info("asset host back", host=host)
 
 
-def _judged(gate: Gate, name: str, fetched: Fetched | NotFetched) -> Fetched | NotFetched:
-    if isinstance(fetched, NotFetched) and _AWAY.fullmatch(fetched.code):
+def _remember(known: dict[str, Value], name: str, value: Value) -> None:
+    """Keep *value*, and forget the oldest where there are too many."""
+    while len(known) >= _MOST and name not in known:
+        del known[next(iter(known))]
+    known[name] = value
+
+
+def _judged(gate: Gate, name: str, fetched: NotFetched) -> NotFetched:
+    if _AWAY.fullmatch(fetched.code):
         return replace(fetched, parked_s=gate.failed(name, Retry(fetched.code, fetched.after_s)))
-    if isinstance(fetched, Fetched) or fetched.code not in _OURS:
+    if fetched.code not in _OURS:
         gate.passed(name)
     return fetched

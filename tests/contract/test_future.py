@@ -100,6 +100,23 @@ class TestEvents:
         assert await store.put_right(present()) == 1
         assert await column(store, EVENT, "due_ms") == (NOW,)
 
+    @pytest.mark.parametrize("trace", ["event", "spool"])
+    async def test_a_retry_of_before_keeps_its_wait(self, store: Store, trace: str) -> None:
+        """At the start it shows by what was written last, by how much the clock went back."""
+        await recorded(store, "gen_1", NOW - HOUR_MS)
+        (job,) = await store.claim_events(claim(NOW + 50 * MINUTE_MS), with_asset=True)
+        await store.settle(EventPostponed(job, NOW + 55 * MINUTE_MS, "http_503"))
+        if trace == "spool":
+            await store.see_spool("folder", now_ms=NOW + 50 * MINUTE_MS)
+        else:
+            await recorded(store, "gen_2", NOW + 50 * MINUTE_MS)
+            await store.claim_events(claim(NOW + 50 * MINUTE_MS), with_asset=True)
+        for at_start in (True, False):
+            await store.put_right(present(at_start=at_start))
+        for at_ms, found in ((NOW + 5 * MINUTE_MS - 1, []), (NOW + 5 * MINUTE_MS, [job.id])):
+            taken = await store.claim_events(claim(at_ms), with_asset=True)
+            assert [each.id for each in taken if each.generation_id == "gen_1"] == found
+
     async def test_what_came_from_the_future_keeps_its_backoff(self, store: Store) -> None:
         """Only at the start is it due at once: else a long outage would use its attempts up."""
         await recorded(store, "gen_1", NOW + HOUR_MS)

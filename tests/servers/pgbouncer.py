@@ -13,7 +13,7 @@ from tests.servers.postgres import PostgresServer
 from tests.servers.process import ServerProcess
 from tests.servers.require import free_ports, missing
 
-_PROGRAM: Final = Path("/usr/sbin/pgbouncer")
+_PROGRAM: Final = Path(os.environ.get("FIELD_PGBOUNCER", "/usr/sbin/pgbouncer"))
 _CONFIG: Final = """
 [databases]
 * = host=127.0.0.1 port={server}

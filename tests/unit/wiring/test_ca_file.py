@@ -4,6 +4,7 @@ import http.server
 import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,21 @@ class TestAssetHost:
             assert isinstance(found, Fetched) if expected is None else found == expected
             await fetcher.aclose()
 
+    async def test_by_the_environment(self, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """`SSL_CERT_FILE` replaces the system's authorities, and a file of ours comes on top of it."""
+        other = trustme.CA()
+        other.cert_pem.write_to_path("other.pem")
+        for ssl_cert_file, ca_file, is_trusted in (
+            ("ca.pem", None, True),
+            ("other.pem", None, False),
+            ("other.pem", "ca.pem", True),
+            ("ca.pem", "other.pem", True),
+        ):
+            monkeypatch.setenv("SSL_CERT_FILE", ssl_cert_file)
+            fetcher = build_fetcher(settings(fetch_allow=host, ca_file=ca_file))
+            assert isinstance(await fetcher.fetch(f"https://{host}/a.png"), Fetched) == is_trusted
+            await fetcher.aclose()
+
 
 class TestStore:
     async def test_is_trusted(self, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,6 +100,29 @@ class TestStore:
         with pytest.raises(SSLError):
             stranger.default.client.head_bucket(Bucket="bucket")
         await stranger.aclose()
+
+    async def test_by_the_environment(self, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """`AWS_CA_BUNDLE` is boto3's own, until a file of ours is set."""
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "test")
+        place = {
+            "assets_url": "s3://bucket",
+            "s3_endpoint_url": f"https://{host}",
+            "s3_region": "eu-west-1",
+        }
+        trustme.CA().cert_pem.write_to_path("other.pem")
+        for bundle, ca_file, is_trusted in (
+            ("ca.pem", None, True),
+            ("other.pem", None, False),
+            ("other.pem", "ca.pem", True),
+            ("ca.pem", "other.pem", False),
+        ):
+            monkeypatch.setenv("AWS_CA_BUNDLE", bundle)
+            bucket = open_bucket(settings(**place, ca_file=ca_file))
+            assert isinstance(bucket.default, S3Bucket)
+            with nullcontext() if is_trusted else pytest.raises(SSLError):
+                bucket.default.client.head_bucket(Bucket="bucket")
+            await bucket.aclose()
 
 
 class TestWrongFile:

@@ -109,6 +109,33 @@ class TestFetch:
         assert hosts.gates.shut() == ["slow.example.com"]
         assert await hosts.gates.fetch(None) == FILE
 
+    async def test_where_a_redirect_leads(self, hosts: Hosts) -> None:
+        """A host behind a redirect fails by itself: the first one's other files come, its own wait for it."""
+        hosts.answer = NotFetched("connect", permanent=False, led_to="far.example.com")
+        for number in range(3):
+            await hosts.ask(number)
+        assert hosts.gates.shut() == ["far.example.com"]
+        found = await hosts.ask(1)
+        assert isinstance(found, NotFetched)
+        assert (found.code, found.parked_s, hosts.asked) == ("connect", 1.0, 3)
+        hosts.answer = FILE
+        assert await hosts.ask(4) == FILE
+        assert hosts.gates.shut() == ["far.example.com"]
+        hosts.now += hosts.gates.wait_s() or 0
+        assert await hosts.ask(1) == FILE
+        assert hosts.gates.wait_s() is None
+        assert metrics.ASSET_HOSTS_AWAY._value.get() == 0
+
+    async def test_first_host_fails_instead(self, hosts: Hosts) -> None:
+        """What a host of a redirect once was is not what the first one is."""
+        hosts.answer = NotFetched("connect", permanent=False, led_to="far.example.com")
+        await hosts.ask(1)
+        hosts.answer = NotFetched("connect", permanent=False)
+        for _ in range(2):
+            for number in range(3):
+                await hosts.ask(number)
+        assert hosts.gates.shut() == ["cdn.example.com"]
+
     async def test_remembers_so_many(self, hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -> None:
         """Senders name the hosts: the oldest are forgotten."""
         monkeypatch.setattr(host_gates_module, "_MOST", 2)
