@@ -10,6 +10,7 @@ from receiver.cli import (
     deliveries,
     demo,
     destinations,
+    erase,
     events,
     generate,
     generations,
@@ -51,6 +52,7 @@ cli.add_section(
         operations.operations,
         refusals.refusals,
         prune.prune,
+        erase.erase,
         serve.admin,
     ],
 )
