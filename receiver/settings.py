@@ -7,6 +7,7 @@ import difflib
 import os
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
@@ -29,6 +30,13 @@ _NESTED: Final = {"sources", "destinations"}
 _PLATFORMS: Final = {"PORT", "DATABASE_URL"}
 """Names without our prefix, which give way to ours."""
 _EXPRESSIONS: Final = ("__FILTER", "__PROJECTION")
+_IN_A_FILE: Final = "_FILE"
+_SECRETS: Final = {
+    "": {"WEBHOOK_SECRETS", "API_KEY", "SESSION_COOKIE", "DATABASE_URL", "ADMIN_TOKEN"},
+    "SOURCES": {"SECRETS", "API_KEY"},
+    "DESTINATIONS": {"URL", "SECRETS", "BEARER_TOKEN", "PASSWORD", "SENTINEL_PASSWORD"},
+}
+"""What may be read from a file: settings, and the fields of sources and destinations."""
 _QUOTES: Final = frozenset(('""', "''", "\u201c\u201d", "\u2018\u2019"))
 _SERVICE_LINK: Final = re.compile(
     r"([A-Z0-9_]*_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
@@ -207,7 +215,7 @@ class Settings(BaseSettings):
         Raises:
             ConfigError: a value is wrong, or a `RECEIVER_*` variable is none of ours; each line names one.
         """
-        if problems := [*_unknown(os.environ), *_quoted(os.environ)]:
+        if problems := [*_unknown(os.environ), *_quoted(os.environ), *_unreadable(os.environ)]:
             raise ConfigError("\n".join(problems))
         try:
             return cls()
@@ -222,15 +230,44 @@ def variable(*path: str) -> str:
     return PREFIX + "__".join(part.upper() for part in path)
 
 
+def kept_in_a_file(name: str) -> str | None:
+    """Return the secret setting whose value is in the file that the variable *name* names, if it is one."""
+    setting = name.upper().removesuffix(_IN_A_FILE)
+    group, _, rest = setting.removeprefix(PREFIX).partition("__")
+    field = rest.rpartition("__")[2] if rest else group
+    is_secret = field in _SECRETS.get(group if rest else "", ())
+    return setting if is_secret and name.upper() == setting + _IN_A_FILE else None
+
+
 class _Environment(EnvSettingsSource):
-    """The environment, without service links, and without the carriage returns of an env file."""
+    """The environment and the files it names, without service links, and without an env file's line ends."""
 
     def _load_env_vars(self) -> Mapping[str, str | None]:
-        return {
-            name: value and value.strip()
-            for name, value in super()._load_env_vars().items()
-            if not _is_service_link(name.upper(), value or "")
-        }
+        given: dict[str, str | None] = {}
+        for name, value in super()._load_env_vars().items():
+            if setting := kept_in_a_file(name):
+                given[setting.lower()] = _content(value or "")
+            elif not _is_service_link(name.upper(), value or ""):
+                given[name] = value and value.strip()
+        return given
+
+
+def _content(path: str) -> str:
+    return Path(path.strip()).read_text("utf-8").strip()
+
+
+def _unreadable(environ: Mapping[str, str]) -> Iterator[str]:
+    for name, path in environ.items():
+        setting = kept_in_a_file(name) if name.startswith(PREFIX) else None
+        if setting is None:
+            continue
+        if setting in environ:
+            yield f"{setting} and {name} are both set: set one"
+        try:
+            if not _content(path):
+                yield f"{name}: {path} is empty"
+        except (OSError, UnicodeDecodeError) as error:
+            yield f"{name}: cannot read {path} ({getattr(error, 'strerror', None) or 'not UTF-8'})"
 
 
 def _is_service_link(name: str, value: str) -> bool:
@@ -248,7 +285,7 @@ def _is_service_link(name: str, value: str) -> bool:
 
 def _unknown(environ: Mapping[str, str]) -> Iterator[str]:
     for name, value in environ.items():
-        if name.startswith(PREFIX) and not _is_service_link(name, value):
+        if name.startswith(PREFIX) and not _is_service_link(name, value) and not kept_in_a_file(name):
             field, nested, _ = name.removeprefix(PREFIX).lower().partition("__")
             if field not in Settings.model_fields or bool(nested) != (field in _NESTED):
                 yield f"{name} is not a setting.{_suggestion(field)}"

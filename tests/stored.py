@@ -73,9 +73,9 @@ async def dead(
     return ids
 
 
-async def delivered(store: Store, *events: NewEvent) -> list[str]:
+async def delivered(store: Store, *events: NewEvent, asset: Asset = ASSET) -> list[str]:
     """Let *events* be delivered everywhere; return their ids."""
-    ids = await settled(store, *events)
+    ids = await settled(store, *events, asset=asset)
     for destination in ("orders", "audit"):
         jobs = await claimed(store, destination)
         await asyncio.gather(*(store.settle(DeliveryConfirmed(job, NOW)) for job in jobs))

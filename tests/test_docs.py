@@ -30,7 +30,14 @@ from receiver.events import Asset, Event, envelope, normalize
 from receiver.outcomes import Retry
 from receiver.routing import Routing, take
 from receiver.sandbox import Knobs, Sandbox
-from receiver.settings import CONFIG_FILE, PREFIX, Settings, SourceSettings, variable
+from receiver.settings import (
+    CONFIG_FILE,
+    PREFIX,
+    Settings,
+    SourceSettings,
+    kept_in_a_file,
+    variable,
+)
 from receiver.store.filters import has_error
 from receiver.telemetry import metrics
 from tests.contract.destination_systems import SYSTEMS
@@ -162,7 +169,8 @@ class TestSettings:
         for page in PAGES:
             with subtests.test(page=page):
                 options = NESTED["destinations"].union(common_options(), *destination_options().values())
-                for name in names(page):
+                for found in names(page):
+                    name = kept_in_a_file(found) or found
                     field, *nested = name.removeprefix(PREFIX).lower().rstrip("_").split("__")
                     assert field in Settings.model_fields, name
                     if nested[1:]:

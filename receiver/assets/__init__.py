@@ -132,6 +132,15 @@ class ReadableBucket(Bucket, Protocol):
         """
         ...
 
+    async def remove(self, key: str) -> None:
+        """Delete what is under *key*. That there is nothing is no error.
+
+        Raises:
+            BucketUnavailable: the bucket failed, or refused us.
+            ValueError: *key* is not safe.
+        """
+        ...
+
     async def read(self, key: str) -> Held | None:
         """Tell what is under *key* by reading the whole of it; None where there is nothing.
 

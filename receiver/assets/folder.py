@@ -91,6 +91,11 @@ class FolderBucket:
         require_safe(key)
         return await self._in_thread(self._read, key)
 
+    async def remove(self, key: str) -> None:
+        """Delete the file."""
+        require_safe(key)
+        await self._in_thread(self._remove, key)
+
     async def check(self) -> None:
         """Refuse if the folder cannot be written; sweep up what killed processes left in it.
 
@@ -167,6 +172,10 @@ class FolderBucket:
         with _failures(self.root):
             path = self._path(key)
             return Held(path.stat().st_size, _sha256(path)) if path.is_file() else None
+
+    def _remove(self, key: str) -> None:
+        with _failures(self.root):
+            self._path(key).unlink(missing_ok=True)
 
     def _check(self) -> None:
         try:

@@ -215,6 +215,11 @@ class S3Bucket:
         require_safe(key)
         return await asyncio.get_running_loop().run_in_executor(self.threads, self._read, key)
 
+    async def remove(self, key: str) -> None:
+        """Delete the object; a bucket with versions keeps the old one. Takes the right `s3:DeleteObject`."""
+        require_safe(key)
+        await asyncio.get_running_loop().run_in_executor(self.threads, self._remove, key)
+
     async def check(self) -> None:
         """Refuse if the bucket cannot keep assets as they are to be kept; leave nothing in it.
 
@@ -324,6 +329,10 @@ class S3Bucket:
                     digest.update(block)
                     size += len(block)
         return Held(size, digest.hexdigest())
+
+    def _remove(self, key: str) -> None:
+        with _failures():
+            self.client.delete_object(Bucket=self.bucket, Key=self._full(key))
 
     def _check(self) -> None:
         told = Refusals(self.bucket, self.secrets)

@@ -294,3 +294,53 @@ class TestVariable:
     def test_nested(self) -> None:
         """Messages name what people have to set."""
         assert variable("destinations", "orders", "url") == "RECEIVER_DESTINATIONS__ORDERS__URL"
+
+
+class TestSecretFiles:
+    def test_read_without_the_line_end(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of settings, sources and destinations; a file that holds several has several."""
+        (folder / "secret").write_text(f"{LEAK},old-secret\r\n")
+        (folder / "url").write_text("https://u:p@h/\n")
+        for name in ("WEBHOOK_SECRETS", "SOURCES__ACME__SECRETS", "SOURCES__ACME__API_KEY", "ADMIN_TOKEN"):
+            monkeypatch.setenv(f"RECEIVER_{name}_FILE", "secret")
+        monkeypatch.setenv("RECEIVER_DESTINATIONS__ORDERS__URL_FILE", "url")
+        monkeypatch.setenv("RECEIVER_DESTINATIONS__ORDERS__CA_FILE", "ca.pem")
+        settings = Settings.load()
+        assert [one.get_secret_value() for one in settings.webhook_secrets] == [LEAK, "old-secret"]
+        assert settings.sources["acme"].secrets == settings.webhook_secrets
+        assert settings.admin_token is not None
+        assert settings.admin_token.get_secret_value() == f"{LEAK},old-secret"
+        assert settings.destinations == {"orders": {"url": "https://u:p@h/", "ca_file": "ca.pem"}}
+
+    def test_wins_over_a_platform(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As our own name does."""
+        (folder / "url").write_text("sqlite:///ours.db")
+        monkeypatch.setenv("DATABASE_URL", "sqlite:///theirs.db")
+        monkeypatch.setenv("RECEIVER_DATABASE_URL_FILE", "url")
+        assert Settings.load().database_url.get_secret_value() == "sqlite:///ours.db"
+
+    def test_refused_by_name(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Both at once, no file, no content, no text; the content is not quoted."""
+        monkeypatch.setenv("RECEIVER_API_KEY", LEAK)
+        (folder / "empty").write_text("\n")
+        (folder / "binary").write_bytes(b"\xff" + LEAK.encode())
+        for name, path in [
+            ("API_KEY", "binary"),
+            ("ADMIN_TOKEN", "empty"),
+            ("SESSION_COOKIE", "nowhere"),
+        ]:
+            monkeypatch.setenv(f"RECEIVER_{name}_FILE", path)
+        said = refusal()
+        for line in (
+            "RECEIVER_API_KEY and RECEIVER_API_KEY_FILE are both set: set one",
+            "RECEIVER_API_KEY_FILE: cannot read binary (not UTF-8)",
+            "RECEIVER_ADMIN_TOKEN_FILE: empty is empty",
+            "RECEIVER_SESSION_COOKIE_FILE: cannot read nowhere (No such file or directory)",
+        ):
+            assert line in said
+        assert LEAK not in said
+
+    def test_only_secrets(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Another setting has no file."""
+        monkeypatch.setenv("RECEIVER_LEASE_S_FILE", "lease")
+        assert "RECEIVER_LEASE_S_FILE is not a setting" in refusal()

@@ -78,6 +78,9 @@ class MemoryBucket:
         held = await self.look(key)
         return held and Held(held.size_bytes, self.kept[key][0].sha256)
 
+    async def remove(self, key: str) -> None:
+        self.kept.pop(key, None)
+
     async def check(self) -> None:
         if self.error:
             raise self.error

@@ -212,6 +212,17 @@ class TestLook:
                 await look("../passwd")
 
 
+class TestRemove:
+    async def test_there_or_not(self, bucket: ReadableBucket, root: Path, asset: MakeAsset) -> None:
+        """The file is gone, and removing it again is no error."""
+        await bucket.put(KEY, asset(), metadata={})
+        await bucket.remove(KEY)
+        await bucket.remove(KEY)
+        assert not (root / KEY).exists()
+        with pytest.raises(ValueError, match="safe"):
+            await bucket.remove("../passwd")
+
+
 class TestRead:
     async def test_checksum_of_what_is_there(
         self, bucket: ReadableBucket, root: Path, asset: MakeAsset

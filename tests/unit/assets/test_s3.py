@@ -556,6 +556,14 @@ class TestLook:
         assert await bucket.look(KEY) is None
         assert await bucket.read(KEY) is None
 
+    async def test_removed(self, open_bucket: Open, asset: MakeAsset) -> None:
+        """What was removed is not there, and removing it again is no error."""
+        bucket = open_bucket()
+        await bucket.put(KEY, asset(), metadata={})
+        await bucket.remove(KEY)
+        await bucket.remove(KEY)
+        assert await bucket.look(KEY) is None
+
     async def test_put_there_by_hand(self, open_bucket: Open, s3: "S3Client", s3_bucket: str) -> None:
         """What someone else put there does not say what it holds; reading tells."""
         bucket = open_bucket()

@@ -1,0 +1,118 @@
+"""Erasing a generation, on SQLite and PostgreSQL alike."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Table, select
+
+from receiver.contract import COMPLETED, FAILED
+from receiver.store import Duplicate, Store, audit
+from receiver.store.audit import Deed
+from receiver.store.erasure import Generation, erase, find_traces
+from receiver.store.tables import ASSET, DELIVERY, EVENT, QUARANTINE, SUBMISSION
+from tests.stored import ASSET as AN_ASSET
+from tests.stored import FAR, NOW, an_event, claimed, dead, delivered, settled
+
+PROMPT = "a portrait of Ada Example"
+BODY = b'{"event": "generation.completed", "data": {"id": "gen_1", "prompt": "%s"}}' % PROMPT.encode()
+GENERATION = Generation("photoverse", "gen_1")
+DEED = Deed("deed-1", NOW, "ada@host", "erase", "{}")
+
+
+@pytest.fixture
+async def store(either_database: str) -> AsyncIterator[Store]:
+    opened = Store(either_database, destinations=("orders", "audit"))
+    opened.migrate()
+    yield opened
+    opened.close()
+
+
+async def rows(store: Store, table: Table) -> list[str]:
+    """Return what a table holds, as text."""
+    return [str(tuple(row)) for row in await store.transact(lambda c: c.execute(select(table)).all())]
+
+
+async def submitted(store: Store) -> None:
+    """Write down that our client asked for the generation."""
+    told = f'{{"client_ref": "ref-1", "metadata": {{"who": "{PROMPT}"}}}}'
+    values = {"client_ref": "ref-1", "source": "photoverse", "kind": "image", "state": "submitted"}
+    values |= {"request": f'{{"prompt": "{PROMPT}"}}', "told": told, "generation_id": "gen_1"}
+    await store.transact(lambda c: c.execute(SUBMISSION.insert(), [values]))
+
+
+class TestErase:
+    async def test_nothing_personal_is_left(self, store: Store) -> None:
+        """Not in bodies, messages, dead letters or submissions; a repeat is still told."""
+        await submitted(store)
+        event = replace(an_event(), body=BODY)
+        other = replace(an_event("gen_2", FAILED), body=BODY)
+        await dead(store, event, other, error=f"HTTP 422 for {PROMPT}")
+        erased = await store.transact(erase, GENERATION, DEED, with_assets=False)
+        assert (erased.event_ids, erased.deliveries, erased.submissions) == ((event.id,), 2, 1)
+        for table in (EVENT, DELIVERY, SUBMISSION):
+            told = [row for row in await rows(store, table) if PROMPT in row]
+            assert all(other.id in row for row in told), table.name
+        assert await store.record(replace(an_event(), body=BODY)) == Duplicate(event.id)
+        page = await store.transact(audit.deeds, before=None, limit=10)
+        assert page.rows == [DEED]
+
+    async def test_only_asset_rows_whose_files_went(self, store: Store) -> None:
+        """Without its file an asset's row stays; a file that another generation has is named, and stays."""
+        await delivered(store, an_event("gen_1"))
+        await delivered(store, an_event("gen_2"))
+        traces = await store.transact(find_traces, GENERATION, now_ms=NOW)
+        assert (traces.asset_urls, traces.shared_urls) == ((), (AN_ASSET.url,))
+        await store.transact(erase, GENERATION, DEED, with_assets=True)
+        assert len(await rows(store, ASSET)) == 2
+        mine = replace(AN_ASSET, url="s3://b/mine.png")
+        await settled(store, an_event("gen_3"), asset=mine)
+        third = replace(GENERATION, id="gen_3")
+        await store.transact(erase, third, replace(DEED, id="deed-2"), with_assets=False)
+        assert len(await rows(store, ASSET)) == 3
+        erased = await store.transact(erase, third, replace(DEED, id="deed-3"), with_assets=True)
+        assert (erased.bodies, erased.asset_urls) == (0, (mine.url,))
+        assert len(await rows(store, ASSET)) == 2
+
+    async def test_not_while_a_worker_is_at_it(self, store: Store) -> None:
+        """Else it could be sent, or written, after we said that it was gone."""
+        await settled(store, an_event())
+        [_] = await claimed(store, "orders")
+        erased = await store.transact(erase, GENERATION, DEED, with_assets=False)
+        assert erased.is_claimed
+        assert len(await rows(store, DELIVERY)) == 2
+        late = replace(DEED, at_ms=FAR)
+        assert not (await store.transact(erase, GENERATION, late, with_assets=False)).is_claimed
+        assert await rows(store, DELIVERY) == []
+
+    async def test_what_waits_is_taken_out_of_the_queue(self, store: Store) -> None:
+        """An event that nobody is at is erased before its asset was fetched."""
+        await store.record(an_event())
+        await store.transact(erase, GENERATION, DEED, with_assets=True)
+        found = await store.transact(lambda c: c.execute(select(EVENT.c.state, EVENT.c.type)).all())
+        assert [tuple(row) for row in found] == [("pruned", COMPLETED)]
+        assert await rows(store, QUARANTINE) == []
+
+    async def test_unknown(self, store: Store) -> None:
+        """What nothing is known of leaves no word in the audit log."""
+        assert (await store.transact(erase, GENERATION, DEED, with_assets=True)).is_empty
+        assert (await store.transact(audit.deeds, before=None, limit=10)).rows == []
+
+
+class TestSqlite:
+    def test_the_file_does_not_hold_it_either(self, tmp_path: Path) -> None:
+        """What is freed is overwritten, not only left out."""
+        path = tmp_path / "receiver.db"
+        store = Store(f"sqlite:///{path}", destinations=("orders", "audit"))
+        store.migrate()
+
+        async def working() -> None:
+            await delivered(store, replace(an_event(), body=BODY))
+            await store.transact(erase, GENERATION, DEED, with_assets=False)
+
+        asyncio.run(working())
+        store.close()
+        held = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+        assert PROMPT.encode() not in held
