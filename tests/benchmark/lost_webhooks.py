@@ -86,6 +86,7 @@ def prove(run: Run, folder: Path) -> Figures:
             "RECEIVER_WEBHOOK_SECRETS": sandbox.webhook_secret,
             "RECEIVER_API_KEY": key,
             "RECEIVER_API_BASE_URL": sandbox.url,
+            "RECEIVER_LEASE_S": "60",  # a machine too busy to renew one sends again
             "RECEIVER_RECONCILE_INTERVAL_S": str(INTERVAL_MINUTES * run.minute_s),
         }
         with service(folder, **settings) as receiver:
