@@ -4,6 +4,10 @@ import asyncio
 import hashlib
 import json
 import secrets
+import tempfile
+from contextlib import closing
+from functools import cache
+from pathlib import Path
 from typing import Final
 
 from receiver.contract import COMPLETED
@@ -26,6 +30,23 @@ LEASE_MS: Final = 60_000
 ASSET: Final = Asset("mirrored", "s3://b/k.png", "image/png", 7, "0" * 64)
 WHOLE_ASSET: Final = Asset("failed", "s3://b/k.mp4", "video/mp4", 7, "0" * 64, 640, 360, 5.5, "http_503", NOW)
 """One that has everything, which no asset has at once."""
+
+
+@cache
+def _migrated() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "receiver.db"
+        with closing(Store(f"sqlite:///{path}")) as store:
+            store.migrate()
+        assert [*path.parent.iterdir()] == [path], "all of it is in the one file"
+        return path.read_bytes()
+
+
+def migrated(path: Path) -> str:
+    """Make *path* an SQLite database at this release's revision, and return its URL."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(_migrated())
+    return f"sqlite:///{path}"
 
 
 def an_event(

@@ -5,7 +5,6 @@ import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -56,17 +55,14 @@ ROUTE = Router({name: take(name, options)[0] for name, options in OPTIONS.items(
 Open = Callable[..., Store]
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/receiver.db"
-    return str(request.getfixturevalue("postgres_database"))
+@pytest.fixture
+def url(either_database: str) -> str:
+    return either_database
 
 
 @pytest.fixture
 async def store(url: str) -> AsyncIterator[Store]:
     opened = Store(url, destinations=("images", "failures", "ads"), route=ROUTE)
-    opened.migrate()
     yield opened
     opened.close()
 

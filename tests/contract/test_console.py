@@ -36,7 +36,6 @@ SECOND = 1_000
 @pytest.fixture
 async def store(either_database: str) -> AsyncIterator[Store]:
     opened = Store(either_database, destinations=("orders", "audit"))
-    opened.migrate()
     yield opened
     opened.close()
 

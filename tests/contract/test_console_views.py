@@ -25,7 +25,6 @@ MINUTE = 60_000
 @pytest.fixture
 async def store(either_database: str) -> AsyncIterator[Store]:
     opened = Store(either_database, destinations=("orders", "audit"))
-    opened.migrate()
     yield opened
     opened.close()
 

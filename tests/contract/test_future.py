@@ -23,7 +23,6 @@ NOW = AHEAD - 24 * HOUR_MS
 @pytest.fixture
 async def store(either_database: str) -> AsyncIterator[Store]:
     opened = Store(either_database, destinations=("orders",))
-    opened.migrate()
     yield opened
     opened.close()
 

@@ -15,7 +15,6 @@ GENERATION = "gen_7"
 @pytest.fixture
 async def store(either_database: str) -> AsyncIterator[Store]:
     opened = Store(either_database, destinations=("orders", "audit"))
-    opened.migrate()
     yield opened
     opened.close()
 

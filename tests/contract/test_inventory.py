@@ -20,7 +20,6 @@ GONE = Asset("failed", error="http_404")
 @pytest.fixture
 async def store(either_database: str) -> AsyncIterator[Store]:
     opened = Store(either_database, destinations=("orders",))
-    opened.migrate()
     yield opened
     opened.close()
 

@@ -44,7 +44,6 @@ MIRRORED = Asset("mirrored", "s3://bucket/k.png", "image/png", 3, "0" * 64)
 @pytest.fixture
 async def store(either_database: str) -> AsyncIterator[Store]:
     opened = Store(either_database, destinations=("orders", "audit"))
-    opened.migrate()
     yield opened
     opened.close()
 

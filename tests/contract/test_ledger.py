@@ -5,7 +5,6 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,17 +33,14 @@ LEASE_MS = 60_000
 PROMPT = "A futuristic city at sunset"
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/receiver.db"
-    return str(request.getfixturevalue("postgres_database"))
+@pytest.fixture
+def url(either_database: str) -> str:
+    return either_database
 
 
 @pytest.fixture
 async def store(url: str) -> AsyncIterator[Store]:
     opened = Store(url, destinations=("orders", "audit"))
-    opened.migrate()
     yield opened
     opened.close()
 

@@ -25,7 +25,6 @@ PACE_ROW = {"most": 60, "remaining": 3, "reset_ms": NOW, "opened_ms": 0, "paused
 @pytest.fixture
 async def store(either_database: str) -> AsyncIterator[Store]:
     opened = Store(either_database)
-    opened.migrate()
     yield opened
     opened.close()
 

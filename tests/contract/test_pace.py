@@ -11,16 +11,21 @@ from receiver.client import KeyPace, PaceStore
 from receiver.client.pace import take
 from receiver.errors import StoreUnavailable
 from receiver.store.engine import connect
-from receiver.store.migrations import migrate
 from receiver.store.pace import StorePace
 
 NOW = 1_736_424_000.0
 
 
+@pytest.fixture
+def url(either_database: str) -> str:
+    return either_database
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the URL of a new database of each kind in turn."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/receiver.db"
+        return f"sqlite:///{tmp_path}/empty.db"
     return str(request.getfixturevalue("postgres_database"))
 
 
@@ -30,9 +35,6 @@ def opened(url: str) -> StorePace[KeyPace]:
 
 @pytest.fixture
 def store(url: str) -> Iterator[StorePace[KeyPace]]:
-    engine = connect(url)
-    migrate(engine)
-    engine.dispose()
     store = opened(url)
     yield store
     store.close()
@@ -61,9 +63,9 @@ class TestChange:
             other.close()
         assert sorted(waits) == [0.0] * 40 + [60.0] * 20
 
-    def test_a_database_that_was_not_migrated_is_refused(self, url: str) -> None:
+    def test_a_database_that_was_not_migrated_is_refused(self, empty: str) -> None:
         """In a way that the client passes over."""
-        store = opened(url)
+        store = opened(empty)
         with pytest.raises(StoreUnavailable):
             store.change("a", lambda pace: (pace, None))
         store.close()

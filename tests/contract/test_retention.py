@@ -35,7 +35,6 @@ BATCH = Batch(before_ms=NOW + DAY_MS, now_ms=NOW + 2 * DAY_MS, deliveries_before
 @pytest.fixture
 async def store(either_database: str) -> AsyncIterator[Store]:
     opened = Store(either_database, destinations=("orders", "audit"))
-    opened.migrate()
     yield opened
     opened.close()
 

@@ -29,7 +29,6 @@ LEASE_MS = 60_000
 @pytest.fixture
 async def store(either_database: str) -> AsyncIterator[Store]:
     opened = Store(either_database)
-    opened.migrate()
     yield opened
     opened.close()
 

@@ -162,16 +162,23 @@ def postgres_url(postgres_server: PostgresServer) -> str:
     return postgres_server.url
 
 
+@contextmanager
+def new_database(server: PostgresServer, *, template: str = "template0") -> Iterator[str]:
+    """Yield the URL of a database that is a copy of *template*, which is an empty one."""
+    name = f"test_{next(_numbers)}"
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        try:
+            yield server.database_url(name)
+        finally:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
 @pytest.fixture
 def postgres_database(postgres_server: PostgresServer) -> Iterator[str]:
     """Return the URL of a fresh, empty database."""
-    name = f"test_{next(_numbers)}"
-    with psycopg.connect(postgres_server.url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
-        try:
-            yield postgres_server.database_url(name)
-        finally:
-            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    with new_database(postgres_server) as url:
+        yield url
 
 
 def _initialised(run_as: list[str], binaries: Path, data: Path, *, durable: bool) -> PostgresServer:

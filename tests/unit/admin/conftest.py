@@ -9,13 +9,13 @@ from receiver.admin.app import build_app
 from receiver.admin.runner import Runner
 from receiver.store import Store
 from receiver.telemetry.refusals import Refusals
+from tests.stored import migrated
 from tests.unit.admin.asking import TOKEN, Caller
 
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    opened = Store(f"sqlite:///{tmp_path}/receiver.db", destinations=("orders", "audit"))
-    opened.migrate()
+    opened = Store(migrated(tmp_path / "receiver.db"), destinations=("orders", "audit"))
     yield opened
     opened.close()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from receiver.store import Store
+from tests.stored import migrated
 
 T = TypeVar("T")
 
@@ -17,8 +18,9 @@ DESTINATIONS = {
 
 def in_store(folder: Path, work: Callable[[Store], Awaitable[T]]) -> T:
     """Do *work* on the store in *folder*, as another process would."""
-    store = Store(f"sqlite:///{folder}/data/receiver.db", destinations=("orders", "audit"))
-    store.migrate()
+    path = folder / "data/receiver.db"
+    url = f"sqlite:///{path}" if path.exists() else migrated(path)
+    store = Store(url, destinations=("orders", "audit"))
 
     async def working() -> T:
         return await work(store)

@@ -18,6 +18,7 @@ from receiver.outcomes import Delivered, Outcome
 from receiver.store import Store
 from receiver.store.fanout import everywhere
 from receiver.telemetry.refusals import Refusals
+from tests.stored import migrated
 from tests.unit.admin.asking import TOKEN, Answer, Caller
 
 NONE: Mapping[str, str] = MappingProxyType({})
@@ -68,8 +69,7 @@ class Browser:
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    opened = Store(f"sqlite:///{tmp_path}/receiver.db", destinations=("orders", "audit"))
-    opened.migrate()
+    opened = Store(migrated(tmp_path / "receiver.db"), destinations=("orders", "audit"))
     yield opened
     opened.close()
 

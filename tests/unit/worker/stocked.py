@@ -15,6 +15,7 @@ from receiver.events import Asset, Event, event_id
 from receiver.store import Claim, EventSettled, KnownAsset, NewEvent, Scope, Store
 from tests.acceptance.service import completed
 from tests.servers.assets import PNG
+from tests.stored import migrated
 
 OTHER_PNG = PNG + b"another"
 
@@ -79,8 +80,7 @@ def key_of(generation_id: str) -> str:
 
 @pytest.fixture
 async def stock(tmp_path: Path) -> AsyncIterator[Stock]:
-    store = Store(f"sqlite:///{tmp_path}/receiver.db", destinations=("orders",))
-    store.migrate()
+    store = Store(migrated(tmp_path / "receiver.db"), destinations=("orders",))
     (tmp_path / "spool").mkdir()
     yield Stock(store, FolderBucket(tmp_path / "assets"), tmp_path / "spool")
     store.close()

@@ -9,7 +9,7 @@ import pytest
 
 from receiver.store import Store
 from receiver.worker.pruning import Retention, keep_pruning
-from tests.stored import NOW, an_event, delivered
+from tests.stored import NOW, an_event, delivered, migrated
 from tests.unit.worker.scripted import until
 
 EVENTS = 150
@@ -21,8 +21,7 @@ BODY = b'{"event": "generation.completed", "data": {"prompt": "%s"}}' % (b"x" * 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(f"sqlite:///{tmp_path}/receiver.db", destinations=("orders", "audit"))
-    opened.migrate()
+    opened = Store(migrated(tmp_path / "receiver.db"), destinations=("orders", "audit"))
     yield opened
     opened.close()
 

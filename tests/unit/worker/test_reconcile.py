@@ -19,6 +19,7 @@ from receiver.store.ledger import StoreLedger
 from receiver.store.tables import EVENT, QUARANTINE
 from receiver.worker.cursor import Cursor
 from receiver.worker.reconcile import Account, Pass, Report
+from tests.stored import migrated
 from tests.unit.worker.listing import Listing, row
 
 HOUR_MS = 3_600_000
@@ -27,8 +28,7 @@ SOURCE = "photoverse"
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    opened = Store(f"sqlite:///{tmp_path}/receiver.db")
-    opened.migrate()
+    opened = Store(migrated(tmp_path / "receiver.db"))
     yield opened
     opened.close()
 

@@ -15,6 +15,7 @@ from receiver.worker.leases import Leases
 from receiver.worker.reconcile import Account
 from receiver.worker.reconciling import ReconcileRules, Reconciling
 from receiver.worker.run import Timing, Worker
+from tests.stored import migrated
 from tests.unit.worker.listing import Listing, row
 from tests.unit.worker.scripted import until
 from tests.unit.worker.test_reconcile import submitted
@@ -25,8 +26,7 @@ HOUR_MS = 3_600_000
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    opened = Store(f"sqlite:///{tmp_path}/receiver.db")
-    opened.migrate()
+    opened = Store(migrated(tmp_path / "receiver.db"))
     yield opened
     opened.close()
 

@@ -33,6 +33,7 @@ from receiver.store import (
 from receiver.store.tables import DELIVERY, EVENT, LATE_ASSET
 from receiver.worker.forwarding import Outlet
 from receiver.worker.run import Timing, Worker
+from tests.stored import migrated
 from tests.unit.work import BODY
 from tests.unit.worker.scripted import until
 
@@ -41,8 +42,7 @@ LONG_S = 60.0
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    opened = Store(f"sqlite:///{tmp_path}/receiver.db", destinations=("orders", "audit"))
-    opened.migrate()
+    opened = Store(migrated(tmp_path / "receiver.db"), destinations=("orders", "audit"))
     yield opened
     opened.close()
 
