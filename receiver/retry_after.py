@@ -12,7 +12,7 @@ _DATE: Final = re.compile(
     r"""(?:[A-Z]{3,9},?\ +)?
     (?: (?P<day>\d{1,2}) [ -] (?P<month>[A-Z]{3}) [ -] (?P<year>\d{4}|\d\d) \ + (?P<time>\d\d:\d\d:\d\d)
       | (?P<month_>[A-Z]{3}) \ + (?P<day_>\d{1,2}) \ + (?P<time_>\d\d:\d\d:\d\d) \ + (?P<year_>\d{4}) )
-    (?: \ + (?:GMT|UTC|UT|Z) | \ * (?P<sign>[+-]) (?P<hours>\d\d) (?P<minutes>\d\d) )?""",
+    (?: \ + (?:GMT|UTC|UT|Z) | \ * (?P<sign>[+-]) (?P<hours>\d\d) :? (?P<minutes>\d\d) )?""",
     re.VERBOSE | re.ASCII | re.IGNORECASE,
 )
 """The three forms: of today, of RFC 850, and of C's asctime. Some servers write another zone, or none."""

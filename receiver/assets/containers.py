@@ -14,15 +14,17 @@ _BRANDS: Final = (
     (b"hei[cxms]|hev[cx]", "image/heic"),
     (b"mif[12]|msf1|miaf", "image/heif"),
     (b"jp2 ", "image/jp2"),
+    (b"crx |jp[mx] |mjp2", None),
     (b"M4[ABP] |F4[AB] ", "audio/mp4"),
     (b"qt  ", "video/quicktime"),
-    (b"3g[egpst].", "video/3gpp"),
+    (b"3g[efghmprstv].", "video/3gpp"),
     (b"3g2.", "video/3gpp2"),
     (
         b"iso[m1-9a-c]|mp4[12]|mp71|mmp4|avc1|hvc1|hev1|av01|M4V[ HP]|F4[VP] |dash|cmf.|MSNV|XAVC|piff|dby1",
         "video/mp4",
     ),
 )
+"""None: what is no media of ours, though it calls itself compatible with one (raw photographs of Canon's)."""
 _KNOWN_BRANDS: Final = tuple((re.compile(brands, re.DOTALL), kind) for brands, kind in _BRANDS)
 _MORE_THAN_HEIF: Final = frozenset(("image/avif", "image/heic"))
 _PADDING: Final = frozenset((b"free", b"skip", b"wide", b"junk"))

@@ -14,12 +14,17 @@ from typing import Final
 MAX_SAID_BYTES: Final = 16 * 1024
 """So much of a refusal is read."""
 
-_SUBJECT: Final = rb"(?:link|url|token|signature|request|policy|credentials?|key|session)"
+_SUBJECT: Final = rb"(?:link|url|token|jwt|signature|request|policy|credentials?|key|session)"
+_NO_NAME: Final = rb"(?!\"?\s*:)"
+"""Not of a member of JSON, whose value says whether."""
 _EXPIRED: Final = re.compile(
     rb"|".join(
         (
-            rb"\b(?:has|have|is|was|are|already|" + _SUBJECT + rb")[ _-]?expired\b",
+            rb"\b(?:has|have|is|was|are|been|already|" + _SUBJECT + rb")[ _-]?expired\b" + _NO_NAME,
             rb"\bexpired[ _-]?(?:[a-z]+[ _-])?" + _SUBJECT + rb"\b",
+            # Names of errors, as their libraries write them.
+            rb"(?:Jwt|Link|Request|Signature|Token|Url)Expired" + _NO_NAME,
+            rb"\bExpired(?:Jwt|Link|Signature|Token|Url)",
             rb"\bAuthenticationFailed\b",  # Azure's for a signature outside its time
             rb"\bTokenRefreshRequired\b",
             rb'"exp\\?" claim',  # of a JWT

@@ -78,7 +78,7 @@ _SIGNATURES: Final = tuple(
         ("video/x-msvideo", rb"RIFF.{4}AVI "),
         ("video/x-flv", rb"FLV\x01"),
         ("video/x-ms-asf", rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\0\xaa\0\x62\xce\x6c"),
-        ("audio/wav", rb"(?:RIFF|RF64|BW64).{4}WAVE"),
+        ("audio/wav", rb"(?:RIFF|RIFX|RF64|BW64).{4}WAVE"),
         ("audio/flac", rb"fLaC"),
         ("audio/mpeg", rb"ID3[\x02-\x04]"),
         ("audio/aac", rb"\xff[\xf0\xf1\xf8\xf9]|ADIF"),

@@ -122,6 +122,8 @@ def read_target(url: URL) -> Target:
         # Of several hosts the one that takes writes is meant.
         parameters.setdefault("target_session_attrs", "read-write")
     _check(parameters)
+    if int(parameters["connect_timeout"] or 0) <= 0:  # no bound: a host that says nothing would be waited for
+        parameters["connect_timeout"] = DEFAULTS["connect_timeout"]
     return Target(parameters, reading.session, **reading.more)
 
 

@@ -16,7 +16,12 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 
 _WIRE: Final = "receiver.wire"
-_DEADLOCK: Final = "40P01"
+_ROLLED_BACK: Final = frozenset(
+    {
+        "40001",  # a serialization failure, of databases that speak PostgreSQL's protocol: also at COMMIT
+        "40P01",  # a deadlock
+    }
+)
 _CONNECTION_CLASS: Final = "08"
 _ELSEWHERE: Final = frozenset(
     {
@@ -135,7 +140,7 @@ def may_run_again(error: DBAPIError) -> bool:
 
     Its connection was found unusable, or it and another waited for each other, and that one had its way.
     """
-    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) == _DEADLOCK
+    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _ROLLED_BACK
 
 
 def _judge(context: ExceptionContext) -> None:

@@ -202,6 +202,21 @@ class TestEndedSessions:
         assert await store.transact(work) == 1
         assert len(set(runs)) == 2
 
+    @pytest.mark.parametrize("state", ["40001", "40P01"])
+    async def test_lost_against_another(self, state: str, store: Store) -> None:
+        """So is one that another had to go before: it was rolled back, on the same connection."""
+        runs: list[None] = []
+        lose = f"DO $$BEGIN RAISE EXCEPTION 'after you' USING ERRCODE = '{state}'; END$$"
+
+        def work(connection: Any) -> int:
+            runs.append(None)
+            if len(runs) < 3:
+                connection.exec_driver_sql(lose)
+            return int(connection.exec_driver_sql("SELECT 1").scalar_one())
+
+        assert await store.transact(work) == 1
+        assert len(runs) == 3
+
     async def test_no_more_than_once(self, store: Store) -> None:
         """What ends its session each time is refused: it would go on for ever."""
         runs: list[None] = []

@@ -167,5 +167,6 @@ def run(name: str, version: Callable[[], str], *drills: Drill) -> int:
         try:
             asyncio.run(asyncio.wait_for(drill(report), _AT_MOST_S))
         except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001  # one drill is one row
-            report.fails(drill.__name__.strip("_").replace("_", " "), f"{type(error).__name__}: {error}")
+            name = getattr(drill, "func", drill).__name__
+            report.fails(name.strip("_").replace("_", " "), f"{type(error).__name__}: {error}")
     return report.failed

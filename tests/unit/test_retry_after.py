@@ -107,6 +107,7 @@ class TestHttpDate:
             "sun, 06 nov 1994 08:49:37 gmt",
             "Sun, 06 Nov 1994 10:49:37 +0200",
             "Sun, 06 Nov 1994 03:19:37 -0530",
+            "Sun, 06 Nov 1994 03:19:37 -05:30",
             "  Sun, 06 Nov 1994 08:49:37 GMT ",
         ]:
             with subtests.test(text=text):

@@ -23,6 +23,11 @@ class TestTellsOfExpiry:
             b"Expired",
             b"Link expired\n",
             b'{"error":"This link is already expired"}',
+            b'{"error":"jwt expired"}',
+            b'{"name":"TokenExpiredError"}',
+            XML % (b"SecurityTokenExpired", b""),
+            b"ExpiredSignatureError",
+            b"The URL has been expired",
         ],
     )
     def test_run_out(self, said: bytes) -> None:
@@ -36,6 +41,8 @@ class TestTellsOfExpiry:
             XML % (b"AccessDenied", b"Access Denied"),
             XML % (b"NoSuchKey", b"The specified key does not exist."),
             b'{"error": "not found", "expired": false}',
+            b'{"error": "not found", "tokenExpired": false, "urlExpired" : false}',
+            b"unexpired tokens only",
             b"<!DOCTYPE html><p>The page has moved, or the link has expired.",
             b"\n<html lang=en><title>404</title>Your session expired",
             b"Expires: Thu, 01 Jan 1970 00:00:00 GMT",

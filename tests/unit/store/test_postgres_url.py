@@ -26,6 +26,8 @@ class TestReadTarget:
             ("ApplicationName=mine", "application_name", "mine"),
             ("target_session_attrs=read-write", "target_session_attrs", "read-write"),
             ("connect_timeout=3", "connect_timeout", "3"),
+            ("connect_timeout=0", "connect_timeout", "5"),
+            ("connect_timeout=-1", "connect_timeout", "5"),
             ("host=/run/postgresql", "host", "/run/postgresql"),
             ("encoding=utf8", "client_encoding", "UTF8"),
             ("options=endpoint%3Dep-1", "options", "endpoint=ep-1"),
