@@ -6,6 +6,7 @@ from receiver import __version__
 from receiver.cli import (
     assets,
     backfill,
+    backup,
     check,
     completion,
     config,
@@ -60,6 +61,8 @@ cli.add_section(
         quarantine.quarantine,
         operations.operations,
         refusals.refusals,
+        backup.backup,
+        backup.restore,
         prune.prune,
         erase.erase,
         status.workers,

@@ -126,8 +126,9 @@ def _prepare(connection: WatchedConnection, file: DatabaseFile) -> None:
 
 
 def _use_log(connection: sqlite3.Connection) -> None:
-    # Of a new file only; one that is there keeps what it has until somebody runs VACUUM.
-    connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+    if connection.execute("PRAGMA page_count").fetchone()[0] == 0:
+        # One that is there keeps what it has until somebody runs VACUUM, and would be written to.
+        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
     mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
     if mode != "wal":
         raise bad_url(

@@ -189,6 +189,19 @@ class TestDamage:
 
 
 class TestConnectSqlite:
+    def test_waits_for_no_writer(self, path: Path, store: Store) -> None:
+        """Whoever only connects writes nothing, and needs no turn."""
+        with closing(sqlite3.connect(path)) as writer:
+            writer.execute("BEGIN IMMEDIATE")
+            engine = connect(f"sqlite:///{path}", busy_timeout_s=0)
+            engine.raw_connection().close()
+            engine.dispose()
+
+    def test_a_new_file_can_give_space_back(self, path: Path, store: Store) -> None:
+        """It can without a VACUUM, which would keep everybody out."""
+        with closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("PRAGMA auto_vacuum").fetchone() == (2,)
+
     def test_no_room_for_the_folder(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A full disk is no wrong setting."""
         monkeypatch.setattr(Path, "mkdir", full)

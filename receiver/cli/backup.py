@@ -1,0 +1,60 @@
+"""`receiver backup` and `receiver restore`: copies of a SQLite database."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from receiver.cli.connection import load_settings_and_log
+from receiver.cli.output import json_option, show_record
+
+if TYPE_CHECKING:
+    from receiver.store.sqlite_backup import Copy
+
+_file = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+
+
+@click.command()
+@_file
+@json_option
+def backup(*, file: Path, as_json: bool) -> None:
+    """Copy the SQLite database to FILE, while it runs.
+
+    The copy is of one moment, is read whole, and never overwrites a file. PostgreSQL has tools of its own:
+    see docs/databases.md.
+    """
+    from receiver.store.sqlite_backup import back_up
+
+    _show(back_up(_database(), file), as_json=as_json)
+
+
+@click.command()
+@_file
+@json_option
+def restore(*, file: Path, as_json: bool) -> None:
+    """Put FILE, a backup, where the SQLite database is to be.
+
+    Stop every process first, and move what is left of the database away: nothing is overwritten. The backup
+    is read whole before and after it is copied.
+    """
+    from receiver.store.sqlite_backup import restore as restore_from
+
+    _show(restore_from(file, _database()), as_json=as_json)
+
+
+def _database() -> Path:
+    from receiver.errors import ConfigError
+    from receiver.store.database_url import parse
+
+    url = parse(load_settings_and_log(level="ERROR").database_url.get_secret_value())
+    if url.get_backend_name() != "sqlite" or not url.database:
+        raise ConfigError(
+            "RECEIVER_DATABASE_URL is no SQLite file: back PostgreSQL up by pg_dump or pg_basebackup"
+            " (docs/databases.md)"
+        )
+    return Path(url.database)
+
+
+def _show(copy: "Copy", *, as_json: bool) -> None:
+    told = {"path": str(copy.path), "size_bytes": copy.size_bytes, "revision": copy.revision}
+    show_record({**told, "events": copy.events}, as_json=as_json)

@@ -1,0 +1,128 @@
+"""Copies of a SQLite database: taken while it is written to, verified, and put where there is none."""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from receiver.errors import ConfigError, StoreUnavailable
+from receiver.store.migrations import revisions
+from receiver.store.sqlite_log import holders
+
+_BESIDE: Final = ("-wal", "-shm", "-journal")
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A copy that was found to be whole."""
+
+    path: Path
+    size_bytes: int
+    revision: str
+    events: int
+
+
+def back_up(database: Path, to: Path) -> Copy:
+    """Copy *database* as it is at this moment to a new file; whoever writes meanwhile waits for nothing.
+
+    Raises:
+        ConfigError: there is no database, or there is a file already.
+        StoreUnavailable: it cannot be read or written, or the copy is not whole.
+    """
+    if not database.is_file():
+        raise ConfigError(f"RECEIVER_DATABASE_URL: there is no {database} to back up")
+    with _new(to) as copy, _explained(database), closing(sqlite3.connect(database)) as connection:
+        if connection.execute("PRAGMA auto_vacuum").fetchone()[0] == 0:
+            connection.execute(
+                "PRAGMA auto_vacuum=INCREMENTAL"
+            )  # of the copy, which can give space back then
+        # Not by pages, which begins anew whenever somebody writes.
+        connection.execute("VACUUM INTO ?", (str(copy),))
+        done = verify(copy)
+    return Copy(to, done.size_bytes, done.revision, done.events)
+
+
+def restore(backup: Path, database: Path) -> Copy:
+    """Put a copy of *backup* where *database* is to be.
+
+    Raises:
+        ConfigError: there is a database already, a process has it open still, or *backup* is none of ours.
+        StoreUnavailable: it cannot be read or written, or is not whole.
+    """
+    if not backup.is_file():
+        raise ConfigError(f"there is no {backup}")
+    for path in (database, *(Path(f"{database}{suffix}") for suffix in _BESIDE)):
+        if path.exists():
+            raise ConfigError(f"{path} exists: stop every process, and move it and those beside it away")
+    # What the system says of an open file whose name is gone.
+    if found := holders(Path(f"{os.path.realpath(database)} (deleted)")):
+        raise ConfigError(f"{database} was removed and is still open: stop {', '.join(found)} first")
+    verify(backup)
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with _new(database) as copy:
+        shutil.copyfile(backup, copy)
+        done = verify(copy)
+    return Copy(database, done.size_bytes, done.revision, done.events)
+
+
+def verify(path: Path) -> Copy:
+    """Read the whole of a copy.
+
+    Raises:
+        ConfigError: it is no database of ours, or one of a newer release.
+        StoreUnavailable: it is damaged, or cannot be read.
+    """
+    # Immutable: nothing is created beside it, and one that lacks its log is not taken for whole.
+    source = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+    with _explained(path), closing(sqlite3.connect(source, uri=True)) as connection:
+        found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+        if found != "ok":
+            raise StoreUnavailable(f"{path} is damaged ({' '.join(found.split())})")
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone():
+            raise ConfigError(f"{path} is no database of the receiver")
+        revision = connection.execute("SELECT version_num FROM alembic_version").fetchone()[0]
+        if revision not in revisions():
+            raise ConfigError(f"{path} is of a newer release (revision {revision})")
+        events = connection.execute("SELECT count(*) FROM event").fetchone()[0]
+    return Copy(path, path.stat().st_size, revision, events)
+
+
+@contextmanager
+def _new(path: Path) -> Iterator[Path]:
+    """Offer a file that becomes *path* at the end of the block, on disk, unless one is there by then."""
+    if path.exists():
+        raise ConfigError(f"{path} exists, and is not overwritten")
+    copy = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield copy
+        copy.chmod(0o600)
+        _sync(copy)
+        os.link(copy, path)
+        _sync(path.parent)
+    except FileExistsError:
+        raise ConfigError(f"{path} exists, and is not overwritten") from None
+    except OSError as error:
+        raise StoreUnavailable(f"cannot write {path} ({error.strerror})") from error
+    finally:
+        with suppress(OSError):
+            copy.unlink(missing_ok=True)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreUnavailable(f"cannot use {path} ({error})") from error
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
