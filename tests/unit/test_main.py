@@ -87,4 +87,4 @@ class TestMain:
             store.migrate()
         argv = [sys.executable, "-c", _PROGRAM, _NEVER, "receiver", *words.split()]
         settings = environment({"RECEIVER_DATABASE_URL": f"sqlite:///{command.folder}/receiver.db"})
-        subprocess.run(argv, check=True, capture_output=True, timeout=30, env=settings)
+        subprocess.run(argv, check=True, capture_output=True, timeout=55, env=settings)
