@@ -28,6 +28,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 class TestLostWebhooks:
+    @pytest.mark.timeout(600)
     def test_every_generation_is_forwarded_once(self, tmp_path: Path) -> None:
         """A fifth of the webhooks lost, some doubled, the receiver down for a while: each is forwarded once.
 

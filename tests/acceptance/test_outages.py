@@ -8,7 +8,7 @@ from tests.benchmark.outages import Run, prove
 
 
 class TestOutages:
-    @pytest.mark.timeout(300)
+    @pytest.mark.timeout(600)
     def test_every_event_is_everywhere_in_the_end(self, tmp_path: Path) -> None:
         """Two workers on PostgreSQL, five destinations and a bucket: each event and asset is at each of them.
 

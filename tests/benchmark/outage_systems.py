@@ -141,4 +141,4 @@ def _system(
 ) -> System:
     prefix = f"RECEIVER_DESTINATIONS__{name.upper()}__"
     settings = {f"{prefix}{option.upper()}": value for option, value in {"url": url, **options}.items()}
-    return System(name, settings, server.kill, lambda: server.start(within_s=60), taken)
+    return System(name, settings, server.kill, lambda: server.start(within_s=150), taken)

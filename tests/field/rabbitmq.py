@@ -45,7 +45,7 @@ class _Field:
     def start(self) -> str:
         """Start it; return what it is."""
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(dir=self._root / "tmp"))
-        self._server = self._stack.enter_context(rabbitmq.running(Path(folder), self._root, within_s=150))
+        self._server = self._stack.enter_context(rabbitmq.running(Path(folder), self._root))
         return f"RabbitMQ {self._server.version}"
 
     async def stopped(self, report: Report) -> None:

@@ -26,7 +26,7 @@ class ServerProcess:
         assert self._process is not None, "not started"
         return self._process.pid
 
-    def start(self, *, within_s: float = 20.0) -> None:
+    def start(self, *, within_s: float = 60.0) -> None:
         """Start it and return once it is ready."""
         assert self._process is None, "already started"
         self._process = subprocess.Popen(

@@ -87,7 +87,7 @@ class RabbitServer(ServerProcess):
 
 
 @contextmanager
-def running(folder: Path, root: Path = _HERE, *, within_s: float = 50) -> Iterator[RabbitServer]:
+def running(folder: Path, root: Path = _HERE) -> Iterator[RabbitServer]:
     """Start the server below *root*, with its port mapper; its data are in *folder*, below *root* too."""
     install = next(root.glob(_INSTALLS), None)
     epmd = shutil.which("epmd")
@@ -95,7 +95,7 @@ def running(folder: Path, root: Path = _HERE, *, within_s: float = 50) -> Iterat
         missing("rabbitmq", "there is no Debian package rabbitmq-server", installer=".ci/run")
     with _port_mapper(epmd) as epmd_port:
         server = RabbitServer(root, install, folder, epmd_port)
-        server.start(within_s=within_s)
+        server.start(within_s=150)
         try:
             yield server
         finally:
