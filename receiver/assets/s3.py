@@ -266,10 +266,10 @@ class S3Bucket:
             self.client, self.bucket, self._full(key), asset, metadata, self.options, self.dialect
         )
         try:
-            upload.run(self.part_bytes)
+            is_proven = upload.run(self.part_bytes)
         except KeyTaken:
             return self._look_after_put(key) == ours
-        if self._look_after_put(key) != ours:
+        if not is_proven and self._look_after_put(key) != ours:
             raise BucketUnavailable(f"{self._url(key)} does not hold what was just uploaded")
         return True
 

@@ -53,8 +53,10 @@ class Upload:
     options: ObjectOptions = field(default_factory=ObjectOptions)
     dialect: Dialect = field(default_factory=Dialect)
 
-    def run(self, part_bytes: int) -> None:
+    def run(self, part_bytes: int) -> bool:
         """Create the object, in parts if it is larger than *part_bytes*.
+
+        Returns whether the answer proves that the store has these very bytes: it told their MD5.
 
         Raises:
             KeyTaken: nothing was created now.
@@ -63,9 +65,14 @@ class Upload:
             BotoCoreError: S3 did not answer; what was created is not known.
         """
         if self.asset.size_bytes <= part_bytes:
-            self.put_whole()
-        else:
-            self.put_in_parts(max(part_bytes, -(-self.asset.size_bytes // _MAX_PARTS)))
+            return self._is_md5(self.put_whole().get("ETag", ""))
+        self.put_in_parts(max(part_bytes, -(-self.asset.size_bytes // _MAX_PARTS)))
+        return False
+
+    def _is_md5(self, etag: str) -> bool:
+        """Whether *etag* is the MD5 of the asset; that of an encrypted object may be anything."""
+        with self.asset.open() as file:
+            return etag.strip('"') == hashlib.md5(file.read(), usedforsecurity=False).hexdigest()
 
     def put_whole(self) -> dict[str, Any]:
         """Create the object by one request; return the answer. Raises what `run` does."""

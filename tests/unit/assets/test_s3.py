@@ -352,6 +352,20 @@ class TestPut:
             assert not (await bucket.put(KEY, fetched, metadata={})).conflict
         assert await bucket.look(KEY) == Held(len(data), fetched.sha256)
 
+    @pytest.mark.parametrize("etag", [None, '"0123"'], ids=["its MD5", "something else"])
+    async def test_looks_only_where_the_answer_proves_nothing(
+        self, open_bucket: Open, asset: MakeAsset, etag: str | None
+    ) -> None:
+        """An upload whose answer tells the MD5 of what was sent is not looked at again."""
+        bucket, looks = open_bucket(), list[str]()
+        await bucket.check()
+        events = bucket.client.meta.events
+        events.register("before-call.s3.HeadObject", lambda **_: looks.append("look"))
+        if etag:
+            events.register("after-call.s3.PutObject", lambda parsed, **_: parsed.update(ETag=etag))
+        await bucket.put(KEY, asset(), metadata={})
+        assert looks == (["look"] if etag else [])
+
     async def test_completion_whose_answer_was_lost(
         self, open_bucket: Open, s3: "S3Client", s3_bucket: str, asset: MakeAsset
     ) -> None:
