@@ -80,9 +80,10 @@ class Overview:
         name, span = (name, SPANS[name]) if name in SPANS else ("1h", SPANS["1h"])
         now_ms = clock.now_ms()
         found, stages = await self._parts.store.transact(_look, tuple(self._parts.targets), now_ms)
-        self._history.points(span)
-        await self._history.settle(_FIRST_LOOK_S)
         points = self._history.points(span)
+        if not points:
+            await self._history.settle(_FIRST_LOOK_S)
+            points = self._history.points(span)
         return {
             "now_ms": now_ms,
             "span_name": name,

@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, func, literal, select, text
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, select, text
 
 from receiver.store.backlog import PENDING_ONES, SETTLED_ONES
 from receiver.store.claim import IS_PENDING
@@ -22,7 +22,9 @@ from receiver.store.tables import (
 )
 
 COUNTED: Final = 10_000
-"""No more rows are counted, and the oldest is looked for among these."""
+"""No more rows are counted, all of them in an index."""
+_SAMPLED: Final = 1_000
+"""The oldest is looked for among so many that are due first: these are read."""
 _HOSTS: Final = 20
 _ERRORS: Final = 100
 _WORKERS: Final = 50
@@ -48,7 +50,7 @@ class HostStanding:
     source: str
     host: str
     waiting: int
-    oldest_ms: int
+    oldest_ms: int | None
     error: str | None
 
 
@@ -117,34 +119,41 @@ def destination_standings(connection: Connection, names: Sequence[str]) -> list[
 
 
 def _mirroring(connection: Connection) -> Waiting:
-    pending = _first_due(EVENT.c.asset_host.is_not(None)).subquery()
-    return _waiting(connection, pending.c.received_ms, pending.c.last_error)
+    count = _capped(connection, _first_due(COUNTED, EVENT.c.due_ms))
+    oldest_ms, error = _sampled(connection, _first_due(_SAMPLED, EVENT.c.received_ms, EVENT.c.last_error))
+    return Waiting(count, oldest_ms, error)
 
 
-def _first_due(which: ColumnElement[bool]) -> Select[tuple[int, str, str, str | None]]:
-    return (
-        select(EVENT.c.received_ms, EVENT.c.source, EVENT.c.asset_host, EVENT.c.last_error)
-        .where(EVENT.c.state == IS_PENDING, which)
-        .order_by(EVENT.c.due_ms)
-        .limit(COUNTED)
-    )
+def _first_due(limit: int, *columns: ColumnElement[Any]) -> Select[Any]:
+    """Select the first that are due of the events that wait for an asset."""
+    waiting = and_(EVENT.c.state == IS_PENDING, EVENT.c.asset_host.is_not(None))
+    return select(*columns).where(waiting).order_by(EVENT.c.due_ms).limit(limit)
+
+
+def _sampled(connection: Connection, first: Select[Any]) -> tuple[int | None, str | None]:
+    found = first.subquery()
+    oldest_ms, error = connection.execute(select(func.min(found.c[0]), func.max(found.c[1]))).one()
+    return oldest_ms, error
 
 
 def _hosts(connection: Connection) -> list[HostStanding]:
-    pending = _first_due(EVENT.c.asset_host.is_not(None)).subquery()
-    figures = (
-        select(
-            pending.c.source,
-            pending.c.asset_host,
-            func.count().label("waiting"),
-            func.min(pending.c.received_ms).label("oldest_ms"),
-            func.max(pending.c.last_error).label("error"),
-        )
-        .group_by(pending.c.source, pending.c.asset_host)
+    key = (EVENT.c.source, EVENT.c.asset_host)
+    counted = _first_due(COUNTED, *key).subquery()
+    counts = (
+        select(counted.c.source, counted.c.asset_host, func.count())
+        .group_by(counted.c.source, counted.c.asset_host)
         .order_by(func.count().desc())
         .limit(_HOSTS)
     )
-    return [HostStanding(*row) for row in connection.execute(figures)]
+    first = _first_due(_SAMPLED, *key, EVENT.c.received_ms, EVENT.c.last_error).subquery()
+    samples = select(
+        first.c.source, first.c.asset_host, func.min(first.c.received_ms), func.max(first.c.last_error)
+    ).group_by(first.c.source, first.c.asset_host)
+    told = {(source, host): tuple(rest) for source, host, *rest in connection.execute(samples)}
+    return [
+        HostStanding(source, host, count, *told.get((source, host), (None, None)))
+        for source, host, count in connection.execute(counts)
+    ]
 
 
 def _late(connection: Connection) -> Waiting:
@@ -169,7 +178,7 @@ def _destination(connection: Connection, name: str) -> DestinationStanding:
     kept = connection.execute(
         select(state.paused_ms, state.reason, state.probe_ms).where(state.name == name)
     ).one_or_none()
-    settled = select(DELIVERY.c.event_id).where(
+    settled = select(DELIVERY.c.settled_ms).where(
         SETTLED_ONES, DELIVERY.c.destination == name, DELIVERY.c.state == DEAD
     )
     return DestinationStanding(
@@ -178,12 +187,12 @@ def _destination(connection: Connection, name: str) -> DestinationStanding:
 
 
 def _pending(connection: Connection, name: str) -> Waiting:
-    ours = select(DELIVERY.c.event_id, DELIVERY.c.last_error).where(
-        PENDING_ONES, DELIVERY.c.destination == name
-    )
-    first = ours.order_by(DELIVERY.c.due_ms).limit(COUNTED).subquery()
+    is_ours = and_(PENDING_ONES, DELIVERY.c.destination == name)
+    ours = select(DELIVERY.c.event_id, DELIVERY.c.last_error).where(is_ours)
+    count = _capped(connection, select(DELIVERY.c.due_ms).where(is_ours))
+    first = ours.order_by(DELIVERY.c.due_ms).limit(_SAMPLED).subquery()
     # An event id begins with its time, so the smallest is the oldest.
-    count, oldest = connection.execute(select(func.count(), func.min(first.c.event_id))).one()
+    oldest = connection.execute(select(func.min(first.c.event_id))).scalar()
     received = select(EVENT.c.received_ms).where(EVENT.c.id == oldest)
     oldest_ms = connection.execute(received).scalar() if oldest else None
     # What failed was put off, and so stands at the end.
@@ -192,7 +201,7 @@ def _pending(connection: Connection, name: str) -> Waiting:
     return Waiting(count, oldest_ms, connection.execute(error).scalar())
 
 
-def _capped(connection: Connection, rows: Select[tuple[str]]) -> int:
+def _capped(connection: Connection, rows: Select[Any]) -> int:
     counted = select(func.count()).select_from(rows.limit(COUNTED).subquery())
     return connection.execute(counted).scalar_one()
 

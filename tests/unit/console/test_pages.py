@@ -1,13 +1,20 @@
 """What the pages show and their buttons do, without a browser."""
 
 import asyncio
+import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection
+from sqlalchemy.event import listen, remove
 
 from receiver.events import Asset
 from receiver.store import Store
 from tests.contract.test_console_views import a_submission, submit, with_asset
 from tests.stored import FAR, NOW, a_body, an_event, claimed, dead, delivered, settled
 from tests.unit.console.conftest import Browser, Desk
+from tests.unit.console.test_guard import PAGES
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(600)
 
@@ -98,6 +105,37 @@ class TestOverview:
             assert b" style=" not in page
 
 
+class TestBounds:
+    async def test_no_page_scans_a_table(self, browser: Browser, store: Store) -> None:
+        """Whatever is read comes along an index: a page costs as much with two million events."""
+        await dead(store, *(an_event(f"gen_{n}", at=NOW + n) for n in range(3)))
+        await store.record(with_asset("gen_waits"))
+        asked: list[tuple[str, Any]] = []
+
+        def note(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+            asked.append((statement, parameters))
+
+        listen(store.engine, "before_cursor_execute", note)
+        for path in (*PAGES, "/generations?q=fog", "/generations/photoverse/gen_waits", "/live?span=30d"):
+            assert (await browser.get(path)).status in (200, 404)
+        remove(store.engine, "before_cursor_execute", note)
+        reads = [one for one in asked if one[0].lstrip().startswith(("SELECT", "WITH"))]
+        assert len(reads) > 50
+        plans = await store.transact(_explain, reads)
+        assert [plan for plan in plans if _SCAN.search(plan)] == []
+
+
+_SCAN: Final = re.compile(r"SCAN (event|asset|delivery|quarantine|submission|audit)(?! USING)")
+
+
+def _explain(connection: Connection, reads: Sequence[tuple[str, Any]]) -> list[str]:
+    return [
+        f"{row.detail}: {statement}"
+        for statement, parameters in reads
+        for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+    ]
+
+
 class TestButtons:
     async def test_replay_and_retry(self, browser: Browser, store: Store) -> None:
         """Deliveries are due again."""
@@ -129,7 +167,7 @@ class TestButtons:
         assert "orders took the test message. at 7" in await said(browser, "/destinations/orders/test")
         page = await said(browser, "/destinations/orders/backfill", dry_run="1")
         assert "orders lacks 0 of 1 events" in page
-        page = await said(browser, "/destinations/orders/backfill", since="yesterday")
+        page = await said(browser, "/destinations/orders/backfill", since="the day it broke")
         assert "neither a time" in page
         await said(browser, "/destinations/orders/backfill", since="1d")
         await shows(browser, "/destinations", b"Backfill done: 0 made of 0 events")
