@@ -22,7 +22,7 @@ COMPILE = $(BIN)/python -m compileall -q receiver
 PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test test-dialects check fmt bench bench-mirror senders chaos field matrix constraints
+.PHONY: help setup setup-run demo test test-dialects check fmt bench bench-mirror trace senders chaos field matrix constraints
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ bench: setup  ## measure what accepting a delivery costs; BENCH_ARGS="--quick" t
 
 bench-mirror: setup  ## measure what mirroring an asset costs; BENCH_ARGS='--only "10 KB"' takes some of it
 	$(BIN)/python -m tests.benchmark.mirror $(BENCH_ARGS)
+
+trace: setup  ## the files and functions that a webhook passes through until its message is in a queue
+	$(BIN)/python -m tests.benchmark.trace
 
 senders: setup  ## post webhooks as undici, axios, got, OkHttp, Apache HttpClient and reqwest do, which it installs
 	RECEIVER_TEST_SENDERS=all $(BIN)/pytest tests/acceptance/test_senders.py $(PYTEST_ARGS)

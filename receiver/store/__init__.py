@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
+from itertools import zip_longest
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -41,10 +42,11 @@ from receiver.store.destinations import (
     resume,
 )
 from receiver.store.doubts import Doubts
+from receiver.store.due import Due, settle_due
 from receiver.store.engine import connect, is_sqlite
 from receiver.store.fanout import Candidate, FanOut, Made, Route, everywhere
 from receiver.store.future import Present, put_right
-from receiver.store.handover import DeliveryTaker, EventTaker, Handover, Hold, Places
+from receiver.store.handover import NO_PLACES, DeliveryTaker, EventTaker, Handover, Hold, Places
 from receiver.store.health import Probe, Trouble, check, record_or_prove
 from receiver.store.inventory import KnownAsset, Scope, count_assets, known_assets, relocate
 from receiver.store.late import (
@@ -115,6 +117,7 @@ __all__ = [
     "DeliveryTaker",
     "DeliveryUnwanted",
     "DestinationStatus",
+    "Due",
     "Duplicate",
     "Entry",
     "EventJob",
@@ -192,7 +195,7 @@ class Store:
         commits = partial(Committer, self.engine, self._threads, timeout_s=self._patience_s, spare=spare)
         self._trouble = Trouble()
         self._settles_at_once = settles_at_once and self.is_embedded
-        fan_out = FanOut(destinations, route)
+        self._fan_out = fan_out = FanOut(destinations, route)
         self._records: Committer[Arrival | Probe, Written | None] = commits(
             partial(record_or_prove, fan_out=fan_out)
         )
@@ -271,6 +274,17 @@ class Store:
         """Write down what came of deliveries; say of each why it is not known to be written, if so."""
         closed = await self._settlements.submit_all([Closing(one) for one in results])
         return [one if isinstance(one, StoreUnavailable) else None for one in closed]
+
+    async def settle_due(self, claim: Claim) -> Due:
+        """Settle due events that have no asset; claim those that one is expected of, in vain."""
+        places = list(self.handover.places_of(claim.limit))
+        due = Due()
+        try:
+            due = await self._run(settle_due, claim, places=places, fan_out=self._fan_out)
+        finally:
+            for kept, made in zip_longest(places, due.made, fillvalue=None):
+                self._hand_over(kept or NO_PLACES, made)
+        return due
 
     def _hand_over(self, places: Places, made: Made | None) -> None:
         places.fill(made.jobs if made else {})

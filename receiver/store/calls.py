@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-_TELL_EVERY_S: Final = 0.05
-"""Whoever was woken looks for all there is, so that many commits need few words."""
+_TELL_EVERY_S: Final = 0.004
+"""The first commit is told of at once. Whoever was woken looks for all there is: many need few words."""
 
 
 class Calls:

@@ -4,19 +4,21 @@ Any number of workers may claim at once: PostgreSQL skips rows another claim hol
 at a time. A claim counts the attempt before the work, so that work which kills its worker is counted too.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 import orjson
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Executable,
     Table,
     and_,
+    bindparam,
     exists,
-    func,
-    literal,
+    literal_column,
     or_,
     select,
     true,
@@ -26,6 +28,7 @@ from sqlalchemy import (
 from receiver.events import Asset
 from receiver.store.assets import ASSET_COLUMNS, asset_if_any
 from receiver.store.engine import wake_others
+from receiver.store.matching import Keys, change
 from receiver.store.tables import (
     ASSET,
     DELIVERY,
@@ -38,7 +41,7 @@ from receiver.store.tables import (
 )
 from receiver.store.wake import TOPICS
 
-IS_PENDING: Final = literal(PENDING, literal_execute=True)
+IS_PENDING: Final = literal_column(f"'{PENDING}'", EVENT.c.state.type)
 """Written into the statement: neither planner would use the partial index for a bound parameter."""
 
 
@@ -150,6 +153,45 @@ class Claim:
     limit: int
 
 
+def _deliveries(due: ColumnElement[bool]) -> Executable:
+    """Build once what is executed for every claim: building takes longer than finding."""
+    state = DESTINATION_STATE.c
+    is_paused = exists().where(state.name == bindparam("destination"), state.paused_ms.is_not(None))
+    ours = DELIVERY.c.destination == bindparam("destination")
+    statement = (
+        select(
+            DELIVERY.c.event_id,
+            DELIVERY.c.attempts,
+            DELIVERY.c.submission,
+            DELIVERY.c.undecided,
+            DELIVERY.c.operation,
+            DELIVERY.c.due_ms,
+            EVENT.c.source,
+            EVENT.c.generation_id,
+            EVENT.c.body,
+            EVENT.c.received_ms,
+            *ASSET_COLUMNS,
+        )
+        .join(EVENT, EVENT.c.id == DELIVERY.c.event_id)
+        .outerjoin(ASSET, ASSET.c.event_id == DELIVERY.c.event_id)
+        .where(DELIVERY.c.state == IS_PENDING, ours, due, ~is_paused)
+        .order_by(DELIVERY.c.due_ms)
+        .limit(bindparam("most"))
+    )
+    return statement.with_for_update(skip_locked=True, of=DELIVERY)
+
+
+_DUE: Final = _deliveries(and_(DELIVERY.c.due_ms >= 0, DELIVERY.c.due_ms <= bindparam("now_ms")))
+_BACKFILLED: Final = _deliveries(DELIVERY.c.due_ms < 0)
+_EVENTS_WITHOUT_ASSET: Final = (
+    select(EVENT)
+    .where(EVENT.c.state == IS_PENDING, EVENT.c.due_ms <= bindparam("now_ms"), EVENT.c.asset_host.is_(None))
+    .order_by(EVENT.c.due_ms)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+
+
 def claim_events(
     connection: Connection,
     claim: Claim,
@@ -176,12 +218,24 @@ def claim_events(
         due = and_(due, EVENT.c.asset_host.not_in(except_hosts))
     statement = select(EVENT).where(due).order_by(EVENT.c.due_ms).limit(claim.limit)
     rows = connection.execute(statement.with_for_update(skip_locked=True)).all()
-    taken = EVENT.c.id.in_([row.id for row in rows])
-    if with_asset and spool:
-        take(connection, EVENT, taken, claim, kept_by=func.coalesce(EVENT.c.kept_by, spool))
-    else:
-        take(connection, EVENT, taken, claim)
+    # Whose download it becomes is noted with the claim.
+    ours = spool if with_asset else ""
+    free = [(row.id,) for row in rows if ours and not row.kept_by]
+    take(connection, EVENT, ("id",), free, claim, kept_by=ours)
+    take(connection, EVENT, ("id",), [(row.id,) for row in rows if (row.id,) not in free], claim)
     keepers = _keepers(connection, {row.kept_by for row in rows if row.kept_by})
+    return event_jobs(rows, claim, keepers)
+
+
+def lock_without_asset(connection: Connection, claim: Claim) -> Sequence[Any]:
+    """Return due events that have no asset to fetch, oldest first, locked until the transaction ends."""
+    return connection.execute(_EVENTS_WITHOUT_ASSET, {"now_ms": claim.now_ms, "most": claim.limit}).all()
+
+
+def event_jobs(
+    rows: Sequence[Any], claim: Claim, keepers: Mapping[str, Keeper] = MappingProxyType({})
+) -> list[EventJob]:
+    """Return the jobs of the events that *claim* takes."""
     return [
         event_job(
             EventJob,
@@ -217,43 +271,19 @@ def claim_deliveries(connection: Connection, claim: Claim, *, destination: str) 
 
     What was backfilled comes behind all others.
     """
-    live = and_(DELIVERY.c.due_ms >= 0, DELIVERY.c.due_ms <= claim.now_ms)
-    rows = _due_deliveries(connection, destination, live, claim.limit)
+    rows = _due_deliveries(connection, _DUE, claim, destination, claim.limit)
     if len(rows) < claim.limit:
-        rows += _due_deliveries(connection, destination, DELIVERY.c.due_ms < 0, claim.limit - len(rows))
-    taken = and_(
-        DELIVERY.c.destination == destination, DELIVERY.c.event_id.in_([row.event_id for row in rows])
-    )
-    take(connection, DELIVERY, taken, claim)
+        rows += _due_deliveries(connection, _BACKFILLED, claim, destination, claim.limit - len(rows))
+    key = ("event_id", "destination")
+    take(connection, DELIVERY, key, [(row.event_id, destination) for row in rows], claim)
     return [_delivery_job(row, destination, claim.lease) for row in rows]
 
 
 def _due_deliveries(
-    connection: Connection, destination: str, due: ColumnElement[bool], limit: int
+    connection: Connection, statement: Executable, claim: Claim, destination: str, limit: int
 ) -> list[Any]:
-    state = DESTINATION_STATE.c
-    is_paused = exists().where(state.name == destination, state.paused_ms.is_not(None))
-    statement = (
-        select(
-            DELIVERY.c.event_id,
-            DELIVERY.c.attempts,
-            DELIVERY.c.submission,
-            DELIVERY.c.undecided,
-            DELIVERY.c.operation,
-            DELIVERY.c.due_ms,
-            EVENT.c.source,
-            EVENT.c.generation_id,
-            EVENT.c.body,
-            EVENT.c.received_ms,
-            *ASSET_COLUMNS,
-        )
-        .join(EVENT, EVENT.c.id == DELIVERY.c.event_id)
-        .outerjoin(ASSET, ASSET.c.event_id == DELIVERY.c.event_id)
-        .where(DELIVERY.c.state == IS_PENDING, DELIVERY.c.destination == destination, due, ~is_paused)
-        .order_by(DELIVERY.c.due_ms)
-        .limit(limit)
-    )
-    return list(connection.execute(statement.with_for_update(skip_locked=True, of=DELIVERY)))
+    parameters = {"destination": destination, "now_ms": claim.now_ms, "most": limit}
+    return list(connection.execute(statement, parameters))
 
 
 def renew(connection: Connection, leases: Collection[str], *, until_ms: int) -> None:
@@ -279,10 +309,12 @@ def release(connection: Connection, leases: Collection[str], *, now_ms: int) -> 
         wake_others(connection, topic)
 
 
-def take(connection: Connection, table: Table, rows: ColumnElement[bool], claim: Claim, **noted: Any) -> None:
-    """Put *rows* of a queue under the claim's lease, count the attempt, and set what is *noted*."""
-    held = {"due_ms": claim.until_ms, "lease": claim.lease, "attempts": table.c.attempts + 1, **noted}
-    connection.execute(update(table).where(rows).values(held))
+def take(
+    connection: Connection, table: Table, key: tuple[str, ...], rows: Keys, claim: Claim, **noted: Any
+) -> None:
+    """Put *rows* of a queue, by *key*, under the claim's lease, count the attempt, set what is *noted*."""
+    held = {"due_ms": claim.until_ms, "lease": claim.lease, **noted}
+    change(connection, table, key, rows, held, also="attempts = attempts + 1")
 
 
 def _held(table: Table, leases: Collection[str]) -> ColumnElement[bool]:

@@ -91,6 +91,13 @@ class Handover:
         found = {name: (taker, taker.reserve()) for name, taker in self._deliveries.items()}
         return Places({name: (taker, hold) for name, (taker, hold) in found.items() if hold})
 
+    def places_of(self, most: int) -> "Iterator[Places]":
+        """Keep places for the deliveries of up to *most* events, while there is room anywhere."""
+        for _ in range(most):
+            if not (places := self.delivery_places()).kept:
+                return
+            yield places
+
 
 @dataclass(frozen=True, slots=True)
 class Places:

@@ -38,5 +38,5 @@ def take_pending(connection: Connection, claim: Claim, *, event_id: str) -> Even
     row = connection.execute(ours.with_for_update()).one_or_none()
     if row is None:
         return None
-    take(connection, EVENT, EVENT.c.id == event_id, claim)
+    take(connection, EVENT, ("id",), [(event_id,)], claim)
     return event_job(EventJob, row, lease=claim.lease, attempts=row.attempts + 1)

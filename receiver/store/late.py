@@ -83,7 +83,7 @@ def claim_late(
     )
     rows = connection.execute(statement).all()
     if rows:
-        take(connection, LATE_ASSET, LATE_ASSET.c.event_id.in_([row.id for row in rows]), claim)
+        take(connection, LATE_ASSET, ("event_id",), [(row.id,) for row in rows], claim)
     return [_job(row, claim) for row in rows]
 
 
@@ -110,7 +110,7 @@ def take_failed(connection: Connection, claim: Claim, *, event_id: str) -> LateJ
     if not is_given_up(connection, event_id):
         connection.execute(delete(LATE_ASSET).where(LATE_ASSET.c.event_id == event_id))
         return None
-    take(connection, LATE_ASSET, LATE_ASSET.c.event_id == event_id, claim)
+    take(connection, LATE_ASSET, ("event_id",), [(event_id,)], claim)
     return _job(row, claim)
 
 

@@ -44,20 +44,32 @@ def find(
 
 
 def change(
-    connection: Connection, table: Table, key: tuple[str, ...], wanted: Keys, to: Mapping[str, Any]
+    connection: Connection,
+    table: Table,
+    key: tuple[str, ...],
+    wanted: Keys,
+    to: Mapping[str, Any],
+    *,
+    also: str = "",
 ) -> list[Row[Any]]:
-    """Set the columns named in *to* where the *key* is *wanted*; return the primary keys of those rows."""
-    columns, values = tuple(to), tuple(to.values())
+    """Set the columns named in *to* where the *key* is *wanted*; return the primary keys of those rows.
+
+    *also* is set what needs no parameter.
+    """
+    changes = (*(f"{name} = ?" for name in to), *([also] if also else ()))
+    values = tuple(to.values())
+    if not wanted:
+        return []
     if connection.dialect.name == "sqlite":
         return [
             row
             for some in _in_parts(key, wanted)
             for row in connection.exec_driver_sql(
-                _change_in_values(table, key, columns, len(some)), (*_flat(some), *values)
+                _change_in_values(table, key, changes, len(some)), (*_flat(some), *values)
             )
         ]
     return list(
-        connection.exec_driver_sql(_change_in_arrays(table, key, columns), (*values, *_arrays(wanted)))
+        connection.exec_driver_sql(_change_in_arrays(table, key, changes), (*values, *_arrays(wanted)))
     )
 
 
@@ -97,19 +109,17 @@ def _find_in_arrays(
 
 
 @lru_cache(maxsize=4096)
-def _change_in_values(table: Table, key: tuple[str, ...], columns: tuple[str, ...], count: int) -> str:
-    changes = ", ".join(f"{name} = ?" for name in columns)
+def _change_in_values(table: Table, key: tuple[str, ...], changes: tuple[str, ...], count: int) -> str:
     return (
-        f"{_with_values(key, count)} UPDATE {table.name} SET {changes} FROM wanted"  # noqa: S608  our own names
+        f"{_with_values(key, count)} UPDATE {table.name} SET {', '.join(changes)} FROM wanted"  # noqa: S608  our own names
         f" WHERE {_same(table.name, key)} RETURNING {', '.join(_primary(table))}"
     )
 
 
 @lru_cache(maxsize=64)
-def _change_in_arrays(table: Table, key: tuple[str, ...], columns: tuple[str, ...]) -> str:
-    changes = ", ".join(f"{name} = %s" for name in columns)
+def _change_in_arrays(table: Table, key: tuple[str, ...], changes: tuple[str, ...]) -> str:
     return (
-        f"UPDATE {table.name} SET {changes} FROM {_unnest(key)}"  # noqa: S608  our own names
+        f"UPDATE {table.name} SET {', '.join(changes).replace('?', '%s')} FROM {_unnest(key)}"  # noqa: S608  our own names
         f" WHERE {_same(table.name, key)} RETURNING {_list(table.name, _primary(table))}"
     )
 

@@ -97,6 +97,7 @@ ForwardSettlement = DeliveryConfirmed | DeliveryPostponed | DeliveryUnwanted | D
 Settlement = EventSettled | EventPostponed | EventKept | ForwardSettlement | LateSettlement
 
 _MAX_ERROR_CHARS: Final = 1_000
+_SETTLED: Final = {"state": SETTLED, "lease": None, "last_error": None, "kept_by": None}
 _INSERT_ASSETS: Final = ASSET.insert()
 
 _Kind = TypeVar("_Kind")
@@ -164,9 +165,31 @@ def _settle_events(
     if not settled:
         return {}
     held_by = [(one.job.id, one.job.lease) for one in settled]
-    done = {"state": SETTLED, "due_ms": settled[0].now_ms, "lease": None, "last_error": None, "kept_by": None}
+    done = _SETTLED | {"due_ms": settled[0].now_ms}
     ids = {row.id for row in change(connection, EVENT, ("id", "lease"), held_by, done)}
-    held = [one for one in settled if one.job.id in ids]
+    return _complete(connection, [one for one in settled if one.job.id in ids], fan_out, places)
+
+
+def settle_locked(
+    connection: Connection,
+    settled: Sequence[EventSettled],
+    fan_out: FanOut,
+    places: Mapping[str, Places],
+) -> dict[str, Made]:
+    """Settle events that this transaction has locked while they were due, and that nobody holds."""
+    if settled:
+        done = _SETTLED | {"due_ms": settled[0].now_ms}
+        change(connection, EVENT, ("id",), [(one.job.id,) for one in settled], done)
+    return _complete(connection, settled, fan_out, places)
+
+
+def _complete(
+    connection: Connection,
+    held: Sequence[EventSettled],
+    fan_out: FanOut,
+    places: Mapping[str, Places],
+) -> dict[str, Made]:
+    """Write what belongs to settled events: assets, late assets and deliveries."""
     assets = [asset_row(one.job.id, one.asset, settled_ms=one.now_ms) for one in held if one.asset]
     if assets:
         connection.execute(_INSERT_ASSETS, assets)

@@ -42,8 +42,6 @@ Mirror = Callable[[EventJob], Awaitable[MirrorResult]]
 MirrorLate = Callable[[LateJob], Awaitable[LateSettlement]]
 MirrorJob = Callable[[Job], Awaitable[MirrorResult | LateSettlement]]
 
-_BATCH_WITHOUT_ASSET: Final = 100
-
 log = structlog.get_logger()
 
 
@@ -57,17 +55,6 @@ class MirrorLimits:
 
 
 _LATE_LIMITS: Final = MirrorLimits(at_once=4, per_host=2)
-
-
-async def settle_without_asset(store: Store, leases: Leases, mirror: Mirror) -> bool:
-    """Settle events that have nothing to fetch; a slow asset or bucket is never in their way.
-
-    Returns whether there were any.
-    """
-    with leases.claim(_BATCH_WITHOUT_ASSET) as claim:
-        jobs = await store.claim_events(claim, with_asset=False)
-        await asyncio.gather(*(_mirror_and_settle(store, mirror, job) for job in jobs))
-    return bool(jobs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,13 +252,13 @@ class Mirroring(Generic[Job]):
 
     async def _one(self, job: Job) -> None:
         try:
-            if await _mirror_and_settle(self._store, self._mirror, job) and self._kept:
+            if await mirror_and_settle(self._store, self._mirror, job) and self._kept:
                 await self._kept.discard(job.id)
         finally:
             self.free(_host(job))
 
 
-async def _mirror_and_settle(store: Store, mirror: MirrorJob[Job], job: Job) -> bool:
+async def mirror_and_settle(store: Store, mirror: MirrorJob[Job], job: Job) -> bool:
     """Mirror the asset of *job* and write what became of it; return whether the event is now settled."""
     result = await mirror(job)
     try:

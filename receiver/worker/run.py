@@ -13,6 +13,7 @@ from receiver.assets.kept import KeptDownloads
 from receiver.store import FORWARD, LATE, MIRROR, Present, Sources, Store
 from receiver.worker.bucket_gates import BucketGates
 from receiver.worker.clockwatch import ClockWatch, watch_clock
+from receiver.worker.due import Settling
 from receiver.worker.forwarding import Forwarding, Outlet
 from receiver.worker.host_gates import HostGates
 from receiver.worker.keeping import stay_seen, sweep_kept
@@ -27,7 +28,6 @@ from receiver.worker.mirroring import (
     MirrorLimits,
     late_mirroring,
     live_mirroring,
-    settle_without_asset,
     sources_by_bucket,
 )
 from receiver.worker.pruning import Retention, keep_pruning
@@ -121,12 +121,12 @@ class Worker:
 
     def _duties(self, leases: Leases) -> list[Coroutine[Any, Any, None]]:
         wake = self.store.wake
-        settling = partial(settle_without_asset, self.store, leases, self.mirror)
+        settling = Settling(self.store, leases, self.mirror)
         until = partial(work_until, self._stop, poll_s=self.timing.poll_s)
         return [
             *(self._live_duty(leases, sources) for sources in sources_by_bucket(self.with_own_bucket)),
             *self._late_duties(leases),
-            until(settling, woken=wake.subscribe(MIRROR)),
+            until(settling.turn, woken=wake.subscribe(MIRROR)),
             *(self._forwarding_duty(leases, outlet) for outlet in self.outlets),
         ]
 

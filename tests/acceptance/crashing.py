@@ -27,6 +27,7 @@ def _is_late(message: Message) -> bool:
 _POINTS: dict[str, tuple[type, str, Callable[[tuple[Any, ...], Any], bool]]] = {
     "commit": (Store, "record", lambda _args, _result: True),
     "claim": (Store, "claim_events", lambda _args, jobs: bool(jobs)),
+    "settled as found": (Store, "settle_due", lambda _args, due: bool(due.settled)),
     "event taken": (Mirroring, "take", lambda _args, _result: True),
     "delivery taken": (Forwarding, "take", lambda _args, _result: True),
     "fetch": (Fetcher, "fetch", lambda _args, _result: True),

@@ -199,6 +199,15 @@ class TestInvariant5:
         until(lambda: ids <= {message["id"] for message in receiver.messages()})
         assert {message["data"]["asset"]["status"] for message in receiver.messages()} == {"mirrored"}
 
+    def test_killed_with_what_has_no_asset(self, receiver: Service) -> None:
+        """Found, settled and begun by a worker that dies then, it goes once that one's lease has run out."""
+        receiver.start("web")
+        crashing = receiver.start("worker", crash_at="settled as found")
+        event_id = accepted_id(receiver.deliver(failed("gen_1")))
+        crashing.wait()
+        receiver.start("worker")
+        assert until(lambda: receiver.forwarded(event_id))
+
     def test_killed_again_and_again(self, receiver: Service, asset_host: AssetHost) -> None:
         """Killed at random moments under load, every acknowledged event is forwarded, none is invented."""
         acknowledged: dict[str, str] = {}

@@ -12,7 +12,7 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -28,6 +28,7 @@ from tests.servers import postgres, valkey
 
 _STREAM: Final = "receiver:events"
 _CONNECTIONS: Final = 16
+_COMMANDS: Final[Mapping[str, Sequence[str]]] = {"one": ("serve",), "two": ("web", "worker")}
 _SETTLES_S: Final = 30.0
 
 
@@ -46,7 +47,7 @@ def main() -> None:
     seen: dict[str, list[Seen]] = {build.name: [] for build in compared}
     for _ in range(options.rounds):
         for build in compared:
-            with _running(build, options.database) as (offered, queue):
+            with _running(build, options.database, _COMMANDS[options.processes]) as (offered, queue):
                 seen[build.name].append(_round(offered, queue, options.rate, options.seconds))
     for name, rounds in seen.items():
         p50, p99 = (
@@ -60,7 +61,9 @@ def main() -> None:
 
 
 @contextmanager
-def _running(build: Build, database: str) -> Iterator[tuple[Service, "redis.Redis"]]:
+def _running(
+    build: Build, database: str, commands: Sequence[str] = ("serve",)
+) -> Iterator[tuple[Service, "redis.Redis"]]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         queue = valkey.server(folder)
@@ -73,7 +76,7 @@ def _running(build: Build, database: str) -> Iterator[tuple[Service, "redis.Redi
             settings["RECEIVER_DATABASE_URL"] = server.url
         offered = stack.enter_context(service(folder, python=build.python, **settings))
         offered.run("migrate")
-        for command in ("serve",) if database == "sqlite" else ("web", "worker"):
+        for command in commands:
             offered.start(command)
         yield offered, stack.enter_context(redis.Redis(port=queue.port))
 
@@ -145,6 +148,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
+    parser.add_argument(
+        "--processes", choices=_COMMANDS, default="one", help="`serve`, or `web` and `worker` apart"
+    )
     return parser.parse_args()
 
 

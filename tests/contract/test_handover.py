@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Executable, text
 from sqlalchemy import event as sqlalchemy_event
 
+from receiver.contract import FAILED
 from receiver.errors import StoreUnavailable
 from receiver.events import Asset
 from receiver.store import (
@@ -24,6 +26,7 @@ from receiver.store import (
     Store,
 )
 from receiver.store.tables import DELIVERY
+from tests.acceptance.service import completed, failed
 from tests.contract.test_store import LEASE_MS, NOW, an_event, claim, store
 
 __all__ = ["store"]
@@ -149,6 +152,58 @@ class TestDeliveries:
         assert len(await store.claim_deliveries(claim(), destination="orders")) == 1
 
 
+class TestDue:
+    async def test_is_settled_by_the_transaction_that_finds_it(self, store: Store) -> None:
+        """Found and settled, with its deliveries begun, in one transaction; confirmed in another."""
+        await store.record(new := without_asset())
+        transactions, outbox, audit = count_transactions(store), Outbox(), Outbox()
+        with store.handover.of_deliveries("orders", outbox), store.handover.of_deliveries("audit", audit):
+            due = await store.settle_due(claim())
+        assert [job.id for job in due.settled] == [new.id]
+        (delivery,) = outbox.taken
+        assert delivery.event_id == new.id
+        await store.settle(DeliveryConfirmed(delivery, NOW))
+        assert len(audit.taken) == 1
+        assert len(transactions) == 2
+        assert (await store.settle_due(claim())).settled == []
+
+    async def test_what_an_asset_is_expected_of(self, store: Store) -> None:
+        """Its URL may be no URL: then it is claimed, for the mirror to say so."""
+        await store.record(new := replace(an_event(), body=completed("gen_1", None)))
+        due = await store.settle_due(claim(lease="ours"))
+        assert due.settled == []
+        assert [(job.id, job.lease, job.attempts) for job in due.claimed] == [(new.id, "ours", 1)]
+        assert await store.settle(EventSettled(due.claimed[0], None, NOW))
+
+    async def test_places_are_kept_for_as_many_as_there_is_room_for(self, store: Store) -> None:
+        """The rest waits to be claimed, and no place is left."""
+        for number in range(3):
+            await store.record(without_asset(f"gen_{number}"))
+        outbox = Outbox(room=2)
+        with store.handover.of_deliveries("orders", outbox):
+            await store.settle_due(claim())
+        assert (len(outbox.taken), outbox.room) == (2, 0)
+        assert len(await store.claim_deliveries(claim(), destination="orders")) == 1
+
+    async def test_of_many_at_once_each_is_one_workers(self, store: Store) -> None:
+        """However many look at the same time."""
+        for number in range(20):
+            await store.record(without_asset(f"gen_{number}"))
+        found = await asyncio.gather(*(store.settle_due(claim(5)) for _ in range(8)))
+        rest = await store.settle_due(claim())
+        ids = [job.id for due in [*found, rest] for job in due.settled]
+        assert len(ids) == len(set(ids)) == 20
+
+    async def test_a_failing_store(self, store: Store) -> None:
+        """Nothing was settled, so nothing is handed over."""
+        outbox = Outbox()
+        await store.transact(execute, text("ALTER TABLE delivery RENAME TO away"))
+        await store.record(without_asset())
+        with store.handover.of_deliveries("orders", outbox), pytest.raises(StoreUnavailable):
+            await store.settle_due(claim())
+        assert (outbox.room, outbox.taken) == (1, [])
+
+
 class TestAtOnce:
     async def test_an_event_without_an_asset(self, embedded: Store) -> None:
         """On SQLite it is settled as it is recorded: two transactions bring it to its queue."""
@@ -196,8 +251,8 @@ def embedded(tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-def without_asset() -> NewEvent:
-    return replace(an_event(), expects_asset=False)
+def without_asset(generation_id: str = "gen_1") -> NewEvent:
+    return replace(an_event(generation_id, FAILED), body=failed(generation_id), expects_asset=False)
 
 
 def execute(connection: Connection, statement: Executable) -> None:
@@ -205,9 +260,18 @@ def execute(connection: Connection, statement: Executable) -> None:
 
 
 def count_transactions(store: Store) -> list[int]:
-    """Return a list that grows by one with each transaction."""
+    """Return a list that grows by one with each transaction but those that only wake others."""
     seen: list[int] = []
-    sqlalchemy_event.listen(store.engine, "commit", lambda _connection: seen.append(1))
+
+    def note(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+        connection.info.setdefault("said", []).append(statement)
+
+    def count(connection: Connection) -> None:
+        if not all("pg_notify" in statement for statement in connection.info.pop("said", [])):
+            seen.append(1)
+
+    sqlalchemy_event.listen(store.engine, "before_cursor_execute", note)
+    sqlalchemy_event.listen(store.engine, "commit", count)
     return seen
 
 

@@ -12,7 +12,9 @@ from receiver.store import (
     Away,
     Claim,
     DeliveryJob,
+    Due,
     EventJob,
+    EventSettled,
     ForwardSettlement,
     LateJob,
     Present,
@@ -50,6 +52,8 @@ class ScriptedStore:
     seen: list[str] = field(default_factory=list)
     see_errors: list[StoreUnavailable] = field(default_factory=list)
     put_right_for: list[Present] = field(default_factory=list)
+    in_vain: set[str] = field(default_factory=set)
+    """Events whose asset cannot be fetched from anywhere."""
     holds: bool = True
     """Whether leases still hold when their work is settled."""
 
@@ -81,6 +85,12 @@ class ScriptedStore:
         taken = fits[: claim.limit]
         self.events = [job for job in self.events if job not in taken]
         return [replace(job, lease=claim.lease) for job in taken]
+
+    async def settle_due(self, claim: Claim) -> Due:
+        found = await self.claim_events(claim, with_asset=False)
+        settled = [job for job in found if job.id not in self.in_vain]
+        self.settled += [EventSettled(job, None, claim.now_ms) for job in settled]
+        return Due(settled, [job for job in found if job.id in self.in_vain])
 
     async def claim_late(
         self,

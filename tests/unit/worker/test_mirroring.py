@@ -41,7 +41,7 @@ from receiver.worker.mirroring import (
     MirrorLimits,
     late_mirroring,
     live_mirroring,
-    settle_without_asset,
+    mirror_and_settle,
 )
 from tests.unit.work import NOW, MemoryBucket, event_job, late_job
 from tests.unit.worker.scripted import ScriptedStore, until
@@ -367,18 +367,7 @@ class TestGates:
         await duty.abandon()
 
 
-class TestSettleWithoutAsset:
-    async def test_settles_only_those(
-        self, store: Store, leases: Leases, mirror: Mirror, scripted: ScriptedStore
-    ) -> None:
-        """Events with nothing to fetch are settled together; the others are left alone."""
-        scripted.events = [*jobs(3, host=None), *jobs(2)]
-        mirror.free.set()
-        assert await settle_without_asset(store, leases, mirror)
-        assert {settled.job.lease for settled in scripted.settled} == {scripted.claims[0].lease}
-        assert len(scripted.settled) == 3
-        assert not await settle_without_asset(store, leases, mirror)
-
+class TestMirrorAndSettle:
     @pytest.mark.parametrize(
         ("result", "outcome", "fact"),
         [
@@ -388,30 +377,21 @@ class TestSettleWithoutAsset:
             (EventSettled(event_job(), Asset("failed", error="expired"), NOW), "expired", "asset given up"),
         ],
     )
-    async def test_is_reported(
-        self,
-        store: Store,
-        leases: Leases,
-        scripted: ScriptedStore,
-        result: MirrorResult,
-        outcome: str,
-        fact: str,
-    ) -> None:
+    async def test_is_reported(self, store: Store, result: MirrorResult, outcome: str, fact: str) -> None:
         """Each attempt is counted by its outcome and is one line with the event's ids."""
 
         async def mirror(_job: EventJob) -> MirrorResult:
             return result
 
-        scripted.events = jobs(1, host=None)
         counter = metrics.ASSETS.labels(outcome)
         before = counter._value.get()
         with structlog.testing.capture_logs() as lines:
-            await settle_without_asset(store, leases, mirror)
+            await mirror_and_settle(store, mirror, result.job)
         assert counter._value.get() == before + 1
         (line,) = lines
         assert (line["event"], line["event_id"], line["generation_id"]) == (fact, "event-1", "gen_1")
 
-    async def test_its_delay_is_measured(self, store: Store, leases: Leases, scripted: ScriptedStore) -> None:
+    async def test_its_delay_is_measured(self, store: Store) -> None:
         """From receipt until the asset was mirrored."""
         delays = metrics.MIRROR_DELAY.labels("photoverse")
         before = delays._sum.get()
@@ -419,8 +399,7 @@ class TestSettleWithoutAsset:
         async def mirror(job: EventJob) -> MirrorResult:
             return EventSettled(job, Asset("mirrored", "s3://b/k"), job.received_ms + 2500)
 
-        scripted.events = jobs(1, host=None)
-        await settle_without_asset(store, leases, mirror)
+        await mirror_and_settle(store, mirror, event_job())
         assert delays._sum.get() - before == pytest.approx(2.5)
 
 

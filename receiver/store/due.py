@@ -1,0 +1,47 @@
+"""Settling what is due and has no asset, in the very transaction that finds it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from receiver.events import Event, normalize
+from receiver.store.claim import Claim, EventJob, event_jobs, lock_without_asset, take
+from receiver.store.fanout import FanOut, Made
+from receiver.store.handover import Places
+from receiver.store.settle import EventSettled, settle_locked
+from receiver.store.tables import EVENT
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What became of due events that have no file to fetch."""
+
+    settled: Sequence[EventJob] = ()
+    claimed: Sequence[EventJob] = ()
+    """Events whose asset cannot be had, or that cannot be read: their fate is for the mirror to say."""
+    made: Sequence[Made] = field(default=(), repr=False)
+    """The deliveries of those that are settled, in order."""
+
+
+def settle_due(connection: Connection, claim: Claim, *, places: Sequence[Places], fan_out: FanOut) -> Due:
+    """Settle due events without an asset; claim those that an asset is expected of.
+
+    The first events get the *places*.
+    """
+    jobs = event_jobs(lock_without_asset(connection, claim), claim)
+    settled: list[EventJob] = []
+    claimed: list[EventJob] = []
+    for job in jobs:
+        (settled if _has_no_asset(job) else claimed).append(job)
+    take(connection, EVENT, ("id",), [(job.id,) for job in claimed], claim)
+    kept = {job.id: place for job, place in zip(settled, places, strict=False)}
+    made = settle_locked(
+        connection, [EventSettled(job, None, claim.now_ms) for job in settled], fan_out, kept
+    )
+    return Due(settled, claimed, [made[job.id] for job in settled])
+
+
+def _has_no_asset(job: EventJob) -> bool:
+    event = normalize(job.body, source=job.source)
+    return isinstance(event, Event) and not event.expects_asset

@@ -1,0 +1,34 @@
+"""The duty of settling events that have no asset: nothing slow is ever in their way."""
+
+import asyncio
+from typing import Final
+
+from receiver.store import Store
+from receiver.telemetry import logs
+from receiver.worker.leases import Leases
+from receiver.worker.mirroring import Mirror, mirror_and_settle
+
+_FEWEST: Final = 8
+"""For so many events places are kept with the destinations, however few there were before."""
+_MOST: Final = 500
+
+
+class Settling:
+    """Settles due events without an asset, as many at once as there seem to be."""
+
+    def __init__(self, store: Store, leases: Leases, mirror: Mirror) -> None:
+        self._store = store
+        self._leases = leases
+        self._mirror = mirror
+        self._limit = _FEWEST
+
+    async def turn(self) -> bool:
+        """Settle what is due; return whether there was any."""
+        with self._leases.claim(self._limit) as claim:
+            due = await self._store.settle_due(claim)
+            for job in due.settled:
+                logs.info("no asset", event_id=job.id, generation_id=job.generation_id)
+            await asyncio.gather(*(mirror_and_settle(self._store, self._mirror, job) for job in due.claimed))
+        found = len(due.settled) + len(due.claimed)
+        self._limit = _MOST if found == self._limit else max(_FEWEST, min(2 * found, _MOST))
+        return bool(found)
