@@ -22,6 +22,7 @@ from receiver.store import (
     NewQuarantine,
     Store,
 )
+from receiver.store.claim import claim_deliveries, claim_events
 
 NOW: Final = 1_700_000_000_000
 FAR: Final = 2**52
@@ -75,13 +76,13 @@ def claim(limit: int = 1_000, *, at: int = NOW) -> Claim:
 async def settled(store: Store, *events: NewEvent, asset: Asset = ASSET) -> list[str]:
     """Record and settle *events*; return their ids."""
     await asyncio.gather(*(store.record(event) for event in events))
-    jobs = await store.claim_events(claim(at=FAR), with_asset=False)
+    jobs = await store.claim(claim_events, claim(at=FAR), with_asset=False)
     await asyncio.gather(*(store.settle(EventSettled(job, asset, NOW)) for job in jobs))
     return [event.id for event in events]
 
 
 async def claimed(store: Store, destination: str = "orders", *, at: int = NOW) -> list[DeliveryJob]:
-    return await store.claim_deliveries(claim(at=at), destination=destination)
+    return await store.claim(claim_deliveries, claim(at=at), destination=destination)
 
 
 async def dead(

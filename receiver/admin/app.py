@@ -19,9 +19,10 @@ from receiver.admin.parameters import path_text, read_listing, read_order, write
 from receiver.admin.runner import Runner
 from receiver.errors import StoreUnavailable
 from receiver.operations import records
-from receiver.store import Console
+from receiver.store import Store
 from receiver.store.filters import Filter
-from receiver.store.operations import Operation
+from receiver.store.operations import Operation, find_operation, latest_operations, take_back
+from receiver.store.search import find_deliveries, find_events, find_quarantined
 from receiver.store.window import Page
 from receiver.telemetry.refusals import MINUTES, Refusals
 
@@ -36,13 +37,13 @@ class Admin:
 
     def __init__(
         self,
-        console: Console,
+        store: Store,
         refusals: Refusals,
         destinations: tuple[str, ...],
         runner: Runner,
         watched: Watched,
     ) -> None:
-        self._console = console
+        self._store = store
         self._refusals = refusals
         self._destinations = destinations
         self._runner = runner
@@ -51,9 +52,9 @@ class Admin:
     def routes(self) -> list[Route]:
         """Return every route."""
         lists = (
-            ("deliveries", self._console.deliveries, records.delivery_record),
-            ("events", self._console.events, records.event_record),
-            ("quarantine", self._console.quarantined, records.quarantine_record),
+            ("deliveries", find_deliveries, records.delivery_record),
+            ("events", find_events, records.event_record),
+            ("quarantine", find_quarantined, records.quarantine_record),
         )
         orders = (
             "deliveries.retry",
@@ -65,7 +66,7 @@ class Admin:
         return [
             Route("/healthz", _healthz, methods=["GET"]),
             Route("/metrics", self.metrics, methods=["GET"]),
-            *(Route(f"/v1/{what}", _lister(what, find, record)) for what, find, record in lists),
+            *(Route(f"/v1/{what}", self._lister(what, find, record)) for what, find, record in lists),
             *(
                 Route(f"/v1/{kind.replace('.', '/')}", self._orderer(kind), methods=["POST"])
                 for kind in orders
@@ -83,7 +84,7 @@ class Admin:
     async def metrics(self, _request: Request) -> Response:
         """`GET /metrics`."""
         return await exposition(
-            self._console, self._refusals, destinations=self._destinations, watched=self._watched
+            self._store, self._refusals, destinations=self._destinations, watched=self._watched
         )
 
     async def refusals(self, _request: Request) -> Response:
@@ -94,7 +95,7 @@ class Admin:
     async def delivery(self, request: Request) -> Response:
         """`GET /v1/deliveries/{event_id}/{destination}`."""
         event_id, destination = path_text(request, "event_id"), path_text(request, "destination")
-        page = await self._console.deliveries(Filter(ids=(event_id,), destination=destination))
+        page = await self._store.transact(find_deliveries, Filter(ids=(event_id,), destination=destination))
         if not page.rows:
             raise answers.unknown("delivery", f"{event_id}/{destination}")
         return answers.json(records.delivery_record(page.rows[0]))
@@ -102,7 +103,7 @@ class Admin:
     async def event(self, request: Request) -> Response:
         """`GET /v1/events/{id}`: with its deliveries and its body."""
         id_ = path_text(request, "id")
-        found = await records.full_event(self._console, id_)
+        found = await records.full_event(self._store, id_)
         if found is None:
             raise answers.unknown("event", id_)
         return answers.json(found)
@@ -110,14 +111,14 @@ class Admin:
     async def quarantined(self, request: Request) -> Response:
         """`GET /v1/quarantine/{id}`: with the body."""
         id_ = path_text(request, "id")
-        found = await records.full_quarantined(self._console, id_)
+        found = await records.full_quarantined(self._store, id_)
         if found is None:
             raise answers.unknown("quarantined body", id_)
         return answers.json(found)
 
     async def operations(self, _request: Request) -> Response:
         """`GET /v1/operations`: the latest first."""
-        found = await self._console.operations(limit=_OPERATIONS_SHOWN)
+        found = await self._store.transact(latest_operations, limit=_OPERATIONS_SHOWN)
         return answers.json({"data": [records.operation_record(one) for one in found]})
 
     async def operation(self, request: Request) -> Response:
@@ -133,20 +134,36 @@ class Admin:
     async def cancel(self, request: Request) -> Response:
         """`POST /v1/operations/{id}/cancel`: stop at once, and take back in the background."""
         id_ = path_text(request, "id")
-        if await self._console.take_back(id_, after=None, now_ms=clock.now_ms()) is None:
+        if await self._store.transact(take_back, id_, after=None, now_ms=clock.now_ms()) is None:
             raise answers.unknown("operation", id_)
         self._runner.take_back(id_)
         return answers.json(records.operation_record(await self._known(request)), 202)
+
+    def _lister(
+        self, what: str, find: Callable[..., Page[Any]], record: Callable[[Any], records.Record]
+    ) -> Handler:
+        async def handle(request: Request) -> Response:
+            wanted, paging = read_listing(request, what)
+            page = await self._store.transact(find, wanted, **paging)
+            return answers.json(
+                {
+                    "data": [record(one) for one in page.rows],
+                    "next_cursor": write_cursor(page.cursor),
+                    "has_more": page.more,
+                }
+            )
+
+        return handle
 
     def _orderer(self, kind: str) -> Handler:
         async def handle(request: Request) -> Response:
             order, dry_run = await read_order(request, kind, self._destinations)
             if dry_run:
-                counted = await operations.count(self._console, order)
+                counted = await operations.count(self._store, order)
                 return answers.json(
                     {"kind": kind, "matched": counted.matched, "changed": counted.changed, "dry_run": True}
                 )
-            operation = await operations.begin(self._console, order)
+            operation = await operations.begin(self._store, order)
             self._runner.finish(operation.id)
             return answers.json(records.operation_record(operation), 202)
 
@@ -154,14 +171,14 @@ class Admin:
 
     async def _known(self, request: Request) -> Operation:
         id_ = path_text(request, "id")
-        found = await self._console.operation(id_)
+        found = await self._store.transact(find_operation, id_)
         if found is None:
             raise answers.unknown("operation", id_)
         return found
 
 
 def build_app(
-    console: Console,
+    store: Store,
     refusals: Refusals,
     *,
     destinations: tuple[str, ...],
@@ -171,7 +188,7 @@ def build_app(
 ) -> ASGIApp:
     """Build the private application for whoever has *token*."""
     app = Starlette(
-        routes=Admin(console, refusals, destinations, runner, watched).routes(),
+        routes=Admin(store, refusals, destinations, runner, watched).routes(),
         exception_handlers={
             answers.Refusal: answers.refused,
             StoreUnavailable: answers.unavailable,
@@ -185,20 +202,3 @@ def build_app(
 
 async def _healthz(_request: Request) -> Response:
     return answers.json({"status": "ok"})
-
-
-def _lister(
-    what: str, find: Callable[..., Awaitable[Page[Any]]], record: Callable[[Any], records.Record]
-) -> Handler:
-    async def handle(request: Request) -> Response:
-        wanted, paging = read_listing(request, what)
-        page = await find(wanted, **paging)
-        return answers.json(
-            {
-                "data": [record(one) for one in page.rows],
-                "next_cursor": write_cursor(page.cursor),
-                "has_more": page.more,
-            }
-        )
-
-    return handle

@@ -11,33 +11,35 @@ from starlette.responses import Response
 from receiver import clock
 from receiver.admin.gauges import Watched, disks, gauges
 from receiver.errors import StoreUnavailable
-from receiver.store import Backlog, Console
-from receiver.store.measures import Measures
+from receiver.store import Store
+from receiver.store.backlog import Backlog, backlog
+from receiver.store.measures import Measures, measure
+from receiver.store.search import dead_letters, open_bodies
 from receiver.telemetry.refusals import Refusals
 
 _ADDRESSES_SHOWN: Final = 10
 
 
 async def exposition(
-    console: Console, refusals: Refusals, *, destinations: Collection[str] = (), watched: Watched
+    store: Store, refusals: Refusals, *, destinations: Collection[str] = (), watched: Watched
 ) -> Response:
     """Answer in Prometheus' text format. Without the store, `receiver_store_up` is its only gauge, at 0."""
     registry = CollectorRegistry()
-    found = [*await disks(watched.folders), *await _gauges(console, destinations, watched)]
+    found = [*await disks(watched.folders), *await _gauges(store, destinations, watched)]
     registry.register(_Found([_most_refused(refusals), *found]))
     return Response(generate_latest(REGISTRY) + generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _gauges(console: Console, destinations: Collection[str], watched: Watched) -> list[Metric]:
+async def _gauges(store: Store, destinations: Collection[str], watched: Watched) -> list[Metric]:
     """Look up what the store knows. A further gauge goes here."""
     now_ms = clock.now_ms()
     up = GaugeMetricFamily("receiver_store_up", "Whether the store answers.")
     try:
         found = [
-            *_backlog(await console.backlog(), now_ms),
-            _dead_letters(await console.dead_letters()),
-            _quarantined(await console.open_bodies()),
-            *gauges(await _measured(console, watched), watched, destinations, clock.now_ms()),
+            *_backlog(await store.transact(backlog, store.destinations), now_ms),
+            _dead_letters(await store.transact(dead_letters)),
+            _quarantined(await store.transact(open_bodies)),
+            *gauges(await _measured(store, watched), watched, destinations, clock.now_ms()),
         ]
     except StoreUnavailable:
         up.add_metric([], 0)
@@ -46,9 +48,9 @@ async def _gauges(console: Console, destinations: Collection[str], watched: Watc
     return [up, *found]
 
 
-async def _measured(console: Console, watched: Watched) -> Measures:
+async def _measured(store: Store, watched: Watched) -> Measures:
     lease_ms = int(watched.lease_s * 1000)
-    return await console.measure(now_ms=clock.now_ms(), lease_ms=lease_ms, paces=tuple(watched.paces))
+    return await store.transact(measure, now_ms=clock.now_ms(), lease_ms=lease_ms, paces=tuple(watched.paces))
 
 
 def _most_refused(refusals: Refusals) -> Metric:

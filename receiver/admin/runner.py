@@ -8,7 +8,7 @@ import structlog
 
 from receiver import operations
 from receiver.errors import StoreUnavailable
-from receiver.store import Console
+from receiver.store import Store
 
 _PATIENCE_S: Final = 90.0
 
@@ -18,8 +18,8 @@ log = structlog.get_logger()
 class Runner:
     """Sees operations through, and cancellations; what is cut off can be resumed."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, store: Store) -> None:
+        self._store = store
         self._tasks: set[asyncio.Task[None]] = set()
 
     def finish(self, id_: str) -> None:
@@ -43,7 +43,7 @@ class Runner:
 
     async def _finish(self, id_: str) -> None:
         try:
-            ended = await operations.finish(self._console, id_)
+            ended = await operations.finish(self._store, id_)
         except StoreUnavailable as error:
             log.warning("operation interrupted", operation=id_, error=str(error))
         else:
@@ -52,7 +52,7 @@ class Runner:
 
     async def _take_back(self, id_: str) -> None:
         try:
-            ended = await operations.cancel(self._console, id_, patience_s=_PATIENCE_S)
+            ended = await operations.cancel(self._store, id_, patience_s=_PATIENCE_S)
         except StoreUnavailable as error:
             log.warning("operation interrupted", operation=id_, error=str(error))
         else:

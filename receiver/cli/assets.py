@@ -15,7 +15,7 @@ from receiver.cli.output import Record, json_option, say, show_rows
 
 if TYPE_CHECKING:
     from receiver.settings import Settings
-    from receiver.store import Scope
+    from receiver.store.inventory import Scope
     from receiver.worker.inventory import Finding
 
 _COLUMNS: Final = ("problem", "source", "generation_id", "detail", "outcome", "reason", "url")
@@ -57,7 +57,7 @@ def verify(
     """
     import asyncio
 
-    from receiver.store import Scope
+    from receiver.store.inventory import Scope
 
     settings = load_settings_and_log()
     scope = Scope(_ms(since), _ms(until), source, failed)
@@ -81,13 +81,14 @@ def verify(
 async def _verify(
     settings: "Settings", scope: "Scope", report: Report, *, deep: bool, repair: bool
 ) -> Counter[str]:
+    from receiver.store.inventory import count_assets
     from receiver.wiring.inventory import open_inventory
     from receiver.wiring.stores import build_store
 
     store = build_store(settings)
     try:
         async with open_inventory(settings, store, deep=deep, repair=repair) as inventory:
-            total = await store.count_assets(scope)
+            total = await store.transact(count_assets, scope)
             hidden = not sys.stderr.isatty()
             with click.progressbar(
                 length=total, label="Verifying", file=sys.stderr, hidden=hidden, show_pos=True

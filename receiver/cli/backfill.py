@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from receiver.expressions import Expression
     from receiver.settings import Settings
-    from receiver.store import Backfilled, Past, Route, Store
+    from receiver.store import Route, Store
+    from receiver.store.backfill import Backfilled, Past
 
 _COLUMNS: Final = ("destination", "since", "until", "events", "made", "there", "dry_run")
 
@@ -125,7 +126,7 @@ async def _all_pages(
 ) -> None:
     import asyncio
 
-    from receiver.store import Stretch
+    from receiver.store.backfill import Stretch
 
     stretch, first_ms = Stretch(clock.now_ms()), past.since_ms
     while True:
@@ -153,7 +154,7 @@ async def _page(work: "Coroutine[Any, Any, Backfilled]", tally: Tally) -> "Backf
 
 
 def _past(name: str, since: datetime | None, until: datetime) -> "Past":
-    from receiver.store import Past
+    from receiver.store.backfill import Past
 
     if since is not None and since >= until:
         raise click.UsageError("--since must lie before --until.")

@@ -15,7 +15,7 @@ from receiver.cli.output import json_option, say, show_record
 
 if TYPE_CHECKING:
     from receiver.operations import Told
-    from receiver.store import Console
+    from receiver.store import Store
     from receiver.store.operations import Operation, Order
 
 Function = Callable[..., Any]
@@ -94,7 +94,7 @@ def carry_out(order: "Order", manner: BulkManner) -> None:
     if not (manner.yes or order.wanted.ids) and _is_watched() and not _is_confirmed(order):
         say("Nothing was done.")
         return
-    operation = ask(lambda console: _begin(console, order), destination=order.wanted.destination)
+    operation = ask(lambda store: _begin(store, order), destination=order.wanted.destination)
     finish(operation.id, as_json=manner.as_json)
 
 
@@ -112,7 +112,7 @@ def finish(id_: str, *, as_json: bool) -> None:
 
     try:
         with counting("done") as told:
-            ended = ask(lambda console: operations.finish(console, id_, told))
+            ended = ask(lambda store: operations.finish(store, id_, told))
     except (KeyboardInterrupt, click.Abort):
         say(
             f"Operation {id_} is not finished. `receiver operations resume {id_}` goes on,"
@@ -155,10 +155,10 @@ def counting(what: str) -> "Iterator[Told]":
         yield lambda matched, changed: shown.update(task, description=f"{matched} matched, {changed} {what}")
 
 
-async def _begin(console: "Console", order: "Order") -> "Operation":
+async def _begin(store: "Store", order: "Order") -> "Operation":
     from receiver import operations
 
-    return await operations.begin(console, order)
+    return await operations.begin(store, order)
 
 
 def _count(order: "Order") -> dict[str, Any]:
@@ -166,7 +166,7 @@ def _count(order: "Order") -> dict[str, Any]:
 
     with counting("to do") as told:
         counted = ask(
-            lambda console: operations.count(console, order, told), destination=order.wanted.destination
+            lambda store: operations.count(store, order, told), destination=order.wanted.destination
         )
     return {"kind": order.kind, "matched": counted.matched, "changed": counted.changed, "dry_run": True}
 

@@ -12,7 +12,7 @@ from receiver.cli.output import say
 
 if TYPE_CHECKING:
     from receiver.settings import Settings
-    from receiver.store import Console, Store
+    from receiver.store import Store
     from receiver.store.filters import Filter
     from receiver.store.window import Key, Page
 
@@ -61,7 +61,7 @@ def cursor_option(parts: int) -> Callable[[Function], Function]:
     )
 
 
-def ask(work: "Callable[[Console], Awaitable[T]]", *, destination: str | None = None) -> T:
+def ask(work: "Callable[[Store], Awaitable[T]]", *, destination: str | None = None) -> T:
     """Return what *work* finds out from the store of `RECEIVER_DATABASE_URL`.
 
     Raises:
@@ -70,11 +70,12 @@ def ask(work: "Callable[[Console], Awaitable[T]]", *, destination: str | None = 
         StoreUnavailable: the database does not answer, or has not the schema of this release.
     """
     from receiver.cli.destinations import check_name
+    from receiver.store.destinations import known_destinations
 
     async def asking(store: "Store") -> T:
         if destination is not None:
-            check_name(destination, await store.known_destinations())
-        return await work(store.console)
+            check_name(destination, await store.transact(known_destinations, store.destinations))
+        return await work(store)
 
     return use_store(load_settings_and_warn(), asking)
 
@@ -110,7 +111,7 @@ def use_store(settings: "Settings", work: "Callable[[Store], Awaitable[T]]", *, 
 
 
 def fetch(
-    listing: "Callable[[Console], Callable[..., Awaitable[Page[T]]]]",
+    find: "Callable[..., Page[T]]",
     wanted: "Filter",
     *,
     limit: int,
@@ -120,19 +121,19 @@ def fetch(
     """Return up to *limit* rows of a list; say how to get more if there are more."""
     from receiver.operations.cursors import write_cursor
 
-    async def look(console: "Console") -> list[T]:
+    async def look(store: "Store") -> list[T]:
         rows: list[T] = []
         last = after
         while True:
-            page = await listing(console)(
-                wanted, after=last, limit=min(limit - len(rows), _PAGE), newest_first=not oldest_first
+            page = await store.transact(
+                find, wanted, after=last, limit=min(limit - len(rows), _PAGE), newest_first=not oldest_first
             )
             rows += page.rows
             last = page.cursor
             if not page.more or len(rows) >= limit:
                 break
         if not rows and after is None:
-            await _say_what_there_is(listing(console), wanted)
+            await _say_what_there_is(store, find, wanted)
         if page.more and last is not None:
             say(f"There may be more: go on with --cursor {write_cursor(last)}")
         return rows
@@ -140,7 +141,7 @@ def fetch(
     return ask(look, destination=wanted.destination)
 
 
-async def _say_what_there_is(listing: "Callable[..., Awaitable[Page[Any]]]", wanted: "Filter") -> None:
+async def _say_what_there_is(store: "Store", find: "Callable[..., Page[Any]]", wanted: "Filter") -> None:
     """Say for each filter that may be the reason that nothing matches which values would."""
     from receiver.telemetry.redact import redact
 
@@ -148,7 +149,7 @@ async def _say_what_there_is(listing: "Callable[..., Awaitable[Page[Any]]]", wan
         if getattr(wanted, name) is None:
             continue
         others: dict[str, Any] = {name: None}
-        page = await listing(replace(wanted, **others), limit=_PAGE, newest_first=True)
+        page = await store.transact(find, replace(wanted, **others), limit=_PAGE, newest_first=True)
         # A quarantined body calls it the reason.
         values = (getattr(row, name, None) or getattr(row, "reason", None) for row in page.rows)
         found = Counter(redact(value) for value in values if value)

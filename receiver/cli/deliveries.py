@@ -50,10 +50,9 @@ def list_(*, wanted: "Filter", limit: int, oldest_first: bool, after: "Key | Non
     receiver deliveries list --destination queue --error 503 --since 2h --json
     """  # noqa: D301  # \b is click's own mark, and must be a backspace
     from receiver.operations.records import delivery_record
+    from receiver.store.search import find_deliveries
 
-    found = fetch(
-        lambda console: console.deliveries, wanted, limit=limit, after=after, oldest_first=oldest_first
-    )
+    found = fetch(find_deliveries, wanted, limit=limit, after=after, oldest_first=oldest_first)
     show_rows([delivery_record(one) for one in found], columns=_COLUMNS, as_json=as_json)
 
 
@@ -66,8 +65,11 @@ def show(*, event_id: str, destination: str, as_json: bool) -> None:
     from receiver.client import NotFound
     from receiver.operations.records import delivery_record
     from receiver.store.filters import Filter
+    from receiver.store.search import find_deliveries
 
-    page = ask(lambda console: console.deliveries(Filter(ids=(event_id,), destination=destination)))
+    page = ask(
+        lambda store: store.transact(find_deliveries, Filter(ids=(event_id,), destination=destination))
+    )
     if not page.rows:
         raise NotFound(f"there is no delivery of {event_id} to {destination} in RECEIVER_DATABASE_URL")
     show_record(delivery_record(page.rows[0]), as_json=as_json)

@@ -21,7 +21,8 @@ from receiver.client import AsyncClient
 from receiver.contract import FAILED, ImageFormat
 from receiver.sandbox import DEFAULT_WEBHOOK_SECRET, Knobs, Sandbox
 from receiver.settings import Settings
-from receiver.store import Progress, Store
+from receiver.store import Store
+from receiver.store.progress import Progress, progress
 from receiver.telemetry import logs
 from receiver.telemetry.refusals import Refusals
 from receiver.wiring.sources import DEFAULT_SOURCE
@@ -108,7 +109,9 @@ async def _watch(store: Store, generations: list[Submitted], console: Console) -
     with Live(_table(generations, found), console=console, auto_refresh=False) as live:
         while time.monotonic() < deadline and any(_missing(found.get(one.id)) for one in generations):
             await asyncio.sleep(_REFRESH_S)
-            found = {one.generation_id: one for one in await store.progress([g.id for g in generations])}
+            found = {
+                one.generation_id: one for one in await store.transact(progress, [g.id for g in generations])
+            }
             live.update(_table(generations, found), refresh=True)
     return found
 

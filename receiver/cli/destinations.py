@@ -14,7 +14,8 @@ from receiver.cli.output import Record, json_option, say, show_rows
 
 if TYPE_CHECKING:
     from receiver.settings import Settings
-    from receiver.store import DestinationStatus, Store
+    from receiver.store import Store
+    from receiver.store.destinations import DestinationStatus
 
 _COLUMNS: Final = {
     "name": "name",
@@ -85,22 +86,29 @@ def resume(*, name: str, as_json: bool) -> None:
 
 
 async def _list(settings: "Settings") -> "list[DestinationStatus]":
+    from receiver.store.destinations import destination_statuses, known_destinations
+
     async with _open_store(settings) as store:
-        return await store.destination_statuses(await store.known_destinations())
+        names = await store.transact(known_destinations, store.destinations)
+        return await store.transact(destination_statuses, names)
 
 
 async def _pause(settings: "Settings", name: str, reason: str | None) -> "tuple[bool, DestinationStatus]":
+    from receiver.store import destinations as stored
+
     async with _open_store(settings) as store:
-        check_name(name, await store.known_destinations())
-        changed = await store.pause(name, reason=reason, now_ms=clock.now_ms())
-        return changed, (await store.destination_statuses([name]))[0]
+        check_name(name, await store.transact(stored.known_destinations, store.destinations))
+        changed = await store.transact_promptly(stored.pause, name, reason=reason, now_ms=clock.now_ms())
+        return changed, (await store.transact(stored.destination_statuses, [name]))[0]
 
 
 async def _resume(settings: "Settings", name: str) -> "tuple[bool, DestinationStatus]":
+    from receiver.store.destinations import destination_statuses, known_destinations
+
     async with _open_store(settings) as store:
-        check_name(name, await store.known_destinations())
+        check_name(name, await store.transact(known_destinations, store.destinations))
         changed = await store.resume(name)
-        return changed, (await store.destination_statuses([name]))[0]
+        return changed, (await store.transact(destination_statuses, [name]))[0]
 
 
 @asynccontextmanager

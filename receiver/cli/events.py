@@ -13,7 +13,7 @@ from receiver.states import EVENT_STATES, PRUNED
 
 if TYPE_CHECKING:
     from receiver.cli.bulk import BulkManner
-    from receiver.store import Console
+    from receiver.store import Store
     from receiver.store.filters import Filter
     from receiver.store.window import Key
 
@@ -54,8 +54,9 @@ def list_(*, wanted: "Filter", limit: int, oldest_first: bool, after: "Key | Non
     receiver events list --error http_404 --kind video --since 3d --json
     """  # noqa: D301  # \b is click's own mark, and must be a backspace
     from receiver.operations.records import event_record
+    from receiver.store.search import find_events
 
-    found = fetch(lambda console: console.events, wanted, limit=limit, after=after, oldest_first=oldest_first)
+    found = fetch(find_events, wanted, limit=limit, after=after, oldest_first=oldest_first)
     show_rows([event_record(one) for one in found], columns=_COLUMNS, as_json=as_json)
 
 
@@ -68,7 +69,7 @@ def show(*, name: str, as_json: bool) -> None:
     Its asset, its deliveries, its repeats, and the body it came in. URLs are shown without their query
     strings, which may be secret.
     """
-    for found in ask(lambda console: _whole(console, name)):
+    for found in ask(lambda store: _whole(store, name)):
         _show(found, as_json=as_json)
 
 
@@ -111,7 +112,9 @@ def replay(
     if missing and not destinations:
         raise click.UsageError("--missing needs --to: say which destinations are to get what they never got.")
     if event_ids:
-        for id_ in ask(lambda console: console.pruned_among(event_ids)):
+        from receiver.store.search import pruned_among
+
+        for id_ in ask(lambda store: store.transact(pruned_among, event_ids)):
             say(f"{id_} is {PRUNED}: its body is gone, so it cannot be sent again.")
     chosen = replace(wanted, ids=event_ids)
     order = Order("events.replay", chosen, _configured(destinations), missing=missing, rate=rate)
@@ -129,21 +132,22 @@ def tail(*, wanted: "Filter", last: int, as_json: bool) -> None:
 
     Until Ctrl-C: a line for each, the oldest first.
     """
-    ask(lambda console: _tail(console, wanted, last, as_json=as_json))
+    ask(lambda store: _tail(store, wanted, last, as_json=as_json))
 
 
-async def _tail(console: "Console", wanted: "Filter", last: int, *, as_json: bool) -> None:
+async def _tail(store: "Store", wanted: "Filter", last: int, *, as_json: bool) -> None:
     from dataclasses import replace
 
     from receiver import operations
     from receiver.operations.records import event_record
+    from receiver.store.search import find_events
 
     now_ms = clock.now_ms()
     before = replace(wanted, until_ms=now_ms)
     if last:
-        page = await console.events(before, limit=last, newest_first=True)
+        page = await store.transact(find_events, before, limit=last, newest_first=True)
         _print([event_record(one) for one in reversed(page.rows)], as_json=as_json)
-    async for fresh in operations.follow(console, wanted, since_ms=now_ms):
+    async for fresh in operations.follow(store, wanted, since_ms=now_ms):
         _print([event_record(one) for one in fresh], as_json=as_json)
 
 
@@ -176,11 +180,11 @@ def _show(found: dict[str, Any], *, as_json: bool) -> None:
     show_record({"body": gone if found["state"] == PRUNED else found["body"]}, as_json=False)
 
 
-async def _whole(console: "Console", name: str) -> "list[dict[str, Any]]":
+async def _whole(store: "Store", name: str) -> "list[dict[str, Any]]":
     from receiver.client import NotFound
     from receiver.operations.records import events_named, full_event
 
-    found = [await full_event(console, id_) for id_ in await events_named(console, name)]
+    found = [await full_event(store, id_) for id_ in await events_named(store, name)]
     if not found:
         raise NotFound(f"there is no event {name}, and none of such a generation, in RECEIVER_DATABASE_URL")
     return [one for one in found if one is not None]

@@ -68,7 +68,7 @@ async def _named(store: "Store", name: str, act: Act, late_ms: int, otherwise: s
     from receiver.client import NotFound
     from receiver.operations.records import events_named
 
-    found = await events_named(store.console, name)
+    found = await events_named(store, name)
     if not found:
         raise NotFound(f"there is no event {name}, and none of such a generation, in RECEIVER_DATABASE_URL")
     said = [(id_, await act(store, id_, late_ms)) for id_ in found]

@@ -35,8 +35,9 @@ def operations() -> None:
 def list_(*, limit: int, as_json: bool) -> None:
     """List operations, the latest first."""
     from receiver.operations.records import operation_record
+    from receiver.store.operations import latest_operations
 
-    found = ask(lambda console: console.operations(limit=limit))
+    found = ask(lambda store: store.transact(latest_operations, limit=limit))
     show_rows([operation_record(one) for one in found], columns=_COLUMNS, as_json=as_json)
 
 
@@ -47,8 +48,9 @@ def show(*, id_: str, as_json: bool) -> None:
     """Show how far the operation ID is, and how many of its deliveries were sent."""
     from receiver.client import NotFound
     from receiver.operations.records import operation_record
+    from receiver.store.operations import find_operation
 
-    found = ask(lambda console: console.operation(id_))
+    found = ask(lambda store: store.transact(find_operation, id_))
     if found is None:
         raise NotFound(f"there is no operation {id_} in RECEIVER_DATABASE_URL")
     show_record(operation_record(found), as_json=as_json)
@@ -82,7 +84,7 @@ def cancel(*, id_: str, patience_s: float, as_json: bool) -> None:
     from receiver.client import NotFound
 
     with counting("taken back") as told:
-        ended = ask(lambda console: bulk.cancel(console, id_, patience_s=patience_s, told=told))
+        ended = ask(lambda store: bulk.cancel(store, id_, patience_s=patience_s, told=told))
     if ended is None:
         raise NotFound(f"there is no operation {id_} in RECEIVER_DATABASE_URL")
     show_record({"id": id_, "restored": ended.restored, "under_way": ended.under_way}, as_json=as_json)

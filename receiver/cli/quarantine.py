@@ -49,10 +49,9 @@ def list_(*, wanted: "Filter", limit: int, oldest_first: bool, after: "Key | Non
     no_data or no_generation_id.
     """
     from receiver.operations.records import quarantine_record
+    from receiver.store.search import find_quarantined
 
-    found = fetch(
-        lambda console: console.quarantined, wanted, limit=limit, after=after, oldest_first=oldest_first
-    )
+    found = fetch(find_quarantined, wanted, limit=limit, after=after, oldest_first=oldest_first)
     show_rows([quarantine_record(one) for one in found], columns=_COLUMNS, as_json=as_json)
 
 
@@ -67,7 +66,7 @@ def show(*, id_: str, as_json: bool) -> None:
     from receiver.client import NotFound
     from receiver.operations.records import full_quarantined
 
-    found = ask(lambda console: full_quarantined(console, id_))
+    found = ask(lambda store: full_quarantined(store, id_))
     if found is None:
         raise NotFound(f"there is no quarantined body {id_} in RECEIVER_DATABASE_URL")
     show_record(found, as_json=as_json)

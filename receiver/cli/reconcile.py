@@ -92,6 +92,7 @@ async def _look_apart(
 ) -> "Report":
     """Look without moving the workers' cursor."""
     from receiver.store import Entry, Recorded
+    from receiver.store.passes import kept_cursor
     from receiver.wiring.accounts import reconcile_rules
     from receiver.worker.cursor import Cursor
     from receiver.worker.reconcile import Pass
@@ -103,7 +104,7 @@ async def _look_apart(
         return True
 
     if since is None:
-        cursor = reconcile_rules(settings).cursor(await store.kept_cursor(account.source))
+        cursor = reconcile_rules(settings).cursor(await store.transact_promptly(kept_cursor, account.source))
     else:
         cursor = Cursor(int(since.timestamp() * 1000))
     record = keep_nothing if dry_run else None

@@ -21,8 +21,8 @@ from receiver.console.parts import Parts
 from receiver.errors import ReceiverError, StoreUnavailable
 from receiver.operations.moments import read_moment
 from receiver.outcomes import Delivered
-from receiver.store import Past, Stretch
-from receiver.store.destinations import known_destinations
+from receiver.store.backfill import Past, Stretch
+from receiver.store.destinations import known_destinations, pause
 from receiver.store.standing import COUNTED, destination_standings
 
 _TEST_S: Final = 20.0
@@ -81,7 +81,9 @@ class Destinations:
         name = await self._known(request)
         reason = request.state.form.get("reason", "").strip()[:500]
         await self._deeds.note(request, "destinations.pause", f"{name} {reason}".strip())
-        changed = await self._parts.store.pause(name, reason=reason or None, now_ms=clock.now_ms())
+        changed = await self._parts.store.transact_promptly(
+            pause, name, reason=reason or None, now_ms=clock.now_ms()
+        )
         return self._back(f"{name} is paused." if changed else f"{name} was paused already.")
 
     async def resume(self, request: Request) -> Response:
@@ -162,7 +164,7 @@ class Destinations:
 
     async def _known(self, request: Request) -> str:
         name = path_text(request, "name")
-        if name not in await self._parts.store.known_destinations():
+        if name not in await self._parts.store.transact(known_destinations, self._parts.store.destinations):
             raise HTTPException(404)
         return name
 

@@ -192,8 +192,8 @@ class Generations:
         return await self._back(id_, "Forwarded without its asset; a follow-up tells when it comes.")
 
     async def _ordered(self, id_: str, order: Order, done: str) -> Response:
-        begun = await operations.begin(self._parts.store.console, order)
-        ended = await operations.finish(self._parts.store.console, begun.id)
+        begun = await operations.begin(self._parts.store, order)
+        ended = await operations.finish(self._parts.store, begun.id)
         changed = ended.changed if ended else 0
         return await self._back(
             id_, f"{done}: {changed} deliveries." if changed else "There was nothing to do."

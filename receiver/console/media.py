@@ -17,6 +17,7 @@ from receiver.console.parts import Parts
 from receiver.errors import BucketUnavailable
 from receiver.events import Asset
 from receiver.store.filters import Filter
+from receiver.store.search import find_events
 
 SHOWN: Final = frozenset(
     (
@@ -58,7 +59,7 @@ class Media:
         return _served(request, bucket, key, asset.size_bytes, content_type)
 
     async def _asset(self, event_id: str) -> Asset:
-        page = await self._parts.store.console.events(Filter(ids=(event_id,)))
+        page = await self._parts.store.transact(find_events, Filter(ids=(event_id,)))
         asset = page.rows[0].asset if page.rows else None
         if asset is None or asset.status != "mirrored":
             raise HTTPException(404)

@@ -17,7 +17,8 @@ from receiver.console.pages import Pages
 from receiver.console.parts import Parts
 from receiver.states import BODY_STATES
 from receiver.store.filters import Filter
-from receiver.store.operations import Kind, Order
+from receiver.store.operations import Kind, Order, find_operation, latest_operations, take_back
+from receiver.store.search import find_deliveries, find_quarantined, quarantined_body
 
 _ROWS: Final = 50
 _OPERATIONS: Final = 100
@@ -30,7 +31,7 @@ class Queues:
 
     def __init__(self, parts: Parts, pages: Pages, deeds: Deeds) -> None:
         self._parts = parts
-        self._console = parts.store.console
+        self._store = parts.store
         self._pages = pages
         self._deeds = deeds
 
@@ -52,8 +53,8 @@ class Queues:
         """What a destination kept refusing, the latest first."""
         given = {name: _word(request, name) for name in ("destination", "error")}
         wanted = Filter(state="dead", destination=given["destination"] or None, error=given["error"] or None)
-        page = await self._console.deliveries(
-            wanted, after=_cursor(request, 2), limit=_ROWS, newest_first=True
+        page = await self._store.transact(
+            find_deliveries, wanted, after=_cursor(request, 2), limit=_ROWS, newest_first=True
         )
         return self._pages.page(
             request,
@@ -82,8 +83,8 @@ class Queues:
         """Genuine bodies that could not be read, the latest first."""
         state = _word(request, "state") or "open"
         state = state if state in BODY_STATES else "open"
-        page = await self._console.quarantined(
-            Filter(state=state), after=_cursor(request, 1), limit=_ROWS, newest_first=True
+        page = await self._store.transact(
+            find_quarantined, Filter(state=state), after=_cursor(request, 1), limit=_ROWS, newest_first=True
         )
         return self._pages.page(
             request,
@@ -97,10 +98,10 @@ class Queues:
     async def body(self, request: Request) -> Response:
         """One quarantined body."""
         id_ = path_text(request, "id")
-        page = await self._console.quarantined(Filter(ids=(id_,)))
+        page = await self._store.transact(find_quarantined, Filter(ids=(id_,)))
         if not page.rows:
             raise HTTPException(404)
-        content = await self._console.quarantined_body(id_) or b""
+        content = await self._store.transact(quarantined_body, id_) or b""
         return self._pages.page(request, "quarantined.html", row=page.rows[0], content=content)
 
     async def order_bodies(self, request: Request) -> Response:
@@ -114,7 +115,7 @@ class Queues:
 
     async def operations(self, request: Request) -> Response:
         """What was asked for lately, and how far it is."""
-        found = await self._console.operations(limit=_OPERATIONS)
+        found = await self._store.transact(latest_operations, limit=_OPERATIONS)
         return self._pages.page(request, "operations.html", rows=found)
 
     async def resume(self, request: Request) -> Response:
@@ -128,23 +129,23 @@ class Queues:
         """Stop at once, and take back what was not delivered."""
         id_ = await self._known(request)
         await self._deeds.note(request, "operations.cancel", id_)
-        await self._console.take_back(id_, after=None, now_ms=clock.now_ms())
+        await self._store.transact(take_back, id_, after=None, now_ms=clock.now_ms())
         self._parts.runner.take_back(id_)
         return self._pages.back("/operations", "Cancelled. What was not delivered is as it was before.")
 
     async def _begin(self, request: Request, order: Order, path: str) -> Response:
         if request.state.form.get("dry_run"):
-            counted = await operations.count(self._console, order)
+            counted = await operations.count(self._store, order)
             return self._pages.back(path, f"It would change {counted.changed:,} of {counted.matched:,}.")
         on = " ".join(f"{name}={value}" for name, value in order.wanted.to_json().items())
         await self._deeds.note(request, order.kind, on)
-        begun = await operations.begin(self._console, order)
+        begun = await operations.begin(self._store, order)
         self._parts.runner.finish(begun.id)
         return self._pages.back("/operations", "Begun; this page says how far it is.")
 
     async def _known(self, request: Request) -> str:
         id_ = path_text(request, "id")
-        if await self._console.operation(id_) is None:
+        if await self._store.transact(find_operation, id_) is None:
             raise HTTPException(404)
         return id_
 

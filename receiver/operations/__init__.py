@@ -12,10 +12,11 @@ from typing import Final
 
 from receiver import clock
 from receiver.events import event_id, normalize
-from receiver.store import Console, NewEvent
+from receiver.store import NewEvent, Store
+from receiver.store import operations as stored
 from receiver.store.filters import Filter
 from receiver.store.operations import Operation, Order
-from receiver.store.search import FoundEvent
+from receiver.store.search import FoundEvent, find_events
 from receiver.store.window import Key, Page
 
 VIA: Final = "quarantine"
@@ -51,13 +52,13 @@ Told = Callable[[int, int], None]
 """Called after each page with how many were matched and changed so far."""
 
 
-async def count(console: Console, order: Order, told: Told = lambda _matched, _changed: None) -> Counted:
+async def count(store: Store, order: Order, told: Told = lambda _matched, _changed: None) -> Counted:
     """Return what *order* would come to, page by page. Changes nothing."""
     order = _bounded(order)
     after: Key | None = None
     matched = changed = 0
     async for _ in _turns():
-        step = await console.rehearse(order, after=after, now_ms=clock.now_ms(), reread=reread)
+        step = await store.transact(stored.rehearse, order, after=after, now_ms=clock.now_ms(), reread=reread)
         after, matched, changed = step.cursor, matched + step.matched, changed + step.changed
         told(matched, changed)
         if not step.more:
@@ -65,30 +66,28 @@ async def count(console: Console, order: Order, told: Told = lambda _matched, _c
     return Counted(matched, changed)
 
 
-async def begin(console: Console, order: Order) -> Operation:
+async def begin(store: Store, order: Order) -> Operation:
     """Write *order* down under a new id, for `finish` to do."""
     begun_ms = clock.now_ms()
     id_ = event_id(begun_ms, secrets.token_bytes(_ENTROPY_BYTES))
-    return await console.begin(id_, _bounded(order), now_ms=begun_ms)
+    return await store.transact(stored.begin, id_, _bounded(order), now_ms=begun_ms)
 
 
-async def finish(
-    console: Console, id_: str, told: Told = lambda _matched, _changed: None
-) -> Operation | None:
+async def finish(store: Store, id_: str, told: Told = lambda _matched, _changed: None) -> Operation | None:
     """Do what is left of an operation; return how it ended, None if there is none of that id.
 
     Cut short, it stays as far as it is and can be finished later.
     """
     async for _ in _turns():
-        operation = await console.advance(id_, now_ms=clock.now_ms(), reread=reread)
+        operation = await store.advance(id_, now_ms=clock.now_ms(), reread=reread)
         if operation is None or operation.state != "running":
             break
         told(operation.matched, operation.changed)
-    return await console.operation(id_)
+    return await store.transact(stored.find_operation, id_)
 
 
 async def cancel(
-    console: Console, id_: str, *, patience_s: float = 0.0, told: Told = lambda _matched, _changed: None
+    store: Store, id_: str, *, patience_s: float = 0.0, told: Told = lambda _matched, _changed: None
 ) -> Cancelled | None:
     """Stop an operation and take back what came to nothing yet; None if there is none of that id.
 
@@ -97,7 +96,7 @@ async def cancel(
     restored, after = 0, None
     deadline = time.monotonic() + patience_s
     async for _ in _turns():
-        page = await console.take_back(id_, after=after, now_ms=clock.now_ms())
+        page = await store.transact(stored.take_back, id_, after=after, now_ms=clock.now_ms())
         if page is None:
             break
         restored += page.restored
@@ -111,16 +110,14 @@ async def cancel(
 
 
 async def follow(
-    console: Console, wanted: Filter, *, since_ms: int, poll_s: float = 1.0
+    store: Store, wanted: Filter, *, since_ms: int, poll_s: float = 1.0
 ) -> AsyncIterator[list[FoundEvent]]:
     """Yield the events that arrived since *since_ms* and those that come, oldest first, for ever."""
     seen: dict[str, int] = {}
     newest_ms = since_ms
     while True:
         start_ms = max(since_ms, newest_ms - _OVERLAP_MS)
-        fresh = [
-            one async for one in every(console, replace(wanted, since_ms=start_ms)) if one.id not in seen
-        ]
+        fresh = [one async for one in every(store, replace(wanted, since_ms=start_ms)) if one.id not in seen]
         seen |= {one.id: one.received_ms for one in fresh}
         newest_ms = max([newest_ms, *seen.values()])
         seen = {id_: at for id_, at in seen.items() if at >= newest_ms - _OVERLAP_MS}
@@ -128,11 +125,11 @@ async def follow(
         await asyncio.sleep(poll_s)
 
 
-async def every(console: Console, wanted: Filter) -> AsyncIterator[FoundEvent]:
+async def every(store: Store, wanted: Filter) -> AsyncIterator[FoundEvent]:
     """Yield all matching events, oldest first."""
     page: Page[FoundEvent] = Page([], None, more=True)
     while page.more:
-        page = await console.events(wanted, after=page.cursor)
+        page = await store.transact(find_events, wanted, after=page.cursor)
         for event in page.rows:
             yield event
 

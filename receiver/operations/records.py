@@ -7,10 +7,19 @@ from typing import Any
 import orjson
 
 from receiver.events import Asset
-from receiver.store import Console
+from receiver.store import Store
 from receiver.store.filters import Filter
 from receiver.store.operations import Operation
-from receiver.store.search import FoundBody, FoundDelivery, FoundEvent
+from receiver.store.search import (
+    FoundBody,
+    FoundDelivery,
+    FoundEvent,
+    body_of_event,
+    find_deliveries,
+    find_events,
+    find_quarantined,
+    quarantined_body,
+)
 from receiver.telemetry.redact import redact
 
 Record = dict[str, Any]
@@ -88,34 +97,37 @@ def operation_record(found: Operation) -> Record:
     }
 
 
-async def full_event(console: Console, id_: str) -> Record | None:
+async def full_event(store: Store, id_: str) -> Record | None:
     """Return an event with its deliveries and its body; None if there is none of that id."""
-    page = await console.events(Filter(ids=(id_,)))
+    page = await store.transact(find_events, Filter(ids=(id_,)))
     if not page.rows:
         return None
-    deliveries = await console.deliveries(Filter(ids=(id_,)))
+    deliveries = await store.transact(find_deliveries, Filter(ids=(id_,)))
     return {
         **event_record(page.rows[0]),
         "deliveries": [delivery_record(one) for one in deliveries.rows],
-        "body": _body_text(await console.event_body(id_)),
+        "body": _body_text(await store.transact(body_of_event, id_)),
     }
 
 
-async def events_named(console: Console, name: str) -> list[str]:
+async def events_named(store: Store, name: str) -> list[str]:
     """Return the ids of the events that *name* is the id of, or that are about the generation *name*."""
     for wanted in (Filter(ids=(name,)), Filter(generation_id=name)):
-        found = [one.id for one in (await console.events(wanted)).rows]
+        found = [one.id for one in (await store.transact(find_events, wanted)).rows]
         if found:
             return found
     return []
 
 
-async def full_quarantined(console: Console, id_: str) -> Record | None:
+async def full_quarantined(store: Store, id_: str) -> Record | None:
     """Return a quarantined body, body and all; None if there is none of that id."""
-    page = await console.quarantined(Filter(ids=(id_,)))
+    page = await store.transact(find_quarantined, Filter(ids=(id_,)))
     if not page.rows:
         return None
-    return {**quarantine_record(page.rows[0]), "body": _body_text(await console.quarantined_body(id_))}
+    return {
+        **quarantine_record(page.rows[0]),
+        "body": _body_text(await store.transact(quarantined_body, id_)),
+    }
 
 
 def body_text(body: bytes) -> str:

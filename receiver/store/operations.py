@@ -122,13 +122,13 @@ def take_back(connection: Connection, id_: str, *, after: Key | None, now_ms: in
     return TakenBack(step.changed, held, step.cursor, step.more)
 
 
-def find(connection: Connection, id_: str) -> Operation | None:
+def find_operation(connection: Connection, id_: str) -> Operation | None:
     """Return how far one operation is."""
     row = connection.execute(select(OPERATION).where(OPERATION.c.id == id_)).one_or_none()
     return None if row is None else _operation(row, _states(connection, [id_]).get(id_, {}))
 
 
-def latest(connection: Connection, limit: int) -> list[Operation]:
+def latest_operations(connection: Connection, *, limit: int = 100) -> list[Operation]:
     """Return the operations begun last, the latest first."""
     rows = connection.execute(select(OPERATION).order_by(OPERATION.c.id.desc()).limit(limit)).all()
     states = _states(connection, [row.id for row in rows])

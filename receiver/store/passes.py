@@ -29,7 +29,7 @@ class Turn:
     """What the last one saved."""
 
 
-def take_turn(connection: Connection, claim: Claim, *, source: str, at_once: bool) -> Turn | None:
+def take_turn(connection: Connection, claim: Claim, *, source: str, at_once: bool = False) -> Turn | None:
     """Take the turn of *source* if it is due, or, *at_once*, if only nobody else has it."""
     insert_new(connection, RECONCILE, ("source",), [{"source": source, "due_ms": 0}])
     due = RECONCILE.c.due_ms <= claim.now_ms
@@ -49,7 +49,7 @@ def kept_cursor(connection: Connection, source: str) -> str | None:
     return connection.execute(select(RECONCILE.c.cursor).where(RECONCILE.c.source == source)).scalar()
 
 
-def save_cursor(connection: Connection, turn: Turn, cursor: str, looks: Mapping[str, int]) -> bool:
+def save_cursor(connection: Connection, turn: Turn, cursor: str, looks: Mapping[str, int] = {}) -> bool:
     """Keep how far *turn* came, and when the submitted generations in *looks* are to be looked at again.
 
     False when another has the turn by now.

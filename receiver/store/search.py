@@ -96,7 +96,12 @@ class FoundBody:
 
 
 def find_deliveries(
-    connection: Connection, wanted: Filter, *, after: Key | None, limit: int, newest_first: bool
+    connection: Connection,
+    wanted: Filter,
+    *,
+    after: Key | None = None,
+    limit: int = 100,
+    newest_first: bool = False,
 ) -> Page[FoundDelivery]:
     """Return up to *limit* deliveries behind *after*."""
     page = delivery_rows(connection, wanted, Reach(after, _most(wanted, limit), newest_first), with_body=True)
@@ -104,7 +109,12 @@ def find_deliveries(
 
 
 def find_events(
-    connection: Connection, wanted: Filter, *, after: Key | None, limit: int, newest_first: bool
+    connection: Connection,
+    wanted: Filter,
+    *,
+    after: Key | None = None,
+    limit: int = 100,
+    newest_first: bool = False,
 ) -> Page[FoundEvent]:
     """Return up to *limit* events behind *after*."""
     page = read_events(connection, wanted, after=after, limit=limit, newest_first=newest_first)
@@ -127,7 +137,12 @@ def read_rows(connection: Connection, rows: Sequence[Any]) -> list[ReadEvent]:
 
 
 def find_quarantined(
-    connection: Connection, wanted: Filter, *, after: Key | None, limit: int, newest_first: bool
+    connection: Connection,
+    wanted: Filter,
+    *,
+    after: Key | None = None,
+    limit: int = 100,
+    newest_first: bool = False,
 ) -> Page[FoundBody]:
     """Return up to *limit* quarantined bodies behind *after*."""
     page = quarantine_rows(connection, wanted, Reach(after, _most(wanted, limit), newest_first))

@@ -39,10 +39,10 @@ async def open_admin(
     token = build_token(settings, store)
     destinations = tuple(settings.destinations)
     async with AsyncExitStack() as stack:
-        runner = Runner(store.console)
+        runner = Runner(store)
         stack.push_async_callback(runner.aclose)
         api = build_app(
-            store.console,
+            store,
             refusals,
             destinations=destinations,
             token=token.text,

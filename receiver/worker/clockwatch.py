@@ -10,7 +10,8 @@ import structlog
 
 from receiver import clock
 from receiver.errors import StoreUnavailable
-from receiver.store import Present, Store
+from receiver.store import Store
+from receiver.store.future import Present, put_right
 
 _LOOK_EVERY_S: Final = 1.0
 _LEAST_S: Final = 1.0
@@ -51,11 +52,11 @@ async def watch_clock(
         if back_ms or rest_s <= 0:
             try:
                 asked = replace(present, now_ms=watch.now_ms(), back_ms=back_ms, at_start=at_start)
-                put_right = await store.put_right(asked)
+                rows = await store.transact_promptly(put_right, asked)
             except StoreUnavailable as error:
                 log.warning("due times not checked", error=str(error))
             else:
-                if put_right or back_ms:
-                    log.warning("due times put right", clock_set_back_s=back_ms / 1000, rows=put_right)
+                if rows or back_ms:
+                    log.warning("due times put right", clock_set_back_s=back_ms / 1000, rows=rows)
                 back_ms, rest_s, at_start = 0, every_s, False
         await asyncio.sleep(look_every_s)

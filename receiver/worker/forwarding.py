@@ -22,6 +22,8 @@ from receiver.store import (
     Hold,
     Store,
 )
+from receiver.store.claim import claim_deliveries
+from receiver.store.destinations import note_breaker
 from receiver.telemetry import logs, metrics
 from receiver.telemetry.redact import redact
 from receiver.worker.breaker import Breaker
@@ -88,7 +90,7 @@ class Forwarding:
             self._is_behind = True
             return False
         with self._leases.claim(limit) as claim:
-            jobs = await self._store.claim_deliveries(claim, destination=self._outlet.name)
+            jobs = await self._store.claim(claim_deliveries, claim, destination=self._outlet.name)
             self._is_behind = len(jobs) == limit
             if self._outlet.rate:
                 self._outlet.rate.put_back(limit - len(jobs))
@@ -259,7 +261,7 @@ class Forwarding:
         """Let other processes know: only for people to see, so a failing store is no matter."""
         probe_ms = int((time.time() + breaker.wait_s()) * 1000) if breaker.openings else None
         with contextlib.suppress(StoreUnavailable):
-            await self._store.note_breaker(self._outlet.name, probe_ms=probe_ms)
+            await self._store.transact_promptly(note_breaker, self._outlet.name, probe_ms=probe_ms)
 
 
 def _error(results: Sequence[ForwardResult]) -> str:

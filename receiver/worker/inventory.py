@@ -10,7 +10,8 @@ from receiver.assets import Held, ReadableBucket
 from receiver.assets.by_source import BucketsBySource
 from receiver.errors import BucketUnavailable
 from receiver.events import Asset
-from receiver.store import KnownAsset, Scope, Store
+from receiver.store import Store
+from receiver.store.inventory import KnownAsset, Scope, known_assets
 from receiver.worker.repair import Lost, Repair, Repaired, Repairer
 
 Problem = Literal["missing", "wrong_size", "wrong_checksum", "elsewhere", "unavailable", "failed"]
@@ -68,7 +69,7 @@ class Inventory:
             tick()
 
         after = ""
-        while page := await self.store.known_assets(scope, after=after, limit=_PAGE_SIZE):
+        while page := await self.store.transact(known_assets, scope, after=after, limit=_PAGE_SIZE):
             await asyncio.gather(*(look(known) for known in page))
             after = page[-1].event_id
         return tally

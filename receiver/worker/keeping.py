@@ -9,6 +9,8 @@ from receiver import clock
 from receiver.assets.kept import KeptDownloads
 from receiver.errors import StoreUnavailable
 from receiver.store import EventJob, EventKept, Store
+from receiver.store.awaiting import awaiting_asset
+from receiver.store.spools import recall, see_spool
 
 EVERY_S: Final = 3600.0
 
@@ -27,7 +29,7 @@ async def stay_seen(store: Store, spool: str, *, every_s: float) -> None:
     """Say again and again, until cancelled, that *spool* has a worker."""
     while True:
         try:
-            await store.see_spool(spool, now_ms=clock.now_ms())
+            await store.transact_promptly(see_spool, spool, now_ms=clock.now_ms())
         except StoreUnavailable as error:
             log.warning("spool folder not noted", error=str(error))
         await asyncio.sleep(every_s)
@@ -41,10 +43,12 @@ async def sweep_kept(store: Store, kept: KeptDownloads, *, every_s: float = EVER
     while True:
         try:
             event_ids = await kept.event_ids()
-            awaited = await store.awaiting_asset(event_ids) if event_ids else set()
+            awaited = await store.transact_promptly(awaiting_asset, event_ids) if event_ids else set()
             await kept.discard_all(set(event_ids) - awaited)
             if awaited:
-                await store.recall(sorted(awaited), spool=kept.spool, now_ms=clock.now_ms())
+                await store.transact_promptly(
+                    recall, sorted(awaited), spool=kept.spool, now_ms=clock.now_ms()
+                )
         except (StoreUnavailable, OSError) as error:
             log.warning("kept downloads not swept", error=str(error))
         await asyncio.sleep(every_s)

@@ -6,6 +6,7 @@ import structlog
 
 from receiver.errors import StoreUnavailable
 from receiver.store import Store
+from receiver.store.backfill import count_missed
 
 log = structlog.get_logger()
 
@@ -14,7 +15,7 @@ async def offer_backfill(store: Store, destinations: Sequence[str]) -> None:
     """Say which *destinations* got none of the events that were settled lately, and which command helps."""
     for name in destinations:
         try:
-            missed = await store.count_missed(name)
+            missed = await store.transact(count_missed, name)
         except StoreUnavailable:
             return  # Only advice: it is given at the next start.
         if missed:

@@ -12,6 +12,7 @@ import structlog
 from receiver import clock
 from receiver.errors import StoreUnavailable
 from receiver.store import Claim, Hold, Store
+from receiver.store.claim import release, renew
 
 RENEWALS_PER_LEASE: Final = 3
 _RECALL_S: Final = 2.0
@@ -89,7 +90,7 @@ class Leases:
         if self._unfinished:
             try:
                 async with asyncio.timeout(_GIVE_BACK_S):
-                    await self._store.release(self._unfinished, now_ms=clock.now_ms())
+                    await self._store.transact_promptly(release, self._unfinished, now_ms=clock.now_ms())
             except (StoreUnavailable, TimeoutError) as error:
                 why = str(error) or f"no answer within {_GIVE_BACK_S:g} s"
                 log.warning("unfinished work waits for its leases to run out", error=why)
@@ -98,7 +99,7 @@ class Leases:
 
     async def _renew(self, leases: set[str]) -> None:
         try:
-            await self._store.renew(leases, until_ms=self._end(clock.now_ms()))
+            await self._store.transact_promptly(renew, leases, until_ms=self._end(clock.now_ms()))
         except StoreUnavailable as error:
             log.warning("leases not renewed", error=str(error))
 

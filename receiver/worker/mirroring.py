@@ -30,6 +30,8 @@ from receiver.store import (
     Sources,
     Store,
 )
+from receiver.store.claim import claim_events
+from receiver.store.late import claim_late
 from receiver.telemetry import metrics
 from receiver.worker.gate import Gate
 from receiver.worker.host_gates import HostGates
@@ -94,7 +96,7 @@ def live_mirroring(
 ) -> "Mirroring[EventJob]":
     """Return the duty that mirrors the assets of due events of *sources*."""
     spool = kept.spool if kept else ""
-    claim = partial(store.claim_events, with_asset=True, sources=sources, spool=spool)
+    claim = partial(store.claim, claim_events, with_asset=True, sources=sources, spool=spool)
     return Mirroring(
         store,
         leases,
@@ -117,7 +119,7 @@ def late_mirroring(
     gates: Gates | None = None,
 ) -> "Mirroring[LateJob]":
     """Return the duty that tries for late assets: few at once, and beside what live events may use."""
-    claim = partial(store.claim_late, sources=sources)
+    claim = partial(store.claim, claim_late, sources=sources)
     return Mirroring(store, leases, claim, mirror, limits=_LATE_LIMITS, woken=woken, gates=gates)
 
 

@@ -15,6 +15,7 @@ from typing import Final, Protocol, TypeVar
 from receiver import clock
 from receiver.client import ClientError, Generation, GenerationPage, NotFound
 from receiver.store import Duplicate, Entry, NewEvent, RecordResult, Store
+from receiver.store.passes import awaited, known_endings
 from receiver.worker import endings
 from receiver.worker.cursor import Cursor
 from receiver.worker.sweep import PAGE_SIZE, created_ms
@@ -125,9 +126,11 @@ class Pass:
     async def _look_up(self) -> None:
         """Look one by one at what the sweep did not settle, as far as requests are left."""
         source, now_ms = self._account.source, clock.now_ms()
-        awaited = await self._store.awaited(source, since_ms=now_ms - _AWAITED_FOR_MS, now_ms=now_ms)
-        in_doubt = [id_ for id_ in _by_turns(self._cursor.watched, awaited) if id_ not in self._seen]
-        ended = {id_ for id_, _ in await self._store.known_endings(source, in_doubt)}
+        asked = await self._store.transact_promptly(
+            awaited, source, since_ms=now_ms - _AWAITED_FOR_MS, now_ms=now_ms
+        )
+        in_doubt = [id_ for id_ in _by_turns(self._cursor.watched, asked) if id_ not in self._seen]
+        ended = {id_ for id_, _ in await self._store.transact_promptly(known_endings, source, in_doubt)}
         looks: dict[str, int] = {}
         try:
             for id_ in [id_ for id_ in in_doubt if id_ not in ended][: self._left]:
@@ -135,7 +138,7 @@ class Pass:
                 looks[id_] = now_ms
                 row = await self._look_at(id_)
                 if row is None:
-                    looks[id_] = _after_a_miss(awaited.get(id_, now_ms), now_ms)
+                    looks[id_] = _after_a_miss(asked.get(id_, now_ms), now_ms)
                 if row is None or row.finished:
                     ended.add(id_)
         except ClientError as error:
@@ -158,7 +161,9 @@ class Pass:
         finished = [row for row in rows if row.finished]
         self.report.seen += len(rows)
         self.report.finished += len(finished)
-        known = await self._store.known_endings(self._account.source, [row.id for row in finished])
+        known = await self._store.transact_promptly(
+            known_endings, self._account.source, [row.id for row in finished]
+        )
         absent = endings.missing(finished, known)
         whole = [row for row in absent if endings.has_asset_url(row)]
         await self._record(whole)

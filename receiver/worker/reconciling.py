@@ -9,7 +9,8 @@ import structlog
 
 from receiver import clock
 from receiver.errors import StoreUnavailable
-from receiver.store import Store, Turn
+from receiver.store import Store
+from receiver.store.passes import Turn, end_turn, save_cursor, take_turn
 from receiver.worker.cursor import Cursor
 from receiver.worker.leases import Leases
 from receiver.worker.reconcile import Account, Pass, Report
@@ -54,16 +55,20 @@ class Reconciling:
     async def turn(self, *, at_once: bool) -> Report | None:
         """Reconcile if it is due, or, *at_once*, whenever nobody else does. None if it was not our turn."""
         with self.leases.claim(1) as claim:
-            turn = await self.store.take_turn(claim, source=self.account.source, at_once=at_once)
+            turn = await self.store.transact_promptly(
+                take_turn, claim, source=self.account.source, at_once=at_once
+            )
             if turn is None:
                 return None
             report = await self._pass(turn).run()
-            await self.store.end_turn(turn, due_ms=clock.now_ms() + int(self.rules.interval_s * 1000))
+            await self.store.transact_promptly(
+                end_turn, turn, due_ms=clock.now_ms() + int(self.rules.interval_s * 1000)
+            )
         return report
 
     def _pass(self, turn: Turn) -> Pass:
         async def save(cursor: Cursor, looks: Mapping[str, int]) -> bool:
-            return await self.store.save_cursor(turn, cursor.dump(), looks)
+            return await self.store.transact_promptly(save_cursor, turn, cursor.dump(), looks)
 
         cursor = self.rules.cursor(turn.cursor)
         return Pass(self.store, self.account, cursor, max_requests=self.rules.max_requests, save=save)

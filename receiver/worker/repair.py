@@ -9,7 +9,9 @@ from receiver.assets.keys import beside
 from receiver.errors import BucketUnavailable
 from receiver.events import Event, normalize
 from receiver.mirror import FetchAsset, object_metadata
-from receiver.store import KnownAsset, LateArrived, LateGivenUp, LateJob, LatePostponed, LateSettlement, Store
+from receiver.store import LateArrived, LateGivenUp, LateJob, LatePostponed, LateSettlement, Store
+from receiver.store.inventory import KnownAsset, relocate
+from receiver.store.late import take_failed
 from receiver.worker.leases import Leases
 
 Lost = Literal["missing", "wrong_size", "wrong_checksum"]
@@ -79,7 +81,7 @@ class Repairer:
     async def try_again(self, known: KnownAsset) -> Repair:
         """Mirror what was given up, and tell of it as a worker would."""
         with self._leases.claim(1) as claim:
-            job = await self._store.take_failed(claim, event_id=known.event_id)
+            job = await self._store.transact_promptly(take_failed, claim, event_id=known.event_id)
             if job is None:
                 return NotRepaired("a worker is trying for it")
             result = await self._mirror_late(job)
@@ -102,5 +104,5 @@ class Repairer:
         if not same:
             return OtherBytes(stored.url, fetched.sha256)
         if stored.url != known.asset.url:
-            await self._store.relocate(known, url=stored.url)
+            await self._store.transact(relocate, known, url=stored.url)
         return Repaired(stored.url)

@@ -10,7 +10,8 @@ from typing import Any, Final
 import structlog
 
 from receiver.assets.kept import KeptDownloads
-from receiver.store import FORWARD, LATE, MIRROR, Present, Sources, Store
+from receiver.store import FORWARD, LATE, MIRROR, Sources, Store
+from receiver.store.future import Present
 from receiver.worker.bucket_gates import BucketGates
 from receiver.worker.clockwatch import ClockWatch, watch_clock
 from receiver.worker.due import Settling

@@ -16,6 +16,8 @@ from receiver.destinations import Message
 from receiver.destinations.jsonlines import JsonLinesFile
 from receiver.events import ASSET_MIRRORED
 from receiver.store import EventSettled, LateArrived, Store
+from receiver.store.claim import claim_events
+from receiver.store.late import claim_late
 from receiver.worker.forwarding import Forwarding
 from receiver.worker.mirroring import Mirroring
 
@@ -26,7 +28,7 @@ def _is_late(message: Message) -> bool:
 
 _POINTS: dict[str, tuple[type, str, Callable[[tuple[Any, ...], Any], bool]]] = {
     "commit": (Store, "record", lambda _args, _result: True),
-    "claim": (Store, "claim_events", lambda _args, jobs: bool(jobs)),
+    "claim": (Store, "claim", lambda args, jobs: args[1] is claim_events and bool(jobs)),
     "settled as found": (Store, "settle_due", lambda _args, due: bool(due.settled)),
     "event taken": (Mirroring, "take", lambda _args, _result: True),
     "delivery taken": (Forwarding, "take", lambda _args, _result: True),
@@ -37,7 +39,7 @@ _POINTS: dict[str, tuple[type, str, Callable[[tuple[Any, ...], Any], bool]]] = {
     "part": (Upload, "_send_part", lambda args, _result: type(args[0]) is Upload),
     "stored": (S3Bucket, "put", lambda _args, _result: True),
     "send": (JsonLinesFile, "send", lambda _args, _outcomes: True),
-    "late claim": (Store, "claim_late", lambda _args, jobs: bool(jobs)),
+    "late claim": (Store, "claim", lambda args, jobs: args[1] is claim_late and bool(jobs)),
     "late settle": (Store, "settle", lambda args, _held: isinstance(args[1], LateArrived)),
     "late send": (JsonLinesFile, "send", lambda args, _outcomes: any(_is_late(one) for one in args[1])),
 }

@@ -23,6 +23,7 @@ from receiver.listener import listen
 from receiver.sandbox import DEFAULT_WEBHOOK_SECRET, Knobs, Sandbox
 from receiver.settings import Settings
 from receiver.store import NewEvent, Store
+from receiver.store.progress import progress
 from receiver.telemetry.refusals import Refusals
 from receiver.wiring.admin import open_admin
 from receiver.wiring.stores import build_store
@@ -155,7 +156,7 @@ def waiting(generation_id: str) -> NewEvent:
 
 async def _until_mirrored(store: Store, generations: list[str]) -> None:
     async with asyncio.timeout(30):
-        while not all(one.delivered for one in await store.progress(generations)):  # noqa: ASYNC110
+        while not all(one.delivered for one in await store.transact(progress, generations)):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 

@@ -18,6 +18,8 @@ from sqlalchemy import Select, select
 from receiver.events import event_id
 from receiver.settings import Settings
 from receiver.store import NewEvent, Store
+from receiver.store.backlog import backlog
+from receiver.store.destinations import destination_statuses, pause
 from receiver.store.tables import DELIVERY, DESTINATION_STATE
 from receiver.wiring.stores import build_store
 from receiver.wiring.worker import open_worker
@@ -151,9 +153,11 @@ class TestOutage:
         async with bench(database_url, sink, tmp_path, **DOWN) as running:
             await running.record(*(f"gen_{number}" for number in range(20)))
             await until(lambda: running.probe_noted() and running.states("file") == {"delivered": 20})
-            (status,) = await running.store.destination_statuses(["hooks"])
+            (status,) = await running.store.transact(destination_statuses, ["hooks"])
             assert "could not be reached" in str(status.last_error)
-            assert [one.pending for one in await running.store.backlog()] == [0, 20]
+            assert [
+                one.pending for one in await running.store.transact(backlog, running.store.destinations)
+            ] == [0, 20]
             await sink.start()
             await until(lambda: running.states("hooks") == {"delivered": 20} and not running.probe_noted())
 
@@ -191,7 +195,7 @@ class TestPause:
             other = Store(database_url)
             await running.record("gen_before")
             await until(lambda: running.hooked() == {"gen_before"})
-            await other.pause("hooks", reason="maintenance", now_ms=0)
+            await other.transact_promptly(pause, "hooks", reason="maintenance", now_ms=0)
             names = {f"gen_{number}" for number in range(30)}
             await running.record(*names)
             await until(lambda: running.filed() == {"gen_before", *names})

@@ -13,6 +13,7 @@ import pytest
 from receiver.client import AsyncClient, Client
 from receiver.sandbox import Dialect, Knobs, Sandbox
 from receiver.store import Claim, Store
+from receiver.store.claim import claim_events
 from receiver.worker.cursor import Cursor
 from receiver.worker.reconcile import Account, Pass, Report
 from tests.acceptance.service import Service, service, until
@@ -53,7 +54,7 @@ class TestDialects:
             report = await look(store, client)
         assert sorted(report.recorded) == sorted(one.id for one in made)
         assert report.complete
-        jobs = await store.claim_events(Claim(2**45, 2**46, secrets.token_hex(8), 10), with_asset=True)
+        jobs = await store.claim(claim_events, Claim(2**45, 2**46, secrets.token_hex(8), 10), with_asset=True)
         assert len(jobs) == 2
 
 

@@ -19,7 +19,6 @@ from receiver.events import Asset, event_id
 from receiver.operations.records import delivery_record, moment
 from receiver.routing import Router, take
 from receiver.store import (
-    Backfilled,
     Candidate,
     Claim,
     DeliveryConfirmed,
@@ -27,14 +26,16 @@ from receiver.store import (
     DeliveryUnwanted,
     EventSettled,
     NewEvent,
-    Past,
     Store,
-    Stretch,
 )
+from receiver.store.backfill import Backfilled, Past, Stretch, count_missed
+from receiver.store.claim import claim_deliveries, claim_events
 from receiver.store.engine import connect
 from receiver.store.fanout import everywhere
 from receiver.store.filters import Filter
 from receiver.store.ledger import StoreLedger
+from receiver.store.progress import progress
+from receiver.store.search import find_deliveries
 from receiver.store.tables import DELIVERY
 from receiver.telemetry import metrics
 from tests.acceptance.service import completed, failed
@@ -88,14 +89,14 @@ async def settled(store: Store, *bodies: bytes, at: int = NOW, asset: Asset | No
         )
         ids.append(new_id)
     claim = Claim(at + HOUR_MS, at + 2 * HOUR_MS, secrets.token_hex(16), len(bodies))
-    jobs = await store.claim_events(claim, with_asset=False)
+    jobs = await store.claim(claim_events, claim, with_asset=False)
     await asyncio.gather(*(store.settle(EventSettled(job, asset, at)) for job in jobs))
     return ids
 
 
 async def due(store: Store, destination: str, *, at: int = NOW, limit: int = 100) -> list[DeliveryJob]:
     claim = Claim(at, at + LEASE_MS, secrets.token_hex(16), limit)
-    return await store.claim_deliveries(claim, destination=destination)
+    return await store.claim(claim_deliveries, claim, destination=destination)
 
 
 async def backfill(store: Store, past: Past, *, limit: int = 100) -> list[Backfilled]:
@@ -131,8 +132,8 @@ class TestRouting:
             (video,) = await settled(store, completed("gen_1", None, type="video"))
         assert counter._value.get() == before + 1
         assert [(line["event"], line["event_id"]) for line in lines] == [("unrouted", video)]
-        assert (await store.progress([f"gen_{NOW}"]))[0].delivered == 0
-        assert await store.claim_events(Claim(NOW * 2, NOW * 2, "l", 1), with_asset=False) == []
+        assert (await store.transact(progress, [f"gen_{NOW}"]))[0].delivered == 0
+        assert await store.claim(claim_events, Claim(NOW * 2, NOW * 2, "l", 1), with_asset=False) == []
 
     async def test_route_sees_asset_and_submission(self, url: str, ledger: StoreLedger[Submission]) -> None:
         """Whoever routes is given everything that the message is made of."""
@@ -276,7 +277,7 @@ class TestBackfill:
         """What waits behind everything else is listed with a time that there is."""
         await settled(store, completed("gen_1", None))
         await backfill(store, Past("late"))
-        page = await store.console.deliveries(Filter(destination="late"))
+        page = await store.transact(find_deliveries, Filter(destination="late"))
         assert [delivery_record(row)["due_at"] for row in page.rows] == [moment(NOW)]
 
     async def test_wakes_the_forwarders(self, store: Store) -> None:
@@ -300,12 +301,12 @@ class TestBackfill:
 class TestCountMissed:
     async def test_new_destination(self, store: Store) -> None:
         """A destination that got nothing has missed what was settled; one that got something has not."""
-        assert await store.count_missed("late") == 0
+        assert await store.transact(count_missed, "late") == 0
         await settled(store, completed("gen_1", None), completed("gen_2", None))
-        assert await store.count_missed("late") == 2
-        assert await store.count_missed("images") == 0
+        assert await store.transact(count_missed, "late") == 2
+        assert await store.transact(count_missed, "images") == 0
         await backfill(store, Past("late", until_ms=NOW + 1))
-        assert await store.count_missed("late") == 0
+        assert await store.transact(count_missed, "late") == 0
 
 
 class TestQueryPlan:

@@ -23,8 +23,10 @@ from receiver.store import (
     window,
 )
 from receiver.store.attribution import attach
+from receiver.store.claim import claim_deliveries, claim_events, renew
 from receiver.store.filters import Filter
-from receiver.store.operations import Operation, Order
+from receiver.store.operations import Operation, Order, find_operation, latest_operations
+from receiver.store.search import find_deliveries, find_events, find_quarantined, quarantined_body
 from receiver.store.tables import DELIVERY, EVENT, QUARANTINE
 from tests.acceptance.service import until
 from tests.contract.test_ledger import waits
@@ -42,8 +44,8 @@ async def store(either_database: str) -> AsyncIterator[Store]:
 
 async def done(store: Store, order: Order) -> Operation:
     """See *order* through."""
-    operation = await operations.begin(store.console, order)
-    finished = await operations.finish(store.console, operation.id)
+    operation = await operations.begin(store, order)
+    finished = await operations.finish(store, operation.id)
     assert finished is not None
     return finished
 
@@ -55,7 +57,7 @@ async def states(store: Store, destination: str = "orders") -> dict[str, str]:
 
 
 async def found(store: Store, wanted: Filter, **how: Any) -> list[str]:
-    page = await store.console.deliveries(wanted, **how)
+    page = await store.transact(find_deliveries, wanted, **how)
     return [row.event_id for row in page.rows]
 
 
@@ -123,7 +125,9 @@ class TestDeliveries:
         wanted = sorted((id_, name) for id_ in ids for name in ("audit", "orders"))
         seen, after, more = [], None, True
         while more:
-            page = await store.console.deliveries(Filter(), after=after, limit=3, newest_first=newest_first)
+            page = await store.transact(
+                find_deliveries, Filter(), after=after, limit=3, newest_first=newest_first
+            )
             seen += [(row.event_id, row.destination) for row in page.rows]
             after, more = page.cursor, page.more
         assert seen == (wanted[::-1] if newest_first else wanted)
@@ -135,16 +139,16 @@ class TestDeliveries:
         monkeypatch.setattr(window, "_CANDIDATES", 20)
         await settled(store, *(an_event(f"gen_{n}", at=NOW + n) for n in range(50)))
         (wanted,) = await settled(store, an_event("gen_last", at=NOW + 900))
-        first = await store.console.deliveries(Filter(generation_id="gen_last"))
+        first = await store.transact(find_deliveries, Filter(generation_id="gen_last"))
         assert (list(first.rows), first.more) == ([], True)
-        ids = [one.id async for one in operations.every(store.console, Filter(generation_id="gen_last"))]
+        ids = [one.id async for one in operations.every(store, Filter(generation_id="gen_last"))]
         assert ids == [wanted]
 
     async def test_dead_letters_are_read_from_their_index(self, store: Store) -> None:
         """Looking for dead letters does not read what was delivered, however much that is."""
         seen: list[tuple[str, Any]] = []
         listen(store.engine, "before_cursor_execute", lambda *call: seen.append((call[2], call[3])))
-        await store.console.deliveries(Filter(state="dead"))
+        await store.transact(find_deliveries, Filter(state="dead"))
         query, parameters = next(one for one in seen if "FROM delivery" in one[0])
         plan = await store.transact(lambda c: _plan(store, c, query, parameters))
         assert "ix_delivery_dead" in plan
@@ -166,15 +170,15 @@ class TestRetry:
     async def test_a_rehearsal_changes_nothing(self, store: Store) -> None:
         """It counts what would be sent."""
         await dead(store, an_event("gen_a"), an_event("gen_b"))
-        assert await operations.count(store.console, retry()) == Counted(2, 2)
+        assert await operations.count(store, retry()) == Counted(2, 2)
         assert set((await states(store)).values()) == {"dead"}
-        assert await store.console.operations() == []
+        assert await store.transact(latest_operations) == []
 
     async def test_what_waits_is_sent_now(self, store: Store) -> None:
         """A delivery that backs off is due at once; one that a worker holds is left to it."""
         await settled(store, an_event("gen_a"), an_event("gen_b", at=NOW + 1))
         waiting, held = await claimed(store)
-        await store.renew([held.lease], until_ms=FAR)
+        await store.transact_promptly(renew, [held.lease], until_ms=FAR)
         await store.settle(DeliveryPostponed(waiting, FAR, "HTTP 503"))
         operation = await done(store, retry(Filter(state="pending", destination="orders")))
         assert (operation.matched, operation.changed) == (2, 1)
@@ -187,9 +191,9 @@ class TestRetry:
         (id_,) = await dead(store, an_event(), error='says "no"')
         await repeated(store, 12)
         assert len(await kept_before(store)) < 4_000
-        for operation in await store.console.operations():
+        for operation in await store.transact(latest_operations):
             assert await states(store) == {id_: "pending"}
-            await operations.cancel(store.console, operation.id)
+            await operations.cancel(store, operation.id)
         assert await states(store) == {id_: "dead"}
 
     async def test_never_keeps_more_than_it_may(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,15 +205,15 @@ class TestRetry:
             await repeated(store, 4)
             sizes.add(len(await kept_before(store)))
         assert max(sizes) < 800
-        (latest,) = await store.console.operations(limit=1)
-        assert await operations.cancel(store.console, latest.id) == Cancelled(1, 0)
+        (latest,) = await store.transact(latest_operations, limit=1)
+        assert await operations.cancel(store, latest.id) == Cancelled(1, 0)
         assert await states(store) == {id_: "pending"}
 
     async def test_what_is_held_back_for_its_submission_stays(self, store: Store) -> None:
         """A delivery that was never tried waits for the answer to the request that caused it."""
         await settled(store, an_event())
         await store.transact(lambda c: c.execute(update(DELIVERY).values(due_ms=FAR)))
-        assert await operations.count(store.console, retry(Filter(state="pending"))) == Counted(2, 0)
+        assert await operations.count(store, retry(Filter(state="pending"))) == Counted(2, 0)
 
     async def test_delivered_is_never_resurrected(self, store: Store) -> None:
         """No filter makes a retry send what was delivered."""
@@ -235,7 +239,7 @@ class TestRetry:
         now = operation.begun_ms + 1_500
         live = an_event("gen_live", at=now)
         await store.record(live)
-        (job,) = await store.claim_events(claim(at=now), with_asset=False)
+        (job,) = await store.claim(claim_events, claim(at=now), with_asset=False)
         await store.settle(EventSettled(job, None, now))
         due = [job.event_id for job in await claimed(store, at=now)]
         assert live.id in due
@@ -270,7 +274,7 @@ class TestDrop:
         """A drop can be taken back."""
         (id_,) = await dead(store, an_event())
         operation = await done(store, Order("deliveries.drop"))
-        assert await operations.cancel(store.console, operation.id) == Cancelled(1, 0)
+        assert await operations.cancel(store, operation.id) == Cancelled(1, 0)
         assert await states(store) == {id_: "dead"}
         assert await found(store, Filter(error="422")) == [id_]
 
@@ -290,7 +294,7 @@ class TestReplay:
         await delivered(store, an_event("gen_a"))
         await store.record(an_event("gen_a", FAILED))
         await store.record(an_event("gen_b"))
-        assert await operations.count(store.console, replay()) == Counted(1, 2)
+        assert await operations.count(store, replay()) == Counted(1, 2)
 
     async def test_missing_deliveries_are_made_only_if_asked_for(self, store: Store) -> None:
         """A destination that is new gets old events, which say what the others were told."""
@@ -311,9 +315,9 @@ class TestReplay:
     async def test_many_pages(self, store: Store) -> None:
         """Every event once, however many pages there are, and whoever else drives the operation."""
         await delivered(store, *(an_event(f"gen_{n}", at=NOW + n) for n in range(230)))
-        operation = await operations.begin(store.console, replay())
-        await asyncio.gather(*(operations.finish(store.console, operation.id) for _ in range(3)))
-        finished = await store.console.operation(operation.id)
+        operation = await operations.begin(store, replay())
+        await asyncio.gather(*(operations.finish(store, operation.id) for _ in range(3)))
+        finished = await store.transact(find_operation, operation.id)
         assert finished is not None
         assert (finished.matched, finished.changed) == (230, 460)
         assert finished.deliveries == {"pending": 460}
@@ -324,12 +328,12 @@ class TestCancel:
         """What was not sent has its state again; what was delivered stays; the rest was never touched."""
         await delivered(store, *(an_event(f"gen_{n}", at=NOW + n) for n in range(230)))
         before = await _rows(store)
-        operation = await operations.begin(store.console, replay(Filter(), "orders"))
-        await store.console.advance(operation.id, now_ms=NOW + 1, reread=operations.reread)
-        sent, *_ = await store.claim_deliveries(claim(1, at=FAR), destination="orders")
+        operation = await operations.begin(store, replay(Filter(), "orders"))
+        await store.advance(operation.id, now_ms=NOW + 1, reread=operations.reread)
+        sent, *_ = await store.claim(claim_deliveries, claim(1, at=FAR), destination="orders")
         await store.settle(DeliveryConfirmed(sent, NOW + 2))
-        assert await operations.cancel(store.console, operation.id) == Cancelled(199, 0)
-        finished = await operations.finish(store.console, operation.id)
+        assert await operations.cancel(store, operation.id) == Cancelled(199, 0)
+        finished = await operations.finish(store, operation.id)
         assert finished is not None
         assert (finished.state, finished.changed) == ("cancelled", 200)
         after = await _rows(store)
@@ -348,9 +352,9 @@ class TestCancel:
         first = await done(store, retry())
         second = await done(store, retry(Filter(state="pending", destination="orders")))
         assert second.changed == 2
-        await operations.cancel(store.console, second.id)
+        await operations.cancel(store, second.id)
         assert (await states(store)) == dict.fromkeys(await states(store), "pending")
-        await operations.cancel(store.console, first.id)
+        await operations.cancel(store, first.id)
         assert await _rows(store) == before
 
     async def test_what_the_replay_killed_was_delivered(self, store: Store) -> None:
@@ -358,9 +362,9 @@ class TestCancel:
         await delivered(store, *(an_event(f"gen_{n}", at=NOW + n) for n in range(3)))
         before = await _rows(store)
         operation = await done(store, replay(Filter(), "orders"))
-        jobs = await store.claim_deliveries(claim(3, at=FAR), destination="orders")
+        jobs = await store.claim(claim_deliveries, claim(3, at=FAR), destination="orders")
         await asyncio.gather(*(store.settle(DeliveryDead(job, NOW, "HTTP 400")) for job in jobs))
-        assert await operations.cancel(store.console, operation.id) == Cancelled(3, 0)
+        assert await operations.cancel(store, operation.id) == Cancelled(3, 0)
         assert await _rows(store) == before
 
     async def test_made_deliveries_go(self, store: Store) -> None:
@@ -368,7 +372,7 @@ class TestCancel:
         await delivered(store, an_event())
         before = await _rows(store)
         operation = await done(store, replay(Filter(), "new", missing=True))
-        await operations.cancel(store.console, operation.id)
+        await operations.cancel(store, operation.id)
         assert await _rows(store) == before
 
     async def test_waits_for_what_a_worker_holds(self, store: Store) -> None:
@@ -377,8 +381,8 @@ class TestCancel:
         operation = await done(store, retry())
         now = clock.now_ms()
         (held,) = await claimed(store, at=now + SECOND)
-        assert await operations.cancel(store.console, operation.id) == Cancelled(0, 1)
-        cancelling = asyncio.create_task(operations.cancel(store.console, operation.id, patience_s=20))
+        assert await operations.cancel(store, operation.id) == Cancelled(0, 1)
+        cancelling = asyncio.create_task(operations.cancel(store, operation.id, patience_s=20))
         await store.settle(DeliveryPostponed(held, FAR, "HTTP 503"))
         assert await cancelling == Cancelled(1, 0)
         assert await states(store) == {id_: "dead"}
@@ -389,14 +393,14 @@ class TestCancel:
         operation = await done(store, retry())
         await store.transact(lambda c: c.execute(update(DELIVERY).values(due_ms=0)))
         (late,) = await claimed(store, at=NOW)
-        assert await operations.cancel(store.console, operation.id) == Cancelled(1, 0)
+        assert await operations.cancel(store, operation.id) == Cancelled(1, 0)
         assert not await store.settle(DeliveryConfirmed(late, NOW))
         assert await states(store) == {id_: "dead"}
 
     async def test_unknown(self, store: Store) -> None:
         """There is nothing to cancel, or to finish."""
-        assert await operations.cancel(store.console, "0") is None
-        assert await operations.finish(store.console, "0") is None
+        assert await operations.cancel(store, "0") is None
+        assert await operations.finish(store, "0") is None
 
 
 class TestRace:
@@ -408,18 +412,18 @@ class TestRace:
         async def work() -> None:
             nonlocal lost
             for _ in range(20):
-                jobs = await store.claim_deliveries(claim(20, at=FAR), destination="orders")
+                jobs = await store.claim(claim_deliveries, claim(20, at=FAR), destination="orders")
                 results = await asyncio.gather(*(store.settle(DeliveryConfirmed(job, NOW)) for job in jobs))
                 lost += results.count(False)
 
         async def operate() -> None:
             for _ in range(3):
                 operation = await done(store, replay())
-                await operations.cancel(store.console, operation.id)
+                await operations.cancel(store, operation.id)
 
         await asyncio.gather(work(), work(), operate(), operate())
-        for operation in await store.console.operations():
-            await operations.cancel(store.console, operation.id)
+        for operation in await store.transact(latest_operations):
+            await operations.cancel(store, operation.id)
         assert lost == 0
         assert set((await states(store)).values()) == {"delivered"}
 
@@ -453,12 +457,14 @@ class TestLocksOnPostgres:
         await settled(store, an_event("gen_a"))
         (delivery,) = await claimed(store)
         await store.record(an_event("gen_b", at=NOW + 1))
-        (event,) = await store.claim_events(claim(at=NOW + 1), with_asset=False)
+        (event,) = await store.claim(claim_events, claim(at=NOW + 1), with_asset=False)
         with store.engine.begin() as other:
             # Who looks last finds the deadlock and loses: that is to be the store, however slow we are.
             other.execute(text("SET LOCAL deadlock_timeout = '1min'"))
             other.execute(select(DELIVERY).where(DELIVERY.c.lease == delivery.lease).with_for_update())
-            renewing = asyncio.create_task(store.renew([event.lease, delivery.lease], until_ms=FAR))
+            renewing = asyncio.create_task(
+                store.transact_promptly(renew, [event.lease, delivery.lease], until_ms=FAR)
+            )
             await asyncio.to_thread(until, lambda: waits(store))
             locked = select(EVENT).where(EVENT.c.id == event.id).with_for_update()
             await asyncio.to_thread(other.execute, locked)
@@ -505,12 +511,12 @@ class TestQuarantine:
         )
         for one in (bad, good):
             await store.record(one)
-        assert await operations.count(store.console, Order("quarantine.retry")) == Counted(2, 1)
+        assert await operations.count(store, Order("quarantine.retry")) == Counted(2, 1)
         operation = await done(store, Order("quarantine.retry"))
         assert (operation.matched, operation.changed) == (2, 1)
-        page = await store.console.quarantined(Filter())
+        page = await store.transact(find_quarantined, Filter())
         assert [(row.id, row.state) for row in page.rows] == [(bad.id, "open"), (good.id, "resolved")]
-        (event,) = (await store.console.events(Filter())).rows
+        (event,) = (await store.transact(find_events, Filter())).rows
         assert (event.id, event.via, event.kind, event.state) == (
             page.rows[1].event_id,
             "quarantine",
@@ -525,8 +531,8 @@ class TestQuarantine:
         await store.record(first)
         await store.record(a_body('{"event": "generation.completed", "data": {"id": "gen_1"}}'))
         await done(store, Order("quarantine.retry"))
-        (row,) = (await store.console.quarantined(Filter(state="resolved"))).rows
-        (event,) = (await store.console.events(Filter())).rows
+        (row,) = (await store.transact(find_quarantined, Filter(state="resolved"))).rows
+        (event,) = (await store.transact(find_events, Filter())).rows
         assert (row.event_id, event.id, event.repeats) == (first.id, first.id, 1)
 
     async def test_dropped_and_taken_back(self, store: Store) -> None:
@@ -536,8 +542,8 @@ class TestQuarantine:
         operation = await done(store, Order("quarantine.drop", Filter(error="GENERATION")))
         assert operation.changed == 1
         assert (await done(store, Order("quarantine.retry"))).matched == 0
-        assert await store.console.quarantined_body(body.id) == body.body
-        assert await operations.cancel(store.console, operation.id) == Cancelled(1, 0)
+        assert await store.transact(quarantined_body, body.id) == body.body
+        assert await operations.cancel(store, operation.id) == Cancelled(1, 0)
         assert (await done(store, Order("quarantine.retry"))).changed == 1
 
     async def test_the_release_before_still_writes(self, store: Store) -> None:
@@ -556,7 +562,7 @@ class TestEvents:
         """One look says how far an event is."""
         (id_,) = await dead(store, an_event())
         await store.record(an_event())
-        (event,) = (await store.console.events(Filter(ids=(id_,)))).rows
+        (event,) = (await store.transact(find_events, Filter(ids=(id_,)))).rows
         assert event.deliveries == {"dead": 1, "pending": 1}
         assert (event.asset, event.repeats, event.state) == (ASSET, 1, "settled")
 
@@ -564,14 +570,15 @@ class TestEvents:
         """By state, by destination, and by why there is no asset."""
         await delivered(store, an_event("gen_a"))
         await store.record(an_event("gen_b", at=NOW + 1))
-        (job,) = await store.claim_events(claim(at=FAR), with_asset=False)
+        (job,) = await store.claim(claim_events, claim(at=FAR), with_asset=False)
         await store.settle(EventSettled(job, Asset("failed", error="http_404"), NOW))
         waiting = an_event("gen_c", at=NOW + 2)
         await store.record(waiting)
-        console = store.console
-        assert [row.id for row in (await console.events(Filter(error="404"))).rows] == [job.id]
-        assert [row.id for row in (await console.events(Filter(state="pending"))).rows] == [waiting.id]
-        assert len((await console.events(Filter(destination="audit"))).rows) == 2
+        assert [row.id for row in (await store.transact(find_events, Filter(error="404"))).rows] == [job.id]
+        assert [row.id for row in (await store.transact(find_events, Filter(state="pending"))).rows] == [
+            waiting.id
+        ]
+        assert len((await store.transact(find_events, Filter(destination="audit"))).rows) == 2
 
     async def test_follow(self, store: Store) -> None:
         """Each event comes once and in order of arrival, also one that was committed late."""
@@ -579,7 +586,7 @@ class TestEvents:
         first, late, last = (an_event(f"gen_{n}", at=at + n * SECOND) for n in range(3))
         await store.record(an_event("gen_old", at=NOW))
         await store.record(first)
-        following = operations.follow(store.console, Filter(), since_ms=at, poll_s=0)
+        following = operations.follow(store, Filter(), since_ms=at, poll_s=0)
         seen = [[one.id for one in await anext(following)]]
         await store.record(last)
         seen.append([one.id for one in await anext(following)])

@@ -10,9 +10,12 @@ from receiver.contract import COMPLETED
 from receiver.events import Asset, event_id
 from receiver.store import DeliveryPostponed, EventPostponed, EventSettled, NewEvent, Store
 from receiver.store.audit import Deed, deeds, write_down
+from receiver.store.claim import claim_events
 from receiver.store.contents import find_words
 from receiver.store.interventions import mirror_now, take_pending
+from receiver.store.late import claim_late
 from receiver.store.rates import Done, count_done
+from receiver.store.spools import see_spool
 from receiver.store.standing import standing
 from receiver.store.story import identify, sources_in_use, story
 from receiver.store.submitted import IN_DOUBT, open_submissions, submissions_by_name
@@ -71,10 +74,10 @@ class TestStanding:
         [job] = await claimed(store, "audit")
         await store.settle(DeliveryPostponed(job, NOW + 5_000, "HTTP 503"))
         await store.record(with_asset("gen_new", at=NOW + 9))
-        [event] = await store.claim_events(claim(at=FAR), with_asset=True)
+        [event] = await store.claim(claim_events, claim(at=FAR), with_asset=True)
         await store.settle(EventPostponed(event, NOW, "http_404"))
         await store.record(a_body("?"))
-        await store.see_spool("spool-1", now_ms=NOW)
+        await store.transact_promptly(see_spool, "spool-1", now_ms=NOW)
         found = await store.transact(standing, ("orders", "audit"))
         assert (found.mirroring.count, found.mirroring.oldest_ms, found.mirroring.error) == (
             1,
@@ -146,19 +149,19 @@ class TestInterventions:
         event = with_asset("gen_1")
         await store.record(event)
         assert await store.transact(mirror_now, event.id, now_ms=NOW, until_ms=FAR) == "pending"
-        [job] = await store.claim_events(claim(), with_asset=True)
+        [job] = await store.claim(claim_events, claim(), with_asset=True)
         assert await store.transact(mirror_now, event.id, now_ms=NOW, until_ms=FAR) is None
         await store.settle(EventPostponed(job, NOW + MINUTE, "http_503"))
-        assert await store.claim_events(claim(), with_asset=True) == []
+        assert await store.claim(claim_events, claim(), with_asset=True) == []
         assert await store.transact(mirror_now, event.id, now_ms=NOW, until_ms=FAR) == "pending"
-        assert len(await store.claim_events(claim(), with_asset=True)) == 1
+        assert len(await store.claim(claim_events, claim(), with_asset=True)) == 1
 
     async def test_tries_again_for_what_was_given_up(self, store: Store) -> None:
         """In the queue of late assets, once."""
         [id_] = await settled(store, an_event(), asset=Asset("failed", error="http_404"))
         assert await store.transact(mirror_now, id_, now_ms=NOW, until_ms=FAR) == "given up"
         assert await store.transact(mirror_now, id_, now_ms=NOW, until_ms=FAR) == "late"
-        assert [job.id for job in await store.claim_late(claim())] == [id_]
+        assert [job.id for job in await store.claim(claim_late, claim())] == [id_]
         assert await store.transact(mirror_now, id_, now_ms=NOW, until_ms=FAR) is None
 
     async def test_leaves_what_is_mirrored(self, store: Store) -> None:

@@ -6,8 +6,11 @@ from importlib import import_module
 import pytest
 
 from receiver.store import Store
+from receiver.store.backlog import backlog
+from receiver.store.destinations import destination_statuses, known_destinations
 from receiver.store.filters import Filter
-from tests.contract.test_store import backlog, plans, reads, reads_all
+from receiver.store.search import dead_letters, find_deliveries, find_events
+from tests.contract.test_store import leave_waiting, plans, reads, reads_all
 
 GENERATION = "gen_7"
 
@@ -22,53 +25,57 @@ async def store(either_database: str) -> AsyncIterator[Store]:
 class TestLists:
     async def test_a_generation_is_found_by_its_key(self, store: Store) -> None:
         """Its events and deliveries, of whatever source, without reading those of others."""
-        await backlog(store)
+        await leave_waiting(store)
         with plans(store) as seen:
-            events = await store.console.events(Filter(generation_id=GENERATION))
-            deliveries = await store.console.deliveries(Filter(generation_id=GENERATION, source="photoverse"))
+            events = await store.transact(find_events, Filter(generation_id=GENERATION))
+            deliveries = await store.transact(
+                find_deliveries, Filter(generation_id=GENERATION, source="photoverse")
+            )
         assert {event.generation_id for event in events.rows} == {GENERATION}
         assert {delivery.generation_id for delivery in deliveries.rows} == {GENERATION}
         assert not [plan for plan in seen.values() if reads_all(plan)]
 
     async def test_a_generation_that_is_not_there(self, store: Store) -> None:
         """One of another source, or that an id given beside it is not about, is not found."""
-        await backlog(store)
-        (event,) = (await store.console.events(Filter(generation_id=GENERATION))).rows
+        await leave_waiting(store)
+        (event,) = (await store.transact(find_events, Filter(generation_id=GENERATION))).rows
         for wanted in (
             Filter(generation_id="gen_none"),
             Filter(generation_id=GENERATION, source="other"),
             Filter(generation_id=GENERATION, ids=(event.id[:-1] + "x",)),
         ):
-            page = await store.console.events(wanted)
+            page = await store.transact(find_events, wanted)
             assert (page.rows, page.more) == ([], False)
-            assert not (await store.console.deliveries(wanted)).rows
-        assert (await store.console.events(Filter(generation_id=GENERATION, ids=(event.id,)))).rows
+            assert not (await store.transact(find_deliveries, wanted)).rows
+        assert (await store.transact(find_events, Filter(generation_id=GENERATION, ids=(event.id,)))).rows
 
     async def test_what_waits_is_found_beside_what_is_settled(self, store: Store) -> None:
         """Pending and late events are read along an index of their own."""
-        await backlog(store)
+        await leave_waiting(store)
         with plans(store) as seen:
-            page = await store.console.events(Filter(state="pending"), limit=200, newest_first=True)
+            page = await store.transact(find_events, Filter(state="pending"), limit=200, newest_first=True)
         assert {one.state for one in page.rows} == {"pending"}
         assert reads(seen["SELECT event"], "ix_event_unsettled")
-        assert not (await store.console.events(Filter(state="late"))).rows
+        assert not (await store.transact(find_events, Filter(state="late"))).rows
 
 
 class TestFigures:
     async def test_are_read_from_indexes(self, store: Store) -> None:
         """What waits for destinations and what they confirmed is counted without reading all deliveries."""
-        await backlog(store)
+        await leave_waiting(store)
         with plans(store) as seen:
-            await store.backlog()
-            await store.destination_statuses(await store.known_destinations())
-            await store.console.dead_letters()
+            await store.transact(backlog, store.destinations)
+            await store.transact(
+                destination_statuses, await store.transact(known_destinations, store.destinations)
+            )
+            await store.transact(dead_letters)
         assert not [plan for plan in seen.values() if reads_all(plan)]
 
     async def test_stop_counting(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         """Beyond a bound a figure says that there are at least so many."""
-        await backlog(store)
+        await leave_waiting(store)
         # The package has a function of that name.
         monkeypatch.setattr(import_module("receiver.store.backlog"), "MOST_COUNTED", 50)
-        assert {one.pending for one in await store.backlog()} == {50}
-        statuses = await store.destination_statuses(["orders"])
+        assert {one.pending for one in await store.transact(backlog, store.destinations)} == {50}
+        statuses = await store.transact(destination_statuses, ["orders"])
         assert [one.backlog.pending for one in statuses] == [50]

@@ -25,6 +25,8 @@ from receiver.store import (
     Recorded,
     Store,
 )
+from receiver.store.claim import claim_deliveries, claim_events
+from receiver.store.destinations import pause
 from receiver.store.tables import DELIVERY
 from tests.acceptance.service import completed, failed
 from tests.contract.test_store import LEASE_MS, NOW, an_event, claim, store
@@ -83,8 +85,8 @@ class TestEvents:
             assert await store.record(new) == Recorded(new.id)
         (job,) = taker.taken
         assert (job.id, job.body, job.attempts) == (new.id, new.body, 1)
-        assert await store.claim_events(claim(), with_asset=True) == []
-        (again,) = await store.claim_events(claim(at=NOW + LEASE_MS), with_asset=True)
+        assert await store.claim(claim_events, claim(), with_asset=True) == []
+        (again,) = await store.claim(claim_events, claim(at=NOW + LEASE_MS), with_asset=True)
         assert (again.id, again.attempts, again.kept_by) == (new.id, 2, Keeper("ours", None))
         assert not await store.settle(EventSettled(job, None, NOW)), "the lease is another's by now"
 
@@ -102,7 +104,7 @@ class TestEvents:
         """What nobody has room for is claimed, as ever."""
         with store.handover.of_events(Taker(room=0)):
             await store.record(an_event(host="cdn.example.com"))
-        assert len(await store.claim_events(claim(), with_asset=True)) == 1
+        assert len(await store.claim(claim_events, claim(), with_asset=True)) == 1
 
     async def test_a_failing_store(self, store: Store) -> None:
         """Nothing was recorded, so nothing is handed over."""
@@ -121,24 +123,24 @@ class TestDeliveries:
         (delivery,) = outbox.taken
         assert (delivery.event_id, delivery.destination, delivery.attempts) == (job.id, "orders", 1)
         assert delivery.asset == Asset("failed", error="gone")
-        assert await store.claim_deliveries(claim(), destination="orders") == []
-        assert len(await store.claim_deliveries(claim(), destination="audit")) == 1
+        assert await store.claim(claim_deliveries, claim(), destination="orders") == []
+        assert len(await store.claim(claim_deliveries, claim(), destination="audit")) == 1
         assert await store.settle(DeliveryConfirmed(delivery, NOW))
 
     async def test_a_lease_that_ended(self, store: Store) -> None:
         """Whoever took a delivery and died leaves it to others, who see that an attempt was begun."""
         await settled_under(store, Outbox())
-        (again,) = await store.claim_deliveries(claim(at=NOW + LEASE_MS), destination="orders")
+        (again,) = await store.claim(claim_deliveries, claim(at=NOW + LEASE_MS), destination="orders")
         assert again.attempts == 2
 
     async def test_of_a_paused_destination_wait(self, store: Store) -> None:
         """Pausing holds for what is made afterwards, too."""
-        await store.pause("orders", reason=None, now_ms=NOW)
+        await store.transact_promptly(pause, "orders", reason=None, now_ms=NOW)
         outbox = Outbox()
         await settled_under(store, outbox)
         assert (outbox.room, outbox.taken) == (1, [])
         await store.resume("orders")
-        assert len(await store.claim_deliveries(claim(), destination="orders")) == 1
+        assert len(await store.claim(claim_deliveries, claim(), destination="orders")) == 1
 
     async def test_those_that_are_there_are_left_alone(self, store: Store) -> None:
         """A delivery that was made before is whose it was."""
@@ -149,7 +151,7 @@ class TestDeliveries:
         outbox = Outbox()
         await settle(store, outbox)
         assert outbox.taken == []
-        assert len(await store.claim_deliveries(claim(), destination="orders")) == 1
+        assert len(await store.claim(claim_deliveries, claim(), destination="orders")) == 1
 
 
 class TestDue:
@@ -183,7 +185,7 @@ class TestDue:
         with store.handover.of_deliveries("orders", outbox):
             await store.settle_due(claim())
         assert (len(outbox.taken), outbox.room) == (2, 0)
-        assert len(await store.claim_deliveries(claim(), destination="orders")) == 1
+        assert len(await store.claim(claim_deliveries, claim(), destination="orders")) == 1
 
     async def test_of_many_at_once_each_is_one_workers(self, store: Store) -> None:
         """However many look at the same time."""
@@ -215,7 +217,7 @@ class TestAtOnce:
         assert delivery.event_id == new.id
         await embedded.settle(DeliveryConfirmed(delivery, NOW))
         assert len(transactions) == 2
-        assert len(await embedded.claim_deliveries(claim(), destination="audit")) == 1
+        assert len(await embedded.claim(claim_deliveries, claim(), destination="audit")) == 1
 
     async def test_what_has_an_asset_is_not(self, embedded: Store) -> None:
         """Three transactions: recorded, settled, confirmed."""
@@ -239,7 +241,7 @@ class TestAtOnce:
         opened = Store(postgres_database, destinations=("orders",), settles_at_once=True)
         opened.migrate()
         await opened.record(without_asset())
-        assert len(await opened.claim_events(claim(), with_asset=False)) == 1
+        assert len(await opened.claim(claim_events, claim(), with_asset=False)) == 1
         opened.close()
 
 
@@ -283,6 +285,6 @@ async def settled_under(store: Store, outbox: Outbox) -> NewEvent:
 
 
 async def settle(store: Store, outbox: Outbox) -> None:
-    (job,) = await store.claim_events(claim(), with_asset=True)
+    (job,) = await store.claim(claim_events, claim(), with_asset=True)
     with store.handover.of_deliveries("orders", outbox):
         assert await store.settle(EventSettled(job, Asset("failed", error="gone"), NOW))

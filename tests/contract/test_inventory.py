@@ -7,7 +7,9 @@ from sqlalchemy import select
 
 from receiver.contract import COMPLETED, FAILED
 from receiver.events import Asset, event_id
-from receiver.store import EventSettled, KnownAsset, NewEvent, Scope, Store
+from receiver.store import EventSettled, NewEvent, Store
+from receiver.store.claim import claim_events
+from receiver.store.inventory import KnownAsset, Scope, count_assets, known_assets, relocate
 from receiver.store.tables import ASSET
 from tests.contract.test_late_assets import GIVEN_UP, MIRRORED, NOW, RETRY_MS, arrived, claim, late
 
@@ -36,7 +38,7 @@ async def settled(
     """Record an event at a time and settle it; return its id."""
     new_id = event_id(at, (source[:3] + generation_id).encode().rjust(10, b"\0"))
     await store.record(NewEvent(new_id, source, generation_id, type_, "cdn", BODY, "webhook", at))
-    (job,) = await store.claim_events(claim(1, at=at), with_asset=True)
+    (job,) = await store.claim(claim_events, claim(1, at=at), with_asset=True)
     retry_ms = RETRY_MS if asset and asset.retried_until_ms else None
     assert await store.settle(EventSettled(job, asset, at, retry_ms))
     return new_id
@@ -44,7 +46,9 @@ async def settled(
 
 async def everything(store: Store, scope: Scope = EVERYTHING, *, page: int = 100) -> list[KnownAsset]:
     found: list[KnownAsset] = []
-    while more := await store.known_assets(scope, after=found[-1].event_id if found else "", limit=page):
+    while more := await store.transact(
+        known_assets, scope, after=found[-1].event_id if found else "", limit=page
+    ):
         found += more
     return found
 
@@ -57,7 +61,7 @@ class TestKnownAssets:
         await settled(store, "gen_c", GONE)
         (known,) = await everything(store)
         assert known == KnownAsset(first, "photoverse", "gen_a", BODY, NOW, MIRRORED)
-        assert await store.count_assets(EVERYTHING) == 1
+        assert await store.transact(count_assets, EVERYTHING) == 1
 
     async def test_what_was_given_up(self, store: Store) -> None:
         """Given-up assets of completions are among them where they are asked for."""
@@ -71,14 +75,14 @@ class TestKnownAssets:
         ids = [await settled(store, f"gen_{number}", at=NOW + number) for number in range(7)]
         for page in (1, 3, 7):
             assert [known.event_id for known in await everything(store, page=page)] == ids
-        assert await store.count_assets(EVERYTHING) == 7
+        assert await store.transact(count_assets, EVERYTHING) == 7
 
     async def test_span_of_time(self, store: Store) -> None:
         """From one moment on, and before another."""
         ids = [await settled(store, f"gen_{hour}", at=NOW + hour * HOUR_MS) for hour in range(4)]
         scope = Scope(since_ms=NOW + HOUR_MS, until_ms=NOW + 3 * HOUR_MS)
         assert [known.event_id for known in await everything(store, scope)] == ids[1:3]
-        assert await store.count_assets(scope) == 2
+        assert await store.transact(count_assets, scope) == 2
 
     async def test_source(self, store: Store) -> None:
         """Of one account only."""
@@ -101,8 +105,8 @@ class TestRelocate:
         await store.settle(arrived(await late(store)))
         other = await settled(store, "gen_b")
         (known,) = [one for one in await everything(store) if one.event_id != other]
-        assert await store.relocate(known, url="s3://bucket/k-beside.png")
-        assert not await store.relocate(known, url="s3://bucket/again.png")
+        assert await store.transact(relocate, known, url="s3://bucket/k-beside.png")
+        assert not await store.transact(relocate, known, url="s3://bucket/again.png")
         with store.engine.begin() as connection:
             urls = dict(connection.execute(select(ASSET.c.event_id, ASSET.c.url)).all())
         assert urls.pop(other) == MIRRORED.url

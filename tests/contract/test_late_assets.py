@@ -28,6 +28,9 @@ from receiver.store import (
     Sources,
     Store,
 )
+from receiver.store.claim import claim_deliveries, claim_events, release, renew
+from receiver.store.late import claim_late, take_failed
+from receiver.store.passes import known_endings
 from receiver.store.tables import ASSET, DELIVERY, EVENT, LATE_ASSET
 from tests.acceptance.service import completed, until
 from tests.contract.test_ledger import a_submission, open_ledger, waits
@@ -61,14 +64,14 @@ def an_event(generation_id: str = "gen_1", type_: str = COMPLETED, *, host: str 
 async def given_up(store: Store, event: NewEvent, asset: Asset = GIVEN_UP) -> EventJob:
     """Settle *event* without its asset."""
     await store.record(event)
-    (job,) = await store.claim_events(claim(1, at=NOW), with_asset=True)
+    (job,) = await store.claim(claim_events, claim(1, at=NOW), with_asset=True)
     retry_ms = RETRY_MS if asset.retried_until_ms else None
     assert await store.settle(EventSettled(job, asset, NOW, retry_ms))
     return job
 
 
 async def late(store: Store, *, at: int = RETRY_MS) -> LateJob:
-    (job,) = await store.claim_late(claim(1, at=at))
+    (job,) = await store.claim(claim_late, claim(1, at=at))
     return job
 
 
@@ -89,21 +92,21 @@ class TestClaimLate:
         """What is still tried for is claimed with its event once its pause has passed; it is no live work."""
         event = an_event()
         await given_up(store, event)
-        assert await store.claim_late(claim(at=RETRY_MS - 1)) == []
+        assert await store.claim(claim_late, claim(at=RETRY_MS - 1)) == []
         job = await late(store)
         assert (job.id, job.body, job.received_ms) == (event.id, event.body, NOW)
         assert (job.attempts, job.until_ms) == (1, UNTIL_MS)
-        assert await store.claim_events(claim(), with_asset=True) == []
+        assert await store.claim(claim_events, claim(), with_asset=True) == []
 
     async def test_not_what_was_given_up_for_good(self, store: Store) -> None:
         """A permanent failure leaves nothing to try for."""
         await given_up(store, an_event(), Asset("failed", error="http_404"))
-        assert await store.claim_late(claim()) == []
+        assert await store.claim(claim_late, claim()) == []
 
     async def test_claims_only_once(self, store: Store) -> None:
         """What one claim holds another does not get, until its lease has run out."""
         await given_up(store, an_event())
-        batches = await asyncio.gather(*(store.claim_late(claim()) for _ in range(5)))
+        batches = await asyncio.gather(*(store.claim(claim_late, claim()) for _ in range(5)))
         assert sum(map(len, batches)) == 1
         again = await late(store, at=RETRY_MS + LEASE_MS)
         assert again.attempts == 2
@@ -113,32 +116,34 @@ class TestClaimLate:
         await given_up(store, an_event("gen_a", host="slow.example.com"))
         event = an_event("gen_b")
         await given_up(store, event)
-        jobs = await store.claim_late(claim(), except_hosts=["slow.example.com"])
+        jobs = await store.claim(claim_late, claim(), except_hosts=["slow.example.com"])
         assert [job.id for job in jobs] == [event.id]
 
     async def test_hosts_that_are_away(self, store: Store) -> None:
         """Assets on hosts that are away are left until their time is over."""
         await given_up(store, an_event(host="gone.example.com"))
         away = Away(["gone.example.com"])
-        assert await store.claim_late(claim(), away=away) == []
-        assert len(await store.claim_late(claim(at=UNTIL_MS), away=away)) == 1
+        assert await store.claim(claim_late, claim(), away=away) == []
+        assert len(await store.claim(claim_late, claim(at=UNTIL_MS), away=away)) == 1
 
     async def test_of_some_sources(self, store: Store) -> None:
         """Only assets of the sources asked for are taken."""
         ours, own = an_event(), replace(an_event(), source="acme")
         for event in (ours, own):
             await given_up(store, event)
-        assert [job.id for job in await store.claim_late(claim(), sources=Sources(only="acme"))] == [own.id]
-        jobs = await store.claim_late(claim(), sources=Sources(without=["acme"]))
+        assert [job.id for job in await store.claim(claim_late, claim(), sources=Sources(only="acme"))] == [
+            own.id
+        ]
+        jobs = await store.claim(claim_late, claim(), sources=Sources(without=["acme"]))
         assert [job.id for job in jobs] == [ours.id]
 
     async def test_renewed_and_released(self, store: Store) -> None:
         """A renewed lease holds; released work is due at once and has cost no attempt."""
         await given_up(store, an_event())
         job = await late(store)
-        await store.renew([job.lease], until_ms=RETRY_MS + 3 * LEASE_MS)
-        assert await store.claim_late(claim(at=RETRY_MS + 2 * LEASE_MS)) == []
-        await store.release([job.lease], now_ms=RETRY_MS)
+        await store.transact_promptly(renew, [job.lease], until_ms=RETRY_MS + 3 * LEASE_MS)
+        assert await store.claim(claim_late, claim(at=RETRY_MS + 2 * LEASE_MS)) == []
+        await store.transact_promptly(release, [job.lease], now_ms=RETRY_MS)
         assert (await late(store)).attempts == 1
 
     async def test_reads_the_index_of_what_is_due(self, store: Store) -> None:
@@ -146,7 +151,7 @@ class TestClaimLate:
         seen: list[tuple[str, Any]] = []
         sql_event.listen(store.engine, "before_cursor_execute", lambda *call: seen.append((call[2], call[3])))
         sources = Sources(without=["acme", "other"])
-        await store.claim_late(claim(), sources=sources, except_hosts=["slow.example.com"])
+        await store.claim(claim_late, claim(), sources=sources, except_hosts=["slow.example.com"])
         query, parameters = next(one for one in seen if one[0].startswith("SELECT"))
         with store.engine.begin() as connection:
             if not store.is_embedded:
@@ -175,7 +180,7 @@ class TestArrived:
         await given_up(store, an_event())
         result = arrived(await late(store))
         await store.settle(result)
-        jobs = await store.claim_deliveries(claim(), destination="orders")
+        jobs = await store.claim(claim_deliveries, claim(), destination="orders")
         (job,) = [job for job in jobs if job.event_id == result.event.id]
         event = normalize(job.body, source=job.source)
         assert isinstance(event, Event)
@@ -206,7 +211,7 @@ class TestArrived:
         await store.settle(arrived(await late(store)))
         with store.engine.begin() as connection:
             connection.execute(update(ASSET).where(ASSET.c.event_id == first.id).values(status="failed"))
-        again = await store.take_failed(claim(), event_id=first.id)
+        again = await store.transact_promptly(take_failed, claim(), event_id=first.id)
         assert again is not None
         assert await store.settle(arrived(again))
         assert [row.type for row in rows(store, EVENT)].count(ASSET_MIRRORED) == 1
@@ -218,15 +223,15 @@ class TestArrived:
         await given_up(store, event)
         await store.settle(arrived(await late(store)))
         assert await store.record(an_event()) == Duplicate(event.id)
-        assert await store.known_endings("photoverse", ["gen_1"]) == {("gen_1", COMPLETED)}
+        assert await store.transact_promptly(known_endings, "photoverse", ["gen_1"]) == {("gen_1", COMPLETED)}
 
     async def test_many_kinds_in_one_batch(self, store: Store) -> None:
         """Each gets its own answer, live and late together."""
         for name in ("gen_a", "gen_b", "gen_c"):
             await given_up(store, an_event(name))
-        one, two, three = await store.claim_late(claim())
+        one, two, three = await store.claim(claim_late, claim())
         await store.record(an_event("gen_d"))
-        (live,) = await store.claim_events(claim(), with_asset=True)
+        (live,) = await store.claim(claim_events, claim(), with_asset=True)
         held = await asyncio.gather(
             store.settle(arrived(one)),
             store.settle(LatePostponed(two, RETRY_MS + 1, "http_503\0")),
@@ -248,7 +253,7 @@ class TestTakeFailed:
         """A given-up completion is taken for one more attempt, also where the failure was permanent."""
         event = an_event()
         await given_up(store, event, Asset("failed", error="blocked_url"))
-        job = await store.take_failed(claim(), event_id=event.id)
+        job = await store.transact_promptly(take_failed, claim(), event_id=event.id)
         assert job is not None
         assert (job.id, job.attempts, job.until_ms) == (event.id, 1, RETRY_MS)
         assert await store.settle(arrived(job))
@@ -257,7 +262,7 @@ class TestTakeFailed:
         """What workers still try for may be taken between their attempts, and keeps its bound."""
         event = an_event()
         await given_up(store, event)
-        job = await store.take_failed(claim(at=NOW), event_id=event.id)
+        job = await store.transact_promptly(take_failed, claim(at=NOW), event_id=event.id)
         assert job is not None
         assert job.until_ms == UNTIL_MS
 
@@ -266,7 +271,7 @@ class TestTakeFailed:
         event = an_event()
         await given_up(store, event)
         await late(store)
-        assert await store.take_failed(claim(), event_id=event.id) is None
+        assert await store.transact_promptly(take_failed, claim(), event_id=event.id) is None
 
     async def test_not_what_is_mirrored_or_no_completion(self, store: Store) -> None:
         """Only the failed asset of a completion has something to be told."""
@@ -274,7 +279,7 @@ class TestTakeFailed:
         await given_up(store, mirrored, MIRRORED)
         await given_up(store, failure, Asset("failed", error="http_404"))
         for event in (mirrored, failure):
-            assert await store.take_failed(claim(), event_id=event.id) is None
+            assert await store.transact_promptly(take_failed, claim(), event_id=event.id) is None
         assert rows(store, LATE_ASSET) == []
 
 
@@ -287,7 +292,7 @@ class TestTakeFailedOnPostgres:
         await given_up(store, event)
         with store.engine.begin() as worker:
             worker.execute(delete(LATE_ASSET))
-            taking = asyncio.create_task(store.take_failed(claim(), event_id=event.id))
+            taking = asyncio.create_task(store.transact_promptly(take_failed, claim(), event_id=event.id))
             await asyncio.to_thread(until, lambda: waits(store))
             await asyncio.to_thread(worker.execute, update(ASSET).values(status="mirrored"))
         assert await taking is None
@@ -303,8 +308,8 @@ class TestSettleOnPostgres:
         ledger = open_ledger(postgres_database)
         for generation_id in ("gen_1", "gen_2"):
             await given_up(store, an_event(generation_id))
-        arrival = arrived((await store.claim_late(claim(1)))[0])
-        jobs = await store.claim_deliveries(claim(), destination="orders")
+        arrival = arrived((await store.claim(claim_late, claim(1)))[0])
+        jobs = await store.claim(claim_deliveries, claim(), destination="orders")
         ledger.begin(a_submission())
         with store.engine.begin() as client:
             client.execute(text("UPDATE submission SET state = 'submitted', generation_id = 'gen_9'"))

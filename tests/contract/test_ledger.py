@@ -23,8 +23,10 @@ from receiver.store import (
     NewEvent,
     Store,
 )
+from receiver.store.claim import claim_deliveries, claim_events, release, renew
 from receiver.store.engine import connect
 from receiver.store.ledger import StoreLedger
+from receiver.store.passes import awaited, end_turn, kept_cursor, known_endings, save_cursor, take_turn
 from tests.acceptance.service import completed, failed, until
 
 NOW = 1_700_000_000_000
@@ -78,13 +80,13 @@ async def recorded(store: Store, body: bytes, type_: str = COMPLETED, *, source:
 async def settled(store: Store, *, at: int = NOW) -> None:
     """Settle the one event that is due, which makes its deliveries."""
     claim = Claim(at, at + LEASE_MS, secrets.token_hex(16), 1)
-    (job,) = await store.claim_events(claim, with_asset=False)
+    (job,) = await store.claim(claim_events, claim, with_asset=False)
     assert await store.settle(EventSettled(job, None, at))
 
 
 async def due(store: Store, destination: str = "orders", *, at: int = NOW) -> list[DeliveryJob]:
     claim = Claim(at, at + LEASE_MS, secrets.token_hex(16), 10)
-    return await store.claim_deliveries(claim, destination=destination)
+    return await store.claim(claim_deliveries, claim, destination=destination)
 
 
 TOLD = {"client_ref": "order-1", "metadata": {"order": 7, "tags": ["ü", None]}}
@@ -404,81 +406,100 @@ class TestAwaited:
         for number in range(4):
             ledger.settle(f"order-{number}", state="submitted", generation_id=f"gen_{number}")
         await recorded(store, completed("gen_1", None))
-        awaited = await store.awaited("photoverse", since_ms=NOW - 10, now_ms=NOW)
-        assert list(awaited.items()) == [("gen_2", NOW - 10), ("gen_0", NOW)]
-        assert await store.awaited("acme", since_ms=0, now_ms=NOW) == {}
+        asked = await store.transact_promptly(awaited, "photoverse", since_ms=NOW - 10, now_ms=NOW)
+        assert list(asked.items()) == [("gen_2", NOW - 10), ("gen_0", NOW)]
+        assert await store.transact_promptly(awaited, "acme", since_ms=0, now_ms=NOW) == {}
 
     async def test_takes_turns(self, ledger: StoreLedger[Submission], store: Store) -> None:
         """What was looked at waits behind what was sent before that; what is put off is left out."""
         for number in range(4):
             ledger.begin(a_submission(f"order-{number}", sent_at=(NOW + number) / 1000))
             ledger.settle(f"order-{number}", state="submitted", generation_id=f"gen_{number}")
-        turn = await store.take_turn(Claim(NOW, NOW + LEASE_MS, "a", 1), source="photoverse")
+        turn = await store.transact_promptly(
+            take_turn, Claim(NOW, NOW + LEASE_MS, "a", 1), source="photoverse"
+        )
         assert turn is not None
-        assert await store.save_cursor(
-            turn, "somewhere", {"gen_0": NOW + 2, "gen_1": NOW + 900, "gen_9": NOW}
+        assert await store.transact_promptly(
+            save_cursor, turn, "somewhere", {"gen_0": NOW + 2, "gen_1": NOW + 900, "gen_9": NOW}
         )
         for now_ms, line in ((NOW + 899, [2, 0, 3]), (NOW + 900, [2, 0, 3, 1])):
-            awaited = await store.awaited("photoverse", since_ms=NOW, now_ms=now_ms)
-            assert sorted(awaited) == sorted(f"gen_{number}" for number in line)
-            assert list(awaited)[-1] == f"gen_{line[-1]}"
-        assert list(awaited).index("gen_0") < list(awaited).index("gen_3")
+            asked = await store.transact_promptly(awaited, "photoverse", since_ms=NOW, now_ms=now_ms)
+            assert sorted(asked) == sorted(f"gen_{number}" for number in line)
+            assert list(asked)[-1] == f"gen_{line[-1]}"
+        assert list(asked).index("gen_0") < list(asked).index("gen_3")
 
     async def test_lost_turn_puts_nothing_off(self, ledger: StoreLedger[Submission], store: Store) -> None:
         """Whoever lost the turn moves nothing in the line of the next."""
         ledger.begin(a_submission(sent_at=NOW / 1000))
         ledger.settle("order-1", state="submitted", generation_id="gen_1")
-        turn = await store.take_turn(Claim(NOW, NOW + 1, "a", 1), source="photoverse")
-        await store.take_turn(Claim(NOW + 1, NOW + LEASE_MS, "b", 1), source="photoverse")
+        turn = await store.transact_promptly(take_turn, Claim(NOW, NOW + 1, "a", 1), source="photoverse")
+        await store.transact_promptly(take_turn, Claim(NOW + 1, NOW + LEASE_MS, "b", 1), source="photoverse")
         assert turn is not None
-        assert not await store.save_cursor(turn, "stale", {"gen_1": NOW + 900})
-        assert await store.awaited("photoverse", since_ms=NOW, now_ms=NOW) == {"gen_1": NOW}
+        assert not await store.transact_promptly(save_cursor, turn, "stale", {"gen_1": NOW + 900})
+        assert await store.transact_promptly(awaited, "photoverse", since_ms=NOW, now_ms=NOW) == {
+            "gen_1": NOW
+        }
 
 
 class TestTurn:
     async def test_one_at_a_time(self, store: Store) -> None:
         """Of many who would reconcile one source, one may; another source is another turn."""
         claims = [Claim(NOW, NOW + LEASE_MS, secrets.token_hex(16), 1) for _ in range(8)]
-        turns = await asyncio.gather(*(store.take_turn(one, source="photoverse") for one in claims))
+        turns = await asyncio.gather(
+            *(store.transact_promptly(take_turn, one, source="photoverse") for one in claims)
+        )
         assert len([turn for turn in turns if turn]) == 1
-        assert await store.take_turn(claims[0], source="acme")
+        assert await store.transact_promptly(take_turn, claims[0], source="acme")
 
     async def test_is_due_after_its_interval(self, store: Store) -> None:
         """A turn that was given back is due at its time; who starts anew may have it at once."""
-        turn = await store.take_turn(Claim(NOW, NOW + LEASE_MS, "a", 1), source="photoverse")
+        turn = await store.transact_promptly(
+            take_turn, Claim(NOW, NOW + LEASE_MS, "a", 1), source="photoverse"
+        )
         assert turn is not None
-        assert await store.save_cursor(turn, "somewhere")
-        await store.end_turn(turn, due_ms=NOW + 300)
-        assert await store.kept_cursor("photoverse") == "somewhere"
+        assert await store.transact_promptly(save_cursor, turn, "somewhere")
+        await store.transact_promptly(end_turn, turn, due_ms=NOW + 300)
+        assert await store.transact_promptly(kept_cursor, "photoverse") == "somewhere"
         late = Claim(NOW + 300, NOW + 300 + LEASE_MS, "b", 1)
         early = Claim(NOW + 299, NOW + 299 + LEASE_MS, "c", 1)
-        assert await store.take_turn(early, source="photoverse") is None
-        again = await store.take_turn(late, source="photoverse")
+        assert await store.transact_promptly(take_turn, early, source="photoverse") is None
+        again = await store.transact_promptly(take_turn, late, source="photoverse")
         assert again is not None
         assert again.cursor == "somewhere"
-        await store.end_turn(again, due_ms=NOW + 10_000)
-        assert await store.take_turn(early, source="photoverse", at_once=True)
-        assert await store.take_turn(early, source="photoverse", at_once=True) is None
+        await store.transact_promptly(end_turn, again, due_ms=NOW + 10_000)
+        assert await store.transact_promptly(take_turn, early, source="photoverse", at_once=True)
+        assert await store.transact_promptly(take_turn, early, source="photoverse", at_once=True) is None
 
     async def test_lease_is_kept_and_lost(self, store: Store) -> None:
         """A renewed turn stays; one that ran out is another's, and what the first saves is not kept."""
-        first = await store.take_turn(Claim(NOW, NOW + LEASE_MS, "a", 1), source="photoverse")
+        first = await store.transact_promptly(
+            take_turn, Claim(NOW, NOW + LEASE_MS, "a", 1), source="photoverse"
+        )
         assert first is not None
-        await store.renew(["a"], until_ms=NOW + 2 * LEASE_MS)
+        await store.transact_promptly(renew, ["a"], until_ms=NOW + 2 * LEASE_MS)
         after = NOW + 2 * LEASE_MS
-        assert await store.take_turn(Claim(after - 1, after, "b", 1), source="photoverse") is None
-        second = await store.take_turn(Claim(after, after + LEASE_MS, "b", 1), source="photoverse")
+        assert (
+            await store.transact_promptly(take_turn, Claim(after - 1, after, "b", 1), source="photoverse")
+            is None
+        )
+        second = await store.transact_promptly(
+            take_turn, Claim(after, after + LEASE_MS, "b", 1), source="photoverse"
+        )
         assert second is not None
-        assert not await store.save_cursor(first, "stale")
-        await store.end_turn(first, due_ms=0)
-        assert await store.kept_cursor("photoverse") is None
-        assert await store.take_turn(Claim(after, after, "c", 1), source="photoverse") is None
+        assert not await store.transact_promptly(save_cursor, first, "stale")
+        await store.transact_promptly(end_turn, first, due_ms=0)
+        assert await store.transact_promptly(kept_cursor, "photoverse") is None
+        assert (
+            await store.transact_promptly(take_turn, Claim(after, after, "c", 1), source="photoverse") is None
+        )
 
     async def test_given_back(self, store: Store) -> None:
         """A stopping worker's turn is free at once."""
-        await store.take_turn(Claim(NOW, NOW + LEASE_MS, "a", 1), source="photoverse")
-        await store.release(["a"], now_ms=NOW)
-        assert await store.take_turn(Claim(NOW, NOW + LEASE_MS, "b", 1), source="photoverse")
+        await store.transact_promptly(take_turn, Claim(NOW, NOW + LEASE_MS, "a", 1), source="photoverse")
+        await store.transact_promptly(release, ["a"], now_ms=NOW)
+        assert await store.transact_promptly(
+            take_turn, Claim(NOW, NOW + LEASE_MS, "b", 1), source="photoverse"
+        )
 
 
 class TestKnownEndings:
@@ -486,5 +507,7 @@ class TestKnownEndings:
         """Only terminal events of this source and these generations are known endings."""
         await recorded(store, failed("gen_1"), FAILED)
         await recorded(store, completed("gen_1", None), "generation.progress")
-        assert await store.known_endings("photoverse", ["gen_1", "gen_2"]) == {("gen_1", FAILED)}
-        assert await store.known_endings("acme", ["gen_1"]) == set()
+        assert await store.transact_promptly(known_endings, "photoverse", ["gen_1", "gen_2"]) == {
+            ("gen_1", FAILED)
+        }
+        assert await store.transact_promptly(known_endings, "acme", ["gen_1"]) == set()

@@ -12,9 +12,12 @@ from receiver import operations
 from receiver.contract import COMPLETED
 from receiver.events import Asset, event_id
 from receiver.store import DeliveryConfirmed, EventSettled, NewEvent, Store, measures
+from receiver.store.claim import claim_events
+from receiver.store.destinations import note_breaker, pause
 from receiver.store.filters import Filter
-from receiver.store.measures import Allowance, Measures, Waiting
+from receiver.store.measures import Allowance, Measures, Waiting, measure
 from receiver.store.operations import Order
+from receiver.store.spools import see_spool
 from receiver.store.tables import PACE
 from tests.stored import FAR, LEASE_MS, NOW, an_event, claim, claimed, settled
 
@@ -37,7 +40,7 @@ async def record(
 
 
 async def measured(store: Store, *paces: str) -> Measures:
-    return await store.console.measure(now_ms=NOW, lease_ms=LEASE_MS, paces=paces)
+    return await store.transact(measure, now_ms=NOW, lease_ms=LEASE_MS, paces=paces)
 
 
 def _keep_pace(connection: Connection, name: str) -> None:
@@ -59,7 +62,7 @@ class TestMeasure:
         await record(store)
         await record(store, source="acme", host="slow.example.com", at=NOW - 5)
         await record(store, source="acme", host=None)
-        await store.claim_events(claim(at=NOW), with_asset=True)
+        await store.claim(claim_events, claim(at=NOW), with_asset=True)
         found = await measured(store)
         assert sorted(found.waiting, key=str) == [
             Waiting("acme", "slow.example.com", 1),
@@ -80,21 +83,21 @@ class TestMeasure:
     async def test_late_assets(self, store: Store) -> None:
         """What went out without its asset waits elsewhere."""
         await record(store, at=NOW - 7)
-        (job,) = await store.claim_events(claim(at=FAR), with_asset=True)
+        (job,) = await store.claim(claim_events, claim(at=FAR), with_asset=True)
         await store.settle(EventSettled(job, FAILED, NOW, retry_ms=NOW))
         found = await measured(store)
         assert (found.waiting, found.late_assets, found.oldest_late_ms) == ([], 1, NOW - 7)
 
     async def test_workers_are_those_seen_within_a_lease(self, store: Store) -> None:
         """A dead one is no worker once its lease has run out."""
-        await store.see_spool("alive", now_ms=NOW - LEASE_MS + 1)
-        await store.see_spool("dead", now_ms=NOW - LEASE_MS)
+        await store.transact_promptly(see_spool, "alive", now_ms=NOW - LEASE_MS + 1)
+        await store.transact_promptly(see_spool, "dead", now_ms=NOW - LEASE_MS)
         assert (await measured(store)).workers == 1
 
     async def test_destinations(self, store: Store) -> None:
         """What any worker knows of a destination, any process can tell."""
-        await store.note_breaker("queue", probe_ms=NOW)
-        await store.pause("billing", reason=None, now_ms=NOW)
+        await store.transact_promptly(note_breaker, "queue", probe_ms=NOW)
+        await store.transact_promptly(pause, "billing", reason=None, now_ms=NOW)
         found = await measured(store)
         assert (found.down, found.paused) == ({"queue"}, {"billing"})
 
@@ -112,8 +115,8 @@ class TestMeasure:
         (first,) = await claimed(store)
         await store.settle(DeliveryConfirmed(first, NOW))
         order = Order("events.replay", Filter(), ("orders",), missing=False, rate=0)
-        begun = await operations.begin(store.console, order)
-        await operations.finish(store.console, begun.id)
+        begun = await operations.begin(store, order)
+        await operations.finish(store, begun.id)
         (again,) = await claimed(store, at=FAR)
         store.close()
         assert (first.is_first, again.is_first) == (True, False)

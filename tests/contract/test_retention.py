@@ -10,19 +10,14 @@ from sqlalchemy import Table, select, update
 from receiver import operations
 from receiver.contract import FAILED
 from receiver.operations import Counted
-from receiver.store import (
-    DeliveryConfirmed,
-    Duplicate,
-    EventSettled,
-    Late,
-    Past,
-    Store,
-    Stretch,
-)
+from receiver.store import DeliveryConfirmed, Duplicate, EventSettled, Late, Store
+from receiver.store.backfill import Past, Stretch, count_missed
+from receiver.store.claim import claim_events
 from receiver.store.fanout import everywhere
 from receiver.store.filters import Filter
 from receiver.store.operations import Order
 from receiver.store.retention import Batch, Pruned, What, prune
+from receiver.store.search import body_of_event, pruned_among, quarantined_body
 from receiver.store.tables import DELIVERY, EVENT, OPERATION, QUARANTINE, RETAINED
 from tests.acceptance.service import until
 from tests.contract.test_ledger import waits
@@ -78,7 +73,7 @@ class TestBodies:
         event = an_event()
         await delivered(store, event)
         assert await pruned(store, "bodies") == 1
-        assert await store.console.event_body(event.id) == b""
+        assert await store.transact(body_of_event, event.id) == b""
         assert await states(store) == ["pruned"]
         assert await store.record(an_event()) == Duplicate(event.id)
         failure = an_event(type_=FAILED)
@@ -103,20 +98,20 @@ class TestBodies:
         await settled(store, an_event("gen_pending_delivery"))
         unsettled = an_event("gen_pending")
         await store.record(unsettled)
-        [job] = await store.claim_events(claim(at=FAR), with_asset=False)
+        [job] = await store.claim(claim_events, claim(at=FAR), with_asset=False)
         hopes = replace(ASSET, status="failed", url=None, retried_until_ms=FAR)
         hopeful = an_event("gen_late")
         await store.record(hopeful)
-        [hoping] = await store.claim_events(replace(claim(at=FAR), limit=1), with_asset=False)
+        [hoping] = await store.claim(claim_events, replace(claim(at=FAR), limit=1), with_asset=False)
         assert await store.settle(EventSettled(hoping, hopes, NOW, retry_ms=FAR))
         assert await pruned(store, "bodies") == 0
         assert await rows(store, RETAINED) == 4
         tomorrow = replace(BATCH, now_ms=BATCH.now_ms + DAY_MS)
         assert await pruned(store, "retained", BATCH) == 0
-        drop = await operations.begin(store.console, Order("deliveries.drop", Filter(ids=(letter,))))
-        await operations.finish(store.console, drop.id)
+        drop = await operations.begin(store, Order("deliveries.drop", Filter(ids=(letter,))))
+        await operations.finish(store, drop.id)
         assert await pruned(store, "retained", tomorrow) == 1
-        assert await store.console.pruned_among([letter]) == [letter]
+        assert await store.transact(pruned_among, [letter]) == [letter]
         assert await rows(store, RETAINED) == 3
         assert await store.settle(EventSettled(job, None, NOW)), "the worker's lease is as it was"
 
@@ -152,20 +147,20 @@ class TestWhatIsPruned:
         ids = await delivered(store, an_event())
         await pruned(store, "bodies")
         order = Order("events.replay", Filter(ids=tuple(ids)), ("orders", "new"), missing=True)
-        assert await operations.count(store.console, order) == Counted(0, 0)
+        assert await operations.count(store, order) == Counted(0, 0)
         assert await pruned(store, "deliveries") == 2
         found = await store.backfill(Past("orders"), Stretch(NOW), route=everywhere)
         assert (found.events, found.made) == (0, 0)
-        assert await store.count_missed("orders") == 0
+        assert await store.transact(count_missed, "orders") == 0
 
     async def test_is_not_restored(self, store: Store) -> None:
         """A drop that is taken back after its events were pruned makes no dead letter that cannot be sent."""
         await dead(store, an_event(), destination="orders")
         await confirm(store, "audit")
-        order = await operations.begin(store.console, Order("deliveries.drop"))
-        await operations.finish(store.console, order.id)
+        order = await operations.begin(store, Order("deliveries.drop"))
+        await operations.finish(store, order.id)
         assert await pruned(store, "bodies") == 1
-        ended = await operations.cancel(store.console, order.id, patience_s=0)
+        ended = await operations.cancel(store, order.id, patience_s=0)
         assert ended is not None
         assert ended.restored == 0
         assert set(await states(store, DELIVERY)) == {"delivered", "dropped"}
@@ -185,11 +180,11 @@ class TestQuarantine:
         opened, closed = a_body("{1}"), a_body("{2}")
         await store.record(opened)
         await store.record(closed)
-        order = await operations.begin(store.console, Order("quarantine.drop", Filter(ids=(closed.id,))))
-        await operations.finish(store.console, order.id)
+        order = await operations.begin(store, Order("quarantine.drop", Filter(ids=(closed.id,))))
+        await operations.finish(store, order.id)
         assert await pruned(store, "quarantine") == 1
         assert sorted(await states(store, QUARANTINE)) == ["open", "pruned"]
-        assert await store.console.quarantined_body(closed.id) == b""
+        assert await store.transact(quarantined_body, closed.id) == b""
         assert await store.record(a_body("{2}")) == Duplicate(closed.id)
 
 
@@ -198,8 +193,8 @@ class TestOperations:
         """A running operation stays, and so do the deliveries it has under way."""
         await delivered(store, an_event())
         replay = Order("events.replay", destinations=("orders",))
-        running, ended = [await operations.begin(store.console, replay) for _ in range(2)]
-        await operations.finish(store.console, ended.id)
+        running, ended = [await operations.begin(store, replay) for _ in range(2)]
+        await operations.finish(store, ended.id)
         await confirm(store, "orders")
         other = update(DELIVERY).where(DELIVERY.c.destination == "orders").values(operation=running.id)
         await store.transact(lambda c: c.execute(other))
@@ -219,16 +214,16 @@ class TestBesideOthers:
             other.execute(event)
             other.execute(delivery)
             assert await pruned(postgres, "bodies") == 1
-        assert await postgres.console.pruned_among(ids) == [ids[2]]
+        assert await postgres.transact(pruned_among, ids) == [ids[2]]
 
     async def test_who_waited_for_a_prune_leaves_what_it_took(self, postgres: Store) -> None:
         """A replay and a backfill that waited for an event which was pruned meanwhile make nothing of it."""
         await delivered(postgres, an_event())
         replay = Order("events.replay", destinations=("orders", "new"), missing=True)
-        order = await operations.begin(postgres.console, replay)
+        order = await operations.begin(postgres, replay)
         with postgres.engine.begin() as other:
             prune(other, "bodies", BATCH)
-            replaying = asyncio.create_task(operations.finish(postgres.console, order.id))
+            replaying = asyncio.create_task(operations.finish(postgres, order.id))
             await asyncio.to_thread(until, lambda: waits(postgres))
             backfilling = asyncio.create_task(postgres.backfill(Past("new"), Stretch(NOW), route=everywhere))
             await asyncio.sleep(0)

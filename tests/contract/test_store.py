@@ -34,6 +34,8 @@ from receiver.store import (
     Sources,
     Store,
 )
+from receiver.store.awaiting import awaiting_asset
+from receiver.store.claim import claim_deliveries, claim_events, release, renew
 from receiver.store.migrations import revisions
 from receiver.store.tables import ASSET, DELIVERY, EVENT, QUARANTINE
 
@@ -63,12 +65,12 @@ def claim(limit: int = 100, *, at: int = NOW, lease: str | None = None) -> Claim
 
 
 async def claimed_event(store: Store, *, at: int = NOW) -> EventJob:
-    (job,) = await store.claim_events(claim(1, at=at), with_asset=False)
+    (job,) = await store.claim(claim_events, claim(1, at=at), with_asset=False)
     return job
 
 
 async def claimed_delivery(store: Store, destination: str = "orders", *, at: int = NOW) -> DeliveryJob:
-    (job,) = await store.claim_deliveries(claim(1, at=at), destination=destination)
+    (job,) = await store.claim(claim_deliveries, claim(1, at=at), destination=destination)
     return job
 
 
@@ -133,7 +135,7 @@ class TestRecord:
         late = an_event(type_=FAILED)
         assert await store.record(late) == Late(late.id)
         assert await store.record(an_event(type_=FAILED)) == Duplicate(late.id)
-        jobs = await store.claim_events(claim(), with_asset=False)
+        jobs = await store.claim(claim_events, claim(), with_asset=False)
         assert late.id not in [job.id for job in jobs]
 
     async def test_order_within_one_batch_decides_lateness(self, store: Store) -> None:
@@ -186,15 +188,17 @@ class TestClaimEvents:
     async def test_claims_only_once(self, store: Store) -> None:
         """What one claim holds, another does not get."""
         await store.record(an_event())
-        assert len(await store.claim_events(claim(), with_asset=False)) == 1
-        assert await store.claim_events(claim(), with_asset=False) == []
+        assert len(await store.claim(claim_events, claim(), with_asset=False)) == 1
+        assert await store.claim(claim_events, claim(), with_asset=False) == []
 
     async def test_parallel_claims_share_the_work(self, store: Store) -> None:
         """Claims at the same time never overlap, and together get everything."""
         await asyncio.gather(*(store.record(an_event(f"gen_{number}")) for number in range(100)))
-        batches = await asyncio.gather(*(store.claim_events(claim(10), with_asset=False) for _ in range(20)))
+        batches = await asyncio.gather(
+            *(store.claim(claim_events, claim(10), with_asset=False) for _ in range(20))
+        )
         ids = [job.id for batch in batches for job in batch]
-        rest = await store.claim_events(claim(), with_asset=False)
+        rest = await store.claim(claim_events, claim(), with_asset=False)
         assert len(ids) == len(set(ids))
         assert len(ids) + len(rest) == 100
 
@@ -202,7 +206,7 @@ class TestClaimEvents:
         """The work of a dead worker is due again when its lease runs out, and the attempt was counted."""
         await store.record(an_event())
         first = await claimed_event(store)
-        assert await store.claim_events(claim(at=NOW + LEASE_MS - 1), with_asset=False) == []
+        assert await store.claim(claim_events, claim(at=NOW + LEASE_MS - 1), with_asset=False) == []
         again = await claimed_event(store, at=NOW + LEASE_MS)
         assert (first.attempts, again.attempts) == (1, 2)
 
@@ -210,15 +214,15 @@ class TestClaimEvents:
         """Events with a host to fetch from are claimed apart from those without."""
         await store.record(an_event("gen_a", host="cdn.example.com"))
         await store.record(an_event("gen_b"))
-        (with_asset,) = await store.claim_events(claim(), with_asset=True)
-        (without,) = await store.claim_events(claim(), with_asset=False)
+        (with_asset,) = await store.claim(claim_events, claim(), with_asset=True)
+        (without,) = await store.claim(claim_events, claim(), with_asset=False)
         assert (with_asset.generation_id, without.generation_id) == ("gen_a", "gen_b")
 
     async def test_spares_busy_hosts(self, store: Store) -> None:
         """Events of a host that is busy are left for later, whatever their age."""
         await store.record(an_event("gen_a", host="slow.example.com"))
         await store.record(an_event("gen_b", host="fast.example.com"))
-        (job,) = await store.claim_events(claim(), with_asset=True, except_hosts=["slow.example.com"])
+        (job,) = await store.claim(claim_events, claim(), with_asset=True, except_hosts=["slow.example.com"])
         assert job.generation_id == "gen_b"
 
     @pytest.mark.parametrize(
@@ -233,7 +237,7 @@ class TestClaimEvents:
         """Only events of the sources asked for are taken, whatever the others' age."""
         for source in ("acme", "other", "photoverse"):
             await store.record(replace(an_event(host="cdn.example.com"), source=source))
-        jobs = await store.claim_events(claim(), with_asset=True, sources=sources)
+        jobs = await store.claim(claim_events, claim(), with_asset=True, sources=sources)
         assert {job.source for job in jobs} == expected
         assert {source for source in ("acme", "other", "photoverse") if source in sources} == expected
 
@@ -241,14 +245,14 @@ class TestClaimEvents:
         """A renewed lease runs out at its new end."""
         await store.record(an_event())
         job = await claimed_event(store)
-        await store.renew([job.lease], until_ms=NOW + 2 * LEASE_MS)
-        assert await store.claim_events(claim(at=NOW + LEASE_MS), with_asset=False) == []
+        await store.transact_promptly(renew, [job.lease], until_ms=NOW + 2 * LEASE_MS)
+        assert await store.claim(claim_events, claim(at=NOW + LEASE_MS), with_asset=False) == []
 
     async def test_released_work_is_due_at_once(self, store: Store) -> None:
         """Work given back is due at once and cost no attempt."""
         await store.record(an_event())
         job = await claimed_event(store)
-        await store.release([job.lease], now_ms=NOW)
+        await store.transact_promptly(release, [job.lease], now_ms=NOW)
         assert (await claimed_event(store)).attempts == 1
 
 
@@ -298,7 +302,7 @@ class TestSettleEvents:
         await store.record(an_event())
         job = await claimed_event(store)
         assert await store.settle(EventPostponed(job, NOW + 500, "http_503"))
-        assert await store.claim_events(claim(at=NOW + 499), with_asset=False) == []
+        assert await store.claim(claim_events, claim(at=NOW + 499), with_asset=False) == []
         assert (await claimed_event(store, at=NOW + 500)).attempts == 2
 
 
@@ -308,12 +312,14 @@ class TestAwaitingAsset:
         settled = await settled_event(store, None)
         await store.record(waiting := an_event("gen_2"))
         others = [f"no-such-event-{number}" for number in range(1200)]
-        assert await store.awaiting_asset([*others, settled.id, waiting.id]) == {waiting.id}
+        assert await store.transact_promptly(awaiting_asset, [*others, settled.id, waiting.id]) == {
+            waiting.id
+        }
         job = await claimed_event(store)
         await store.settle(EventPostponed(job, NOW + 1, "timeout"))
-        assert await store.awaiting_asset([waiting.id]) == {waiting.id}
+        assert await store.transact_promptly(awaiting_asset, [waiting.id]) == {waiting.id}
         assert (await claimed_event(store, at=NOW + 1)).last_error == "timeout"
-        assert await store.awaiting_asset([]) == set()
+        assert await store.transact_promptly(awaiting_asset, []) == set()
 
 
 class TestSettleDeliveries:
@@ -322,7 +328,7 @@ class TestSettleDeliveries:
         await settled_event(store)
         job = await claimed_delivery(store)
         assert await store.settle(DeliveryConfirmed(job, NOW))
-        assert await store.claim_deliveries(claim(at=NOW + 10 * LEASE_MS), destination="orders") == []
+        assert await store.claim(claim_deliveries, claim(at=NOW + 10 * LEASE_MS), destination="orders") == []
         assert (await claimed_delivery(store, "audit")).destination == "audit"
 
     async def test_postponed_waits(self, store: Store) -> None:
@@ -330,7 +336,7 @@ class TestSettleDeliveries:
         await settled_event(store)
         job = await claimed_delivery(store)
         assert await store.settle(DeliveryPostponed(job, NOW + 500, "connection refused"))
-        assert await store.claim_deliveries(claim(at=NOW + 499), destination="orders") == []
+        assert await store.claim(claim_deliveries, claim(at=NOW + 499), destination="orders") == []
         assert (await claimed_delivery(store, at=NOW + 500)).attempts == 2
 
     async def test_dead_letter_is_kept(self, store: Store) -> None:
@@ -338,7 +344,7 @@ class TestSettleDeliveries:
         await settled_event(store)
         job = await claimed_delivery(store)
         assert await store.settle(DeliveryDead(job, NOW, "http_422"))
-        assert await store.claim_deliveries(claim(at=NOW + 10 * LEASE_MS), destination="orders") == []
+        assert await store.claim(claim_deliveries, claim(at=NOW + 10 * LEASE_MS), destination="orders") == []
         with store.engine.begin() as connection:
             row = connection.execute(select(DELIVERY).where(DELIVERY.c.destination == "orders")).one()
         assert (row.state, row.last_error, row.settled_ms) == ("dead", "http_422", NOW)
@@ -346,10 +352,10 @@ class TestSettleDeliveries:
     async def test_many_kinds_in_one_batch(self, store: Store) -> None:
         """Settlements that share a transaction are each answered for themselves."""
         await asyncio.gather(*(store.record(an_event(f"gen_{number}")) for number in range(4)))
-        events = await store.claim_events(claim(), with_asset=False)
+        events = await store.claim(claim_events, claim(), with_asset=False)
         await asyncio.gather(*(store.settle(EventSettled(job, None, NOW)) for job in events))
-        one, two, three, four = await store.claim_deliveries(claim(), destination="orders")
-        await store.release([four.lease], now_ms=NOW)
+        one, two, three, four = await store.claim(claim_deliveries, claim(), destination="orders")
+        await store.transact_promptly(release, [four.lease], now_ms=NOW)
         held = await asyncio.gather(
             store.settle(DeliveryConfirmed(one, NOW)),
             store.settle(DeliveryPostponed(two, NOW, "busy")),
@@ -429,52 +435,56 @@ class TestQueryPlan:
         self, store: Store, with_asset: bool, index: str, sources: Sources
     ) -> None:
         """Events with assets and those without are found apart: a backlog of the ones is not in the way."""
-        await backlog(store)
+        await leave_waiting(store)
         spared = ["slow.example.com"] if with_asset else []
         with plans(store) as seen:
-            await store.claim_events(claim(), with_asset=with_asset, sources=sources, except_hosts=spared)
+            await store.claim(
+                claim_events, claim(), with_asset=with_asset, sources=sources, except_hosts=spared
+            )
             for downloaded in (True, False) if with_asset else ():
                 away = Away(["gone.example.com"], NOW, downloaded)
-                await store.claim_events(claim(), with_asset=True, sources=sources, spool="ours", away=away)
+                await store.claim(
+                    claim_events, claim(), with_asset=True, sources=sources, spool="ours", away=away
+                )
         assert reads(seen["SELECT event"], index)
 
     async def test_claims_of_deliveries_read_what_is_due(self, store: Store) -> None:
         """Finding due work reads the partial index, however many rows are done."""
-        await backlog(store)
+        await leave_waiting(store)
         with plans(store) as seen:
-            await store.claim_deliveries(claim(), destination="orders")
+            await store.claim(claim_deliveries, claim(), destination="orders")
         assert reads(seen["SELECT delivery"], "ix_delivery_due")
 
     @pytest.mark.parametrize("table", ["event", "delivery"])
     async def test_leases_are_found_by_name(self, store: Store, table: str) -> None:
         """What is renewed or given back is found beside any backlog of what is not held."""
-        await backlog(store)
+        await leave_waiting(store)
         with plans(store) as renewed:
-            await store.renew(["a lease"], until_ms=NOW)
+            await store.transact_promptly(renew, ["a lease"], until_ms=NOW)
         with plans(store) as released:
-            await store.release(["a lease"], now_ms=NOW)
+            await store.transact_promptly(release, ["a lease"], now_ms=NOW)
         assert reads(renewed[f"UPDATE {table}"], f"ix_{table}_lease")
         assert reads(released[f"UPDATE {table}"], f"ix_{table}_lease")
 
     async def test_rows_are_found_by_their_keys(self, store: Store) -> None:
         """What becomes of several rows at once costs the same, however many there are beside them."""
-        await backlog(store)
+        await leave_waiting(store)
         again = [an_event(f"gen_{number}") for number in range(3)]
         failed = [an_event(f"gen_{number}", FAILED) for number in range(3)]
         with plans(store) as seen:
             await asyncio.gather(*map(store.record, (*again, *failed)))
-            events = await store.claim_events(claim(3), with_asset=False)
+            events = await store.claim(claim_events, claim(3), with_asset=False)
             await asyncio.gather(*(store.settle(EventSettled(job, None, NOW)) for job in events))
-            sent = await store.claim_deliveries(claim(3), destination="orders")
+            sent = await store.claim(claim_deliveries, claim(3), destination="orders")
             await asyncio.gather(*(store.settle(DeliveryConfirmed(job, NOW)) for job in sent))
         assert {"SELECT event", "UPDATE event", "SELECT delivery", "UPDATE delivery"} <= set(seen)
         assert not [plan for plan in seen.values() if reads_all(plan)]
 
 
-async def backlog(store: Store) -> None:
+async def leave_waiting(store: Store) -> None:
     """Leave more events and deliveries waiting than a planner would read one by one."""
     await asyncio.gather(*(store.record(an_event(f"gen_{number}")) for number in range(400)))
-    jobs = await store.claim_events(claim(200), with_asset=False)
+    jobs = await store.claim(claim_events, claim(200), with_asset=False)
     await asyncio.gather(*(store.settle(EventSettled(job, None, NOW)) for job in jobs))
     hosted = (an_event(f"gen_hosted_{number}", host="slow.example.com") for number in range(200))
     await asyncio.gather(*map(store.record, hosted))

@@ -6,15 +6,15 @@ from sqlalchemy import select
 from sqlalchemy.event import listen, remove
 
 from receiver.events import event_id
-from receiver.store import (
-    Backlog,
-    DeliveryConfirmed,
-    DeliveryDead,
-    DeliveryPostponed,
+from receiver.store import DeliveryConfirmed, DeliveryDead, DeliveryPostponed, EventSettled, NewEvent, Store
+from receiver.store.backlog import Backlog, backlog
+from receiver.store.claim import claim_deliveries, claim_events
+from receiver.store.destinations import (
     DestinationStatus,
-    EventSettled,
-    NewEvent,
-    Store,
+    destination_statuses,
+    known_destinations,
+    note_breaker,
+    pause,
 )
 from receiver.store.tables import DELIVERY
 from tests.contract import test_store
@@ -29,12 +29,12 @@ async def events(store: Store, *received_ms: int) -> None:
         new_id = event_id(at, bytes(10))
         name = f"gen_{at}_{number}"
         await store.record(NewEvent(new_id, "photoverse", name, "completed", None, b"{}", "webhook", at))
-    for job in await store.claim_events(claim(), with_asset=False):
+    for job in await store.claim(claim_events, claim(), with_asset=False):
         await store.settle(EventSettled(job, None, NOW))
 
 
 async def status(store: Store, name: str = "orders") -> DestinationStatus:
-    (found,) = await store.destination_statuses([name])
+    (found,) = await store.transact(destination_statuses, [name])
     return found
 
 
@@ -62,18 +62,18 @@ class TestPause:
     async def test_nothing_is_claimed(self, store: Store) -> None:
         """Deliveries wait, those that come meanwhile too; other destinations notice nothing."""
         await events(store, NOW)
-        assert await store.pause("orders", reason="maintenance", now_ms=NOW)
+        assert await store.transact_promptly(pause, "orders", reason="maintenance", now_ms=NOW)
         await events(store, NOW - 1)
-        assert await store.claim_deliveries(claim(), destination="orders") == []
-        assert len(await store.claim_deliveries(claim(), destination="audit")) == 2
+        assert await store.claim(claim_deliveries, claim(), destination="orders") == []
+        assert len(await store.claim(claim_deliveries, claim(), destination="audit")) == 2
 
     async def test_holds_for_every_process(self, store: Store) -> None:
         """Who opens the database later finds it paused."""
         await events(store, NOW)
-        await store.pause("orders", reason=None, now_ms=NOW)
+        await store.transact_promptly(pause, "orders", reason=None, now_ms=NOW)
         other = Store(store.engine.url.render_as_string(hide_password=False))
         try:
-            assert await other.claim_deliveries(claim(), destination="orders") == []
+            assert await other.claim(claim_deliveries, claim(), destination="orders") == []
         finally:
             other.close()
 
@@ -81,14 +81,14 @@ class TestPause:
         """A batch that was claimed before ends as it would have."""
         await events(store, NOW)
         job = await claimed_delivery(store)
-        await store.pause("orders", reason=None, now_ms=NOW)
+        await store.transact_promptly(pause, "orders", reason=None, now_ms=NOW)
         assert await store.settle(DeliveryConfirmed(job, NOW))
 
     async def test_twice(self, store: Store) -> None:
         """The first time counts; a new reason replaces the old one, none does not."""
-        await store.pause("orders", reason="one", now_ms=NOW)
-        assert not await store.pause("orders", reason="two", now_ms=NOW + 1)
-        assert not await store.pause("orders", reason=None, now_ms=NOW + 2)
+        await store.transact_promptly(pause, "orders", reason="one", now_ms=NOW)
+        assert not await store.transact_promptly(pause, "orders", reason="two", now_ms=NOW + 1)
+        assert not await store.transact_promptly(pause, "orders", reason=None, now_ms=NOW + 2)
         found = await status(store)
         assert (found.paused_ms, found.reason) == (NOW, "two")
 
@@ -97,11 +97,11 @@ class TestResume:
     async def test_all_that_waited_is_claimed(self, store: Store) -> None:
         """With its attempts untouched, and whoever waits for deliveries is woken."""
         await events(store, NOW - 2, NOW - 1, NOW)
-        await store.pause("orders", reason="x", now_ms=NOW)
+        await store.transact_promptly(pause, "orders", reason="x", now_ms=NOW)
         woken = store.wake.subscribe("forward")
         assert await store.resume("orders")
         assert woken.is_set()
-        jobs = await store.claim_deliveries(claim(), destination="orders")
+        jobs = await store.claim(claim_deliveries, claim(), destination="orders")
         assert [job.attempts for job in jobs] == [1, 1, 1]
         found = await status(store)
         assert (found.paused_ms, found.reason) == (None, None)
@@ -109,19 +109,22 @@ class TestResume:
     async def test_what_is_not_paused(self, store: Store) -> None:
         """Nothing to do, and no harm."""
         assert not await store.resume("orders")
-        await store.note_breaker("orders", probe_ms=NOW)
+        await store.transact_promptly(note_breaker, "orders", probe_ms=NOW)
         assert not await store.resume("orders")
 
 
 class TestBacklog:
     async def test_counts_what_waits(self, store: Store) -> None:
         """Per destination, with the time of the oldest event; what is claimed or put off waits too."""
-        assert await store.backlog() == [Backlog("audit", 0, None), Backlog("orders", 0, None)]
+        assert await store.transact(backlog, store.destinations) == [
+            Backlog("audit", 0, None),
+            Backlog("orders", 0, None),
+        ]
         await events(store, NOW - 9_000, NOW - 5_000, NOW)
-        first, second, _ = await store.claim_deliveries(claim(), destination="orders")
+        first, second, _ = await store.claim(claim_deliveries, claim(), destination="orders")
         await store.settle(DeliveryPostponed(second, NOW + 10**9, "busy"))
         await store.settle(DeliveryConfirmed(first, NOW))
-        (audit, orders) = await store.backlog()
+        (audit, orders) = await store.transact(backlog, store.destinations)
         assert (audit.pending, audit.oldest_ms) == (3, NOW - 9_000)
         assert (orders.pending, orders.oldest_ms) == (2, NOW - 5_000)
         assert orders.oldest_s(NOW) == 5
@@ -131,7 +134,9 @@ class TestBacklog:
         await events(store, NOW)
         other = Store(store.engine.url.render_as_string(hide_password=False), destinations=["zeta"])
         try:
-            assert [(one.destination, one.pending) for one in await other.backlog()] == [
+            assert [
+                (one.destination, one.pending) for one in await other.transact(backlog, other.destinations)
+            ] == [
                 ("audit", 1),
                 ("orders", 1),
                 ("zeta", 0),
@@ -148,9 +153,14 @@ class TestKnownDestinations:
         url = store.engine.url.render_as_string(hide_password=False)
         other = Store(url, destinations=["new"])
         try:
-            assert await other.known_destinations() == ["audit", "new", "orders"]
-            await other.pause("gone", reason=None, now_ms=NOW)
-            assert await other.known_destinations() == ["audit", "gone", "new", "orders"]
+            assert await other.transact(known_destinations, other.destinations) == ["audit", "new", "orders"]
+            await other.transact_promptly(pause, "gone", reason=None, now_ms=NOW)
+            assert await other.transact(known_destinations, other.destinations) == [
+                "audit",
+                "gone",
+                "new",
+                "orders",
+            ]
         finally:
             other.close()
 
@@ -159,7 +169,7 @@ class TestDestinationStatuses:
     async def test_tells_how_it_goes(self, store: Store) -> None:
         """What waits, what was delivered, what is dead, and the last error."""
         await events(store, *range(NOW - 3, NOW + 1))
-        one, two, three, _ = await store.claim_deliveries(claim(), destination="orders")
+        one, two, three, _ = await store.claim(claim_deliveries, claim(), destination="orders")
         await store.settle(DeliveryConfirmed(one, NOW))
         await store.settle(DeliveryDead(two, NOW, "refused"))
         assert (await status(store)).last_error == "refused"
@@ -170,10 +180,10 @@ class TestDestinationStatuses:
 
     async def test_breaker(self, store: Store) -> None:
         """What a worker noted of its breaker, until it is taken back; a pause does not touch it."""
-        await store.note_breaker("orders", probe_ms=NOW + 7)
-        await store.pause("orders", reason="x", now_ms=NOW)
+        await store.transact_promptly(note_breaker, "orders", probe_ms=NOW + 7)
+        await store.transact_promptly(pause, "orders", reason="x", now_ms=NOW)
         assert (await status(store)).probe_ms == NOW + 7
-        await store.note_breaker("orders", probe_ms=None)
+        await store.transact_promptly(note_breaker, "orders", probe_ms=None)
         found = await status(store)
         assert (found.probe_ms, found.reason) == (None, "x")
 
@@ -195,8 +205,10 @@ class TestQueryPlan:
             seen.append((call[2], call[3]))
 
         listen(store.engine, "before_cursor_execute", note)
-        await store.backlog()
-        await store.destination_statuses(await store.known_destinations())
+        await store.transact(backlog, store.destinations)
+        await store.transact(
+            destination_statuses, await store.transact(known_destinations, store.destinations)
+        )
         remove(store.engine, "before_cursor_execute", note)
         queries = {query: parameters for query, parameters in seen if "FROM delivery" in query}
         assert len(queries) >= 7

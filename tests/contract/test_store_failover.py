@@ -29,6 +29,9 @@ from receiver.store import (
     Recorded,
     Store,
 )
+from receiver.store.claim import claim_deliveries, claim_events, release, renew
+from receiver.store.destinations import pause
+from receiver.store.progress import progress
 from tests.servers.postgres import PostgresServer, following, running
 from tests.servers.switch import Switch, switched
 
@@ -161,7 +164,7 @@ async def store(switch: Switch) -> AsyncIterator[Store]:
 
 async def claimed(store: Store) -> Any:
     await store.record(an_event("gen_claimed"))
-    [job] = await store.claim_events(claim(), with_asset=False)
+    [job] = await store.claim(claim_events, claim(), with_asset=False)
     return job
 
 
@@ -171,11 +174,11 @@ async def each_kind(store: Store) -> Sequence[Callable[[], Awaitable[Any]]]:
     return [
         lambda: store.record(an_event("gen_new")),
         lambda: store.settle(EventSettled(job, None, NOW)),
-        lambda: store.claim_events(claim(), with_asset=False),
-        lambda: store.claim_deliveries(claim(), destination="orders"),
-        lambda: store.renew([job.lease], until_ms=NOW),
-        lambda: store.release([job.lease], now_ms=NOW),
-        lambda: store.pause("orders", reason=None, now_ms=NOW),
+        lambda: store.claim(claim_events, claim(), with_asset=False),
+        lambda: store.claim(claim_deliveries, claim(), destination="orders"),
+        lambda: store.transact_promptly(renew, [job.lease], until_ms=NOW),
+        lambda: store.transact_promptly(release, [job.lease], now_ms=NOW),
+        lambda: store.transact_promptly(pause, "orders", reason=None, now_ms=NOW),
         store.check,
     ]
 
@@ -260,7 +263,9 @@ class TestReadOnly:
         turned()
         switch.target = pair[1].port
         async with asyncio.timeout(WITHIN_S):
-            while await store.progress(["gen_old"]):  # the server tells of it with one of its next answers
+            while await store.transact(
+                progress, ["gen_old"]
+            ):  # the server tells of it with one of its next answers
                 pass
 
     async def test_nobody_writes(self, store: Store, turned: Callable[..., None]) -> None:
@@ -415,17 +420,17 @@ class TestSynchronousStandby:
         self, how: str, store: Store, primary: PostgresServer, standby: PostgresServer
     ) -> None:
         """A claim that took work and could not say so gives it back at once, without an attempt counted."""
-        await store.claim_events(claim_now(1_000), with_asset=False)  # what other tests left
+        await store.claim(claim_events, claim_now(1_000), with_asset=False)  # what other tests left
         await store.record(an_event(f"gen_claimed_{how}"))
         standby.freeze()
-        claiming = asyncio.create_task(store.claim_events(claim_now(), with_asset=False))
+        claiming = asyncio.create_task(store.claim(claim_events, claim_now(), with_asset=False))
         await until(lambda: self.waiting(primary, how))
         with pytest.raises(StoreUnavailable):
             await claiming
         standby.thaw()
-        assert not await store.claim_events(claim_now(), with_asset=False)
+        assert not await store.claim(claim_events, claim_now(), with_asset=False)
         await store.free_doubtful(pause_s=0)
-        [job] = await store.claim_events(claim_now(), with_asset=False)
+        [job] = await store.claim(claim_events, claim_now(), with_asset=False)
         assert job.attempts == 1
         assert await store.settle(EventSettled(job, None, NOW))
 
@@ -442,9 +447,9 @@ class TestSynchronousStandby:
                 await recording
         standby.thaw()
         assert taker.freed == ["a.example.com"]
-        assert not await store.claim_events(claim_now(), with_asset=True)
+        assert not await store.claim(claim_events, claim_now(), with_asset=True)
         await store.free_doubtful(pause_s=0)
-        [job] = await store.claim_events(claim_now(), with_asset=True)
+        [job] = await store.claim(claim_events, claim_now(), with_asset=True)
         assert job.generation_id == "gen_handed"
 
     async def test_not_ready(self, store: Store, standby: PostgresServer) -> None:

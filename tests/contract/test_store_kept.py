@@ -20,6 +20,8 @@ from receiver.store import (
     NewEvent,
     Store,
 )
+from receiver.store.claim import claim_events
+from receiver.store.spools import recall, see_spool
 from receiver.store.tables import EVENT, SPOOL
 
 NOW = 1_700_000_000_000
@@ -46,7 +48,7 @@ async def claimed(
     store: Store, spool: str = "ours", *, at: int = NOW, away: Away = NOTHING_AWAY
 ) -> list[EventJob]:
     claim = Claim(at, at + LEASE_MS, secrets.token_hex(16), 100)
-    return await store.claim_events(claim, with_asset=True, spool=spool, away=away)
+    return await store.claim(claim_events, claim, with_asset=True, spool=spool, away=away)
 
 
 def an_event() -> NewEvent:
@@ -58,7 +60,7 @@ class TestClaimKept:
     async def test_is_left_to_who_has_it(self, store: Store) -> None:
         """Only a worker with that folder takes the event, as long as one was seen within a lease."""
         await kept(store)
-        await store.see_spool("theirs", now_ms=NOW)
+        await store.transact_promptly(see_spool, "theirs", now_ms=NOW)
         assert await claimed(store) == await claimed(store, "") == []
         assert await claimed(store, at=NOW + LEASE_MS - 1) == []
         (job,) = await claimed(store, "theirs")
@@ -67,8 +69,8 @@ class TestClaimKept:
     async def test_is_taken_when_that_one_is_away(self, store: Store) -> None:
         """A lease later others take it, and learn who has it and when that one was seen."""
         await kept(store)
-        await store.see_spool("theirs", now_ms=NOW - 500)
-        await store.see_spool("theirs", now_ms=NOW)
+        await store.transact_promptly(see_spool, "theirs", now_ms=NOW - 500)
+        await store.transact_promptly(see_spool, "theirs", now_ms=NOW)
         (job,) = await claimed(store, at=NOW + LEASE_MS)
         assert job.kept_by == Keeper("theirs", NOW)
 
@@ -81,7 +83,7 @@ class TestClaimKept:
     async def test_while_the_bucket_is_away(self, store: Store) -> None:
         """Either what this machine has downloaded or what it has not; what another has stays another's."""
         await kept(store)
-        await store.see_spool("theirs", now_ms=NOW)
+        await store.transact_promptly(see_spool, "theirs", now_ms=NOW)
         mine, new = Away(downloaded=True), Away(downloaded=False)
         assert await claimed(store, away=mine) == await claimed(store, away=new) == []
         assert await claimed(store, "theirs", away=new) == []
@@ -107,7 +109,7 @@ class TestClaimKept:
         await store.record(an_event())
         (job,) = await claimed(store)
         assert job.kept_by is None
-        await store.see_spool("ours", now_ms=NOW + LEASE_MS)
+        await store.transact_promptly(see_spool, "ours", now_ms=NOW + LEASE_MS)
         assert await claimed(store, "theirs", at=NOW + LEASE_MS) == []
         (again,) = await claimed(store, at=NOW + LEASE_MS)
         assert again.kept_by == Keeper("ours", NOW + LEASE_MS)
@@ -154,17 +156,17 @@ class TestSpools:
         """Who comes back with the file has the event due at once; one that a worker is at is left to it."""
         job = await kept(store)
         (held,) = await claimed(store)
-        await store.recall([job.id], spool="ours", now_ms=NOW)
+        await store.transact_promptly(recall, [job.id], spool="ours", now_ms=NOW)
         assert await claimed(store) == []
         assert await store.settle(EventPostponed(held, NOW + 300_000, "http_404", kept_by="theirs"))
-        await store.recall([job.id], spool="ours", now_ms=NOW + 1)
+        await store.transact_promptly(recall, [job.id], spool="ours", now_ms=NOW + 1)
         assert await claimed(store) == []
         (again,) = await claimed(store, at=NOW + 1)
         assert again.kept_by == Keeper("ours", None)
 
     async def test_old_folders_are_forgotten(self, store: Store) -> None:
         """A container without a volume leaves a folder at every start: after a month it is no more known."""
-        await store.see_spool("old", now_ms=NOW)
-        await store.see_spool("ours", now_ms=NOW + 31 * 24 * 3_600_000)
+        await store.transact_promptly(see_spool, "old", now_ms=NOW)
+        await store.transact_promptly(see_spool, "ours", now_ms=NOW + 31 * 24 * 3_600_000)
         with store.engine.begin() as connection:
             assert connection.execute(select(SPOOL.c.id)).all() == [("ours",)]

@@ -22,7 +22,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 @pytest.fixture
 async def caller(store: Store) -> AsyncIterator[Caller]:
-    runner = Runner(store.console)
-    app = build_app(store.console, Refusals(), destinations=("orders", "audit"), token=TOKEN, runner=runner)
+    runner = Runner(store)
+    app = build_app(store, Refusals(), destinations=("orders", "audit"), token=TOKEN, runner=runner)
     yield Caller(app)
     await runner.aclose()

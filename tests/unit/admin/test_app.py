@@ -145,7 +145,7 @@ class TestOrders:
     async def test_resume(self, caller: Caller, store: Store) -> None:
         """What an ended process left is gone on with."""
         await dead(store, an_event())
-        left = await operations.begin(store.console, Order("deliveries.retry"))
+        left = await operations.begin(store, Order("deliveries.retry"))
         answer = await caller.post(f"/v1/operations/{left.id}/resume", {})
         assert answer.status == 202
         assert (await caller.ended(answer.json))["changed"] == 1

@@ -15,6 +15,7 @@ import pytest
 from receiver.contract import COMPLETED
 from receiver.events import event_id
 from receiver.store import Claim, EventSettled, NewEvent, Store
+from receiver.store.claim import claim_events
 from tests.acceptance.service import completed, until
 from tests.servers import warm
 from tests.unit.cli.command import Command, environment
@@ -36,8 +37,8 @@ async def _settle(folder: Path, ages_h: list[int]) -> None:
     now_ms = int(time.time() * 1000)
     events = [_event(number, now_ms - age_h * HOUR_MS) for number, age_h in enumerate(ages_h)]
     await asyncio.gather(*(store.record(event) for event in events))
-    while jobs := await store.claim_events(
-        Claim(now_ms, now_ms + HOUR_MS, secrets.token_hex(16), 500), with_asset=False
+    while jobs := await store.claim(
+        claim_events, Claim(now_ms, now_ms + HOUR_MS, secrets.token_hex(16), 500), with_asset=False
     ):
         await asyncio.gather(*(store.settle(EventSettled(job, None, now_ms)) for job in jobs))
     store.close()

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from receiver.store.destinations import pause
 from tests.unit.cli.running import Ended, Run
 from tests.unit.cli.stored import DESTINATIONS, in_store
 
@@ -23,7 +24,7 @@ class TestCheck:
 
     def test_names_what_to_change(self, run: Run, tmp_path: Path) -> None:
         """The setting, or the command, of each part that does not work; the others are looked at, too."""
-        in_store(tmp_path, lambda store: store.pause("orders", reason=None, now_ms=1))
+        in_store(tmp_path, lambda store: store.transact_promptly(pause, "orders", reason=None, now_ms=1))
         (tmp_path / "file").touch()
         wrong = {"RECEIVER_WEBHOOK_SECRETS": "", "RECEIVER_ASSETS_URL": "file:file/assets"}
         ended = run("check", "--json", **{**SETTINGS, **wrong})

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from receiver.cli.demonstration import Submitted, _conclude
 from receiver.contract import COMPLETED, FAILED
-from receiver.store import Progress
+from receiver.store.progress import Progress
 
 ASKED = Submitted("gen_1", "image", 1_000)
 

@@ -11,6 +11,8 @@ from receiver.cli.destinations import check_name
 from receiver.clock import now_ms
 from receiver.events import event_id
 from receiver.store import Claim, DeliveryDead, EventSettled, NewEvent, Store
+from receiver.store.claim import claim_deliveries, claim_events
+from receiver.store.destinations import note_breaker
 from tests.unit.cli.running import Run
 
 URLS: Final = {
@@ -29,10 +31,10 @@ async def _fill(store: Store, events: int) -> None:
             NewEvent(new_id, "photoverse", f"gen_{number}", "completed", None, b"{}", "webhook", at)
         )
     claim = Claim(now_ms(), now_ms() + 1000, "lease-1", 100)
-    for event in await store.claim_events(claim, with_asset=False):
+    for event in await store.claim(claim_events, claim, with_asset=False):
         await store.settle(EventSettled(event, None, at))
-    (first,) = await store.claim_deliveries(
-        Claim(now_ms(), now_ms() + 1000, "lease-2", 1), destination="orders"
+    (first,) = await store.claim(
+        claim_deliveries, Claim(now_ms(), now_ms() + 1000, "lease-2", 1), destination="orders"
     )
     await store.settle(DeliveryDead(first, now_ms(), "refused for good"))
 
@@ -44,9 +46,9 @@ def fill(*, events: int = 3, destinations: Sequence[str] = ("orders", "audit")) 
     store.close()
 
 
-def note_breaker(probe_ms: int) -> None:
+def open_breaker(probe_ms: int) -> None:
     store = Store("sqlite:///data/receiver.db")
-    asyncio.run(store.note_breaker("orders", probe_ms=probe_ms))
+    asyncio.run(store.transact_promptly(note_breaker, "orders", probe_ms=probe_ms))
     store.close()
 
 
@@ -97,7 +99,7 @@ class TestList:
         """What a worker noted is shown, unless that worker must be gone by now."""
         fill()
         for probe_ms, state in [(now_ms() + 30_000, "breaker open"), (now_ms() - 200_000, "running")]:
-            note_breaker(probe_ms)
+            open_breaker(probe_ms)
             assert run("destinations", "list", "--json", **URLS).objects[1]["state"] == state
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from receiver.store import EventPostponed, NewEvent, Store
+from receiver.store.claim import claim_events
 from tests.stored import FAR, NOW, an_event, claim, delivered
 from tests.unit.cli.running import Run
 from tests.unit.cli.stored import DESTINATIONS, in_store
@@ -13,7 +14,7 @@ EVENT = replace(an_event("gen_1"), asset_host="cdn.example.com")
 
 async def _postponed(store: Store, event: NewEvent = EVENT) -> None:
     await store.record(event)
-    (job,) = await store.claim_events(claim(1), with_asset=True)
+    (job,) = await store.claim(claim_events, claim(1), with_asset=True)
     await store.settle(EventPostponed(job, FAR, "http_503"))
 
 
@@ -23,7 +24,7 @@ class TestMirrorNow:
         in_store(tmp_path, _postponed)
         ended = run("events", "mirror-now", "gen_1")
         assert (ended.status, ended.err) == (0, f"{EVENT.id}: a worker tries for its asset now\n")
-        jobs = in_store(tmp_path, lambda store: store.claim_events(claim(at=FAR - 1), with_asset=True))
+        jobs = in_store(tmp_path, lambda store: store.claim(claim_events, claim(at=FAR - 1), with_asset=True))
         assert [job.id for job in jobs] == [EVENT.id]
 
     def test_nothing_to_mirror(self, run: Run, tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ import pytest
 
 from receiver import operations
 from receiver.store import Store
+from receiver.store.claim import renew
 from receiver.store.filters import Filter
-from receiver.store.operations import Operation, Order
+from receiver.store.operations import Operation, Order, find_operation
 from tests.stored import FAR, an_event, claimed, delivered
 from tests.unit.cli.running import Run
 from tests.unit.cli.stored import in_store
@@ -19,7 +20,7 @@ def begun(run: Run, tmp_path: Path) -> Operation:
 
     async def make(store: Store) -> Operation:
         await delivered(store, an_event("gen_a"), an_event("gen_b"))
-        return await operations.begin(store.console, Order("events.replay", Filter(), ("orders",), rate=0))
+        return await operations.begin(store, Order("events.replay", Filter(), ("orders",), rate=0))
 
     return in_store(tmp_path, make)
 
@@ -54,7 +55,7 @@ class TestCancel:
 
         async def hold(store: Store) -> None:
             jobs = await claimed(store, at=FAR)
-            await store.renew([job.lease for job in jobs], until_ms=FAR)
+            await store.transact_promptly(renew, [job.lease for job in jobs], until_ms=FAR)
 
         in_store(tmp_path, hold)
         ended = run("operations", "cancel", begun.id, "--wait", "0", "--json")
@@ -82,6 +83,6 @@ class TestInterrupt:
         assert f"receiver operations resume {begun.id}" in ended.err
         assert f"receiver operations cancel {begun.id}" in ended.err
         assert "Traceback" not in ended.err
-        found = in_store(tmp_path, lambda store: store.console.operation(begun.id))
+        found = in_store(tmp_path, lambda store: store.transact(find_operation, begun.id))
         assert found is not None
         assert found.state == "running"

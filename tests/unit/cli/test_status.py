@@ -4,6 +4,7 @@ from pathlib import Path
 
 from receiver.clock import now_ms
 from receiver.store import Store
+from receiver.store.destinations import pause
 from receiver.store.spools import see_spool
 from tests.stored import an_event, dead, settled
 from tests.unit.cli.running import Run
@@ -13,7 +14,7 @@ from tests.unit.cli.stored import DESTINATIONS, in_store
 async def _some(store: Store) -> None:
     await dead(store, an_event("gen_1"))
     await settled(store, an_event("gen_2"))
-    await store.pause("audit", reason=None, now_ms=now_ms())
+    await store.transact_promptly(pause, "audit", reason=None, now_ms=now_ms())
     await store.transact(see_spool, "0" * 32, now_ms=now_ms())
     await store.transact(see_spool, "1" * 32, now_ms=now_ms() - 600_000)
 

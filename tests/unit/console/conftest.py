@@ -82,7 +82,7 @@ def desk() -> Desk:
 @pytest.fixture
 async def stranger(store: Store, desk: Desk, tmp_path: Path) -> AsyncIterator[Browser]:
     """A browser that has not signed in."""
-    runner = Runner(store.console)
+    runner = Runner(store)
     bucket = FolderBucket(tmp_path / "assets")
     parts = Parts(
         store,

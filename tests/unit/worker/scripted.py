@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Concatenate, Final, ParamSpec, TypeVar
+
+from sqlalchemy import Connection
 
 from receiver.errors import StoreUnavailable
 from receiver.store import (
@@ -12,22 +14,39 @@ from receiver.store import (
     Away,
     Claim,
     DeliveryJob,
-    Due,
     EventJob,
     EventSettled,
     ForwardSettlement,
     LateJob,
-    Present,
     Settlement,
     Sources,
-    Wake,
 )
+from receiver.store.due import Due
+from receiver.store.future import Present
+from receiver.store.wake import Wake
 
 WITHIN_S: Final = 10.0
 
+P = ParamSpec("P")
+Result = TypeVar("Result")
+
+
+class Transacting:
+    """A store whose transactions are answered by its methods of the same names."""
+
+    async def transact(
+        self, work: Callable[Concatenate[Connection, P], Result], *args: P.args, **kwargs: P.kwargs
+    ) -> Result:
+        """Answer as the method that has the name of *work*."""
+        done: Result = await getattr(self, work.__name__)(*args, **kwargs)
+        return done
+
+    transact_promptly = transact
+    claim = transact
+
 
 @dataclass
-class ScriptedStore:
+class ScriptedStore(Transacting):
     """The worker's side of a store, without a database."""
 
     events: list[EventJob] = field(default_factory=list)

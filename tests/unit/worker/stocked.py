@@ -12,7 +12,9 @@ import pytest
 from receiver.assets import Fetched, NotFetched
 from receiver.assets.folder import FolderBucket
 from receiver.events import Asset, Event, event_id
-from receiver.store import Claim, EventSettled, KnownAsset, NewEvent, Scope, Store
+from receiver.store import Claim, EventSettled, NewEvent, Store
+from receiver.store.claim import claim_events
+from receiver.store.inventory import KnownAsset, Scope, known_assets
 from tests.acceptance.service import completed
 from tests.servers.assets import PNG
 from tests.stored import migrated
@@ -38,7 +40,9 @@ class Stock:
         await self.store.record(
             NewEvent(new_id, "photoverse", generation_id, "generation.completed", "cdn", body, "webhook", now)
         )
-        (job,) = await self.store.claim_events(Claim(now, now + 60_000, new_id[:32], 1), with_asset=True)
+        (job,) = await self.store.claim(
+            claim_events, Claim(now, now + 60_000, new_id[:32], 1), with_asset=True
+        )
         settled = asset or await self._mirrored(generation_id)
         assert await self.store.settle(EventSettled(job, settled, now))
         self.source.setdefault(generation_id, PNG)
@@ -51,7 +55,7 @@ class Stock:
     async def known(self) -> dict[str, KnownAsset]:
         """Return what the store says of each generation."""
         scope = Scope(with_failed=True)
-        found = await self.store.known_assets(scope, after="", limit=1000)
+        found = await self.store.transact(known_assets, scope, after="", limit=1000)
         return {known.generation_id: known for known in found}
 
     async def fetch(self, event: Event) -> Fetched | NotFetched:

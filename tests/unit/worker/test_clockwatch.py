@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import pytest
 
 from receiver.errors import StoreUnavailable
-from receiver.store import Present
+from receiver.store.future import Present
 from receiver.worker.clockwatch import ClockWatch, watch_clock
-from tests.unit.worker.scripted import until
+from tests.unit.worker.scripted import Transacting, until
 
 PRESENT = Present(0, 60_000, ("orders",))
 
@@ -69,7 +69,7 @@ class TestWatchClock:
         task.cancel()
 
 
-class Failing:
+class Failing(Transacting):
     def __init__(self) -> None:
         self.asked: list[Present] = []
         self.fails = 0

@@ -11,7 +11,7 @@ import pytest
 from receiver.assets import Held
 from receiver.assets.by_source import BucketsBySource
 from receiver.events import Asset
-from receiver.store import KnownAsset, Scope
+from receiver.store.inventory import KnownAsset, Scope
 from receiver.worker.inventory import Finding, Inventory, compare
 from receiver.worker.repair import NotRepaired, Repair, Repaired
 from tests.servers.assets import PNG

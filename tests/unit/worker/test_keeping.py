@@ -12,10 +12,10 @@ from receiver.errors import StoreUnavailable
 from receiver.store import EventKept, Store
 from receiver.worker.keeping import note_kept, stay_seen, sweep_kept
 from tests.unit.work import event_job
-from tests.unit.worker.scripted import ScriptedStore, until
+from tests.unit.worker.scripted import ScriptedStore, Transacting, until
 
 
-class PendingEvents:
+class PendingEvents(Transacting):
     """A store in which *pending* events wait; it fails as often as it is told to."""
 
     def __init__(self, pending: set[str], *, failures: int = 0) -> None:

@@ -6,9 +6,10 @@ import structlog.testing
 
 from receiver.errors import StoreUnavailable
 from receiver.worker.latecomers import offer_backfill
+from tests.unit.worker.scripted import Transacting
 
 
-class Missed:
+class Missed(Transacting):
     """A store that counts what each destination missed, or fails."""
 
     def __init__(self, error: StoreUnavailable | None = None, **missed: int) -> None:

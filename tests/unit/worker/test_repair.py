@@ -13,6 +13,7 @@ from receiver.clock import now_ms
 from receiver.events import ASSET_MIRRORED, Asset, Event, normalize
 from receiver.mirror import MirrorRules, mirror, mirror_late
 from receiver.store import Claim
+from receiver.store.late import take_failed
 from receiver.store.tables import DELIVERY, EVENT, LATE_ASSET
 from receiver.worker.leases import Leases
 from receiver.worker.repair import Lost, NotRepaired, OtherBytes, Repair, Repaired, Repairer
@@ -127,6 +128,8 @@ class TestTryAgain:
         """What a worker holds is left to it."""
         event_id = await stock.add("gen_1", GONE)
         at = now_ms()
-        await stock.store.take_failed(Claim(at, at + 60_000, "theirs", 1), event_id=event_id)
+        await stock.store.transact_promptly(
+            take_failed, Claim(at, at + 60_000, "theirs", 1), event_id=event_id
+        )
         repaired = await repairer.try_again((await stock.known())["gen_1"])
         assert repaired == NotRepaired("a worker is trying for it")

@@ -310,15 +310,15 @@ class TestWorker:
     ) -> None:
         """If a claim hangs as the drain time ends, what is being mirrored is given back all the same."""
         claimed = asyncio.Event()
-        claim_events = Store.claim_events
+        claim = Store.claim
 
-        async def claim_once(self: Store, *args: Any, **kwargs: Any) -> list[EventJob]:
-            if kwargs["with_asset"] and hands.mirrored:
+        async def claim_once(self: Store, *args: Any, **kwargs: Any) -> Any:
+            if kwargs.get("with_asset") and hands.mirrored:
                 claimed.set()
                 await asyncio.Event().wait()
-            return await claim_events(self, *args, **kwargs)
+            return await claim(self, *args, **kwargs)
 
-        monkeypatch.setattr(Store, "claim_events", claim_once)
+        monkeypatch.setattr(Store, "claim", claim_once)
         before = asyncio.all_tasks()
         async with running(a_worker(store, hands, drain_s=0.05)):
             await record(store)
@@ -337,10 +337,10 @@ class TestWorker:
     ) -> None:
         """If the database is gone when work is to be given back, the worker still ends in good order."""
 
-        async def release(_self: Store, _leases: object, *, now_ms: int) -> None:
+        def release(_connection: object, _leases: object, *, now_ms: int) -> None:
             raise StoreUnavailable(f"down at {now_ms}")
 
-        monkeypatch.setattr(Store, "release", release)
+        monkeypatch.setattr("receiver.worker.leases.release", release)
         async with running(a_worker(store, hands, drain_s=0.05)):
             await record(store)
             await until(lambda: hands.mirrored)
