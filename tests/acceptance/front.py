@@ -76,13 +76,15 @@ class Front:
         return dict(found)
 
     def restart_each(self, load: "Load") -> None:
-        """Stop each process in good order and start it again, and go on once *load* saw a second of that."""
+        """Stop each process in good order and start it again; go on a second after the proxy has it back."""
         for one in self.services:
             (running,) = one.processes
             running.send_signal(signal.SIGTERM)
             assert running.wait(30) == 0
             one.processes.clear()
+            before = len(one.logged("accepted"))
             one.start("web", within_s=120)
+            until(lambda one=one, before=before: len(one.logged("accepted")) > before, seconds=120)  # type: ignore[misc]
             seen = load.answers.total()
             until(lambda seen=seen: load.answers.total() > seen + A_SECOND, seconds=120)  # type: ignore[misc]
 

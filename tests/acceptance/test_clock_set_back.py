@@ -1,5 +1,6 @@
 """The machine's clock ran an hour ahead and is set right: nothing waits for that hour."""
 
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,7 +51,7 @@ class TestAClockThatIsSetBack:
             "RECEIVER_DESTINATIONS__HOOK__BACKOFF_MAX_S": "1",
         }
         asset_host.status = 503
-        with service(tmp_path, **settings) as receiver:
+        with service(tmp_path, python=sys.executable, **settings) as receiver:
             process = receiver.start()
             for name in ("gen_1", "gen_2"):
                 deliver(receiver, completed(name, f"{asset_host.url}/{name}.png"))

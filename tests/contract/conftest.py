@@ -14,7 +14,7 @@ from tests.stored import migrated
 @pytest.fixture(scope="session")
 def postgres_template(postgres_server: PostgresServer) -> Iterator[str]:
     """Return the name of a database at this release's revision, which others are copies of."""
-    with new_database(postgres_server) as url:
+    with new_database(postgres_server, prefix="migrated") as url:
         with closing(Store(url)) as store:
             store.migrate()
         yield url.rpartition("/")[2]

@@ -138,10 +138,10 @@ class TestDeliveries:
         """Far behind what does not fit, what fits is found: the page is empty and says that there is more."""
         monkeypatch.setattr(window, "_CANDIDATES", 20)
         await settled(store, *(an_event(f"gen_{n}", at=NOW + n) for n in range(50)))
-        (wanted,) = await settled(store, an_event("gen_last", at=NOW + 900))
-        first = await store.transact(find_deliveries, Filter(generation_id="gen_last"))
+        (wanted,) = await settled(store, an_event("gen_last", FAILED, at=NOW + 900))
+        first = await store.transact(find_deliveries, Filter(type=FAILED))
         assert (list(first.rows), first.more) == ([], True)
-        ids = [one.id async for one in operations.every(store, Filter(generation_id="gen_last"))]
+        ids = [one.id async for one in operations.every(store, Filter(type=FAILED))]
         assert ids == [wanted]
 
     async def test_dead_letters_are_read_from_their_index(self, store: Store) -> None:

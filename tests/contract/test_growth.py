@@ -12,7 +12,7 @@ from receiver.store.filters import Filter
 from receiver.store.search import dead_letters, find_deliveries, find_events
 from tests.contract.test_store import leave_waiting, plans, reads, reads_all
 
-GENERATION = "gen_7"
+GENERATION = "gen_1"
 
 
 @pytest.fixture

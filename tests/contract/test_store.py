@@ -513,9 +513,9 @@ def plans(store: Store) -> Iterator[dict[str, str]]:
         if not store.is_embedded:
             connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
         for statement, parameters in statements:
-            if statement.startswith(("SELECT", "UPDATE")) and "pg_notify" not in statement:
+            if statement.startswith(("SELECT", "UPDATE", "WITH")) and "pg_notify" not in statement:
                 plan = connection.exec_driver_sql(explain + statement, parameters).all()
-                name = "".join(re.findall(r"^\w+ \w+", statement))
+                name = "".join(re.findall(r"^(?:WITH wanted .*\) )?((?:SELECT|UPDATE) \w+)", statement)[:1])
                 found[name] = found.get(name, "") + str(plan)
 
 

@@ -163,9 +163,11 @@ def postgres_url(postgres_server: PostgresServer) -> str:
 
 
 @contextmanager
-def new_database(server: PostgresServer, *, template: str = "template0") -> Iterator[str]:
+def new_database(
+    server: PostgresServer, *, prefix: str = "test", template: str = "template0"
+) -> Iterator[str]:
     """Yield the URL of a database that is a copy of *template*, which is an empty one."""
-    name = f"test_{next(_numbers)}"
+    name = f"{prefix}_{next(_numbers)}"
     with psycopg.connect(server.url, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         try:

@@ -113,7 +113,7 @@ class TestConnectTcp:
         """An address that refuses is followed by the next one, in the resolver's order."""
         dialler = backend(answers(["127.0.0.2", "127.0.0.1"]), HOST)
         stream = await dialler.connect_tcp(HOST, private.port, 5)
-        assert stream.get_extra_info("server_addr")[0] == "127.0.0.1"
+        assert stream.get_extra_info("peername")[0] == "127.0.0.1"
         await stream.aclose()
 
     async def test_no_address_takes_us(self, private: RawServer) -> None:

@@ -32,6 +32,7 @@ class TestPrune:
             connection.execute("PRAGMA auto_vacuum=NONE")
             connection.execute("CREATE TABLE other (filler)")
             connection.execute("INSERT INTO other VALUES (zeroblob(100000))")
+        run("migrate")
         in_store(tmp_path, lambda store: delivered(store, an_event(at=NOW)))
         with sqlite3.connect(tmp_path / "data/receiver.db") as connection:
             connection.execute("DROP TABLE other")

@@ -14,5 +14,5 @@ class TestMetrics:
         """Each metric has our prefix, a sentence, and no label that a caller could fill."""
         assert metric._name.startswith("receiver_")
         assert metric._documentation.endswith(".")
-        labels = {"source", "outcome", "via", "secret", "reason", "destination", "option"}
+        labels = {"source", "outcome", "via", "secret", "reason", "destination", "option", "kind"}
         assert set(metric._labelnames) <= labels
