@@ -91,7 +91,7 @@ def _stage(one: "Stage", now_ms: int) -> Record:
         "is_capped": one.is_capped,
         "oldest_s": None if oldest_ms is None else round(max(0, now_ms - oldest_ms) / 1000),
         "per_minute": round(one.per_minute, 1),
-        "gone_s": None if one.gone_s is None else round(one.gone_s),
+        "gone_s": None if one.gone_s is None or one.is_capped else round(one.gone_s),
         "error": one.waiting.error,
     }
 

@@ -15,11 +15,11 @@ from receiver import clock
 from receiver.admin.parameters import path_text
 from receiver.console.deeds import Deeds
 from receiver.console.guard import HOME
-from receiver.console.overview import state_of
 from receiver.console.pages import Pages
 from receiver.console.parts import Parts
 from receiver.errors import ReceiverError, StoreUnavailable
 from receiver.operations.moments import read_moment
+from receiver.operations.stages import state_of
 from receiver.outcomes import Delivered
 from receiver.store.backfill import Past, Stretch
 from receiver.store.destinations import known_destinations, pause

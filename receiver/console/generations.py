@@ -1,7 +1,5 @@
 """Generations: finding them, and the whole story of one."""
 
-import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -12,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from receiver import clock, operations
+from receiver import operations
 from receiver.admin.answers import Refusal
 from receiver.admin.parameters import path_text, read_cursor
 from receiver.console.deeds import Deeds
@@ -20,24 +18,19 @@ from receiver.console.guard import HOME
 from receiver.console.media import SHOWN
 from receiver.console.pages import Pages
 from receiver.console.parts import Parts
-from receiver.contract import COMPLETED
-from receiver.events import EVENT_KINDS, Asset, Event, envelope, normalize, reread
+from receiver.events import EVENT_KINDS, Event, envelope, normalize
+from receiver.operations import interventions
 from receiver.operations.moments import read_moment
+from receiver.operations.timeline import timeline_of
 from receiver.states import EVENT_STATES
-from receiver.store import Claim, EventSettled
 from receiver.store.contents import LOOKED_AT, find_words
 from receiver.store.filters import Filter
-from receiver.store.interventions import mirror_now, take_pending
 from receiver.store.operations import Order
 from receiver.store.search import ReadEvent, read_events
 from receiver.store.story import EventStory, identify, story
-from receiver.store.wake import LATE, MIRROR
 from receiver.store.window import Page
 
 _ROWS: Final = 40
-_LEASE_MS: Final = 60_000
-RELEASED: Final = "released"
-"""The code of an asset that an operator did not wait for."""
 _FILTERS: Final = ("state", "kind", "destination", "error", "since")
 
 
@@ -59,6 +52,7 @@ class Generations:
         self._store = parts.store
         self._pages = pages
         self._deeds = deeds
+        self._late_ms = int(parts.late_s * 1000)
 
     def routes(self) -> list[Route]:
         """Return every route."""
@@ -134,7 +128,7 @@ class Generations:
             "generation.html",
             story=found,
             events=[
-                (one, _timeline(one), _message(one, told), _card(ReadEvent(one.event, one.body)))
+                (one, timeline_of(one), _message(one, told), _card(ReadEvent(one.event, one.body)))
                 for one in found.events
             ],
         )
@@ -162,11 +156,7 @@ class Generations:
         """Have the asset tried for at once."""
         id_ = path_text(request, "id")
         await self._deeds.note(request, "events.mirror-now", id_)
-        now_ms = clock.now_ms()
-        until_ms = now_ms + int(self._parts.late_s * 1000)
-        was = await self._store.transact(mirror_now, id_, now_ms=now_ms, until_ms=until_ms)
-        self._store.wake.signal(MIRROR)
-        self._store.wake.signal(LATE)
+        was = await interventions.hurry(self._store, id_, late_ms=self._late_ms)
         said = (
             "A worker tries for the asset now."
             if was
@@ -178,18 +168,11 @@ class Generations:
         """Forward an event without its asset, which is tried for on in the background."""
         id_ = path_text(request, "id")
         await self._deeds.note(request, "events.release", id_)
-        now_ms = clock.now_ms()
-        claim = Claim(now_ms, now_ms + _LEASE_MS, secrets.token_hex(16), 1)
-        job = await self._store.transact(take_pending, claim, event_id=id_)
-        if job is None:
+        done = await interventions.release(self._store, id_, late_ms=self._late_ms)
+        if done is None:
             return await self._back(id_, "The event does not wait for its asset, or a worker is at it.")
-        if reread(job.body, source=job.source).type != COMPLETED:
-            await self._store.settle(EventSettled(job, Asset("failed", error=RELEASED), now_ms))
-            return await self._back(id_, "Forwarded without its asset.")
-        until_ms = now_ms + int(self._parts.late_s * 1000)
-        asset = Asset("failed", error=RELEASED, retried_until_ms=until_ms)
-        await self._store.settle(EventSettled(job, asset, now_ms, retry_ms=now_ms + _LEASE_MS))
-        return await self._back(id_, "Forwarded without its asset; a follow-up tells when it comes.")
+        follow_up = "; a follow-up tells when it comes" if done == "with follow-up" else ""
+        return await self._back(id_, f"Forwarded without its asset{follow_up}.")
 
     async def _ordered(self, id_: str, order: Order, done: str) -> Response:
         begun = await operations.begin(self._parts.store, order)
@@ -243,60 +226,3 @@ def _message(one: EventStory, told: Any) -> dict[str, Any] | None:
         asset=one.event.asset,
         submission=told,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One thing that happened, or is to happen."""
-
-    at_ms: int | None
-    what: str
-    detail: str = ""
-    tone: str = ""
-    """`good`, `bad`, `waiting` or nothing."""
-
-
-def _timeline(one: EventStory) -> Sequence[Step]:
-    """Return what is known of an event in the order of its time."""
-    event = one.event
-    steps = [Step(event.received_ms, f"Received by {event.via}", _repeats(event.repeats))]
-    if event.state == "pending":
-        steps.append(_waiting(one))
-    if event.asset and event.asset.status == "mirrored":
-        tries = f"{event.attempts} attempts" if event.attempts > 1 else ""
-        steps.append(Step(one.asset_settled_ms, "Mirrored", tries, "good"))
-    elif event.asset:
-        steps.append(
-            Step(one.asset_settled_ms, "Forwarded without its asset", event.asset.error or "", "bad")
-        )
-    if one.late:
-        detail = f"{one.late.attempts} attempts so far. {one.late.error or ''}"
-        steps.append(Step(one.late.due_ms, "The asset is tried for again", detail, "waiting"))
-    for delivery in one.deliveries:
-        tries = f"{delivery.attempts} attempts" if delivery.attempts != 1 else "1 attempt"
-        detail = f"{tries}. {delivery.error or ''}".strip()
-        match delivery.state:
-            case "delivered":
-                steps.append(Step(delivery.settled_ms, f"Delivered to {delivery.destination}", tries, "good"))
-            case "dead":
-                steps.append(
-                    Step(delivery.settled_ms, f"Dead letter for {delivery.destination}", detail, "bad")
-                )
-            case "pending":
-                what = "A worker is sending it to" if delivery.is_claimed else "Next attempt to"
-                steps.append(Step(delivery.due_ms, f"{what} {delivery.destination}", detail, "waiting"))
-            case _:
-                steps.append(Step(delivery.settled_ms, f"Dropped for {delivery.destination}", detail))
-    return sorted(steps, key=lambda step: step.at_ms or 0)
-
-
-def _waiting(one: EventStory) -> Step:
-    detail = f"{one.event.attempts} attempts so far. {one.event.error or ''}".strip()
-    if one.is_claimed:
-        return Step(None, "A worker is at its asset", detail, "waiting")
-    return Step(one.due_ms, "Next attempt for its asset", detail, "waiting")
-
-
-def _repeats(count: int) -> str:
-    times = "once" if count == 1 else f"{count} times"
-    return f"repeated {times}, which changed nothing" if count else ""

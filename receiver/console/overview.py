@@ -1,12 +1,10 @@
 """The overview: what flows, what waits, and what is wrong."""
 
 import shutil
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any, Final
 
 from prometheus_client import Counter, Gauge
-from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -17,39 +15,13 @@ from receiver.console.guard import HOME
 from receiver.console.history import SPANS, History
 from receiver.console.pages import Pages
 from receiver.console.parts import Parts
-from receiver.store.rates import count_delivered, count_done
-from receiver.store.standing import COUNTED, DestinationStanding, Standing, Waiting, standing
+from receiver.operations.stages import WORKER_GONE_MS, overview, state_of
+from receiver.store.standing import COUNTED
 from receiver.telemetry import metrics
 from receiver.telemetry.refusals import MINUTES
 
-_LATELY_MS: Final = 5 * 60_000
-"""What "the present rate" is taken from."""
 _FIRST_LOOK_S: Final = 0.03
 _ADDRESSES: Final = 5
-_PROBE_MAY_TAKE_MS: Final = 120_000
-"""A breaker that was to probe longer ago is of a worker that is gone."""
-_WORKER_GONE_MS: Final = 3 * 60_000
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One row of what waits."""
-
-    name: str
-    waiting: Waiting
-    per_minute: float
-
-    @property
-    def is_capped(self) -> bool:
-        """Whether there may be more than was counted."""
-        return self.waiting.count >= COUNTED
-
-    @property
-    def gone_s(self) -> float | None:
-        """Seconds until nothing waits at the present rate, if nothing new came; None where none is done."""
-        if not self.waiting.count or not self.per_minute:
-            return None
-        return self.waiting.count / self.per_minute * 60
 
 
 class Overview:
@@ -79,7 +51,9 @@ class Overview:
         name = request.query_params.get("span", "1h")
         name, span = (name, SPANS[name]) if name in SPANS else ("1h", SPANS["1h"])
         now_ms = clock.now_ms()
-        found, stages = await self._parts.store.transact(_look, tuple(self._parts.targets), now_ms)
+        names = tuple(self._parts.targets)
+        seen = await self._parts.store.transact(overview, names, now_ms=now_ms)
+        found = seen.standing
         points = self._history.points(span)
         if not points:
             await self._history.settle(_FIRST_LOOK_S)
@@ -91,7 +65,7 @@ class Overview:
             "points": points,
             "is_whole": self._history.is_whole(span),
             "chart": rate_chart(points, span) if points else None,
-            "stages": stages,
+            "stages": seen.stages,
             "hosts": found.hosts,
             "destinations": [
                 (one, state_of(one, now_ms, is_configured=one.name in self._parts.targets))
@@ -99,7 +73,7 @@ class Overview:
             ],
             "kinds": {name: target.kind for name, target in self._parts.targets.items()},
             "quarantined": found.quarantined,
-            "spools": [(one, now_ms - one.seen_ms < _WORKER_GONE_MS) for one in found.spools],
+            "spools": [(one, now_ms - one.seen_ms < WORKER_GONE_MS) for one in found.spools],
             "allowances": found.allowances,
             "buckets": [(one, _bucket_state(one.source)) for one in self._parts.addresses],
             "hosts_away": _value(metrics.ASSET_HOSTS_AWAY),
@@ -117,39 +91,6 @@ class Overview:
                 folder = folder.parent  # noqa: PLW2901  the disk it will be on
             usage = shutil.disk_usage(folder)
             yield name, usage.free, usage.total
-
-
-def state_of(one: DestinationStanding, now_ms: int, *, is_configured: bool) -> str:
-    """Say in a word how a destination is doing."""
-    if one.paused_ms is not None:
-        return "paused"
-    if not is_configured:
-        return "not configured"
-    if one.probe_ms is not None and one.probe_ms > now_ms - _PROBE_MAY_TAKE_MS:
-        return "down"
-    return "running"
-
-
-def _look(
-    connection: Connection, configured: tuple[str, ...], now_ms: int
-) -> tuple[Standing, Sequence[Stage]]:
-    found = standing(connection, configured)
-    since_ms = now_ms - _LATELY_MS
-    minutes = _LATELY_MS / 60_000
-    mirrored = count_done(connection, since_ms=since_ms, until_ms=now_ms).mirrored
-    forwarding = [
-        Stage(
-            f"Forwarding to {one.name}",
-            one.waiting,
-            count_delivered(connection, one.name, since_ms, now_ms) / minutes,
-        )
-        for one in found.destinations
-    ]
-    return found, [
-        Stage("Mirroring", found.mirroring, mirrored / minutes),
-        Stage("Late assets", found.late, 0.0),
-        *forwarding,
-    ]
 
 
 def _bucket_state(source: str) -> str:

@@ -1,7 +1,7 @@
 """What an operator may do about one event that waits for its asset: have it tried for now, or not wait."""
 
 import secrets
-from typing import Final
+from typing import Final, Literal
 
 from receiver import clock
 from receiver.contract import COMPLETED
@@ -12,6 +12,8 @@ from receiver.store.wake import LATE, MIRROR
 
 RELEASED: Final = "released"
 """The code of an asset that an operator did not wait for."""
+Released = Literal["for good", "with follow-up"]
+"""How an event went out without its asset: with an end of it, or while the asset is tried for on."""
 _LEASE_MS: Final = 60_000
 
 
@@ -27,8 +29,8 @@ async def hurry(store: Store, event_id: str, *, late_ms: int) -> Hurried | None:
     return was
 
 
-async def release(store: Store, event_id: str, *, late_ms: int) -> bool:
-    """Forward an event without its asset; False if it waits for none, or a worker is at it.
+async def release(store: Store, event_id: str, *, late_ms: int) -> Released | None:
+    """Forward an event without its asset; None if it waits for none, or a worker is at it.
 
     The asset of a completion is tried for *late_ms* milliseconds more; a follow-up tells when it comes.
     """
@@ -36,9 +38,11 @@ async def release(store: Store, event_id: str, *, late_ms: int) -> bool:
     claim = Claim(now_ms, now_ms + _LEASE_MS, secrets.token_hex(16), 1)
     job = await store.transact(take_pending, claim, event_id=event_id)
     if job is None:
-        return False
+        return None
     asset, retry_ms = Asset("failed", error=RELEASED), None
     if late_ms and reread(job.body, source=job.source).type == COMPLETED:
         asset = Asset("failed", error=RELEASED, retried_until_ms=now_ms + late_ms)
         retry_ms = now_ms + _LEASE_MS
-    return await store.settle(EventSettled(job, asset, now_ms, retry_ms=retry_ms))
+    if not await store.settle(EventSettled(job, asset, now_ms, retry_ms=retry_ms)):
+        return None
+    return "for good" if retry_ms is None else "with follow-up"

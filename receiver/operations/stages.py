@@ -35,8 +35,11 @@ class Stage:
 
     @property
     def gone_s(self) -> float | None:
-        """Seconds until nothing waits, at the present rate and if nothing new came; None if unknown."""
-        if not self.waiting.count or not self.per_minute or self.is_capped:
+        """Seconds until nothing waits, at the present rate and if nothing new came; None if unknown.
+
+        At least so many if more may wait than was counted.
+        """
+        if not self.waiting.count or not self.per_minute:
             return None
         return self.waiting.count / self.per_minute * 60
 

@@ -1,12 +1,19 @@
 """One generation's story, told in the order in which it happened."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final, Literal
 
 from receiver.states import DEAD, DELIVERED, PENDING
 from receiver.store.search import FoundDelivery
 from receiver.store.story import EventStory, Story
 from receiver.telemetry.redact import redact
+
+Tone = Literal["good", "bad", "waiting", ""]
+_ENDED: Final[Mapping[str, tuple[str, Tone]]] = {
+    DELIVERED: ("delivered to", "good"),
+    DEAD: ("given up for", "bad"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +25,21 @@ class Entry:
     what: str
     event_id: str | None = None
     detail: str = ""
+    tone: Tone = ""
 
 
 def timeline(told: Story) -> Sequence[Entry]:
     """Return what happened to a generation, the earliest first; what is under way stands at the end."""
-    return sorted(_entries(told), key=lambda one: (one.at_ms is None, one.at_ms or 0))
+    return sorted(_entries(told), key=_time)
+
+
+def timeline_of(one: EventStory) -> Sequence[Entry]:
+    """Return what happened to one event, in that order."""
+    return sorted(_of_event(one), key=_time)
+
+
+def _time(one: Entry) -> tuple[bool, int]:
+    return one.at_ms is None, one.at_ms or 0
 
 
 def _entries(told: Story) -> Iterator[Entry]:
@@ -36,19 +53,22 @@ def _entries(told: Story) -> Iterator[Entry]:
 
 def _of_event(one: EventStory) -> Iterator[Entry]:
     event = one.event
-    repeats = f", then {event.repeats} times more" if event.repeats else ""
+    times = "once" if event.repeats == 1 else f"{event.repeats} times"
+    repeats = f", then {times} more" if event.repeats else ""
     yield Entry(event.received_ms, f"{event.type} received", event.id, f"by {event.via}{repeats}")
     if event.asset is not None:
         where = event.asset.url if event.asset.status == "mirrored" else event.asset.error
-        yield Entry(one.asset_settled_ms, f"asset {event.asset.status}", event.id, where or "")
+        tone: Tone = "good" if event.asset.status == "mirrored" else "bad"
+        yield Entry(one.asset_settled_ms, f"asset {event.asset.status}", event.id, where or "", tone)
     elif one.is_claimed:
-        yield Entry(None, "asset being mirrored", event.id, _tries(event.attempts, event.error))
+        tries = _tries(event.attempts, event.error)
+        yield Entry(None, "asset being mirrored", event.id, tries, "waiting")
     elif one.due_ms is not None:
-        yield Entry(one.due_ms, "asset tried for next", event.id, _tries(event.attempts, event.error))
+        tries = _tries(event.attempts, event.error)
+        yield Entry(one.due_ms, "asset tried for next", event.id, tries, "waiting")
     if one.late is not None:
-        yield Entry(
-            one.late.due_ms, "late asset tried for next", event.id, _tries(one.late.attempts, one.late.error)
-        )
+        tries = _tries(one.late.attempts, one.late.error)
+        yield Entry(one.late.due_ms, "late asset tried for next", event.id, tries, "waiting")
     for delivery in one.deliveries:
         yield _of_delivery(delivery)
 
@@ -58,9 +78,9 @@ def _of_delivery(one: FoundDelivery) -> Entry:
     if one.state == PENDING:
         due_ms = None if one.is_claimed else one.due_ms
         said = "being sent to" if one.is_claimed else "to be sent to"
-        return Entry(due_ms, f"{said} {one.destination}", one.event_id, tries)
-    said = {DELIVERED: "delivered to", DEAD: "given up for"}.get(one.state, f"{one.state} for")
-    return Entry(one.settled_ms, f"{said} {one.destination}", one.event_id, tries)
+        return Entry(due_ms, f"{said} {one.destination}", one.event_id, tries, "waiting")
+    said, tone = _ENDED.get(one.state, (f"{one.state} for", ""))
+    return Entry(one.settled_ms, f"{said} {one.destination}", one.event_id, tries, tone)
 
 
 def _tries(attempts: int, error: str | None) -> str:

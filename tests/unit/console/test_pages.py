@@ -96,6 +96,20 @@ class TestOverview:
         page = (await browser.get("")).body.decode()
         assert "cdn.example.com" in page
         assert '/console/dead-letters?destination=orders">1</a>' in page
+        for stage in ("Mirroring", "Late assets", "Forwarding to orders"):
+            assert f'<th scope="row">{stage}</th>' in page
+
+    async def test_tells_what_happened(self, browser: Browser, store: Store) -> None:
+        """In the words of `receiver find`, and in colour: what went well, what did not, what is to come."""
+        await dead(store, an_event("gen_1"), error="answered 401")
+        page = (await browser.get("/generations/photoverse/gen_1")).body.decode()
+        for tone, what in (
+            ("good", "Asset mirrored"),
+            ("bad", "Given up for orders"),
+            ("waiting", "To be sent to"),
+        ):
+            assert re.search(f'<li class="{tone}">.*{what}', page)
+        assert "1 attempt: answered 401" in page
 
     async def test_draws_what_was_done(self, browser: Browser, store: Store) -> None:
         """As soon as it is counted, and lets a page wait no longer than a moment."""
@@ -152,7 +166,7 @@ class TestButtons:
         event = with_asset("gen_1")
         await store.record(event)
         assert "A worker tries for the asset now" in await said(browser, f"/events/{event.id}/mirror-now")
-        assert "Forwarded without its asset" in await said(browser, f"/events/{event.id}/release")
+        assert "a follow-up tells when it comes" in await said(browser, f"/events/{event.id}/release")
         [job] = await claimed(store, at=FAR)
         assert job.asset is not None
         assert (job.asset.status, job.asset.error) == ("failed", "released")
