@@ -1,4 +1,4 @@
-"""The gauges of every stage but the deliveries': what waits, what is down, what runs out."""
+"""The gauges of every stage: what waits, what is down, what runs out."""
 
 import asyncio
 import shutil
@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
-from receiver.store.measures import Allowance, Measures, Waiting
+from receiver.store.standing import Allowance, Standing, WaitingEvents
 from receiver.threads import DaemonThreads
 
 COMMON_BUCKET: Final = "*"
@@ -46,14 +46,21 @@ class Watched:
     """What fills a disk of this machine, by what it is for."""
 
 
-def gauges(found: Measures, watched: Watched, destinations: Collection[str], now_ms: int) -> list[Metric]:
-    """Return what the store was asked for, as Prometheus names it."""
+def gauges(found: Standing, watched: Watched, destinations: Collection[str], now_ms: int) -> list[Metric]:
+    """Return what waits, what is down and what runs out, as Prometheus names it."""
+    alive = [one for one in found.spools if one.seen_ms > now_ms - watched.lease_s * 1000]
     return [
+        *_deliveries(found, destinations, now_ms),
+        _gauge(
+            "receiver_quarantined",
+            "Bodies in quarantine that nobody has dealt with.",
+            value=found.quarantined,
+        ),
         *_mirroring(found, watched, now_ms),
         _gauge(
             "receiver_workers",
             "Workers alive, as spool folders whose worker was seen within a lease.",
-            value=found.workers,
+            value=len(alive),
         ),
         *_destinations(found, destinations),
         _gauge("receiver_database_size_bytes", "Size of the whole database.", value=found.database_bytes),
@@ -72,11 +79,15 @@ async def disks(folders: Mapping[str, Path]) -> list[Metric]:
     ]
 
 
-def _mirroring(found: Measures, watched: Watched, now_ms: int) -> Iterable[Metric]:
+def _mirroring(found: Standing, watched: Watched, now_ms: int) -> Iterable[Metric]:
     labels = ["source", "bucket"]
     events: Counter[tuple[str, str]] = Counter()
-    for one in found.waiting:
-        events[one.source, _bucket(one, watched)] += one.events
+    oldest_ms: dict[str, int] = {}
+    for one in found.events:
+        events[one.source, _bucket(one, watched)] += one.waiting.count
+        if one.waiting.oldest_ms is not None:
+            known_ms = oldest_ms.get(one.source, one.waiting.oldest_ms)
+            oldest_ms[one.source] = min(known_ms, one.waiting.oldest_ms)
     yield _gauge(
         "receiver_events_waiting",
         "Events whose asset's fate is not settled, by source and bucket; no bucket: they need no asset.",
@@ -87,33 +98,57 @@ def _mirroring(found: Measures, watched: Watched, now_ms: int) -> Iterable[Metri
         "receiver_events_waiting_oldest_seconds",
         "How long ago the oldest of them was received, by source.",
         ["source"],
-        [([source], _age_s(oldest, now_ms)) for source, oldest in sorted(found.oldest_ms.items())],
+        [([source], _age_s(oldest, now_ms)) for source, oldest in sorted(oldest_ms.items())],
     )
     yield _gauge(
         "receiver_asset_host_events_waiting",
         "Events that wait for an asset, by its host: the 20 with most, and `other`.",
         ["asset_host"],
-        _by_host(found.waiting),
+        _by_host(found.events),
     )
-    yield _gauge("receiver_late_assets", "Assets that are still tried for.", value=found.late_assets)
+    yield _gauge("receiver_late_assets", "Assets that are still tried for.", value=found.late.count)
     yield _gauge(
         "receiver_late_assets_oldest_seconds",
         "How long ago the oldest event was received whose asset is still tried for.",
-        value=0.0 if found.oldest_late_ms is None else _age_s(found.oldest_late_ms, now_ms),
+        value=found.late.oldest_s(now_ms),
     )
 
 
-def _destinations(found: Measures, names: Collection[str]) -> Iterable[Metric]:
+def _deliveries(found: Standing, configured: Collection[str], now_ms: int) -> Iterable[Metric]:
+    waiting = [one for one in found.destinations if one.waiting.count or one.name in configured]
+    yield _gauge(
+        "receiver_backlog",
+        "Deliveries that wait for their destination.",
+        ["destination"],
+        [([one.name], one.waiting.count) for one in waiting],
+    )
+    yield _gauge(
+        "receiver_oldest_pending_seconds",
+        "How long ago the oldest event was received that waits for its destination.",
+        ["destination"],
+        [([one.name], one.waiting.oldest_s(now_ms)) for one in waiting],
+    )
+    yield _gauge(
+        "receiver_dead_letters",
+        "Dead letters, by destination.",
+        ["destination"],
+        [([one.name], one.dead) for one in found.destinations if one.dead],
+    )
+
+
+def _destinations(found: Standing, configured: Collection[str]) -> Iterable[Metric]:
+    down = {one.name for one in found.destinations if one.probe_ms is not None}
+    paused = {one.name for one in found.destinations if one.paused_ms is not None}
     for state, names_there, meaning in (
-        ("down", found.down, "1 while some worker leaves a destination alone because it is down."),
-        ("paused", found.paused, "1 while an operator has a destination paused."),
+        ("down", down, "1 while some worker leaves a destination alone because it is down."),
+        ("paused", paused, "1 while an operator has a destination paused."),
     ):
-        values: list[Sample] = [([name], name in names_there) for name in sorted({*names, *names_there})]
+        values: list[Sample] = [([name], name in names_there) for name in sorted({*configured, *names_there})]
         yield _gauge(f"receiver_destination_{state}", meaning, ["destination"], values)
 
 
-def _provider(found: Measures, watched: Watched, now_ms: int) -> Iterable[Metric]:
-    by_source = {watched.paces[name]: one for name, one in found.allowances.items()}
+def _provider(found: Standing, watched: Watched, now_ms: int) -> Iterable[Metric]:
+    by_source = {watched.paces[one.name]: one for one in found.allowances if one.name in watched.paces}
     limits: list[Sample] = [([name], one.limit) for name, one in by_source.items() if one.limit is not None]
     left: list[Sample] = [
         ([name], remaining)
@@ -141,17 +176,17 @@ def _remaining(one: Allowance, now_ms: int) -> int | None:
     return one.limit if over else one.remaining
 
 
-def _by_host(waiting: Sequence[Waiting]) -> list[Sample]:
+def _by_host(waiting: Sequence[WaitingEvents]) -> list[Sample]:
     events: Counter[str] = Counter()
     for one in waiting:
         if one.asset_host:
-            events[one.asset_host] += one.events
+            events[one.asset_host] += one.waiting.count
     shown = events.most_common(_HOSTS_SHOWN)
     rest = events.total() - sum(count for _, count in shown)
     return [([host], count) for host, count in [*shown, ("other", rest)]]
 
 
-def _bucket(one: Waiting, watched: Watched) -> str:
+def _bucket(one: WaitingEvents, watched: Watched) -> str:
     if one.asset_host is None:
         return ""
     return one.source if one.source in watched.with_own_bucket else COMMON_BUCKET

@@ -1,6 +1,6 @@
 """`GET /metrics`: this process's counters, and gauges that are looked up in the store when asked for."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -12,9 +12,7 @@ from receiver import clock
 from receiver.admin.gauges import Watched, disks, gauges
 from receiver.errors import StoreUnavailable
 from receiver.store import Store
-from receiver.store.backlog import Backlog, backlog
-from receiver.store.measures import Measures, measure
-from receiver.store.search import dead_letters, open_bodies
+from receiver.store.standing import standing
 from receiver.telemetry.refusals import Refusals
 
 _ADDRESSES_SHOWN: Final = 10
@@ -32,25 +30,14 @@ async def exposition(
 
 async def _gauges(store: Store, destinations: Collection[str], watched: Watched) -> list[Metric]:
     """Look up what the store knows. A further gauge goes here."""
-    now_ms = clock.now_ms()
     up = GaugeMetricFamily("receiver_store_up", "Whether the store answers.")
     try:
-        found = [
-            *_backlog(await store.transact(backlog, store.destinations), now_ms),
-            _dead_letters(await store.transact(dead_letters)),
-            _quarantined(await store.transact(open_bodies)),
-            *gauges(await _measured(store, watched), watched, destinations, clock.now_ms()),
-        ]
+        found = await store.transact(standing, store.destinations)
     except StoreUnavailable:
         up.add_metric([], 0)
         return [up]
     up.add_metric([], 1)
-    return [up, *found]
-
-
-async def _measured(store: Store, watched: Watched) -> Measures:
-    lease_ms = int(watched.lease_s * 1000)
-    return await store.transact(measure, now_ms=clock.now_ms(), lease_ms=lease_ms, paces=tuple(watched.paces))
+    return [up, *gauges(found, watched, destinations, clock.now_ms())]
 
 
 def _most_refused(refusals: Refusals) -> Metric:
@@ -62,36 +49,6 @@ def _most_refused(refusals: Refusals) -> Metric:
     for address, count in refusals.most(_ADDRESSES_SHOWN):
         gauge.add_metric([address], count)
     return gauge
-
-
-def _backlog(backlogs: Sequence[Backlog], now_ms: int) -> tuple[Metric, Metric]:
-    waiting = GaugeMetricFamily(
-        "receiver_backlog", "Deliveries that wait for their destination.", labels=["destination"]
-    )
-    oldest = GaugeMetricFamily(
-        "receiver_oldest_pending_seconds",
-        "How long ago the oldest event was received that waits for its destination.",
-        labels=["destination"],
-    )
-    for one in backlogs:
-        waiting.add_metric([one.destination], one.pending)
-        oldest.add_metric([one.destination], one.oldest_s(now_ms))
-    return waiting, oldest
-
-
-def _dead_letters(counts: dict[str, int]) -> Metric:
-    gauge = GaugeMetricFamily(
-        "receiver_dead_letters", "Dead letters, by destination.", labels=["destination"]
-    )
-    for destination, count in sorted(counts.items()):
-        gauge.add_metric([destination], count)
-    return gauge
-
-
-def _quarantined(count: int) -> Metric:
-    return GaugeMetricFamily(
-        "receiver_quarantined", "Bodies in quarantine that nobody has dealt with.", count
-    )
 
 
 class _Found(Collector):

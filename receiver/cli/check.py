@@ -110,13 +110,11 @@ async def _store(settings: "Settings") -> AsyncIterator[Finding]:
 async def _beside(settings: "Settings", store: "Store") -> AsyncIterator[Finding]:
     """Look at what the store knows of others: its own clock, and each destination."""
     from receiver.operations.stages import overview
-    from receiver.store.measures import measure
 
     now_ms = clock.now_ms()
-    measures = await store.transact(measure, now_ms=now_ms, lease_ms=int(settings.lease_s * 1000), paces=())
-    if measures.database_now_ms is not None:
-        yield _skew("database's clock", (measures.database_now_ms - now_ms) / 1000)
     seen = await store.transact(overview, tuple(settings.destinations), now_ms=now_ms)
+    if seen.standing.database_now_ms is not None:
+        yield _skew("database's clock", (seen.standing.database_now_ms - now_ms) / 1000)
     for stage in seen.stages:
         if stage.state == "down":
             yield Finding(stage.name, f"a worker found it down: {stage.waiting.error}", is_well=False)

@@ -27,8 +27,6 @@ _COLUMNS: Final = {
     "dead": "dead",
     "last_error": "last error",
 }
-_PROBE_MAY_TAKE_S: Final = 120
-"""A breaker that was to probe longer ago is of a worker that is gone."""
 
 
 @click.group()
@@ -152,17 +150,20 @@ def _show(settings: "Settings", statuses: "Sequence[DestinationStatus]", *, as_j
 
 
 def _record(settings: "Settings", status: "DestinationStatus", now_ms: int) -> Record:
+    from receiver.operations.stages import state_of
+
     options = settings.destinations.get(status.name)
-    oldest_s = None if status.backlog.oldest_ms is None else round(status.backlog.oldest_s(now_ms))
+    waiting = status.waiting
+    state = state_of(status, now_ms, is_configured=options is not None)
     return {
         "name": status.name,
         "kind": None if options is None else _kind(options.get("url", "")),
-        "state": _state(status, is_configured=options is not None, now_ms=now_ms),
-        "pending": status.backlog.pending,
-        "oldest_pending_s": oldest_s,
+        "state": "breaker open" if state == "down" else state,
+        "pending": waiting.count,
+        "oldest_pending_s": None if waiting.oldest_ms is None else round(waiting.oldest_s(now_ms)),
         "delivered": status.delivered,
         "dead": status.dead,
-        "last_error": status.last_error,
+        "last_error": waiting.error or status.dead_error,
         "paused_at": None
         if status.paused_ms is None
         else datetime.fromtimestamp(status.paused_ms / 1000, UTC),
@@ -176,13 +177,3 @@ def _kind(url: str) -> str | None:
 
     scheme = url.strip().partition(":")[0].lower()
     return scheme if scheme in SCHEMES else None
-
-
-def _state(status: "DestinationStatus", *, is_configured: bool, now_ms: int) -> str:
-    if status.paused_ms is not None:
-        return "paused"
-    if not is_configured:
-        return "not configured"
-    if status.probe_ms is not None and status.probe_ms > now_ms - _PROBE_MAY_TAKE_S * 1000:
-        return "breaker open"
-    return "running"

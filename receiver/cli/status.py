@@ -83,13 +83,12 @@ def _show(found: "Overview", *, as_json: bool) -> None:
 
 
 def _stage(one: "Stage", now_ms: int) -> Record:
-    oldest_ms = one.waiting.oldest_ms
     return {
         "stage": one.name,
         "state": one.state or None,
         "waiting": one.waiting.count,
         "is_capped": one.is_capped,
-        "oldest_s": None if oldest_ms is None else round(max(0, now_ms - oldest_ms) / 1000),
+        "oldest_s": None if one.waiting.oldest_ms is None else round(one.waiting.oldest_s(now_ms)),
         "per_minute": round(one.per_minute, 1),
         "gone_s": None if one.gone_s is None or one.is_capped else round(one.gone_s),
         "error": one.waiting.error,

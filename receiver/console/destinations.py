@@ -22,8 +22,8 @@ from receiver.operations.moments import read_moment
 from receiver.operations.stages import state_of
 from receiver.outcomes import Delivered
 from receiver.store.backfill import Past, Stretch
-from receiver.store.destinations import known_destinations, pause
-from receiver.store.standing import COUNTED, destination_standings
+from receiver.store.backlog import COUNTED
+from receiver.store.destinations import destination_statuses, known_destinations, pause
 
 _TEST_S: Final = 20.0
 _MOST_COUNTED: Final = 100_000
@@ -63,7 +63,7 @@ class Destinations:
         """Every destination."""
         store = self._parts.store
         names = await store.transact(known_destinations, tuple(self._parts.targets))
-        found = await store.transact(destination_standings, names)
+        found = await store.transact(destination_statuses, names)
         now_ms = clock.now_ms()
         return self._pages.page(
             request,

@@ -16,12 +16,13 @@ from receiver.console.history import SPANS, History
 from receiver.console.pages import Pages
 from receiver.console.parts import Parts
 from receiver.operations.stages import WORKER_GONE_MS, overview, state_of
-from receiver.store.standing import COUNTED
+from receiver.store.backlog import COUNTED
 from receiver.telemetry import metrics
 from receiver.telemetry.refusals import MINUTES
 
 _FIRST_LOOK_S: Final = 0.03
 _ADDRESSES: Final = 5
+_SPOOLS: Final = 50
 
 
 class Overview:
@@ -73,8 +74,8 @@ class Overview:
             ],
             "kinds": {name: target.kind for name, target in self._parts.targets.items()},
             "quarantined": found.quarantined,
-            "spools": [(one, now_ms - one.seen_ms < WORKER_GONE_MS) for one in found.spools],
-            "allowances": found.allowances,
+            "spools": [(one, now_ms - one.seen_ms < WORKER_GONE_MS) for one in found.spools[:_SPOOLS]],
+            "allowances": [one for one in found.allowances if one.limit is not None],
             "buckets": [(one, _bucket_state(one.source)) for one in self._parts.addresses],
             "hosts_away": _value(metrics.ASSET_HOSTS_AWAY),
             "faults": sorted(_faults().items(), key=lambda item: -item[1]),

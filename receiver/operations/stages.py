@@ -6,8 +6,10 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from receiver.store.backlog import COUNTED, Waiting
+from receiver.store.destinations import DestinationStatus
 from receiver.store.rates import count_delivered, count_done
-from receiver.store.standing import COUNTED, DestinationStanding, Standing, Waiting, standing
+from receiver.store.standing import Standing, standing
 
 _LATELY_MS: Final = 5 * 60_000
 """What the present rate is taken from."""
@@ -76,7 +78,7 @@ def overview(connection: Connection, configured: Collection[str], *, now_ms: int
     return Overview(now_ms, [mirroring, Stage("late assets", found.late, 0.0), *forwarding], found)
 
 
-def state_of(one: DestinationStanding, now_ms: int, *, is_configured: bool) -> str:
+def state_of(one: DestinationStatus, now_ms: int, *, is_configured: bool) -> str:
     """Say in a word how a destination is doing."""
     if one.paused_ms is not None:
         return "paused"

@@ -1,66 +1,73 @@
-"""What waits for each destination: figures for people and their alarms."""
+"""What waits for a destination, and what became of the rest: figures for people and their alarms."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from receiver.store.claim import IS_PENDING
-from receiver.store.tables import DELIVERY, EVENT
+from receiver.store.tables import DEAD, DELIVERY, EVENT
 
-MOST_COUNTED: Final = 100_000
-"""No more rows of a kind are counted: beyond that, a figure says that there are many."""
-_OLDEST_AMONG: Final = 10_000
-"""The oldest is looked for among so many that are due first."""
+COUNTED: Final = 10_000
+"""No more rows of a kind are counted, along an index. A figure of that size means as many or more."""
+SAMPLED: Final = 1_000
+"""Rows that are read for what no index has: those at one end of a queue."""
 
 PENDING_ONES: Final = DELIVERY.c.state == IS_PENDING
 SETTLED_ONES: Final = DELIVERY.c.settled_ms.is_not(None)
 
 
 @dataclass(frozen=True, slots=True)
-class Backlog:
-    """The deliveries of one destination that are not settled."""
+class Waiting:
+    """What waits in one queue."""
 
-    destination: str
-    pending: int
-    """`MOST_COUNTED` at most."""
-    oldest_ms: int | None
-    """When the oldest of their events was received, in milliseconds since the epoch; None without any."""
+    count: int
+    """`COUNTED` at most."""
+    oldest_ms: int | None = None
+    """When the oldest was received, in milliseconds since the epoch; None if nothing waits."""
+    error: str | None = None
+    """Why one of them was put off."""
 
     def oldest_s(self, now_ms: int) -> float:
         """Return how many seconds ago the oldest was received, 0 where there is none."""
         return 0.0 if self.oldest_ms is None else max(0.0, (now_ms - self.oldest_ms) / 1000)
 
 
-def backlog(connection: Connection, destinations: Collection[str]) -> list[Backlog]:
-    """Count what waits for each of *destinations*, and for any other that has something waiting, by name."""
-    names = {*destinations, *names_in_use(connection, PENDING_ONES)}
-    return [backlog_of(connection, name) for name in sorted(names)]
-
-
-def backlog_of(connection: Connection, destination: str) -> Backlog:
-    """Count what waits for one destination. Reads a bounded part of the index of what is pending."""
+def waiting_for(connection: Connection, destination: str) -> Waiting:
+    """Look up what waits for one destination, in a bounded part of the index of what is pending."""
     ours = (PENDING_ONES, DELIVERY.c.destination == destination)
     count = count_some(connection, select(DELIVERY.c.due_ms).where(*ours))
+    if not count:
+        return Waiting(0)
+    waiting = select(DELIVERY.c.event_id, DELIVERY.c.last_error).where(*ours)
+    # New ones are due at once. What failed was put off, and so stands at the end.
+    ends = [
+        waiting.order_by(order).limit(SAMPLED).subquery()
+        for order in (DELIVERY.c.due_ms, DELIVERY.c.due_ms.desc())
+    ]
     # An event id begins with its time, so the smallest is the oldest.
-    first = select(DELIVERY.c.event_id).where(*ours).order_by(DELIVERY.c.due_ms).limit(_OLDEST_AMONG)
-    oldest = connection.execute(select(func.min(first.subquery().c.event_id))).scalar() if count else None
+    oldest = min(connection.execute(select(func.min(end.c.event_id))).scalar_one() for end in ends)
     received = select(EVENT.c.received_ms).where(EVENT.c.id == oldest)
-    return Backlog(destination, count, connection.execute(received).scalar() if oldest else None)
+    return Waiting(count, connection.execute(received).scalar(), _first_error(connection, ends[1]))
 
 
 def count_settled(connection: Connection, destination: str, state: str) -> int:
-    """Count what one destination confirmed, or what was given up, `MOST_COUNTED` at most."""
+    """Count what one destination confirmed, or what was given up, `COUNTED` at most."""
     ours = (SETTLED_ONES, DELIVERY.c.destination == destination, DELIVERY.c.state == state)
     return count_some(connection, select(DELIVERY.c.settled_ms).where(*ours))
 
 
+def last_dead_error(connection: Connection, destination: str) -> str | None:
+    """Return why the latest dead letter of one destination was given up."""
+    ours = (SETTLED_ONES, DELIVERY.c.destination == destination, DELIVERY.c.state == DEAD)
+    latest = select(DELIVERY.c.last_error).where(*ours).order_by(DELIVERY.c.settled_ms.desc())
+    return _first_error(connection, latest.limit(SAMPLED).subquery())
+
+
 def count_some(connection: Connection, rows: Select[Any]) -> int:
-    """Count *rows*, `MOST_COUNTED` at most."""
-    return connection.execute(
-        select(func.count()).select_from(rows.limit(MOST_COUNTED).subquery())
-    ).scalar_one()
+    """Count *rows*, `COUNTED` at most."""
+    return connection.execute(select(func.count()).select_from(rows.limit(COUNTED).subquery())).scalar_one()
 
 
 def names_in_use(connection: Connection, which: ColumnElement[bool]) -> Iterator[str]:
@@ -73,3 +80,8 @@ def names_in_use(connection: Connection, which: ColumnElement[bool]) -> Iterator
     while name is not None:
         yield name
         name = connection.execute(first.where(DELIVERY.c.destination > name)).scalar()
+
+
+def _first_error(connection: Connection, among: Any) -> str | None:
+    found = select(among.c.last_error).where(among.c.last_error.is_not(None)).limit(1)
+    return connection.execute(found).scalar()

@@ -2,24 +2,21 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final
 
-from sqlalchemy import Connection, Select, select, update
+from sqlalchemy import Connection, select, update
 
 from receiver.store.backlog import (
     PENDING_ONES,
     SETTLED_ONES,
-    Backlog,
-    backlog_of,
+    Waiting,
     count_settled,
+    last_dead_error,
     names_in_use,
+    waiting_for,
 )
 from receiver.store.engine import insert_into, wake_others
-from receiver.store.tables import DEAD, DELIVERED, DELIVERY, DESTINATION_STATE
+from receiver.store.tables import DEAD, DELIVERED, DESTINATION_STATE
 from receiver.store.wake import FORWARD
-
-_LATEST: Final = 1_000
-"""An error is looked for among so many: what failed was put off, and so stands at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +24,12 @@ class DestinationStatus:
     """How one destination is doing; times in milliseconds since the epoch."""
 
     name: str
-    backlog: Backlog
+    waiting: Waiting
     delivered: int
-    """`MOST_COUNTED` at most, as all counts."""
+    """`COUNTED` at most, as all counts."""
     dead: int
-    last_error: str | None
-    """Of what waits; if nothing failed there, of the latest dead letter."""
+    dead_error: str | None
+    """Why the latest dead letter was given up."""
     paused_ms: int | None
     reason: str | None
     """Why it is paused."""
@@ -100,22 +97,9 @@ def _status(connection: Connection, name: str) -> DestinationStatus:
     ).one_or_none()
     return DestinationStatus(
         name,
-        backlog_of(connection, name),
+        waiting_for(connection, name),
         count_settled(connection, name, DELIVERED),
         count_settled(connection, name, DEAD),
-        _last_error(connection, name),
+        last_dead_error(connection, name),
         *(kept or (None, None, None)),
     )
-
-
-def _last_error(connection: Connection, name: str) -> str | None:
-    ours = select(DELIVERY.c.last_error).where(DELIVERY.c.destination == name)
-    pending = ours.where(PENDING_ONES).order_by(DELIVERY.c.due_ms.desc())
-    dead = ours.where(SETTLED_ONES, DELIVERY.c.state == DEAD).order_by(DELIVERY.c.settled_ms.desc())
-    return _first(connection, pending) or _first(connection, dead)
-
-
-def _first(connection: Connection, errors: Select[tuple[str | None]]) -> str | None:
-    latest = errors.limit(_LATEST).subquery()
-    found = select(latest.c.last_error).where(latest.c.last_error.is_not(None)).limit(1)
-    return connection.execute(found).scalar()

@@ -8,7 +8,6 @@ from sqlalchemy import Column, ColumnElement, Connection, Select, and_, func, li
 
 from receiver.events import Asset
 from receiver.store.assets import ASSET_COLUMNS, asset_if_any
-from receiver.store.backlog import SETTLED_ONES, count_settled, names_in_use
 from receiver.store.filters import Filter, arrived, has_error, is_kind, kind_of
 from receiver.store.sources import events_of_generation
 from receiver.store.tables import ASSET, DEAD, DELIVERY, EVENT, OPEN, PENDING, PRUNED, QUARANTINE, SETTLED
@@ -22,10 +21,10 @@ _MOST: Final = 200
 """Rows of one page of a list; each is read with its body."""
 _IS_DEAD: Final = DELIVERY.c.state == literal(DEAD, literal_execute=True)
 """Written into the statement: neither planner would use the partial index for a bound parameter."""
-_IS_UNSETTLED: Final = and_(
+IS_UNSETTLED: Final = and_(
     *(EVENT.c.state != literal(state, literal_execute=True) for state in (SETTLED, PRUNED))
 )
-_IS_OPEN: Final = QUARANTINE.c.state == literal(OPEN, literal_execute=True)
+IS_OPEN: Final = QUARANTINE.c.state == literal(OPEN, literal_execute=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,18 +164,6 @@ def quarantined_body(connection: Connection, id_: str) -> bytes | None:
     return connection.execute(select(QUARANTINE.c.body).where(QUARANTINE.c.id == id_)).scalar()
 
 
-def dead_letters(connection: Connection) -> dict[str, int]:
-    """Return how many dead letters each destination has, `MOST_COUNTED` at most."""
-    counts = {name: count_settled(connection, name, DEAD) for name in names_in_use(connection, SETTLED_ONES)}
-    return {name: count for name, count in counts.items() if count}
-
-
-def open_bodies(connection: Connection) -> int:
-    """Return how many quarantined bodies nobody has dealt with."""
-    counted = select(func.count()).select_from(QUARANTINE).where(_IS_OPEN)
-    return connection.execute(counted).scalar_one()
-
-
 def delivery_rows(
     connection: Connection, wanted: Filter, reach: Reach, *, with_body: bool = False, lock: bool = False
 ) -> Page[Any]:
@@ -224,7 +211,7 @@ def event_rows(
     if wanted.state in (SETTLED, PRUNED):  # as nearly all are
         statement = statement.where(EVENT.c.state == wanted.state)
     elif wanted.state is not None:
-        candidates += [EVENT.c.state == wanted.state, _IS_UNSETTLED]
+        candidates += [EVENT.c.state == wanted.state, IS_UNSETTLED]
     if wanted.destination is not None:
         sent = select(DELIVERY.c.event_id).where(
             DELIVERY.c.event_id == EVENT.c.id, DELIVERY.c.destination == wanted.destination

@@ -1,71 +1,39 @@
-"""What waits in each stage right now, at a cost that no backlog raises: only so many rows are counted."""
+"""What waits in each stage right now, for the console, the terminal and /metrics alike.
 
-from collections.abc import Collection, Sequence
+No backlog raises the cost: only so many rows are counted, and fewer are read.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, select, text
+from sqlalchemy import ColumnElement, Connection, Select, func, select, text
 
-from receiver.store.backlog import PENDING_ONES, SETTLED_ONES
+from receiver.store import backlog
+from receiver.store.backlog import SAMPLED, Waiting, count_some
 from receiver.store.claim import IS_PENDING
-from receiver.store.destinations import known_destinations
-from receiver.store.tables import (
-    DEAD,
-    DELIVERY,
-    DESTINATION_STATE,
-    EVENT,
-    LATE_ASSET,
-    OPEN,
-    PACE,
-    QUARANTINE,
-    SPOOL,
-)
+from receiver.store.destinations import DestinationStatus, destination_statuses, known_destinations
+from receiver.store.engine import is_sqlite
+from receiver.store.search import IS_OPEN, IS_UNSETTLED
+from receiver.store.tables import EVENT, LATE_ASSET, PACE, QUARANTINE, SPOOL
 
-COUNTED: Final = 10_000
-"""No more rows are counted, all of them in an index."""
-_SAMPLED: Final = 1_000
-"""The oldest is looked for among so many that are due first: these are read."""
+_MOST: Final = 1_000
+"""Spool folders and API keys: a handful, but a container without a volume leaves a folder at every start."""
 _HOSTS: Final = 20
-_ERRORS: Final = 100
-_WORKERS: Final = 50
-_IS_OPEN: Final = QUARANTINE.c.state == literal(OPEN, literal_execute=True)
+_WITH_ASSET: Final = (EVENT.c.state == IS_PENDING, EVENT.c.asset_host.is_not(None))
+_WITHOUT_ASSET: Final = (EVENT.c.state == IS_PENDING, EVENT.c.asset_host.is_(None))
+
+_Key = tuple[str, str | None]
+"""A source and the host of an asset."""
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """What waits in one stage."""
-
-    count: int
-    """`COUNTED` at most; then there may be more."""
-    oldest_ms: int | None
-    """When the oldest was received, of those that are due first."""
-    error: str | None = None
-    """Why one of them was put off last."""
-
-
-@dataclass(frozen=True, slots=True)
-class HostStanding:
-    """What waits for the assets of one host."""
+class WaitingEvents:
+    """Events of one source that wait for their asset from one host, or to be settled without any."""
 
     source: str
-    host: str
-    waiting: int
-    oldest_ms: int | None
-    error: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class DestinationStanding:
-    """How one destination is doing."""
-
-    name: str
+    asset_host: str | None
     waiting: Waiting
-    dead: int
-    """`COUNTED` at most."""
-    paused_ms: int | None
-    reason: str | None
-    probe_ms: int | None
-    """While the breaker of some worker is open: when that worker tries again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,146 +46,134 @@ class Spool:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What is left of the rate limit of one API key."""
+    """What is left of the rate limit of one API key. Times are milliseconds since the epoch."""
 
+    name: str
+    """What the client keeps it under."""
     limit: int | None
     remaining: int | None
     reset_ms: int | None
+    skew_ms: int
+    """The provider's clock minus that of whoever asked it last."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Everything that waits."""
 
-    mirroring: Waiting
-    hosts: Sequence[HostStanding]
+    events: Sequence[WaitingEvents]
     late: Waiting
-    destinations: Sequence[DestinationStanding]
+    destinations: Sequence[DestinationStatus]
     quarantined: int
     spools: Sequence[Spool]
+    """The latest seen first."""
     allowances: Sequence[Allowance]
     database_bytes: int
+    database_now_ms: int | None
+    """The database's clock; SQLite has none of its own."""
+
+    @property
+    def mirroring(self) -> Waiting:
+        """All that wait for an asset."""
+        waiting = [one.waiting for one in self.events if one.asset_host is not None]
+        return Waiting(
+            sum(one.count for one in waiting),
+            min((one.oldest_ms for one in waiting if one.oldest_ms is not None), default=None),
+            next((one.error for one in waiting if one.error is not None), None),
+        )
+
+    @property
+    def hosts(self) -> list[WaitingEvents]:
+        """The asset hosts that most events wait for."""
+        hosts = [one for one in self.events if one.asset_host is not None]
+        return sorted(hosts, key=lambda one: -one.waiting.count)[:_HOSTS]
 
 
 def standing(connection: Connection, configured: Collection[str]) -> Standing:
     """Look up what waits for assets, for each destination, and for an operator."""
     return Standing(
-        mirroring=_mirroring(connection),
-        hosts=_hosts(connection),
+        events=_events(connection),
         late=_late(connection),
-        destinations=destination_standings(connection, known_destinations(connection, configured)),
-        quarantined=_capped(connection, select(QUARANTINE.c.id).where(_IS_OPEN)),
+        destinations=destination_statuses(connection, known_destinations(connection, configured)),
+        quarantined=count_some(connection, select(QUARANTINE.c.id).where(IS_OPEN)),
         spools=_spools(connection),
         allowances=_allowances(connection),
-        database_bytes=_size(connection),
+        database_bytes=_database_bytes(connection),
+        database_now_ms=_database_now_ms(connection),
     )
 
 
-def destination_standings(connection: Connection, names: Sequence[str]) -> list[DestinationStanding]:
-    """Look up how the destinations called *names* are doing."""
-    return [_destination(connection, name) for name in names]
-
-
-def _mirroring(connection: Connection) -> Waiting:
-    count = _capped(connection, _first_due(COUNTED, EVENT.c.due_ms))
-    oldest_ms, error = _sampled(connection, _first_due(_SAMPLED, EVENT.c.received_ms, EVENT.c.last_error))
-    return Waiting(count, oldest_ms, error)
-
-
-def _first_due(limit: int, *columns: ColumnElement[Any]) -> Select[Any]:
-    """Select the first that are due of the events that wait for an asset."""
-    waiting = and_(EVENT.c.state == IS_PENDING, EVENT.c.asset_host.is_not(None))
-    return select(*columns).where(waiting).order_by(EVENT.c.due_ms).limit(limit)
-
-
-def _sampled(connection: Connection, first: Select[Any]) -> tuple[int | None, str | None]:
-    found = first.subquery()
-    oldest_ms, error = connection.execute(select(func.min(found.c[0]), func.max(found.c[1]))).one()
-    return oldest_ms, error
-
-
-def _hosts(connection: Connection) -> list[HostStanding]:
-    key = (EVENT.c.source, EVENT.c.asset_host)
-    counted = _first_due(COUNTED, *key).subquery()
-    counts = (
-        select(counted.c.source, counted.c.asset_host, func.count())
-        .group_by(counted.c.source, counted.c.asset_host)
-        .order_by(func.count().desc())
-        .limit(_HOSTS)
-    )
-    first = _first_due(_SAMPLED, *key, EVENT.c.received_ms, EVENT.c.last_error).subquery()
-    samples = select(
-        first.c.source, first.c.asset_host, func.min(first.c.received_ms), func.max(first.c.last_error)
-    ).group_by(first.c.source, first.c.asset_host)
-    told = {(source, host): tuple(rest) for source, host, *rest in connection.execute(samples)}
+def _events(connection: Connection) -> list[WaitingEvents]:
+    counts = {**_count(connection, _WITH_ASSET), **_count(connection, _WITHOUT_ASSET)}
+    sampled = _sample(connection)
     return [
-        HostStanding(source, host, count, *told.get((source, host), (None, None)))
-        for source, host, count in connection.execute(counts)
+        WaitingEvents(*key, Waiting(count, *sampled.get(key, (None, None)))) for key, count in counts.items()
     ]
 
 
+def _count(connection: Connection, which: Sequence[ColumnElement[bool]]) -> Mapping[_Key, int]:
+    these = _first_due(which, backlog.COUNTED).subquery()
+    counted = select(these, func.count()).group_by(these.c.source, these.c.asset_host)
+    return {(source, host): count for source, host, count in connection.execute(counted)}
+
+
+def _sample(connection: Connection) -> Mapping[_Key, tuple[int, str | None]]:
+    """Return the time of the oldest, and an error, among those due first and those received first."""
+    columns = (EVENT.c.received_ms, EVENT.c.last_error)
+    received_first = (
+        select(EVENT.c.source, EVENT.c.asset_host, *columns)
+        .where(IS_UNSETTLED, EVENT.c.state == IS_PENDING)
+        .order_by(EVENT.c.id)
+        .limit(SAMPLED)
+    )
+    due_first = (_first_due(which, SAMPLED, *columns) for which in (_WITH_ASSET, _WITHOUT_ASSET))
+    found: dict[_Key, tuple[int, str | None]] = {}
+    for ends in (received_first, *due_first):
+        these = ends.subquery()
+        grouped = select(
+            these.c.source, these.c.asset_host, func.min(these.c.received_ms), func.max(these.c.last_error)
+        ).group_by(these.c.source, these.c.asset_host)
+        for source, host, oldest_ms, error in connection.execute(grouped):
+            known_ms, known = found.get((source, host), (oldest_ms, error))
+            found[source, host] = min(oldest_ms, known_ms), known or error
+    return found
+
+
+def _first_due(which: Sequence[ColumnElement[bool]], limit: int, *columns: ColumnElement[Any]) -> Select[Any]:
+    due = select(EVENT.c.source, EVENT.c.asset_host, *columns).where(*which)
+    return due.order_by(EVENT.c.due_ms).limit(limit)
+
+
 def _late(connection: Connection) -> Waiting:
-    queued = select(LATE_ASSET.c.event_id, LATE_ASSET.c.last_error).order_by(LATE_ASSET.c.due_ms)
-    first = queued.limit(COUNTED).subquery()
-    joined = select(EVENT.c.received_ms, first.c.last_error).join(EVENT, EVENT.c.id == first.c.event_id)
-    found = joined.subquery()
-    return _waiting(connection, found.c.received_ms, found.c.last_error)
-
-
-def _waiting(
-    connection: Connection, received: ColumnElement[int], error: ColumnElement[str | None]
-) -> Waiting:
-    count, oldest_ms, last = connection.execute(
-        select(func.count(), func.min(received), func.max(error))
-    ).one()
-    return Waiting(count, oldest_ms, last)
-
-
-def _destination(connection: Connection, name: str) -> DestinationStanding:
-    state = DESTINATION_STATE.c
-    kept = connection.execute(
-        select(state.paused_ms, state.reason, state.probe_ms).where(state.name == name)
-    ).one_or_none()
-    settled = select(DELIVERY.c.settled_ms).where(
-        SETTLED_ONES, DELIVERY.c.destination == name, DELIVERY.c.state == DEAD
-    )
-    return DestinationStanding(
-        name, _pending(connection, name), _capped(connection, settled), *(kept or (None, None, None))
-    )
-
-
-def _pending(connection: Connection, name: str) -> Waiting:
-    is_ours = and_(PENDING_ONES, DELIVERY.c.destination == name)
-    ours = select(DELIVERY.c.event_id, DELIVERY.c.last_error).where(is_ours)
-    count = _capped(connection, select(DELIVERY.c.due_ms).where(is_ours))
-    first = ours.order_by(DELIVERY.c.due_ms).limit(_SAMPLED).subquery()
+    count = count_some(connection, select(LATE_ASSET.c.due_ms))
     # An event id begins with its time, so the smallest is the oldest.
-    oldest = connection.execute(select(func.min(first.c.event_id))).scalar()
+    oldest = select(func.min(LATE_ASSET.c.event_id)).scalar_subquery()
     received = select(EVENT.c.received_ms).where(EVENT.c.id == oldest)
-    oldest_ms = connection.execute(received).scalar() if oldest else None
-    # What failed was put off, and so stands at the end.
-    last = ours.order_by(DELIVERY.c.due_ms.desc()).limit(_ERRORS).subquery()
-    error = select(last.c.last_error).where(last.c.last_error.is_not(None)).limit(1)
-    return Waiting(count, oldest_ms, connection.execute(error).scalar())
-
-
-def _capped(connection: Connection, rows: Select[Any]) -> int:
-    counted = select(func.count()).select_from(rows.limit(COUNTED).subquery())
-    return connection.execute(counted).scalar_one()
+    latest = select(LATE_ASSET.c.last_error).order_by(LATE_ASSET.c.due_ms.desc()).limit(SAMPLED)
+    error = select(func.max(latest.subquery().c.last_error))
+    return Waiting(count, connection.execute(received).scalar(), connection.execute(error).scalar())
 
 
 def _spools(connection: Connection) -> list[Spool]:
-    latest = select(SPOOL.c.id, SPOOL.c.seen_ms).order_by(SPOOL.c.seen_ms.desc()).limit(_WORKERS)
+    latest = select(SPOOL.c.id, SPOOL.c.seen_ms).order_by(SPOOL.c.seen_ms.desc()).limit(_MOST)
     return [Spool(*row) for row in connection.execute(latest)]
 
 
 def _allowances(connection: Connection) -> list[Allowance]:
-    kept = select(PACE.c.most, PACE.c.remaining, PACE.c.reset_ms).where(PACE.c.most.is_not(None))
-    return [Allowance(*row) for row in connection.execute(kept.order_by(PACE.c.name).limit(_WORKERS))]
+    kept = select(PACE.c.name, PACE.c.most, PACE.c.remaining, PACE.c.reset_ms, PACE.c.skew_ms)
+    return [Allowance(*row) for row in connection.execute(kept.order_by(PACE.c.name).limit(_MOST))]
 
 
-def _size(connection: Connection) -> int:
-    if connection.dialect.name == "postgresql":
-        return int(connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one())
-    pages = connection.execute(text("PRAGMA page_count")).scalar_one()
-    return int(pages) * int(connection.execute(text("PRAGMA page_size")).scalar_one())
+def _database_bytes(connection: Connection) -> int:
+    if is_sqlite(connection.engine):
+        size = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
+    else:
+        size = "SELECT pg_database_size(current_database())"
+    return int(connection.execute(text(size)).scalar_one())
+
+
+def _database_now_ms(connection: Connection) -> int | None:
+    if is_sqlite(connection.engine):
+        return None
+    now = text("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)")
+    return int(connection.execute(now).scalar_one())

@@ -84,7 +84,7 @@ class TestStanding:
             NOW + 9,
             "http_404",
         )
-        assert [(host.host, host.waiting) for host in found.hosts] == [("cdn.example.com", 1)]
+        assert [(host.asset_host, host.waiting.count) for host in found.hosts] == [("cdn.example.com", 1)]
         audit, orders = found.destinations
         assert (audit.name, audit.waiting.count, audit.waiting.error, audit.dead) == (
             "audit",

@@ -1,15 +1,14 @@
 """Lists and figures cost the same, however much the database holds that they are not about."""
 
 from collections.abc import AsyncIterator
-from importlib import import_module
 
 import pytest
 
-from receiver.store import Store
-from receiver.store.backlog import backlog
+from receiver.store import Store, backlog
 from receiver.store.destinations import destination_statuses, known_destinations
 from receiver.store.filters import Filter
-from receiver.store.search import dead_letters, find_deliveries, find_events
+from receiver.store.search import find_deliveries, find_events
+from receiver.store.standing import standing
 from tests.contract.test_store import leave_waiting, plans, reads, reads_all
 
 GENERATION = "gen_1"
@@ -64,18 +63,14 @@ class TestFigures:
         """What waits for destinations and what they confirmed is counted without reading all deliveries."""
         await leave_waiting(store)
         with plans(store) as seen:
-            await store.transact(backlog, store.destinations)
-            await store.transact(
-                destination_statuses, await store.transact(known_destinations, store.destinations)
-            )
-            await store.transact(dead_letters)
+            names = await store.transact(known_destinations, store.destinations)
+            await store.transact(destination_statuses, names)
         assert not [plan for plan in seen.values() if reads_all(plan)]
 
     async def test_stop_counting(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         """Beyond a bound a figure says that there are at least so many."""
         await leave_waiting(store)
-        # The package has a function of that name.
-        monkeypatch.setattr(import_module("receiver.store.backlog"), "MOST_COUNTED", 50)
-        assert {one.pending for one in await store.transact(backlog, store.destinations)} == {50}
-        statuses = await store.transact(destination_statuses, ["orders"])
-        assert [one.backlog.pending for one in statuses] == [50]
+        monkeypatch.setattr(backlog, "COUNTED", 50)
+        found = await store.transact(standing, store.destinations)
+        assert {one.waiting.count for one in found.destinations} == {50}
+        assert found.mirroring.count == 50

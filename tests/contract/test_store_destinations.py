@@ -2,12 +2,21 @@
 
 from typing import Any
 
+import pytest
 from sqlalchemy import select
 from sqlalchemy.event import listen, remove
 
 from receiver.events import event_id
-from receiver.store import DeliveryConfirmed, DeliveryDead, DeliveryPostponed, EventSettled, NewEvent, Store
-from receiver.store.backlog import Backlog, backlog
+from receiver.store import (
+    DeliveryConfirmed,
+    DeliveryDead,
+    DeliveryPostponed,
+    EventSettled,
+    NewEvent,
+    Store,
+    backlog,
+)
+from receiver.store.backlog import Waiting
 from receiver.store.claim import claim_deliveries, claim_events
 from receiver.store.destinations import (
     DestinationStatus,
@@ -31,6 +40,11 @@ async def events(store: Store, *received_ms: int) -> None:
         await store.record(NewEvent(new_id, "photoverse", name, "completed", None, b"{}", "webhook", at))
     for job in await store.claim(claim_events, claim(), with_asset=False):
         await store.settle(EventSettled(job, None, NOW))
+
+
+async def statuses(store: Store) -> list[DestinationStatus]:
+    names = await store.transact(known_destinations, store.destinations)
+    return await store.transact(destination_statuses, names)
 
 
 async def status(store: Store, name: str = "orders") -> DestinationStatus:
@@ -116,27 +130,31 @@ class TestResume:
 class TestBacklog:
     async def test_counts_what_waits(self, store: Store) -> None:
         """Per destination, with the time of the oldest event; what is claimed or put off waits too."""
-        assert await store.transact(backlog, store.destinations) == [
-            Backlog("audit", 0, None),
-            Backlog("orders", 0, None),
-        ]
+        assert [one.waiting for one in await statuses(store)] == [Waiting(0), Waiting(0)]
         await events(store, NOW - 9_000, NOW - 5_000, NOW)
         first, second, _ = await store.claim(claim_deliveries, claim(), destination="orders")
         await store.settle(DeliveryPostponed(second, NOW + 10**9, "busy"))
         await store.settle(DeliveryConfirmed(first, NOW))
-        (audit, orders) = await store.transact(backlog, store.destinations)
-        assert (audit.pending, audit.oldest_ms) == (3, NOW - 9_000)
-        assert (orders.pending, orders.oldest_ms) == (2, NOW - 5_000)
+        audit, orders = (one.waiting for one in await statuses(store))
+        assert (audit.count, audit.oldest_ms) == (3, NOW - 9_000)
+        assert (orders.count, orders.oldest_ms) == (2, NOW - 5_000)
         assert orders.oldest_s(NOW) == 5
+
+    async def test_the_oldest_was_put_off(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It stands at the end of the queue, and is found behind any number of newer ones."""
+        monkeypatch.setattr(backlog, "SAMPLED", 1)
+        await events(store, NOW - 9_000, NOW - 5_000, NOW - 1_000)
+        first, *_ = await store.claim(claim_deliveries, claim(limit=1), destination="orders")
+        await store.settle(DeliveryPostponed(first, NOW + 10**9, "busy"))
+        _, orders = await statuses(store)
+        assert orders.waiting == Waiting(3, NOW - 9_000, "busy")
 
     async def test_what_nobody_is_configured_for(self, store: Store) -> None:
         """Deliveries of a destination that was removed are not lost sight of."""
         await events(store, NOW)
         other = Store(store.engine.url.render_as_string(hide_password=False), destinations=["zeta"])
         try:
-            assert [
-                (one.destination, one.pending) for one in await other.transact(backlog, other.destinations)
-            ] == [
+            assert [(one.name, one.waiting.count) for one in await statuses(other)] == [
                 ("audit", 1),
                 ("orders", 1),
                 ("zeta", 0),
@@ -172,11 +190,12 @@ class TestDestinationStatuses:
         one, two, three, _ = await store.claim(claim_deliveries, claim(), destination="orders")
         await store.settle(DeliveryConfirmed(one, NOW))
         await store.settle(DeliveryDead(two, NOW, "refused"))
-        assert (await status(store)).last_error == "refused"
+        found = await status(store)
+        assert (found.waiting.error, found.dead_error) == (None, "refused")
         await store.settle(DeliveryPostponed(three, NOW + 5, "busy"))
         found = await status(store)
-        assert (found.backlog.pending, found.delivered, found.dead) == (2, 1, 1)
-        assert found.last_error == "busy"
+        assert (found.waiting.count, found.delivered, found.dead) == (2, 1, 1)
+        assert found.waiting.error == "busy"
 
     async def test_breaker(self, store: Store) -> None:
         """What a worker noted of its breaker, until it is taken back; a pause does not touch it."""
@@ -190,7 +209,7 @@ class TestDestinationStatuses:
     async def test_a_stranger(self, store: Store) -> None:
         """A name that nobody used has nothing."""
         assert await status(store, "new") == DestinationStatus(
-            "new", Backlog("new", 0, None), 0, 0, None, None, None, None
+            "new", Waiting(0), 0, 0, None, None, None, None
         )
 
 
@@ -205,10 +224,7 @@ class TestQueryPlan:
             seen.append((call[2], call[3]))
 
         listen(store.engine, "before_cursor_execute", note)
-        await store.transact(backlog, store.destinations)
-        await store.transact(
-            destination_statuses, await store.transact(known_destinations, store.destinations)
-        )
+        await statuses(store)
         remove(store.engine, "before_cursor_execute", note)
         queries = {query: parameters for query, parameters in seen if "FROM delivery" in query}
         assert len(queries) >= 7

@@ -11,13 +11,18 @@ from prometheus_client.metrics_core import Metric
 
 from receiver.admin import gauges as module
 from receiver.admin.gauges import Watched, disks, gauges
-from receiver.store.measures import Allowance, Measures, Waiting
+from receiver.store.backlog import Waiting
+from receiver.store.standing import Allowance, Standing, WaitingEvents
 
 NOW = 1_700_000_000_000
-NOTHING = Measures([], {}, 0, None, 0, 4096, None, set(), set(), {})
+NOTHING = Standing([], Waiting(0), [], 0, [], [], 4096, None)
 
 
-def shown(found: Measures, watched: Watched = Watched()) -> dict[str, float]:  # noqa: B008  it is frozen
+def waiting(source: str, host: str | None, count: int, oldest_ms: int = NOW) -> WaitingEvents:
+    return WaitingEvents(source, host, Waiting(count, oldest_ms))
+
+
+def shown(found: Standing, watched: Watched = Watched()) -> dict[str, float]:  # noqa: B008  it is frozen
     """Return every sample by its name and labels, as a query would write them."""
     return _samples(gauges(found, watched, ["queue"], NOW))
 
@@ -41,14 +46,13 @@ class TestGauges:
 
     def test_events_by_bucket(self) -> None:
         """A source with a bucket of its own, all others, and what needs none are told apart."""
-        waiting = [
-            Waiting("acme", "a.example", 2),
-            Waiting("acme", "b.example", 3),
-            Waiting("acme", None, 4),
-            Waiting("photoverse", "a.example", 5),
+        events = [
+            waiting("acme", "a.example", 2),
+            waiting("acme", "b.example", 3, NOW - 1500),
+            waiting("acme", None, 4),
+            waiting("photoverse", "a.example", 5, NOW + 1500),
         ]
-        oldest = {"acme": NOW - 1500, "photoverse": NOW + 1500}
-        found = shown(replace(NOTHING, waiting=waiting, oldest_ms=oldest), Watched(with_own_bucket=["acme"]))
+        found = shown(replace(NOTHING, events=events), Watched(with_own_bucket=["acme"]))
         assert found["receiver_events_waiting,source=acme,bucket=acme"] == 5
         assert found["receiver_events_waiting,source=acme,bucket="] == 4
         assert found["receiver_events_waiting,source=photoverse,bucket=*"] == 5
@@ -58,8 +62,8 @@ class TestGauges:
 
     def test_hosts_are_bounded(self) -> None:
         """Senders name hosts: those with the fewest events share one label."""
-        waiting = [Waiting("photoverse", f"{number}.example", number) for number in range(1, 31)]
-        found = shown(replace(NOTHING, waiting=waiting))
+        events = [waiting("photoverse", f"{number}.example", number) for number in range(1, 31)]
+        found = shown(replace(NOTHING, events=events))
         hosts = [name for name in found if name.startswith("receiver_asset_host_events_waiting")]
         assert len(hosts) == 21
         assert found["receiver_asset_host_events_waiting,asset_host=other"] == sum(range(1, 11))
@@ -68,7 +72,7 @@ class TestGauges:
     def test_rate_limit(self, reset_ms: int | None, left: int) -> None:
         """Once the window is over by the provider's clock, the whole limit is left."""
         found = shown(
-            replace(NOTHING, allowances={"hash": Allowance(60, 3, reset_ms, -500)}),
+            replace(NOTHING, allowances=[Allowance("hash", 60, 3, reset_ms, -500)]),
             Watched(paces={"hash": "photoverse"}),
         )
         assert found["receiver_provider_requests_limit,source=photoverse"] == 60

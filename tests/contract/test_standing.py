@@ -1,4 +1,4 @@
-"""What monitoring asks for: the same figures from both databases, at a bounded cost."""
+"""What waits in each stage: the same figures from both databases, at a bounded cost."""
 
 import secrets
 from collections.abc import AsyncIterator
@@ -11,13 +11,13 @@ from sqlalchemy.event import listen, remove
 from receiver import operations
 from receiver.contract import COMPLETED
 from receiver.events import Asset, event_id
-from receiver.store import DeliveryConfirmed, EventSettled, NewEvent, Store, measures
+from receiver.store import DeliveryConfirmed, EventPostponed, EventSettled, NewEvent, Store, backlog, standing
+from receiver.store.backlog import Waiting
 from receiver.store.claim import claim_events
-from receiver.store.destinations import note_breaker, pause
 from receiver.store.filters import Filter
-from receiver.store.measures import Allowance, Measures, Waiting, measure
 from receiver.store.operations import Order
 from receiver.store.spools import see_spool
+from receiver.store.standing import Allowance, Standing, WaitingEvents
 from receiver.store.tables import PACE
 from tests.stored import FAR, LEASE_MS, NOW, an_event, claim, claimed, settled
 
@@ -39,20 +39,20 @@ async def record(
     await store.record(NewEvent(new_id, source, new_id, COMPLETED, host, b"{}", "webhook", at))
 
 
-async def measured(store: Store, *paces: str) -> Measures:
-    return await store.transact(measure, now_ms=NOW, lease_ms=LEASE_MS, paces=paces)
+async def look(store: Store) -> Standing:
+    return await store.transact(standing.standing, store.destinations)
 
 
 def _keep_pace(connection: Connection, name: str) -> None:
     connection.execute(insert(PACE).values(name=name, **PACE_ROW))
 
 
-class TestMeasure:
+class TestStanding:
     async def test_nothing(self, store: Store) -> None:
         """A new database has a size and no work."""
-        found = await measured(store, "key")
-        assert (found.waiting, found.oldest_ms, found.late_assets, found.oldest_late_ms) == ([], {}, 0, None)
-        assert (found.workers, found.down, found.paused, found.allowances) == (0, set(), set(), {})
+        found = await look(store)
+        assert (found.events, found.late, found.mirroring) == ([], Waiting(0), Waiting(0))
+        assert (found.destinations, found.quarantined, found.spools, found.allowances) == ([], 0, [], [])
         assert found.database_bytes > 10_000
         assert (found.database_now_ms is None) == store.is_embedded
 
@@ -63,49 +63,57 @@ class TestMeasure:
         await record(store, source="acme", host="slow.example.com", at=NOW - 5)
         await record(store, source="acme", host=None)
         await store.claim(claim_events, claim(at=NOW), with_asset=True)
-        found = await measured(store)
-        assert sorted(found.waiting, key=str) == [
-            Waiting("acme", "slow.example.com", 1),
-            Waiting("acme", None, 1),
-            Waiting("photoverse", "cdn.example.com", 2),
+        found = await look(store)
+        assert sorted(found.events, key=str) == [
+            WaitingEvents("acme", "slow.example.com", Waiting(1, NOW - 5)),
+            WaitingEvents("acme", None, Waiting(1, NOW)),
+            WaitingEvents("photoverse", "cdn.example.com", Waiting(2, NOW - 9)),
         ]
-        assert found.oldest_ms == {"acme": NOW - 5, "photoverse": NOW - 9}
+        assert found.mirroring == Waiting(3, NOW - 9)
+        assert [one.asset_host for one in found.hosts] == ["cdn.example.com", "slow.example.com"]
+
+    async def test_the_oldest_was_put_off(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It is found behind any number that are due before it."""
+        monkeypatch.setattr(standing, "SAMPLED", 1)
+        await record(store, at=NOW - 9)
+        (job,) = await store.claim(claim_events, claim(at=NOW), with_asset=True)
+        await store.settle(EventPostponed(job, FAR, "http_503"))
+        await record(store)
+        await record(store)
+        assert (await look(store)).mirroring == Waiting(3, NOW - 9, "http_503")
 
     async def test_no_more_than_a_bound_is_counted(
         self, store: Store, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A queue of any length costs as much as one at the bound."""
-        monkeypatch.setattr(measures, "MOST", 2)
+        monkeypatch.setattr(backlog, "COUNTED", 2)
         for _ in range(3):
             await record(store)
-        assert (await measured(store)).waiting == [Waiting("photoverse", "cdn.example.com", 2)]
+            await record(store, host=None)
+        counts = {one.asset_host: one.waiting.count for one in (await look(store)).events}
+        assert counts == {"cdn.example.com": 2, None: 2}
 
     async def test_late_assets(self, store: Store) -> None:
         """What went out without its asset waits elsewhere."""
         await record(store, at=NOW - 7)
         (job,) = await store.claim(claim_events, claim(at=FAR), with_asset=True)
         await store.settle(EventSettled(job, FAILED, NOW, retry_ms=NOW))
-        found = await measured(store)
-        assert (found.waiting, found.late_assets, found.oldest_late_ms) == ([], 1, NOW - 7)
+        found = await look(store)
+        assert (found.events, found.late) == ([], Waiting(1, NOW - 7))
 
-    async def test_workers_are_those_seen_within_a_lease(self, store: Store) -> None:
-        """A dead one is no worker once its lease has run out."""
-        await store.transact_promptly(see_spool, "alive", now_ms=NOW - LEASE_MS + 1)
-        await store.transact_promptly(see_spool, "dead", now_ms=NOW - LEASE_MS)
-        assert (await measured(store)).workers == 1
-
-    async def test_destinations(self, store: Store) -> None:
-        """What any worker knows of a destination, any process can tell."""
-        await store.transact_promptly(note_breaker, "queue", probe_ms=NOW)
-        await store.transact_promptly(pause, "billing", reason=None, now_ms=NOW)
-        found = await measured(store)
-        assert (found.down, found.paused) == ({"queue"}, {"billing"})
+    async def test_workers(self, store: Store) -> None:
+        """Each with when it was last seen, the latest first."""
+        await store.transact(see_spool, "dead", now_ms=NOW - LEASE_MS)
+        await store.transact(see_spool, "alive", now_ms=NOW)
+        found = await look(store)
+        assert [(one.id, one.seen_ms) for one in found.spools] == [("alive", NOW), ("dead", NOW - LEASE_MS)]
 
     async def test_rate_limits(self, store: Store) -> None:
-        """Of the keys that are asked for."""
+        """Of each key, by what the client keeps it under."""
         for name in ("ours", "theirs"):
             await store.transact(_keep_pace, name)
-        assert (await measured(store, "ours")).allowances == {"ours": Allowance(60, 3, NOW, -1500)}
+        assert [one.name for one in (await look(store)).allowances] == ["ours", "theirs"]
+        assert (await look(store)).allowances[0] == Allowance("ours", 60, 3, NOW, -1500)
 
     async def test_a_replay_is_told_from_a_first_delivery(self, either_database: str) -> None:
         """What an operator has sent again is claimed as such, so that its age counts as nobody's delay."""
@@ -129,15 +137,15 @@ class TestMeasure:
             seen.append((call[2], call[3]))
 
         listen(store.engine, "before_cursor_execute", note)
-        await measured(store)
+        await look(store)
         remove(store.engine, "before_cursor_execute", note)
         queries = [one for one in seen if "FROM event" in one[0]]
-        assert len(queries) == 5
+        assert len(queries) == 6
         with store.engine.begin() as connection:
             for query, parameters in queries:
                 if not store.is_embedded:
                     connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
                 explain = "EXPLAIN QUERY PLAN " if store.is_embedded else "EXPLAIN "
                 plan = str(connection.exec_driver_sql(explain + query, parameters).all())
-                indexes = ("ix_event_due", "pk_event", "sqlite_autoindex_event_1")
+                indexes = ("ix_event_due", "ix_event_unsettled", "pk_event", "sqlite_autoindex_event_1")
                 assert any(index in plan for index in indexes), (query, plan)
