@@ -5,6 +5,7 @@ import click
 from receiver import __version__
 from receiver.cli import (
     assets,
+    audit,
     backfill,
     backup,
     check,
@@ -65,6 +66,7 @@ cli.add_section(
         backup.restore,
         prune.prune,
         erase.erase,
+        audit.audit,
         status.workers,
         check.check,
         config.config,

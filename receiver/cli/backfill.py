@@ -11,6 +11,7 @@ import click
 from receiver import clock
 from receiver.cli.connection import load_settings_and_log
 from receiver.cli.moments import Since
+from receiver.cli.operator import note
 from receiver.cli.output import json_option, say, show_rows
 from receiver.events import event_ms
 
@@ -115,6 +116,11 @@ async def _backfill(
     store = build_store(settings)
     try:
         await store.check()
+        if not dry_run:
+            span = _record(past, tally, dry_run=False)
+            await note(
+                store, "destinations.backfill", f"{past.destination} {span['since'] or ''} to {span['until']}"
+            )
         with _progress(past.destination) as show:
             await _all_pages(store, past, route, tally, show, dry_run=dry_run)
     finally:

@@ -94,12 +94,18 @@ def carry_out(order: "Order", manner: BulkManner) -> None:
     if not (manner.yes or order.wanted.ids) and _is_watched() and not _is_confirmed(order):
         say("Nothing was done.")
         return
-    operation = ask(lambda store: _begin(store, order), destination=order.wanted.destination)
+    from receiver.operations.audit import aim
+
+    operation = ask(
+        lambda store: _begin(store, order),
+        destination=order.wanted.destination,
+        deed=(order.kind, aim(order)),
+    )
     finish(operation.id, as_json=manner.as_json)
 
 
-def finish(id_: str, *, as_json: bool) -> None:
-    """Do what is left of an operation, and print what it came to.
+def finish(id_: str, *, as_json: bool, deed: tuple[str, str] | None = None) -> None:
+    """Do what is left of an operation, and print what it came to; *deed* is of `ask`.
 
     Raises:
         NotFound: there is no operation of that id, or nothing of the ids that it names.
@@ -112,7 +118,7 @@ def finish(id_: str, *, as_json: bool) -> None:
 
     try:
         with counting("done") as told:
-            ended = ask(lambda store: operations.finish(store, id_, told))
+            ended = ask(lambda store: operations.finish(store, id_, told), deed=deed)
     except (KeyboardInterrupt, click.Abort):
         say(
             f"Operation {id_} is not finished. `receiver operations resume {id_}` goes on,"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from receiver.cli.connection import load_settings_and_warn
+from receiver.cli.operator import note
 from receiver.cli.output import say
 
 if TYPE_CHECKING:
@@ -61,8 +62,15 @@ def cursor_option(parts: int) -> Callable[[Function], Function]:
     )
 
 
-def ask(work: "Callable[[Store], Awaitable[T]]", *, destination: str | None = None) -> T:
+def ask(
+    work: "Callable[[Store], Awaitable[T]]",
+    *,
+    destination: str | None = None,
+    deed: tuple[str, str] | None = None,
+) -> T:
     """Return what *work* finds out from the store of `RECEIVER_DATABASE_URL`.
+
+    If it changes something, the *deed* says what and on what, for the audit log.
 
     Raises:
         UsageError: there is no such *destination*.
@@ -75,6 +83,8 @@ def ask(work: "Callable[[Store], Awaitable[T]]", *, destination: str | None = No
     async def asking(store: "Store") -> T:
         if destination is not None:
             check_name(destination, await store.transact(known_destinations, store.destinations))
+        if deed is not None:
+            await note(store, *deed)
         return await work(store)
 
     return use_store(load_settings_and_warn(), asking)

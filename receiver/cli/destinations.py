@@ -10,6 +10,7 @@ import click
 from receiver import clock
 from receiver.cli.connection import load_settings_and_warn
 from receiver.cli.moments import age
+from receiver.cli.operator import note
 from receiver.cli.output import Record, json_option, say, show_rows
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ async def _pause(settings: "Settings", name: str, reason: str | None) -> "tuple[
 
     async with _open_store(settings) as store:
         check_name(name, await store.transact(stored.known_destinations, store.destinations))
+        await note(store, "destinations.pause", f"{name} {reason or ''}".strip())
         changed = await store.transact_promptly(stored.pause, name, reason=reason, now_ms=clock.now_ms())
         return changed, (await store.transact(stored.destination_statuses, [name]))[0]
 
@@ -105,6 +107,7 @@ async def _resume(settings: "Settings", name: str) -> "tuple[bool, DestinationSt
 
     async with _open_store(settings) as store:
         check_name(name, await store.transact(known_destinations, store.destinations))
+        await note(store, "destinations.resume", name)
         changed = await store.resume(name)
         return changed, (await store.transact(destination_statuses, [name]))[0]
 

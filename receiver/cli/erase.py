@@ -1,8 +1,5 @@
 """`receiver erase`: take away what is personal of a generation."""
 
-import getpass
-import secrets
-import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +7,7 @@ import click
 
 from receiver import clock
 from receiver.cli.connection import load_settings_and_log
+from receiver.cli.operator import operator
 from receiver.cli.output import json_option, show_rows
 
 if TYPE_CHECKING:
@@ -122,14 +120,11 @@ class _Erasing:
         }
 
     def _deed(self, generation: "Generation") -> "Deed":
-        from receiver.events import event_id
-        from receiver.store.audit import Deed
+        from receiver.operations.audit import new_deed
         from receiver.store.filters import to_text
 
-        now_ms = clock.now_ms()
         on = {"source": generation.source, "generation_id": generation.id, "asset": self._with_assets}
-        who = f"{_user()}@{socket.gethostname()}"[:128]
-        return Deed(event_id(now_ms, secrets.token_bytes(10)), now_ms, who, "erase", to_text(on))
+        return new_deed(operator(), "erase", to_text(on))
 
     async def _remove(self, traces: "Traces") -> None:
         from receiver.wiring.assets import open_bucket
@@ -146,10 +141,3 @@ class _Erasing:
         from receiver.wiring.assets import open_kept
 
         await open_kept(self._settings).discard_all(traces.event_ids)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user need not have a name
-        return "unknown"

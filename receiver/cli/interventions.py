@@ -8,6 +8,7 @@ import click
 from receiver.cli.connection import load_settings_and_warn
 from receiver.cli.console import use_store
 from receiver.cli.exit_codes import ExitCode
+from receiver.cli.operator import note
 from receiver.cli.output import say
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def mirror_now(*, names: tuple[str, ...]) -> None:
     async def act(store: "Store", id_: str, late_ms: int) -> str | None:
         return await interventions.hurry(store, id_, late_ms=late_ms) and "a worker tries for its asset now"
 
-    _each(names, act, otherwise="it has no asset to mirror, or a worker is at it")
+    _each(names, act, "events.mirror-now", otherwise="it has no asset to mirror, or a worker is at it")
 
 
 @click.command()
@@ -47,31 +48,38 @@ def release(*, names: tuple[str, ...]) -> None:
         done = await interventions.release(store, id_, late_ms=late_ms)
         return "it is forwarded without its asset" if done else None
 
-    _each(names, act, otherwise="it waits for no asset, or a worker is at it")
+    _each(names, act, "events.release", otherwise="it waits for no asset, or a worker is at it")
 
 
-def _each(names: tuple[str, ...], act: Act, *, otherwise: str) -> None:
+def _each(names: tuple[str, ...], act: Act, what: str, *, otherwise: str) -> None:
     """Do *act* to the events that *names* name; end with status 1 if there was nothing to do."""
     settings = load_settings_and_warn()
+    late_ms = int(settings.asset_late_s * 1000)
+
+    async def noted(store: "Store", id_: str) -> str | None:
+        await note(store, what, id_)
+        return await act(store, id_, late_ms)
 
     async def acting(store: "Store") -> bool:
         did_all = True
         for name in names:
-            did_all &= await _named(store, name, act, int(settings.asset_late_s * 1000), otherwise)
+            did_all &= await _named(store, name, noted, otherwise)
         return did_all
 
     if not use_store(settings, acting, records=True):
         raise SystemExit(ExitCode.FAILED)
 
 
-async def _named(store: "Store", name: str, act: Act, late_ms: int, otherwise: str) -> bool:
+async def _named(
+    store: "Store", name: str, act: "Callable[[Store, str], Awaitable[str | None]]", otherwise: str
+) -> bool:
     from receiver.client import NotFound
     from receiver.operations.records import events_named
 
     found = await events_named(store, name)
     if not found:
         raise NotFound(f"there is no event {name}, and none of such a generation, in RECEIVER_DATABASE_URL")
-    said = [(id_, await act(store, id_, late_ms)) for id_ in found]
+    said = [(id_, await act(store, id_)) for id_ in found]
     for id_, done in said:
         say(f"{id_}: {done or otherwise}")
     return any(done for _, done in said)

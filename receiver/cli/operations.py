@@ -61,7 +61,7 @@ def show(*, id_: str, as_json: bool) -> None:
 @json_option
 def resume(*, id_: str, as_json: bool) -> None:
     """Go on with the operation ID, which was interrupted."""
-    finish(id_, as_json=as_json)
+    finish(id_, as_json=as_json, deed=("operations.resume", id_))
 
 
 @operations.command()
@@ -84,7 +84,10 @@ def cancel(*, id_: str, patience_s: float, as_json: bool) -> None:
     from receiver.client import NotFound
 
     with counting("taken back") as told:
-        ended = ask(lambda store: bulk.cancel(store, id_, patience_s=patience_s, told=told))
+        ended = ask(
+            lambda store: bulk.cancel(store, id_, patience_s=patience_s, told=told),
+            deed=("operations.cancel", id_),
+        )
     if ended is None:
         raise NotFound(f"there is no operation {id_} in RECEIVER_DATABASE_URL")
     show_record({"id": id_, "restored": ended.restored, "under_way": ended.under_way}, as_json=as_json)

@@ -6,6 +6,7 @@ import click
 
 from receiver import clock
 from receiver.cli.connection import load_settings_and_log
+from receiver.cli.operator import note
 from receiver.cli.output import json_option, say, show_record
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ async def _prune(settings: "Settings", retention: "Retention", *, dry_run: bool)
     store = build_store(settings)
     try:
         await store.check()
+        if not dry_run:
+            await note(store, "prune")
         counted: dict[str, int] = {
             what: await _prune_all(store, retention, what, dry_run=dry_run)
             for what in WHAT

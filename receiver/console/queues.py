@@ -15,6 +15,7 @@ from receiver.console.deeds import Deeds
 from receiver.console.guard import HOME
 from receiver.console.pages import Pages
 from receiver.console.parts import Parts
+from receiver.operations.audit import aim
 from receiver.states import BODY_STATES
 from receiver.store.filters import Filter
 from receiver.store.operations import Kind, Order, find_operation, latest_operations, take_back
@@ -137,8 +138,7 @@ class Queues:
         if request.state.form.get("dry_run"):
             counted = await operations.count(self._store, order)
             return self._pages.back(path, f"It would change {counted.changed:,} of {counted.matched:,}.")
-        on = " ".join(f"{name}={value}" for name, value in order.wanted.to_json().items())
-        await self._deeds.note(request, order.kind, on)
+        await self._deeds.note(request, order.kind, aim(order))
         begun = await operations.begin(self._store, order)
         self._parts.runner.finish(begun.id)
         return self._pages.back("/operations", "Begun; this page says how far it is.")

@@ -71,7 +71,7 @@ class Records:
         return self._pages.page(request, "settings.html", settings=self._parts.settings)
 
     async def audit(self, request: Request) -> Response:
-        """What was done in the console, the latest first."""
+        """What operators did, the latest first."""
         before = request.query_params.get("before", "").replace("\0", "") or None
         page = await self._parts.store.transact(deeds, before=before, limit=_ROWS)
         return self._pages.page(request, "audit.html", page=page)

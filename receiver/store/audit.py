@@ -16,7 +16,7 @@ class Deed:
     """Begins with its time, as an event's id does."""
     at_ms: int
     who: str
-    """The name that somebody gave, and the address they came from."""
+    """`name (address)` of somebody in the console, `user@machine` of a command."""
     what: str
     """A fixed word, `deliveries.retry`."""
     on: str
