@@ -23,8 +23,10 @@ from receiver.console.parts import Parts
 from receiver.contract import COMPLETED
 from receiver.events import EVENT_KINDS, Asset, Event, envelope, normalize, reread
 from receiver.operations.moments import read_moment
+from receiver.operations.timeline import aim
 from receiver.states import EVENT_STATES
 from receiver.store import Claim, EventSettled
+from receiver.store.attempts import KeptAttempt
 from receiver.store.contents import LOOKED_AT, find_words
 from receiver.store.filters import Filter
 from receiver.store.interventions import mirror_now, take_pending
@@ -254,6 +256,8 @@ class Step:
     detail: str = ""
     tone: str = ""
     """`good`, `bad`, `waiting` or nothing."""
+    said: str = ""
+    """How the other side's answer began."""
 
 
 def _timeline(one: EventStory) -> Sequence[Step]:
@@ -287,7 +291,13 @@ def _timeline(one: EventStory) -> Sequence[Step]:
                 steps.append(Step(delivery.due_ms, f"{what} {delivery.destination}", detail, "waiting"))
             case _:
                 steps.append(Step(delivery.settled_ms, f"Dropped for {delivery.destination}", detail))
+    steps += [_failed(failed) for failed in one.failed]
     return sorted(steps, key=lambda step: step.at_ms or 0)
+
+
+def _failed(failed: KeptAttempt) -> Step:
+    detail = f"after {failed.took_ms / 1000:.1f} s: {failed.error}"
+    return Step(failed.began_ms, f"Attempt {failed.number} {aim(failed)} failed", detail, "bad", failed.said)
 
 
 def _waiting(one: EventStory) -> Step:

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from receiver.states import DEAD, DELIVERED, PENDING
+from receiver.store.attempts import FILE, LATE_FILE, KeptAttempt
 from receiver.store.search import FoundDelivery
 from receiver.store.story import EventStory, Story
 from receiver.telemetry.redact import redact
+
+_QUOTED_CHARS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,24 @@ def _of_event(one: EventStory) -> Iterator[Entry]:
         )
     for delivery in one.deliveries:
         yield _of_delivery(delivery)
+    for failed in one.failed:
+        yield Entry(
+            failed.began_ms, f"attempt {failed.number} {aim(failed)} failed", event.id, reason(failed)
+        )
+
+
+def aim(failed: KeptAttempt) -> str:
+    """Say what an attempt was at."""
+    return {FILE: "at the asset", LATE_FILE: "at the late asset"}.get(
+        failed.destination, f"to {failed.destination}"
+    )
+
+
+def reason(failed: KeptAttempt) -> str:
+    """Say why an attempt failed, in one line, with how the answer began."""
+    why = f"after {failed.took_ms / 1000:.1f} s: {redact(failed.error)}"
+    quoted = " ".join(failed.said.split())[:_QUOTED_CHARS]
+    return f"{why}; the answer: {quoted}" if quoted else why
 
 
 def _of_delivery(one: FoundDelivery) -> Entry:
