@@ -7,6 +7,7 @@ It takes claimed work and returns what is to be written of it; it does not touch
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, assert_never
 
 import structlog
@@ -15,7 +16,7 @@ from receiver.backoff import Backoff
 from receiver.destinations import Destination, Message
 from receiver.events import TYPE_PREFIX, Event, envelope, reread
 from receiver.expressions import NotApplicable
-from receiver.outcomes import Delivered, GivenUp, Judged, Outcome, Parked, Retry
+from receiver.outcomes import Delivered, FailedAttempt, GivenUp, Judged, Outcome, Parked, Retry
 from receiver.routing import EVERYTHING, Routing
 from receiver.store import (
     DeliveryConfirmed,
@@ -67,11 +68,13 @@ async def forward(
     routing: Routing = EVERYTHING,
 ) -> list[ForwardResult]:
     """Send one batch to one destination; return what became of each job, in order."""
+    began_ms = clock()
     made = {job.event_id: _message(job, routing) for job in jobs}
     sent = {id_: one for id_, one in made.items() if isinstance(one, Message)}
     unsent = {id_: one for id_, one in made.items() if not isinstance(one, Message)}
     outcomes = judge(dict(zip(sent, await _send(destination, list(sent.values())), strict=True)))
-    return [_result(job, {**unsent, **outcomes}[job.event_id], rules, clock(), chance()) for job in jobs]
+    results = {**unsent, **outcomes}
+    return [_result(job, results[job.event_id], rules, began_ms, clock(), chance()) for job in jobs]
 
 
 def _message(job: DeliveryJob, routing: Routing) -> Message | Retry | Unwanted:
@@ -128,21 +131,30 @@ async def _send(destination: Destination, messages: Sequence[Message]) -> Sequen
 
 
 def _result(
-    job: DeliveryJob, outcome: Judged | Unwanted, rules: ForwardRules, now_ms: int, chance: float
+    job: DeliveryJob,
+    outcome: Judged | Unwanted,
+    rules: ForwardRules,
+    began_ms: int,
+    now_ms: int,
+    chance: float,
 ) -> ForwardResult:
+    failed = partial(FailedAttempt, began_ms, max(0, now_ms - began_ms))
     match outcome:
         case Delivered(receipt):
             return DeliveryConfirmed(job, now_ms, receipt)
         case Unwanted():
             return DeliveryUnwanted(job)
-        case GivenUp(error):
-            return DeliveryDead(job, now_ms, error)
-        case Retry(error) if job.attempts >= rules.max_attempts:
-            return DeliveryDead(job, now_ms, f"{error} (attempt {job.attempts} of {rules.max_attempts})")
-        case Retry(error, after_s):
+        case GivenUp(error, said):
+            return DeliveryDead(job, now_ms, error, failed(error, said))
+        case Retry(error, _, said) if job.attempts >= rules.max_attempts:
+            why = f"{error} (attempt {job.attempts} of {rules.max_attempts})"
+            return DeliveryDead(job, now_ms, why, failed(error, said))
+        case Retry(error, after_s, said):
             delay_s = max(after_s or 0, rules.backoff.delay_s(job.attempts, chance))
-            return DeliveryPostponed(job, now_ms + int(delay_s * 1000), error)
-        case Parked(error, after_s):
-            return DeliveryPostponed(job, now_ms + int(after_s * 1000), error, parked=True)
+            due_ms = now_ms + int(delay_s * 1000)
+            return DeliveryPostponed(job, due_ms, error, attempt=failed(error, said))
+        case Parked(error, after_s, said):
+            due_ms = now_ms + int(after_s * 1000)
+            return DeliveryPostponed(job, due_ms, error, parked=True, attempt=failed(error, said))
         case _:
             assert_never(outcome)

@@ -22,7 +22,7 @@ from receiver.backoff import Backoff
 from receiver.contract import COMPLETED
 from receiver.errors import BucketUnavailable
 from receiver.events import ASSET_MIRRORED, Asset, Event, event_id, follow_up, reread
-from receiver.outcomes import Retry
+from receiver.outcomes import FailedAttempt, Retry
 from receiver.store import (
     EventJob,
     EventPostponed,
@@ -94,17 +94,21 @@ async def mirror(  # noqa: PLR0913  one keyword per part
     What was downloaded stays in *kept* until whoever settles the event discards it; without *kept*, every
     attempt downloads again. What another machine has kept is waited for, whatever the URL says by now.
     """
-    is_new = clock() < _appears_by(job, rules)
+    began_ms = clock()
+    is_new = began_ms < _appears_by(job, rules)
     fetching = partial(_fetch_or_find, job, partial(fetch_asset, fetch, refresh, is_new=is_new), kept)
     if kept and note_kept:
         fetching = partial(_fetch_and_note, job, fetching, kept, note_kept)
     try:
-        result = await _mirror(job, fetching, bucket, kept, rules, clock, chance)
+        result, said = await _mirror(job, fetching, bucket, kept, rules, clock, chance)
     except Exception:
         log.exception("mirror crashed", event_id=job.id, generation_id=job.generation_id)
         rules = replace(rules, late_s=0)
-        bug = NotFetched("internal_error", permanent=False)
+        bug, said = NotFetched("internal_error", permanent=False), b""
         result = _not_fetched(job, bug, kept, rules, clock(), chance())
+    if (error := _error(result)) is not None:
+        took_ms = max(0, clock() - began_ms)
+        result = replace(result, attempt=FailedAttempt(began_ms, took_ms, error, said))
     if isinstance(result, EventPostponed):
         return replace(result, kept_by=await _keeper(job, kept))
     return result
@@ -118,15 +122,16 @@ async def _mirror(
     rules: MirrorRules,
     clock: Clock,
     chance: Chance,
-) -> MirrorResult:
+) -> tuple[MirrorResult, bytes]:
+    """Return what became of it, and what the asset's host said if it gave no asset."""
     event = reread(job.body, source=job.source)
     if not event.expects_asset:
-        return EventSettled(job, None, clock())
+        return EventSettled(job, None, clock()), b""
     if event.type != COMPLETED:
         rules = replace(rules, late_s=0)
     fetched = await fetch(event)
     if isinstance(fetched, NotFetched):
-        return _not_fetched(job, fetched, kept, rules, clock(), chance())
+        return _not_fetched(job, fetched, kept, rules, clock(), chance()), fetched.said
     try:
         stored = await _keep(job, event, fetched, bucket, rules.keys)
     except BucketUnavailable as error:
@@ -136,11 +141,17 @@ async def _mirror(
         if kept:
             await kept.hold(job.id)
         why = f"{_BUCKET_FAILED}{error}"
-        return _postponed(job, why, rules, clock(), chance(), parked_s=parked_s)
+        return _postponed(job, why, rules, clock(), chance(), parked_s=parked_s), b""
     finally:
         if not kept:
             fetched.discard()
-    return EventSettled(job, _mirrored(fetched, stored), clock())
+    return EventSettled(job, _mirrored(fetched, stored), clock()), b""
+
+
+def _error(result: MirrorResult) -> str | None:
+    if isinstance(result, EventPostponed):
+        return result.error
+    return result.asset.error if result.asset else None
 
 
 async def mirror_late(
@@ -160,12 +171,12 @@ async def _mirror_late(
     patience_s = (job.until_ms - job.received_ms) / 1000
     late = replace(rules, backoff=rules.late_backoff, patience_s=patience_s, late_s=0, parks=False)
     match await attempt(job, rules=late):
-        case EventPostponed(due_ms=due_ms, error=error):
-            return LatePostponed(job, due_ms, error)
+        case EventPostponed(due_ms=due_ms, error=error, attempt=failed):
+            return LatePostponed(job, due_ms, error, failed)
         case EventSettled(asset=Asset("mirrored") as asset, now_ms=now_ms):
             return LateArrived(job, asset, _follow_up(job, now_ms, entropy()), now_ms)
-        case EventSettled(asset=asset):
-            return LateGivenUp(job, (asset and asset.error) or "no asset")
+        case EventSettled(asset=asset, attempt=failed):
+            return LateGivenUp(job, (asset and asset.error) or "no asset", failed)
 
 
 def _follow_up(job: LateJob, now_ms: int, entropy: bytes) -> NewEvent:
@@ -229,7 +240,7 @@ async def fetch_asset(
         case str(url):
             return _alive(fetched if url == event.output_url else await fetch(url))
         case Retry(after_s=after_s):
-            return NotFetched(fetched.code, permanent=False, after_s=after_s)
+            return NotFetched(fetched.code, permanent=False, after_s=after_s, said=fetched.said)
         case None:
             return fetched
 

@@ -1,6 +1,10 @@
 """What one attempt at a piece of work came to: values, so that callers must look at them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
+
+MAX_SAID_BYTES: Final = 2_048
+"""So much is kept of what the other side says to a failed attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +23,8 @@ class Retry:
     """One line for an operator: no secret, no query string."""
     after_s: float | None = None
     """Seconds the other side asked us to wait (`Retry-After`), or None to back off as configured."""
+    said: bytes = field(default=b"", compare=False, repr=False)
+    """How the body of its answer begins, `MAX_SAID_BYTES` at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +33,8 @@ class GivenUp:
 
     error: str
     """One line for an operator: no secret, no query string."""
+    said: bytes = field(default=b"", compare=False, repr=False)
+    """How the body of its answer begins, `MAX_SAID_BYTES` at most."""
 
 
 Outcome = Delivered | Retry | GivenUp
@@ -43,6 +51,20 @@ class Parked:
     """One line for an operator: no secret, no query string."""
     after_s: float
     """Seconds until the message may be tried again."""
+    said: bytes = field(default=b"", compare=False, repr=False)
+    """How the body of the answer begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailedAttempt:
+    """What is kept of an attempt that came to nothing, for people to see."""
+
+    began_ms: int
+    """Milliseconds since the epoch."""
+    took_ms: int
+    error: str
+    said: bytes = field(default=b"", repr=False)
+    """How the body of the answer began. It may hold anything: the store makes it fit to be shown."""
 
 
 Judged = Outcome | Parked

@@ -12,6 +12,7 @@ from typing import Final
 
 from receiver.contract import COMPLETED
 from receiver.events import Asset, event_id
+from receiver.outcomes import FailedAttempt
 from receiver.store import (
     Claim,
     DeliveryConfirmed,
@@ -86,12 +87,17 @@ async def claimed(store: Store, destination: str = "orders", *, at: int = NOW) -
 
 
 async def dead(
-    store: Store, *events: NewEvent, error: str = "HTTP 422", destination: str = "orders"
+    store: Store,
+    *events: NewEvent,
+    error: str = "HTTP 422",
+    destination: str = "orders",
+    said: bytes = b"no such order",
 ) -> list[str]:
     """Let the deliveries of *events* to *destination* become dead letters; return the events' ids."""
     ids = await settled(store, *events)
     jobs = await claimed(store, destination)
-    await asyncio.gather(*(store.settle(DeliveryDead(job, NOW, error)) for job in jobs))
+    failed = FailedAttempt(NOW, 250, error, said)
+    await asyncio.gather(*(store.settle(DeliveryDead(job, NOW, error, failed)) for job in jobs))
     return ids
 
 

@@ -20,7 +20,6 @@ from receiver.admin.runner import Runner
 from receiver.errors import StoreUnavailable
 from receiver.operations import records
 from receiver.store import Store
-from receiver.store.filters import Filter
 from receiver.store.operations import Operation, find_operation, latest_operations, take_back
 from receiver.store.search import find_deliveries, find_events, find_quarantined
 from receiver.store.window import Page
@@ -93,15 +92,15 @@ class Admin:
         return answers.json({"minutes": MINUTES, "data": [one._asdict() for one in most]})
 
     async def delivery(self, request: Request) -> Response:
-        """`GET /v1/deliveries/{event_id}/{destination}`."""
+        """`GET /v1/deliveries/{event_id}/{destination}`: with its failed attempts."""
         event_id, destination = path_text(request, "event_id"), path_text(request, "destination")
-        page = await self._store.transact(find_deliveries, Filter(ids=(event_id,), destination=destination))
-        if not page.rows:
+        found = await records.full_delivery(self._store, event_id, destination)
+        if found is None:
             raise answers.unknown("delivery", f"{event_id}/{destination}")
-        return answers.json(records.delivery_record(page.rows[0]))
+        return answers.json(found)
 
     async def event(self, request: Request) -> Response:
-        """`GET /v1/events/{id}`: with its deliveries and its body."""
+        """`GET /v1/events/{id}`: with its deliveries, its failed attempts and its body."""
         id_ = path_text(request, "id")
         found = await records.full_event(self._store, id_)
         if found is None:

@@ -58,6 +58,8 @@ class NotFetched:
     """Seconds until its host is tried again, where that is known to be away."""
     led_to: str | None = None
     """The host that it ended at, where a redirect led to another than the URL's."""
+    said: bytes = field(default=b"", compare=False, repr=False)
+    """How the body of its answer begins: a refusal, or what is no asset."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,7 +196,7 @@ def _headers(target: Target) -> Headers:
 async def _said(response: Response) -> bytes:
     """Return how the body of a refusal begins; what of it comes soon, for none must hold a download up."""
     said = bytearray()
-    if not HTTPStatus.BAD_REQUEST <= response.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+    if response.status < HTTPStatus.BAD_REQUEST:
         return b""
     with suppress(TimeoutError, NotAcceptable), _network_faults(malformed="truncated", cut="truncated"):
         async with asyncio.timeout(SAID_TIMEOUT_S):
@@ -225,7 +225,7 @@ async def _save(body: AsyncIterator[bytes], spool: Spool, types: Collection[str]
     head = await _first_bytes(body)
     content_type = sniff(head[:HEAD_BYTES])
     if content_type is None or content_type not in types:
-        raise NotAcceptable("wrong_type" if head else "empty")
+        raise NotAcceptable("wrong_type" if head else "empty", said=head)
     await spool.write(head)
     async for part in body:
         await spool.write(part)

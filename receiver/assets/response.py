@@ -35,6 +35,7 @@ from typing import Final
 
 from receiver.assets import NotFetched
 from receiver.assets.expiry import tells_of_denial, tells_of_expiry
+from receiver.outcomes import MAX_SAID_BYTES
 from receiver.retry_after import retry_after_s
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -72,13 +73,14 @@ class NotAcceptable(Exception):
         permanent: bool | None = None,
         after_s: float | None = None,
         may_appear: bool | None = None,
+        said: bytes = b"",
     ) -> None:
         super().__init__(code)
         if permanent is None:
             permanent = code not in RETRYABLE
         if may_appear is None:
             may_appear = permanent and code not in _FINAL
-        self.outcome = NotFetched(code, permanent, after_s, may_appear)
+        self.outcome = NotFetched(code, permanent, after_s, may_appear, said=said[:MAX_SAID_BYTES])
 
 
 def require_small(headers: Headers) -> None:
@@ -125,12 +127,12 @@ def _require_ok(status: int, headers: Headers, now: datetime, said: bytes) -> No
         raise NotAcceptable("empty", after_s=_retry_after_s(headers, now))
     after_s = _retry_after_s(headers, now)
     if status in _RETRYABLE_STATUSES or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise NotAcceptable(f"http_{status}", permanent=False, after_s=after_s)
-    said = b"\n".join((said, *values(headers, b"x-ms-error-code")))
-    if status == HTTPStatus.GONE or tells_of_expiry(said):
-        raise NotAcceptable(EXPIRED, may_appear=False)
-    is_denied = status in _EXPIRED_STATUSES or tells_of_denial(said)
-    raise NotAcceptable(EXPIRED if is_denied else f"http_{status}", after_s=after_s)
+        raise NotAcceptable(f"http_{status}", permanent=False, after_s=after_s, said=said)
+    told = b"\n".join((said, *values(headers, b"x-ms-error-code")))
+    if status == HTTPStatus.GONE or tells_of_expiry(told):
+        raise NotAcceptable(EXPIRED, may_appear=False, said=said)
+    is_denied = status in _EXPIRED_STATUSES or tells_of_denial(told)
+    raise NotAcceptable(EXPIRED if is_denied else f"http_{status}", after_s=after_s, said=said)
 
 
 def _retry_after_s(headers: Headers, now: datetime) -> float | None:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from receiver.cli.attempts import show_attempts
 from receiver.cli.bulk import bulk_options, carry_out, rate_option
 from receiver.cli.console import ask, cursor_option, fetch, limit_option, order_option
 from receiver.cli.filtering import DELIVERY_FILTERS, filtered
@@ -61,18 +62,18 @@ def list_(*, wanted: "Filter", limit: int, oldest_first: bool, after: "Key | Non
 @click.argument("destination")
 @json_option
 def show(*, event_id: str, destination: str, as_json: bool) -> None:
-    """Show the delivery of EVENT_ID to DESTINATION."""
+    """Show the delivery of EVENT_ID to DESTINATION, and its last 20 failed attempts."""
     from receiver.client import NotFound
-    from receiver.operations.records import delivery_record
-    from receiver.store.filters import Filter
-    from receiver.store.search import find_deliveries
+    from receiver.operations.records import full_delivery
 
-    page = ask(
-        lambda store: store.transact(find_deliveries, Filter(ids=(event_id,), destination=destination))
-    )
-    if not page.rows:
+    found = ask(lambda store: full_delivery(store, event_id, destination))
+    if found is None:
         raise NotFound(f"there is no delivery of {event_id} to {destination} in RECEIVER_DATABASE_URL")
-    show_record(delivery_record(page.rows[0]), as_json=as_json)
+    if as_json:
+        show_record(found, as_json=True)
+        return
+    show_record({**found, "failed_attempts": None}, as_json=False)
+    show_attempts(found["failed_attempts"])
 
 
 @deliveries.command()

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from receiver import clock
+from receiver.cli.attempts import show_attempts
 from receiver.cli.bulk import bulk_options, carry_out, rate_option
 from receiver.cli.console import ask, cursor_option, fetch, limit_option, order_option
 from receiver.cli.filtering import EVENT_FILTERS, filtered
@@ -66,8 +67,8 @@ def list_(*, wanted: "Filter", limit: int, oldest_first: bool, after: "Key | Non
 def show(*, name: str, as_json: bool) -> None:
     """Show one event whole, or each event about a generation: ID is that of either.
 
-    Its asset, its deliveries, its repeats, and the body it came in. URLs are shown without their query
-    strings, which may be secret.
+    Its asset, its deliveries, the failed attempts at each, its repeats, and the body it came in. URLs are
+    shown without their query strings, which may be secret.
     """
     for found in ask(lambda store: _whole(store, name)):
         _show(found, as_json=as_json)
@@ -173,9 +174,11 @@ def _show(found: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         show_record(found, as_json=True)
         return
-    show_record({**found, "deliveries": None, "body": None}, as_json=False)
+    show_record({**found, "failed_attempts": None, "deliveries": None, "body": None}, as_json=False)
+    show_attempts(found["failed_attempts"])
     for delivery in found["deliveries"]:
         show_record({"to": _line(delivery)}, as_json=False)
+        show_attempts(delivery["failed_attempts"])
     gone = f"{PRUNED}: the body is gone, so this event cannot be sent again"
     show_record({"body": gone if found["state"] == PRUNED else found["body"]}, as_json=False)
 

@@ -22,7 +22,7 @@ from receiver.destinations.options import count, option, read_options, seconds, 
 from receiver.destinations.reasons import cause, hung_up
 from receiver.destinations.tls import TlsOptions, advice, check_certificate, context, renew
 from receiver.errors import ConfigError
-from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
+from receiver.outcomes import MAX_SAID_BYTES, Delivered, GivenUp, Outcome, Retry
 from receiver.retry_after import retry_after_s
 from receiver.signatures import check_secrets, sign
 
@@ -142,8 +142,7 @@ class HttpEndpoint:
                 f"({setting(self._name, 'url')})"
             )
         self._has_worked = True
-        await _drain(response)
-        return self._outcome(response)
+        return self._outcome(response, await _drain(response))
 
     def _request(self, message: Message) -> httpx2.Request:
         headers = self._headers | {"Idempotency-Key": message.id}
@@ -152,19 +151,20 @@ class HttpEndpoint:
             headers[self._options.signature_header] = signature
         return httpx2.Request("POST", self._url, headers=headers, content=message.body)
 
-    def _outcome(self, response: httpx2.Response) -> Outcome:
+    def _outcome(self, response: httpx2.Response, said: bytes) -> Outcome:
         status = response.status_code
         told = f"{self._url.host} answered {status}"
         if response.is_success:
             return Delivered()
         if response.is_redirect:
-            return Retry(f"{told}, a redirect, which is not followed: correct {setting(self._name, 'url')}")
+            why = f"{told}, a redirect, which is not followed: correct {setting(self._name, 'url')}"
+            return Retry(why, said=said)
         if status in _ABOUT_THE_MESSAGE:
-            return GivenUp(told)
+            return GivenUp(told, said)
         after_s = retry_after_s(
             response.headers.get("Retry-After"), now=self._clock(), date=response.headers.get("Date")
         )
-        return Retry(told + self._advice(status), after_s)
+        return Retry(told + self._advice(status), after_s, said)
 
     def _hint(self, error: Exception) -> str:
         if self._has_worked or not hung_up(error):
@@ -201,15 +201,21 @@ def _authorization(name: str, url: httpx2.URL, bearer_token: str | None) -> dict
     return {"Authorization": f"Bearer {bearer_token}"}
 
 
-async def _drain(response: httpx2.Response) -> None:
-    """Read a short answer to its end so that the connection can serve again; close on a long or slow one."""
+async def _drain(response: httpx2.Response) -> bytes:
+    """Read a short answer to its end so that the connection can serve again; close on a long or slow one.
+
+    Return how it begins.
+    """
+    said = b""
     try:
         with contextlib.suppress(httpx2.HTTPError, TimeoutError):
             async with asyncio.timeout(_DRAIN_S), contextlib.aclosing(response.aiter_raw()) as chunks:
                 size = 0
                 async for chunk in chunks:
                     size += len(chunk)
+                    said += chunk[: MAX_SAID_BYTES - len(said)]
                     if size > _MAX_ANSWER_BYTES:
                         break
     finally:
         await response.aclose()
+    return said

@@ -1,5 +1,6 @@
 """What operators find in the store, as records: times readable, no query string of a URL."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -8,6 +9,7 @@ import orjson
 
 from receiver.events import Asset
 from receiver.store import Store
+from receiver.store.attempts import FILE, LATE_FILE, KeptAttempt, kept_attempts
 from receiver.store.filters import Filter
 from receiver.store.operations import Operation
 from receiver.store.search import (
@@ -65,6 +67,17 @@ def event_record(found: FoundEvent) -> Record:
     }
 
 
+def attempt_record(found: KeptAttempt) -> Record:
+    """Return a failed attempt."""
+    return {
+        "number": found.number,
+        "at": moment(found.began_ms),
+        "took_s": found.took_ms / 1000,
+        "error": redact(found.error),
+        "said": found.said or None,
+    }
+
+
 def quarantine_record(found: FoundBody) -> Record:
     """Return a quarantined body, without the body."""
     return {
@@ -98,16 +111,30 @@ def operation_record(found: Operation) -> Record:
 
 
 async def full_event(store: Store, id_: str) -> Record | None:
-    """Return an event with its deliveries and its body; None if there is none of that id."""
+    """Return an event with its deliveries, failed attempts and body; None if there is none of that id."""
     page = await store.transact(find_events, Filter(ids=(id_,)))
     if not page.rows:
         return None
     deliveries = await store.transact(find_deliveries, Filter(ids=(id_,)))
+    failed = await store.transact(kept_attempts, id_)
     return {
         **event_record(page.rows[0]),
-        "deliveries": [delivery_record(one) for one in deliveries.rows],
+        "failed_attempts": [
+            {**attempt_record(one), "is_late": one.destination == LATE_FILE}
+            for one in failed
+            if one.destination in (FILE, LATE_FILE)
+        ],
+        "deliveries": [_with_attempts(one, failed) for one in deliveries.rows],
         "body": _body_text(await store.transact(body_of_event, id_)),
     }
+
+
+async def full_delivery(store: Store, event_id: str, destination: str) -> Record | None:
+    """Return a delivery with its failed attempts; None if there is none."""
+    page = await store.transact(find_deliveries, Filter(ids=(event_id,), destination=destination))
+    if not page.rows:
+        return None
+    return _with_attempts(page.rows[0], await store.transact(kept_attempts, event_id, destination))
 
 
 async def events_named(store: Store, name: str) -> list[str]:
@@ -147,6 +174,11 @@ def _body_text(body: bytes | None) -> str | None:
 def moment(ms: int | None) -> datetime | None:
     """Return a time of the store as a time."""
     return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def _with_attempts(found: FoundDelivery, failed: Sequence[KeptAttempt]) -> Record:
+    ours = [attempt_record(one) for one in failed if one.destination == found.destination]
+    return {**delivery_record(found), "failed_attempts": ours}
 
 
 def _asset(asset: Asset) -> Record:

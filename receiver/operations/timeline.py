@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from receiver.states import DEAD, DELIVERED, PENDING
+from receiver.store.attempts import FILE, LATE_FILE, KeptAttempt
 from receiver.store.search import FoundDelivery
 from receiver.store.story import EventStory, Story
 from receiver.telemetry.redact import redact
@@ -14,6 +15,7 @@ _ENDED: Final[Mapping[str, tuple[str, Tone]]] = {
     DELIVERED: ("delivered to", "good"),
     DEAD: ("given up for", "bad"),
 }
+_QUOTED_CHARS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,8 @@ class Entry:
     event_id: str | None = None
     detail: str = ""
     tone: Tone = ""
+    said: str = ""
+    """How the other side's answer began, 2 KiB at most."""
 
 
 def timeline(told: Story) -> Sequence[Entry]:
@@ -71,6 +75,23 @@ def _of_event(one: EventStory) -> Iterator[Entry]:
         yield Entry(one.late.due_ms, "late asset tried for next", event.id, tries, "waiting")
     for delivery in one.deliveries:
         yield _of_delivery(delivery)
+    for failed in one.failed:
+        what = f"attempt {failed.number} {aim(failed)} failed"
+        yield Entry(failed.began_ms, what, event.id, reason(failed), "bad", failed.said)
+
+
+def aim(failed: KeptAttempt) -> str:
+    """Say what an attempt was at."""
+    return {FILE: "at the asset", LATE_FILE: "at the late asset"}.get(
+        failed.destination, f"to {failed.destination}"
+    )
+
+
+def reason(failed: KeptAttempt) -> str:
+    """Say why an attempt failed, in one line, with how the answer began."""
+    why = f"after {failed.took_ms / 1000:.1f} s: {redact(failed.error)}"
+    quoted = " ".join(failed.said.split())[:_QUOTED_CHARS]
+    return f"{why}; the answer: {quoted}" if quoted else why
 
 
 def _of_delivery(one: FoundDelivery) -> Entry:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from psycopg import Connection
 from psycopg.adapt import Buffer
-from psycopg.types.string import StrDumper, StrDumperUnknown, TextLoader
+from psycopg.types.string import StrBinaryDumper, StrDumper, StrDumperUnknown, TextLoader
 
 UNIVERSAL: Final = {"UTF8", "SQL_ASCII"}
 """Encodings of databases that hold every text: SQL_ASCII keeps the bytes that it is given."""
@@ -55,6 +55,10 @@ def escape_text(connection: Connection[Any]) -> None:
         return
     codec = _CODECS.get(encoding, "ascii")
 
+    class EscapingBinary(StrBinaryDumper):  # in arrays
+        def dump(self, obj: str) -> Buffer | None:
+            return super().dump(escape(obj, codec))
+
     class Escaping(StrDumper):
         def dump(self, obj: str) -> Buffer | None:
             return super().dump(escape(obj, codec))
@@ -68,7 +72,7 @@ def escape_text(connection: Connection[Any]) -> None:
             loaded = super().load(data)
             return unescape(loaded) if isinstance(loaded, str) else loaded
 
-    for dumper in (Escaping, EscapingUnknown):
+    for dumper in (EscapingBinary, Escaping, EscapingUnknown):
         connection.adapters.register_dumper(str, dumper)
     for name in _TEXT_TYPES:
         connection.adapters.register_loader(name, Unescaping)

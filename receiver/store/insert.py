@@ -23,9 +23,24 @@ def insert_new(
 
     All rows have the same columns, of types that both drivers take as they are: str, int and bytes.
     """
+    return _insert(connection, table, f"({', '.join(key)}) DO NOTHING", rows)
+
+
+def insert_or_replace(
+    connection: Connection, table: Table, key: tuple[str, ...], rows: Sequence[dict[str, Any]]
+) -> None:
+    """Insert *rows*, each in the place of the one with its *key*, if there is one. No key comes twice.
+
+    Columns and types as for `insert_new`.
+    """
+    values = ", ".join(f"{column} = excluded.{column}" for column in rows[0] if column not in key)
+    _insert(connection, table, f"({', '.join(key)}) DO UPDATE SET {values}", rows)
+
+
+def _insert(connection: Connection, table: Table, conflict: str, rows: Sequence[dict[str, Any]]) -> int:
     columns = tuple(rows[0])
     if connection.dialect.name != "sqlite":
-        text = _arrays(connection.dialect, table, key, columns)
+        text = _arrays(connection.dialect, table, conflict, columns)
         arrays = tuple([row[column] for row in rows] for column in columns)
         return connection.exec_driver_sql(text, arrays).rowcount
     most = _MOST_PARAMETERS // len(columns)
@@ -33,21 +48,21 @@ def insert_new(
     for start in range(0, len(rows), most):
         chunk = rows[start : start + most]
         values = tuple([row[column] for row in chunk for column in columns])
-        inserted += connection.exec_driver_sql(_values(table, key, columns, len(chunk)), values).rowcount
+        inserted += connection.exec_driver_sql(_values(table, conflict, columns, len(chunk)), values).rowcount
     return inserted
 
 
 @lru_cache(maxsize=1024)
-def _values(table: Table, key: tuple[str, ...], columns: tuple[str, ...], count: int) -> str:
+def _values(table: Table, conflict: str, columns: tuple[str, ...], count: int) -> str:
     row = f"({','.join('?' * len(columns))})"
-    return _statement(table, key, columns, f"VALUES {','.join([row] * count)}")
+    return _statement(table, conflict, columns, f"VALUES {','.join([row] * count)}")
 
 
 @lru_cache(maxsize=64)
-def _arrays(dialect: Dialect, table: Table, key: tuple[str, ...], columns: tuple[str, ...]) -> str:
+def _arrays(dialect: Dialect, table: Table, conflict: str, columns: tuple[str, ...]) -> str:
     arrays = ", ".join(f"%b::{table.c[column].type.compile(dialect)}[]" for column in columns)
-    return _statement(table, key, columns, f"SELECT * FROM unnest({arrays})")  # noqa: S608  our own names
+    return _statement(table, conflict, columns, f"SELECT * FROM unnest({arrays})")  # noqa: S608  our own names
 
 
-def _statement(table: Table, key: tuple[str, ...], columns: tuple[str, ...], rows: str) -> str:
-    return f"INSERT INTO {table.name} ({', '.join(columns)}) {rows} ON CONFLICT ({', '.join(key)}) DO NOTHING"
+def _statement(table: Table, conflict: str, columns: tuple[str, ...], rows: str) -> str:
+    return f"INSERT INTO {table.name} ({', '.join(columns)}) {rows} ON CONFLICT {conflict}"

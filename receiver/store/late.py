@@ -5,13 +5,14 @@ one is an event like any other, settled from the start: who sends, replays or ro
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select, update
 
 from receiver.contract import COMPLETED
 from receiver.events import Asset
+from receiver.outcomes import FailedAttempt
 from receiver.store.claim import ALL_SOURCES, NOTHING_AWAY, Away, Claim, LateJob, Sources, event_job, take
 from receiver.store.insert import insert_new
 from receiver.store.record import NewEvent
@@ -46,6 +47,8 @@ class LatePostponed:
     job: LateJob
     due_ms: int
     error: str
+    attempt: FailedAttempt | None = field(default=None, compare=False)
+    """What is kept of the attempt, for people to see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ class LateGivenUp:
 
     job: LateJob
     error: str
+    attempt: FailedAttempt | None = field(default=None, compare=False)
+    """What is kept of the attempt, for people to see."""
 
 
 LateSettlement = LateArrived | LatePostponed | LateGivenUp

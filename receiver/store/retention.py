@@ -15,6 +15,7 @@ from receiver.events import event_id
 from receiver.store.engine import insert_into
 from receiver.store.operations import RUNNING
 from receiver.store.tables import (
+    ATTEMPT,
     DELIVERED,
     DELIVERY,
     DROPPED,
@@ -229,13 +230,17 @@ def _empty(connection: Connection, ids: Sequence[str], batch: Batch) -> set[str]
 
 
 def empty(connection: Connection, ids: Collection[str]) -> None:
-    """Take the bodies of events, and what their deliveries know of them, away. The caller has locked both."""
+    """Take the bodies of events, and what their deliveries know of them, away. The caller has locked both.
+
+    What is kept of their attempts goes with them: it may quote the body.
+    """
     gone = {"state": PRUNED, "body": b"", "last_error": None, "lease": None, "kept_by": None}
     connection.execute(update(EVENT).where(EVENT.c.id.in_(ids)).values(gone))
     if connection.dialect.name == "sqlite":
         connection.execute(_MOVE, {"ids": list(ids), "far": _FAR})
     # Nothing may be restored that could not be sent.
     forgotten = {"submission": None, "operation": None, "before": None, "last_error": None}
+    connection.execute(delete(ATTEMPT).where(ATTEMPT.c.event_id.in_(ids)))
     known = or_(*(DELIVERY.c[name].is_not(None) for name in forgotten))
     connection.execute(update(DELIVERY).where(DELIVERY.c.event_id.in_(ids), known).values(forgotten))
 

@@ -4,13 +4,15 @@ Where a lease was lost, another worker has the work now and nothing is written.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 from sqlalchemy import Connection, and_, bindparam, delete, update
 
 from receiver.events import Asset
+from receiver.outcomes import FailedAttempt
 from receiver.store.assets import asset_row
+from receiver.store.attempts import LATE_FILE, keep_failures
 from receiver.store.attribution import attribute
 from receiver.store.claim import DeliveryJob, EventJob, LateJob
 from receiver.store.engine import wake_others
@@ -33,6 +35,8 @@ class EventSettled:
     now_ms: int
     retry_ms: int | None = None
     """When a failed asset is tried for again, if it is: until its `retried_until_ms`."""
+    attempt: FailedAttempt | None = field(default=None, compare=False)
+    """What is kept of the attempt, for people to see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,8 @@ class EventPostponed:
     """The spool folder that has its download."""
     parked: bool = False
     """Whether the attempt is given back, because bucket or host as a whole do not work."""
+    attempt: FailedAttempt | None = field(default=None, compare=False)
+    """What is kept of the attempt, for people to see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,8 @@ class DeliveryPostponed:
     error: str
     parked: bool = False
     """Whether the attempt is given back, because the destination as a whole did not work."""
+    attempt: FailedAttempt | None = field(default=None, compare=False)
+    """What is kept of the attempt, for people to see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +99,17 @@ class DeliveryDead:
     job: DeliveryJob
     now_ms: int
     error: str
+    attempt: FailedAttempt | None = field(default=None, compare=False)
+    """What is kept of the attempt, for people to see."""
 
 
 ForwardSettlement = DeliveryConfirmed | DeliveryPostponed | DeliveryUnwanted | DeliveryDead
 Settlement = EventSettled | EventPostponed | EventKept | ForwardSettlement | LateSettlement
 
+_MAY_FAIL: Final = (
+    *(EventSettled, EventPostponed, DeliveryPostponed, DeliveryDead),
+    *(LatePostponed, LateGivenUp),
+)
 _MAX_ERROR_CHARS: Final = 1_000
 _SETTLED: Final = {"state": SETTLED, "lease": None, "last_error": None, "kept_by": None}
 _INSERT_ASSETS: Final = ASSET.insert()
@@ -138,7 +152,7 @@ def settle(connection: Connection, closings: Sequence[Closing], *, fan_out: FanO
         match settlement:
             case EventPostponed():
                 written |= _postpone_event(connection, settlement)
-            case DeliveryPostponed(job, due_ms, error, parked):
+            case DeliveryPostponed(job, due_ms, error, parked=parked):
                 written |= _close(connection, job, PENDING, due_ms, error, given_back=int(parked))
             case DeliveryDead(job, now_ms, error):
                 written |= _close(connection, job, DEAD, now_ms, error)
@@ -150,6 +164,7 @@ def settle(connection: Connection, closings: Sequence[Closing], *, fan_out: FanO
                 written |= _written(job, remove(connection, job))
             case EventSettled() | EventKept() | LateArrived() | DeliveryConfirmed():
                 pass
+    keep_failures(connection, _failures(settlements, written))
     return [
         Closed(_key(one.job) in written, made.get(one.job.id) if isinstance(one, EventSettled) else None)
         for one in settlements
@@ -339,6 +354,15 @@ def _clean(error: str) -> str:
     return error.encode("utf-8", "replace").decode().replace("\0", "")[:_MAX_ERROR_CHARS]
 
 
+def _failures(settlements: Iterable[Settlement], written: set[_Key]) -> dict[_Key, tuple[int, FailedAttempt]]:
+    """Return what failed among what was written, with the number of its attempt."""
+    return {
+        key: (one.job.attempts, one.attempt)
+        for one in settlements
+        if isinstance(one, _MAY_FAIL) and one.attempt and (key := _key(one.job)) in written
+    }
+
+
 def _only(kind: type[_Kind], settlements: Iterable[object]) -> list[_Kind]:
     return [settlement for settlement in settlements if isinstance(settlement, kind)]
 
@@ -346,7 +370,7 @@ def _only(kind: type[_Kind], settlements: Iterable[object]) -> list[_Kind]:
 def _key(job: EventJob | DeliveryJob) -> _Key:
     match job:
         case LateJob():
-            return job.id, ":late"  # no destination has such a name
+            return job.id, LATE_FILE
         case EventJob():
             return job.id, ""
         case DeliveryJob():

@@ -7,6 +7,7 @@ from typing import Any, Final
 import orjson
 from sqlalchemy import Connection, select
 
+from receiver.store.attempts import KeptAttempt, kept_attempts
 from receiver.store.filters import Filter
 from receiver.store.search import FoundDelivery, FoundEvent, ReadEvent, find_deliveries, read_events
 from receiver.store.sources import sources_of
@@ -40,6 +41,8 @@ class EventStory:
     asset_settled_ms: int | None
     late: LateTries | None
     deliveries: Sequence[FoundDelivery]
+    failed: Sequence[KeptAttempt]
+    """The attempts at its asset and its deliveries that came to nothing, the oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,7 @@ def _event_story(connection: Connection, read: ReadEvent) -> EventStory:
         deliveries=find_deliveries(
             connection, Filter(ids=(id_,)), after=None, limit=_DELIVERIES, newest_first=False
         ).rows,
+        failed=kept_attempts(connection, id_),
     )
 
 

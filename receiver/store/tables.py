@@ -197,6 +197,25 @@ class DeliveryRow(SQLModel, table=True):
     """What that request found, as JSON, for when it is cancelled; none if it made the row."""
 
 
+class AttemptRow(SQLModel, table=True):
+    """One attempt that failed: the latest of those whose number is `slot`, modulo the number of slots.
+
+    Without a foreign key: looking for the event would cost each of them a lock.
+    """
+
+    __tablename__ = "attempt"
+
+    event_id: str = Field(primary_key=True, max_length=36)
+    destination: str = Field(primary_key=True, max_length=63)
+    """Empty: of the event's asset. `:late`: of its late asset."""
+    slot: int = Field(primary_key=True)
+    number: int
+    began_ms: int = Field(sa_type=BigInteger)
+    took_ms: int = Field(sa_type=BigInteger)
+    error: str
+    said: str
+
+
 class QuarantineRow(SQLModel, table=True):
     """A genuine delivery that we could not read, kept whole."""
 
@@ -354,6 +373,7 @@ SPOOL: Final = _table(SpoolRow)
 ASSET: Final = _table(AssetRow)
 LATE_ASSET: Final = _table(LateAssetRow)
 DELIVERY: Final = _table(DeliveryRow)
+ATTEMPT: Final = _table(AttemptRow)
 QUARANTINE: Final = _table(QuarantineRow)
 SUBMISSION: Final = _table(SubmissionRow)
 RETENTION: Final = _table(RetentionRow)

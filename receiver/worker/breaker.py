@@ -105,4 +105,4 @@ class Breaker:
     def _parked(self, failure: Retry) -> Parked:
         # While open nothing but the probe is claimed; once that gets through, all must be due.
         delay_s = self.wait_s() or self._backoff.delay_s(self._failures, self._chance())
-        return Parked(failure.error, max(delay_s, failure.after_s or 0.0))
+        return Parked(failure.error, max(delay_s, failure.after_s or 0.0), failure.said)

@@ -21,7 +21,7 @@ class TestDeadLetters:
     async def test_are_delivered_once_after_the_cause_is_mended(self, tmp_path: Path) -> None:
         """Refused for good, listed, mended, sent again: one delivery, under the id it always had."""
         async with http_sink() as sink:
-            sink.answer = lambda _: Answer(422)
+            sink.answer = lambda _: Answer(422, body=b"no such order")
             with service(tmp_path, RECEIVER_DESTINATIONS__SHOP__URL=sink.url) as receiver:
                 await asyncio.to_thread(receiver.start)
                 answer = await asyncio.to_thread(receiver.deliver, failed("gen_1"))
@@ -37,6 +37,7 @@ class TestDeadLetters:
                 (delivery,) = await asyncio.to_thread(operate, receiver, *after)
         assert letter["event_id"] == answer.json["event_id"]
         assert delivery["state"] == "delivered"
+        assert [(one["number"], one["said"]) for one in delivery["failed_attempts"]] == [(1, "no such order")]
         assert [json.loads(one.body)["id"] for one in sink.received] == [letter["event_id"]] * 2
         assert {one.headers["idempotency-key"] for one in sink.received} == {letter["event_id"]}
         assert len({one.body for one in sink.received}) == 1

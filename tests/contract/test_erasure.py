@@ -12,7 +12,7 @@ from receiver.contract import COMPLETED, FAILED
 from receiver.store import Duplicate, Store, audit
 from receiver.store.audit import Deed
 from receiver.store.erasure import Generation, erase, find_traces
-from receiver.store.tables import ASSET, DELIVERY, EVENT, QUARANTINE, SUBMISSION
+from receiver.store.tables import ASSET, ATTEMPT, DELIVERY, EVENT, QUARANTINE, SUBMISSION
 from tests.stored import ASSET as AN_ASSET
 from tests.stored import FAR, NOW, an_event, claimed, dead, delivered, settled
 
@@ -52,9 +52,10 @@ class TestErase:
         await dead(store, event, other, error=f"HTTP 422 for {PROMPT}")
         erased = await store.transact(erase, GENERATION, DEED, with_assets=False)
         assert (erased.event_ids, erased.deliveries, erased.submissions) == ((event.id,), 2, 1)
-        for table in (EVENT, DELIVERY, SUBMISSION):
+        for table in (EVENT, DELIVERY, SUBMISSION, ATTEMPT):
             told = [row for row in await rows(store, table) if PROMPT in row]
             assert all(other.id in row for row in told), table.name
+        assert len(await rows(store, ATTEMPT)) == 1
         assert await store.record(replace(an_event(), body=BODY)) == Duplicate(event.id)
         page = await store.transact(audit.deeds, before=None, limit=10)
         assert page.rows == [DEED]

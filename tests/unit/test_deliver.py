@@ -15,7 +15,7 @@ from receiver.deliver import (
 )
 from receiver.destinations import Message
 from receiver.events import Asset
-from receiver.outcomes import Delivered, GivenUp, Judged, Outcome, Parked, Retry
+from receiver.outcomes import Delivered, FailedAttempt, GivenUp, Judged, Outcome, Parked, Retry
 from receiver.routing import EVERYTHING, Routing, take
 from receiver.store import (
     DeliveryConfirmed,
@@ -117,6 +117,28 @@ class TestForward:
         assert seen == [{"event-1": Retry("down")}], "what was not sent says nothing of the destination"
         assert isinstance(results[1], DeliveryPostponed)
         assert not results[1].parked
+
+    async def test_what_is_kept_of_a_failure(self) -> None:
+        """When it was sent, how long that took, and how the answer began; of a success nothing."""
+        times = iter((NOW, *[NOW + 250] * 4))
+        outcomes = (
+            *(Delivered(), GivenUp("http_422", b"no"), Retry("busy", said=b"later")),
+            Parked("down", 7.5, b"away"),
+        )
+        results = await forward(
+            [delivery_job(f"event-{number}") for number in range(4)],
+            destination=FakeDestination(*[Delivered()] * 4),
+            rules=ForwardRules(),
+            clock=lambda: next(times),
+            chance=lambda: 0.5,
+            judge=lambda sent: dict(zip(sent, outcomes, strict=True)),
+        )
+        assert [getattr(one, "attempt", None) for one in results] == [
+            None,
+            FailedAttempt(NOW, 250, "http_422", b"no"),
+            FailedAttempt(NOW, 250, "busy", b"later"),
+            FailedAttempt(NOW, 250, "down", b"away"),
+        ]
 
     async def test_crashing_destination_is_a_retry_for_all(self) -> None:
         """A bug in a destination loses nothing, and its text stays out of the error."""

@@ -24,6 +24,7 @@ from receiver.mirror import (
     mirror,
     mirror_late,
 )
+from receiver.outcomes import FailedAttempt
 from receiver.store import (
     EventJob,
     EventPostponed,
@@ -297,6 +298,17 @@ class TestMirror:
         result = await run_mirror(event_job(), missing, MemoryBucket(), rules=replace(RULES, grace_s=0))
         assert isinstance(result, EventSettled)
 
+    @pytest.mark.parametrize("is_permanent", [True, False])
+    async def test_what_is_kept_of_a_failure(self, fetched: Fetched, *, is_permanent: bool) -> None:
+        """When it began, how long it took and what the host said; nothing of the bucket but its error."""
+        times = iter((NOW, NOW + 1, NOW + 250) * 2)
+        refused = fetching(NotFetched("http_403", is_permanent, said=b"go away"))
+        run = partial(mirror, event_job(), rules=RULES, clock=lambda: next(times), chance=lambda: 0.5)
+        result = await run(fetch=refused, bucket=MemoryBucket())
+        assert result.attempt == FailedAttempt(NOW, 250, "http_403", b"go away")
+        result = await run(fetch=fetching(fetched), bucket=MemoryBucket(BucketUnavailable("full")))
+        assert result.attempt == FailedAttempt(NOW, 250, "bucket: full")
+
     async def test_may_still_come(self) -> None:
         """What failed for now is put off by the backoff of its attempts."""
         job = event_job(attempts=2)
@@ -394,7 +406,10 @@ class TestMirrorLate:
     async def test_gone_for_good(self) -> None:
         """A file that has gone meanwhile is not tried for any more."""
         gone = fetching(NotFetched("http_410", permanent=True))
-        assert await run_late(late_job(), gone) == LateGivenUp(late_job(), "http_410")
+        given_up = await run_late(late_job(), gone)
+        assert given_up == LateGivenUp(late_job(), "http_410")
+        assert isinstance(given_up, LateGivenUp)
+        assert given_up.attempt == FailedAttempt(LATER, 0, "http_410")
 
     async def test_failing_bucket_never_gives_up(self, fetched: Fetched) -> None:
         """A fault of ours ends no attempt for good."""

@@ -59,12 +59,15 @@ class TestOne:
     async def test_delivery(self, caller: Caller, store: Store) -> None:
         """By event and destination."""
         (id_,) = await dead(store, an_event())
-        assert (await caller.get(f"/v1/deliveries/{id_}/orders")).json["state"] == "dead"
+        found = (await caller.get(f"/v1/deliveries/{id_}/orders")).json
+        assert found["state"] == "dead"
+        assert [one["said"] for one in found["failed_attempts"]] == ["no such order"]
 
     async def test_event(self, caller: Caller, store: Store) -> None:
         """With its asset, its deliveries and its body."""
         (id_,) = await delivered(store, an_event())
         event = (await caller.get(f"/v1/events/{id_}")).json
+        assert event["failed_attempts"] == []
         assert event["asset"]["url"] == "s3://b/k.png"
         assert [one["state"] for one in event["deliveries"]] == ["delivered", "delivered"]
         assert '"gen_1"' in event["body"]

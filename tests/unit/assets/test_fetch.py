@@ -683,6 +683,19 @@ class TestResponses:
         cut = await serve(response(b"no", "Content-Length: 100", status="404 Not Found"))
         assert await make_fetcher().fetch(cut.url()) == not_yet("expired")
 
+    @pytest.mark.parametrize("status", [404, 410, 429, 503])
+    async def test_how_a_refusal_begins_is_kept(
+        self, make_fetcher: MakeFetcher, serve: Serve, status: int
+    ) -> None:
+        """Its first 2 KiB; and of a page in the asset's place as much."""
+        refused = await serve(whole(b"why " * 5_000, status=f"{status} No"))
+        found = await make_fetcher().fetch(refused.url())
+        assert isinstance(found, NotFetched)
+        assert found.said == b"why " * 512
+        page = await make_fetcher().fetch((await serve(whole(b"<html>Sign in"))).url())
+        assert isinstance(page, NotFetched)
+        assert (page.code, page.said) == ("wrong_type", b"<html>Sign in")
+
     async def test_other_refusals(self, make_fetcher: MakeFetcher, serve: Serve) -> None:
         """Any other refusal has its own status for a name."""
         server = await serve(whole(b"", status="402 Payment Required"))
@@ -878,7 +891,8 @@ class TestKeptConnections:
         self, make_fetcher: MakeFetcher, serve: Serve
     ) -> None:
         """What is left of a refusal is no beginning of an answer."""
-        server = await serve(response(b"x" * 10_000, "Content-Length: 10000", status="500 No"), stays=True)
+        refusal = response(b"x" * 100_000, "Content-Length: 100000", status="500 No")
+        server = await serve(refusal, stays=True)
         fetcher = make_fetcher()
         for _ in range(2):
             assert await fetcher.fetch(server.url()) == retryable("http_500")

@@ -89,7 +89,13 @@ class TestList:
 class TestShow:
     def test_prints_one(self, run: Run, letters: list[str]) -> None:
         """By event and destination."""
-        assert run("deliveries", "show", letters[0], "orders", "--json").object["error"] == "HTTP 422"
+        found = run("deliveries", "show", letters[0], "orders", "--json").object
+        assert found["error"] == "HTTP 422"
+        [attempt] = found["failed_attempts"]
+        assert (attempt["number"], attempt["took_s"], attempt["said"]) == (1, 0.25, "no such order")
+        shown = run("deliveries", "show", letters[0], "orders").out
+        assert "after 0.2 s: HTTP 422; the answer: no such order\n" in shown
+        assert "failed attempts" not in shown
 
     def test_tells_what_is_not_there(self, run: Run, letters: list[str]) -> None:
         """A status of its own."""

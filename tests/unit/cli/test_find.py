@@ -20,6 +20,8 @@ class TestFind:
         told = {one["what"]: one["detail"] for one in found}
         assert told["given up for orders"] == "1 attempt: hooks.example.com answered 401"
         assert told["to be sent to audit"] == "not tried yet"
+        why = "after 0.2 s: hooks.example.com answered 401; the answer: no such order"
+        assert told["attempt 1 to orders failed"] == why
         assert told["asset mirrored"] == "s3://b/k.png"
         assert "generation.completed received" in told
         times = [one["at"] for one in found]

@@ -83,6 +83,14 @@ class TestLists:
             assert "<script>" not in page
             assert 'href="javascript' not in page
 
+    async def test_failed_attempts_are_in_the_timeline(self, browser: Browser, store: Store) -> None:
+        """With how the answer began, as text."""
+        await dead(store, an_event("gen_1"), said=b"<b>no such order</b> https://h/x?sig=hush")
+        page = (await browser.get("/generations/photoverse/gen_1")).body.decode()
+        assert "Attempt 1 to orders failed" in page
+        assert "&lt;b&gt;no such order&lt;/b&gt; https://h/x?[redacted]" in page
+        assert "hush" not in page
+
     async def test_a_notice_has_to_be_ours(self, browser: Browser) -> None:
         """No link puts words into our mouth."""
         assert b"call this number" not in (await browser.get("/destinations?notice=call+this+number")).body

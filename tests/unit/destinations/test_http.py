@@ -186,10 +186,24 @@ class TestAnswer:
             assert await destination.send([message(2)]) == [Delivered()]
         assert sink.connections == 2
 
+    @pytest.mark.parametrize(("status", "kind"), [(503, Retry), (404, Retry), (302, Retry), (422, GivenUp)])
+    async def test_how_a_refusal_begins_is_kept(self, sink: HttpSink, status: int, kind: type) -> None:
+        """Its first 2 KiB, in however many parts it comes; the line for the operator has none of it."""
+        sink.answer = lambda _: Answer(status, body=b"why " * 50_000)
+        outcome = await _post(sink.url)
+        assert isinstance(outcome, Retry | GivenUp)
+        assert isinstance(outcome, kind)
+        assert outcome.said == b"why " * 512
+        assert "why" not in outcome.error
+
     async def test_an_answer_that_never_ends_does_not_hold_us_up(self, sink: HttpSink) -> None:
         """A body that stops half way costs a second, and the status counts all the same."""
         sink.answer = lambda _: Answer(200, {"Content-Length": "10"}, b"x")
         assert await asyncio.wait_for(_post(sink.url), timeout=5) == Delivered()
+        sink.answer = lambda _: Answer(500, {"Content-Length": "10"}, b"half")
+        outcome = await asyncio.wait_for(_post(sink.url), timeout=5)
+        assert isinstance(outcome, Retry)
+        assert outcome.said == b"half"
 
 
 class TestSend:

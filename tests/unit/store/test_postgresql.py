@@ -134,7 +134,8 @@ class TestOpenSession:
             session.execute("CREATE TABLE kept (words varchar)")
             for text in told:
                 session.execute("INSERT INTO kept VALUES (%s::varchar)", [text])
-            assert [row[0] for row in session.execute("SELECT words FROM kept").fetchall()] == told
+            session.execute("INSERT INTO kept SELECT * FROM unnest(%b::varchar[])", [told])
+            assert [row[0] for row in session.execute("SELECT words FROM kept").fetchall()] == told * 2
 
 
 class TestConnectPostgres:

@@ -1,0 +1,15 @@
+"""Failed attempts, as the commands that show one thing print them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from receiver.cli.output import show_record
+
+
+def show_attempts(attempts: Iterable[dict[str, Any]]) -> None:
+    """Print a line for each of *attempts*, which are records."""
+    for one in attempts:
+        at = one["at"].astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        said = f"; the answer: {one['said']}" if one["said"] else ""
+        line = f"{one['number']} at {at} after {one['took_s']:.1f} s: {one['error']}{said}"
+        show_record({"failed attempt": line}, as_json=False)

@@ -1,0 +1,87 @@
+"""What is kept of attempts that failed: the latest of each asset and delivery, as they are settled.
+
+An attempt that succeeded has no row: when it did is in its delivery, or its asset.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, select
+
+from receiver.outcomes import MAX_SAID_BYTES, FailedAttempt
+from receiver.store.insert import insert_or_replace
+from receiver.store.tables import ATTEMPT
+from receiver.telemetry.redact import redact
+
+KEPT: Final = 20
+"""So many of each; attempt 21 takes the place of the first."""
+FILE: Final = ""
+"""Stands for the destination of an attempt at an event's asset. No destination has such a name."""
+LATE_FILE: Final = ":late"
+"""The same after the event went out without it."""
+
+_MAX_ERROR_CHARS: Final = 1_000
+_KEY: Final = ("event_id", "destination", "slot")
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAttempt:
+    """One attempt that failed. Times are milliseconds since the epoch."""
+
+    event_id: str
+    destination: str
+    """Or `FILE`, or `LATE_FILE`."""
+    number: int
+    """Counted from 1. What is parked is given back, and so takes the place of the one before."""
+    began_ms: int
+    took_ms: int
+    error: str
+    said: str
+
+
+def keep_failures(
+    connection: Connection, failures: Mapping[tuple[str, str], tuple[int, FailedAttempt]]
+) -> None:
+    """Write down what failed, by event and destination, each with its number. The caller holds the leases."""
+    rows = [
+        {
+            "event_id": event_id,
+            "destination": destination,
+            "slot": number % KEPT,
+            "number": number,
+            "began_ms": failed.began_ms,
+            "took_ms": failed.took_ms,
+            "error": _storable(failed.error)[:_MAX_ERROR_CHARS],
+            "said": _said(failed.said),
+        }
+        for (event_id, destination), (number, failed) in failures.items()
+    ]
+    if rows:
+        insert_or_replace(connection, ATTEMPT, _KEY, rows)
+
+
+def kept_attempts(
+    connection: Connection, event_id: str, destination: str | None = None
+) -> Sequence[KeptAttempt]:
+    """Return what is known of the failed attempts of an event, or of one of its deliveries, oldest first."""
+    ours = select(ATTEMPT).where(ATTEMPT.c.event_id == event_id)
+    if destination is not None:
+        ours = ours.where(ATTEMPT.c.destination == destination)
+    rows = connection.execute(ours.order_by(ATTEMPT.c.began_ms, ATTEMPT.c.number))
+    return [
+        KeptAttempt(row.event_id, row.destination, row.number, row.began_ms, row.took_ms, row.error, row.said)
+        for row in rows
+    ]
+
+
+def _said(body: bytes) -> str:
+    """Return how an answer begins, fit to be kept and shown."""
+    text = body[:MAX_SAID_BYTES].decode("utf-8", "backslashreplace")
+    # JSON may write a slash with a backslash before it, where no URL would be recognised.
+    return _storable(redact(text.replace("\\/", "/")))[:MAX_SAID_BYTES]
+
+
+def _storable(text: str) -> str:
+    """Return *text* as any database takes it: what is no character is escaped."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
