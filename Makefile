@@ -4,7 +4,7 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
-TEST_PROCESSES ?= 2
+TEST_PROCESSES ?= 4
 
 BIN := .venv/bin
 STAMPS := .venv/stamps
