@@ -1,7 +1,8 @@
 """The private listener: uvicorn, which leaves signals to whoever runs it beside other things."""
 
+import asyncio
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import uvicorn
@@ -9,10 +10,27 @@ from starlette.types import ASGIApp
 
 _LONGEST_GRACE_S: Final = 15
 _KEEP_ALIVE_S: Final = 75
+_TICK_S: Final = 1.0
 
 
 class Server(uvicorn.Server):
-    """A uvicorn server that captures no signals."""
+    """A uvicorn server that captures no signals, and sleeps while nobody asks anything."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Let `serve` answer what has begun, and return."""
+        self.should_exit = True
+        self._stopping.set()
+
+    async def main_loop(self) -> None:
+        """Renew the date of the answers; uvicorn wakes ten times as often, to find out that it is to stop."""
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_TICK_S):
+                    await self._stopping.wait()
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

@@ -73,7 +73,7 @@ async def _serving(server: Server, listener: socket.socket, stopped: asyncio.Eve
     try:
         yield
     finally:
-        server.should_exit = True
+        server.stop()
         await serving
 
 

@@ -63,6 +63,7 @@ from receiver.store.settle import (
     Settlement,
     settle,
 )
+from receiver.store.sqlite import LOOKS_ONLY
 from receiver.store.transactions import EMBEDDED_PATIENCE_S, OPERATORS_PATIENCE_S, PATIENCE_S, describe
 from receiver.store.wake import FORWARD, LATE, MIRROR, Wake
 from receiver.threads import DaemonThreads
@@ -145,6 +146,8 @@ class Store:
         self._threads = DaemonThreads(1 if self.is_embedded else _POSTGRES_THREADS, name="store")
         spare, self._patience_s = (0, EMBEDDED_PATIENCE_S) if self.is_embedded else (6, PATIENCE_S)
         self._calls = Calls(self.engine, self._threads, spare=spare)
+        looking = self.engine.execution_options(**{LOOKS_ONLY: True})
+        self._looks = Calls(looking, self._threads, spare=spare)
         commits = partial(Committer, self.engine, self._threads, timeout_s=self._patience_s, spare=spare)
         self._trouble = Trouble()
         self._settles_at_once = settles_at_once and self.is_embedded
@@ -175,6 +178,14 @@ class Store:
     ) -> Result:
         """Do the same, but give up within seconds: a lease or a sender is waiting for it."""
         return await self._call(lambda connection: work(connection, *args, **kwargs), self._patience_s)
+
+    async def look(
+        self, work: Callable[Concatenate[Connection, P], Result], *args: P.args, **kwargs: P.kwargs
+    ) -> Result:
+        """Run *work*, which writes nothing and so waits for nobody who does, promptly."""
+        return await self._call(
+            lambda connection: work(connection, *args, **kwargs), self._patience_s, through=self._looks
+        )
 
     async def record(self, entry: Entry) -> RecordResult:
         """Write *entry* down durably and say whether it was the first of its kind."""
@@ -334,8 +345,10 @@ class Store:
         self._threads.join(within_s=_CLOSE_S)
         self.engine.dispose()
 
-    async def _call(self, work: Callable[[Connection], Result], within_s: float) -> Result:
+    async def _call(
+        self, work: Callable[[Connection], Result], within_s: float, *, through: Calls | None = None
+    ) -> Result:
         try:
-            return await self._calls.begin(work, within_s=within_s)
+            return await (through or self._calls).begin(work, within_s=within_s)
         except SQLAlchemyError as error:
             raise StoreUnavailable(describe(error)) from error

@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import psycopg
 import structlog
+from psycopg.abc import RV, PQGen
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from receiver.store.engine import WAKE_CHANNEL, notify
+from receiver.store.postgres_url import read_target
 from receiver.store.wake import TOPICS, Wake
 
 _RECONNECT_S = 2.0
@@ -29,21 +32,25 @@ _ANSWER_S = 5.0
 log = structlog.get_logger()
 
 
+class _Listener(psycopg.AsyncConnection[Any]):
+    """A connection that sleeps until something comes; the driver's wakes ten times a second, for Ctrl-C."""
+
+    async def wait(self, gen: PQGen[RV], interval: float = _HEARTBEAT_S, timeout: float | None = None) -> RV:  # noqa: ASYNC109
+        """Wait as the driver does, but for its *interval*."""
+        return await super().wait(gen, interval, timeout)
+
+
 async def listen(engine: Engine, wake: Wake) -> None:
     """Pass notifications on to *wake* until cancelled, reconnecting as often as needed.
 
     Only a short cut: without it work is found by the workers' slow poll. So where a pooler hands each
     transaction another connection of the server, and LISTEN has no effect, it says so and is left alone.
     """
-    import psycopg  # noqa: PLC0415  only where PostgreSQL is configured is its driver installed
-
-    from receiver.store.postgres_url import read_target  # noqa: PLC0415
-
     target = read_target(engine.url)
     while True:
         pause_s = _RECONNECT_S
         try:
-            async with await psycopg.AsyncConnection.connect(
+            async with await _Listener.connect(
                 **target.parameters, autocommit=True, prepare_threshold=None
             ) as connection:
                 if await _listens(connection, engine):

@@ -18,6 +18,8 @@ from receiver.store.sqlite_log import KEPT_BYTES
 _CHECKED_BYTES: Final = 32 * 1024 * 1024
 """Files up to this size are read whole at start, in a fraction of a second."""
 _PATIENCE_S: Final = 0.5
+LOOKS_ONLY: Final = "receiver_looks_only"
+"""The execution option of transactions that write nothing, and so need not wait for who does."""
 _NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM}
 """What the system refuses today and may grant tomorrow: no wrong setting."""
 _DAMAGED: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -53,7 +55,7 @@ def connect_sqlite(url: URL, busy_timeout_s: float) -> Engine:
     file = DatabaseFile(url.database)
     event.listen(engine, "do_connect", lambda *_: file.check_path())
     event.listen(engine, "connect", lambda connection, _record: _prepare(connection, file))
-    event.listen(engine, "begin", _begin_immediate)
+    event.listen(engine, "begin", _begin)
     event.listen(engine, "handle_error", lambda context: _judge(context, file.path))
     return engine
 
@@ -136,14 +138,15 @@ def _use_log(connection: sqlite3.Connection) -> None:
         )
 
 
-def _begin_immediate(connection: Connection) -> None:
+def _begin(connection: Connection) -> None:
     """Take the write lock first: a transaction that read before it wrote could lose an update."""
     raw: Any = connection.connection.dbapi_connection
     try:
         raw.file.look(raw)
     except LostFile as lost:
         raise StoreUnavailable(str(lost)) from lost
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    is_look = connection.get_execution_options().get(LOOKS_ONLY)
+    connection.exec_driver_sql("BEGIN" if is_look else "BEGIN IMMEDIATE")
 
 
 def _judge(context: ExceptionContext, path: str) -> None:

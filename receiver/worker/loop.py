@@ -16,9 +16,13 @@ log = structlog.get_logger()
 
 
 async def work_until(
-    stop: asyncio.Event, turn: Callable[[], Awaitable[bool]], *, woken: asyncio.Event, poll_s: float
+    stop: asyncio.Event,
+    turn: Callable[[], Awaitable[bool]],
+    *,
+    woken: asyncio.Event,
+    poll_s: float | None = None,
 ) -> None:
-    """Repeat *turn* until *stop*; after a turn that found no work wait for *woken*, *poll_s* at the longest.
+    """Repeat *turn* until *stop*; after a turn that found no work wait for *woken*, or for *poll_s* if given.
 
     Whoever sets *stop* sets *woken* too. A failing store ends nothing: it is asked again after a pause.
     """
@@ -34,7 +38,7 @@ async def work_until(
                 await _sleep(woken, poll_s)
 
 
-async def _sleep(unless: asyncio.Event, seconds: float) -> None:
+async def _sleep(unless: asyncio.Event, seconds: float | None) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await unless.wait()

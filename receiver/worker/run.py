@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Collection, Coroutine, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, Final
+from typing import Any
 
 import structlog
 
 from receiver.assets.kept import KeptDownloads
 from receiver.store import FORWARD, LATE, MIRROR, Sources, Store
+from receiver.store.agenda import LATE_ASSETS, WITH_ASSET, WITHOUT_ASSET, deliveries_to
 from receiver.store.future import Present
 from receiver.worker.bucket_gates import BucketGates
 from receiver.worker.clockwatch import ClockWatch, watch_clock
@@ -20,6 +20,7 @@ from receiver.worker.host_gates import HostGates
 from receiver.worker.keeping import stay_seen, sweep_kept
 from receiver.worker.latecomers import offer_backfill
 from receiver.worker.leases import RENEWALS_PER_LEASE, Leases
+from receiver.worker.lookout import Lookout
 from receiver.worker.loop import work_until
 from receiver.worker.mirroring import (
     Gates,
@@ -34,9 +35,6 @@ from receiver.worker.mirroring import (
 from receiver.worker.pruning import Retention, keep_pruning
 from receiver.worker.reconcile import Account
 from receiver.worker.reconciling import ReconcileRules, Reconciling
-
-_LATE_POLLS: Final = 5
-"""Late assets are looked for this many times less often: on SQLite each look takes the one writer's turn."""
 
 log = structlog.get_logger()
 
@@ -85,10 +83,12 @@ class Worker:
     async def run(self) -> None:
         """Work until `stop`, then finish what is under way or give it back."""
         leases = Leases(self.store, lease_s=self.timing.lease_s)
+        names = [outlet.name for outlet in self.outlets]
+        lookout = Lookout(self.store, names)
         async with asyncio.TaskGroup() as group:
-            helpers = [group.create_task(helper) for helper in self._helpers(leases)]
-            duties = [group.create_task(duty) for duty in self._duties(leases)]
-            log.info("worker started", destinations=[outlet.name for outlet in self.outlets])
+            helpers = [group.create_task(helper) for helper in self._helpers(leases, lookout)]
+            duties = [group.create_task(duty) for duty in self._duties(leases, lookout)]
+            log.info("worker started", destinations=names)
             await self._stop.wait()
             _, unfinished = await asyncio.wait(duties, timeout=self.timing.drain_s)
             for task in (*unfinished, *helpers):
@@ -96,15 +96,17 @@ class Worker:
         await leases.give_back()
         log.info("worker stopped")
 
-    def _helpers(self, leases: Leases) -> list[Coroutine[Any, Any, None]]:
+    def _helpers(self, leases: Leases, lookout: Lookout) -> list[Coroutine[Any, Any, None]]:
         """Return what is cut off, not waited for, at the end: reconciling goes on where it was."""
         reconciling = (Reconciling(self.store, leases, one, self.reconcile) for one in self.accounts)
         keeping = self._keeping(self.kept) if self.kept else []
         offering = offer_backfill(self.store, [outlet.name for outlet in self.outlets])
         reconciles = (each.run() for each in reconciling)
         holding = [leases.keep(), leases.recall()]
+        looking = work_until(self._stop, lookout.turn, woken=asyncio.Event(), poll_s=self.timing.poll_s)
         pruning = keep_pruning(self.store, self.retention)
-        return [*holding, self.store.listen(), offering, self._watching(), pruning, *reconciles, *keeping]
+        finding = [looking, self.store.listen()]
+        return [*holding, *finding, offering, self._watching(), pruning, *reconciles, *keeping]
 
     def _watching(self) -> Coroutine[Any, Any, None]:
         present = Present(
@@ -120,19 +122,19 @@ class Worker:
         seen = stay_seen(self.store, kept.spool, every_s=self.timing.lease_s / RENEWALS_PER_LEASE)
         return [seen, sweep_kept(self.store, kept)]
 
-    def _duties(self, leases: Leases) -> list[Coroutine[Any, Any, None]]:
-        wake = self.store.wake
+    def _duties(self, leases: Leases, lookout: Lookout) -> list[Coroutine[Any, Any, None]]:
         settling = Settling(self.store, leases, self.mirror)
-        until = partial(work_until, self._stop, poll_s=self.timing.poll_s)
+        settle = work_until(self._stop, settling.turn, woken=lookout.subscribe(MIRROR, WITHOUT_ASSET))
+        buckets = sources_by_bucket(self.with_own_bucket)
         return [
-            *(self._live_duty(leases, sources) for sources in sources_by_bucket(self.with_own_bucket)),
-            *self._late_duties(leases),
-            until(settling.turn, woken=wake.subscribe(MIRROR)),
-            *(self._forwarding_duty(leases, outlet) for outlet in self.outlets),
+            *(self._live_duty(leases, lookout, sources) for sources in buckets),
+            *self._late_duties(leases, lookout),
+            settle,
+            *(self._forwarding_duty(leases, lookout, outlet) for outlet in self.outlets),
         ]
 
-    def _live_duty(self, leases: Leases, sources: Sources) -> Coroutine[Any, Any, None]:
-        woken = self.store.wake.subscribe(MIRROR)
+    def _live_duty(self, leases: Leases, lookout: Lookout, sources: Sources) -> Coroutine[Any, Any, None]:
+        woken = lookout.subscribe(MIRROR, WITH_ASSET)
         mirroring = live_mirroring(
             self.store,
             leases,
@@ -148,7 +150,7 @@ class Worker:
     def _gates(self, sources: Sources) -> Gates | None:
         return Gates(self.buckets.gate(sources.only), self.hosts) if self.buckets and self.hosts else None
 
-    def _late_duties(self, leases: Leases) -> list[Coroutine[Any, Any, None]]:
+    def _late_duties(self, leases: Leases, lookout: Lookout) -> list[Coroutine[Any, Any, None]]:
         if self.mirror_late is None:
             return []
         return [
@@ -162,14 +164,13 @@ class Worker:
                     gates=self._gates(sources),
                 ),
                 woken,
-                polls=_LATE_POLLS,
             )
             for sources in sources_by_bucket(self.with_own_bucket)
-            for woken in [self.store.wake.subscribe(LATE)]
+            for woken in [lookout.subscribe(LATE, LATE_ASSETS)]
         ]
 
-    def _forwarding_duty(self, leases: Leases, outlet: Outlet) -> Coroutine[Any, Any, None]:
-        woken = self.store.wake.subscribe(FORWARD)
+    def _forwarding_duty(self, leases: Leases, lookout: Lookout, outlet: Outlet) -> Coroutine[Any, Any, None]:
+        woken = lookout.subscribe(FORWARD, deliveries_to(outlet.name))
         forwarding = Forwarding(self.store, leases, outlet, woken=woken)
         handover = self.store.handover.of_deliveries(outlet.name, forwarding)
         return self._work_and_drain(forwarding, woken, handover)
@@ -179,12 +180,10 @@ class Worker:
         duty: Mirroring[Any] | Forwarding,
         woken: asyncio.Event,
         handover: AbstractContextManager[None] | None = None,
-        *,
-        polls: int = 1,
     ) -> None:
         try:
             with handover or nullcontext():
-                await work_until(self._stop, duty.turn, woken=woken, poll_s=self.timing.poll_s * polls)
+                await work_until(self._stop, duty.turn, woken=woken)
             await duty.drain()
         finally:
             await duty.abandon()

@@ -43,6 +43,7 @@ class Transacting:
 
     transact_promptly = transact
     claim = transact
+    look = transact
 
 
 @dataclass
@@ -73,8 +74,13 @@ class ScriptedStore(Transacting):
     put_right_for: list[Present] = field(default_factory=list)
     in_vain: set[str] = field(default_factory=set)
     """Events whose asset cannot be fetched from anywhere."""
+    due_queues: list[str] = field(default_factory=list)
     holds: bool = True
     """Whether leases still hold when their work is settled."""
+
+    async def due(self, *, now_ms: int) -> list[str]:
+        assert now_ms > 0
+        return self.due_queues
 
     async def put_right(self, present: Present) -> int:
         self.put_right_for.append(present)

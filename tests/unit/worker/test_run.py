@@ -3,7 +3,8 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -115,6 +116,16 @@ def rows(store: Store, table: Any) -> list[Any]:
         return list(connection.execute(select(table)).all())
 
 
+def _counting(counted: Counter[str], name: str) -> Callable[..., Awaitable[Any]]:
+    original = getattr(Store, name)
+
+    async def count(*args: Any, **kwargs: Any) -> Any:
+        counted[name] += 1
+        return await original(*args, **kwargs)
+
+    return count
+
+
 class TestWorker:
     async def test_signals_carry_an_event_through(self, store: Store, hands: Hands) -> None:
         """From record to confirmed delivery without a single poll."""
@@ -152,10 +163,24 @@ class TestWorker:
         hands.free()
         other = Store(store.engine.url.render_as_string(hide_password=False))
         async with running(a_worker(store, hands, poll_s=0.02)):
-            await until(lambda: store.wake._subscribers)
-            await record(other)
+            await record(store)
             await until(lambda: hands.sent["orders"])
+            await record(other, "gen_2")
+            await until(lambda: len(hands.sent["orders"]) == 2)
         other.close()
+
+    async def test_nothing_is_claimed_while_nothing_is_due(
+        self, store: Store, hands: Hands, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """However often it polls: a look takes no lock and a claim does."""
+        calls = Counter[str]()
+        for name in ("look", "claim", "settle_due"):
+            monkeypatch.setattr(Store, name, _counting(calls, name))
+        async with running(a_worker(store, hands, poll_s=0.005)):
+            await until(lambda: calls["look"] > 50)
+        # Each duty once, and once more if told to stop while it looked.
+        assert calls["claim"] <= 6
+        assert calls["settle_due"] <= 2
 
     async def test_hanging_destination_delays_no_other(self, store: Store, hands: Hands) -> None:
         """Invariant 10: with one destination hanging the other gets everything."""
