@@ -1,6 +1,6 @@
 """And here: from an event whose asset is settled to a message in every queue.
 
-    forward: read → envelope → send → settle
+    Forward: read → envelope → send → settle
 
 It takes claimed work and returns what is to be written of it; it does not touch the store.
 """
@@ -57,24 +57,49 @@ def every_failure_counts(outcomes: Mapping[str, Outcome]) -> Mapping[str, Judged
     return outcomes
 
 
-async def forward(
-    jobs: Sequence[DeliveryJob],
-    *,
-    destination: Destination,
-    rules: ForwardRules,
-    clock: Clock,
-    chance: Chance,
-    judge: Judge = every_failure_counts,
-    routing: Routing = EVERYTHING,
-) -> list[ForwardResult]:
-    """Send one batch to one destination; return what became of each job, in order."""
-    began_ms = clock()
-    made = {job.event_id: _message(job, routing) for job in jobs}
-    sent = {id_: one for id_, one in made.items() if isinstance(one, Message)}
-    unsent = {id_: one for id_, one in made.items() if not isinstance(one, Message)}
-    outcomes = judge(dict(zip(sent, await _send(destination, list(sent.values())), strict=True)))
-    results = {**unsent, **outcomes}
-    return [_result(job, results[job.event_id], rules, began_ms, clock(), chance()) for job in jobs]
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Sends batches to one destination."""
+
+    destination: Destination
+    rules: ForwardRules
+    clock: Clock
+    chance: Chance
+    judge: Judge = every_failure_counts
+    routing: Routing = EVERYTHING
+
+    async def __call__(self, jobs: Sequence[DeliveryJob]) -> list[ForwardResult]:
+        """Send one batch; return what became of each job, in order."""
+        began_ms = self.clock()
+        made = {job.event_id: _message(job, self.routing) for job in jobs}
+        sent = {id_: one for id_, one in made.items() if isinstance(one, Message)}
+        unsent = {id_: one for id_, one in made.items() if not isinstance(one, Message)}
+        outcomes = await _send(self.destination, list(sent.values()))
+        judged = {**unsent, **self.judge(dict(zip(sent, outcomes, strict=True)))}
+        return [self._result(job, judged[job.event_id], began_ms) for job in jobs]
+
+    def _result(self, job: DeliveryJob, outcome: Judged | Unwanted, began_ms: int) -> ForwardResult:
+        now_ms = self.clock()
+        failed = partial(FailedAttempt, began_ms, max(0, now_ms - began_ms))
+        match outcome:
+            case Delivered(receipt):
+                return DeliveryConfirmed(job, now_ms, receipt)
+            case Unwanted():
+                return DeliveryUnwanted(job)
+            case GivenUp(error, said):
+                return DeliveryDead(job, now_ms, error, failed(error, said))
+            case Retry(error, _, said) if job.attempts >= self.rules.max_attempts:
+                why = f"{error} (attempt {job.attempts} of {self.rules.max_attempts})"
+                return DeliveryDead(job, now_ms, why, failed(error, said))
+            case Retry(error, after_s, said):
+                delay_s = max(after_s or 0, self.rules.backoff.delay_s(job.attempts, self.chance()))
+                due_ms = now_ms + int(delay_s * 1000)
+                return DeliveryPostponed(job, due_ms, error, attempt=failed(error, said))
+            case Parked(error, after_s, said):
+                due_ms = now_ms + int(after_s * 1000)
+                return DeliveryPostponed(job, due_ms, error, parked=True, attempt=failed(error, said))
+            case _:
+                assert_never(outcome)
 
 
 def _message(job: DeliveryJob, routing: Routing) -> Message | Retry | Unwanted:
@@ -128,33 +153,3 @@ async def _send(destination: Destination, messages: Sequence[Message]) -> Sequen
         log.error("destination miscounted", messages=len(messages), outcomes=len(outcomes))
         return [Retry("internal error: outcomes are missing")] * len(messages)
     return outcomes
-
-
-def _result(
-    job: DeliveryJob,
-    outcome: Judged | Unwanted,
-    rules: ForwardRules,
-    began_ms: int,
-    now_ms: int,
-    chance: float,
-) -> ForwardResult:
-    failed = partial(FailedAttempt, began_ms, max(0, now_ms - began_ms))
-    match outcome:
-        case Delivered(receipt):
-            return DeliveryConfirmed(job, now_ms, receipt)
-        case Unwanted():
-            return DeliveryUnwanted(job)
-        case GivenUp(error, said):
-            return DeliveryDead(job, now_ms, error, failed(error, said))
-        case Retry(error, _, said) if job.attempts >= rules.max_attempts:
-            why = f"{error} (attempt {job.attempts} of {rules.max_attempts})"
-            return DeliveryDead(job, now_ms, why, failed(error, said))
-        case Retry(error, after_s, said):
-            delay_s = max(after_s or 0, rules.backoff.delay_s(job.attempts, chance))
-            due_ms = now_ms + int(delay_s * 1000)
-            return DeliveryPostponed(job, due_ms, error, attempt=failed(error, said))
-        case Parked(error, after_s, said):
-            due_ms = now_ms + int(after_s * 1000)
-            return DeliveryPostponed(job, due_ms, error, parked=True, attempt=failed(error, said))
-        case _:
-            assert_never(outcome)

@@ -3,15 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
 
 from receiver.assets import Bucket
-from receiver.mirror import fetch_asset
 from receiver.settings import Settings
 from receiver.store import Store
 from receiver.wiring.accounts import open_accounts
 from receiver.wiring.assets import build_fetcher, open_bucket
-from receiver.wiring.mirroring import build_attempt, build_mirror_late
+from receiver.wiring.mirroring import build_mirror, build_mirror_late
 from receiver.worker.inventory import Inventory
 from receiver.worker.leases import Leases
 from receiver.worker.refresh import Refresher
@@ -50,6 +48,6 @@ async def _open_repairer(settings: Settings, store: Store, bucket: Bucket) -> As
         keeping = asyncio.create_task(leases.keep())
         stack.callback(keeping.cancel)
         refresh = Refresher(accounts) if accounts else None
-        late = build_mirror_late(settings, build_attempt(fetcher.fetch, bucket, refresh))
-        fetch = partial(fetch_asset, fetcher.fetch, refresh)
-        yield Repairer(store, bucket, leases, fetch=fetch, mirror_late=late)
+        mirror = build_mirror(settings, fetcher.fetch, bucket, refresh)
+        late = build_mirror_late(mirror)
+        yield Repairer(store, bucket, leases, fetch=mirror.fetch_asset, mirror_late=late)

@@ -8,26 +8,26 @@ from typing import Final
 from receiver import clock
 from receiver.assets import Bucket
 from receiver.backoff import Backoff
-from receiver.mirror import Attempt, Fetch, MirrorRules, Refresh, mirror, mirror_late
+from receiver.mirror import Fetch, Mirror, MirrorLate, MirrorRules, Refresh
 from receiver.settings import Settings
 from receiver.wiring.assets import build_key_template
-from receiver.worker.mirroring import MirrorLate
 
 _LATE_FIRST_S: Final = 600.0
 _LATE_MAX_S: Final = 6 * 3600.0
 
 
-def build_attempt(fetch: Fetch, bucket: Bucket, refresh: Refresh | None) -> Attempt:
-    """Return the step that has one asset from its host into *bucket*; *refresh* asks for a new URL."""
-    return partial(
-        mirror, fetch=fetch, refresh=refresh, bucket=bucket, clock=clock.now_ms, chance=random.random
-    )
+def build_mirror(settings: Settings, fetch: Fetch, bucket: Bucket, refresh: Refresh | None) -> Mirror:
+    """Return what brings assets from their hosts into *bucket*; *refresh* asks for a new URL.
+
+    Raises:
+        ConfigError: the template of the names is wrong.
+    """
+    return Mirror(fetch, bucket, mirror_rules(settings), clock.now_ms, random.random, refresh)
 
 
-def build_mirror_late(settings: Settings, attempt: Attempt) -> MirrorLate:
-    """Return the step that tries for an asset whose event went without it."""
-    entropy = partial(secrets.token_bytes, 10)
-    return partial(mirror_late, attempt=attempt, rules=mirror_rules(settings), entropy=entropy)
+def build_mirror_late(mirror: Mirror) -> MirrorLate:
+    """Return what tries for assets whose events went without them."""
+    return MirrorLate(mirror, partial(secrets.token_bytes, 10))
 
 
 def mirror_rules(settings: Settings) -> MirrorRules:

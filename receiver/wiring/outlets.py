@@ -4,11 +4,10 @@ import random
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
-from functools import partial
 
 from receiver import clock, routing
 from receiver.backoff import Backoff
-from receiver.deliver import ForwardRules, forward
+from receiver.deliver import Forward, ForwardRules
 from receiver.destinations import Destination
 from receiver.destinations.policy import DeliveryPolicy, batch_size
 from receiver.routing import Routing
@@ -42,15 +41,7 @@ def _outlet(
         clock=time.monotonic,
         chance=random.random,
     )
-    sending = partial(
-        forward,
-        destination=destination,
-        rules=rules,
-        clock=clock.now_ms,
-        chance=random.random,
-        judge=breaker.judge,
-        routing=wanted,
-    )
+    sending = Forward(destination, rules, clock.now_ms, random.random, breaker.judge, wanted)
     return Outlet(
         name,
         batch_size(policy, name, max_batch=destination.max_batch),

@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -17,7 +18,7 @@ from receiver.settings import Settings
 from receiver.store import Store
 from receiver.wiring.accounts import open_accounts, reconcile_rules
 from receiver.wiring.assets import build_fetcher, open_bucket, open_kept, own_bucket_urls
-from receiver.wiring.mirroring import build_attempt, build_mirror_late, mirror_rules
+from receiver.wiring.mirroring import build_mirror, build_mirror_late
 from receiver.wiring.outlets import open_outlet
 from receiver.wiring.retention import build_retention
 from receiver.worker.breaker import Breaker
@@ -78,19 +79,17 @@ def _worker(
     breaker = partial(Breaker, GATE_RULES, clock=time.monotonic, chance=random.random)
     buckets = BucketGates(bucket, with_own, breaker)
     hosts = HostGates(fetcher.fetch, patience_s=settings.asset_patience_s, make_breaker=breaker)
-    attempt = build_attempt(hosts.fetch, buckets, Refresher(accounts) if accounts else None)
+    mirror = build_mirror(settings, hosts.fetch, buckets, Refresher(accounts) if accounts else None)
     noting = partial(note_kept, store, kept.spool)
-    mirroring = partial(attempt, rules=mirror_rules(settings), kept=kept, note_kept=noting)
-    late = build_mirror_late(settings, attempt)
     timing = Timing(settings.lease_s, settings.poll_s, settings.drain_s)
     return Worker(
         store,
-        mirroring,
+        replace(mirror, kept=kept, note_kept=noting),
         outlets,
         accounts,
         reconcile_rules(settings),
         timing=timing,
-        mirror_late=late,
+        mirror_late=build_mirror_late(mirror),
         kept=kept,
         buckets=buckets,
         hosts=hosts,

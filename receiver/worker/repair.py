@@ -8,7 +8,7 @@ from receiver.assets import Bucket, Fetched, NotFetched
 from receiver.assets.keys import beside
 from receiver.errors import BucketUnavailable
 from receiver.events import Event, normalize
-from receiver.mirror import FetchAsset, object_metadata
+from receiver.mirror import object_metadata
 from receiver.store import LateArrived, LateGivenUp, LateJob, LatePostponed, LateSettlement, Store
 from receiver.store.inventory import KnownAsset, relocate
 from receiver.store.late import take_failed
@@ -54,7 +54,7 @@ class Repairer:
         bucket: Bucket,
         leases: Leases,
         *,
-        fetch: FetchAsset,
+        fetch: Callable[[Event], Awaitable[Fetched | NotFetched]],
         mirror_late: Callable[[LateJob], Awaitable[LateSettlement]],
     ) -> None:
         self._store = store

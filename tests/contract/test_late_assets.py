@@ -19,6 +19,7 @@ from receiver.store import (
     DeliveryConfirmed,
     Duplicate,
     EventJob,
+    EventPostponed,
     EventSettled,
     LateArrived,
     LateGivenUp,
@@ -29,8 +30,10 @@ from receiver.store import (
     Store,
 )
 from receiver.store.claim import claim_deliveries, claim_events, release, renew
+from receiver.store.fanout import FanOut, everywhere
 from receiver.store.late import claim_late, take_failed
 from receiver.store.passes import known_endings
+from receiver.store.settle import Closing, settle
 from receiver.store.tables import ASSET, DELIVERY, EVENT, LATE_ASSET
 from tests.acceptance.service import completed, until
 from tests.contract.test_ledger import a_submission, open_ledger, waits
@@ -136,6 +139,15 @@ class TestClaimLate:
         ]
         jobs = await store.claim(claim_late, claim(), sources=Sources(without=["acme"]))
         assert [job.id for job in jobs] == [ours.id]
+
+    async def test_is_not_its_event(self, store: Store) -> None:
+        """A worker that lost the event long ago is told so, also beside one that holds its late asset."""
+        stale = await given_up(store, an_event())
+        job = await late(store)
+        settlements = EventPostponed(stale, RETRY_MS, "late"), LatePostponed(job, RETRY_MS, "http_503")
+        closings = [Closing(one) for one in settlements]
+        closed = await store.transact(settle, closings, fan_out=FanOut(store.destinations, everywhere))
+        assert [one.held for one in closed] == [False, True]
 
     async def test_renewed_and_released(self, store: Store) -> None:
         """A renewed lease holds; released work is due at once and has cost no attempt."""

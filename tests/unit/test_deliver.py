@@ -8,9 +8,9 @@ import pytest
 
 from receiver.backoff import Backoff
 from receiver.deliver import (
+    Forward,
     ForwardResult,
     ForwardRules,
-    forward,
     message,
 )
 from receiver.destinations import Message
@@ -52,14 +52,8 @@ async def run_forward(
     jobs: Sequence[DeliveryJob], destination: FakeDestination, *, routing: Routing = EVERYTHING
 ) -> list[ForwardResult]:
     rules = ForwardRules(Backoff(first_s=8, max_s=60), max_attempts=3)
-    return await forward(
-        jobs,
-        destination=destination,
-        rules=rules,
-        clock=lambda: NOW,
-        chance=lambda: 0.5,
-        routing=routing,
-    )
+    forward = Forward(destination, rules, lambda: NOW, lambda: 0.5, routing=routing)
+    return await forward(jobs)
 
 
 def options(**texts: str) -> Routing:
@@ -105,14 +99,9 @@ class TestForward:
             return {**outcomes, "event-1": Parked("down", 7.5)}
 
         jobs = [delivery_job("event-1", attempts=3), delivery_job("event-2", body=b"not json")]
-        results = await forward(
-            jobs,
-            destination=FakeDestination(Retry("down")),
-            rules=ForwardRules(max_attempts=3),
-            clock=lambda: NOW,
-            chance=lambda: 0.5,
-            judge=judge,
-        )
+        down = FakeDestination(Retry("down"))
+        forward = Forward(down, ForwardRules(max_attempts=3), lambda: NOW, lambda: 0.5, judge)
+        results = await forward(jobs)
         assert results[0] == DeliveryPostponed(jobs[0], NOW + 7_500, "down", parked=True)
         assert seen == [{"event-1": Retry("down")}], "what was not sent says nothing of the destination"
         assert isinstance(results[1], DeliveryPostponed)
@@ -125,14 +114,14 @@ class TestForward:
             *(Delivered(), GivenUp("http_422", b"no"), Retry("busy", said=b"later")),
             Parked("down", 7.5, b"away"),
         )
-        results = await forward(
-            [delivery_job(f"event-{number}") for number in range(4)],
-            destination=FakeDestination(*[Delivered()] * 4),
-            rules=ForwardRules(),
+        forward = Forward(
+            FakeDestination(*[Delivered()] * 4),
+            ForwardRules(),
             clock=lambda: next(times),
             chance=lambda: 0.5,
             judge=lambda sent: dict(zip(sent, outcomes, strict=True)),
         )
+        results = await forward([delivery_job(f"event-{number}") for number in range(4)])
         assert [getattr(one, "attempt", None) for one in results] == [
             None,
             FailedAttempt(NOW, 250, "http_422", b"no"),

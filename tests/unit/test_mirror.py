@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,12 +16,12 @@ from receiver.backoff import Backoff
 from receiver.errors import BucketUnavailable
 from receiver.events import ASSET_MIRRORED, Asset, Event, event_id, follow_up
 from receiver.mirror import (
+    Mirror,
+    MirrorLate,
     MirrorResult,
     MirrorRules,
     NoteKept,
     Refresh,
-    mirror,
-    mirror_late,
 )
 from receiver.outcomes import FailedAttempt
 from receiver.store import (
@@ -65,16 +64,8 @@ async def run_mirror(
     kept: KeptDownloads | None = None,
     note_kept: NoteKept | None = None,
 ) -> MirrorResult:
-    return await mirror(
-        job,
-        fetch=fetch,
-        bucket=bucket,
-        rules=rules,
-        clock=lambda: at,
-        chance=lambda: 0.5,
-        kept=kept,
-        note_kept=note_kept,
-    )
+    mirror = Mirror(fetch, bucket, rules, lambda: at, lambda: 0.5, kept=kept, note_kept=note_kept)
+    return await mirror(job)
 
 
 async def run_late(
@@ -86,15 +77,8 @@ async def run_late(
     refresh: Refresh | None = None,
     rules: MirrorRules = LATE_RULES,
 ) -> LateSettlement:
-    attempt = partial(
-        mirror,
-        fetch=fetch,
-        refresh=refresh,
-        bucket=bucket or MemoryBucket(),
-        clock=lambda: at,
-        chance=lambda: 0.5,
-    )
-    return await mirror_late(job, attempt=attempt, rules=rules, entropy=lambda: ENTROPY)
+    mirror = Mirror(fetch, bucket or MemoryBucket(), rules, lambda: at, lambda: 0.5, refresh)
+    return await MirrorLate(mirror, lambda: ENTROPY)(job)
 
 
 def fetching(result: Fetched | NotFetched | Exception) -> Callable[[object], Awaitable[Fetched | NotFetched]]:
@@ -303,10 +287,11 @@ class TestMirror:
         """When it began, how long it took and what the host said; nothing of the bucket but its error."""
         times = iter((NOW, NOW + 1, NOW + 250) * 2)
         refused = fetching(NotFetched("http_403", is_permanent, said=b"go away"))
-        run = partial(mirror, event_job(), rules=RULES, clock=lambda: next(times), chance=lambda: 0.5)
-        result = await run(fetch=refused, bucket=MemoryBucket())
+        mirror = Mirror(refused, MemoryBucket(), RULES, lambda: next(times), lambda: 0.5)
+        result = await mirror(event_job())
         assert result.attempt == FailedAttempt(NOW, 250, "http_403", b"go away")
-        result = await run(fetch=fetching(fetched), bucket=MemoryBucket(BucketUnavailable("full")))
+        full = MemoryBucket(BucketUnavailable("full"))
+        result = await replace(mirror, fetch=fetching(fetched), bucket=full)(event_job())
         assert result.attempt == FailedAttempt(NOW, 250, "bucket: full")
 
     async def test_may_still_come(self) -> None:
@@ -428,11 +413,11 @@ class TestMirrorLate:
 
         assert isinstance(await run_late(late_job(), fetch, refresh=refresh), LateArrived)
 
-    async def test_bug_ends_it(self) -> None:
+    async def test_bug_ends_it(self, fetched: Fetched) -> None:
         """Work that nothing can come of does not come back for ever."""
 
-        async def attempt(_job: EventJob, *, rules: MirrorRules) -> MirrorResult:
-            raise RuntimeError(rules)
+        def entropy() -> bytes:
+            raise RuntimeError
 
-        result = await mirror_late(late_job(), attempt=attempt, rules=RULES, entropy=lambda: ENTROPY)
-        assert result == LateGivenUp(late_job(), "internal_error")
+        mirror = Mirror(fetching(fetched), MemoryBucket(), RULES, lambda: LATER, lambda: 0.5)
+        assert await MirrorLate(mirror, entropy)(late_job()) == LateGivenUp(late_job(), "internal_error")

@@ -9,7 +9,7 @@ from receiver.client import InvalidApiKey, NoAnswer
 from receiver.client.errors import ClientError
 from receiver.client.results import Generation
 from receiver.events import Asset, Event, normalize
-from receiver.mirror import MirrorResult, MirrorRules, Refresh, mirror
+from receiver.mirror import Mirror, MirrorResult, MirrorRules, Refresh
 from receiver.outcomes import Retry
 from receiver.store import EventPostponed, EventSettled
 from receiver.worker.reconcile import Account
@@ -65,16 +65,8 @@ def fetched(tmp_path: Path) -> Fetched:
 
 
 async def mirrored(host: Host, refresh: Refresh, *, at: int = NOW) -> MirrorResult:
-    job = event_job(body=completed("gen_1", OLD))
-    return await mirror(
-        job,
-        fetch=host.fetch,
-        refresh=refresh,
-        bucket=MemoryBucket(),
-        rules=MirrorRules(),
-        clock=lambda: at,
-        chance=lambda: 0.5,
-    )
+    mirror = Mirror(host.fetch, MemoryBucket(), MirrorRules(), lambda: at, lambda: 0.5, refresh)
+    return await mirror(event_job(body=completed("gen_1", OLD)))
 
 
 def answering(answer: str | Retry | None) -> Refresh:

@@ -11,7 +11,7 @@ from receiver.assets import Fetched, NotFetched
 from receiver.assets.keys import beside
 from receiver.clock import now_ms
 from receiver.events import ASSET_MIRRORED, Asset, Event, normalize
-from receiver.mirror import MirrorRules, mirror, mirror_late
+from receiver.mirror import Mirror, MirrorLate, MirrorRules
 from receiver.store import Claim
 from receiver.store.late import take_failed
 from receiver.store.tables import DELIVERY, EVENT, LATE_ASSET
@@ -32,9 +32,8 @@ def repairer(stock: Stock) -> Repairer:
         generation_id = str(url).rpartition("/")[2].removesuffix(".png")
         return await stock.fetch(Event("photoverse", generation_id, "generation.completed", {}))
 
-    attempt = partial(mirror, fetch=fetch, bucket=stock.bucket, clock=now_ms, chance=lambda: 0.5)
-    late = partial(
-        mirror_late, attempt=attempt, rules=MirrorRules(), entropy=partial(secrets.token_bytes, 10)
+    late = MirrorLate(
+        Mirror(fetch, stock.bucket, MirrorRules(), now_ms, lambda: 0.5), partial(secrets.token_bytes, 10)
     )
     leases = Leases(stock.store, lease_s=60)
     return Repairer(stock.store, stock.bucket, leases, fetch=stock.fetch, mirror_late=late)
