@@ -59,6 +59,8 @@ class ServerProcess:
         """Let the kernel accept connections for it, and the process answer none of them."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        # Its threads stop one by one: on a busy machine some answer for a while.
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def thaw(self) -> None:
         """Undo `freeze`; do nothing if it does not run."""
