@@ -149,6 +149,7 @@ def _interpreter() -> socket.socket:
         file_actions=[(os.POSIX_SPAWN_OPEN, each, os.devnull, os.O_RDWR, 0) for each in (0, 1)],
     )
     theirs.close()
+    atexit.register(ours.close)
     return ours
 
 
