@@ -257,9 +257,11 @@ class Store:
     async def settle_due(self, claim: Claim) -> Due:
         """Settle due events that have no asset; claim those that one is expected of, in vain."""
         places = list(self.handover.places_of(claim.limit))
+        leases = [lease for one in places for lease in one.leases()]
         due = Due()
         try:
-            due = await self.transact_promptly(settle_due, claim, places=places, fan_out=self._fan_out)
+            with self._doubts.about(claim.lease, *leases):
+                due = await self.transact_promptly(settle_due, claim, places=places, fan_out=self._fan_out)
         finally:
             for kept, made in zip_longest(places, due.made, fillvalue=None):
                 self._hand_over(kept or NO_PLACES, made)

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -15,12 +16,13 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from receiver import clock
-from receiver.contract import COMPLETED
+from receiver.contract import COMPLETED, FAILED
 from receiver.errors import StoreUnavailable
 from receiver.events import event_id
 from receiver.store import (
     MIRROR,
     Claim,
+    DeliveryJob,
     Duplicate,
     EventJob,
     EventSettled,
@@ -32,6 +34,7 @@ from receiver.store import (
 from receiver.store.claim import claim_deliveries, claim_events, release, renew
 from receiver.store.destinations import pause
 from receiver.store.progress import progress
+from tests.acceptance.service import failed
 from tests.servers.postgres import PostgresServer, following, running
 from tests.servers.switch import Switch, switched
 
@@ -58,6 +61,19 @@ class Taker:
 
     def free(self, asset_host: str) -> None:
         self.freed.append(asset_host)
+
+
+class Outbox:
+    """Has room for every delivery, and gets none."""
+
+    def reserve(self) -> Hold:
+        return Hold(secrets.token_hex(16), clock.now_ms() + 60_000)
+
+    def take(self, job: DeliveryJob) -> None:
+        raise AssertionError(job)
+
+    def free(self) -> None:
+        pass
 
 
 def claim(limit: int = 1) -> Claim:
@@ -451,6 +467,28 @@ class TestSynchronousStandby:
         await store.free_doubtful(pause_s=0)
         [job] = await store.claim(claim_events, claim_now(), with_asset=True)
         assert job.generation_id == "gen_handed"
+
+    async def test_unanswered_settling(
+        self, store: Store, primary: PostgresServer, standby: PostgresServer
+    ) -> None:
+        """So do events that are settled as they are found: their deliveries, and what was only claimed."""
+        await store.claim(claim_events, claim_now(1_000), with_asset=False)  # what other tests left
+        await store.record(an_event("gen_unreadable"))
+        readable = replace(an_event("gen_without"), type=FAILED, body=failed("gen_without"))
+        await store.record(readable)
+        standby.freeze()
+        with store.handover.of_deliveries("orders", Outbox()):
+            settling = asyncio.create_task(store.settle_due(claim_now(10)))
+            await until(lambda: self.waiting(primary, "pg_terminate_backend"))
+            with pytest.raises(StoreUnavailable):
+                await settling
+        standby.thaw()
+        held = await store.claim(claim_deliveries, claim_now(1_000), destination="orders")
+        assert "gen_without" not in {job.generation_id for job in held}
+        await store.free_doubtful(pause_s=0)
+        [event] = await store.claim(claim_events, claim_now(), with_asset=False)
+        [delivery] = await store.claim(claim_deliveries, claim_now(), destination="orders")
+        assert (event.generation_id, delivery.generation_id) == ("gen_unreadable", "gen_without")
 
     async def test_not_ready(self, store: Store, standby: PostgresServer) -> None:
         """While the standby is away, a look does not end well; once it is back, it does."""
