@@ -82,15 +82,19 @@ class TestAssetHost:
 
 
 class TestStore:
-    async def test_is_trusted(self, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """So is a store."""
+    @pytest.fixture
+    def place(self, host: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+        """Return the settings of a store at *host*, for which there is a key."""
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             monkeypatch.setenv(name, "test")
-        place = {
+        return {
             "assets_url": "s3://bucket",
             "s3_endpoint_url": f"https://{host}",
             "s3_region": "eu-west-1",
         }
+
+    async def test_is_trusted(self, place: dict[str, str]) -> None:
+        """So is a store."""
         private = open_bucket(settings(**place, ca_file="ca.pem"))
         assert isinstance(private.default, S3Bucket)
         private.default.client.head_bucket(Bucket="bucket")
@@ -101,15 +105,8 @@ class TestStore:
             stranger.default.client.head_bucket(Bucket="bucket")
         await stranger.aclose()
 
-    async def test_by_the_environment(self, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_by_the_environment(self, place: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
         """`AWS_CA_BUNDLE` is boto3's own, until a file of ours is set."""
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            monkeypatch.setenv(name, "test")
-        place = {
-            "assets_url": "s3://bucket",
-            "s3_endpoint_url": f"https://{host}",
-            "s3_region": "eu-west-1",
-        }
         trustme.CA().cert_pem.write_to_path("other.pem")
         for bundle, ca_file, is_trusted in (
             ("ca.pem", None, True),
