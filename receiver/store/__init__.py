@@ -201,8 +201,12 @@ class Store:
         return result
 
     async def _arrive(self, arrival: Arrival) -> Written:
-        with self._trouble.noted():
+        try:
             written = await self._records.submit(arrival)
+        except StoreUnavailable as error:
+            self._trouble.note(error)
+            raise
+        self._trouble.forget()
         assert written is not None  # only a probe has nothing
         return written
 

@@ -3,8 +3,7 @@
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,16 +36,14 @@ class Trouble:
         self._why = ""
         self._until = 0.0
 
-    @contextmanager
-    def noted(self) -> Iterator[None]:
-        """Remember what a delivery is refused with within the block, if it is about room or the disk."""
-        try:
-            yield
-        except StoreUnavailable as error:
-            if _is_about_room(error):
-                self._why = str(error)
-                self._until = time.monotonic() + _REMEMBER_S
-            raise
+    def note(self, error: StoreUnavailable) -> None:
+        """Remember what a delivery was refused with, if it is about room or the disk."""
+        if _is_about_room(error):
+            self._why = str(error)
+            self._until = time.monotonic() + _REMEMBER_S
+
+    def forget(self) -> None:
+        """Note that a delivery was recorded."""
         self._until = 0.0
 
     def refuse(self) -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Table
 
@@ -82,8 +82,7 @@ Entry = NewEvent | NewQuarantine
 RecordResult = Recorded | Duplicate | Late
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """An entry, and who in this process goes on with it once it is committed."""
 
     entry: Entry
@@ -93,8 +92,7 @@ class Arrival:
     """Places for its deliveries, if it is settled as it is recorded."""
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(NamedTuple):
     """What was committed of an arrival."""
 
     result: RecordResult

@@ -11,11 +11,9 @@ Sources: https://sqlite.org/walformat.html, https://sqlite.org/howtocorrupt.html
 import os
 import struct
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-_OPEN: Final = Path("/proc/self/fd")
+_OPEN: Final = "/proc/self/fd"
 _HEADER_BYTES: Final = 100
 _INDEX_BYTES: Final = 136
 _SALTS: Final = slice(32, 40)
@@ -23,8 +21,7 @@ _COPIED_AT: Final = 96
 _WANTED_AT: Final = 128
 
 
-@dataclass(frozen=True, slots=True)
-class Copying:
+class Copying(NamedTuple):
     """How far the log was copied into the file."""
 
     salts: bytes
@@ -35,7 +32,7 @@ class Copying:
 class Contents:
     """What was last seen of the file at *path* and of its shared memory; nothing where no `/proc` is."""
 
-    def __init__(self, path: Path, shared: Path) -> None:
+    def __init__(self, path: str, shared: str) -> None:
         self._file = _Held(path)
         self._shared = _Held(shared)
         self._changed_ns: int | None = None
@@ -77,19 +74,19 @@ class Contents:
 class _Held:
     """The descriptor under which this process has *path* open."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str) -> None:
         self._path = path
         self._descriptor = -1
 
     def read(self, count: int) -> bytes:
         """Return the first bytes, or nothing."""
         with suppress(OSError):
-            wanted = self._path.stat()
+            wanted = os.stat(self._path)  # noqa: PTH116  for every commit
             if self._is(self._descriptor, wanted):
                 return os.pread(self._descriptor, count, 0)
-            for each in _OPEN.iterdir():
-                if self._is(int(each.name), wanted):
-                    self._descriptor = int(each.name)
+            for each in map(int, os.listdir(_OPEN)):  # noqa: PTH208
+                if self._is(each, wanted):
+                    self._descriptor = each
                     return os.pread(self._descriptor, count, 0)
         return b""
 

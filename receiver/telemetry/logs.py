@@ -28,6 +28,8 @@ _SILENT: Final = ("aiormq", "confluent_kafka", "nats")
 
 _json_lines: TextIO | None = None
 """Where lines go that are written as JSON without structlog; None: through structlog."""
+_processors: list[Any] = []
+"""What structlog was given; a test may exchange what is in it."""
 
 
 def info(event: str, **values: str | int) -> None:
@@ -35,8 +37,7 @@ def info(event: str, **values: str | int) -> None:
 
     Nothing is redacted: *values* are ids, and names from the settings.
     """
-    # A test may have exchanged the processors.
-    if _json_lines is None or structlog.get_config()["processors"][-1] is not _to_json:
+    if _json_lines is None or _processors[-1] is not _to_json:
         structlog.get_logger().info(event, **values)
     else:
         line = {"timestamp": datetime.now(UTC), "level": "info", "event": event, **values}
@@ -55,14 +56,14 @@ def configure(*, level: str = "INFO", log_format: LogFormat = "auto", stream: Te
         stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False)
         prepare = [structlog.stdlib.add_log_level, stamp, *prepare]
         render = structlog.dev.ConsoleRenderer(colors=stream.isatty())
-    processors = [*prepare, render]
+    global _json_lines, _processors  # noqa: PLW0603  logging is one thing for the process, as structlog's own configuration is
+    _processors = [*prepare, render]
     structlog.configure(
-        processors=processors,
+        processors=_processors,
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
         logger_factory=structlog.WriteLoggerFactory(lines),
         cache_logger_on_first_use=True,
     )
-    global _json_lines  # noqa: PLW0603  logging is one thing for the process, as structlog's own configuration is
     _json_lines = None if console or logging.getLevelName(level) > logging.INFO else lines
     _adopt_libraries(prepare, render, level, stream)
 

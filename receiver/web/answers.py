@@ -1,11 +1,10 @@
 """Answers, in the provider's own error envelope: `{"error": {"code", "message", "details"}}`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -17,8 +16,7 @@ _STATUS_LINES: Final = {
 _CLOSE: Final = b"connection: close\r\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """One answer with a JSON body. Answers that depend on nothing are made once and sent many times."""
 
     status: int

@@ -155,14 +155,15 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take in a header; trailers are dropped."""
-        if not self._reading.head_is_whole:
-            self._reading.headers.append((name.lower(), value))
+        request = self._reading
+        if not request.head_is_whole:
+            request.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Judge the headers before anything of the body is read."""
-        parser = self._parser
-        self._reading.read_head(parser.get_method(), is_http_1_1=parser.get_http_version() == "1.1")
-        if self._reading.expects_continue and not self._turns and not parser.should_upgrade():
+        parser, request = self._parser, self._reading
+        request.read_head(parser.get_method(), is_http_1_1=parser.get_http_version() == "1.1")
+        if request.expects_continue and not self._turns and not parser.should_upgrade():
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, chunk: bytes) -> None:
@@ -172,9 +173,10 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Hand the request over."""
-        if self._parser.should_upgrade() and self._reading.method != b"CONNECT":
+        request = self._reading
+        if self._parser.should_upgrade() and request.method != b"CONNECT":
             return  # see _decline
-        request, self._request = self._reading, None
+        self._request = None
         request.end()
         self._pieces += _REQUEST_IN_PIECES
         closes = request.must_close or not self._parser.should_keep_alive()
@@ -298,7 +300,7 @@ class Connection(asyncio.Protocol):
         except Exception:
             log.exception("request crashed")
             turn.answer = UNAVAILABLE
-        if turn.answer.status == HTTPStatus.OK and request.method == b"POST":
+        if not self._is_known and turn.answer.status == HTTPStatus.OK and request.method == b"POST":
             self._is_known = True
             self._registry.recognise(self)
         self._flush()

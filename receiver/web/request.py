@@ -139,7 +139,7 @@ class Request:
 
     def _check_size(self) -> None:
         # In one segment the limit is never met while they arrive.
-        size = len(self.target) + sum(len(name) + len(value) for name, value in self.headers)
+        size = len(self.target) + sum([len(name) + len(value) for name, value in self.headers])
         if len(self.headers) > MAX_HEADERS or size > MAX_HEADER_BYTES:
             raise Refused(TOO_MANY_HEADERS, "headers_too_large")
 
