@@ -11,20 +11,17 @@ Sources: https://sqlite.org/walformat.html, https://sqlite.org/howtocorrupt.html
 import os
 import struct
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 _OPEN: Final = Path("/proc/self/fd")
 _HEADER_BYTES: Final = 100
 _INDEX_BYTES: Final = 136
-_SALTS: Final = slice(32, 40)
-_COPIED_AT: Final = 96
-_WANTED_AT: Final = 128
+_COPYING: Final = struct.Struct("=32x8s56xI28xI")
+"""Of the index: the salts, and the two that follow in `Copying`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Copying:
+class Copying(NamedTuple):
     """How far the log was copied into the file."""
 
     salts: bytes
@@ -35,7 +32,7 @@ class Copying:
 class Contents:
     """What was last seen of the file at *path* and of its shared memory; nothing where no `/proc` is."""
 
-    def __init__(self, path: Path, shared: Path) -> None:
+    def __init__(self, path: str, shared: str) -> None:
         self._file = _Held(path)
         self._shared = _Held(shared)
         self._changed_ns: int | None = None
@@ -50,8 +47,7 @@ class Contents:
         index = self._shared.read(_INDEX_BYTES)
         if len(index) < _INDEX_BYTES:
             return None
-        [copied], [wanted] = (struct.unpack_from("=I", index, at) for at in (_COPIED_AT, _WANTED_AT))
-        return Copying(index[_SALTS], copied, wanted)
+        return Copying._make(_COPYING.unpack_from(index))
 
     def are_foreign(self, copying: Copying | None, changed_ns: int) -> bool:
         """Whether another than SQLite wrote to the file, which was last changed at *changed_ns*."""
@@ -77,14 +73,14 @@ class Contents:
 class _Held:
     """The descriptor under which this process has *path* open."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str) -> None:
         self._path = path
         self._descriptor = -1
 
     def read(self, count: int) -> bytes:
         """Return the first bytes, or nothing."""
         with suppress(OSError):
-            wanted = self._path.stat()
+            wanted = os.stat(self._path)  # noqa: PTH116  see `receiver.store.sqlite_file`
             if self._is(self._descriptor, wanted):
                 return os.pread(self._descriptor, count, 0)
             for each in _OPEN.iterdir():
@@ -94,6 +90,8 @@ class _Held:
         return b""
 
     def _is(self, descriptor: int, wanted: os.stat_result) -> bool:
+        if descriptor < 0:
+            return False
         with suppress(OSError):
             return os.path.samestat(os.fstat(descriptor), wanted)
         return False
