@@ -87,7 +87,7 @@ class Forwarding:
         """None until this worker has told anything: what the store says is of one before it."""
 
     async def turn(self) -> bool:
-        """Claim what there is room for and begin to send it; return whether there may be more."""
+        """Claim what there is room for and begin to send it; return whether there was any."""
         limit = self._limit()
         if limit == 0:
             self._is_behind = True
@@ -99,7 +99,7 @@ class Forwarding:
                 self._outlet.rate.put_back(limit - len(jobs))
             self._add(jobs)
         self._send()
-        return self._is_behind
+        return bool(jobs)
 
     def reserve(self) -> Hold | None:
         """Keep a place for a delivery that is being made, unless older ones wait or it had to wait itself."""
