@@ -8,7 +8,7 @@ from receiver.contract import COMPLETED
 from receiver.events import Asset, reread
 from receiver.store import Claim, EventSettled, Store
 from receiver.store.interventions import Hurried, mirror_now, take_pending
-from receiver.store.wake import LATE, MIRROR
+from receiver.store.wake import LATE, MIRROR, SETTLE
 
 RELEASED: Final = "released"
 """The code of an asset that an operator did not wait for."""
@@ -24,7 +24,7 @@ async def hurry(store: Store, event_id: str, *, late_ms: int) -> Hurried | None:
     """
     now_ms = clock.now_ms()
     was = await store.transact(mirror_now, event_id, now_ms=now_ms, until_ms=now_ms + late_ms)
-    for topic in (MIRROR, LATE):
+    for topic in (MIRROR, SETTLE, LATE):
         store.wake.signal(topic)
     return was
 

@@ -92,14 +92,14 @@ def _open(connection: Connection, sources: set[str], *, since_ms: int) -> list[_
         parameters=(since_ms,),
         lock="FOR SHARE OF found",
     )
-    return [_Open(row.source, row.kind, orjson.loads(row.request).get("prompt")) for row in rows]
+    return [_Open(source, kind, orjson.loads(request).get("prompt")) for source, kind, request, _ in rows]
 
 
 def _told(connection: Connection, jobs: Sequence[EventJob]) -> Mapping[tuple[str, str], str]:
     key = ("source", "generation_id")
     wanted = sorted({(job.source, job.generation_id) for job in jobs})
     rows = find(connection, SUBMISSION, key, wanted, (*key, "told"))
-    return {(row.source, row.generation_id): row.told for row in rows}
+    return {(source, generation_id): told for source, generation_id, told in rows}
 
 
 def _attribution(

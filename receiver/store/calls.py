@@ -31,13 +31,17 @@ class Calls:
     def __init__(self, engine: Engine, threads: "Executor", *, spare: int) -> None:
         """Leave up to *spare* calls behind that hang even when cut off; with more, all are refused."""
         self._engine = engine
+        # One statement, which needs no BEGIN and no COMMIT.
+        self._telling = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._threads = threads
         self._spare = spare
         self._overdue: set[Future[Any]] = set()
         self._untold: frozenset[str] = frozenset()
         self._tells = False
 
-    def begin(self, work: Callable[[Connection], Result], *, within_s: float) -> "asyncio.Future[Result]":
+    def begin(
+        self, work: Callable[[Connection], Result], *, within_s: float, engine: Engine | None = None
+    ) -> "asyncio.Future[Result]":
         """Start a transaction; what is returned is done within *within_s* seconds, whatever happens.
 
         Raises:
@@ -50,7 +54,7 @@ class Calls:
         answer: asyncio.Future[Result] = loop.create_future()
         call = Call()
         try:
-            running = self._threads.submit(transact, self._engine, work, call)
+            running = self._threads.submit(transact, engine or self._engine, work, call)
         except RuntimeError as error:  # the store was closed
             raise StoreUnavailable(str(error)) from error
         alarm = loop.call_later(within_s, self._give_up, running, call, answer, within_s)
@@ -76,7 +80,9 @@ class Calls:
             return
         topics, self._untold = self._untold, frozenset()
         with suppress(StoreUnavailable):
-            told = self.begin(lambda connection: notify(connection, topics), within_s=PATIENCE_S)
+            told = self.begin(
+                lambda connection: notify(connection, topics), within_s=PATIENCE_S, engine=self._telling
+            )
             self._tells = True
             told.add_done_callback(self._rest)
 

@@ -18,6 +18,12 @@ Result = TypeVar("Result")
 MAX_BATCH: Final = 500
 """Rows in one transaction: enough to share an fsync widely, few enough to commit in milliseconds."""
 _LONGEST_GATHERING_S: Final = 0.010
+PATIENCE_S: Final = 0.050
+"""So long what nobody waits for lets others join it; far below any lease."""
+MANY: Final = 32
+"""So many do not wait any longer for others."""
+UNPACED: Final = 20
+"""So many batches begin at once after a wait in which nobody came: as with one sender, who waits itself."""
 
 
 class Committer(Generic[Item, Result]):
@@ -35,14 +41,22 @@ class Committer(Generic[Item, Result]):
         max_waiting: int = 2_000,
         timeout_s: float = 15.0,
         spare: int = 0,
+        pace_s: float = 0.0,
     ) -> None:
-        """*spare* is of `Calls`."""
+        """*spare* is of `Calls`. Batches begin *pace_s* apart, unless that would bring nobody together."""
         self._calls = Calls(engine, executor, spare=spare)
         self._work = work
         self._max_waiting = max_waiting
         self._timeout_s = timeout_s
+        self._pace_s = pace_s
+        self._paced_until = 0.0
+        self._unpaced = 0
+        self._put_off = False
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._busy = False
+        self._hurries = False
+        """Whether one of those that wait is waited for."""
+        self._alarm: asyncio.TimerHandle | None = None
 
     async def submit(self, item: Item) -> Result:
         """Return the result for *item* once its transaction has been committed to disk.
@@ -53,10 +67,14 @@ class Committer(Generic[Item, Result]):
         """
         if len(self._waiting) >= self._max_waiting:
             raise StoreUnavailable("too many requests wait for the database")
+        self._hurries = True
         return await self._enter(asyncio.get_running_loop(), item)
 
     async def submit_all(self, items: Sequence[Item]) -> list[Result | StoreUnavailable]:
-        """Do the same for *items* together; return, for each, its result or why there is none."""
+        """Do the same for *items* that nobody waits for; return, for each, its result or why there is none.
+
+        They go with the next that somebody waits for, with many of their own kind, or after `PATIENCE_S`.
+        """
         loop = asyncio.get_running_loop()
         # Gathered and not waited for: what is cancelled is cancelled with all that it waits for.
         found = await asyncio.gather(*(self._enter(loop, item) for item in items), return_exceptions=True)
@@ -66,9 +84,29 @@ class Committer(Generic[Item, Result]):
         future: asyncio.Future[Result] = loop.create_future()
         self._waiting.append((item, future))
         if not self._busy:
-            self._busy = True
-            self._gather(loop, seen=0, deadline=loop.time() + _LONGEST_GATHERING_S)
+            self._go_on(loop)
         return future
+
+    def _go_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin the next batch, now or once others may have come."""
+        now = loop.time()
+        wait_s = self._paced_until - now if self._hurries else PATIENCE_S
+        if wait_s <= 0 or len(self._waiting) >= MANY:
+            self._begin(loop)
+        elif self._waiting and (not self._alarm or self._alarm.when() > now + wait_s):
+            self._forget_alarm()
+            self._put_off = self._hurries
+            self._alarm = loop.call_later(wait_s, self._begin, loop)
+
+    def _forget_alarm(self) -> None:
+        if self._alarm:
+            self._alarm.cancel()
+        self._alarm = None
+
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._forget_alarm()
+        self._busy = True
+        self._gather(loop, seen=0, deadline=loop.time() + _LONGEST_GATHERING_S)
 
     def _gather(self, loop: asyncio.AbstractEventLoop, *, seen: int, deadline: float) -> None:
         """Start the batch once the loop brings nothing new: all who would wait for it have come."""
@@ -82,6 +120,8 @@ class Committer(Generic[Item, Result]):
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
+        self._hurries = self._hurries and bool(self._waiting)
+        self._pace(loop.time(), len(batch))
         items = [item for item, _ in batch]
         try:
             answer = self._calls.begin(
@@ -90,10 +130,16 @@ class Committer(Generic[Item, Result]):
         except StoreUnavailable as error:
             _refuse([*batch, *self._waiting], error)
             self._waiting.clear()
-            self._busy = False
+            self._busy = self._hurries = False
             return
         overdue = loop.time() + self._timeout_s
         answer.add_done_callback(lambda done: self._finish(loop, batch, done, overdue))
+
+    def _pace(self, now: float, count: int) -> None:
+        """Put the next batch off, unless nobody joined this one although it was put off."""
+        in_vain, self._put_off = self._put_off and count == 1, False
+        self._unpaced = UNPACED if in_vain else max(0, self._unpaced - 1)
+        self._paced_until = 0.0 if self._unpaced else now + self._pace_s
 
     def _finish(
         self,
@@ -113,9 +159,8 @@ class Committer(Generic[Item, Result]):
                 # The next batch may hang as well; nobody is to wait for a third.
                 _refuse(self._waiting[MAX_BATCH:], error)
                 del self._waiting[MAX_BATCH:]
-        self._busy = bool(self._waiting)
-        if self._busy:
-            self._gather(loop, seen=0, deadline=loop.time() + _LONGEST_GATHERING_S)
+        self._busy = False
+        self._go_on(loop)
 
 
 def _result(found: Result | BaseException) -> Result | StoreUnavailable:

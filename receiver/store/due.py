@@ -9,7 +9,7 @@ from receiver.events import Event, normalize
 from receiver.store.claim import Claim, EventJob, event_jobs, lock_without_asset, take
 from receiver.store.fanout import FanOut, Made
 from receiver.store.handover import Places
-from receiver.store.settle import EventSettled, settle_locked
+from receiver.store.settle import Closed, Closing, EventSettled, settle, settle_locked
 from receiver.store.tables import EVENT
 
 
@@ -22,6 +22,29 @@ class Due:
     """Events whose asset cannot be had, or that cannot be read: their fate is for the mirror to say."""
     made: Sequence[Made] = field(default=(), repr=False)
     """The deliveries of those that are settled, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A claim on due events without an asset, and places for their deliveries."""
+
+    claim: Claim
+    places: Sequence[Places]
+
+
+def settle_and_claim(
+    connection: Connection, batch: Sequence[Closing | Search], *, fan_out: FanOut
+) -> list[Closed | Due]:
+    """Settle what is done and find what is next; say for each of *batch*, in order, what came of it."""
+    # Found first, as settled deliveries are locked last: see `settle`.
+    found = [
+        settle_due(connection, one.claim, places=one.places, fan_out=fan_out)
+        for one in batch
+        if isinstance(one, Search)
+    ]
+    closed = settle(connection, [one for one in batch if isinstance(one, Closing)], fan_out=fan_out)
+    searches, closings = iter(found), iter(closed)
+    return [next(searches) if isinstance(one, Search) else next(closings) for one in batch]
 
 
 def settle_due(connection: Connection, claim: Claim, *, places: Sequence[Places], fan_out: FanOut) -> Due:

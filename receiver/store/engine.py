@@ -1,8 +1,8 @@
 """The database at a URL, and what SQLite and PostgreSQL do differently once connected: locking, waking."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Dialect, Engine, Table, text
 
@@ -66,6 +66,21 @@ def insert_into(table: Table, dialect: Dialect) -> "postgresql.Insert | sqlite.I
     from sqlalchemy.dialects import sqlite  # noqa: PLC0415
 
     return sqlite.insert(table)
+
+
+def execute(connection: Connection, statement: str, parameters: Sequence[Any] = ()) -> Any:
+    """Run *statement* within the transaction of *connection*; return the driver's cursor.
+
+    For the hot statements: SQLAlchemy takes many times as long for its own part. What goes wrong it judges
+    as ever, so this raises what `Connection.execute` does; and who listens to statements hears of these.
+    """
+    if connection.engine.dispatch.before_cursor_execute:
+        return connection.exec_driver_sql(statement, tuple(parameters))
+    driver: Any = connection.connection.dbapi_connection
+    try:
+        return driver.execute(statement, parameters)
+    except Exception as error:  # noqa: BLE001  SQLAlchemy tells them apart
+        connection._handle_dbapi_exception(error, statement, parameters, None, None)  # noqa: SLF001  no other way
 
 
 def wake_others(connection: Connection, topic: str) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select
 from receiver.events import Asset
 from receiver.store.attribution import Attribution
 from receiver.store.claim import DeliveryJob, EventJob
+from receiver.store.engine import execute
 from receiver.store.handover import NO_PLACES, Hold, Places
 from receiver.store.insert import insert_new
 from receiver.store.tables import DELIVERY, DESTINATION_STATE, PENDING
@@ -95,7 +96,7 @@ NOWHERE: Final = FanOut((), everywhere)
 
 
 def _paused(connection: Connection) -> set[str]:
-    return {row.name for row in connection.exec_driver_sql(_PAUSED)}
+    return {name for (name,) in execute(connection, _PAUSED)}
 
 
 def _only_ours(connection: Connection, event_id: str, made: Made) -> Made:

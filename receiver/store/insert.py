@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Dialect, Table
 
+from receiver.store.engine import execute
+
 _MOST_PARAMETERS: Final = 16_384
 """Below SQLite's limit in one statement, 32,766."""
 
@@ -42,13 +44,13 @@ def _insert(connection: Connection, table: Table, conflict: str, rows: Sequence[
     if connection.dialect.name != "sqlite":
         text = _arrays(connection.dialect, table, conflict, columns)
         arrays = tuple([row[column] for row in rows] for column in columns)
-        return connection.exec_driver_sql(text, arrays).rowcount
+        return int(execute(connection, text, arrays).rowcount)
     most = _MOST_PARAMETERS // len(columns)
     inserted = 0
     for start in range(0, len(rows), most):
         chunk = rows[start : start + most]
         values = tuple([row[column] for row in chunk for column in columns])
-        inserted += connection.exec_driver_sql(_values(table, conflict, columns, len(chunk)), values).rowcount
+        inserted += execute(connection, _values(table, conflict, columns, len(chunk)), values).rowcount
     return inserted
 
 

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Table
+from sqlalchemy import Connection, Table
+
+from receiver.store.engine import execute
 
 Keys = Sequence[tuple[str, ...]]
 _MOST_PARAMETERS: Final = 16_384
@@ -25,7 +27,7 @@ def find(
     where: str = "",
     parameters: tuple[Any, ...] = (),
     lock: str = "",
-) -> list[Row[Any]]:
+) -> list[tuple[Any, ...]]:
     """Return *columns* of the rows whose *key* is *wanted*, and which *where* holds for, too.
 
     There the table is called `found`, and `?` stands for each of the *parameters*. *lock* is a clause for
@@ -35,12 +37,14 @@ def find(
         return [
             row
             for some in _in_parts(key, wanted)
-            for row in connection.exec_driver_sql(
-                _find_in_values(table, key, columns, where, len(some)), (*_flat(some), *parameters)
+            for row in execute(
+                connection,
+                _find_in_values(table, key, columns, where, len(some)),
+                (*_flat(some), *parameters),
             )
         ]
     text = _find_in_arrays(table, key, columns, where, lock)
-    return list(connection.exec_driver_sql(text, (*_arrays(wanted), *parameters)))
+    return list(execute(connection, text, (*_arrays(wanted), *parameters)))
 
 
 def change(
@@ -51,7 +55,7 @@ def change(
     to: Mapping[str, Any],
     *,
     also: str = "",
-) -> list[Row[Any]]:
+) -> list[tuple[Any, ...]]:
     """Set the columns named in *to* where the *key* is *wanted*; return the primary keys of those rows.
 
     *also* is set what needs no parameter.
@@ -64,13 +68,12 @@ def change(
         return [
             row
             for some in _in_parts(key, wanted)
-            for row in connection.exec_driver_sql(
-                _change_in_values(table, key, changes, len(some)), (*_flat(some), *values)
+            for row in execute(
+                connection, _change_in_values(table, key, changes, len(some)), (*_flat(some), *values)
             )
         ]
-    return list(
-        connection.exec_driver_sql(_change_in_arrays(table, key, changes), (*values, *_arrays(wanted)))
-    )
+    text = _change_in_arrays(table, key, changes)
+    return list(execute(connection, text, (*values, *_arrays(wanted))))
 
 
 def _in_parts(key: tuple[str, ...], wanted: Keys) -> list[Keys]:

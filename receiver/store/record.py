@@ -18,7 +18,7 @@ from receiver.store.insert import insert_new
 from receiver.store.matching import find
 from receiver.store.repeats import count_repeats, find_ids
 from receiver.store.tables import EVENT, LATE, OPEN, PENDING, QUARANTINE, SETTLED
-from receiver.store.wake import FORWARD, MIRROR
+from receiver.store.wake import FORWARD, MIRROR, SETTLE
 
 EVENT_KEY: Final = ("source", "generation_id", "type")
 """One event of each."""
@@ -42,6 +42,11 @@ class NewEvent:
     received_ms: int
     expects_asset: bool = True
     """Whether there is an asset to try for, be it in vain."""
+
+    @property
+    def topic(self) -> str:
+        """Who is to be woken for it."""
+        return MIRROR if self.asset_host else SETTLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +130,14 @@ def _record_events(connection: Connection, arrivals: Sequence[Arrival]) -> dict[
     for id_ in late:
         if isinstance(results[id_], Recorded):
             results[id_] = Late(id_)
-    left = [one.entry.id for one in arrivals if one.hold is None and one.places is None]
-    if any(isinstance(results[id_], Recorded) for id_ in left):
-        wake_others(connection, MIRROR)
+    left = [one for one in arrivals if one.hold is None and one.places is None]
+    new = [
+        entry
+        for one in left
+        if isinstance(results[one.entry.id], Recorded) and isinstance(entry := one.entry, NewEvent)
+    ]
+    for topic in {entry.topic for entry in new}:
+        wake_others(connection, topic)
     return results
 
 
@@ -194,7 +204,7 @@ def _completed_generations(connection: Connection, failures: Sequence[NewEvent])
     wanted = sorted({(event.source, event.generation_id) for event in failures})
     key = ("source", "generation_id")
     rows = find(connection, EVENT, key, wanted, key, where="found.type = ?", parameters=(COMPLETED,))
-    return {(row.source, row.generation_id) for row in rows}
+    return {(source, generation_id) for source, generation_id in rows}
 
 
 def _insert_once(

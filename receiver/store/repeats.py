@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Table
 
+from receiver.store.engine import execute
 from receiver.store.matching import find
 
 Key = tuple[Any, ...]
@@ -23,7 +24,7 @@ def find_ids(
 ) -> dict[Key, str]:
     """Return the id of each row whose *key* is *wanted*."""
     rows = find(connection, table, key, wanted, ("id", *key))
-    return {tuple(row[1:]): row[0] for row in rows}
+    return {row[1:]: row[0] for row in rows}
 
 
 def count_repeats(connection: Connection, table: Table, repeats: Counter[str]) -> None:
@@ -40,11 +41,11 @@ def count_repeats(connection: Connection, table: Table, repeats: Counter[str]) -
         by_count.setdefault(more, []).append(id_)
     for more, ids in by_count.items():
         if connection.dialect.name == "sqlite":
-            connection.exec_driver_sql(_count_in_values(table, len(ids)), (more, *ids))
+            execute(connection, _count_in_values(table, len(ids)), (more, *ids))
         else:
-            counted += connection.exec_driver_sql(_count_in_array(table), (more, ids)).rowcount
+            counted += execute(connection, _count_in_array(table), (more, ids)).rowcount
     if not counted and connection.dialect.name != "sqlite":
-        connection.exec_driver_sql(_WRITE)
+        execute(connection, _WRITE)
 
 
 @lru_cache(maxsize=1024)

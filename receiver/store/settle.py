@@ -181,7 +181,7 @@ def _settle_events(
         return {}
     held_by = [(one.job.id, one.job.lease) for one in settled]
     done = _SETTLED | {"due_ms": settled[0].now_ms}
-    ids = {row.id for row in change(connection, EVENT, ("id", "lease"), held_by, done)}
+    ids = {id_ for (id_,) in change(connection, EVENT, ("id", "lease"), held_by, done)}
     return _complete(connection, [one for one in settled if one.job.id in ids], fan_out, places)
 
 
@@ -266,7 +266,7 @@ def _confirm(connection: Connection, confirmed: Sequence[DeliveryConfirmed]) -> 
     now_ms = confirmed[0].now_ms
     done = {"state": DELIVERED, "due_ms": now_ms, "settled_ms": now_ms, "lease": None, "last_error": None}
     rows = change(connection, DELIVERY, ("event_id", "destination", "lease"), held_by, done)
-    return {(row.event_id, row.destination) for row in rows}
+    return {(event_id, destination) for event_id, destination in rows}
 
 
 _POSTPONE_EVENT: Final = (

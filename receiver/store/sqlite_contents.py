@@ -11,14 +11,14 @@ Sources: https://sqlite.org/walformat.html, https://sqlite.org/howtocorrupt.html
 import os
 import struct
 from contextlib import suppress
+from pathlib import Path
 from typing import Final, NamedTuple
 
-_OPEN: Final = "/proc/self/fd"
+_OPEN: Final = Path("/proc/self/fd")
 _HEADER_BYTES: Final = 100
 _INDEX_BYTES: Final = 136
-_SALTS: Final = slice(32, 40)
-_COPIED_AT: Final = 96
-_WANTED_AT: Final = 128
+_COPYING: Final = struct.Struct("=32x8s56xI28xI")
+"""Of the index: the salts, and the two that follow in `Copying`."""
 
 
 class Copying(NamedTuple):
@@ -47,8 +47,7 @@ class Contents:
         index = self._shared.read(_INDEX_BYTES)
         if len(index) < _INDEX_BYTES:
             return None
-        [copied], [wanted] = (struct.unpack_from("=I", index, at) for at in (_COPIED_AT, _WANTED_AT))
-        return Copying(index[_SALTS], copied, wanted)
+        return Copying._make(_COPYING.unpack_from(index))
 
     def are_foreign(self, copying: Copying | None, changed_ns: int) -> bool:
         """Whether another than SQLite wrote to the file, which was last changed at *changed_ns*."""
@@ -81,16 +80,18 @@ class _Held:
     def read(self, count: int) -> bytes:
         """Return the first bytes, or nothing."""
         with suppress(OSError):
-            wanted = os.stat(self._path)  # noqa: PTH116  for every commit
+            wanted = os.stat(self._path)  # noqa: PTH116  see `receiver.store.sqlite_file`
             if self._is(self._descriptor, wanted):
                 return os.pread(self._descriptor, count, 0)
-            for each in map(int, os.listdir(_OPEN)):  # noqa: PTH208
-                if self._is(each, wanted):
-                    self._descriptor = each
+            for each in _OPEN.iterdir():
+                if self._is(int(each.name), wanted):
+                    self._descriptor = int(each.name)
                     return os.pread(self._descriptor, count, 0)
         return b""
 
     def _is(self, descriptor: int, wanted: os.stat_result) -> bool:
+        if descriptor < 0:
+            return False
         with suppress(OSError):
             return os.path.samestat(os.fstat(descriptor), wanted)
         return False

@@ -5,12 +5,14 @@ from collections import defaultdict
 from typing import Final
 
 MIRROR: Final = "mirror"
-"""Events were recorded."""
+"""Events with an asset were recorded."""
+SETTLE: Final = "settle"
+"""Events without one were."""
 FORWARD: Final = "forward"
 """Deliveries became due."""
 LATE: Final = "late"
 """There is room for late assets; nobody waits for them, so only a worker's own end or progress says so."""
-TOPICS: Final = (MIRROR, FORWARD, LATE)
+TOPICS: Final = (MIRROR, SETTLE, FORWARD, LATE)
 
 
 class Wake:

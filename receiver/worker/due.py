@@ -23,12 +23,13 @@ class Settling:
         self._limit = _FEWEST
 
     async def turn(self) -> bool:
-        """Settle what is due; return whether there was any."""
+        """Settle what is due; return whether there may be more."""
         with self._leases.claim(self._limit) as claim:
             due = await self._store.settle_due(claim)
             for job in due.settled:
                 logs.info("no asset", event_id=job.id, generation_id=job.generation_id)
             await asyncio.gather(*(mirror_and_settle(self._store, self._mirror, job) for job in due.claimed))
         found = len(due.settled) + len(due.claimed)
-        self._limit = _MOST if found == self._limit else max(_FEWEST, min(2 * found, _MOST))
-        return bool(found)
+        is_behind = found == self._limit
+        self._limit = _MOST if is_behind else max(_FEWEST, min(2 * found, _MOST))
+        return is_behind

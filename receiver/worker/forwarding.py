@@ -35,6 +35,9 @@ Forward = Callable[[Sequence[DeliveryJob]], Awaitable[list[ForwardResult]]]
 
 log = structlog.get_logger()
 
+_SETTLING: Final = 1_000
+"""So many may be sent and not settled, as settling lets others join it."""
+
 # Looked up once for each destination and outcome: looking up costs more than counting.
 _forwards: Final = cache(metrics.FORWARDS.labels)
 _delay: Final = cache(metrics.DELIVERY_DELAY.labels)
@@ -142,8 +145,10 @@ class Forwarding:
         """Return how many messages to claim now; if there are none, see to being woken in time."""
         breaker, rate = self._outlet.breaker, self._outlet.rate
         ahead = len(self._queue) + self._reserved
-        # A window that settles and one that is sent, and claims of half a window at least.
-        limit = min(self._window - ahead, 2 * self._window - ahead - self._unsettled)
+        # What is sent is settled a little later; and claims of half a window at least.
+        limit = min(
+            self._window - ahead, self._window + max(self._window, _SETTLING) - ahead - self._unsettled
+        )
         if ahead > self._window // 2:
             limit = 0
         if breaker and breaker.openings:

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from receiver.assets.kept import KeptDownloads
-from receiver.store import FORWARD, LATE, MIRROR, Sources, Store
+from receiver.store import FORWARD, LATE, MIRROR, SETTLE, Sources, Store
 from receiver.store.agenda import LATE_ASSETS, WITH_ASSET, WITHOUT_ASSET, deliveries_to
 from receiver.store.future import Present
 from receiver.worker.bucket_gates import BucketGates
@@ -124,7 +124,7 @@ class Worker:
 
     def _duties(self, leases: Leases, lookout: Lookout) -> list[Coroutine[Any, Any, None]]:
         settling = Settling(self.store, leases, self.mirror)
-        settle = work_until(self._stop, settling.turn, woken=lookout.subscribe(MIRROR, WITHOUT_ASSET))
+        settle = work_until(self._stop, settling.turn, woken=lookout.subscribe(SETTLE, WITHOUT_ASSET))
         buckets = sources_by_bucket(self.with_own_bucket)
         return [
             *(self._live_duty(leases, lookout, sources) for sources in buckets),

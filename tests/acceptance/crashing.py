@@ -15,9 +15,12 @@ from receiver.assets.s3_upload import Upload
 from receiver.destinations import Message
 from receiver.destinations.jsonlines import JsonLinesFile
 from receiver.events import ASSET_MIRRORED
-from receiver.store import EventSettled, LateArrived, Store
+from receiver.store import DeliveryConfirmed, EventSettled, LateArrived, Store
 from receiver.store.claim import claim_events
+from receiver.store.committer import Committer
 from receiver.store.late import claim_late
+from receiver.store.record import Arrival
+from receiver.store.settle import Closing
 from receiver.worker.forwarding import Forwarding
 from receiver.worker.mirroring import Mirroring
 
@@ -26,12 +29,18 @@ def _is_late(message: Message) -> bool:
     return message.type.endswith(ASSET_MIRRORED)
 
 
+def _is_confirmed(item: object) -> bool:
+    return isinstance(item, Closing) and isinstance(item.settlement, DeliveryConfirmed)
+
+
 _POINTS: dict[str, tuple[type, str, Callable[[tuple[Any, ...], Any], bool]]] = {
     "commit": (Store, "record", lambda _args, _result: True),
     "claim": (Store, "claim", lambda args, jobs: args[1] is claim_events and bool(jobs)),
     "settled as found": (Store, "settle_due", lambda _args, due: bool(due.settled)),
     "event taken": (Mirroring, "take", lambda _args, _result: True),
     "delivery taken": (Forwarding, "take", lambda _args, _result: True),
+    "recording put off": (Committer, "_enter", lambda args, _answer: isinstance(args[2], Arrival)),
+    "confirming put off": (Committer, "_enter", lambda args, _answer: _is_confirmed(args[2])),
     "fetch": (Fetcher, "fetch", lambda _args, _result: True),
     "upload": (FolderBucket, "put", lambda _args, _result: True),
     "settle": (Store, "settle", lambda args, _held: isinstance(args[1], EventSettled)),

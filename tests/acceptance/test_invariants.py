@@ -208,6 +208,21 @@ class TestInvariant5:
         receiver.start("worker")
         assert until(lambda: receiver.forwarded(event_id))
 
+    @pytest.mark.parametrize("point", ["recording put off", "confirming put off"])
+    def test_killed_before_a_commit_that_was_put_off(self, receiver: Service, point: str) -> None:
+        """What waits to share a transaction was promised to nobody, or is sent again under its id."""
+        crashing = receiver.start(crash_at=point)
+        acknowledged: set[str] = set()
+        bodies = iter(failed(f"gen_{number}") for number in range(1_000))
+        while crashing.poll() is None:
+            with suppress(OSError, HTTPException):
+                acknowledged.add(accepted_id(receiver.deliver(next(bodies))))
+        receiver.start()
+        acknowledged.add(accepted_id(receiver.deliver(failed("gen_0"))))
+        until(lambda: acknowledged <= {message["id"] for message in receiver.messages()})
+        assert rows(receiver, "SELECT count(*) FROM event") == [(len(acknowledged),)]
+        until(lambda: rows(receiver, "SELECT count(*) FROM delivery WHERE state <> 'delivered'") == [(0,)])
+
     def test_killed_again_and_again(self, receiver: Service, asset_host: AssetHost) -> None:
         """Killed at random moments under load, every acknowledged event is forwarded, none is invented."""
         acknowledged: dict[str, str] = {}

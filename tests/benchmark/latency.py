@@ -30,6 +30,8 @@ _STREAM: Final = "receiver:events"
 _CONNECTIONS: Final = 16
 _COMMANDS: Final[Mapping[str, Sequence[str]]] = {"one": ("serve",), "two": ("web", "worker")}
 _SETTLES_S: Final = 30.0
+_WARM_UP_S: Final = 2.0
+"""Before it, processes that have just started import what they need at their first event."""
 
 
 class Seen(NamedTuple):
@@ -82,21 +84,31 @@ def _running(
 
 
 def _round(offered: Service, queue: "redis.Redis", rate: int, seconds: float) -> Seen:
+    _carry(offered, queue, "warm", int(rate * _WARM_UP_S), rate)
     count = int(rate * seconds)
-    visible: dict[str, float] = {}
-    reading = threading.Thread(target=_read, args=(queue, count, visible), daemon=True)
-    reading.start()
     before = sum(cpu_s(process.pid) for process in offered.processes)
-    answered = asyncio.run(_deliver(offered.port, count, rate))
-    reading.join(_SETTLES_S)
+    answered, visible = _carry(offered, queue, "gen", count, rate)
     used = sum(cpu_s(process.pid) for process in offered.processes) - before
-    assert visible.keys() >= answered.keys(), f"{len(answered.keys() - visible.keys())} never came"
     delays = [max(0.0, visible[id_] - at) * 1000 for id_, at in answered.items()]
     return Seen(delays, used / count * 1000)
 
 
-def _read(queue: "redis.Redis", count: int, visible: dict[str, float]) -> None:
-    last: Any = "0"
+def _carry(
+    offered: Service, queue: "redis.Redis", name: str, count: int, rate: int
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Deliver *count* events; return when each was answered, and when its message was there."""
+    entries: Any = queue.xrevrange(_STREAM, count=1)
+    last = entries[0][0] if entries else "0"
+    visible: dict[str, float] = {}
+    reading = threading.Thread(target=_read, args=(queue, last, count, visible), daemon=True)
+    reading.start()
+    answered = asyncio.run(_deliver(offered.port, name, count, rate))
+    reading.join(_SETTLES_S)
+    assert visible.keys() >= answered.keys(), f"{len(answered.keys() - visible.keys())} never came"
+    return answered, visible
+
+
+def _read(queue: "redis.Redis", last: Any, count: int, visible: dict[str, float]) -> None:
     while len(visible) < count:
         found: Any = queue.xread({_STREAM: last}, block=1000)
         now = time.perf_counter()
@@ -105,7 +117,7 @@ def _read(queue: "redis.Redis", count: int, visible: dict[str, float]) -> None:
             last = entries[-1][0]
 
 
-async def _deliver(port: int, count: int, rate: int) -> dict[str, float]:
+async def _deliver(port: int, name: str, count: int, rate: int) -> dict[str, float]:
     """Post *count* deliveries, each at its time, whatever became of those before."""
     free: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
     for _ in range(_CONNECTIONS):
@@ -115,7 +127,7 @@ async def _deliver(port: int, count: int, rate: int) -> dict[str, float]:
     async with asyncio.TaskGroup() as group:
         for number in range(count):
             await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
-            group.create_task(_post(free, failed(f"gen_{number}"), answered))
+            group.create_task(_post(free, failed(f"{name}_{number}"), answered))
     while not free.empty():
         free.get_nowait()[1].close()
     return answered

@@ -11,7 +11,7 @@ import structlog.testing
 
 from receiver.contract import FAILED
 from receiver.store import DeliveryConfirmed, Recorded, Store
-from receiver.store.wake import MIRROR
+from receiver.store.wake import SETTLE
 from tests.servers.pgbouncer import PgBouncer, pooling
 from tests.servers.postgres import PostgresServer
 from tests.stored import NOW, an_event, claimed, settled
@@ -93,7 +93,7 @@ class TestListen:
         with closing(Store(url)) as store, closing(Store(url)) as other:
             store.migrate()
             listening = asyncio.create_task(store.listen())
-            woken = store.wake.subscribe(MIRROR)
+            woken = store.wake.subscribe(SETTLE)
             async with asyncio.timeout(WITHIN_S):
                 await woken.wait()
                 woken.clear()

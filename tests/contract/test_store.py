@@ -38,6 +38,7 @@ from receiver.store.awaiting import awaiting_asset
 from receiver.store.claim import claim_deliveries, claim_events, release, renew
 from receiver.store.migrations import revisions
 from receiver.store.tables import ASSET, DELIVERY, EVENT, QUARANTINE
+from receiver.store.wake import MIRROR, SETTLE
 
 NOW = 1_700_000_000_000
 LEASE_MS = 60_000
@@ -374,13 +375,19 @@ class TestSettleDeliveries:
 
 
 class TestWake:
-    async def test_recording_wakes_the_mirror(self, store: Store) -> None:
-        """A recorded event wakes who waits for events; a duplicate wakes nobody."""
-        woken = store.wake.subscribe("mirror")
-        await store.record(an_event())
+    @pytest.mark.parametrize(
+        ("host", "topic", "other"), [("cdn.example.com", MIRROR, SETTLE), (None, SETTLE, MIRROR)]
+    )
+    async def test_recording_wakes_who_goes_on(
+        self, store: Store, host: str | None, topic: str, other: str
+    ) -> None:
+        """A recorded event wakes who waits for its kind and nobody else; a duplicate wakes nobody."""
+        woken, not_woken = store.wake.subscribe(topic), store.wake.subscribe(other)
+        await store.record(an_event(host=host))
         assert woken.is_set()
+        assert not not_woken.is_set()
         woken.clear()
-        await store.record(an_event())
+        await store.record(an_event(host=host))
         assert not woken.is_set()
 
     async def test_settling_wakes_the_forwarders(self, store: Store) -> None:

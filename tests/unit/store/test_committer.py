@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +12,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import OperationalError
 
 from receiver.errors import StoreUnavailable
-from receiver.store.committer import MAX_BATCH, Committer
+from receiver.store.committer import MANY, MAX_BATCH, UNPACED, Committer
 from receiver.store.engine import connect
 
 WITHIN_S = 10
@@ -225,3 +226,73 @@ class TestSubmitAll:
         assert found[:MAX_BATCH] == [f"result {number}" for number in range(MAX_BATCH)]
         assert isinstance(found[MAX_BATCH], StoreUnavailable)
         assert count(engine) == MAX_BATCH + 1
+
+    async def test_wait_for_others_to_join(
+        self, engine: Engine, executor: ThreadPoolExecutor, work: Work
+    ) -> None:
+        """Nobody waits for them: they go with those that come a little later, in one transaction."""
+        committer = Committer(engine, executor, work)
+        first = asyncio.create_task(committer.submit_all([1]))
+        await asyncio.sleep(0)
+        assert work.batches == []
+        assert await committer.submit_all([2]) == ["result 2"]
+        assert await first == ["result 1"]
+        assert work.batches == [[1, 2]]
+
+    async def test_go_with_what_somebody_waits_for(
+        self, engine: Engine, executor: ThreadPoolExecutor, work: Work, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whatever is left of their patience."""
+        monkeypatch.setattr("receiver.store.committer.PATIENCE_S", 2 * WITHIN_S)
+        committer = Committer(engine, executor, work)
+        patient = asyncio.create_task(committer.submit_all([1]))
+        await asyncio.sleep(0)
+        async with asyncio.timeout(WITHIN_S):
+            assert await committer.submit(2) == "result 2"
+            assert await patient == ["result 1"]
+        assert work.batches == [[1, 2]]
+
+    async def test_many_wait_for_nobody(
+        self, engine: Engine, executor: ThreadPoolExecutor, work: Work, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A backlog is settled as fast as it is sent."""
+        monkeypatch.setattr("receiver.store.committer.PATIENCE_S", 2 * WITHIN_S)
+        async with asyncio.timeout(WITHIN_S):
+            assert len(await Committer(engine, executor, work).submit_all(range(MANY))) == MANY
+
+
+class TestPace:
+    """With a pace of half a minute, what does not wait for it is answered within seconds."""
+
+    async def test_puts_the_next_batch_off(
+        self, engine: Engine, executor: ThreadPoolExecutor, work: Work
+    ) -> None:
+        """What comes soon after a batch shares the next one."""
+        committer = Committer(engine, executor, work, pace_s=0.2)
+        await committer.submit(0)
+        one = submitted(committer, [1])
+        await asyncio.sleep(0.02)
+        await settled([*one, *submitted(committer, [2])])
+        assert work.batches == [[0], [1, 2]]
+
+    async def test_begins_at_once_after_a_rest(
+        self, engine: Engine, executor: ThreadPoolExecutor, work: Work
+    ) -> None:
+        """The first pays nothing, and many together neither."""
+        committer = Committer(engine, executor, work, pace_s=3 * WITHIN_S)
+        await settled(submitted(committer, [0]))
+        await settled(submitted(committer, range(1, 1 + MANY)))
+        assert work.batches == [[0], list(range(1, 1 + MANY))]
+
+    async def test_a_sender_alone_is_not_slowed_down(
+        self, engine: Engine, executor: ThreadPoolExecutor, work: Work
+    ) -> None:
+        """Who sends the next only after an answer would wait for nobody but itself: found out once."""
+        committer = Committer(engine, executor, work, pace_s=0.5)
+        began = time.monotonic()
+        for number in range(UNPACED + 1):
+            await committer.submit(number)
+        assert time.monotonic() - began > 0.4
+        assert [len(batch) for batch in work.batches] == [1] * (UNPACED + 1)
+        put_off = [committer._paced_until]
+        assert put_off == [0.0]

@@ -3,13 +3,15 @@
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from receiver.errors import ConfigError
-from receiver.store.engine import connect, is_sqlite
+from receiver.store.engine import connect, execute, is_sqlite
 
 LEAK = "hunter2hunter2"
 
@@ -95,3 +97,59 @@ class TestConnect:
         """What the URL's own options set still holds, beside ours."""
         url = f"{postgres_database}?options=-c%20search_path%3Delsewhere"
         assert settings_of(url, "search_path", "statement_timeout") == ["elsewhere", "10s"]
+
+
+class TestExecute:
+    """A statement that goes past SQLAlchemy is none of its own only in what it costs."""
+
+    def test_runs_within_the_transaction(self, sqlite: Engine) -> None:
+        """What is rolled back was never there."""
+        with sqlite.begin() as connection:
+            connection.exec_driver_sql("CREATE TABLE number (n INTEGER PRIMARY KEY)")
+        with sqlite.connect() as connection, connection.begin() as transaction:
+            assert execute(connection, "INSERT INTO number VALUES (?)", (1,)).rowcount == 1
+            assert list(execute(connection, "SELECT n FROM number")) == [(1,)]
+            transaction.rollback()
+        with sqlite.begin() as connection:
+            assert list(execute(connection, "SELECT n FROM number")) == []
+
+    def test_fails_as_sqlalchemy_does(self, sqlite: Engine) -> None:
+        """Wrapped, and told to whoever judges errors."""
+        judged: list[Any] = []
+        event.listen(sqlite, "handle_error", lambda context: judged.append(context.original_exception))
+        with sqlite.begin() as connection:
+            connection.exec_driver_sql("CREATE TABLE number (n INTEGER PRIMARY KEY)")
+            execute(connection, "INSERT INTO number VALUES (?)", (1,))
+            with pytest.raises(IntegrityError) as refused:
+                execute(connection, "INSERT INTO number VALUES (?)", (1,))
+            with pytest.raises(OperationalError):
+                execute(connection, "SELECT nothing FROM nowhere")
+        assert refused.value.orig is judged[0]
+        assert len(judged) == 2
+
+    def test_finds_a_lost_connection(self, postgres_database: str) -> None:
+        """A server that ended the session costs the connection, as ever."""
+        engine = connect(postgres_database)
+        with pytest.raises(OperationalError) as lost:
+            _end_own_session(engine, postgres_database)
+        assert lost.value.connection_invalidated
+        engine.dispose()
+
+    def test_is_heard_by_who_listens(self, sqlite: Engine) -> None:
+        """Tracing sees every statement."""
+        heard: list[str] = []
+
+        def hear(_connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+            heard.append(statement)
+
+        event.listen(sqlite, "before_cursor_execute", hear)
+        with sqlite.begin() as connection:
+            assert execute(connection, "SELECT ?", (1,)).fetchone() == (1,)
+        assert heard == ["BEGIN IMMEDIATE", "SELECT ?"]
+
+
+def _end_own_session(engine: Engine, url: str) -> None:
+    with engine.begin() as connection, psycopg.connect(url, autocommit=True) as other:
+        (pid,) = execute(connection, "SELECT pg_backend_pid()").fetchone()
+        other.execute("SELECT pg_terminate_backend(%s)", (pid,))
+        execute(connection, "SELECT 1")
