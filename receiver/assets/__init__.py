@@ -21,7 +21,7 @@ class Fetched:
     """Pixels as they are to be shown, where the header tells."""
     height: int | None = None
     duration_s: float | None = None
-    """Seconds of a video, where its container tells cheaply."""
+    """Seconds of a video or sound, where the file tells cheaply."""
     content: bytes | None = field(default=None, repr=False, compare=False)
     """The whole of it, if it is small."""
 

@@ -1,4 +1,4 @@
-"""How large an image or video is and how long it lasts, as far as the file's own headers tell cheaply.
+"""How large an image or video is, and how long that or a sound lasts, as far as its headers tell cheaply.
 
 A courtesy to consumers and no gate: what cannot be told is None, and no file, however made, raises.
 """
@@ -11,15 +11,15 @@ from typing import BinaryIO, Final, TypeVar
 
 import imagesize  # type: ignore[import-untyped]
 
-from receiver.assets.duration import mp4_duration_s, webm_duration_s
+from receiver.assets import audio_duration
+from receiver.assets.bounded import Bounded
+from receiver.assets.duration import mp4_duration_s, plausible, webm_duration_s
 from receiver.assets.exif import png_chunks, png_orientation, webp_orientation
 from receiver.assets.frame_size import Size, mp4_frame_size, webm_frame_size
 
 MAX_SIDE_PX: Final = 2**31 - 1
 """What the formats, and a column of the database, can hold."""
 
-_MAX_READ_BYTES: Final = 256 * 1024
-"""imagesize looks for JPEG markers byte by byte; beyond so many an image has no size."""
 _NOT_FOUND: Final = (-1, -1)
 _VP8: Final = b"VP8 "
 _VP8_SIDE: Final = 0x3FFF
@@ -52,7 +52,7 @@ class Dimensions:
     """Pixels as it is to be shown, which its EXIF orientation, or a video's matrix, may have turned."""
     height: int | None = None
     duration_s: float | None = None
-    """Seconds of a video, to the millisecond."""
+    """Seconds of a video or sound, to the millisecond."""
 
 
 def measure(file: BinaryIO, content_type: str) -> Dimensions:
@@ -65,6 +65,8 @@ def measure(file: BinaryIO, content_type: str) -> Dimensions:
         frames, seconds = _CONTAINERS[content_type]
         size = _tried(lambda: frames(file, size_bytes))
         duration_s = _tried(lambda: seconds(file, size_bytes))
+    elif content_type in audio_duration.TYPES:
+        return Dimensions(duration_s=_tried(lambda: _sound(file, content_type, size_bytes)))
     else:
         return Dimensions()
     if size is None or not all(0 < side <= MAX_SIDE_PX for side in size):
@@ -77,6 +79,11 @@ def _tried(read: Callable[[], Told | None]) -> Told | None:
         return read()
     except Exception:  # noqa: BLE001  a malformed file tells nothing, whatever it made a parser raise
         return None
+
+
+def _sound(file: BinaryIO, content_type: str, size_bytes: int) -> float | None:
+    seconds = audio_duration.audio_duration_s(file, content_type, size_bytes)
+    return None if seconds is None else plausible(seconds)
 
 
 def _image(file: BinaryIO, content_type: str) -> Size | None:
@@ -94,7 +101,7 @@ def _image(file: BinaryIO, content_type: str) -> Size | None:
 
 
 def _by_library(file: BinaryIO) -> Size | None:
-    size: Size = imagesize.get(_Bounded(file))
+    size: Size = imagesize.get(Bounded(file))
     return None if size == _NOT_FOUND else size
 
 
@@ -137,20 +144,3 @@ def _bmp_size(file: BinaryIO) -> Size | None:
 def _pair(layout: str, data: bytes) -> Size:
     width, height = struct.unpack(layout, data)
     return width, height
-
-
-class _Bounded:
-    """A file of which no more than `_MAX_READ_BYTES` can be read, in whatever pieces."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._left = _MAX_READ_BYTES
-
-    def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= self._left:
-            raise OSError("read too much of it")
-        self._left -= size
-        return self._file.read(size)
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)

@@ -39,7 +39,7 @@ def mp4_duration_s(file: BinaryIO, size_bytes: int) -> float | None:
         units = _fragments_units(file, mvex)
     if timescale == 0 or units == _UNKNOWN[width]:
         return None
-    return _plausible(units / timescale)
+    return plausible(units / timescale)
 
 
 def _fragments_units(file: BinaryIO, mvex: Element) -> int:
@@ -60,11 +60,13 @@ def webm_duration_s(file: BinaryIO, size_bytes: int) -> float | None:
             scale_ns = int.from_bytes(content(file, element), "big")
         elif element.name == _DURATION:
             ticks = _float(content(file, element))
-    return None if ticks is None else _plausible(ticks * scale_ns / 1e9)
+    return None if ticks is None else plausible(ticks * scale_ns / 1e9)
 
 
-def _plausible(seconds: float) -> float | None:
-    return round(seconds, 3) if isfinite(seconds) and 0 < seconds <= _MAX_DURATION_S else None
+def plausible(seconds: float) -> float | None:
+    """Return *seconds* to the millisecond, or None if nothing lasts so short or long."""
+    seconds = round(seconds, 3)
+    return seconds if isfinite(seconds) and 0 < seconds <= _MAX_DURATION_S else None
 
 
 def _float(data: bytes) -> float | None:

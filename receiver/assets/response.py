@@ -17,7 +17,7 @@
 | http_408, 425, 429, 5xx | no | the server asks us to come back, perhaps saying when |
 | expired         | new | 403 or 404: what hosts answer for a URL that is not valid, or not yet |
 | expired         | yes | 410, or a refusal that says so (`receiver.assets.expiry`) |
-| http_*          | new | any other status than 200 |
+| http_*          | new | any other status, but for the successes in `_OK` |
 | framing         | new | the end of the body is uncertain, or the head is malformed or too large |
 | encoding        | new | compressed although we asked for identity |
 | too_large       | yes | declared, or found, to be over the cap |
@@ -53,6 +53,13 @@ _EXPIRED_STATUSES: Final = frozenset((403, 404))
 _FINAL: Final = frozenset(("too_large",))
 """Codes that no time mends."""
 _NO_CONTENT: Final = frozenset((204, 205, 304))
+_OK: Final = frozenset(range(200, 300)) - {201, 202, 204, 205, 207, 208, 226}
+"""What may bring the file: 203 is one that a proxy transformed, and RFC 9110 (section 15) takes unknown
+ones for 200.
+
+201 and 202 tell of what is still made; 207, 208 and 226 answer what was not asked.
+"""
+_WHOLE_RANGE: Final = re.compile(rb"bytes 0-([0-9]{1,19})/([0-9]{1,19})", re.IGNORECASE)
 # IANA's registry of HTTP content codings, but `identity`. Whatever else stands in the header codes nothing:
 # stores replay `aws-chunked`, and blanks, as they were uploaded.
 _CODINGS: Final = frozenset(
@@ -113,6 +120,8 @@ def declared_length(
     if _CODINGS.intersection(_tokens(headers, b"content-encoding")):
         raise NotAcceptable("encoding")
     length = _framed_length(headers)
+    if status == HTTPStatus.PARTIAL_CONTENT:
+        length = _whole_range(headers, length)
     if length == 0:
         raise NotAcceptable("empty")
     if length is not None and length > max_bytes:
@@ -121,7 +130,7 @@ def declared_length(
 
 
 def _require_ok(status: int, headers: Headers, now: datetime, said: bytes) -> None:
-    if status == HTTPStatus.OK:
+    if status in _OK:
         return
     if status in _NO_CONTENT:
         raise NotAcceptable("empty", after_s=_retry_after_s(headers, now))
@@ -151,6 +160,15 @@ def _framed_length(headers: Headers) -> int | None:
     if codings or len(lengths) != 1 or not _LENGTH.fullmatch(lengths[0]):
         raise NotAcceptable("framing")
     return int(lengths[0])
+
+
+def _whole_range(headers: Headers, length: int | None) -> int:
+    """Return how long the file is, of which a part came that nobody asked for: all of it."""
+    ranges = values(headers, b"content-range")
+    told = _WHOLE_RANGE.fullmatch(ranges[0]) if len(ranges) == 1 else None
+    if not told or int(told[1]) + 1 != int(told[2]) or length not in (None, int(told[2])):
+        raise NotAcceptable(f"http_{HTTPStatus.PARTIAL_CONTENT}")
+    return int(told[2])
 
 
 def _tokens(headers: Headers, name: bytes) -> list[bytes]:

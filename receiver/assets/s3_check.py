@@ -13,6 +13,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -89,20 +90,28 @@ class Trial:
             self.client.head_bucket(Bucket=self.bucket)
         except ClientError as error:
             if error_code(error) == "404":
-                raise ConfigError(f"{NO_SUCH_BUCKET} ({self.bucket})") from error
+                raise self._missing() from error
             # Any other refusal is explained by the upload that follows: an answer to HEAD has no text.
+
+    def _missing(self) -> ConfigError | BucketUnavailable:
+        """Say why HEAD finds no bucket: some stores say so to an unknown access key, too."""
+        try:
+            self.client.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix, MaxKeys=1)
+        except ClientError as error:
+            if error_code(error) not in NOT_THERE | DENIED:
+                return self.told.refusal(error)
+        return ConfigError(f"{NO_SUCH_BUCKET} ({self.bucket})")
 
     def _try(self, form: Form, key: str, first: Fetched, second: Fetched, put: list[str]) -> None:
         answer: dict[str, Any] = {}
         try:
             # KeyTaken: an answer that was lost, and the same request again; the look will tell.
             with suppress(KeyTaken):
-                put.append(key)
-                answer = self._upload(key, first).send(form)
+                answer = _send(self._upload(key, first), form, put)
             if self.dialect.conditional:
                 self._require_refusal(form, self._upload(key, second))
         except ClientError as error:
-            raise self._refused(error, form, first, put) from error
+            raise self._refused(error, form, key, first, put) from error
         head = self._require_kept(key, first, second)
         self._require_options(key, head, answer)
 
@@ -179,21 +188,21 @@ class Trial:
         return {tag["Key"] for tag in found} == self.options.tags.keys()
 
     def _refused(
-        self, error: ClientError, form: Form, marker: Fetched, put: list[str]
+        self, error: ClientError, form: Form, key: str, marker: Fetched, put: list[str]
     ) -> ConfigError | BucketUnavailable:
         """Say what to change: by leaving out one thing after the other, where the store does not."""
         told = self.told
         if told.is_plain(error) or not may_be_a_setting(error):
             return told.refusal(error)
-        setting = self._culprit(form, marker, put)
+        setting = self._culprit(form, key, marker, put)
         return told.refusal_of(error, setting) if setting else told.refusal(error)
 
-    def _culprit(self, form: Form, marker: Fetched, put: list[str]) -> str | None:
+    def _culprit(self, form: Form, key: str, marker: Fetched, put: list[str]) -> str | None:
         """Return the setting without which the store takes the upload."""
         for setting, options, dialect in self._plainer():
-            put.append(f"{put[0].rpartition('/')[0]}/{secrets.token_hex(4)}.png")
+            another = f"{key.rpartition('/')[0]}/{secrets.token_hex(4)}.png"
             with suppress(ClientError, KeyTaken):
-                self._upload(put[-1], marker, options, dialect).send(form)
+                _send(self._upload(another, marker, options, dialect), form, put)
                 return setting
         return None
 
@@ -223,6 +232,17 @@ class _MarkerUpload(Upload):
 
     def send(self, form: Form) -> dict[str, Any]:
         return self.put_whole() if form == "whole" else self.put_in_parts(_PART_BYTES)
+
+
+def _send(upload: _MarkerUpload, form: Form, put: list[str]) -> dict[str, Any]:
+    """Put a marker, and note in *put* that it is there, or may be."""
+    put.append(upload.key)
+    try:
+        return upload.send(form)
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] < HTTPStatus.INTERNAL_SERVER_ERROR:
+            put.remove(upload.key)
+        raise
 
 
 class Once:

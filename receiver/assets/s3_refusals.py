@@ -37,6 +37,7 @@ _PLAIN: Final = {
     "KMS.DisabledException": "RECEIVER_S3_KMS_KEY_ID: the key is disabled",
     "KMS.KMSInvalidStateException": "RECEIVER_S3_KMS_KEY_ID: the key is pending deletion, or unusable",
     "InvalidAccessKeyId": f"unknown access key: check {CREDENTIALS}",
+    "XAdminUserNotFound": f"unknown access key: check {CREDENTIALS}",  # versitygw
     "SignatureDoesNotMatch": f"wrong secret key: check {CREDENTIALS}",
     "ExpiredToken": f"expired credentials: renew {CREDENTIALS}",
     "InvalidToken": f"invalid session token: check AWS_SESSION_TOKEN with {CREDENTIALS}",

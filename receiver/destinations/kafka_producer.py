@@ -106,11 +106,14 @@ class Producer:
 
 
 class _Ears(logging.Logger):
-    """A logger that hands each record to one function."""
+    """A logger that hands each record to one function, also where logging is disabled."""
 
     def __init__(self, hear: Callable[[logging.LogRecord], None]) -> None:
         super().__init__(_LOG.name)
         self._hear = hear
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: ARG002, N802  # its base class names it
+        return True
 
     def handle(self, record: logging.LogRecord) -> None:
         self._hear(record)

@@ -177,7 +177,7 @@ class _Field:
                 "Valkey on the port": (
                     f"kafka://127.0.0.1:{other.port}",
                     {},
-                    "does not speak Kafka|brokers are down",
+                    "does not speak Kafka",
                 ),
             }
             for situation, (url, options, says) in wrong.items():

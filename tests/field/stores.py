@@ -9,14 +9,16 @@ SeaweedFS comes with `make setup`.
 """
 
 import asyncio
+import hashlib
 import os
+import secrets
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +26,8 @@ import boto3.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from receiver.assets.s3 import open_s3
+from receiver.assets import Fetched, Held
+from receiver.assets.s3 import MIN_PART_BYTES, S3Bucket, open_s3
 from receiver.assets.s3_options import Dialect, ObjectOptions
 from receiver.errors import BucketUnavailable, ConfigError
 from tests.servers import seaweedfs
@@ -34,8 +37,10 @@ from tests.servers.require import free_ports
 KEY: Final = "GK111111111111111111111111"
 SECRET: Final = "2222222222222222222222222222222222222222222222222222222222222222"
 _BUCKET: Final = "field"
+_WORKS: Final = "works"
+_NO_KEY: Final = "GK999999999999999999999999"
+_REFUSED: Final = ("wrong secret", "no such key", "no bucket")
 _ASKED: Final = {
-    "conditional": ObjectOptions(),
     "SSE": ObjectOptions.parse(sse="AES256"),
     "KMS": ObjectOptions.parse(sse="aws:kms", kms_key_id="field-key"),
     "class": ObjectOptions.parse(storage_class="STANDARD_IA"),
@@ -151,37 +156,90 @@ def _create_bucket(store: Store) -> None:
     client.close()
 
 
-async def _verdict(store: Store, options: ObjectOptions, dialect: Dialect) -> str:
-    bucket = open_s3(
-        f"s3://{_BUCKET}/pre",
+def _opened(
+    store: Store,
+    *,
+    bucket: str = _BUCKET,
+    options: ObjectOptions | None = None,
+    dialect: Dialect | None = None,
+) -> S3Bucket:
+    os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"] = store.access_key, store.secret_key
+    return open_s3(
+        f"s3://{bucket}/pre",
         endpoint_url=store.endpoint_url,
         region=store.region,
-        options=options,
-        dialect=dialect,
+        options=options or ObjectOptions(),
+        dialect=dialect or Dialect(),
+        part_bytes=MIN_PART_BYTES,
     )
+
+
+async def _verdict(bucket: S3Bucket) -> str:
     try:
         await bucket.check()
     except (ConfigError, BucketUnavailable) as error:
         return f"{type(error).__name__}: {error}"
     finally:
         await bucket.aclose()
-    return "works"
+    return _WORKS
+
+
+def _asset(size_bytes: int) -> Fetched:
+    data = secrets.token_bytes(size_bytes)
+    return Fetched(None, size_bytes, hashlib.sha256(data).hexdigest(), "image/png", content=data)
+
+
+async def _mirrored(bucket: S3Bucket) -> str:
+    """Keep an asset, the same again, another under its name, and a large one; read what is there."""
+    kept: list[tuple[str, Fetched]] = []
+    asset = _asset(1000)
+    try:
+        for key, each in (
+            ("a", asset),
+            ("a", asset),
+            ("a", _asset(1000)),
+            ("b", _asset(2 * MIN_PART_BYTES + 7)),
+        ):
+            stored = await bucket.put(f"event-{key}.png", each, metadata={"event-id": f"event-{key}"})
+            kept.append((bucket.key_of(stored.url) or "", each))
+        for key, each in kept:
+            if await bucket.read(key) != Held(each.size_bytes, each.sha256):
+                return f"{key} holds other bytes"
+            if (await bucket.look(key) or Held(0, "")).sha256 != each.sha256:
+                return f"{key} tells another checksum"
+    except BucketUnavailable as error:
+        return f"{type(error).__name__}: {error}"
+    finally:
+        await bucket.aclose()
+    names = [key for key, _ in kept]
+    return _WORKS if names[0] == names[1] and len(set(names)) == 3 else f"kept as {names}"
 
 
 async def _judge(store: Store) -> dict[str, str]:
-    os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"] = store.access_key, store.secret_key
-    found = {"conditional": await _verdict(store, ObjectOptions(), Dialect())}
-    dialect = Dialect(conditional=found["conditional"] == "works")
-    found |= {
-        name: await _verdict(store, options, dialect)
-        for name, options in _ASKED.items()
-        if name != "conditional"
-    }
-    return found | {"then": await _verdict(store, ObjectOptions(), dialect)}
+    found = {"conditional": await _verdict(_opened(store))}
+    dialect = Dialect(conditional=found["conditional"] == _WORKS)
+    for name, options in _ASKED.items():
+        found[name] = await _verdict(_opened(store, options=options, dialect=dialect))
+    found["then"] = await _verdict(_opened(store, dialect=dialect))
+    found["mirrors"] = await _mirrored(_opened(store, dialect=dialect))
+    wrong_secret = replace(store, secret_key=store.secret_key[::-1] + "x")
+    found["wrong secret"] = await _verdict(_opened(wrong_secret, dialect=dialect))
+    found["no such key"] = await _verdict(_opened(replace(store, access_key=_NO_KEY), dialect=dialect))
+    found["no bucket"] = await _verdict(_opened(store, bucket="nowhere", dialect=dialect))
+    return found
+
+
+def _is_right(asked: str, said: str) -> bool:
+    """Whether the store does what every store must, or we say that it does not."""
+    if asked in ("then", "mirrors"):
+        return said == _WORKS
+    if asked == "wrong secret" and said == _WORKS:
+        return True  # a store for development that takes any (s3rver)
+    return asked not in _REFUSED or said.startswith(ConfigError.__name__)
 
 
 def main() -> int:
-    """Judge every store that is there; return how many did not start."""
+    """Judge every store that is there; return how many did not start, and rows that are wrong."""
     failed = 0
     for name, start in _STORES.items():
         program = _program(name) or _program(str(Path(sys.executable).with_name(name)))
@@ -194,6 +252,7 @@ def main() -> int:
                 _create_bucket(store)
                 for asked, said in asyncio.run(_judge(store)).items():
                     sys.stdout.write(f"{name:10} {asked:12} {said}\n")
+                    failed += not _is_right(asked, said)
         except (RuntimeError, subprocess.SubprocessError, ClientError, BotoCoreError) as error:
             failed += 1
             sys.stderr.write(f"FAILED {name}: {error}\n")

@@ -556,6 +556,13 @@ class TestResponses:
         server = await serve(whole(gzip.compress(b"") * 10_000, "Content-Encoding: gzip"))
         assert await make_fetcher().fetch(server.url()) == not_yet("encoding")
 
+    async def test_other_successes(self, make_fetcher: MakeFetcher, serve: Serve) -> None:
+        """A transforming proxy's 203 brings a file, and a 206 does if it holds all."""
+        all_of_it = f"Content-Range: bytes 0-{len(PNG) - 1}/{len(PNG)}"
+        for answer in (whole(status="203 Transformed"), whole(PNG, all_of_it, status="206 Partial Content")):
+            server = await serve(answer)
+            assert (await fetched(make_fetcher(), server.url()))[1] == PNG
+
     @row("204 / 304 / 200 with zero bytes")
     @pytest.mark.parametrize(
         "answer",

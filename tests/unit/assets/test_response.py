@@ -87,6 +87,35 @@ class TestDeclaredLength:
         """One coding among the tokens is enough."""
         assert refused(200, (b"Content-Length", b"5"), (b"Content-Encoding", value)).code == "encoding"
 
+    @pytest.mark.parametrize("status", [200, 203, 218, 299])
+    def test_successes(self, status: int) -> None:
+        """What a proxy transformed is a file, too, and a success that nobody knows is one."""
+        assert declared_length(status, [(b"Content-Length", b"5")], max_bytes=5, now=NOW) == 5
+
+    @pytest.mark.parametrize("framing", [(b"Content-Length", b"5"), (b"Transfer-Encoding", b"chunked")])
+    def test_all_as_a_part(self, framing: tuple[bytes, bytes]) -> None:
+        """A part that nobody asked for, and that holds all, is a file; its length is what the range says."""
+        headers = [framing, (b"Content-Range", b"bytes 0-4/5")]
+        assert declared_length(206, headers, max_bytes=5, now=NOW) == 5
+
+    @pytest.mark.parametrize(
+        "ranges",
+        [
+            (),
+            (b"bytes 0-4/6",),
+            (b"bytes 1-5/6",),
+            (b"bytes 0-4/*",),
+            (b"bytes 0-5/6",),
+            (b"bytes 0-4/5",) * 2,
+        ],
+    )
+    def test_a_part(self, ranges: tuple[bytes, ...]) -> None:
+        """Any other part is none, nor is one whose length and range differ."""
+        headers = [(b"Content-Range", each) for each in ranges]
+        assert refused(206, (b"Content-Length", b"5"), *headers) == NotFetched(
+            "http_206", permanent=True, may_appear=True
+        )
+
     @pytest.mark.parametrize("status", [204, 205, 304])
     def test_no_content(self, status: int) -> None:
         """Statuses that mean no body are empty, not successes."""
@@ -116,7 +145,7 @@ class TestDeclaredLength:
         assert refused(status, said=b"<Code>AccessDenied</Code>").code == "expired"
         assert refused(status, said=b"<Code>AccessDenied</Code>").may_appear
 
-    @pytest.mark.parametrize("status", [101, 201, 202, 206, 300, 305, 400, 401, 409, 423, 451, 499])
+    @pytest.mark.parametrize("status", [101, 201, 202, 207, 208, 226, 300, 305, 400, 401, 409, 423, 451, 499])
     def test_other_statuses(self, status: int) -> None:
         """What no other row has carries its status, and holds once the file had time to appear."""
         assert refused(status, (b"Retry-After", b"5")) == NotFetched(

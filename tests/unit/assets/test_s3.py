@@ -113,7 +113,8 @@ def refuse(
         if not is_refused(request):
             return None
         body = f"<Error><Code>{code}</Code><Message>{words}</Message></Error>".encode()
-        return AWSResponse(request.url, status, HTTPHeaders(), _Raw(body))
+        told = b"" if request.method == "HEAD" else body
+        return AWSResponse(request.url, status, HTTPHeaders(), _Raw(told))
 
     bucket.client.meta.events.register("before-send.s3", answer)
 
@@ -816,6 +817,25 @@ class TestCheck:
             await open_bucket("s3://no-such-bucket/x").check()
 
     @pytest.mark.parametrize(
+        ("code", "said"),
+        [
+            ("NoSuchBucket", "no such bucket"),
+            ("XAdminUserNotFound", "unknown access key"),
+            ("Odd", "its own words"),
+            ("AccessDenied", "no such bucket"),
+        ],
+    )
+    async def test_bucket_that_head_does_not_find(self, open_bucket: Open, code: str, said: str) -> None:
+        """An answer to HEAD has no text: what has one says whether it is the bucket that is missing."""
+        bucket = open_bucket()
+        refuse(bucket, lambda request: request.method == "HEAD", 404)
+        refuse(
+            bucket, lambda request: request.method == "GET", 403 if code == "AccessDenied" else 404, code=code
+        )
+        with pytest.raises(ConfigError, match=said):
+            await bucket.check()
+
+    @pytest.mark.parametrize(
         ("variable", "message"),
         [("AWS_SECRET_ACCESS_KEY", "wrong secret key"), ("AWS_ACCESS_KEY_ID", "unknown access key")],
     )
@@ -824,9 +844,13 @@ class TestCheck:
     ) -> None:
         """Wrong credentials are named, not shown."""
         monkeypatch.setenv(variable, "hunter2")
-        with pytest.raises(ConfigError, match=f"{message}.*{variable}") as refusal:
+        with (
+            structlog.testing.capture_logs() as lines,
+            pytest.raises(ConfigError, match=f"{message}.*{variable}") as refusal,
+        ):
             await open_bucket().check()
         assert "hunter2" not in str(refusal.value)
+        assert not lines, "what was refused is not there, and need not be removed"
 
     async def test_no_credentials(self, open_bucket: Open, monkeypatch: pytest.MonkeyPatch) -> None:
         """Missing credentials are named too."""

@@ -1,0 +1,34 @@
+"""A file for libraries that read as much as a header tells them to."""
+
+import os
+from typing import BinaryIO, Final
+
+_MAX_READ_BYTES: Final = 256 * 1024
+"""imagesize looks for JPEG markers byte by byte, tinytag for frames: beyond so many a file tells nothing."""
+
+
+class Bounded:
+    """A file of which no more than `_MAX_READ_BYTES` can be read, in whatever pieces."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._left = _MAX_READ_BYTES
+
+    def read(self, size: int = -1) -> bytes:
+        """Read *size* bytes.
+
+        Raises:
+            OSError: that would be more than is left to read.
+        """
+        if not 0 <= size <= self._left:
+            raise OSError("read too much of it")
+        self._left -= size
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to *offset*."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Return where it is."""
+        return self._file.tell()
