@@ -15,6 +15,7 @@ import uvloop
 
 from receiver.cli.listener import listen
 from receiver.cli.private import Wish, running_admin
+from receiver.cli.pulling import running_pull
 from receiver.errors import StoreUnavailable
 from receiver.listener import origin
 from receiver.settings import Settings
@@ -33,12 +34,12 @@ _SWITCH_S: Final = 0.001
 log = structlog.get_logger()
 
 
-def run(settings: Settings, *, with_web: bool, with_worker: bool, admin: Wish) -> None:
+def run(settings: Settings, *, with_web: bool, with_worker: bool, admin: Wish, pull: Wish) -> None:
     """Run until SIGTERM or SIGINT, then drain. A second signal ends the process at once."""
-    uvloop.run(_run(settings, with_web=with_web, with_worker=with_worker, admin=admin))
+    uvloop.run(_run(settings, with_web=with_web, with_worker=with_worker, admin=admin, pull=pull))
 
 
-async def _run(settings: Settings, *, with_web: bool, with_worker: bool, admin: Wish) -> None:
+async def _run(settings: Settings, *, with_web: bool, with_worker: bool, admin: Wish, pull: Wish) -> None:
     if with_web:
         build_sources(settings)  # refuses bad secrets before anything is written
     store = build_store(settings, settles_at_once=with_worker)
@@ -54,6 +55,9 @@ async def _run(settings: Settings, *, with_web: bool, with_worker: bool, admin: 
             await stack.enter_async_context(running_admin(settings, store, refusals, stopped, wish=admin))
             if with_worker:
                 await stack.enter_async_context(running_worker(settings, store, stopped))
+            await stack.enter_async_context(
+                running_pull(settings, store, stopped, wish=pull, listens=not with_worker)
+            )
             if web:
                 await stack.enter_async_context(running_web(web))
             _spare_the_collector()

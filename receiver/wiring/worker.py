@@ -18,6 +18,7 @@ from receiver.settings import Settings
 from receiver.store import Store
 from receiver.wiring.accounts import open_accounts, reconcile_rules
 from receiver.wiring.assets import build_fetcher, open_bucket, open_kept, own_bucket_urls
+from receiver.wiring.destinations import is_pulled
 from receiver.wiring.mirroring import build_mirror, build_mirror_late
 from receiver.wiring.outlets import open_outlet
 from receiver.wiring.retention import build_retention
@@ -53,6 +54,7 @@ async def open_worker(settings: Settings, store: Store) -> AsyncIterator[Worker]
         outlets = [
             await stack.enter_async_context(open_outlet(settings, name, options))
             for name, options in settings.destinations.items()
+            if not is_pulled(options)
         ]
         accounts = await stack.enter_async_context(open_accounts(settings))
         yield _worker(settings, store, fetcher, bucket, outlets, accounts)
@@ -94,5 +96,6 @@ def _worker(
         buckets=buckets,
         hosts=hosts,
         with_own_bucket=with_own,
+        pulled=[name for name, options in settings.destinations.items() if is_pulled(options)],
         retention=build_retention(settings),
     )

@@ -72,6 +72,8 @@ class Worker:
     hosts: HostGates | None = None
     with_own_bucket: Collection[str] = ()
     """Sources whose assets go to a bucket of their own."""
+    pulled: Collection[str] = ()
+    """Destinations whose consumers come for their messages."""
     retention: Retention = field(default_factory=Retention)
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -100,7 +102,7 @@ class Worker:
         """Return what is cut off, not waited for, at the end: reconciling goes on where it was."""
         reconciling = (Reconciling(self.store, leases, one, self.reconcile) for one in self.accounts)
         keeping = self._keeping(self.kept) if self.kept else []
-        offering = offer_backfill(self.store, [outlet.name for outlet in self.outlets])
+        offering = offer_backfill(self.store, [*(outlet.name for outlet in self.outlets), *self.pulled])
         reconciles = (each.run() for each in reconciling)
         holding = [leases.keep(), leases.recall()]
         looking = work_until(self._stop, lookout.turn, woken=asyncio.Event(), poll_s=self.timing.poll_s)
@@ -113,6 +115,7 @@ class Worker:
             now_ms=0,
             lease_ms=int(self.timing.lease_s * 1000),
             destinations=tuple(outlet.name for outlet in self.outlets),
+            pulled=self.pulled,
             reconcile_ms=int(self.reconcile.interval_s * 1000),
         )
         every_s = self.timing.lease_s / RENEWALS_PER_LEASE
