@@ -186,6 +186,12 @@ class Settings(BaseSettings):
     """Of the same. Set, `web` and `worker` answer consumers, too."""
     pull_token: SecretStr | None = None
     """What those consumers must carry whose destination has no `token` of its own."""
+    notice_backlog_s: Seconds = 900.0
+    """What waits for a destination, or for its asset, for longer is told to operators."""
+    notice_disk_bytes: int = Field(1024**3, ge=0)
+    """Less room than this on a disk that is written to is told to operators."""
+    notice_secret_s: Seconds = 24 * 3600.0
+    """A signing secret besides others that verified nothing for so long is told to operators: it may go."""
     keep_bodies_days: int = Field(90, ge=0)
     """Bodies of events that nothing needs any more are emptied after so long; 0 keeps them permanently."""
     keep_deliveries_days: int = Field(365, ge=0)

@@ -22,6 +22,7 @@ from receiver.settings import Settings
 from receiver.store import Store
 from receiver.telemetry.refusals import Refusals
 from receiver.web.server import Server
+from receiver.wiring.notices import build_secret_use
 from receiver.wiring.sources import build_sources
 from receiver.wiring.stores import build_store
 from receiver.wiring.web import build_refusals, build_web
@@ -60,6 +61,7 @@ async def _run(settings: Settings, *, with_web: bool, with_worker: bool, admin: 
             )
             if web:
                 await stack.enter_async_context(running_web(web))
+                await stack.enter_async_context(noting_secrets(settings, store))
             _spare_the_collector()
             _share_the_interpreter()
             await stopped.wait()
@@ -124,6 +126,19 @@ async def running_web(web: Web) -> AsyncIterator[None]:
         yield
     finally:
         await web.server.stop()
+
+
+@asynccontextmanager
+async def noting_secrets(settings: Settings, store: Store) -> AsyncIterator[None]:
+    """Note within the block which signing secrets are of use, where operators want to hear of it."""
+    using = build_secret_use(settings, store)
+    noting = asyncio.create_task(using.run()) if using else None
+    try:
+        yield
+    finally:
+        if noting:
+            noting.cancel()
+            await asyncio.gather(noting, return_exceptions=True)
 
 
 @asynccontextmanager

@@ -35,6 +35,7 @@ from receiver.worker.mirroring import (
 from receiver.worker.pruning import Retention, keep_pruning
 from receiver.worker.reconcile import Account
 from receiver.worker.reconciling import ReconcileRules, Reconciling
+from receiver.worker.telling import Telling
 
 log = structlog.get_logger()
 
@@ -72,6 +73,8 @@ class Worker:
     hosts: HostGates | None = None
     with_own_bucket: Collection[str] = ()
     """Sources whose assets go to a bucket of their own."""
+    telling: Telling | None = None
+    """Tells operators what they have to know; None where nobody wants to hear of it."""
     pulled: Collection[str] = ()
     """Destinations whose consumers come for their messages."""
     retention: Retention = field(default_factory=Retention)
@@ -96,6 +99,8 @@ class Worker:
             for task in (*unfinished, *helpers):
                 task.cancel()
         await leases.give_back()
+        if self.telling:
+            await self.telling.leave()
         log.info("worker stopped")
 
     def _helpers(self, leases: Leases, lookout: Lookout) -> list[Coroutine[Any, Any, None]]:
@@ -107,7 +112,7 @@ class Worker:
         holding = [leases.keep(), leases.recall()]
         looking = work_until(self._stop, lookout.turn, woken=asyncio.Event(), poll_s=self.timing.poll_s)
         pruning = keep_pruning(self.store, self.retention)
-        finding = [looking, self.store.listen()]
+        finding = [looking, self.store.listen(), *([self.telling.run()] if self.telling else [])]
         return [*holding, *finding, offering, self._watching(), pruning, *reconciles, *keeping]
 
     def _watching(self) -> Coroutine[Any, Any, None]:
