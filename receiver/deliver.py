@@ -7,8 +7,8 @@ It takes claimed work and returns what is to be written of it; it does not touch
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, assert_never
+from functools import cache, partial
+from typing import Any, Final, assert_never
 
 import structlog
 
@@ -25,8 +25,14 @@ from receiver.store import (
     DeliveryPostponed,
     DeliveryUnwanted,
 )
+from receiver.telemetry import logs, metrics
+from receiver.telemetry.redact import redact
 
 log = structlog.get_logger()
+
+# Looked up once for each destination and outcome: looking up costs more than counting.
+_forwards: Final = cache(metrics.FORWARDS.labels)
+_delay: Final = cache(metrics.DELIVERY_DELAY.labels)
 
 Clock = Callable[[], int]
 """Milliseconds since the epoch."""
@@ -71,7 +77,7 @@ class Forward:
     async def __call__(self, jobs: Sequence[DeliveryJob]) -> list[ForwardResult]:
         """Send one batch; return what became of each job, in order."""
         began_ms = self.clock()
-        made = {job.event_id: _message(job, self.routing) for job in jobs}
+        made = {job.event_id: make_message(job, self.routing) for job in jobs}
         sent = {id_: one for id_, one in made.items() if isinstance(one, Message)}
         unsent = {id_: one for id_, one in made.items() if not isinstance(one, Message)}
         outcomes = await _send(self.destination, list(sent.values()))
@@ -102,7 +108,8 @@ class Forward:
                 assert_never(outcome)
 
 
-def _message(job: DeliveryJob, routing: Routing) -> Message | Retry | Unwanted:
+def make_message(job: DeliveryJob, routing: Routing) -> Message | Retry | Unwanted:
+    """Build the message of a delivery; what cannot be read may be so by the next release."""
     try:
         return message(job, routing)
     except Exception:
@@ -153,3 +160,33 @@ async def _send(destination: Destination, messages: Sequence[Message]) -> Sequen
         log.error("destination miscounted", messages=len(messages), outcomes=len(outcomes))
         return [Retry("internal error: outcomes are missing")] * len(messages)
     return outcomes
+
+
+def report(result: ForwardResult) -> None:
+    """Count what became of a delivery, and log it."""
+    job = result.job
+    attempts = job.attempts
+    facts = {
+        "event_id": job.event_id,
+        "generation_id": job.generation_id,
+        "destination": job.destination,
+    }
+    match result:
+        case DeliveryConfirmed(now_ms=now_ms, receipt=receipt):
+            _forwards(job.destination, "delivered").inc()
+            if job.is_first:
+                _delay(job.destination).observe(max(0, now_ms - job.received_ms) / 1000)
+            more = {"receipt": redact(receipt)} if receipt else {}
+            logs.info("forwarded", **facts, attempts=attempts, **more)
+        case DeliveryPostponed(error=error, parked=parked):
+            _forwards(job.destination, "parked" if parked else "postponed").inc()
+            attempts -= int(parked)
+            log.warning("forward postponed", **facts, error=error, attempts=attempts, parked=parked)
+        case DeliveryUnwanted():
+            _forwards(job.destination, "unwanted").inc()
+            logs.info("unwanted", **facts)
+        case DeliveryDead(error=error):
+            _forwards(job.destination, "dead").inc()
+            log.error("dead letter", **facts, error=error, attempts=attempts)
+        case _:
+            assert_never(result)

@@ -21,6 +21,17 @@ ASSET_MIRRORED: Final = "generation.asset_mirrored"
 """Our own word: the asset came after its completion had been forwarded without it."""
 OUR_TYPES: Final = frozenset((ASSET_MIRRORED,))
 """Types of events that we make; a provider that used one would speak in our name."""
+OPERATOR: Final = "receiver.operator."
+"""How the types begin of what is told to operators: facts about this service, not about a generation."""
+OPERATOR_TYPES: Final = tuple(
+    OPERATOR + word
+    for word in (
+        *("destination_down", "destination_back", "bucket_down", "bucket_back"),
+        *("asset_host_down", "asset_host_back", "backlog_old", "backlog_gone", "worker_gone", "worker_back"),
+        *("disk_low", "disk_freed", "dead_letters", "quarantined", "secret_unused", "credits_low"),
+    )
+)
+OPERATOR_SOURCE: Final = "receiver"
 UNKNOWN_KIND: Final = "unknown"
 """Of a generation whose event does not tell what it made, or a kind that we do not know."""
 EVENT_KINDS: Final = (*contract.KINDS, UNKNOWN_KIND)
@@ -97,6 +108,17 @@ class Asset:
     """Stable code of the reason, when failed."""
     retried_until_ms: int | None = None
     """Until then it may still come and be told of by `ASSET_MIRRORED`; None where it is given up for good."""
+
+
+def is_ours(event_type: str) -> bool:
+    """Tell whether only we make events of that type."""
+    return event_type in OUR_TYPES or event_type.startswith(OPERATOR)
+
+
+def operator_body(subject: str, event_type: str, told: Mapping[str, Any], *, now_ms: int) -> bytes:
+    """Write the body of an event that tells operators of *subject*, an identifier, what is in *told*."""
+    data = {**told, "id": subject}
+    return orjson.dumps({"event": event_type, "data": data, "created_at": _time(now_ms)})
 
 
 def normalize(body: bytes, *, source: str) -> Event | Unreadable:
@@ -196,6 +218,8 @@ def envelope(
 
     Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
     """
+    is_operators = event.type.startswith(OPERATOR)
+    about = {} if is_operators else {"dataschema": DATA_SCHEMA}
     return {
         "specversion": "1.0",
         "id": event_id,
@@ -204,8 +228,8 @@ def envelope(
         "subject": event.generation_id,
         "time": event.occurred_at(received_ms),
         "datacontenttype": "application/json",
-        "dataschema": DATA_SCHEMA,
-        "data": _message_data(event, asset, submission),
+        **about,
+        "data": _operator_data(event) if is_operators else _message_data(event, asset, submission),
     }
 
 
@@ -233,6 +257,10 @@ def _message_data(
         "asset": asset and _asset_data(asset, _text(event.output_url)),
         "submission": submission,
     }
+
+
+def _operator_data(event: Event) -> dict[str, Any]:
+    return {name: value for name, value in event.data.items() if name != "id"}
 
 
 def _asset_data(asset: Asset, source_url: str | None) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def entry_of(
     Types that are ours to tell are quarantined: recorded, they would pass for our own events, and block them.
     """
     new_id = events.event_id(now_ms, entropy)
-    if isinstance(read, Event) and read.type in events.OUR_TYPES:
+    if isinstance(read, Event) and events.is_ours(read.type):
         read = Unreadable("reserved_event_type")
     match read:
         case Event():

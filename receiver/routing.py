@@ -15,12 +15,24 @@ import structlog
 from receiver.contract import EVENT_TYPES
 from receiver.destinations.options import option, read_options, setting
 from receiver.errors import ConfigError
-from receiver.events import ASSET_MIRRORED, EVENT_KINDS, TYPE_PREFIX, Event, encode, envelope, reread
+from receiver.events import (
+    ASSET_MIRRORED,
+    EVENT_KINDS,
+    OPERATOR,
+    OPERATOR_SOURCE,
+    OPERATOR_TYPES,
+    TYPE_PREFIX,
+    Event,
+    encode,
+    envelope,
+    reread,
+)
 from receiver.expressions import Expression, Found, NotApplicable, compile_expression
 from receiver.store import Candidate, Route
 from receiver.telemetry import metrics
 
-_TYPES: Final = (*EVENT_TYPES, ASSET_MIRRORED)
+_ALL_OPERATOR_TYPES: Final = OPERATOR.rstrip(".")
+_TYPES: Final = (*EVENT_TYPES, ASSET_MIRRORED, _ALL_OPERATOR_TYPES, *OPERATOR_TYPES)
 
 log = structlog.get_logger()
 
@@ -43,7 +55,7 @@ class Routing:
     """What one destination wants: options that every destination has. By default it gets everything."""
 
     types: frozenset[str] = option(_any_of(_TYPES, prefix=TYPE_PREFIX), frozenset())
-    """Empty: all."""
+    """Empty: all that tell of generations. What is for operators goes only where it is named."""
     kinds: frozenset[str] = option(_any_of(EVENT_KINDS), frozenset())
     """Empty: all."""
     sources: frozenset[str] = option(_any_of(), frozenset())
@@ -59,12 +71,19 @@ class Routing:
         return bool(self.types or self.kinds or self.sources or self.filter)
 
     def fits(self, event: Event) -> bool:
-        """Whether type, kind and source are wanted."""
+        """Whether type, kind and source are wanted; what is for operators has neither kind nor source."""
+        if event.type.startswith(OPERATOR):
+            return not self.types.isdisjoint((event.type, _ALL_OPERATOR_TYPES))
         return (
             (not self.types or event.type in self.types)
             and (not self.kinds or event.kind in self.kinds)
             and (not self.sources or event.source in self.sources)
         )
+
+    @property
+    def is_for_operators(self) -> bool:
+        """Whether anything is wanted that is for operators."""
+        return any(one.startswith(_ALL_OPERATOR_TYPES) for one in self.types)
 
     def filter_holds(self, told: Mapping[str, Any], *, destination: str) -> bool:
         """Whether the filter holds for the message *told*.
@@ -129,7 +148,8 @@ class Router:
 
     def _choose(self, candidate: Candidate, names: Sequence[str]) -> Sequence[str]:
         wanted = {name: self._routings.get(name, EVERYTHING) for name in names}
-        if not any(one.chooses for one in wanted.values()):
+        is_operators = candidate.job.source == OPERATOR_SOURCE
+        if not is_operators and not any(one.chooses for one in wanted.values()):
             return names
         event = reread(candidate.job.body, source=candidate.job.source)
         fitting = [name for name in names if wanted[name].fits(event)]

@@ -32,9 +32,9 @@ _PLATFORMS: Final = {"PORT", "DATABASE_URL"}
 _EXPRESSIONS: Final = ("__FILTER", "__PROJECTION")
 _IN_A_FILE: Final = "_FILE"
 _SECRETS: Final = {
-    "": {"WEBHOOK_SECRETS", "API_KEY", "SESSION_COOKIE", "DATABASE_URL", "ADMIN_TOKEN"},
+    "": {"WEBHOOK_SECRETS", "API_KEY", "SESSION_COOKIE", "DATABASE_URL", "ADMIN_TOKEN", "PULL_TOKEN"},
     "SOURCES": {"SECRETS", "API_KEY"},
-    "DESTINATIONS": {"URL", "SECRETS", "BEARER_TOKEN", "PASSWORD", "SENTINEL_PASSWORD"},
+    "DESTINATIONS": {"URL", "SECRETS", "BEARER_TOKEN", "TOKEN", "PASSWORD", "SENTINEL_PASSWORD"},
 }
 """What may be read from a file: settings, and the fields of sources and destinations."""
 _QUOTES: Final = frozenset(('""', "''", "\u201c\u201d", "\u2018\u2019"))
@@ -180,6 +180,18 @@ class Settings(BaseSettings):
     """Of the private listener. Set, `web` and `worker` have one, too."""
     admin_token: SecretStr | None = None
     """What the private listener asks for. Without one, a token is made, and kept beside the SQLite file."""
+    pull_host: str = "127.0.0.1"
+    """Address that consumers of `pull:` destinations ask at; `0.0.0.0` to be reached from other machines."""
+    pull_port: int = Field(8002, ge=0, le=65535)
+    """Of the same. Set, `web` and `worker` answer consumers, too."""
+    pull_token: SecretStr | None = None
+    """What those consumers must carry whose destination has no `token` of its own."""
+    notice_backlog_s: Seconds = 900.0
+    """What waits for a destination, or for its asset, for longer is told to operators."""
+    notice_disk_bytes: int = Field(1024**3, ge=0)
+    """Less room than this on a disk that is written to is told to operators."""
+    notice_secret_s: Seconds = 24 * 3600.0
+    """A signing secret besides others that verified nothing for so long is told to operators: it may go."""
     keep_bodies_days: int = Field(90, ge=0)
     """Bodies of events that nothing needs any more are emptied after so long; 0 keeps them permanently."""
     keep_deliveries_days: int = Field(365, ge=0)

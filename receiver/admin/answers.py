@@ -7,6 +7,7 @@ import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ExceptionHandler
 
 from receiver.errors import StoreUnavailable
 
@@ -72,3 +73,16 @@ async def http_exception(_request: Request, exception: Exception) -> Response:
 async def fault(_request: Request, _error: Exception) -> Response:
     """Answer when a bug of ours surfaced."""
     return error(500, "internal_error", "This is a bug; the log says more.")
+
+
+async def healthz(_request: Request) -> Response:
+    """Answer whoever asks whether this process serves."""
+    return json({"status": "ok"})
+
+
+HANDLERS: Final[Mapping[Any, ExceptionHandler]] = {
+    Refusal: refused,
+    StoreUnavailable: unavailable,
+    HTTPException: http_exception,
+    500: fault,
+}

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -17,7 +16,6 @@ from receiver.admin.guard import Guard
 from receiver.admin.metrics import exposition
 from receiver.admin.parameters import path_text, read_listing, read_order, write_cursor
 from receiver.admin.runner import Runner
-from receiver.errors import StoreUnavailable
 from receiver.operations import records
 from receiver.store import Store
 from receiver.store.operations import Operation, find_operation, latest_operations, take_back
@@ -63,7 +61,7 @@ class Admin:
             "quarantine.drop",
         )
         return [
-            Route("/healthz", _healthz, methods=["GET"]),
+            Route("/healthz", answers.healthz, methods=["GET"]),
             Route("/metrics", self.metrics, methods=["GET"]),
             *(Route(f"/v1/{what}", self._lister(what, find, record)) for what, find, record in lists),
             *(
@@ -188,16 +186,7 @@ def build_app(
     """Build the private application for whoever has *token*."""
     app = Starlette(
         routes=Admin(store, refusals, destinations, runner, watched).routes(),
-        exception_handlers={
-            answers.Refusal: answers.refused,
-            StoreUnavailable: answers.unavailable,
-            HTTPException: answers.http_exception,
-            500: answers.fault,
-        },
+        exception_handlers=answers.HANDLERS,
     )
     app.router.redirect_slashes = False
-    return Guard(app, token)
-
-
-async def _healthz(_request: Request) -> Response:
-    return answers.json({"status": "ok"})
+    return Guard(app, lambda _: token)

@@ -1,6 +1,7 @@
 """Who may speak to the private API: whoever has the token, and no web page."""
 
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,7 +20,10 @@ class Guard:
     """Lets requests with the token through to *app*, and marks every answer as not to be kept."""
 
     app: ASGIApp
-    token: str = field(repr=False)
+    token_of: Callable[[str], str] = field(repr=False)
+    """Returns the token that a path asks for."""
+    hint_for: Callable[[str], str] = lambda _: ""
+    """Returns what the refusal of a path says besides."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or let *app* answer."""
@@ -39,11 +43,13 @@ class Guard:
         if "origin" in headers:
             # Only browsers send it. Without CORS they would not show the answer, but the deed would be done.
             return answers.error(403, "origin_refused", "This API is not for web pages.")
-        if scope["path"] in OPEN_PATHS or self._is_known(headers.getlist("authorization")):
+        path: str = scope["path"]
+        if path in OPEN_PATHS or _bears(headers.getlist("authorization"), self.token_of(path)):
             return None
-        return answers.error(401, "unauthorized", "Unauthorized.", {"WWW-Authenticate": "Bearer"})
+        message = f"Unauthorized.{self.hint_for(path)}"
+        return answers.error(401, "unauthorized", message, {"WWW-Authenticate": "Bearer"})
 
-    def _is_known(self, authorization: list[str]) -> bool:
-        scheme, _, token = authorization[0].partition(" ") if len(authorization) == 1 else ("", "", "")
-        given, ours = token.strip().encode(), self.token.encode()
-        return hmac.compare_digest(given, ours) and scheme.lower() == "bearer"
+
+def _bears(authorization: list[str], token: str) -> bool:
+    scheme, _, given = authorization[0].partition(" ") if len(authorization) == 1 else ("", "", "")
+    return hmac.compare_digest(given.strip().encode(), token.encode()) and scheme.lower() == "bearer"

@@ -49,7 +49,7 @@ def read_listing(request: Request, what: str) -> tuple[Filter, dict[str, Any]]:
         Refusal: 400, a name is not known or a value cannot be read.
     """
     query = request.query_params
-    _only(query, ("id", *_TEXTS, *_TIMES, *_PAGING))
+    only(query, ("id", *_TEXTS, *_TIMES, *_PAGING))
     if query.get("order", "newest") not in ("newest", "oldest"):
         raise invalid("order: write newest or oldest")
     given: dict[str, Any] = {name: query[name] for name in (*_TEXTS, *_TIMES) if name in query}
@@ -69,13 +69,13 @@ async def read_order(request: Request, kind: str, destinations: tuple[str, ...])
             415, it is compressed.
     """
     assert kind in get_args(Kind)
-    body = await _object(request)
-    _only(body, _REPLAY_FIELDS if kind == "events.replay" else _ORDER_FIELDS)
+    body = await read_object(request)
+    only(body, _REPLAY_FIELDS if kind == "events.replay" else _ORDER_FIELDS)
     names, states = _ORDERS[kind]
     given = body.get("filter", {})
     if not isinstance(given, dict):
         raise invalid("filter: write an object")
-    _only(given, ("ids", *names, *_TIMES))
+    only(given, ("ids", *names, *_TIMES))
     wanted = _filter(given, states)
     if wanted.is_open and not _flag(body, "all"):
         raise invalid('filter: say which, or write "all": true')
@@ -111,7 +111,12 @@ def write_cursor(key: Key | None) -> str | None:
     return None if key is None else cursors.write_cursor(key)
 
 
-async def _object(request: Request) -> dict[str, Any]:
+async def read_object(request: Request) -> dict[str, Any]:
+    """Return the body, a JSON object, or an empty one where there is no body.
+
+    Raises:
+        Refusal: 400, it is none; 413, it is longer than 64 KiB; 415, it is compressed.
+    """
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Refusal(415, "unsupported_encoding", "Send the body without Content-Encoding.")
     body = bytearray()
@@ -128,7 +133,12 @@ async def _object(request: Request) -> dict[str, Any]:
     return document
 
 
-def _only(given: Mapping[str, Any], known: Sequence[str]) -> None:
+def only(given: Mapping[str, Any], known: Sequence[str]) -> None:
+    """Refuse names that are not *known*.
+
+    Raises:
+        Refusal: 400, there is one.
+    """
     for name in given:
         if name not in known:
             raise invalid(f"{name[:100]!r} is not known here; known are {', '.join(known)}")

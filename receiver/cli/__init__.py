@@ -50,7 +50,7 @@ cli.add_section("Receive", [serve.serve, serve.web, serve.worker, migrate.migrat
 destinations.destinations.add_command(backfill.backfill)
 events.events.add_command(interventions.mirror_now)
 events.events.add_command(interventions.release)
-cli.add_section("Forward", [destinations.destinations])
+cli.add_section("Forward", [destinations.destinations, serve.pull])
 cli.add_section("Mirrored assets", [assets.assets])
 cli.add_section(
     "Operate",

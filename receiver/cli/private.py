@@ -47,7 +47,7 @@ async def running_admin(
             app, token = await stack.enter_async_context(open_admin(settings, store, refusals))
             listener = listen(settings.admin_host, settings.admin_port, prefix="RECEIVER_ADMIN_")
             server = build_server(app)
-            await stack.enter_async_context(_serving(server, listener, stopped))
+            await stack.enter_async_context(serving(server, listener, stopped))
             log.info(
                 "admin ready", url=origin(listener), **({"kept_in": str(token.path)} if token.path else {})
             )
@@ -67,7 +67,8 @@ def _forgiven(*, unless: bool) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def _serving(server: Server, listener: socket.socket, stopped: asyncio.Event) -> AsyncIterator[None]:
+async def serving(server: Server, listener: socket.socket, stopped: asyncio.Event) -> AsyncIterator[None]:
+    """Serve on *listener* within the block; set *stopped* if it ends by itself."""
     serving = asyncio.create_task(server.serve([listener]))
     serving.add_done_callback(lambda _: stopped.set())
     try:

@@ -15,12 +15,14 @@ import uvloop
 
 from receiver.cli.listener import listen
 from receiver.cli.private import Wish, running_admin
+from receiver.cli.pulling import running_pull
 from receiver.errors import StoreUnavailable
 from receiver.listener import origin
 from receiver.settings import Settings
 from receiver.store import Store
 from receiver.telemetry.refusals import Refusals
 from receiver.web.server import Server
+from receiver.wiring.notices import build_secret_use
 from receiver.wiring.sources import build_sources
 from receiver.wiring.stores import build_store
 from receiver.wiring.web import build_refusals, build_web
@@ -33,12 +35,12 @@ _SWITCH_S: Final = 0.001
 log = structlog.get_logger()
 
 
-def run(settings: Settings, *, with_web: bool, with_worker: bool, admin: Wish) -> None:
+def run(settings: Settings, *, with_web: bool, with_worker: bool, admin: Wish, pull: Wish) -> None:
     """Run until SIGTERM or SIGINT, then drain. A second signal ends the process at once."""
-    uvloop.run(_run(settings, with_web=with_web, with_worker=with_worker, admin=admin))
+    uvloop.run(_run(settings, with_web=with_web, with_worker=with_worker, admin=admin, pull=pull))
 
 
-async def _run(settings: Settings, *, with_web: bool, with_worker: bool, admin: Wish) -> None:
+async def _run(settings: Settings, *, with_web: bool, with_worker: bool, admin: Wish, pull: Wish) -> None:
     if with_web:
         build_sources(settings)  # refuses bad secrets before anything is written
     store = build_store(settings, settles_at_once=with_worker)
@@ -54,8 +56,12 @@ async def _run(settings: Settings, *, with_web: bool, with_worker: bool, admin: 
             await stack.enter_async_context(running_admin(settings, store, refusals, stopped, wish=admin))
             if with_worker:
                 await stack.enter_async_context(running_worker(settings, store, stopped))
+            await stack.enter_async_context(
+                running_pull(settings, store, stopped, wish=pull, listens=not with_worker)
+            )
             if web:
                 await stack.enter_async_context(running_web(web))
+                await stack.enter_async_context(noting_secrets(settings, store))
             _spare_the_collector()
             _share_the_interpreter()
             await stopped.wait()
@@ -120,6 +126,19 @@ async def running_web(web: Web) -> AsyncIterator[None]:
         yield
     finally:
         await web.server.stop()
+
+
+@asynccontextmanager
+async def noting_secrets(settings: Settings, store: Store) -> AsyncIterator[None]:
+    """Note within the block which signing secrets are of use, where operators want to hear of it."""
+    using = build_secret_use(settings, store)
+    noting = asyncio.create_task(using.run()) if using else None
+    try:
+        yield
+    finally:
+        if noting:
+            noting.cancel()
+            await asyncio.gather(noting, return_exceptions=True)
 
 
 @asynccontextmanager

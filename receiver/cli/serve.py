@@ -17,7 +17,7 @@ def serve() -> None:
     Needs RECEIVER_WEBHOOK_SECRETS. Without further settings events are kept in data/receiver.db and assets in
     data/assets.
     """
-    _run(with_web=True, with_worker=True, admin="if possible")
+    _run(with_web=True, with_worker=True, admin="if possible", pull="if possible")
 
 
 @click.command()
@@ -48,8 +48,18 @@ def admin() -> None:
     _run(with_web=False, with_worker=False, admin="always")
 
 
-def _run(*, with_web: bool, with_worker: bool, admin: "Wish") -> None:
+@click.command()
+def pull() -> None:
+    """Run only the API that consumers of pull: destinations fetch messages from.
+
+    Needs RECEIVER_PULL_TOKEN, or a token for each of them. `receiver serve` has it built in; `receiver web`
+    and `receiver worker` have one each where RECEIVER_PULL_PORT is set.
+    """
+    _run(with_web=False, with_worker=False, admin="if asked for", pull="always")
+
+
+def _run(*, with_web: bool, with_worker: bool, admin: "Wish", pull: "Wish" = "if asked for") -> None:
     from receiver.cli.process import run
 
     settings = load_settings_and_log()
-    run(settings, with_web=with_web, with_worker=with_worker, admin=admin)
+    run(settings, with_web=with_web, with_worker=with_worker, admin=admin, pull=pull)

@@ -92,6 +92,7 @@ _SQS: Final = BackEnd("receiver.destinations.sqs")
 SCHEMES: Final[Mapping[str, BackEnd]] = {
     "file": BackEnd("receiver.destinations.jsonlines"),
     "stdout": BackEnd("receiver.destinations.stdout"),
+    "pull": BackEnd("receiver.destinations.pull"),
     "http": _HTTP,
     "https": _HTTP,
     "amqp": _RABBITMQ,

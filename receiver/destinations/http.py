@@ -18,6 +18,7 @@ from typing import Final
 import httpx2
 
 from receiver.destinations import Message
+from receiver.destinations.chat import FORMATS
 from receiver.destinations.options import count, option, read_options, seconds, setting, word
 from receiver.destinations.reasons import cause, hung_up
 from receiver.destinations.tls import TlsOptions, advice, check_certificate, context, renew
@@ -53,6 +54,13 @@ def _header_name(text: str) -> str:
     return text
 
 
+def _format(text: str) -> Callable[[bytes], bytes] | None:
+    known = {"cloudevents": None, **FORMATS}
+    if text not in known:
+        raise ValueError(f"one of: {', '.join(known)}")
+    return known[text]
+
+
 @dataclass(frozen=True, slots=True)
 class Options(TlsOptions):
     """What may be set beside the URL."""
@@ -60,6 +68,7 @@ class Options(TlsOptions):
     secrets: tuple[bytes, ...] = option(_secrets, (), secret=True)
     signature_header: str = option(_header_name, "X-Receiver-Signature")
     bearer_token: str | None = option(word, None, secret=True)
+    format: Callable[[bytes], bytes] | None = option(_format, None)  # noqa: RUF009  a dataclass field
     concurrency: int = option(count(at_most=256), 32)
     timeout_s: float = option(seconds, 10.0)
 
@@ -100,7 +109,7 @@ class HttpEndpoint:
         self._options = options
         self._clock = clock
         self._headers = {
-            "Content-Type": _CONTENT_TYPE,
+            "Content-Type": "application/json" if options.format else _CONTENT_TYPE,
             "User-Agent": "avs-receiver",
             "Accept-Encoding": "identity",
         }
@@ -146,10 +155,11 @@ class HttpEndpoint:
 
     def _request(self, message: Message) -> httpx2.Request:
         headers = self._headers | {"Idempotency-Key": message.id}
+        body = self._options.format(message.body) if self._options.format else message.body
         if self._options.secrets:
-            signature = _signature(message.body, self._options.secrets, int(self._clock()))
+            signature = _signature(body, self._options.secrets, int(self._clock()))
             headers[self._options.signature_header] = signature
-        return httpx2.Request("POST", self._url, headers=headers, content=message.body)
+        return httpx2.Request("POST", self._url, headers=headers, content=body)
 
     def _outcome(self, response: httpx2.Response, said: bytes) -> Outcome:
         status = response.status_code

@@ -52,7 +52,7 @@ def keep_failures(
             "number": number,
             "began_ms": failed.began_ms,
             "took_ms": failed.took_ms,
-            "error": _storable(failed.error)[:_MAX_ERROR_CHARS],
+            "error": storable(failed.error)[:_MAX_ERROR_CHARS],
             "said": _said(failed.said),
         }
         for (event_id, destination), (number, failed) in failures.items()
@@ -79,9 +79,9 @@ def _said(body: bytes) -> str:
     """Return how an answer begins, fit to be kept and shown."""
     text = body[:MAX_SAID_BYTES].decode("utf-8", "backslashreplace")
     # JSON may write a slash with a backslash before it, where no URL would be recognised.
-    return _storable(redact(text.replace("\\/", "/")))[:MAX_SAID_BYTES]
+    return storable(redact(text.replace("\\/", "/")))[:MAX_SAID_BYTES]
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Return *text* as any database takes it: what is no character is escaped."""
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")

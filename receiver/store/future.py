@@ -26,8 +26,8 @@ from receiver.store.tables import (
 _SLACK_MS: Final = 2_000
 _CLOCKS_DIFFER_MS: Final = 60_000
 """So far the clocks of two machines may be apart before one takes the other's times for wrong."""
-_LONGEST_WAIT_MS: Final = 3_600_000
-"""No backoff, `Retry-After` or breaker asks for more."""
+LONGEST_WAIT_MS: Final = 3_600_000
+"""No backoff, `Retry-After`, breaker or consumer asks for more."""
 _LONGEST_LATE_WAIT_MS: Final = 6 * 3_600_000
 
 
@@ -47,6 +47,8 @@ class Present:
     """
     reconcile_ms: int = 7 * 24 * 3_600_000
     """The time between two passes over one source."""
+    pulled: Collection[str] = ()
+    """Destinations whose deliveries are held for as long as their consumers ask, not for a lease."""
 
 
 def put_right(connection: Connection, present: Present) -> int:
@@ -70,22 +72,26 @@ class _Queue:
     """Which rows, so that an index has them."""
     overdue: ColumnElement[bool]
     """Of those that nobody holds: what no wait explains."""
+    lease_ms: int
+    """For so long at most a row is held."""
 
 
 def _queues(present: Present) -> Iterator[_Queue]:
     pending = literal(PENDING, literal_execute=True)
-    now_ms = present.now_ms
+    now_ms, lease_ms = present.now_ms, present.lease_ms
     untried = and_(EVENT.c.attempts == 0, EVENT.c.last_error.is_(None))
-    overdue = or_(untried, _after(EVENT, now_ms + _LONGEST_WAIT_MS))
+    overdue = or_(untried, _after(EVENT, now_ms + LONGEST_WAIT_MS))
     if present.at_start:
         overdue = or_(overdue, EVENT.c.received_ms > now_ms + _CLOCKS_DIFFER_MS)
     for has_asset in (EVENT.c.asset_host.is_not(None), EVENT.c.asset_host.is_(None)):
-        yield _Queue(EVENT, and_(EVENT.c.state == pending, has_asset), overdue)
-    for name in present.destinations:
+        yield _Queue(EVENT, and_(EVENT.c.state == pending, has_asset), overdue, lease_ms)
+    for name in (*present.destinations, *present.pulled):
         these = and_(DELIVERY.c.state == pending, DELIVERY.c.destination == name)
-        yield _Queue(DELIVERY, these, _overdue_delivery(present))
-    yield _Queue(LATE_ASSET, literal(1) == 1, _after(LATE_ASSET, now_ms + _LONGEST_LATE_WAIT_MS))
-    yield _Queue(RECONCILE, literal(1) == 1, _after(RECONCILE, now_ms + present.reconcile_ms))
+        held_ms = LONGEST_WAIT_MS if name in present.pulled else lease_ms
+        yield _Queue(DELIVERY, these, _overdue_delivery(present), held_ms)
+    too_late = _after(LATE_ASSET, now_ms + _LONGEST_LATE_WAIT_MS)
+    yield _Queue(LATE_ASSET, literal(1) == 1, too_late, lease_ms)
+    yield _Queue(RECONCILE, literal(1) == 1, _after(RECONCILE, now_ms + present.reconcile_ms), lease_ms)
 
 
 def _ahead_ms(connection: Connection, now_ms: int) -> int:
@@ -102,7 +108,7 @@ def _overdue_delivery(present: Present) -> ColumnElement[bool]:
     untried = and_(
         DELIVERY.c.attempts == 0, DELIVERY.c.last_error.is_(None), _after(DELIVERY, now_ms + HOLD_MS)
     )
-    overdue = or_(untried, _after(DELIVERY, now_ms + _LONGEST_WAIT_MS))
+    overdue = or_(untried, _after(DELIVERY, now_ms + LONGEST_WAIT_MS))
     if present.at_start:
         # Ids begin with the time of receipt.
         overdue = or_(overdue, DELIVERY.c.event_id > event_id(now_ms + _CLOCKS_DIFFER_MS, bytes(10)))
@@ -116,7 +122,7 @@ def _after(table: Table, ms: int) -> ColumnElement[bool]:
 
 def _changed(connection: Connection, present: Present, queue: _Queue) -> int:
     table, now_ms = queue.table, present.now_ms
-    lease_ends_ms = now_ms + present.lease_ms
+    lease_ends_ms = now_ms + queue.lease_ms
     held = table.c.lease.is_not(None)
     wrong = or_(and_(held, _after(table, lease_ends_ms)), and_(~held, queue.overdue))
     right = case((held, lease_ends_ms), else_=now_ms)

@@ -348,6 +348,28 @@ class AuditRow(SQLModel, table=True):
     on_what: str
 
 
+class NoticeRow(SQLModel, table=True):
+    """What operators were told last of one cause: of something wrong, and of its end."""
+
+    __tablename__ = "notice"
+
+    cause: str = Field(primary_key=True, max_length=128)
+    is_wrong: bool
+    wrong_ms: int = Field(sa_type=BigInteger)
+    well_ms: int = Field(sa_type=BigInteger)
+    """0: of that they were told nothing yet."""
+
+
+class SecretUseRow(SQLModel, table=True):
+    """When a signing secret last verified a delivery, by its fingerprint; or when it was first configured."""
+
+    __tablename__ = "secret_use"
+
+    source: str = Field(primary_key=True, max_length=63)
+    fingerprint: str = Field(primary_key=True, max_length=16)
+    used_ms: int = Field(sa_type=BigInteger)
+
+
 class PaceRow(SQLModel, table=True):
     """The rate limit of one API key, under a keyed hash of it. Its times are the provider's."""
 
@@ -381,6 +403,8 @@ RETAINED: Final = _table(RetainedRow)
 RECONCILE: Final = _table(ReconcileRow)
 DESTINATION_STATE: Final = _table(DestinationStateRow)
 PACE: Final = _table(PaceRow)
+NOTICE: Final = _table(NoticeRow)
+SECRET_USE: Final = _table(SecretUseRow)
 OPERATION: Final = _table(OperationRow)
 AUDIT: Final = _table(AuditRow)
 METADATA: Final = SQLModel.metadata

@@ -13,13 +13,13 @@ from receiver.admin.beside import beside
 from receiver.admin.gauges import Watched
 from receiver.admin.runner import Runner
 from receiver.admin.token import Token, configured, kept
-from receiver.assets.folder import open_folder
 from receiver.errors import ConfigError
 from receiver.settings import Settings, variable
 from receiver.store import Store
 from receiver.telemetry.refusals import Refusals
 from receiver.wiring.accounts import pace_names
 from receiver.wiring.assets import own_bucket_urls
+from receiver.wiring.notices import disks
 
 Build = Callable[[Settings, Store, Refusals, Runner, str], AbstractAsyncContextManager[ASGIApp]]
 
@@ -68,16 +68,11 @@ def _console() -> Build | None:
 
 
 def _watched(settings: Settings, store: Store) -> Watched:
-    folders = {"spool": Path(settings.spool_dir)}
-    if settings.assets_url.startswith("file:"):
-        folders["assets"] = open_folder(settings.assets_url).root
-    if store.is_embedded and store.engine.url.database:
-        folders["database"] = Path(store.engine.url.database).parent
     return Watched(
         with_own_bucket=tuple(own_bucket_urls(settings)),
         lease_s=settings.lease_s,
         paces=pace_names(settings),
-        folders={use: folder.resolve() for use, folder in folders.items()},
+        folders=disks(settings, store),
     )
 
 

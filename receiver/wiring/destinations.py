@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 
-from receiver.destinations import Destination, open_destination, own_options
+from receiver.destinations import Destination, open_destination, own_options, pull
 from receiver.destinations.policy import DeliveryPolicy, take_policy
 from receiver.errors import ConfigError
 from receiver.routing import Routing
@@ -16,11 +16,30 @@ def build_destination(name: str, options: Mapping[str, str]) -> Destination:
     Raises:
         ConfigError: the URL is missing or not usable, an option is wrong, or its client library is missing.
     """
-    own = {key: value for key, value in options.items() if key != "url"}
+    url, own = _address(name, options)
+    if not is_pulled(options):
+        _, own = take_policy(name, own, own=own_options(name, url))
+    return open_destination(name, url, own)
+
+
+def _address(name: str, options: Mapping[str, str]) -> tuple[str, dict[str, str]]:
     if "url" not in options:
         raise ConfigError(f"{variable('destinations', name, 'url')} is not set: say where {name!r} is")
-    _, own = take_policy(name, own, own=own_options(name, options["url"]))
-    return open_destination(name, options["url"], own)
+    return options["url"], {key: value for key, value in options.items() if key != "url"}
+
+
+def is_pulled(options: Mapping[str, str]) -> bool:
+    """Whether consumers come for the messages of the destination with these *options*."""
+    return options.get("url", "").strip().partition(":")[0].lower() == pull.SCHEME
+
+
+def pull_options(name: str, options: Mapping[str, str]) -> pull.Options:
+    """Return how consumers pull from the destination called *name*.
+
+    Raises:
+        ConfigError: an option is wrong, or is one of destinations that are sent to.
+    """
+    return pull.read(name, *_address(name, options))
 
 
 def common_options() -> frozenset[str]:

@@ -18,7 +18,9 @@ from receiver.settings import Settings
 from receiver.store import Store
 from receiver.wiring.accounts import open_accounts, reconcile_rules
 from receiver.wiring.assets import build_fetcher, open_bucket, open_kept, own_bucket_urls
+from receiver.wiring.destinations import is_pulled
 from receiver.wiring.mirroring import build_mirror, build_mirror_late
+from receiver.wiring.notices import build_telling
 from receiver.wiring.outlets import open_outlet
 from receiver.wiring.retention import build_retention
 from receiver.worker.breaker import Breaker
@@ -53,6 +55,7 @@ async def open_worker(settings: Settings, store: Store) -> AsyncIterator[Worker]
         outlets = [
             await stack.enter_async_context(open_outlet(settings, name, options))
             for name, options in settings.destinations.items()
+            if not is_pulled(options)
         ]
         accounts = await stack.enter_async_context(open_accounts(settings))
         yield _worker(settings, store, fetcher, bucket, outlets, accounts)
@@ -94,5 +97,7 @@ def _worker(
         buckets=buckets,
         hosts=hosts,
         with_own_bucket=with_own,
+        telling=build_telling(settings, store, kept.spool, buckets, hosts),
+        pulled=[name for name, options in settings.destinations.items() if is_pulled(options)],
         retention=build_retention(settings),
     )

@@ -1,6 +1,6 @@
 """Buckets with a gate before each, so that an outage costs seconds, not the pauses of a growing backoff."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Final
 
@@ -33,6 +33,10 @@ class BucketGates:
     def gate(self, source: str | None) -> Gate:
         """Return the gate before the bucket of *source*."""
         return self._gates.get(source or COMMON, self._gates[COMMON])
+
+    def gates(self) -> Mapping[str, Gate]:
+        """Return the gate before each bucket, by the source that has it, or `COMMON`."""
+        return self._gates
 
     async def put(self, key: str, asset: Fetched, *, metadata: dict[str, str]) -> Stored:
         """Keep *asset*, unless the bucket is away.

@@ -6,26 +6,21 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Final, assert_never
 
 import structlog
 
-from receiver.deliver import ForwardResult
+from receiver.deliver import ForwardResult, report
 from receiver.errors import StoreUnavailable
 from receiver.store import (
-    DeliveryConfirmed,
     DeliveryDead,
     DeliveryJob,
     DeliveryPostponed,
-    DeliveryUnwanted,
     Hold,
     Store,
 )
 from receiver.store.claim import claim_deliveries
 from receiver.store.destinations import note_breaker
-from receiver.telemetry import logs, metrics
-from receiver.telemetry.redact import redact
+from receiver.telemetry import metrics
 from receiver.worker.breaker import Breaker
 from receiver.worker.leases import Leases
 from receiver.worker.rate import TokenBucket
@@ -37,10 +32,6 @@ log = structlog.get_logger()
 
 _SETTLING: Final = 1_000
 """So many may be sent and not settled, as settling lets others join it."""
-
-# Looked up once for each destination and outcome: looking up costs more than counting.
-_forwards: Final = cache(metrics.FORWARDS.labels)
-_delay: Final = cache(metrics.DELIVERY_DELAY.labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +235,7 @@ class Forwarding:
     async def _settle(self, results: Sequence[ForwardResult]) -> None:
         for result, error in zip(results, await settle_all(self._store, results), strict=True):
             if error is None:
-                _report(result)
+                report(result)
             else:
                 # The lease runs out and the message is sent again, under the same id.
                 log.warning("not settled", event_id=result.job.event_id, error=str(error))
@@ -271,32 +262,3 @@ class Forwarding:
 
 def _error(results: Sequence[ForwardResult]) -> str:
     return next((one.error for one in results if isinstance(one, DeliveryPostponed | DeliveryDead)), "")
-
-
-def _report(result: ForwardResult) -> None:
-    job = result.job
-    attempts = job.attempts
-    facts = {
-        "event_id": job.event_id,
-        "generation_id": job.generation_id,
-        "destination": job.destination,
-    }
-    match result:
-        case DeliveryConfirmed(now_ms=now_ms, receipt=receipt):
-            _forwards(job.destination, "delivered").inc()
-            if job.is_first:
-                _delay(job.destination).observe(max(0, now_ms - job.received_ms) / 1000)
-            more = {"receipt": redact(receipt)} if receipt else {}
-            logs.info("forwarded", **facts, attempts=attempts, **more)
-        case DeliveryPostponed(error=error, parked=parked):
-            _forwards(job.destination, "parked" if parked else "postponed").inc()
-            attempts -= int(parked)
-            log.warning("forward postponed", **facts, error=error, attempts=attempts, parked=parked)
-        case DeliveryUnwanted():
-            _forwards(job.destination, "unwanted").inc()
-            logs.info("unwanted", **facts)
-        case DeliveryDead(error=error):
-            _forwards(job.destination, "dead").inc()
-            log.error("dead letter", **facts, error=error, attempts=attempts)
-        case _:
-            assert_never(result)

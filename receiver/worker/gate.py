@@ -24,6 +24,8 @@ class Gate:
         self._told = told
         self._trying = False
         self._failures = 0
+        self.has_passed = False
+        """Whether anything ever got through: only then is it known that what is behind works."""
         self.error = ""
         """What failed last."""
 
@@ -60,6 +62,7 @@ class Gate:
     def passed(self, name: str) -> None:
         """Note that *name* got what it wanted: what is behind works."""
         self._failures = 0
+        self.has_passed = True
         self._judge(name, Delivered())
 
     def failed(self, name: str, failure: Retry) -> float | None:

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -69,6 +69,10 @@ class HostGates:
         gates[0].passed(name)
         _remember(self._led, name, fetched.led_to)
         return _judged(self._gate(fetched.led_to), name, fetched)
+
+    def gates(self) -> Mapping[str, Gate]:
+        """Return the gate before each host."""
+        return self._gates
 
     def shut(self) -> list[str]:
         """Return the hosts of which nothing is to be claimed now."""

@@ -35,6 +35,7 @@ from receiver.worker.mirroring import (
 from receiver.worker.pruning import Retention, keep_pruning
 from receiver.worker.reconcile import Account
 from receiver.worker.reconciling import ReconcileRules, Reconciling
+from receiver.worker.telling import Telling
 
 log = structlog.get_logger()
 
@@ -72,6 +73,10 @@ class Worker:
     hosts: HostGates | None = None
     with_own_bucket: Collection[str] = ()
     """Sources whose assets go to a bucket of their own."""
+    telling: Telling | None = None
+    """Tells operators what they have to know; None where nobody wants to hear of it."""
+    pulled: Collection[str] = ()
+    """Destinations whose consumers come for their messages."""
     retention: Retention = field(default_factory=Retention)
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -94,18 +99,20 @@ class Worker:
             for task in (*unfinished, *helpers):
                 task.cancel()
         await leases.give_back()
+        if self.telling:
+            await self.telling.leave()
         log.info("worker stopped")
 
     def _helpers(self, leases: Leases, lookout: Lookout) -> list[Coroutine[Any, Any, None]]:
         """Return what is cut off, not waited for, at the end: reconciling goes on where it was."""
         reconciling = (Reconciling(self.store, leases, one, self.reconcile) for one in self.accounts)
         keeping = self._keeping(self.kept) if self.kept else []
-        offering = offer_backfill(self.store, [outlet.name for outlet in self.outlets])
+        offering = offer_backfill(self.store, [*(outlet.name for outlet in self.outlets), *self.pulled])
         reconciles = (each.run() for each in reconciling)
         holding = [leases.keep(), leases.recall()]
         looking = work_until(self._stop, lookout.turn, woken=asyncio.Event(), poll_s=self.timing.poll_s)
         pruning = keep_pruning(self.store, self.retention)
-        finding = [looking, self.store.listen()]
+        finding = [looking, self.store.listen(), *([self.telling.run()] if self.telling else [])]
         return [*holding, *finding, offering, self._watching(), pruning, *reconciles, *keeping]
 
     def _watching(self) -> Coroutine[Any, Any, None]:
@@ -113,6 +120,7 @@ class Worker:
             now_ms=0,
             lease_ms=int(self.timing.lease_s * 1000),
             destinations=tuple(outlet.name for outlet in self.outlets),
+            pulled=self.pulled,
             reconcile_ms=int(self.reconcile.interval_s * 1000),
         )
         every_s = self.timing.lease_s / RENEWALS_PER_LEASE

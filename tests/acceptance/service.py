@@ -62,7 +62,7 @@ class Service:
         program = ["tests.acceptance.crashing", crash_at] if crash_at else ["receiver"]
         process = self._start(*program, command)
         self.processes.append(process)
-        if command != "worker":
+        if command not in ("worker", "pull"):
             until(lambda: process.poll() is not None or self._answers(), seconds=within_s)
         assert process.poll() is None, self.log()
         return process

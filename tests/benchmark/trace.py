@@ -88,7 +88,13 @@ def trace(folder: Path, host: AssetHost) -> dict[str, Trace]:
     threading.Thread(target=deliver).start()
     try:
         with chdir(folder):
-            run(load_settings_and_log(level="WARNING"), with_web=True, with_worker=True, admin="if asked for")
+            run(
+                load_settings_and_log(level="WARNING"),
+                with_web=True,
+                with_worker=True,
+                admin="if asked for",
+                pull="if asked for",
+            )
     finally:
         sys.setprofile(None)
         threading.setprofile(None)

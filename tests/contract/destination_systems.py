@@ -7,6 +7,7 @@ from tests.contract.systems.http import open_http
 from tests.contract.systems.kafka import open_kafka_mock_cluster
 from tests.contract.systems.nats import open_nats
 from tests.contract.systems.postgresql import open_postgresql
+from tests.contract.systems.pull import open_pull
 from tests.contract.systems.rabbitmq import open_rabbitmq
 from tests.contract.systems.redis import open_redis
 from tests.contract.systems.replicated_redis import open_replicated_redis
@@ -26,6 +27,7 @@ SYSTEMS: Final[dict[str, Opener]] = {
     "redis": open_redis,
     "redis-wait": open_replicated_redis,
     "postgresql": open_postgresql,
+    "pull": open_pull,
     "sqs": sqs_opener("sqs_queue"),
     "sqs-fifo": sqs_opener("sqs_fifo_queue"),
     "sns": subscribed_opener(SNS, "sqs_queue"),

@@ -25,6 +25,8 @@ librdkafka's mock cluster does.
 n/a: the system refuses no message, has no limit, or nothing to sign in to. The message, an odd one or one of
 2 MiB, then arrives.
 
+Nothing is sent to a `pull:` destination: the settling of an event stands for it, and consumers ask its API.
+
 """
 
 

@@ -65,7 +65,7 @@ class TestServe:
 
 
 class TestCli:
-    @pytest.mark.parametrize("words", [[], ["serve"], ["web"], ["worker"], ["admin"], ["migrate"]])
+    @pytest.mark.parametrize("words", [[], ["serve"], ["web"], ["worker"], ["pull"], ["admin"], ["migrate"]])
     def test_help(self, command: Command, words: list[str]) -> None:
         """Every command explains itself, whatever the settings."""
         done = command.run(*words, "--help", RECEIVER_NONSENSE="x")

@@ -1,8 +1,10 @@
 """HTTP: what is sent, and what each answer means."""
 
 import asyncio
+import json
 import logging
 import ssl
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -311,3 +313,23 @@ class TestConnect:
         """An SQS queue URL without its `sqs:` is told apart from a webhook."""
         with pytest.raises(ConfigError, match="put `sqs:` in front"):
             open_destination("hook", "https://sqs.eu-west-1.amazonaws.com/123456789012/events", {})
+
+
+class TestFormat:
+    async def test_posts_what_a_chat_takes(self) -> None:
+        """With a format the shape of the chat is posted as plain JSON, and that is what is signed."""
+        secret = "0123456789abcdef"
+        async with http_sink() as sink:
+            async with _open(sink.url, format="slack", secrets=secret) as destination:
+                [outcome] = await destination.send([message(1)])
+        [received] = sink.received
+        assert isinstance(outcome, Delivered)
+        assert received.headers["content-type"] == "application/json"
+        assert json.loads(received.body)["text"] == "generation.completed gen_1"
+        signature = received.headers["x-receiver-signature"].encode()
+        verify([signature], received.body, secrets=[secret.encode()], now=time.time(), mode="raw")
+
+    def test_another_format_is_refused(self) -> None:
+        """The message names the option and what it accepts."""
+        with pytest.raises(ConfigError, match="FORMAT must be one of: cloudevents, slack, teams"):
+            open_destination("chat", "https://h.example/x", {"format": "irc"})

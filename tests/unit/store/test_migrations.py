@@ -132,7 +132,7 @@ def _delivery(event_id: str, lease: str | None) -> dict[str, object]:
 class TestRevisions:
     def test_one_line(self) -> None:
         """The revisions are one history, numbered in order, newest first."""
-        assert revisions() == tuple(f"{number:04}" for number in range(len(revisions()), 0, -1))
+        assert list(revisions()) == sorted(set(revisions()), reverse=True)
 
     def test_as_alembic_reads_them(self, engine: Engine) -> None:
         """The names of their files tell what Alembic would, and the database where it is."""

@@ -1,0 +1,76 @@
+"""Keep events in the store until consumers fetch them: for those without a broker, or behind a firewall.
+
+Nothing is sent: `receiver.pull` gives consumers the deliveries as they stand in the outbox.
+See docs/destinations/pull.md.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from receiver.destinations import Message
+from receiver.destinations.options import count, option, read_options, seconds, setting
+from receiver.errors import ConfigError
+from receiver.outcomes import GivenUp, Outcome
+
+SCHEME: Final = "pull"
+_LEAST_TOKEN_CHARS: Final = 16
+
+
+def check_token(text: str) -> str:
+    """Return a token that consumers can carry.
+
+    Raises:
+        ValueError: it is too short, or no header could hold it.
+    """
+    if len(text) < _LEAST_TOKEN_CHARS or not all("!" <= character <= "~" for character in text):
+        raise ValueError(
+            f"at least {_LEAST_TOKEN_CHARS} printable ASCII characters without blanks,"
+            " such as `openssl rand -hex 32` prints"
+        )
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What may be set beside the URL."""
+
+    token: str | None = option(check_token, None, secret=True)
+    """What its consumers must carry; None: `RECEIVER_PULL_TOKEN`."""
+    visibility_s: float = option(seconds, 60.0)
+    """For so long a message is kept from other consumers, unless its consumer asks for another time."""
+    max_receives: int = option(count(at_most=1_000_000), 10)
+    """A message that was given so often, and never acknowledged, is a dead letter."""
+
+
+def read(name: str, url: str, options: Mapping[str, str]) -> Options:
+    """Read *url* and *options* of the destination called *name*.
+
+    Raises:
+        ConfigError: the URL is more than `pull:`, or an option is wrong.
+    """
+    if url.strip().partition(":")[2].strip("/"):
+        raise ConfigError(f"{setting(name, 'url')} must be pull: and nothing more")
+    return read_options(Options, name, options)
+
+
+def connect(name: str, url: str, options: Mapping[str, str]) -> "Pull":
+    """Return what stands for the consumers of `pull:`. See `receiver.destinations.Connect`."""
+    read(name, url, options)
+    return Pull()
+
+
+class Pull:
+    """A destination that nothing can be sent to: its consumers come for what waits."""
+
+    max_batch: Final = 1
+    concurrency: Final = 1
+
+    async def send(self, batch: Sequence[Message]) -> Sequence[Outcome]:
+        """Refuse: whoever wants a message asks for it."""
+        return [GivenUp("nothing is sent to a pull: destination; its consumers fetch what waits")] * len(
+            batch
+        )
+
+    async def aclose(self) -> None:
+        """Do nothing: there is no connection."""

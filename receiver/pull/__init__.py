@@ -1,0 +1,1 @@
+"""The API that consumers of `pull:` destinations lease messages from, and acknowledge them to."""

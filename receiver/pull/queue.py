@@ -1,0 +1,80 @@
+"""One `pull:` destination: its deliveries, leased to consumers instead of sent."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from receiver import clock
+from receiver.backoff import Backoff
+from receiver.deliver import ForwardResult, Unwanted, make_message, report
+from receiver.destinations import Message
+from receiver.outcomes import FailedAttempt, Retry
+from receiver.routing import EVERYTHING, Routing
+from receiver.store import Claim, DeliveryDead, DeliveryJob, DeliveryPostponed, DeliveryUnwanted, Store
+from receiver.store.claim import claim_deliveries
+
+_BACKOFF: Final = Backoff(1.0, 3600.0)
+"""For messages that cannot be made, until the projection is mended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """Messages that one consumer has until *until_ms*, with how often each was given to one."""
+
+    lease: str
+    until_ms: int
+    messages: Sequence[tuple[Message, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class PullQueue:
+    """What waits for the consumers of one destination."""
+
+    store: Store
+    name: str
+    visibility_s: float = 60.0
+    max_receives: int = 10
+    routing: Routing = EVERYTHING
+
+    async def lease(self, most: int, visibility_s: float) -> Leased:
+        """Give up to *most* due messages to one consumer, the oldest first; each receipt counts.
+
+        What was given `max_receives` times already is a dead letter instead.
+        """
+        while True:
+            leased, was_full = await self._lease(most, visibility_s)
+            if leased.messages or not was_full:
+                return leased
+
+    async def _lease(self, most: int, visibility_s: float) -> tuple[Leased, bool]:
+        now_ms = clock.now_ms()
+        claim = Claim(now_ms, now_ms + int(visibility_s * 1000), secrets.token_hex(16), most)
+        jobs = await self.store.transact_promptly(claim_deliveries, claim, destination=self.name)
+        made = [(job, self._made(job, now_ms)) for job in jobs]
+        closed = [one for _, one in made if not isinstance(one, Message)]
+        if closed:
+            for result, error in zip(closed, await self.store.settle_all(closed), strict=True):
+                if error is None:
+                    report(result)
+        messages = [(one, job.attempts) for job, one in made if isinstance(one, Message)]
+        return Leased(claim.lease, claim.until_ms, messages), len(jobs) == most
+
+    def _made(self, job: DeliveryJob, now_ms: int) -> Message | ForwardResult:
+        """Return the message, or what becomes of a delivery that none is given of."""
+        if job.attempts > self.max_receives:
+            return self._dead(job, now_ms, "never acknowledged")
+        match make_message(job, self.routing):
+            case Message() as message:
+                return message
+            case Unwanted():
+                return DeliveryUnwanted(job)
+            case Retry(error) if job.attempts == self.max_receives:
+                return self._dead(job, now_ms, error)
+            case Retry(error):
+                due_ms = now_ms + int(_BACKOFF.delay_s(job.attempts, 1.0) * 1000)
+                return DeliveryPostponed(job, due_ms, error, attempt=FailedAttempt(now_ms, 0, error))
+
+    def _dead(self, job: DeliveryJob, now_ms: int, why: str) -> DeliveryDead:
+        error = f"{why} (given to consumers {min(job.attempts, self.max_receives)} times)"
+        return DeliveryDead(job, now_ms, error, FailedAttempt(now_ms, 0, error))

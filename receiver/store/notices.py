@@ -1,0 +1,213 @@
+"""What operators are told: each thing once when it begins and once when it ends, an hour apart at least.
+
+The table is what all processes agree by. An event that tells is written in the transaction that notes that it
+was told, and goes its way through the outbox like any other.
+"""
+
+import re
+import secrets
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, delete, func, select, update
+
+from receiver.events import OPERATOR, OPERATOR_SOURCE, event_id, event_ms, operator_body
+from receiver.store.claim import IS_PENDING
+from receiver.store.destinations import DestinationStatus, destination_statuses
+from receiver.store.engine import insert_into, wake_others
+from receiver.store.insert import insert_new
+from receiver.store.record import EVENT_KEY, NewEvent, event_row
+from receiver.store.search import IS_OPEN, IS_UNSETTLED
+from receiver.store.tables import (
+    DEAD,
+    DELIVERY,
+    EVENT,
+    NOTICE,
+    PENDING,
+    QUARANTINE,
+    SECRET_USE,
+    SPOOL,
+    SUBMISSION,
+)
+from receiver.store.wake import MIRROR
+
+QUIET_MS: Final = 3_600_000
+"""So long the same is not told again of one cause."""
+_MOST_CAUSE_CHARS: Final = 110
+_NO_IDENTIFIER: Final = re.compile(r"[^A-Za-z0-9_.:-]")
+_WORKER: Final = "worker:"
+_LATEST_REFUSALS: Final = 100
+_NO_CREDITS: Final = re.compile(
+    r"insufficient_credits|you need \d+ credits|not enough credits", re.IGNORECASE
+)
+"""What a refusal for want of credits says, of which the text alone is kept."""
+_FORGET_MS: Final = 30 * 24 * 3600 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """How something is now, by one who knows."""
+
+    cause: str
+    """What it is about, `destination:orders`; the same from every process."""
+    is_wrong: bool
+    wrong: str
+    """The word that tells of it, `destination_down`."""
+    well: str | None = None
+    """The word that tells of its end, if that is told."""
+    summary: str = ""
+    """A sentence for a person."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    latest_ms: int | None = None
+    """Of what happens again and again: when it did last. Told again where that was after it was told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What the store knows that operators may have to be told. Times are milliseconds since the epoch."""
+
+    destinations: Sequence[DestinationStatus]
+    dead_ms: Mapping[str, int]
+    """When the latest dead letter of a destination was given up."""
+    oldest_event_ms: int | None
+    """When the oldest event was received that waits for its asset."""
+    quarantined_ms: int | None
+    """When the latest body was quarantined that nobody has dealt with."""
+    workers: Mapping[str, int]
+    """When each worker was last seen that has not stopped by itself."""
+    secrets: Mapping[tuple[str, str], int]
+    """When each secret of a source was last of use, by source and fingerprint."""
+    refused_ms: Mapping[str, int]
+    """When the provider last refused a generation for want of credits, by source."""
+
+
+def look(connection: Connection, destinations: Collection[str]) -> Sight:
+    """Look at what may have to be told, along indexes."""
+    used = select(SECRET_USE.c.source, SECRET_USE.c.fingerprint, SECRET_USE.c.used_ms)
+    oldest = select(EVENT.c.received_ms).where(IS_UNSETTLED, EVENT.c.state == IS_PENDING)
+    quarantined = connection.execute(select(func.max(QUARANTINE.c.id)).where(IS_OPEN)).scalar()
+    return Sight(
+        destinations=destination_statuses(connection, destinations),
+        dead_ms={name: at for name in destinations if (at := _dead_ms(connection, name))},
+        oldest_event_ms=connection.execute(oldest.order_by(EVENT.c.id).limit(1)).scalar(),
+        quarantined_ms=event_ms(quarantined) if quarantined else None,
+        workers=_workers(connection),
+        secrets={(source, mark): used_ms for source, mark, used_ms in connection.execute(used)},
+        refused_ms=_refused_ms(connection),
+    )
+
+
+def untold(connection: Connection, observed: Sequence[Observed], *, now_ms: int) -> list[Observed]:
+    """Return those of *observed* that are to be told now, as far as can be seen without a lock."""
+    causes = [_cause(one) for one in observed]
+    known = {row.cause: row for row in connection.execute(select(NOTICE).where(NOTICE.c.cause.in_(causes)))}
+    return [one for one in observed if _is_news(one, known.get(_cause(one)), now_ms)]
+
+
+def tell(connection: Connection, observed: Sequence[Observed], *, now_ms: int) -> list[str]:
+    """Write an event for each of *observed* that nobody told meanwhile; return the words that were told."""
+    told = []
+    for one in sorted(observed, key=_cause):
+        first = {"cause": _cause(one), "is_wrong": False, "wrong_ms": 0, "well_ms": 0}
+        connection.execute(insert_into(NOTICE, connection.dialect).values(first).on_conflict_do_nothing())
+        ours = NOTICE.c.cause == _cause(one)
+        row = connection.execute(select(NOTICE).where(ours).with_for_update()).one()
+        if _is_news(one, row, now_ms):
+            noted = {"is_wrong": one.is_wrong, "wrong_ms" if one.is_wrong else "well_ms": now_ms}
+            connection.execute(update(NOTICE).where(ours).values(noted))
+            if word := one.wrong if one.is_wrong else one.well:
+                _write(connection, one, word, now_ms)
+                told.append(word)
+    if told:
+        wake_others(connection, MIRROR)
+    return told
+
+
+def expect_worker(connection: Connection, spool: str, *, now_ms: int) -> None:
+    """Note that the worker with the folder *spool* is to be there until it stops."""
+    is_forgotten = (
+        NOTICE.c.cause.like(f"{_WORKER}%"),
+        NOTICE.c.is_wrong,
+        NOTICE.c.wrong_ms < now_ms - _FORGET_MS,
+    )
+    connection.execute(delete(NOTICE).where(*is_forgotten))
+    first = {"cause": _WORKER + spool, "is_wrong": False, "wrong_ms": 0, "well_ms": 0}
+    connection.execute(insert_into(NOTICE, connection.dialect).values(first).on_conflict_do_nothing())
+
+
+def let_worker_go(connection: Connection, spool: str) -> None:
+    """Note that the worker with the folder *spool* has stopped."""
+    connection.execute(delete(NOTICE).where(NOTICE.c.cause == _WORKER + spool))
+
+
+def worker_cause(spool: str) -> str:
+    """Return the cause that the worker with the folder *spool* is."""
+    return _WORKER + spool
+
+
+def note_secrets(connection: Connection, used: Mapping[tuple[str, str], bool], *, now_ms: int) -> None:
+    """Note which secrets were of use lately, by source and fingerprint; of new ones, that they are there.
+
+    Others of these sources are forgotten: they are not configured any more.
+    """
+    for (source, fingerprint), is_used in sorted(used.items()):
+        row = {"source": source, "fingerprint": fingerprint, "used_ms": now_ms}
+        insert = insert_into(SECRET_USE, connection.dialect).values(row)
+        key = ["source", "fingerprint"]
+        later = insert.on_conflict_do_update(index_elements=key, set_={"used_ms": now_ms})
+        connection.execute(later if is_used else insert.on_conflict_do_nothing())
+    for source in {source for source, _ in used}:
+        marks = [mark for each, mark in used if each == source]
+        gone = (SECRET_USE.c.source == source, SECRET_USE.c.fingerprint.not_in(marks))
+        connection.execute(delete(SECRET_USE).where(*gone))
+
+
+def _is_news(one: Observed, row: Row[Any] | None, now_ms: int) -> bool:
+    if row is None:
+        return one.is_wrong
+    if one.latest_ms is not None:
+        return one.is_wrong and one.latest_ms > row.wrong_ms and row.wrong_ms <= now_ms - QUIET_MS
+    told_ms: int = row.wrong_ms if one.is_wrong else row.well_ms
+    return one.is_wrong != row.is_wrong and told_ms <= now_ms - QUIET_MS
+
+
+def _write(connection: Connection, one: Observed, word: str, now_ms: int) -> None:
+    subject = f"{_cause(one)}:{now_ms}"
+    told = {"cause": one.cause, "summary": one.summary, "facts": one.facts}
+    body = operator_body(subject, OPERATOR + word, told, now_ms=now_ms)
+    new_id = event_id(now_ms, secrets.token_bytes(10))
+    event = NewEvent(new_id, OPERATOR_SOURCE, subject, OPERATOR + word, None, body, "operator", now_ms)
+    insert_new(connection, EVENT, EVENT_KEY, [event_row(event, PENDING)])
+
+
+def _cause(one: Observed) -> str:
+    return _NO_IDENTIFIER.sub("_", one.cause)[:_MOST_CAUSE_CHARS]
+
+
+def _dead_ms(connection: Connection, destination: str) -> int | None:
+    ours = (
+        DELIVERY.c.destination == destination,
+        DELIVERY.c.state == DEAD,
+        DELIVERY.c.settled_ms.is_not(None),
+    )
+    latest = select(DELIVERY.c.settled_ms).where(*ours).order_by(DELIVERY.c.settled_ms.desc()).limit(1)
+    return connection.execute(latest).scalar()
+
+
+def _workers(connection: Connection) -> dict[str, int]:
+    expected = select(NOTICE.c.cause).where(NOTICE.c.cause.like(f"{_WORKER}%"))
+    spools = [cause.removeprefix(_WORKER) for cause in connection.execute(expected).scalars()]
+    seen = select(SPOOL.c.id, SPOOL.c.seen_ms).where(SPOOL.c.id.in_(spools))
+    return {row.id: row.seen_ms for row in connection.execute(seen)}
+
+
+def _refused_ms(connection: Connection) -> dict[str, int]:
+    refused = (
+        select(SUBMISSION.c.source, SUBMISSION.c.sent_ms, SUBMISSION.c.error)
+        .where(SUBMISSION.c.generation_id.is_(None), SUBMISSION.c.sent_ms.is_not(None))
+        .order_by(SUBMISSION.c.sent_ms.desc())
+        .limit(_LATEST_REFUSALS)
+    )
+    rows = [row for row in connection.execute(refused) if _NO_CREDITS.search(row.error or "")]
+    return {row.source: row.sent_ms for row in reversed(rows)}

@@ -1,0 +1,95 @@
+"""What consumers were given under a lease of their own: acknowledged, given back, or held for longer.
+
+Each is written only where the lease still stands: what another consumer has by now is left alone. A lease
+that ran out stands until somebody else is given the delivery.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, and_, select, true, update
+
+from receiver.outcomes import FailedAttempt
+from receiver.store.attempts import keep_failures, storable
+from receiver.store.claim import IS_PENDING
+from receiver.store.engine import wake_others
+from receiver.store.tables import DEAD, DELIVERED, DELIVERY, PENDING
+from receiver.store.wake import FORWARD
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What one lease holds of one destination's deliveries: all, or those of the events *ids*."""
+
+    destination: str
+    lease: str
+    ids: Collection[str] | None = None
+
+    def condition(self) -> ColumnElement[bool]:
+        """Return what is true of their rows."""
+        ours = and_(
+            DELIVERY.c.state == IS_PENDING,
+            DELIVERY.c.lease == self.lease,
+            DELIVERY.c.destination == self.destination,
+        )
+        return and_(ours, true() if self.ids is None else DELIVERY.c.event_id.in_(self.ids))
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """A delivery that its consumer is done with."""
+
+    event_id: str
+    attempts: int
+    is_first: bool
+    """Whether it came with its event: the age of what an operator replays says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenBack:
+    """What a consumer could not handle."""
+
+    due: list[str]
+    """Events that are given to a consumer again."""
+    dead: list[str]
+    """Events that were given too often, and are dead letters now."""
+
+
+def acknowledge(connection: Connection, held: Held, *, now_ms: int) -> list[Acknowledged]:
+    """Note that consumers are done with what is *held*; return what still was."""
+    done = {"state": DELIVERED, "due_ms": now_ms, "settled_ms": now_ms, "lease": None, "last_error": None}
+    key = (DELIVERY.c.event_id, DELIVERY.c.attempts, DELIVERY.c.operation)
+    rows = connection.execute(update(DELIVERY).where(held.condition()).values(done).returning(*key)).all()
+    return [Acknowledged(row.event_id, row.attempts, row.operation is None) for row in rows]
+
+
+def extend(connection: Connection, held: Held, *, until_ms: int) -> list[str]:
+    """Keep what is *held* from other consumers until *until_ms*; return the events that still were."""
+    longer = update(DELIVERY).where(held.condition()).values(due_ms=until_ms)
+    return [row.event_id for row in connection.execute(longer.returning(DELIVERY.c.event_id))]
+
+
+def give_back(
+    connection: Connection, held: Held, *, due_ms: int, now_ms: int, error: str, max_receives: int
+) -> GivenBack:
+    """Give what is *held* to consumers again at *due_ms*; what was given *max_receives* times is dead."""
+    columns = (DELIVERY.c.event_id, DELIVERY.c.attempts)
+    rows = connection.execute(select(*columns).where(held.condition()).with_for_update()).all()
+    spent = [row.event_id for row in rows if row.attempts >= max_receives]
+    again = [row.event_id for row in rows if row.attempts < max_receives]
+    why = storable(error)
+    _change(connection, held, spent, state=DEAD, due_ms=now_ms, settled_ms=now_ms, last_error=why)
+    _change(connection, held, again, state=PENDING, due_ms=due_ms, last_error=why)
+    failed = {
+        (row.event_id, held.destination): (row.attempts, FailedAttempt(now_ms, 0, why, b"")) for row in rows
+    }
+    keep_failures(connection, failed)
+    if again:
+        wake_others(connection, FORWARD)
+    return GivenBack(again, spent)
+
+
+def _change(connection: Connection, held: Held, ids: Collection[str], **values: object) -> None:
+    if ids:
+        these = and_(DELIVERY.c.destination == held.destination, DELIVERY.c.event_id.in_(ids))
+        connection.execute(update(DELIVERY).where(these).values(lease=None, **values))

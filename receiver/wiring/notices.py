@@ -1,0 +1,70 @@
+"""What operators are told of, where a destination wants to hear of it; and fingerprints of secrets."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from pydantic import SecretStr
+
+from receiver.assets.folder import open_folder
+from receiver.settings import Settings
+from receiver.store import Store
+from receiver.web.secret_use import SecretUse
+from receiver.wiring.sources import DEFAULT_SOURCE
+from receiver.wiring.stores import build_routings
+from receiver.worker.bucket_gates import BucketGates
+from receiver.worker.host_gates import HostGates
+from receiver.worker.telling import Telling, TellingRules
+
+_FINGERPRINT_CHARS: Final = 8
+_POLLS: Final = 10
+"""Operators are told less promptly than work is done."""
+
+
+def build_telling(
+    settings: Settings, store: Store, spool: str, buckets: BucketGates, hosts: HostGates
+) -> Telling | None:
+    """Return what tells operators; None unless a destination names a type of theirs."""
+    if not is_wanted(settings):
+        return None
+    rules = TellingRules(
+        every_s=_POLLS * settings.poll_s,
+        backlog_s=settings.notice_backlog_s,
+        disk_bytes=settings.notice_disk_bytes,
+        secret_s=settings.notice_secret_s,
+        lease_s=settings.lease_s,
+    )
+    return Telling(store, spool, buckets, hosts, disks(settings, store), fingerprints(settings), rules)
+
+
+def build_secret_use(settings: Settings, store: Store) -> SecretUse | None:
+    """Return what notes which secrets are of use; None unless a destination names a type for operators."""
+    return SecretUse(store, fingerprints(settings), _POLLS * settings.poll_s) if is_wanted(settings) else None
+
+
+def is_wanted(settings: Settings) -> bool:
+    """Return whether a destination names a type for operators."""
+    return any(one.is_for_operators for one in build_routings(settings).values())
+
+
+def disks(settings: Settings, store: Store) -> dict[str, Path]:
+    """Return the folders of this machine that are written to, by what they are for."""
+    folders = {"spool": Path(settings.spool_dir)}
+    if settings.assets_url.startswith("file:"):
+        folders["assets"] = open_folder(settings.assets_url).root
+    if store.is_embedded and store.engine.url.database:
+        folders["database"] = Path(store.engine.url.database).parent
+    return {use: folder.resolve() for use, folder in folders.items()}
+
+
+def fingerprints(settings: Settings) -> Mapping[str, list[str]]:
+    """Return the fingerprints of each source's secrets, in their order."""
+    sources = {name: account.secrets for name, account in settings.sources.items()}
+    if settings.webhook_secrets:
+        sources[DEFAULT_SOURCE] = settings.webhook_secrets
+    return {name: [_fingerprint(secret) for secret in secrets] for name, secrets in sources.items()}
+
+
+def _fingerprint(secret: SecretStr) -> str:
+    return hashlib.sha256(secret.get_secret_value().encode()).hexdigest()[:_FINGERPRINT_CHARS]

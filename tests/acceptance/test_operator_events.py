@@ -1,0 +1,216 @@
+"""What operators are told: each trouble is really caused, with real processes, and its event arrives."""
+
+import asyncio
+import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from receiver.assets.spool_id import spool_id
+from receiver.sandbox import Sandbox
+from receiver.sandbox.knobs import Knobs
+from tests.acceptance.service import SECRET, Service, completed, failed, kill, service, until
+from tests.servers.assets import AssetHost
+from tests.servers.http_sink import Answer, HttpSink, http_sink
+
+OLD = "whsec_of_last_year_0123456789"
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Service]:
+    settings = {
+        "RECEIVER_DESTINATIONS__OPS__URL": f"file://{tmp_path}/ops.jsonl",
+        "RECEIVER_DESTINATIONS__OPS__TYPES": "receiver.operator",
+        "RECEIVER_NOTICE_BACKLOG_S": "2",
+    }
+    with service(tmp_path, **settings) as running:
+        yield running
+
+
+def told(running: Service, word: str) -> list[dict[str, Any]]:
+    """Return the messages of one kind that operators got."""
+    wanted = f"co.aivisualstudio.receiver.operator.{word}"
+    return [one for one in running.messages("ops") if one["type"] == wanted]
+
+
+def is_told(running: Service, word: str, *, seconds: float = 30) -> dict[str, Any]:
+    """Wait for one message of a kind; it is the only one."""
+    [message] = until(lambda: told(running, word), seconds=seconds)
+    return message
+
+
+def send_to(running: Service, url: str) -> None:
+    """Give the service a destination at *url* which it soon finds down where that does not answer."""
+    options = {"URL": url, "TYPES": "generation.failed", "BREAKER_FAILURES": "2", "BREAKER_MAX_S": "0.5"}
+    running.settings.update({f"RECEIVER_DESTINATIONS__HOOKS__{name}": text for name, text in options.items()})
+
+
+async def deliver(running: Service, number: int) -> None:
+    for one in range(number):
+        await asyncio.to_thread(running.deliver, failed(f"gen_{one}"))
+
+
+class TestDestinations:
+    async def test_down_and_back(self, running: Service) -> None:
+        """A destination that is down is told, and so is its return; others learn nothing of it."""
+        sink = HttpSink()
+        send_to(running, sink.url)
+        await asyncio.to_thread(running.start)
+        await deliver(running, 6)
+        down = await asyncio.to_thread(is_told, running, "destination_down")
+        assert down["data"]["facts"]["destination"] == "hooks"
+        assert "could not be reached" in down["data"]["facts"]["error"]
+        await asyncio.to_thread(is_told, running, "backlog_old")
+        await sink.start()
+        try:
+            await asyncio.to_thread(is_told, running, "destination_back")
+            await asyncio.to_thread(is_told, running, "backlog_gone")
+        finally:
+            await sink.stop()
+        assert {one["type"] for one in running.messages()} == {"co.aivisualstudio.generation.failed"}
+
+    async def test_dead_letters(self, running: Service) -> None:
+        """What was given up is told once, however much there is of it."""
+        async with http_sink() as sink:
+            sink.answer = lambda _: Answer(422)
+            send_to(running, sink.url)
+            await asyncio.to_thread(running.start)
+            await deliver(running, 5)
+            dead = await asyncio.to_thread(is_told, running, "dead_letters")
+        assert dead["data"]["facts"]["destination"] == "hooks"
+        assert "422" in dead["data"]["facts"]["error"]
+
+    async def test_survives_a_crash(self, running: Service) -> None:
+        """What was to be told and could not be sent is sent after kill -9, under the same id."""
+        sink = HttpSink()
+        running.settings["RECEIVER_DESTINATIONS__OPS__URL"] = sink.url
+        process = await asyncio.to_thread(running.start)
+        await asyncio.to_thread(running.deliver, b"no event at all")
+        await asyncio.to_thread(until, lambda: running.logged("operators told"))
+        kill(process)
+        await sink.start()
+        try:
+            await asyncio.to_thread(running.start)
+            await asyncio.to_thread(until, lambda: sink.received)
+        finally:
+            await sink.stop()
+        assert json.loads(sink.received[0].body)["type"].endswith(".quarantined")
+
+
+class TestAssets:
+    async def test_bucket_down_and_back(
+        self, running: Service, asset_host: AssetHost, tmp_path: Path
+    ) -> None:
+        """A folder in whose place a file stands is down, and back once that is gone."""
+        (tmp_path / "assets").mkdir()
+        await asyncio.to_thread(running.start)
+        (tmp_path / "assets").rename(tmp_path / "away")
+        (tmp_path / "assets").write_text("in the way")
+        for one in range(5):
+            await asyncio.to_thread(running.deliver, completed(f"gen_{one}", f"{asset_host.url}/{one}.png"))
+        down = await asyncio.to_thread(is_told, running, "bucket_down")
+        assert down["data"]["facts"]["name"] == "common"
+        (tmp_path / "assets").unlink()
+        (tmp_path / "away").rename(tmp_path / "assets")
+        await asyncio.to_thread(is_told, running, "bucket_back")
+
+    def test_host_down_and_back(self, running: Service, asset_host: AssetHost) -> None:
+        """A host of assets that answers nothing but 503 is down, until it does."""
+        running.start()
+        asset_host.status = 503
+        for one in range(6):
+            running.deliver(completed(f"gen_{one}", f"{asset_host.url}/{one}.png"))
+        assert is_told(running, "asset_host_down")["data"]["facts"]["name"] == "127.0.0.1"
+        asset_host.status = 200
+        is_told(running, "asset_host_back")
+
+
+class TestOurselves:
+    def test_quarantine(self, running: Service) -> None:
+        """A genuine body that nobody can read is told."""
+        running.start()
+        running.deliver(b"no event at all")
+        assert "receiver quarantine list" in is_told(running, "quarantined")["data"]["summary"]
+
+    def test_a_sender_cannot_tell_operators_anything(self, running: Service) -> None:
+        """A genuine body with a type of ours is quarantined like any that would speak in our name."""
+        running.start()
+        body = failed("gen_1").replace(b"generation.failed", b"receiver.operator.disk_low")
+        assert running.deliver(body).json["status"] == "quarantined"
+        is_told(running, "quarantined")
+        assert not told(running, "disk_low")
+
+    def test_disk(self, running: Service) -> None:
+        """Less room than there is to be is told for each disk of use."""
+        running.settings["RECEIVER_NOTICE_DISK_BYTES"] = str(10**18)
+        running.start()
+        until(lambda: len(told(running, "disk_low")) == 3)
+        causes = {one["data"]["cause"].rpartition(":")[2] for one in told(running, "disk_low")}
+        assert causes == {"spool", "assets", "database"}
+
+    def test_secret(self, running: Service) -> None:
+        """Of two secrets the one that verifies nothing is told, by its fingerprint; the other is not."""
+        running.settings["RECEIVER_WEBHOOK_SECRETS"] = f"{SECRET.decode()},{OLD}"
+        running.settings["RECEIVER_NOTICE_SECRET_S"] = "4"
+        running.start()
+        ends = time.monotonic() + 30
+        for number in range(10_000):
+            running.deliver(failed(f"gen_{number}"))
+            if told(running, "secret_unused") or time.monotonic() > ends:
+                break
+        told_of = is_told(running, "secret_unused")["data"]
+        assert OLD not in json.dumps(told_of)
+        shown = running.command("config").stdout
+        assert told_of["facts"]["fingerprint"].removeprefix("sha256:")[:8] in shown
+
+    def test_credits(self, running: Service) -> None:
+        """A generation that the provider refused for want of credits is told."""
+        with Sandbox(knobs=Knobs(credits=0)) as sandbox:
+            running.settings["RECEIVER_API_KEY"] = sandbox.key()
+            running.settings["RECEIVER_API_BASE_URL"] = sandbox.url
+            running.start()
+            done = running.command("image", "a lighthouse in fog", "--ref", "order-1")
+            assert done.returncode == 4, done.stderr
+            assert is_told(running, "credits_low")["data"]["facts"]["source"] == "photoverse"
+
+    def test_worker_gone_and_back(self, running: Service, tmp_path: Path) -> None:
+        """A worker that was killed is missed by another; one that was stopped is not."""
+        running.start("web")
+        running.start("worker")
+        others = {}
+        for name in ("killed", "stopped"):
+            running.settings["RECEIVER_SPOOL_DIR"] = f"{tmp_path}/{name}"
+            others[name] = running.start("worker")
+        until(lambda: len(running.logged("worker started")) == 3)
+        until(lambda: _expected(running) == 3)
+        others["stopped"].terminate()
+        others["stopped"].wait()
+        kill(others["killed"])
+        gone = is_told(running, "worker_gone")
+        assert gone["data"]["facts"]["worker"] == spool_id(tmp_path / "killed")
+        running.settings["RECEIVER_SPOOL_DIR"] = f"{tmp_path}/killed"
+        running.start("worker")
+        assert is_told(running, "worker_back")["data"]["cause"] == gone["data"]["cause"]
+
+    def test_nothing_unless_it_is_asked_for(self, running: Service) -> None:
+        """Without a destination that names a type of ours nothing is written, and none gets anything."""
+        for name in ("URL", "TYPES"):
+            del running.settings[f"RECEIVER_DESTINATIONS__OPS__{name}"]
+        running.settings["RECEIVER_NOTICE_DISK_BYTES"] = str(10**18)
+        running.start()
+        id_ = running.deliver(failed("gen_1")).json["event_id"]
+        running.deliver(b"no event at all")
+        until(lambda: running.forwarded(id_))
+        assert _expected(running) == 0
+        assert running.messages() == running.forwarded(id_)
+
+
+def _expected(running: Service) -> int:
+    """Return how many workers are missed if they go."""
+    with sqlite3.connect(running.folder / "receiver.db") as database:
+        [[count]] = database.execute("SELECT count(*) FROM notice WHERE cause LIKE 'worker:%'")
+    return int(count)
