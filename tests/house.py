@@ -1,7 +1,7 @@
 """Print how large the house is and how its prose reads, measured from the tree itself: `make house`.
 
-Prose is what a reader reads: Markdown without code, tables, headings and list marks; the help of every command; the names
-of log events. A sentence ends at `.`, `!`, `?` or at the end of a paragraph or a list item.
+Prose is Markdown without code, tables, headings and list marks, and the help of every command.
+A sentence ends at `.`, `!`, `?` or at the end of a paragraph or a list item.
 """
 
 import ast

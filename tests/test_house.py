@@ -15,7 +15,8 @@ class TestProse:
 
     def test_what_is_not_prose_is_left_out(self) -> None:
         """Code, tables, headings, comments and link targets are not read aloud."""
-        page = "# A head\n\nRead [this page](x.md#y).\n\n| a | b |\n\n```sh\nmake it\n```\n<!-- a note -->\n- a point"
+        code = "```sh\nmake it\n```\n<!-- a note -->"
+        page = f"# A head\n\nRead [this page](x.md#y).\n\n| a | b |\n\n{code}\n- a point"
         assert list(house.sentences(house.plain(page))) == ["Read this page.", "a point"]
 
 
