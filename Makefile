@@ -22,7 +22,7 @@ COMPILE = $(BIN)/python -m compileall -q receiver
 PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo test test-dialects check fmt bench bench-mirror trace senders chaos field matrix constraints
+.PHONY: help setup setup-run demo dist house test test-dialects check fmt bench bench-mirror trace senders chaos field matrix constraints
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,12 @@ check: setup  ## formatting, lint, types, import floors
 fmt: setup  ## format the code and mend what ruff can mend
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+house: setup  ## how large the code is, and how long the sentences are; HOUSE_ARGS="--pages" has a row for each page
+	$(BIN)/python -m tests.house $(HOUSE_ARGS)
+
+dist: $(UV)  ## build the wheel and the sdist into dist/
+	$(UV_RUN) build -q -o dist
 
 bench: setup  ## measure what accepting a delivery costs; BENCH_ARGS="--quick" takes a minute
 	$(BIN)/python -m tests.benchmark.accept $(BENCH_ARGS)

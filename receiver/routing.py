@@ -143,7 +143,7 @@ class Router:
         try:
             return self._choose(candidate, names)
         except Exception:
-            log.exception("not routed; forwarded everywhere", event_id=candidate.job.id)
+            log.exception("routing failed; forwarded everywhere", event_id=candidate.job.id)
             return names
 
     def _choose(self, candidate: Candidate, names: Sequence[str]) -> Sequence[str]:
@@ -187,7 +187,7 @@ def _holds(condition: Expression, told: Mapping[str, Any], *, destination: str) 
         return found.is_true
     metrics.NOT_APPLICABLE.labels(destination, "filter").inc()
     log.warning(
-        "filter not applicable; forwarded",
+        "filter failed; forwarded anyway",
         event_id=told["id"],
         generation_id=told["subject"],
         destination=destination,

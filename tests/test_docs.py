@@ -47,7 +47,7 @@ from tests.messages import message
 from tests.servers.http_sink import Answer, http_sink
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("findings/*.md")])
 COMMON = (DeliveryPolicy, Routing)
 LINE = re.compile(r"^(#+) (.*)$", re.MULTILINE)
 NESTED = {"sources": set(SourceSettings.model_fields), "destinations": {"url", "<option>"}}
@@ -426,6 +426,17 @@ class TestPages:
             with subtests.test(page=page):
                 for block in code(str(page.relative_to(ROOT)), "json"):
                     json.loads(block)
+
+    def test_every_finding_is_listed(self) -> None:
+        """The list has each script, and no other."""
+        listed = re.findall(r"(?m)^\| \[`(.+?)`\]", read("findings/README.md"))
+        assert listed == sorted(script.name for script in ROOT.glob("findings/*.sh"))
+
+    def test_the_readme_names_this_version(self) -> None:
+        """The version, and the wheel's, are those of pyproject.toml."""
+        version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+        assert f"Version {version}," in read("README.md")
+        assert f"avs_receiver-{version}-py3" in read("README.md")
 
     def test_the_readme_is_short(self) -> None:
         """A person in a hurry reads it to the end."""

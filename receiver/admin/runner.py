@@ -58,5 +58,5 @@ class Runner:
         else:
             if ended:
                 log.info(
-                    "operation taken back", operation=id_, restored=ended.restored, under_way=ended.under_way
+                    "operation undone", operation=id_, restored=ended.restored, under_way=ended.under_way
                 )

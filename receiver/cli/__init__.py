@@ -43,7 +43,7 @@ cli = SectionedGroup(
     help="""Receive AI Visual Studio webhooks: verify, dedupe, mirror the asset, forward the event.
 
     Try `receiver demo` first: it needs no account and no settings. Then set RECEIVER_WEBHOOK_SECRETS and
-    run `receiver serve`. Every setting is an environment variable or a line in receiver.toml: see
+    run `receiver serve`. Settings are environment variables or lines in receiver.toml: see
     docs/settings.md.""",
 )
 cli.add_section("Receive", [serve.serve, serve.web, serve.worker, migrate.migrate, reconcile.reconcile])

@@ -25,19 +25,23 @@ Report = Callable[["Finding"], None]
 
 @click.group()
 def assets() -> None:
-    """Look after the files in the bucket."""
+    """Check the files in the bucket."""
 
 
 @assets.command()
-@click.option("--since", type=Since(), help="Only of events received since: a time, or an age like 36h.")
-@click.option("--until", type=Since(), help="Only of events received before: a time, or an age like 1h.")
-@click.option("--source", metavar="NAME", help="Only of this source.")
+@click.option(
+    "--since", type=Since(), help="Only files of events received since: a time, or an age like 36h."
+)
+@click.option(
+    "--until", type=Since(), help="Only files of events received before: a time, or an age like 1h."
+)
+@click.option("--source", metavar="NAME", help="Only files of this source.")
 @click.option("--deep", is_flag=True, help="Read every file and compute its checksum.")
-@click.option("--failed", is_flag=True, help="Also those that were given up.")
+@click.option("--failed", is_flag=True, help="Also check files that were given up.")
 @click.option(
     "--repair/--dry-run",
     default=False,
-    help="Mirror again what is missing or wrong, or only tell of it.  [default: dry-run]",
+    help="Mirror missing or wrong files again, or only report them.  [default: dry-run]",
 )
 @json_option
 def verify(
@@ -50,10 +54,10 @@ def verify(
     repair: bool,
     as_json: bool,
 ) -> None:
-    """Compare what the store says was mirrored with what is in the bucket.
+    """Compare the record of mirrored files with the bucket.
 
-    Each file must be there, of the right size and with the right checksum. Nothing is ever overwritten. Ends
-    with status 1 if anything is wrong and was not repaired.
+    Each file must exist, with the right size and checksum. Nothing is ever overwritten. Exits with status 1
+    if anything is wrong and was not repaired.
     """
     import asyncio
 

@@ -68,9 +68,11 @@ class JMESPath(click.ParamType["Expression"]):
 
 @click.command()
 @click.argument("name")
-@click.option("--since", type=Since(), help="Only what was received since then: a time, or an age like 36h.")
-@click.option("--until", type=Since(), help="Only what was received before then; by default until now.")
-@click.option("--filter", "chosen", type=JMESPath(), help="Only messages that this JMESPath holds for.")
+@click.option("--since", type=Since(), help="Only events received since: a time, or an age like 36h.")
+@click.option("--until", type=Since(), help="Only events received before: a time or an age.  [default: now]")
+@click.option(
+    "--filter", "chosen", type=JMESPath(), help="Only messages that match this JMESPath expression."
+)
 @click.option("--dry-run", is_flag=True, help="Only count.")
 @json_option
 def backfill(
@@ -82,11 +84,11 @@ def backfill(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Send the destination NAME what was settled before it was there.
+    """Send the destination NAME events from before it existed.
 
-    Makes the deliveries that it lacks, as its own options choose them, with the same event ids and the
-    mirrored assets; the workers send them, behind whatever is new. What it got already is not sent again, so
-    the command may be interrupted and repeated. Start the workers with the new destination first.
+    Creates the missing deliveries that match its options, with the same event ids and the mirrored assets.
+    Workers send them after newer events. Nothing is sent twice, so you can interrupt and repeat the command.
+    Start the workers with the new destination first.
     """
     import asyncio
 

@@ -18,10 +18,10 @@ _file = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @_file
 @json_option
 def backup(*, file: Path, as_json: bool) -> None:
-    """Copy the SQLite database to FILE, while it runs.
+    """Copy the SQLite database to FILE while it is in use.
 
-    The copy is of one moment, is read whole, and never overwrites a file. PostgreSQL has tools of its own:
-    see docs/databases.md.
+    The copy is a verified snapshot, and never overwrites a file. For PostgreSQL, use its own tools: see
+    docs/databases.md.
     """
     from receiver.store.sqlite_backup import back_up
 
@@ -32,10 +32,10 @@ def backup(*, file: Path, as_json: bool) -> None:
 @_file
 @json_option
 def restore(*, file: Path, as_json: bool) -> None:
-    """Put FILE, a backup, where the SQLite database is to be.
+    """Restore the SQLite database from the backup FILE.
 
-    Stop every process first, and move what is left of the database away: nothing is overwritten. The backup
-    is read whole before and after it is copied.
+    First stop every process, and move any existing database away: nothing is overwritten. The backup is
+    verified before and after copying.
     """
     from receiver.store.sqlite_backup import restore as restore_from
 

@@ -37,7 +37,7 @@ rate_option = click.option(
     type=Rate(min=0, max=100_000),
     default=50.0,
     show_default=True,
-    help="Send so many in a second, so that live events come in between; 0: all at once.",
+    help="Deliveries per second, to leave room for live events; 0 sends all at once.",
 )
 
 _DOES: Final = {
@@ -67,9 +67,9 @@ def bulk_options(command: Function) -> Function:
         return command(manner=BulkManner(mean_all, dry_run, yes, as_json), **options)
 
     options = (
-        click.option("--all", "mean_all", is_flag=True, help="Without any filter: mean all of them."),
-        click.option("--dry-run", is_flag=True, help="Only count what would be done."),
-        click.option("--yes", is_flag=True, help="Do not ask."),
+        click.option("--all", "mean_all", is_flag=True, help="Apply to everything, without a filter."),
+        click.option("--dry-run", is_flag=True, help="Only count what would change."),
+        click.option("--yes", is_flag=True, help="Skip the confirmation."),
         json_option,
     )
     return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), run)

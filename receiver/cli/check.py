@@ -36,10 +36,10 @@ class Finding:
 @click.command()
 @json_option
 def check(*, as_json: bool) -> None:
-    """Check the settings and all that they name; a line for each part says what to change.
+    """Check the settings and everything they name; each line says what to change.
 
-    The database and the bucket are written to, as the work does. A destination is sent nothing: what is shown
-    is what the workers found last. Ends with status 1 unless all is well.
+    Database and bucket are tested with real writes. Destinations are sent nothing: their lines show what the
+    workers last saw. Exits with status 1 unless all is well.
     """
     import asyncio
 

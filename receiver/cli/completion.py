@@ -8,11 +8,11 @@ from click.shell_completion import get_completion_class
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print the script that makes a shell complete our commands.
+    """Print the completion script for a shell.
 
     \b
     bash:  receiver completion bash > ~/.local/share/bash-completion/completions/receiver
-    zsh:   receiver completion zsh > a folder of your $fpath, as _receiver
+    zsh:   receiver completion zsh > ~/.zfunc/_receiver   # a folder in $fpath
     fish:  receiver completion fish > ~/.config/fish/completions/receiver.fish
     """  # noqa: D301  # \b is click's own mark, and must be a backspace
     script = get_completion_class(shell)

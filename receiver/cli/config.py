@@ -18,13 +18,13 @@ _FINGERPRINT: Final = 8
 
 
 @click.command()
-@click.option("--all", "with_defaults", is_flag=True, help="Also those that have their default.")
+@click.option("--all", "with_defaults", is_flag=True, help="Include settings at their default.")
 @json_option
 def config(*, with_defaults: bool, as_json: bool) -> None:
     """Show the settings in effect and where each comes from.
 
-    Of a secret there is a fingerprint, the beginning of its SHA-256, so that two machines can be compared.
-    URLs are shown without password and query.
+    Secrets appear as the first digits of their SHA-256, so you can compare two machines. URLs appear without
+    password and query.
     """
     records = [one for one in _records(load_settings()) if with_defaults or one["origin"] != "default"]
     show_rows(records, columns=_COLUMNS, as_json=as_json)

@@ -26,10 +26,10 @@ _NARROWING: Final = ("error", "source", "kind", "type", "state")
 """The filters that have few values."""
 
 limit_option = click.option(
-    "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="So many at most."
+    "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="Maximum number of rows."
 )
 order_option = click.option(
-    "--oldest-first", is_flag=True, help="Begin with what arrived first, not with the latest."
+    "--oldest-first", is_flag=True, help="List the oldest first instead of the latest."
 )
 
 
@@ -58,7 +58,7 @@ def cursor_option(parts: int) -> Callable[[Function], Function]:
         "after",
         type=Cursor(parts),
         metavar="CURSOR",
-        help="Go on where an earlier list ended.",
+        help="Continue where an earlier list ended.",
     )
 
 

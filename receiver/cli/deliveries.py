@@ -30,10 +30,10 @@ _COLUMNS = {
 
 @click.group()
 def deliveries() -> None:
-    """Find deliveries and dead letters; send them again.
+    """List deliveries and dead letters, and send them again.
 
-    A delivery is one event for one destination. It is `pending` until the destination confirmed it
-    (`delivered`) or it was given up (`dead`). Its event id never changes, however often it is sent.
+    A delivery is one event for one destination. It is `pending` until the destination confirms it
+    (`delivered`) or we give up (`dead`). Its event id never changes, however often it is sent.
     """
 
 
@@ -44,7 +44,7 @@ def deliveries() -> None:
 @cursor_option(2)
 @json_option
 def list_(*, wanted: "Filter", limit: int, oldest_first: bool, after: "Key | None", as_json: bool) -> None:
-    """List deliveries, those of the latest events first.
+    """List deliveries, latest events first.
 
     \b
     receiver deliveries list --state dead
@@ -88,9 +88,9 @@ def retry(
     rate: float,
     manner: "BulkManner",
 ) -> None:
-    """Send dead letters again, under the same event ids, with all their attempts before them.
+    """Send dead letters again, with the same event ids and all their attempts.
 
-    With --state pending: send now what waits for its next attempt. What a worker holds is left to it.
+    With --state pending, send pending deliveries now. Deliveries that a worker holds are left alone.
 
     \b
     receiver deliveries retry --destination queue --error 'answered 401' --dry-run
@@ -114,7 +114,7 @@ def drop(
     wanted: "Filter",
     manner: "BulkManner",
 ) -> None:
-    """Set dead letters aside: they are kept as `dropped`, and nothing sends them again.
+    """Drop dead letters: they are kept as `dropped`, and never sent again.
 
     `receiver operations cancel` makes them dead letters again.
     """

@@ -12,14 +12,14 @@ import click
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("data/demo"),
     show_default=True,
-    help="Where the demo keeps its database, assets, messages and log.",
+    help="Folder for database, assets, messages and log.",
 )
 def demo(folder: Path) -> None:
-    """Show the whole main job, without an account.
+    """Run the whole pipeline once, without an account.
 
-    Starts the sandbox (it stands in for the provider), the receiver, and a client that asks for some images
-    and a video. Shows per generation when it was submitted, when its webhook came, that the repeat was not
-    acted on, when its asset was mirrored and its message forwarded. Exits 1 if any step did not happen.
+    Starts the sandbox (a stand-in for the provider), the receiver, and a client that requests images and a
+    video. For each generation it shows when it was submitted, when its webhook arrived, that the repeat was
+    deduped, and when its asset was mirrored and its message forwarded. Exits with status 1 if a step failed.
     """
     from receiver.cli.demonstration import run
 

@@ -38,12 +38,12 @@ def destinations() -> None:
 @destinations.command("list")
 @json_option
 def list_(*, as_json: bool) -> None:
-    """List the destinations, with what waits for each.
+    """List the destinations and their backlogs.
 
-    Also those that are not configured any more and have deliveries.
+    Includes destinations that are no longer configured but have deliveries.
 
-    States: running; paused (receiver destinations resume); breaker open, which means that a worker found it
-    down and tries again by itself; not configured, where deliveries wait until it is.
+    States: running; paused (see `receiver destinations resume`); breaker open: a worker found it down and
+    keeps probing it; not configured: deliveries wait until it is.
     """
     import asyncio
 
@@ -53,13 +53,13 @@ def list_(*, as_json: bool) -> None:
 
 @destinations.command()
 @click.argument("name")
-@click.option("--reason", metavar="TEXT", help="Why; shown by `list`.")
+@click.option("--reason", metavar="TEXT", help="Reason, shown by `list`.")
 @json_option
 def pause(*, name: str, reason: str | None, as_json: bool) -> None:
-    """Send nothing to the destination NAME until it is resumed.
+    """Stop sending to the destination NAME until it is resumed.
 
-    Events keep coming in and wait. Holds for all workers on the database, at once and through restarts; a
-    batch that is under way is finished.
+    Events are still received, and wait. This applies to all workers on the database, at once and across
+    restarts. Batches already being sent are finished.
     """
     import asyncio
 
@@ -74,7 +74,7 @@ def pause(*, name: str, reason: str | None, as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def resume(*, name: str, as_json: bool) -> None:
-    """Send to the destination NAME again, beginning with what waits."""
+    """Send to the destination NAME again, starting with its backlog."""
     import asyncio
 
     settings = load_settings_and_warn()

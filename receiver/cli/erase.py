@@ -33,10 +33,10 @@ _CLAIMED = "a worker is at it; repeat the command"
 
 @click.command()
 @click.argument("generation_ids", nargs=-1, required=True, metavar="GENERATION...")
-@click.option("--source", metavar="NAME", help="Only of this source.  [default: all that are configured]")
+@click.option("--source", metavar="NAME", help="Only this source.  [default: all configured sources]")
 @click.option("--asset", "with_assets", is_flag=True, help="Also remove its files from the bucket.")
-@click.option("--dry-run", is_flag=True, help="Only say what there is.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be erased.")
+@click.option("--yes", is_flag=True, help="Skip the confirmation.")
 @json_option
 def erase(
     *,
@@ -49,8 +49,8 @@ def erase(
 ) -> None:
     """Erase the prompt, the body and the messages of generations.
 
-    A repeat of their webhooks is still told, so that nothing comes back. Who erased what, and when, is in the
-    audit log. What was sent to destinations is not ours to take back.
+    Repeats of their webhooks are still recognised, so nothing comes back. The audit log records who erased
+    what, and when. Messages already sent to destinations cannot be erased.
     """
     import asyncio
 

@@ -33,11 +33,11 @@ _COLUMNS = {
 
 @click.group()
 def events() -> None:
-    """Look at what arrived; send it to the destinations again.
+    """List events, and send them to destinations again.
 
-    An event is `pending` until the fate of its asset is known, then `settled`: from then on it has a
-    delivery for each destination. A failure told after the completion is `late`, and never sent. What was
-    kept for long enough is `pruned`: repeats of it are still told, but it cannot be sent again.
+    An event is `pending` until its asset is mirrored or given up. Then it is `settled`, with a delivery for
+    each destination. A failure that arrives after the completion is `late`, and never sent. A `pruned` event
+    is past its retention: repeats are still recognised, but it cannot be sent again.
     """
 
 
@@ -48,7 +48,7 @@ def events() -> None:
 @cursor_option(1)
 @json_option
 def list_(*, wanted: "Filter", limit: int, oldest_first: bool, after: "Key | None", as_json: bool) -> None:
-    """List events, the latest first.
+    """List events, latest first.
 
     \b
     receiver events list --state pending
@@ -65,10 +65,10 @@ def list_(*, wanted: "Filter", limit: int, oldest_first: bool, after: "Key | Non
 @click.argument("name", metavar="ID")
 @json_option
 def show(*, name: str, as_json: bool) -> None:
-    """Show one event whole, or each event about a generation: ID is that of either.
+    """Show the event ID, or every event about the generation ID.
 
-    Its asset, its deliveries, the failed attempts at each, its repeats, and the body it came in. URLs are
-    shown without their query strings, which may be secret.
+    Shows the asset, deliveries, failed attempts, repeats, and the body as received. URLs appear without their
+    query strings, which may hold secrets.
     """
     for found in ask(lambda store: _whole(store, name)):
         _show(found, as_json=as_json)
@@ -78,12 +78,12 @@ def show(*, name: str, as_json: bool) -> None:
 @click.argument("event_ids", nargs=-1, metavar="[EVENT_ID]...")
 @filtered(*EVENT_FILTERS)
 @click.option(
-    "--to", "destinations", multiple=True, metavar="NAME", help="Only to this destination; may be repeated."
+    "--to", "destinations", multiple=True, metavar="NAME", help="Only to this destination; repeatable."
 )
 @click.option(
     "--missing",
     is_flag=True,
-    help="Also to those destinations of --to that an event was never meant for.",
+    help="Also to destinations of --to that an event was never routed to.",
 )
 @rate_option
 @bulk_options
@@ -98,8 +98,8 @@ def replay(
 ) -> None:
     """Send settled events again.
 
-    Under the same ids, with their mirrored assets: so it works long after the provider's URL has died.
-    Consumers that dedupe on the id skip what they have; `receiver operations cancel` takes back what was not
+    They keep their ids and mirrored assets, so this works long after the provider's URL has expired.
+    Consumers that dedupe on the id skip what they have. `receiver operations cancel` undoes what was not
     delivered yet.
 
     \b
@@ -125,13 +125,17 @@ def replay(
 @events.command()
 @filtered("destination", "error", "source", "kind", "type", "generation")
 @click.option(
-    "--last", type=click.IntRange(0, 10_000), default=10, show_default=True, help="So many of before."
+    "--last",
+    type=click.IntRange(0, 10_000),
+    default=10,
+    show_default=True,
+    help="Show this many earlier events first.",
 )
 @json_option
 def tail(*, wanted: "Filter", last: int, as_json: bool) -> None:
     """Print events as they arrive.
 
-    Until Ctrl-C: a line for each, the oldest first.
+    Prints one line per event, oldest first, until Ctrl-C.
     """
     ask(lambda store: _tail(store, wanted, last, as_json=as_json))
 

@@ -12,22 +12,22 @@ from receiver.events import EVENT_KINDS
 Function = Callable[..., Any]
 
 _OPTIONS: Final[dict[str, Function]] = {
-    "destination": click.option("--destination", metavar="NAME", help="Only those for this destination."),
+    "destination": click.option(
+        "--destination", metavar="NAME", help="Only deliveries to this destination, or events with one."
+    ),
     "error": click.option(
-        "--error", metavar="TEXT", help="Only those whose error contains TEXT, in upper or lower case."
+        "--error", metavar="TEXT", help="Only rows whose error contains TEXT, ignoring case."
     ),
     "since": click.option(
-        "--since", type=Since(), help="Arrived then or later: 2025-01-09T12:00Z, yesterday, 2h, 3d."
+        "--since", type=Since(), help="Only events that arrived since: 2025-01-09T12:00Z, yesterday, 2h, 3d."
     ),
-    "until": click.option("--until", type=Since(), help="Arrived before: a time or an age."),
-    "source": click.option("--source", metavar="NAME", help="Only those of this source."),
-    "kind": click.option(
-        "--kind", type=click.Choice(EVENT_KINDS), help="Only those about such a generation."
-    ),
+    "until": click.option("--until", type=Since(), help="Only events that arrived before: a time or an age."),
+    "source": click.option("--source", metavar="NAME", help="Only this source."),
+    "kind": click.option("--kind", type=click.Choice(EVENT_KINDS), help="Only this kind of generation."),
     "type": click.option(
         "--type", "type_", metavar="TYPE", help="Only events of this type, such as generation.failed."
     ),
-    "generation": click.option("--generation", metavar="ID", help="Only those about this generation."),
+    "generation": click.option("--generation", metavar="ID", help="Only events about this generation."),
 }
 _EVERYTHING: Final = ("error", "since", "until", "source", "kind", "type", "generation")
 
@@ -58,7 +58,7 @@ def filtered(
             type=click.Choice(states),
             default=default,
             show_default=default is not None,
-            help="Only those in this state.",
+            help="Only rows in this state.",
         )
         return state(wrapped)
 

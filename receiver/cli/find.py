@@ -21,10 +21,10 @@ _COLUMNS: Final = ("at", "what", "detail", "event_id")
 @click.argument("name", metavar="X")
 @json_option
 def find(*, name: str, as_json: bool) -> None:
-    """Tell the story of X: the id of an event or a generation, a client reference, or a URL.
+    """Show the history of X: an event id, a generation id, a client reference, or a URL.
 
-    What happened to it and what is to happen next, the earliest first. A URL, and any words of a prompt, are
-    looked for in the latest 2,000 events.
+    Lists what happened and what happens next, earliest first. URLs, and words of a prompt, are searched in
+    the latest 2,000 events.
     """
     from receiver.client import NotFound
 

@@ -52,31 +52,31 @@ def _shared(command: Callable[..., None]) -> Callable[..., None]:
 
 
 _SHARED = (
-    click.option("--model", metavar="ID", help="A model of `receiver models`."),
-    click.option("--webhook-url", metavar="URL", help="Where the provider shall send word."),
-    click.option("--wait", is_flag=True, help="Wait until it is finished."),
+    click.option("--model", metavar="ID", help="Model id, see `receiver models`."),
+    click.option("--webhook-url", metavar="URL", help="URL the provider calls when it finishes."),
+    click.option("--wait", is_flag=True, help="Wait until it finishes."),
     timeout_option,
     click.option(
         "--download",
         type=DownloadPath(),
         metavar="PATH",
-        help="Wait, and keep its file at PATH, or in PATH if that is a folder.",
+        help="Wait, then save the file at PATH, or in PATH if it is a folder.",
     ),
     click.option(
         "--ref",
         metavar="REF",
-        help="Your own name for it, noted in the database before anything is sent. "
-        "The same REF again is not a second generation, but the first one.",
+        help="Your idempotency key, saved in the database before anything is sent. "
+        "Using REF again returns the first generation.",
     ),
     click.option(
         "--recover",
         is_flag=True,
-        help="If it is not known whether it was accepted, look for it in the provider's list.",
+        help="If the answer is lost, search the provider's list for the generation.",
     ),
     click.option(
-        "--max-credits", type=click.IntRange(min=0), metavar="N", help="Send nothing if it costs more."
+        "--max-credits", type=click.IntRange(min=0), metavar="N", help="Send nothing if the price is higher."
     ),
-    click.option("--dry-run", is_flag=True, help="Print what would be sent, and its price; send nothing."),
+    click.option("--dry-run", is_flag=True, help="Print the request and its price; send nothing."),
     json_option,
 )
 
@@ -84,12 +84,12 @@ _SHARED = (
 @click.command()
 @click.argument("prompt")
 @click.option("--aspect-ratio", type=click.Choice(IMAGE_ASPECT_RATIOS))
-@click.option("--format", "output_format", type=click.Choice(IMAGE_FORMATS), help="Kind of file.")
+@click.option("--format", "output_format", type=click.Choice(IMAGE_FORMATS), help="File format.")
 @_shared
 def image(prompt: str, aspect_ratio: str | None, output_format: str | None, **given: Any) -> None:
-    """Ask for an image that shows PROMPT.
+    """Request an image of PROMPT.
 
-    What is not given is left to the provider. Needs RECEIVER_API_KEY.
+    The provider chooses what you leave out. Requires RECEIVER_API_KEY.
     """
     _generate(
         "image", {"prompt": prompt, "aspect_ratio": aspect_ratio, "output_format": output_format}, given
@@ -105,14 +105,14 @@ def image(prompt: str, aspect_ratio: str | None, output_format: str | None, **gi
     metavar="SECONDS",
     help=f"{VIDEO_SECONDS[0]} to {VIDEO_SECONDS[-1]} seconds.",
 )
-@click.option("--first-frame", "first_frame_image", metavar="URL", help="An image to start from.")
+@click.option("--first-frame", "first_frame_image", metavar="URL", help="URL of an image to start from.")
 @_shared
 def video(
     prompt: str, aspect_ratio: str | None, duration: int | None, first_frame_image: str | None, **given: Any
 ) -> None:
-    """Ask for a video that shows PROMPT.
+    """Request a video of PROMPT.
 
-    What is not given is left to the provider. Needs RECEIVER_API_KEY.
+    The provider chooses what you leave out. Requires RECEIVER_API_KEY.
     """
     wanted = {
         "prompt": prompt,

@@ -21,17 +21,17 @@ _ids = click.argument("ids", nargs=-1, required=True, metavar="ID...")
 
 @click.group()
 def generations() -> None:
-    """Look at generations, wait for them, download their files."""
+    """List generations, wait for them, download their files."""
 
 
 @generations.command("list")
-@click.option("--type", "kind", type=click.Choice(KINDS), help="Only these.")
-@click.option("--status", type=click.Choice(STATUSES), help="Only these.")
+@click.option("--type", "kind", type=click.Choice(KINDS), help="Only this kind.")
+@click.option("--status", type=click.Choice(STATUSES), help="Only this status.")
 @click.option(
-    "--limit", type=click.IntRange(1, PAGE_SIZE_MAX), help=f"So many.  [default: {PAGE_SIZE_DEFAULT}]"
+    "--limit", type=click.IntRange(1, PAGE_SIZE_MAX), help=f"Page size.  [default: {PAGE_SIZE_DEFAULT}]"
 )
-@click.option("--offset", type=click.IntRange(min=0), help="Skip so many.")
-@click.option("--all", "whole", is_flag=True, help="All of them, however many requests that takes.")
+@click.option("--offset", type=click.IntRange(min=0), help="Number of rows to skip.")
+@click.option("--all", "whole", is_flag=True, help="List every generation, page by page.")
 @json_option
 def list_(
     *,
@@ -60,7 +60,7 @@ def list_(
 @_ids
 @json_option
 def get(*, ids: tuple[str, ...], as_json: bool) -> None:
-    """Show generations as they are now."""
+    """Show the current state of generations."""
     with open_client(load_settings()) as client:
         _each(ids, lambda one: show_record(records.generation(client.generations.get(one)), as_json=as_json))
 
@@ -70,7 +70,7 @@ def get(*, ids: tuple[str, ...], as_json: bool) -> None:
 @timeout_option
 @json_option
 def wait(*, ids: tuple[str, ...], timeout: float | None, as_json: bool) -> None:
-    """Wait until generations are finished, and show each as it ends."""
+    """Wait for generations, and show each as it finishes."""
     from receiver.client import ClientError, GenerationFailed, NotFound, WaitTimeout
 
     failures: list[ClientError] = []
@@ -90,13 +90,18 @@ def wait(*, ids: tuple[str, ...], timeout: float | None, as_json: bool) -> None:
 @generations.command()
 @_ids
 @click.option(
-    "--to", "path", type=DownloadPath(), default=".", show_default=True, help="A folder, or a file for one."
+    "--to",
+    "path",
+    type=DownloadPath(),
+    default=".",
+    show_default=True,
+    help="Folder, or a file name for a single generation.",
 )
 @json_option
 def download(*, ids: tuple[str, ...], path: Path, as_json: bool) -> None:
     """Download the files of completed generations.
 
-    In a folder each is named after its generation. A file appears whole or not at all.
+    In a folder, files are named after their generation. A file appears complete or not at all.
     """
     if len(ids) > 1 and not path.is_dir():
         raise click.BadParameter(

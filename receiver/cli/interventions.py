@@ -23,9 +23,9 @@ ids = click.argument("names", nargs=-1, required=True, metavar="ID...")
 @click.command("mirror-now")
 @ids
 def mirror_now(*, names: tuple[str, ...]) -> None:
-    """Have a worker try now for the asset of each event ID, or of the events about a generation ID.
+    """Make a worker retry the asset of each event or generation ID now.
 
-    Also for one that was given up: it is tried for RECEIVER_ASSET_LATE_S longer, and told of in a follow-up.
+    Also works if it was given up: it is retried for RECEIVER_ASSET_LATE_S, and a follow-up event is sent.
     """
     from receiver.operations import interventions
 
@@ -38,9 +38,9 @@ def mirror_now(*, names: tuple[str, ...]) -> None:
 @click.command()
 @ids
 def release(*, names: tuple[str, ...]) -> None:
-    """Forward each event ID, or those about a generation ID, now and without the asset that they wait for.
+    """Forward each event or generation ID now, without waiting for the asset.
 
-    The asset of a completion is tried for on, for RECEIVER_ASSET_LATE_S, and told of in a follow-up.
+    The asset of a completion is retried for RECEIVER_ASSET_LATE_S; a follow-up event is sent if it arrives.
     """
     from receiver.operations import interventions
 

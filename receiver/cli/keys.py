@@ -20,20 +20,32 @@ _KEY = frozenset({"key"})
 
 @click.group()
 def keys() -> None:
-    """Manage API keys, as the person who is signed in.
+    """Manage API keys, as the signed-in user.
 
-    The provider takes no API key for this: sign in on its page, and put the Cookie header that the browser
-    sends into RECEIVER_SESSION_COOKIE.
+    The provider does not accept an API key here. Sign in on its page, and put the Cookie header that the
+    browser sends into RECEIVER_SESSION_COOKIE.
     """
 
 
 @keys.command()
 @click.argument("name")
-@click.option("--scope", "scopes", type=click.Choice(SCOPES), multiple=True, help="May be repeated.")
 @click.option(
-    "--ip", "ip_allowlist", metavar="ADDRESS", multiple=True, help="Usable only from there; may be repeated."
+    "--scope",
+    "scopes",
+    type=click.Choice(SCOPES),
+    multiple=True,
+    help="What the key may do; repeatable.  [default: read]",
 )
-@click.option("--expires-at", metavar="TIME", help="ISO 8601, with its time zone.")
+@click.option(
+    "--ip",
+    "ip_allowlist",
+    metavar="ADDRESS",
+    multiple=True,
+    help="IP address that may use it; repeatable.  [default: any]",
+)
+@click.option(
+    "--expires-at", metavar="TIME", help="When it expires, in ISO 8601 with a time zone.  [default: never]"
+)
 @json_option
 def create(
     *,
@@ -43,7 +55,7 @@ def create(
     expires_at: str | None,
     as_json: bool,
 ) -> None:
-    """Make an API key called NAME, and print it: the provider shows it only now."""
+    """Create an API key called NAME and print it: the provider shows it only once."""
     from receiver.client import OMIT
 
     with open_session(load_settings()) as session:
@@ -69,7 +81,7 @@ def list_(*, as_json: bool) -> None:
 @keys.command()
 @click.argument("key_id", metavar="ID")
 def revoke(*, key_id: str) -> None:
-    """Make an API key useless, at once and for ever."""
+    """Revoke an API key, immediately and permanently."""
     with open_session(load_settings()) as session:
         session.keys.revoke(key_id)
     say(f"{key_id} is revoked")

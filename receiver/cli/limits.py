@@ -12,7 +12,7 @@ from receiver.cli.output import json_option, show_record
 def limits(*, as_json: bool) -> None:
     """Show the rate limit of the API key.
 
-    Everybody who uses the key shares it. Asking takes one request.
+    All users of the key share it. This command uses one request.
     """
     from receiver.client import Forbidden
 

@@ -10,11 +10,11 @@ from receiver.cli.output import say
 
 @click.command()
 def migrate() -> None:
-    """Bring the database schema to this release's revision.
+    """Migrate the database schema to this release.
 
-    Run it before starting a new release on PostgreSQL (the Procfile's release phase does). SQLite is migrated
-    by `receiver serve` itself. Safe to run twice, from several machines at once, and while deliveries come
-    in, which never wait a second for it. It waits for whoever holds a table, and says who.
+    Run it before you start a new release on PostgreSQL (the Procfile's release phase does). `receiver serve`
+    migrates SQLite itself. It is safe to run twice, on several machines at once, and while deliveries arrive:
+    they never wait a second for it. If it waits for a lock, it says who holds it.
     """
     from receiver.store import Store
 

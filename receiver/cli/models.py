@@ -17,7 +17,7 @@ _COLUMNS = {
 
 
 @click.command()
-@click.option("--type", "kind", type=click.Choice(KINDS), help="Only these.")
+@click.option("--type", "kind", type=click.Choice(KINDS), help="Only this kind.")
 @json_option
 def models(*, kind: Kind | None, as_json: bool) -> None:
     """List the provider's models and their prices in credits."""

@@ -20,20 +20,20 @@ _PATIENCE_S = 90.0
 
 @click.group()
 def operations() -> None:
-    """Follow retries, replays and drops; take one back.
+    """Show the progress of retries, replays and drops, or cancel one.
 
-    Each of them is an operation with an id. It is `done` when everything is back in the queue or dropped;
-    its deliveries tell how much has been sent since.
+    Each run is an operation with an id. It is `done` when everything is back in the queue or dropped. Its
+    deliveries show how much was sent since.
     """
 
 
 @operations.command("list")
 @click.option(
-    "--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="So many at most."
+    "--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Maximum number of rows."
 )
 @json_option
 def list_(*, limit: int, as_json: bool) -> None:
-    """List operations, the latest first."""
+    """List operations, latest first."""
     from receiver.operations.records import operation_record
     from receiver.store.operations import latest_operations
 
@@ -45,7 +45,7 @@ def list_(*, limit: int, as_json: bool) -> None:
 @click.argument("id_", metavar="ID")
 @json_option
 def show(*, id_: str, as_json: bool) -> None:
-    """Show how far the operation ID is, and how many of its deliveries were sent."""
+    """Show the progress of the operation ID, and how many of its deliveries were sent."""
     from receiver.client import NotFound
     from receiver.operations.records import operation_record
     from receiver.store.operations import find_operation
@@ -60,7 +60,7 @@ def show(*, id_: str, as_json: bool) -> None:
 @click.argument("id_", metavar="ID")
 @json_option
 def resume(*, id_: str, as_json: bool) -> None:
-    """Go on with the operation ID, which was interrupted."""
+    """Resume the interrupted operation ID."""
     finish(id_, as_json=as_json, deed=("operations.resume", id_))
 
 
@@ -72,13 +72,13 @@ def resume(*, id_: str, as_json: bool) -> None:
     type=click.FloatRange(min=0),
     default=_PATIENCE_S,
     show_default=True,
-    help="Wait so many seconds for deliveries that workers hold.",
+    help="Seconds to wait for deliveries that workers hold.",
 )
 @json_option
 def cancel(*, id_: str, patience_s: float, as_json: bool) -> None:
-    """Stop the operation ID and take it back: what was not delivered gets the state it had before.
+    """Stop the operation ID and undo it: undelivered rows return to their earlier state.
 
-    What was delivered stays delivered, and an event recorded from quarantine stays recorded. May be repeated.
+    Delivered messages and events recorded from quarantine stay. You can run it again safely.
     """
     from receiver import operations as bulk
     from receiver.client import NotFound

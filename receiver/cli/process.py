@@ -91,7 +91,7 @@ async def _warn_unless_ready(store: Store) -> None:
     try:
         await store.check()
     except StoreUnavailable as error:
-        log.warning("not ready; senders are told to try again", error=str(error))
+        log.warning("not ready; deliveries get 503", error=str(error))
 
 
 @dataclass(frozen=True, slots=True)

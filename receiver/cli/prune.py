@@ -19,7 +19,7 @@ _PAGES = 1_000
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Only count what would go.")
+@click.option("--dry-run", is_flag=True, help="Only count what would be removed.")
 @click.option(
     "--rate",
     type=click.FloatRange(min=1),
@@ -28,11 +28,10 @@ _PAGES = 1_000
 )
 @json_option
 def prune(*, dry_run: bool, rate: float | None, as_json: bool) -> None:
-    """Empty and delete what is older than it is kept.
+    """Remove data that is past its retention.
 
-    Workers do this by themselves, a little at a time; this does it now, to the end. What is still needed
-    stays: pending work, dead letters, open quarantine, running operations. Repeats of pruned events are still
-    told.
+    Workers do this on their own, gradually; this command does all of it now. Pending work, dead letters, open
+    quarantine and running operations stay. Repeats of pruned events are still recognised.
     """
     import asyncio
     from dataclasses import replace

@@ -29,10 +29,10 @@ _COLUMNS = {
 
 @click.group()
 def quarantine() -> None:
-    """Look at what could not be read; read it again.
+    """List signed bodies that could not be read, and retry them.
 
-    Most likely the provider changed its format. Update, then retry: what can be read is recorded as if it
-    had just arrived, once, and goes its usual way.
+    Most likely the provider changed its format. Upgrade, then retry: readable bodies are recorded once, as if
+    they had just arrived.
     """
 
 
@@ -43,9 +43,9 @@ def quarantine() -> None:
 @cursor_option(1)
 @json_option
 def list_(*, wanted: "Filter", limit: int, oldest_first: bool, after: "Key | None", as_json: bool) -> None:
-    """List quarantined bodies, the latest first.
+    """List quarantined bodies, latest first.
 
-    --error looks at the reason: not_json, not_an_object, no_event_type, reserved_event_type,
+    --error searches the reason: not_json, not_an_object, no_event_type, reserved_event_type,
     no_data or no_generation_id.
     """
     from receiver.operations.records import quarantine_record
@@ -61,7 +61,7 @@ def list_(*, wanted: "Filter", limit: int, oldest_first: bool, after: "Key | Non
 def show(*, id_: str, as_json: bool) -> None:
     """Show the quarantined body ID.
 
-    URLs are shown without their query strings, which may be secret.
+    URLs appear without their query strings, which may hold secrets.
     """
     from receiver.client import NotFound
     from receiver.operations.records import full_quarantined
@@ -77,10 +77,10 @@ def show(*, id_: str, as_json: bool) -> None:
 @filtered(*QUARANTINE_FILTERS)
 @bulk_options
 def retry(*, ids: tuple[str, ...], wanted: "Filter", manner: "BulkManner") -> None:
-    """Read quarantined bodies again with this release.
+    """Parse quarantined bodies with this release.
 
-    What can be read is recorded, unless its event is known already, and marked `resolved`. The rest stays
-    `open`. --dry-run tells how many can be read by now.
+    Readable bodies are recorded, unless their event is already known, and marked `resolved`. The rest stays
+    `open`. --dry-run counts how many are readable.
     """
     from dataclasses import replace
 
@@ -95,7 +95,7 @@ def retry(*, ids: tuple[str, ...], wanted: "Filter", manner: "BulkManner") -> No
 @filtered(*QUARANTINE_FILTERS)
 @bulk_options
 def drop(*, ids: tuple[str, ...], wanted: "Filter", manner: "BulkManner") -> None:
-    """Set quarantined bodies aside: they are kept as `dropped`, and not read again.
+    """Drop quarantined bodies: they are kept as `dropped`, and not retried.
 
     `receiver operations cancel` opens them again.
     """

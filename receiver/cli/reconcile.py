@@ -19,14 +19,14 @@ _COLUMNS: Final = ("source", "since", "requests", "seen", "finished", "recorded"
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Only tell what is missing.")
-@click.option("--since", type=Since(), help="Look at everything made since then: a time, or an age like 36h.")
-@click.option("--max-requests", type=click.IntRange(1), help="Stop after so many requests to the provider.")
+@click.option("--dry-run", is_flag=True, help="Only report what is missing.")
+@click.option("--since", type=Since(), help="Check everything created since: a time, or an age like 36h.")
+@click.option("--max-requests", type=click.IntRange(1), help="Maximum number of requests to the provider.")
 @json_option
 def reconcile(*, dry_run: bool, since: datetime | None, max_requests: int | None, as_json: bool) -> None:
-    """Find what the provider finished and no webhook told of.
+    """Find finished generations whose webhook never arrived.
 
-    A worker does this by itself every RECEIVER_RECONCILE_INTERVAL_S. Needs RECEIVER_API_KEY.
+    A worker does this on its own every RECEIVER_RECONCILE_INTERVAL_S. Requires RECEIVER_API_KEY.
     """
     import asyncio
 

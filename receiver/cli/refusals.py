@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.option("--url", help="The admin API of the process to ask.  [default: as the settings say]")
 @json_option
 def refusals(*, url: str | None, as_json: bool) -> None:
-    """List the addresses that were refused most in the last minutes.
+    """List the addresses refused most in the last ten minutes.
 
     Each process remembers its own, so a running `receiver serve` or `receiver web` is asked over its admin
     API.

@@ -20,24 +20,26 @@ _SECONDS = click.FloatRange(0)
 
 @click.command(cls=Teaching)
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8900, show_default=True, help="0 takes a free one."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8900,
+    show_default=True,
+    help="Port to listen on; 0 picks a free one.",
 )
 @click.option(
     "--seed",
     type=int,
-    help="The same seed gives the same keys, ids and luck.  [default: the keys and luck of 1, and new ids]",
+    help="Same seed, same keys, ids and random choices.  [default: those of 1, with new ids]",
 )
 @click.option(
     "--dialect",
     type=Reading(),
     multiple=True,
     metavar="default|random|NAME=VALUE",
-    help="How it says what the document leaves open: all of it (random is chosen by --seed), or one switch, "
+    help="Readings of what the document leaves open: all of them (random uses --seed), or one switch, "
     "as in order=oldest_first. Repeatable.  [default: default]",
 )
-@click.option(
-    "--delay", type=_SECONDS, default=1.0, show_default=True, help="Seconds until an image is finished."
-)
+@click.option("--delay", type=_SECONDS, default=1.0, show_default=True, help="Seconds an image takes.")
 @click.option(
     "--progression",
     type=click.Choice(["timed", "immediate", "manual"]),
@@ -48,43 +50,59 @@ _SECONDS = click.FloatRange(0)
 @click.option(
     "--manual-clock",
     is_flag=True,
-    help="Time stands still until it is moved by POST /__sandbox__/clock.",
+    help="Stop the clock; POST /__sandbox__/clock moves it.",
 )
 @click.option("--failure-rate", type=_RATE, default=0.0, show_default=True)
 @click.option("--credits", type=click.IntRange(0), default=1_000_000, show_default=True)
 @click.option(
-    "--rate-limit", type=click.IntRange(1), default=60, show_default=True, help="Requests a minute."
+    "--rate-limit",
+    type=click.IntRange(1),
+    default=60,
+    show_default=True,
+    help="Requests per minute and API key.",
 )
-@click.option("--loss-rate", type=_RATE, default=0.0, show_default=True, help="Of webhooks.")
-@click.option("--duplicate-rate", type=_RATE, default=0.05, show_default=True, help="Of webhooks.")
-@click.option("--reorder-rate", type=_RATE, default=0.0, show_default=True, help="Of webhooks.")
-@click.option("--late-rate", type=_RATE, default=0.0, show_default=True, help="Of webhooks.")
+@click.option("--loss-rate", type=_RATE, default=0.0, show_default=True, help="Share of webhooks never sent.")
 @click.option(
-    "--asset-ttl", type=_SECONDS, help="Seconds for which a link to a file works.  [default: for ever]"
+    "--duplicate-rate", type=_RATE, default=0.05, show_default=True, help="Share of webhooks sent twice."
 )
+@click.option(
+    "--reorder-rate",
+    type=_RATE,
+    default=0.0,
+    show_default=True,
+    help="Share of webhooks overtaken by the next one.",
+)
+@click.option(
+    "--late-rate",
+    type=_RATE,
+    default=0.0,
+    show_default=True,
+    help="Share of webhooks first sent with an expired signature.",
+)
+@click.option("--asset-ttl", type=_SECONDS, help="Seconds a link to a file works.  [default: no limit]")
 @click.option(
     "--knob",
     type=Knob(),
     multiple=True,
     metavar="NAME=VALUE",
-    help="Any knob, as in webhook_retries_s=1,2. Repeatable; wins over the options above.",
+    help="Any knob, such as webhook_retries_s=1,2. Repeatable; overrides the options above.",
 )
 @click.option(
     "--fault",
     type=FaultOrder(),
     multiple=True,
     metavar="OPERATION:KIND[,NAME=VALUE]...",
-    help="What goes wrong with the next calls, as in generate.image:status=503,times=2. Repeatable.",
+    help="Make the next calls fail, such as generate.image:status=503,times=2. Repeatable.",
 )
 @click.option(
     "--webhook-secret",
     envvar="AVS_SANDBOX_WEBHOOK_SECRET",
-    help="Signs the webhooks.  [default: a well-known one]",
+    help="Signing secret of the webhooks.  [default: a public one]",
 )
 @click.option(
     "--env-file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the settings that lead to it there, for a shell to read.",
+    help="Write the settings for a shell to this file.",
 )
 def sandbox(
     *,
@@ -99,9 +117,9 @@ def sandbox(
 ) -> None:
     """Run a stand-in for the provider on loopback.
 
-    It takes the API's requests, makes real image and video files and sends signed webhooks. A prompt with
-    [fail] in it fails. Everything can also be turned while it runs, under /__sandbox__: docs/sandbox.md has
-    that, and what each of the names below does.
+    It answers API requests, creates real image and video files, and sends signed webhooks. A prompt that
+    contains [fail] fails. You can change everything while it runs, under /__sandbox__. docs/sandbox.md
+    explains that, and each name below.
     """
     from receiver.sandbox import DEFAULT_WEBHOOK_SECRET, ManualClock, Sandbox
     from receiver.telemetry import logs

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def serve() -> None:
     """Run the webhook endpoint and the worker in one process.
 
-    Needs RECEIVER_WEBHOOK_SECRETS. Without further settings events are kept in data/receiver.db and assets in
+    Requires RECEIVER_WEBHOOK_SECRETS. By default, events are stored in data/receiver.db and assets in
     data/assets.
     """
     _run(with_web=True, with_worker=True, admin="if possible", pull="if possible")
@@ -24,7 +24,7 @@ def serve() -> None:
 def web() -> None:
     """Run only the public webhook endpoint.
 
-    Run as many as you like over one PostgreSQL database.
+    You can run any number on one PostgreSQL database.
     """
     _run(with_web=True, with_worker=False, admin="if asked for")
 
@@ -33,7 +33,7 @@ def web() -> None:
 def worker() -> None:
     """Run only the worker: mirror assets, forward events.
 
-    Run as many as you like over one PostgreSQL database; a dead one's work is taken over by the others.
+    You can run any number on one PostgreSQL database. If one dies, the others take over its work.
     """
     _run(with_web=False, with_worker=True, admin="if asked for")
 
@@ -42,8 +42,8 @@ def worker() -> None:
 def admin() -> None:
     """Run only the private API for operators, and its metrics.
 
-    Needs RECEIVER_ADMIN_TOKEN, or a SQLite file beside which a token is kept. `receiver serve` has the API
-    built in; `receiver web` and `receiver worker` have one each where RECEIVER_ADMIN_PORT is set.
+    Requires RECEIVER_ADMIN_TOKEN, or a SQLite file, next to which a token is saved. `receiver serve` includes
+    the API; so do `receiver web` and `receiver worker` if RECEIVER_ADMIN_PORT is set.
     """
     _run(with_web=False, with_worker=False, admin="always")
 

@@ -22,14 +22,14 @@ _file_option = click.option(
     type=click.Path(exists=True, dir_okay=False, allow_dash=True),
     default="-",
     metavar="BODY",
-    help="The body.  [default: standard input]",
+    help="File with the body.  [default: standard input]",
 )
-_at_option = click.option("--at", type=Moment(), metavar="TIME", help="Take this for the present time.")
+_at_option = click.option("--at", type=Moment(), metavar="TIME", help="Use this as the current time.")
 _source_option = click.option(
     "--source",
     "name",
     metavar="NAME",
-    help="Of several sources, this one.  [default: photoverse, else the first]",
+    help="Use this source.  [default: photoverse, else the first]",
 )
 
 
@@ -40,7 +40,7 @@ _source_option = click.option(
     multiple=True,
     required=True,
     metavar="VALUE",
-    help="The signature header, t=…,v1=…; repeat it if there were several.",
+    help="The signature header, t=…,v1=…; repeatable.",
 )
 @_file_option
 @_at_option
@@ -51,7 +51,7 @@ _source_option = click.option(
     default=SIGNATURE_TOLERANCE_S,
     show_default=True,
     metavar="SECONDS",
-    help="How far the time of signing may lie from the present.",
+    help="Maximum seconds between signing time and current time.",
 )
 @_source_option
 @json_option
@@ -64,10 +64,10 @@ def verify(
     name: str | None,
     as_json: bool,
 ) -> None:
-    """Tell whether a webhook delivery is genuine, and why not.
+    """Check whether a webhook delivery is genuine, and if not, why.
 
-    Says which rule of the signature failed, and what usually breaks it. The secrets come from
-    RECEIVER_WEBHOOK_SECRETS. Exits 0 if it is genuine, else 1.
+    Names the signature rule that failed and its usual cause. The secrets come from RECEIVER_WEBHOOK_SECRETS.
+    Exits with status 0 if it is genuine, else 1.
     """
     from receiver.cli.diagnosis import Delivery, diagnose
 
@@ -91,12 +91,12 @@ def verify(
 @_file_option
 @_at_option
 @_source_option
-@click.option("--curl", is_flag=True, help="Print a curl command that sends the body, signed.")
-@click.option("--url", metavar="URL", help="Where curl sends it.  [default: the receiver on this machine]")
+@click.option("--curl", is_flag=True, help="Print a curl command that sends the signed body.")
+@click.option("--url", metavar="URL", help="URL for curl.  [default: the receiver on this machine]")
 def sign(*, file: str, at: float | None, name: str | None, curl: bool, url: str | None) -> None:
-    """Print the signature header for a body, as the provider signs it.
+    """Sign a body as the provider does, and print the header.
 
-    The secret is the first of RECEIVER_WEBHOOK_SECRETS.
+    Uses the first of RECEIVER_WEBHOOK_SECRETS.
     """
     from receiver.signatures import sign as signed
 

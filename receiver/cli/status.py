@@ -30,13 +30,13 @@ _WORKERS: Final = {"spool": "spool folder", "seen_at": "seen", "state": "state"}
 
 
 @click.command()
-@click.option("--watch", is_flag=True, help="Show it again every two seconds, until Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Refresh every two seconds until Ctrl-C.")
 @json_option
 def status(*, watch: bool, as_json: bool) -> None:
-    """Show on one screen what waits in each stage, and what is wrong.
+    """Show backlogs and problems on one screen.
 
-    A backlog is gone in the time that it takes at the rate of the last five minutes, if nothing new came. No
-    more than 10,000 rows of a stage are counted.
+    The time to drain a backlog assumes the rate of the last five minutes and no new events. At most 10,000
+    rows of a stage are counted.
     """
     settings = load_settings_and_warn()
     while True:
@@ -52,10 +52,9 @@ def status(*, watch: bool, as_json: bool) -> None:
 @click.command()
 @json_option
 def workers(*, as_json: bool) -> None:
-    """List the workers of the last 30 days, by the spool folder that each has, the latest seen first.
+    """List the workers of the last 30 days by spool folder, latest seen first.
 
-    A worker says three times per RECEIVER_LEASE_S that it is there. One is `gone` that has not for three
-    minutes.
+    A live worker reports three times per RECEIVER_LEASE_S. It is `gone` after three minutes without a report.
     """
     found = _look(load_settings_and_warn())
     show_rows(_workers(found), columns=_WORKERS, as_json=as_json)

@@ -25,15 +25,15 @@ _COLUMNS = {
 
 @click.group()
 def submissions() -> None:
-    """See what was asked for with --ref; settle doubts."""
+    """List requests made with --ref, and settle those in doubt."""
 
 
 @submissions.command("list")
-@click.option("--state", type=click.Choice(_STATES), help="Only these.")
+@click.option("--state", type=click.Choice(_STATES), help="Only this state.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
 @json_option
 def list_(*, state: str | None, limit: int, as_json: bool) -> None:
-    """List submissions, the latest first. `sending` and `unknown` are in doubt."""
+    """List submissions, latest first. `sending` and `unknown` are in doubt."""
     with open_ledger(load_settings()) as ledger:
         found = ledger.list(state=state, limit=limit)
     show_rows([records.submission(one) for one in found], columns=_COLUMNS, as_json=as_json)
@@ -43,9 +43,9 @@ def list_(*, state: str | None, limit: int, as_json: bool) -> None:
 @click.argument("ref")
 @json_option
 def recover(*, ref: str, as_json: bool) -> None:
-    """Look for the generation that the submission REF became.
+    """Find the generation of the submission REF.
 
-    REF is settled if exactly one in the provider's list fits. Sends nothing but reads.
+    REF is settled if exactly one in the provider's list matches. Only reads; charges nothing.
     """
     settings = load_settings()
     with open_ledger(settings) as ledger, open_client(settings, ledger=ledger) as client:
@@ -56,12 +56,12 @@ def recover(*, ref: str, as_json: bool) -> None:
 @submissions.command()
 @click.argument("ref")
 @click.argument("generation_id", metavar="ID")
-@click.option("--force", is_flag=True, help="Also if type, model or prompt differ.")
+@click.option("--force", is_flag=True, help="Even if type, model or prompt differ.")
 @json_option
 def adopt(*, ref: str, generation_id: str, force: bool, as_json: bool) -> None:
-    """Settle the submission REF, which is in doubt: it is the generation ID.
+    """Settle the submission REF in doubt: it is the generation ID.
 
-    Find ID with `receiver generations list`. It must be what REF asked for, and no other submission's.
+    Find ID with `receiver generations list`. It must match the request, and belong to no other submission.
     """
     from receiver.wiring.ledgers import differences
 
@@ -76,12 +76,12 @@ def adopt(*, ref: str, generation_id: str, force: bool, as_json: bool) -> None:
 
 @submissions.command()
 @click.argument("ref")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Skip the confirmation.")
 def abandon(*, ref: str, yes: bool) -> None:
-    """Settle the submission REF, which is in doubt: it was never accepted.
+    """Settle the submission REF in doubt: it was never accepted.
 
-    Its name may be used again, and is charged then. Look at the provider's own pages before: what was
-    accepted after all is charged a second time.
+    Using REF again is then charged. Check the provider's own pages first: if the request was accepted after
+    all, you pay twice.
     """
     with open_ledger(load_settings()) as ledger:
         _in_doubt(ledger, ref)

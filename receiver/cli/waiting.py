@@ -16,7 +16,7 @@ timeout_option = click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
-    help="Longest wait for one generation.  [default: 300, and 1200 for a video]",
+    help="Maximum seconds to wait for one generation.  [default: 300; video: 1200]",
 )
 
 

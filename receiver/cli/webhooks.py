@@ -11,13 +11,13 @@ _COLUMNS = {"id": "id", "created_at": "created", "events": "events", "url": "url
 _SECRET = frozenset({"secret"})
 
 _events = click.option(
-    "--event", "events", type=click.Choice(EVENT_TYPES), multiple=True, help="Only this one; may be repeated."
+    "--event", "events", type=click.Choice(EVENT_TYPES), multiple=True, help="Only this event; repeatable."
 )
 
 
 @click.group()
 def webhooks() -> None:
-    """Register where the provider sends word of every generation."""
+    """Manage the webhooks registered with the provider."""
 
 
 @webhooks.command()
@@ -25,7 +25,7 @@ def webhooks() -> None:
 @_events
 @json_option
 def create(*, url: str, events: tuple[EventType, ...], as_json: bool) -> None:
-    """Register URL, which must be https, and print the signing secret if the provider shows it."""
+    """Register URL, which must be https, and print the signing secret if returned."""
     with open_client(load_settings()) as client:
         made = client.webhooks.create(url, events or None)
     show_record(records.record(made), as_json=as_json)
@@ -46,11 +46,11 @@ def list_(*, as_json: bool) -> None:
 
 @webhooks.command()
 @click.argument("webhook_id", metavar="ID")
-@click.option("--url", help="Where to send from now on.")
+@click.option("--url", help="The new URL.")
 @_events
 @json_option
 def update(*, webhook_id: str, url: str | None, events: tuple[EventType, ...], as_json: bool) -> None:
-    """Change what is given of a webhook, and leave the rest."""
+    """Change the given options of a webhook."""
     from receiver.client import OMIT
 
     if url is None and not events:

@@ -56,7 +56,7 @@ async def listen(engine: Engine, wake: Wake) -> None:
                 if await _listens(connection, engine):
                     await _pass_on(connection, wake)
                 else:
-                    log.warning("listen has no effect through this pooler; work is found by polling")
+                    log.warning("LISTEN has no effect through this pooler; polling instead")
                     pause_s = _DEAF_S
         except (psycopg.Error, SQLAlchemyError) as error:
             log.warning("listen interrupted", error=type(error).__name__, retry_in_s=_RECONNECT_S)

@@ -108,7 +108,7 @@ class _Opener:
         if encoding not in UNIVERSAL and not self._told:
             self._told = True
             log.warning(
-                "the database cannot hold every text as it is; what it cannot is escaped", encoding=encoding
+                "the database cannot hold every text; missing characters are escaped", encoding=encoding
             )
         return session
 

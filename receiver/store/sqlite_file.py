@@ -118,9 +118,9 @@ class DatabaseFile:
             with closing(sqlite3.connect(copy)) as kept:
                 connection.backup(kept)
         except sqlite3.Error as error:
-            log.error("the removed database could not be saved", path=copy, error=str(error))  # noqa: TRY400
+            log.error("removed database not saved", path=copy, error=str(error))  # noqa: TRY400
         else:
-            log.warning("the removed database was saved", path=copy)
+            log.warning("removed database saved", path=copy)
 
     def _has_a_name(self) -> bool:
         """Whether the open file is somewhere; True where the system does not tell."""

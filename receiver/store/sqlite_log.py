@@ -55,12 +55,12 @@ class LogShrinker:
         size_bytes = self._path.stat().st_size
         busy = self._checkpoint()
         if not busy:
-            log.info("the write-ahead log was cut", path=str(self._path), size_bytes=size_bytes)
+            log.info("write-ahead log truncated", path=str(self._path), size_bytes=size_bytes)
             self._told_bytes = 0
         elif size_bytes >= 2 * self._told_bytes:
             self._told_bytes = size_bytes
             log.warning(
-                "the write-ahead log grows: somebody keeps a transaction open",
+                "write-ahead log grows: a transaction stays open",
                 path=str(self._path),
                 size_bytes=size_bytes,
                 held_by=holders(self._database),

@@ -67,7 +67,7 @@ async def _try(bucket: Bucket) -> None:
             await bucket.check()
     except (BucketUnavailable, TimeoutError) as error:
         why = str(error) or f"no answer within {_TRIAL_S:g} s"
-        log.warning("the bucket does not answer; assets wait until it does", error=why)
+        log.warning("bucket does not answer; assets wait", error=why)
 
 
 def _worker(

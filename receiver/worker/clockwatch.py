@@ -57,6 +57,6 @@ async def watch_clock(
                 log.warning("due times not checked", error=str(error))
             else:
                 if rows or back_ms:
-                    log.warning("due times put right", clock_set_back_s=back_ms / 1000, rows=rows)
+                    log.warning("due times corrected", clock_set_back_s=back_ms / 1000, rows=rows)
                 back_ms, rest_s, at_start = 0, every_s, False
         await asyncio.sleep(look_every_s)

@@ -22,7 +22,7 @@ async def note_kept(store: Store, spool: str, job: EventJob) -> None:
     try:
         await store.settle(EventKept(job, spool))
     except StoreUnavailable as error:
-        log.warning("kept download not noted", event_id=job.id, error=str(error))
+        log.warning("kept download not recorded", event_id=job.id, error=str(error))
 
 
 async def stay_seen(store: Store, spool: str, *, every_s: float) -> None:
@@ -31,7 +31,7 @@ async def stay_seen(store: Store, spool: str, *, every_s: float) -> None:
         try:
             await store.transact_promptly(see_spool, spool, now_ms=clock.now_ms())
         except StoreUnavailable as error:
-            log.warning("spool folder not noted", error=str(error))
+            log.warning("spool folder not recorded", error=str(error))
         await asyncio.sleep(every_s)
 
 

@@ -20,4 +20,4 @@ async def offer_backfill(store: Store, destinations: Sequence[str]) -> None:
             return  # Only advice: it is given at the next start.
         if missed:
             command = f"receiver destinations backfill {name} --dry-run"
-            log.info("destination without a past", destination=name, events=missed, to_see_them=command)
+            log.info("destination has missed events", destination=name, events=missed, to_see_them=command)

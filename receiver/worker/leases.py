@@ -83,7 +83,7 @@ class Leases:
                 await self._store.free_doubtful(pause_s=_RECALL_S)
             except StoreUnavailable:
                 continue
-            log.info("work of unanswered claims given back")
+            log.info("unanswered claims released")
 
     async def give_back(self) -> None:
         """Make work that was cancelled due for other workers now, not when its lease runs out."""
@@ -93,9 +93,9 @@ class Leases:
                     await self._store.transact_promptly(release, self._unfinished, now_ms=clock.now_ms())
             except (StoreUnavailable, TimeoutError) as error:
                 why = str(error) or f"no answer within {_GIVE_BACK_S:g} s"
-                log.warning("unfinished work waits for its leases to run out", error=why)
+                log.warning("unfinished work waits for its leases to expire", error=why)
             else:
-                log.warning("unfinished work given back", claims=len(self._unfinished))
+                log.warning("unfinished work released", claims=len(self._unfinished))
 
     async def _renew(self, leases: set[str]) -> None:
         try:

@@ -71,4 +71,4 @@ class TestAClockThatIsSetBack:
             wanted = {f"gen_{number}" for number in range(1, 6)}
             until(lambda: {one["subject"] for one in receiver.messages()} == wanted, seconds=30)
             until(lambda: len(set(hook.taken())) == len(wanted), seconds=30)
-            assert receiver.logged("due times put right")
+            assert receiver.logged("due times corrected")

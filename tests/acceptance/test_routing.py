@@ -56,7 +56,7 @@ def test_filters_and_a_latecomer(
         asset_host.status = 404  # whatever comes from now on comes from the bucket
         destination(receiver, "late", KINDS="image")
         receiver.start()
-        (offer,) = until(lambda: receiver.logged("destination without a past"))
+        (offer,) = until(lambda: receiver.logged("destination has missed events"))
         assert (offer["destination"], offer["events"]) == ("late", 8)
         receiver.deliver(failed("gen_new"))
         until(lambda: subjects(receiver, "late") == ["gen_new"])

@@ -118,7 +118,7 @@ class TestListen:
             listening.cancel()
             await asyncio.wait([listening])
         assert [line["event"] for line in lines] == [
-            "listen has no effect through this pooler; work is found by polling"
+            "LISTEN has no effect through this pooler; polling instead"
         ]
 
 

@@ -138,7 +138,7 @@ class TestRouter:
             assert routed(candidate(failed("gen_1"), asset=None), filter="contains(data.asset.url, 's3')")
         assert counter._value.get() == before + 1
         (line,) = lines
-        assert (line["event"], line["destination"]) == ("filter not applicable; forwarded", "orders")
+        assert (line["event"], line["destination"]) == ("filter failed; forwarded anyway", "orders")
         assert line["error"] == "contains() takes array or string, and was given null"
 
     def test_while_the_submission_may_still_come(self) -> None:

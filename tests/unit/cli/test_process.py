@@ -77,7 +77,7 @@ class TestRun:
             until(lambda: asset_host.asked)
             process.send_signal(signal.SIGTERM)
             assert process.wait(WITHIN_S) == 0
-            assert receiver.logged("unfinished work given back")
+            assert receiver.logged("unfinished work released")
             assert "Traceback" not in receiver.log()
 
     def test_leaves_an_upload_that_hangs(self, tmp_path: Path, asset_host: AssetHost) -> None:
@@ -97,7 +97,7 @@ class TestRun:
                 until(lambda: list(tmp_path.glob("data/spool/kept/*/*.png")))
                 process.send_signal(signal.SIGTERM)
                 assert process.wait(2 * WITHIN_S) == 0
-                assert receiver.logged("unfinished work given back")
+                assert receiver.logged("unfinished work released")
                 assert "Traceback" not in receiver.log()
 
     def test_leaves_a_database_that_hangs(self, tmp_path: Path, asset_host: AssetHost) -> None:
@@ -117,7 +117,7 @@ class TestRun:
                 assert process.wait(4 * WITHIN_S) == 0
             finally:
                 postgres.thaw()
-            assert receiver.logged("unfinished work waits for its leases to run out")
+            assert receiver.logged("unfinished work waits for its leases to expire")
             assert "Traceback" not in receiver.log()
 
     @pytest.mark.parametrize(

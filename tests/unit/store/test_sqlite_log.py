@@ -65,10 +65,10 @@ class TestLogShrinker:
                 until(lambda: lines)
                 assert written.stat().st_size > 1_000_000
                 [line] = lines
-                assert line["event"] == "the write-ahead log grows: somebody keeps a transaction open"
+                assert line["event"] == "write-ahead log grows: a transaction stays open"
                 assert any(each.startswith(f"{pid} (python") for each in line["held_by"])
             until(lambda: written.stat().st_size == 0)
-            until(lambda: lines[-1]["event"] == "the write-ahead log was cut")
+            until(lambda: lines[-1]["event"] == "write-ahead log truncated")
         engine.dispose()
 
     def test_a_short_one_is_left_alone(self, path: Path) -> None:

@@ -86,7 +86,7 @@ class TestNoteKept:
         scripted.settle_error = StoreUnavailable("down")
         with structlog.testing.capture_logs() as lines:
             await note_kept(store, "ours", event_job())
-        assert [line["event"] for line in lines] == ["kept download not noted"]
+        assert [line["event"] for line in lines] == ["kept download not recorded"]
 
 
 class TestStaySeen:
@@ -99,4 +99,4 @@ class TestStaySeen:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         assert scripted.seen[:2] == ["ours", "ours"]
-        assert [line["event"] for line in lines] == ["spool folder not noted"]
+        assert [line["event"] for line in lines] == ["spool folder not recorded"]

@@ -33,7 +33,7 @@ class TestOfferBackfill:
         """Each destination that missed something is told of once, with how much and what to run."""
         assert await told(Missed(old=0, new=42), "old", "new") == [
             {
-                "event": "destination without a past",
+                "event": "destination has missed events",
                 "log_level": "info",
                 "destination": "new",
                 "events": 42,

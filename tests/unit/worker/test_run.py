@@ -154,8 +154,10 @@ class TestWorker:
         before.close()
         with structlog.testing.capture_logs() as lines:
             async with running(a_worker(store, hands)):
-                await until(lambda: [line for line in lines if line["event"] == "destination without a past"])
-        told = [line for line in lines if line["event"] == "destination without a past"]
+                await until(
+                    lambda: [line for line in lines if line["event"] == "destination has missed events"]
+                )
+        told = [line for line in lines if line["event"] == "destination has missed events"]
         assert [(line["destination"], line["events"]) for line in told] == [("audit", 1)]
 
     async def test_polls_for_what_another_process_recorded(self, store: Store, hands: Hands) -> None:
