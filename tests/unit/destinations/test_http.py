@@ -319,9 +319,8 @@ class TestFormat:
     async def test_posts_what_a_chat_takes(self) -> None:
         """With a format the shape of the chat is posted as plain JSON, and that is what is signed."""
         secret = "0123456789abcdef"
-        async with http_sink() as sink:
-            async with _open(sink.url, format="slack", secrets=secret) as destination:
-                [outcome] = await destination.send([message(1)])
+        async with http_sink() as sink, _open(sink.url, format="slack", secrets=secret) as destination:
+            [outcome] = await destination.send([message(1)])
         [received] = sink.received
         assert isinstance(outcome, Delivered)
         assert received.headers["content-type"] == "application/json"
