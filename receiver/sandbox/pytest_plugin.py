@@ -1,23 +1,25 @@
-"""Fixtures for the tests of programs that use the provider. Only pytest imports this module."""
+"""Fixtures for tests of programs that use the provider.
+
+Opt in from the `conftest.py` at the top of your tests:
+
+pytest_plugins = ["receiver.sandbox.pytest_plugin"]
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from receiver.sandbox import Sandbox
+from receiver.sandbox import Knobs, Sandbox
 
 
 @pytest.fixture
-def make_receiver_sandbox() -> Iterator[Callable[..., "Sandbox"]]:
+def make_receiver_sandbox() -> Iterator[Callable[..., Sandbox]]:
     """Start sandboxes with the arguments of `Sandbox`; they are stopped at the end of the test.
 
     The test fails if a fault that it queued was never met.
     """
-    from receiver.sandbox import Sandbox  # noqa: PLC0415  # heavy, and every run of pytest loads this module
-
     started: list[Sandbox] = []
     with ExitStack() as running:
 
@@ -31,9 +33,7 @@ def make_receiver_sandbox() -> Iterator[Callable[..., "Sandbox"]]:
 
 
 @pytest.fixture
-def receiver_sandbox(make_receiver_sandbox: Callable[..., "Sandbox"]) -> "Sandbox":
+def receiver_sandbox(make_receiver_sandbox: Callable[..., Sandbox]) -> Sandbox:
     """Start a sandbox that finishes every generation at once, and sends each webhook once."""
-    from receiver.sandbox import Knobs  # noqa: PLC0415  # heavy, as above
-
     knobs = Knobs(image_delay_s=0, video_delay_s=0, duplicate_rate=0, webhook_retries_s=(0.1, 0.2, 0.4))
     return make_receiver_sandbox(knobs=knobs)
