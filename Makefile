@@ -22,7 +22,7 @@ COMPILE = $(BIN)/python -m compileall -q receiver
 PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo dist house test test-dialects check fmt bench bench-mirror trace senders chaos field matrix constraints
+.PHONY: help setup setup-run demo dist house test test-dialects check fmt bench trace senders chaos field matrix constraints
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,11 +56,8 @@ house: setup  ## how large the code is, and how long the sentences are; HOUSE_AR
 dist: $(UV)  ## build the wheel and the sdist into dist/
 	$(UV_RUN) build -q -o dist
 
-bench: setup  ## measure what accepting a delivery costs; BENCH_ARGS="--quick" takes a minute
-	$(BIN)/python -m tests.benchmark.accept $(BENCH_ARGS)
-
-bench-mirror: setup  ## measure what mirroring an asset costs; BENCH_ARGS='--only "10 KB"' takes some of it
-	$(BIN)/python -m tests.benchmark.mirror $(BENCH_ARGS)
+bench: setup  ## measure speed and cost; BENCH_ARGS="--only PART" runs accept, drain, latency, mirror, growth, commands or idle
+	$(BIN)/python -m tests.benchmark.bench $(BENCH_ARGS)
 
 trace: setup  ## the files and functions that a webhook passes through until its message is in a queue
 	$(BIN)/python -m tests.benchmark.trace

@@ -8,13 +8,13 @@ It takes claimed work and returns what is to be written of it; it does not touch
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
-from typing import Any, Final, assert_never
+from typing import Final, assert_never
 
 import structlog
 
 from receiver.backoff import Backoff
 from receiver.destinations import Destination, Message
-from receiver.events import TYPE_PREFIX, Event, envelope, reread
+from receiver.events import TYPE_PREFIX, envelope, reread
 from receiver.expressions import NotApplicable
 from receiver.outcomes import Delivered, FailedAttempt, GivenUp, Judged, Outcome, Parked, Retry
 from receiver.routing import EVERYTHING, Routing
@@ -120,7 +120,13 @@ def make_message(job: DeliveryJob, routing: Routing) -> Message | Retry | Unwant
 def message(job: DeliveryJob, routing: Routing = EVERYTHING) -> Message | Retry | Unwanted:
     """Build the message of a delivery: the same bytes on every attempt."""
     event = reread(job.body, source=job.source)
-    told = _envelope(job, event)
+    told = envelope(
+        event,
+        event_id=job.event_id,
+        received_ms=job.received_ms,
+        asset=job.asset,
+        submission=job.submission,
+    )
     if job.undecided and not routing.filter_holds(told, destination=job.destination):
         return Unwanted()
     body = routing.encode(told, destination=job.destination)
@@ -134,16 +140,6 @@ def message(job: DeliveryJob, routing: Routing = EVERYTHING) -> Message | Retry 
         type=TYPE_PREFIX + event.type,
         kind=event.kind,
         body=body,
-    )
-
-
-def _envelope(job: DeliveryJob, event: Event) -> Mapping[str, Any]:
-    return envelope(
-        event,
-        event_id=job.event_id,
-        received_ms=job.received_ms,
-        asset=job.asset,
-        submission=job.submission,
     )
 
 

@@ -94,18 +94,15 @@ class Committer(Generic[Item, Result]):
         if wait_s <= 0 or len(self._waiting) >= MANY:
             self._begin(loop)
         elif self._waiting and (not self._alarm or self._alarm.when() > now + wait_s):
-            self._forget_alarm()
+            if self._alarm:
+                self._alarm.cancel()
             self._put_off = self._hurries
             self._alarm = loop.call_later(wait_s, self._begin, loop)
 
-    def _forget_alarm(self) -> None:
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._alarm:
             self._alarm.cancel()
-        self._alarm = None
-
-    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._forget_alarm()
-        self._busy = True
+        self._alarm, self._busy = None, True
         self._gather(loop, seen=0, deadline=loop.time() + _LONGEST_GATHERING_S)
 
     def _gather(self, loop: asyncio.AbstractEventLoop, *, seen: int, deadline: float) -> None:

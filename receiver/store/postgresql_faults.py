@@ -11,11 +11,11 @@ import time
 from contextlib import suppress
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 
-_WIRE: Final = "receiver.wire"
+WIRE: Final = "receiver.wire"
 _ROLLED_BACK: Final = frozenset(
     {
         "40001",  # a serialization failure, of databases that speak PostgreSQL's protocol: also at COMMIT
@@ -121,18 +121,12 @@ def judge_connections(engine: Engine, generation: Generation) -> None:
     """Judge the connections of *engine*, which is PostgreSQL's, by what is said on them."""
 
     def begin(connection: Any, record: Any) -> None:
-        record.info[_WIRE] = Wire(connection, generation)
+        record.info[WIRE] = Wire(connection, generation)
 
     event.listen(engine, "connect", begin)
     event.listen(engine, "checkout", _choose)
     event.listen(engine, "close", _end)
     event.listen(engine, "handle_error", _judge)
-
-
-def wire_of(connection: Connection) -> Wire | None:
-    """Return what is known of *connection*; None on SQLite."""
-    found: Wire | None = connection.info.get(_WIRE)
-    return found
 
 
 def may_run_again(error: DBAPIError) -> bool:
@@ -150,12 +144,12 @@ def _judge(context: ExceptionContext) -> None:
 
 
 def _choose(_connection: Any, record: Any, _proxy: Any) -> None:
-    if not record.info[_WIRE].is_usable():
+    if not record.info[WIRE].is_usable():
         raise DisconnectionError("left for another")
 
 
 def _end(_connection: Any, record: Any) -> None:
-    if (wire := record.info.pop(_WIRE, None)) is not None:
+    if (wire := record.info.pop(WIRE, None)) is not None:
         wire.close()
 
 

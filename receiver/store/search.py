@@ -20,6 +20,7 @@ QUARANTINE_KEY: Final[tuple[Column[Any], ...]] = (QUARANTINE.c.id,)
 _MOST: Final = 200
 """Rows of one page of a list; each is read with its body."""
 _IS_DEAD: Final = DELIVERY.c.state == literal(DEAD, literal_execute=True)
+_IS_PENDING: Final = DELIVERY.c.state == literal(PENDING, literal_execute=True)
 """Written into the statement: neither planner would use the partial index for a bound parameter."""
 IS_UNSETTLED: Final = and_(
     *(EVENT.c.state != literal(state, literal_execute=True) for state in (SETTLED, PRUNED))
@@ -185,6 +186,8 @@ def delivery_rows(
     candidates = list(arrived(DELIVERY.c.event_id, wanted))
     if wanted.state == DEAD:
         candidates.append(_IS_DEAD)
+    elif wanted.state == PENDING:
+        candidates.append(_IS_PENDING)
     elif wanted.state is not None:
         statement = statement.where(DELIVERY.c.state == wanted.state)
     if lock:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from receiver.store.sqlite_contents import Contents
-from receiver.store.sqlite_log import LogShrinker
+from receiver.store.sqlite_log import LONG_BYTES, LogShrinker
 from receiver.telemetry.logger import Logger
 
 _Identity = tuple[int, int]
@@ -93,8 +93,8 @@ class DatabaseFile:
         elif connection.beside != found:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
             raise LostLog(f"{self.path}-wal or -shm was removed or replaced; all it held is in {self.path}")
-        if written is not None:
-            self._shrinker.notice(written.st_size)
+        if written is not None and written.st_size > LONG_BYTES:
+            self._shrinker.begin()
 
     def _lost(self, found: _Identity | None) -> str:
         what = "removed or moved away" if found is None else "replaced by another file"

@@ -31,9 +31,9 @@ class LogShrinker:
         self._running = threading.Lock()
         self._told_bytes = 0
 
-    def notice(self, size_bytes: int) -> None:
-        """Begin to cut if the log is too long. Never waits, and never fails: it runs after each commit."""
-        if size_bytes > LONG_BYTES and self._running.acquire(blocking=False):
+    def begin(self) -> None:
+        """Begin to cut, unless that is under way. Never waits, and never fails: it runs after commits."""
+        if self._running.acquire(blocking=False):
             try:
                 threading.Thread(target=self._run, name="write-ahead log", daemon=True).start()
             except RuntimeError:  # no more threads, or the interpreter ends

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from receiver.errors import StoreUnavailable
 from receiver.store.engine import notify, take_wakes
-from receiver.store.postgresql_faults import Wire, may_run_again, wire_of
+from receiver.store.postgresql_faults import WIRE, Wire, may_run_again
 
 Result = TypeVar("Result")
 
@@ -43,21 +43,25 @@ class Call:
                 self._wire.cut()
 
     @contextmanager
-    def on(self, connection: Connection) -> Iterator[None]:
-        """Note within the block that the call uses *connection*.
+    def on(self, connection: Connection) -> Iterator[Wire | None]:
+        """Note within the block that the call uses *connection*; what was cut off gives nothing back.
 
         Raises:
             StoreUnavailable: it was cut off before it had one.
         """
         with self._lock:
-            if self.is_cut:
+            was_cut = self.is_cut
+            if was_cut:
                 raise StoreUnavailable("cut off while it waited for a connection")
-            self._wire = wire_of(connection)
+            self._wire = connection.info.get(WIRE)
         try:
-            yield
+            yield self._wire
         finally:
             with self._lock:
                 self._wire = None
+            # The pool may be gone by then.
+            if self.is_cut and not connection.invalidated:
+                connection.invalidate()
 
 
 def transact(engine: Engine, work: Callable[[Connection], Result], call: Call | None = None) -> Result:
@@ -106,26 +110,13 @@ def _wake(engine: Engine, call: Call) -> None:
             transact(engine, lambda connection: notify(connection, call.wakes), call)
 
 
-@contextmanager
-def _connected(engine: Engine, call: Call) -> Iterator[Connection]:
-    """Connect for *call*. What was cut off gives nothing back: the pool may be gone by then."""
-    with engine.connect() as connection:
-        try:
-            with call.on(connection):
-                yield connection
-        finally:
-            if call.is_cut and not connection.invalidated:
-                connection.invalidate()
-
-
 def _transact(engine: Engine, work: Callable[[Connection], Result], call: Call) -> Result:
-    with _connected(engine, call) as connection:
+    with engine.connect() as connection, call.on(connection) as wire:
         commits = False
         try:
             with connection.begin():
                 take_wakes(connection)  # of one that failed
                 result = work(connection)
-                wire = wire_of(connection)
                 if wire is not None:
                     wire.warnings.clear()
                 commits = True  # where this block ends

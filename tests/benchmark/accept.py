@@ -1,4 +1,4 @@
-"""`make bench`: what it costs to accept a delivery durably, beside a route that promises nothing.
+"""`python -m tests.benchmark.accept`: what it costs to accept a delivery durably, beside a bare route.
 
 Servers run side by side, each one process: a Starlette route that reads the body and answers (uvicorn with
 httptools), `receiver web` on SQLite and on PostgreSQL, both with every commit fsynced, the same over a table
@@ -112,8 +112,7 @@ def _size(options: argparse.Namespace) -> Size:
 
 
 def _command() -> str:
-    words = sys.argv[1:]
-    return " ".join(["python -m tests.benchmark.accept", *words]) if words else "make bench"
+    return " ".join(["python -m tests.benchmark.accept", *sys.argv[1:]])
 
 
 if __name__ == "__main__":

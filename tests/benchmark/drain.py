@@ -29,7 +29,6 @@ from tests.servers import postgres, valkey
 
 _STREAM: Final = "receiver:events"
 _COLUMNS: Final = "id, source, generation_id, type, body, via, received_ms, repeats, state, due_ms, attempts"
-_ANSWER_S: Final = 0.1
 _ANSWER: Final = b"HTTP/1.1 204 No Content\r\n\r\n"
 _WITHIN_S: Final = 600.0
 
@@ -62,8 +61,10 @@ class Stream:
         return Counter(entry[b"id"].decode() for _, entry in entries)
 
 
-class SlowEndpoint:
-    """An HTTP endpoint that takes 100 ms to answer each message."""
+class Endpoint:
+    """An HTTP endpoint that answers each message, at once unless said otherwise."""
+
+    answer_s = 0.0
 
     def __init__(self, _folder: Path, stack: ExitStack) -> None:
         self._seen: Counter[str] = Counter()
@@ -87,9 +88,15 @@ class SlowEndpoint:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 fields = dict(line.split(": ", 1) for line in head.decode().lower().split("\r\n")[1:] if line)
                 await reader.readexactly(int(fields["content-length"]))
-                await asyncio.sleep(_ANSWER_S)
+                await asyncio.sleep(self.answer_s)
                 self._seen[fields["idempotency-key"]] += 1
                 writer.write(_ANSWER)
+
+
+class SlowEndpoint(Endpoint):
+    """One that takes 100 ms."""
+
+    answer_s = 0.1
 
 
 _DESTINATIONS: Final[Mapping[str, type[Stream] | type[SlowEndpoint]]] = {

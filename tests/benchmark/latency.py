@@ -2,7 +2,8 @@
 
 The builds take turns: each gets so many deliveries a second over connections that are kept, of failures
 (nothing to mirror), and forwards them to Valkey. A message is visible once a consumer that blocks on the
-stream has it.
+stream has it. With `--http` an HTTP endpoint gets each message, too. `--picture` draws latency over rate into
+docs/images/latency.svg.
 """
 
 import argparse
@@ -21,14 +22,19 @@ import redis
 
 from receiver.signatures import sign
 from tests.acceptance.service import SECRET, Service, failed, service
-from tests.benchmark import builds
+from tests.benchmark import builds, picture
 from tests.benchmark.builds import WORKING_TREE, Build
 from tests.benchmark.cpu import cpu_s
+from tests.benchmark.drain import Endpoint
 from tests.servers import postgres, valkey
 
 _STREAM: Final = "receiver:events"
 _CONNECTIONS: Final = 16
 _COMMANDS: Final[Mapping[str, Sequence[str]]] = {"one": ("serve",), "two": ("web", "worker")}
+_NAMES: Final = {"one": "`serve`", "two": "`web` and `worker`"}
+_PICTURE: Final = Path(__file__).parents[2] / "docs" / "images" / "latency.svg"
+_PICTURED: Final = (10, 25, 50, 100, 200, 400, 800)
+_PERCENTILES: Final = {"p50": 0.5, "p99": 0.99}
 _SETTLES_S: Final = 30.0
 _WARM_UP_S: Final = 2.0
 """Before it, processes that have just started import what they need at their first event."""
@@ -43,28 +49,41 @@ class Seen(NamedTuple):
 
 
 def main() -> None:
-    """Measure, and print a line for each build."""
+    """Measure, and print a line for each build at each rate; draw them if asked to."""
     options = _options()
     compared = [WORKING_TREE, *filter(None, [builds.past()])]
+    curves: dict[str, list[tuple[float, float]]] = {}
+    for rate in _PICTURED if options.picture else (options.rate,):
+        for name, rounds in _compare(compared, options, rate).items():
+            percentiles = {
+                label: statistics.median(_percentile(one.delays_ms, share) for one in rounds)
+                for label, share in _PERCENTILES.items()
+            }
+            cpu = statistics.median(one.cpu_ms for one in rounds)
+            said = ", ".join(f"{label} {ms:.1f} ms" for label, ms in percentiles.items())
+            print(f"{name:14} {options.database}, {rate}/s: {said}, {cpu:.2f} ms CPU per event", flush=True)
+            for label, ms in percentiles.items():
+                curves.setdefault(f"{name}, {label}", []).append((rate, ms))
+    if options.picture:
+        across = f"deliveries a second to {_NAMES[options.processes]} on {options.database}"
+        _PICTURE.write_text(
+            picture.draw(curves, across=across, up="ms from the 200 to the message in Valkey")
+        )
+
+
+def _compare(compared: Sequence[Build], options: argparse.Namespace, rate: int) -> dict[str, list[Seen]]:
     seen: dict[str, list[Seen]] = {build.name: [] for build in compared}
     for _ in range(options.rounds):
         for build in compared:
-            with _running(build, options.database, _COMMANDS[options.processes]) as (offered, queue):
-                seen[build.name].append(_round(offered, queue, options.rate, options.seconds))
-    for name, rounds in seen.items():
-        p50, p99 = (
-            statistics.median(_percentile(one.delays_ms, share) for one in rounds) for share in (0.5, 0.99)
-        )
-        cpu = statistics.median(one.cpu_ms for one in rounds)
-        print(
-            f"{name:14} {options.database}, {options.rate}/s: p50 {p50:.1f} ms, p99 {p99:.1f} ms,"
-            f" {cpu:.2f} ms CPU per event"
-        )
+            running = _running(build, options.database, _COMMANDS[options.processes], http=options.http)
+            with running as (offered, queue):
+                seen[build.name].append(_round(offered, queue, rate, options.seconds))
+    return seen
 
 
 @contextmanager
 def _running(
-    build: Build, database: str, commands: Sequence[str] = ("serve",)
+    build: Build, database: str, commands: Sequence[str] = ("serve",), *, http: bool = False
 ) -> Iterator[tuple[Service, "redis.Redis"]]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -73,6 +92,8 @@ def _running(
         stack.callback(queue.kill)
         settings = {"PYTHONPATH": str(build.folder), "RECEIVER_POLL_S": "1", "RECEIVER_LEASE_S": "60"}
         settings["RECEIVER_DESTINATIONS__MESSAGES__URL"] = queue.url
+        if http:
+            settings["RECEIVER_DESTINATIONS__ENDPOINT__URL"] = Endpoint(folder, stack).url
         if database == "postgresql":
             server = stack.enter_context(postgres.running(durable=True))
             settings["RECEIVER_DATABASE_URL"] = server.url
@@ -163,6 +184,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--processes", choices=_COMMANDS, default="one", help="`serve`, or `web` and `worker` apart"
     )
+    parser.add_argument("--http", action="store_true", help="forward to an HTTP endpoint as well")
+    parser.add_argument("--picture", action="store_true", help="rates from 10 to 800, drawn")
     return parser.parse_args()
 
 

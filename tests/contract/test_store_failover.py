@@ -20,7 +20,7 @@ from receiver.contract import COMPLETED, FAILED
 from receiver.errors import StoreUnavailable
 from receiver.events import event_id
 from receiver.store import (
-    SETTLE,
+    MIRROR,
     Claim,
     DeliveryJob,
     Duplicate,
@@ -579,7 +579,7 @@ class TestListening:
     def listening(self, url: str) -> Iterator[tuple[Store, asyncio.Event]]:
         """Listen; what is yielded is set whenever it begins anew, and when somebody notifies."""
         with opened(url) as store:
-            woken = store.wake.subscribe(SETTLE)
+            woken = store.wake.subscribe(MIRROR)
             task = asyncio.create_task(store.listen())
             try:
                 yield store, woken

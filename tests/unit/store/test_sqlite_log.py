@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import structlog.testing
 
-from receiver.store import sqlite_log
+from receiver.store import sqlite_file, sqlite_log
 from receiver.store.engine import connect
 from receiver.store.sqlite_log import holders
 
@@ -52,7 +52,7 @@ def path(tmp_path: Path) -> Path:
 class TestLogShrinker:
     def test_says_who_holds_it_and_cuts_it_after(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A long reader is named once; the log is cut when it has gone, though nobody writes any more."""
-        monkeypatch.setattr(sqlite_log, "LONG_BYTES", 1_000_000)
+        monkeypatch.setattr(sqlite_file, "LONG_BYTES", 1_000_000)
         monkeypatch.setattr(sqlite_log, "_RETRY_S", 0.02)
         engine, written = connect(f"sqlite:///{path}"), Path(f"{path}-wal")
         with engine.begin() as connection:
