@@ -34,9 +34,9 @@ from receiver.store.rates import Done, count_done
 
 _FILES: Final = Path(__file__).parent / "static"
 _PROBLEMS: Final = {
-    400: "This request says something that cannot be.",
-    404: "There is nothing here. It may have been deleted, or the address has a mistake.",
-    405: "This page does not take that method.",
+    400: "The request is not valid.",
+    404: "Not found. It may have been deleted, or the address is wrong.",
+    405: "This page does not support that method.",
     503: "The bucket does not answer.",
 }
 
@@ -87,11 +87,11 @@ async def _problem(pages: Pages, request: Request, error: Exception) -> Response
 
 
 async def _unavailable(pages: Pages, request: Request, _error: Exception) -> Response:
-    text = "The database does not answer, or its schema is another release's. The log says more."
+    text = "The database does not answer, or its schema belongs to another release. See the log."
     answer = pages.page(request, "problem.html", 503, text=text)
     answer.headers["Retry-After"] = "5"
     return answer
 
 
 async def _fault(_request: Request, _error: Exception) -> Response:
-    return PlainTextResponse("This is a bug; the log says more.", 500)
+    return PlainTextResponse("This is a bug; see the log.", 500)

@@ -126,11 +126,11 @@ class Destinations:
         if form.get("dry_run"):
             return self._back(await self._counted(past))
         await self._deeds.note(request, "destinations.backfill", f"{name} since {since or 'the beginning'}")
-        self._backfills[name] = "Backfill begins."
+        self._backfills[name] = "Backfill started."
         task = asyncio.create_task(self._run(past))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return self._back(f"The backfill of {name} runs; this page says how far it is.")
+        return self._back(f"The backfill of {name} is running; this page shows its progress.")
 
     async def _counted(self, past: Past) -> str:
         events = made = 0

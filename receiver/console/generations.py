@@ -160,7 +160,7 @@ class Generations:
         said = (
             "A worker tries for the asset now."
             if was
-            else "There is nothing to mirror, or a worker is at it."
+            else "There is nothing to mirror, or a worker is busy with it."
         )
         return await self._back(id_, said)
 
@@ -170,7 +170,9 @@ class Generations:
         await self._deeds.note(request, "events.release", id_)
         done = await interventions.release(self._store, id_, late_ms=self._late_ms)
         if done is None:
-            return await self._back(id_, "The event does not wait for its asset, or a worker is at it.")
+            return await self._back(
+                id_, "The event is not waiting for its asset, or a worker is busy with it."
+            )
         follow_up = "; a follow-up tells when it comes" if done == "with follow-up" else ""
         return await self._back(id_, f"Forwarded without its asset{follow_up}.")
 

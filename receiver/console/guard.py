@@ -74,7 +74,7 @@ class Guard:
         if session is None:
             return _sent_to_login(request)
         if not self.sessions.is_csrf(session, form.get("csrf", "")):
-            return PlainTextResponse("This form is from another session: load the page again.", 403)
+            return PlainTextResponse("This form belongs to another session. Reload the page.", 403)
         return None
 
 

@@ -124,7 +124,7 @@ class Queues:
         id_ = await self._known(request)
         await self._deeds.note(request, "operations.resume", id_)
         self._parts.runner.finish(id_)
-        return self._pages.back("/operations", "The operation goes on.")
+        return self._pages.back("/operations", "The operation was resumed.")
 
     async def cancel(self, request: Request) -> Response:
         """Stop at once, and take back what was not delivered."""
@@ -132,7 +132,7 @@ class Queues:
         await self._deeds.note(request, "operations.cancel", id_)
         await self._store.transact(take_back, id_, after=None, now_ms=clock.now_ms())
         self._parts.runner.take_back(id_)
-        return self._pages.back("/operations", "Cancelled. What was not delivered is as it was before.")
+        return self._pages.back("/operations", "Cancelled. Undelivered rows are back in their earlier state.")
 
     async def _begin(self, request: Request, order: Order, path: str) -> Response:
         if request.state.form.get("dry_run"):
@@ -141,7 +141,7 @@ class Queues:
         await self._deeds.note(request, order.kind, aim(order))
         begun = await operations.begin(self._store, order)
         self._parts.runner.finish(begun.id)
-        return self._pages.back("/operations", "Begun; this page says how far it is.")
+        return self._pages.back("/operations", "Started; this page shows its progress.")
 
     async def _known(self, request: Request) -> str:
         id_ = path_text(request, "id")

@@ -47,7 +47,7 @@ async def a_mirrored(store: Store, tmp_path: Path, content: bytes, content_type:
 class TestLists:
     async def test_an_empty_receiver_says_what_to_do(self, browser: Browser) -> None:
         """Each list that is empty."""
-        assert b"No generation has been heard of" in (await browser.get("/generations")).body
+        assert b"No generations yet" in (await browser.get("/generations")).body
         assert b"No dead letters" in (await browser.get("/dead-letters")).body
         assert b"Nothing is in doubt" in (await browser.get("/submissions")).body
 
@@ -70,7 +70,7 @@ class TestLists:
         page = (await browser.get(f"/generations{further}")).body.decode()
         assert "gen_04" in page
         assert "gen_05" not in page
-        assert b"Nothing found here" in (await browser.get("/generations?kind=video")).body
+        assert b"Nothing found" in (await browser.get("/generations?kind=video")).body
         assert (await browser.get("/generations?since=tomorrow")).status == 400
 
     async def test_what_came_is_text(self, browser: Browser, store: Store) -> None:
@@ -178,7 +178,7 @@ class TestButtons:
         [job] = await claimed(store, at=FAR)
         assert job.asset is not None
         assert (job.asset.status, job.asset.error) == ("failed", "released")
-        assert "does not wait" in await said(browser, f"/events/{event.id}/release")
+        assert "is not waiting" in await said(browser, f"/events/{event.id}/release")
 
     async def test_destinations(self, browser: Browser, store: Store) -> None:
         """Paused, resumed, tried, and told what they missed."""
@@ -220,7 +220,7 @@ class TestButtons:
         page = await said(browser, "/dead-letters", order="retry")
         id_ = page.partition('action="/console/operations/')[2].partition("/")[0]
         assert "Cancelled" in await said(browser, f"/operations/{id_}/cancel")
-        assert "goes on" in await said(browser, f"/operations/{id_}/resume")
+        assert "was resumed" in await said(browser, f"/operations/{id_}/resume")
         assert (await browser.post("/operations/none/cancel")).status == 404
 
     async def test_submissions(self, browser: Browser, store: Store, desk: Desk) -> None:
