@@ -107,11 +107,12 @@ class Connection(Client):
         Raises:
             NeverAcknowledgesError: it does not.
         """
-        names = (await self._ask("STREAM.NAMES", {"subject": subject})).get("streams") or []
-        for name in names[:1]:
-            config = (await self._ask(f"STREAM.INFO.{name}", {})).get("config") or {}
-            if config.get("no_ack"):
-                raise NeverAcknowledgesError(name)
+        # Here, too, anybody may reply.
+        match await self._ask("STREAM.NAMES", {"subject": subject}):
+            case {"streams": [str(name), *_]}:
+                match await self._ask(f"STREAM.INFO.{name}", {}):
+                    case {"config": {"no_ack": True}}:
+                        raise NeverAcknowledgesError(name)
 
     async def _ask(self, what: str, body: Mapping[str, str]) -> dict[str, Any]:
         """Ask JetStream's API; the answer is empty if there is none, which takes a right of its own."""

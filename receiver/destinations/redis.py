@@ -7,8 +7,9 @@ generation id. See docs/destinations/redis.md.
 
 import asyncio
 import contextlib
+import re
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -44,6 +45,8 @@ _EXAMPLES: Final = {
 }
 _HOPS: Final = 3
 """So often a cluster may send one batch on."""
+_ENTRY: Final = re.compile(rb"[0-9]+-[0-9]+")
+_NO_PLACE: Final = "max number of clients reached"
 _REFUSED_CREDENTIALS: Final = (AuthenticationError, AuthorizationError, NoPermissionError)
 
 
@@ -260,8 +263,8 @@ class RedisStream:
             # WAIT speaks of what its own connection wrote.
             commands.append(("WAIT", self._options.wait, self._wait_ms))
         answers = await link.ask(commands)
-        replicas = None if self._options.wait is None else answers.pop()
-        return answers[asking :: 1 + asking], replicas
+        replicas = None if self._options.wait is None else _checked(answers.pop(), _is_number)
+        return [_checked(each, _is_entry) for each in answers[asking :: 1 + asking]], replicas
 
     @property
     def _wait_ms(self) -> int:
@@ -287,13 +290,15 @@ class RedisStream:
         told, key = first_words(error, str(error)), repr(self._options.stream)
         if isinstance(error, ResponseError) and told.startswith("WRONGTYPE"):
             return f"the key {key} is not a stream: rename it or change {setting(self._name, 'stream')}"
+        if _NO_PLACE in told:
+            return f"redis takes no more connections: {_NO_PLACE}"
         for kinds, why in {
             _REFUSED_CREDENTIALS: f"redis refused {self._who()}: {type(error).__name__}",
             (MovedError,): "redis is a node of a cluster: begin the URL with redis+cluster:",
             (AskError,): "redis is moving the stream to another node",
             (ReadOnlyError,): "redis has become a replica (read only)",
             (BusyLoadingError,): "redis is still loading its data",
-            (NoPrimaryError,): told,
+            (NoPrimaryError, _NotRedisError): told,
             (ResponseError,): f"redis refused the entry: {told}",
         }.items():
             if isinstance(error, kinds):
@@ -312,6 +317,24 @@ class RedisStream:
     def _who(self) -> str:
         rights = "XADD" if self._options.wait is None else "XADD and WAIT"
         return f"the user or password, or its right to {rights}"
+
+
+class _NotRedisError(RedisError):
+    """The other side answered what no server answers to our commands."""
+
+
+def _checked(answer: Any, is_right: Callable[[Any], bool]) -> Any:
+    if isinstance(answer, Exception) or is_right(answer):
+        return answer
+    return _NotRedisError("what answers is no Redis: it does not name the entry")
+
+
+def _is_entry(answer: Any) -> bool:
+    return isinstance(answer, bytes) and _ENTRY.fullmatch(answer) is not None
+
+
+def _is_number(answer: Any) -> bool:
+    return isinstance(answer, int)
 
 
 def _fields(message: Message) -> tuple[str | bytes, ...]:

@@ -5,7 +5,7 @@
 A store that is not there is skipped, loudly. FIELD_BIN names a folder with their programs: `minio` and
 `versitygw` (`go install github.com/minio/minio@latest`, `github.com/versity/versitygw/cmd/versitygw@latest`),
 `garage` and `s3s-fs` (`cargo install garage`; `cargo install s3s-fs --features binary`), `s3rver` (npm).
-SeaweedFS comes with `make setup`.
+SeaweedFS comes with `make setup`. `caddy`, `nginx` and `haproxy` are tried before it.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +31,7 @@ from receiver.assets import Fetched, Held
 from receiver.assets.s3 import MIN_PART_BYTES, S3Bucket, open_s3
 from receiver.assets.s3_options import Dialect, ObjectOptions
 from receiver.errors import BucketUnavailable, ConfigError
+from tests.field import gateways
 from tests.servers import seaweedfs
 from tests.servers.process import ServerProcess
 from tests.servers.require import free_ports
@@ -133,8 +135,18 @@ def _seaweedfs(_program: str, _folder: Path) -> Iterator[Store]:
         yield Store(weed.s3.endpoint_url, weed.s3.access_key, weed.s3.secret_key)
 
 
+@contextmanager
+def _behind(gateway: str, program: str, folder: Path) -> Iterator[Store]:
+    with seaweedfs.running() as weed:
+        store = int(weed.s3.endpoint_url.rpartition(":")[2])
+        with gateways.before(gateway, program, store, folder) as port:
+            yield Store(f"http://127.0.0.1:{port}", weed.s3.access_key, weed.s3.secret_key)
+
+
 _STORES: Final[dict[str, Callable[[str, Path], AbstractContextManager[Store]]]] = {
     "weed": _seaweedfs,
+    # Before SeaweedFS:
+    **{gateway: partial(_behind, gateway) for gateway in ("caddy", "nginx", "haproxy")},
     "minio": _minio,
     "versitygw": _versitygw,
     "garage": _garage,

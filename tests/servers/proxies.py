@@ -1,5 +1,9 @@
-"""Reverse proxies from Debian, run with the files of `deploy/`: only ports and paths are exchanged."""
+"""Reverse proxies from Debian, run with the files of `deploy/`: only ports and paths are exchanged.
 
+FIELD_BIN names a folder with others, which come first.
+"""
+
+import os
 import shutil
 import ssl
 import subprocess
@@ -72,7 +76,7 @@ KINDS: Final = {
 @contextmanager
 def running(kind: str, upstreams: tuple[int, int], folder: Path) -> Iterator[Proxy]:
     """Check the file that `deploy/` has for *kind*, and run it before two *upstreams*."""
-    program = shutil.which(kind, path="/usr/sbin:/usr/bin:/sbin:/bin")
+    program = shutil.which(kind, path=f"{os.environ.get('FIELD_BIN', '')}:/usr/sbin:/usr/bin:/sbin:/bin")
     if program is None:
         missing(kind, "no such program", installer=f"apt-get install {kind}")
     (port,) = free_ports(1)

@@ -17,6 +17,7 @@ from nats.js.api import DiscardPolicy
 
 from receiver.destinations import Destination, open_destination
 from receiver.destinations.nats import JetStream
+from receiver.destinations.nats_connection import Connection
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
 from tests.messages import TYPE, message
@@ -162,6 +163,24 @@ class TestSend:
             Delivered(f"{name}:1"),
             Delivered(f"{name}:2"),
         ]
+
+    @pytest.mark.parametrize("told", [{"streams": 5}, {"streams": {}}, {"streams": [7]}, {"config": 1}])
+    async def test_what_others_reply_about_the_stream(
+        self,
+        nats_server: NatsServer,
+        client: Client,
+        nats_subject: str,
+        told: dict[str, object],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Nor does it matter what anybody else says to our questions about the stream."""
+
+        async def ask(*_: object) -> dict[str, object]:  # the server answers sooner than any subscriber
+            return told
+
+        monkeypatch.setattr(Connection, "_ask", ask)
+        name = await _add_stream(client, nats_subject)
+        assert await _send(nats_server.url, subject=nats_subject) == [Delivered(f"{name}:1")]
 
     async def test_a_stream_that_never_acknowledges_is_refused_at_start(
         self, nats_server: NatsServer, client: Client, nats_subject: str

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -176,6 +176,43 @@ class TestSend:
         assert isinstance(outcome, Retry)
         assert "XADD" in outcome.error
         assert "hunter2" not in outcome.error
+
+    @pytest.mark.parametrize(
+        ("answer", "why"),
+        [
+            (b"+OK", "is no Redis"),
+            (b":5", "is no Redis"),
+            (b"$-1", "is no Redis"),
+            (b"*0", "is no Redis"),
+            (b"-ERR max number of clients reached", "takes no more connections"),
+            (b"-MASTERDOWN Link with MASTER is down", "Link with MASTER is down"),
+            (b"-", "refused the entry"),
+            (b"HTTP/1.1 400 Bad Request", "could not be reached"),
+        ],
+    )
+    async def test_an_answer_that_names_no_entry_is_a_retry(self, answer: bytes, why: str) -> None:
+        """Only the id of an entry confirms it, and a connection that told anything else is left."""
+        dialled = 0
+
+        async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal dialled
+            dialled += 1
+            with suppress(OSError, asyncio.IncompleteReadError):
+                while words := int((await reader.readuntil(b"\n"))[1:]):
+                    command = [
+                        (await reader.readuntil(b"\n"), await reader.readuntil(b"\n"))[1]
+                        for _ in range(words)
+                    ]
+                    writer.write((answer if command[0] == b"XADD\r\n" else b"+OK") + b"\r\n")
+            writer.close()
+
+        server = await asyncio.start_server(talk, "127.0.0.1", 0)
+        async with server, _open(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}") as destination:
+            for _ in range(2):
+                [outcome] = await destination.send([message(1)])
+                assert isinstance(outcome, Retry)
+                assert why in outcome.error
+        assert dialled == 2
 
     async def test_a_batch_is_written_once(self) -> None:
         """When the connection breaks before the answer, nothing below us sends the batch again."""
