@@ -8,12 +8,13 @@
     ├── BucketUnavailable      the asset bucket did not answer; the mirror should try again
     ├── BlockedUrl             (receiver.assets.guard) an asset URL we will not fetch
     ├── BlockedAddress         (receiver.assets.guard) an address we will not dial
-    └── ClientError            (receiver.client) the provider's API refused, or did not answer
+    └── ClientError            (receiver.client.errors) the provider's API refused, or did not answer
+        └── GenerationClaimed  the generation belongs to another submission already
 
 An exception here is a refusal. What a step may normally end in is a value: see `receiver.outcomes`.
 """
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 SignatureFault = Literal[
     "header_count",
@@ -79,3 +80,26 @@ class BucketUnavailable(ReceiverError):
         """*parked_s*: seconds until the bucket is tried again, where it is known to be away."""
         super().__init__(message)
         self.parked_s = parked_s
+
+
+def _rebuild(kind: type["ClientError"], args: tuple[Any, ...], state: dict[str, Any]) -> "ClientError":
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class ClientError(ReceiverError):
+    """The root of the client's errors; never raised itself."""
+
+    code = "client_error"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.args, self.__dict__.copy())
+
+
+class GenerationClaimed(ClientError):
+    """The generation belongs to another submission already."""
+
+    code = "generation_claimed"
+    status = 409

@@ -35,7 +35,7 @@ def exit_code(error: ReceiverError) -> ExitCode:
     table: tuple[tuple[type[ReceiverError], ExitCode], ...] = (
         (errors.ConfigError, ExitCode.USAGE),
         (client.InvalidRequest, ExitCode.USAGE),
-        (client.GenerationClaimed, ExitCode.USAGE),
+        (errors.GenerationClaimed, ExitCode.USAGE),
         (client.Unauthorized, ExitCode.AUTHENTICATION),
         (client.Forbidden, ExitCode.PERMISSION),
         (client.NotFound, ExitCode.NOT_FOUND),
@@ -44,6 +44,6 @@ def exit_code(error: ReceiverError) -> ExitCode:
         (client.GenerationFailed, ExitCode.GENERATION_FAILED),
         (client.WaitTimeout, ExitCode.TIMED_OUT),
         (client.OutcomeUnknown, ExitCode.OUTCOME_UNKNOWN),
-        (client.ClientError, ExitCode.NETWORK),
+        (errors.ClientError, ExitCode.NETWORK),
     )
     return next((code for kind, code in table if isinstance(error, kind)), ExitCode.FAILED)

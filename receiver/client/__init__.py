@@ -7,11 +7,9 @@ from receiver.client.blocking.client import Client
 from receiver.client.blocking.session import SessionClient
 from receiver.client.errors import (
     ApiError,
-    ClientError,
     DownloadFailed,
     ExpiredApiKey,
     Forbidden,
-    GenerationClaimed,
     GenerationFailed,
     InsufficientCredits,
     InsufficientScope,
@@ -31,9 +29,9 @@ from receiver.client.errors import (
     UnexpectedResponse,
     WaitTimeout,
 )
-from receiver.client.ledger import Events, Ledger, Submission
+from receiver.client.ledger import Events, Ledger
 from receiver.client.memory import MemoryLedger
-from receiver.client.pace import KeyPace, PaceStore
+from receiver.client.pace import PaceStore
 from receiver.client.parameters import INHERIT, OMIT
 from receiver.client.results import (
     ApiKey,
@@ -58,7 +56,17 @@ from receiver.contract import (
     Status,
     VideoAspectRatio,
 )
-from receiver.errors import ConfigError, NotJson, SignatureError, SignatureFault, StoreUnavailable
+from receiver.errors import (
+    ClientError,
+    ConfigError,
+    GenerationClaimed,
+    NotJson,
+    SignatureError,
+    SignatureFault,
+    StoreUnavailable,
+)
+from receiver.pace import KeyPace
+from receiver.submissions import Submission
 
 if TYPE_CHECKING:
     from receiver.client.aio.client import AsyncClient

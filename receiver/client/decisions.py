@@ -20,7 +20,6 @@ from urllib.parse import urljoin, urlsplit
 from receiver import documents
 from receiver.client.errors import (
     ApiError,
-    ClientError,
     NoAnswer,
     NotSent,
     OutcomeUnknown,
@@ -33,6 +32,7 @@ from receiver.client.parse import Misdirected, Unreadable
 from receiver.client.refusals import refusal, request_id
 from receiver.client.requests import Request
 from receiver.client.wire import Answer, Lost, Reply, Unsent
+from receiver.errors import ClientError
 
 T = TypeVar("T")
 

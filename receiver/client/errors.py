@@ -32,27 +32,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from receiver.client.ledger import SETTLING_S
-from receiver.errors import ReceiverError
+from receiver.errors import ClientError
 
 if TYPE_CHECKING:
     from receiver.client.requests import Request
     from receiver.client.results import Generation
-
-
-def _rebuild(kind: type["ClientError"], args: tuple[Any, ...], state: dict[str, Any]) -> "ClientError":
-    error = kind.__new__(kind)
-    error.args = args
-    error.__dict__.update(state)
-    return error
-
-
-class ClientError(ReceiverError):
-    """The root of the client's errors; never raised itself."""
-
-    code = "client_error"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.args, self.__dict__.copy())
 
 
 class ApiError(ClientError):
@@ -266,13 +250,6 @@ class NotCharged(ClientError):
         self.request = request
         self.client_ref = client_ref
         """Its name in the ledger."""
-
-
-class GenerationClaimed(ClientError):
-    """The generation belongs to another submission already."""
-
-    code = "generation_claimed"
-    status = 409
 
 
 class GenerationFailed(ClientError):

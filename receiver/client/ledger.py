@@ -1,8 +1,9 @@
 """The ledger: every paid request, written down before it is sent, so that none is ever sent twice."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
+
+from receiver.submissions import Submission
 
 SETTLING_S: Final = 960.0
 """How long it may take until what was sent is accepted and listed: 15 minutes on the way, one to be listed.
@@ -10,29 +11,6 @@ SETTLING_S: Final = 960.0
 Until then an order that is not listed may still come. Afterwards it never will: the client gives a paid
 request up after five minutes at most, and sends none that it noted more than seconds before.
 """
-
-State = Literal["sending", "submitted", "refused", "unknown"]
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """One generation that was asked for, or is about to be."""
-
-    client_ref: str
-    """The caller's own name for it. Unique in the ledger."""
-    kind: str
-    """`image` or `video`."""
-    request: Mapping[str, object] = field(repr=False)
-    """The JSON body that is sent."""
-    state: State
-    """`sending` from before the POST: whoever finds that after a crash must treat it like `unknown`."""
-    generation_id: str | None = None
-    metadata: Mapping[str, object] = field(default_factory=dict)
-    """The caller's own, passed on with the event of the generation. Never sent to the provider."""
-    sent_at: float | None = None
-    """In seconds since the epoch, by the client's clock."""
-    error: str | None = None
-    """Why it was refused, or what is in doubt."""
 
 
 class Events(Protocol):
@@ -73,7 +51,7 @@ class Ledger(Events, Protocol):
         Nor does it if *sent_at* is given and is not the row's: then the name was freed and used again since.
 
         Raises:
-            GenerationClaimed: (`receiver.client.errors`) another row has it; nothing was written.
+            GenerationClaimed: (`receiver.errors`) another row has it; nothing was written.
         """
         ...
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import cast
 
 from receiver import forks
-from receiver.client.errors import GenerationClaimed
-from receiver.client.ledger import State, Submission
+from receiver.errors import GenerationClaimed
+from receiver.submissions import State, Submission
 
 
 class MemoryLedger(forks.Forkable):

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, TypedDict, get_args
 
 from receiver.client.errors import InvalidParameter
-from receiver.client.ledger import Submission
 from receiver.client.parameters import Inherit, Omit
 from receiver.contract import KINDS, ImageAspectRatio, ImageFormat, Kind, VideoAspectRatio
+from receiver.submissions import Submission
 
 OnUnknown = Literal["raise", "recover"]
 """What to do when it is not known whether a paid call was accepted."""

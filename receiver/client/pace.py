@@ -6,7 +6,7 @@ that machines whose clocks differ read it alike.
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from hmac import digest
 from http import HTTPStatus
@@ -25,6 +25,7 @@ from receiver.client.pacing import (
 from receiver.client.wire import Answer
 from receiver.contract import REQUESTS_PER_MINUTE
 from receiver.errors import StoreUnavailable
+from receiver.pace import KeyPace
 
 _log = logging.getLogger("receiver.client")
 
@@ -38,23 +39,6 @@ _SILENCE_S: Final = 30.0
 """A store that failed is not asked again before: it may take seconds to fail."""
 _UNTOLD_WINDOW_S: Final = 60.0
 """A window that nobody told the end of is over after so long: whoever began it may be gone."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeyPace:
-    """What all programs together know of one key."""
-
-    limit: int | None = None
-    remaining: int | None = None
-    """What the provider said, less what was sent since."""
-    reset_at: float | None = None
-    """When the window ends; None if the first answer of it is not there yet."""
-    opened_at: float = 0.0
-    """When the window began, as far as we know."""
-    paused_until: float = 0.0
-    """After a 429 nobody sends before."""
-    skew_s: float = 0.0
-    """The provider's clock minus that of whoever wrote this."""
 
 
 class PaceStore(Protocol):

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from receiver.client.ledger import SETTLING_S, Submission
+from receiver.client.ledger import SETTLING_S
 from receiver.client.pagination import Walk
 from receiver.client.pricing import model_of
 from receiver.client.results import Generation, GenerationPage
 from receiver.client.wording import may_be, same_letters, same_words
 from receiver.contract import IMAGE_ASPECT_RATIOS, KINDS, PAGE_SIZE_MAX
+from receiver.submissions import Submission
 
 LOOKS_S: Final = (0.0, 1.0, 3.0, 6.0)
 """Pauses before each look: what was sent may take a moment to be listed."""

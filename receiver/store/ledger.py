@@ -3,14 +3,14 @@
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 import orjson
 from sqlalchemy import ColumnElement, Connection, Engine, Row, select, true, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from receiver.contract import COMPLETED, EVENT_TYPES
-from receiver.errors import ReceiverError, StoreUnavailable
+from receiver.errors import GenerationClaimed, StoreUnavailable
 from receiver.events import Event, normalize
 from receiver.store import migrations
 from receiver.store.attribution import attach
@@ -18,61 +18,17 @@ from receiver.store.engine import insert_into, is_sqlite
 from receiver.store.tables import EVENT, SUBMISSION
 from receiver.store.transactions import PATIENCE_S, describe, transact_within
 from receiver.store.writer import Writer
+from receiver.submissions import Submission
 
 _REPLACED: Final = ("source", "kind", "request", "told", "state", "generation_id", "sent_ms", "error")
 _FINAL: Final = "submitted"
 _FREE: Final = "refused"
 
 
-class SubmissionLike(Protocol):
-    """A row of the ledger, as the client has it."""
-
-    @property
-    def client_ref(self) -> str:
-        """Its unique name."""
-        ...
-
-    @property
-    def kind(self) -> str:
-        """`image` or `video`."""
-        ...
-
-    @property
-    def request(self) -> Mapping[str, object]:
-        """The JSON body that is sent."""
-        ...
-
-    @property
-    def state(self) -> str:
-        """`sending`, `submitted`, `refused` or `unknown`."""
-        ...
-
-    @property
-    def generation_id(self) -> str | None:
-        """The provider's id, once known."""
-        ...
-
-    @property
-    def metadata(self) -> Mapping[str, object]:
-        """The caller's own, passed on with the event."""
-        ...
-
-    @property
-    def sent_at(self) -> float | None:
-        """In seconds since the epoch."""
-        ...
-
-    @property
-    def error(self) -> str | None:
-        """Why it was refused, or what is in doubt."""
-        ...
-
-
-S = TypeVar("S", bound=SubmissionLike)
 Result = TypeVar("Result")
 
 
-class StoreLedger(Generic[S]):
+class StoreLedger:
     """Keeps the submissions of one source in the store's database. Blocks; any number of threads may use it.
 
     Every method raises `StoreUnavailable` when the database fails.
@@ -80,8 +36,6 @@ class StoreLedger(Generic[S]):
     Args:
         engine: the store's database.
         source: the account that the submissions belong to.
-        row: makes a submission of its fields by name.
-        claimed: makes the error raised by `settle` when another submission has the generation.
         clock: the time, in seconds since the epoch.
     """
 
@@ -90,14 +44,10 @@ class StoreLedger(Generic[S]):
         engine: Engine,
         source: str,
         *,
-        row: Callable[..., S],
-        claimed: Callable[[str], ReceiverError],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._engine = engine
         self._source = source
-        self._row = row
-        self._claimed = claimed
         self._clock = clock
         self._writer = Writer(engine)
 
@@ -107,7 +57,7 @@ class StoreLedger(Generic[S]):
             with _refusing():
                 migrations.migrate(self._engine)
 
-    def begin(self, submission: S) -> S | None:
+    def begin(self, submission: Submission) -> Submission | None:
         """Write *submission* to disk and return None, or return the row that has its `client_ref` already.
 
         A refused row gives its name up.
@@ -123,7 +73,7 @@ class StoreLedger(Generic[S]):
             where=SUBMISSION.c.state == _FREE,
         )
 
-        def work(connection: Connection) -> S | None:
+        def work(connection: Connection) -> Submission | None:
             if connection.execute(replace.returning(SUBMISSION.c.client_ref)).one_or_none():
                 return None
             return self._get(connection, submission.client_ref)
@@ -144,7 +94,7 @@ class StoreLedger(Generic[S]):
         An event of the generation that waits for this is let go, and carries the submission.
 
         Raises:
-            ReceiverError: the one made by *claimed*: another submission has this generation.
+            GenerationClaimed: another submission has this generation.
         """
         change = (
             update(SUBMISSION)
@@ -164,7 +114,7 @@ class StoreLedger(Generic[S]):
         except StoreUnavailable as failure:
             if isinstance(failure.__cause__, IntegrityError):
                 message = f"{generation_id} belongs to another submission already"
-                raise self._claimed(message) from failure.__cause__
+                raise GenerationClaimed(message) from failure.__cause__
             raise
 
     def renew(self, client_ref: str, *, was: float, sent_at: float) -> bool:
@@ -176,7 +126,7 @@ class StoreLedger(Generic[S]):
         )
         return self._transact(lambda connection: connection.execute(change).rowcount == 1)
 
-    def get(self, client_ref: str) -> S | None:
+    def get(self, client_ref: str) -> Submission | None:
         """Return the row of that name."""
         return self._transact(lambda connection: self._get(connection, client_ref))
 
@@ -187,7 +137,7 @@ class StoreLedger(Generic[S]):
         )
         return self._transact(lambda connection: set(connection.execute(known).scalars()))
 
-    def list(self, *, state: str | None = None, limit: int = 100) -> Sequence[S]:
+    def list(self, *, state: str | None = None, limit: int = 100) -> Sequence[Submission]:
         """Return up to *limit* rows, or of those in *state*, latest sent first."""
         rows = select(SUBMISSION).where(SUBMISSION.c.source == self._source)
         if state is not None:
@@ -221,12 +171,12 @@ class StoreLedger(Generic[S]):
         with _refusing(), self._writer:
             return transact_within(self._engine, work, PATIENCE_S)
 
-    def _get(self, connection: Connection, client_ref: str) -> S | None:
+    def _get(self, connection: Connection, client_ref: str) -> Submission | None:
         named = select(SUBMISSION).where(SUBMISSION.c.client_ref == client_ref)
         row = connection.execute(named).one_or_none()
         return None if row is None else self._read(row)
 
-    def _values(self, submission: S) -> dict[str, Any]:
+    def _values(self, submission: Submission) -> dict[str, Any]:
         told = {"client_ref": submission.client_ref, "metadata": dict(submission.metadata)}
         sent_at = submission.sent_at
         return {
@@ -241,8 +191,8 @@ class StoreLedger(Generic[S]):
             "error": submission.error,
         }
 
-    def _read(self, row: Row[Any]) -> S:
-        return self._row(
+    def _read(self, row: Row[Any]) -> Submission:
+        return Submission(
             client_ref=row.client_ref,
             kind=row.kind,
             request=orjson.loads(row.request),

@@ -2,12 +2,13 @@
 
 import sqlite3
 from collections.abc import Callable
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Engine, event, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from receiver.errors import StoreUnavailable
+from receiver.pace import KeyPace
 from receiver.store.engine import insert_into, is_sqlite
 from receiver.store.tables import PACE
 from receiver.store.transactions import PATIENCE_S, describe, transact_within
@@ -16,61 +17,24 @@ from receiver.store.writer import Writer
 _NEW: Final = {"opened_ms": 0, "paused_ms": 0, "skew_ms": 0}
 
 
-class PaceLike(Protocol):
-    """What is known of one key, as the client has it. Times are in seconds."""
-
-    @property
-    def limit(self) -> int | None:
-        """Requests in a window."""
-        ...
-
-    @property
-    def remaining(self) -> int | None:
-        """Requests left in it."""
-        ...
-
-    @property
-    def reset_at(self) -> float | None:
-        """When it ends."""
-        ...
-
-    @property
-    def opened_at(self) -> float:
-        """When it began."""
-        ...
-
-    @property
-    def paused_until(self) -> float:
-        """Before this nobody sends."""
-        ...
-
-    @property
-    def skew_s(self) -> float:
-        """The provider's clock minus ours."""
-        ...
-
-
-P = TypeVar("P", bound=PaceLike)
 T = TypeVar("T")
 
 
-class StorePace(Generic[P]):
+class StorePace:
     """Keeps the pace of each key. Blocks; any number of threads and processes may use it.
 
     Args:
         engine: the store's database. On SQLite its connections are no longer flushed at each commit, so it
             must not be used for anything that has to survive a power cut.
-        row: makes a pace of its fields by name.
     """
 
-    def __init__(self, engine: Engine, *, row: Callable[..., P]) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._row = row
         self._writer = Writer(engine)
         if is_sqlite(engine):
             event.listen(engine, "connect", _without_flush)
 
-    def change(self, name: str, change: Callable[[P], tuple[P, T]]) -> T:
+    def change(self, name: str, change: Callable[[KeyPace], tuple[KeyPace, T]]) -> T:
         """Replace the pace of that name by what *change* makes of it, alone at it; return what it says.
 
         Raises:
@@ -92,14 +56,14 @@ class StorePace(Generic[P]):
         """Close every connection."""
         self._engine.dispose()
 
-    def _locked(self, connection: Connection, name: str) -> P:
+    def _locked(self, connection: Connection, name: str) -> KeyPace:
         kept = select(PACE).where(PACE.c.name == name).with_for_update()
         row = connection.execute(kept).one_or_none()
         if row is None:
             new = insert_into(PACE, connection.dialect).values(name=name, **_NEW).on_conflict_do_nothing()
             connection.execute(new)
             row = connection.execute(kept).one()
-        return self._row(
+        return KeyPace(
             limit=row.most,
             remaining=row.remaining,
             reset_at=None if row.reset_ms is None else row.reset_ms / 1000,
@@ -109,7 +73,7 @@ class StorePace(Generic[P]):
         )
 
 
-def _values(pace: PaceLike) -> dict[str, Any]:
+def _values(pace: KeyPace) -> dict[str, Any]:
     return {
         "most": pace.limit,
         "remaining": pace.remaining,

@@ -3,14 +3,12 @@
 from dataclasses import dataclass
 from typing import Final
 
-from receiver.client.errors import GenerationClaimed
-from receiver.client.ledger import Submission
-from receiver.client.pace import KeyPace
 from receiver.client.results import Generation
 from receiver.settings import Settings
 from receiver.store.engine import connect, database_exists
 from receiver.store.ledger import StoreLedger
 from receiver.store.pace import StorePace
+from receiver.submissions import Submission
 from receiver.wiring.sources import DEFAULT_SOURCE
 
 _PACE_PATIENCE_S: Final = 5.0
@@ -19,7 +17,7 @@ _LEDGER_PATIENCE_S: Final = 30.0
 """What was paid for must be written down, however busy the database is."""
 
 
-def open_ledger(database_url: str, *, source: str = DEFAULT_SOURCE) -> StoreLedger[Submission]:
+def open_ledger(database_url: str, *, source: str = DEFAULT_SOURCE) -> StoreLedger:
     """Open a ledger for `Client(ledger=…)`, in the database of a receiver or in one of its own.
 
     Close it when no client uses it any more. Threads and forked processes may share it.
@@ -34,21 +32,21 @@ def open_ledger(database_url: str, *, source: str = DEFAULT_SOURCE) -> StoreLedg
         StoreUnavailable: the SQLite file could not be brought up to date.
     """
     engine = connect(database_url, busy_timeout_s=_LEDGER_PATIENCE_S)
-    ledger = StoreLedger(engine, source, row=Submission, claimed=GenerationClaimed)
+    ledger = StoreLedger(engine, source)
     ledger.migrate()
     return ledger
 
 
-def open_pace(database_url: str) -> StorePace[KeyPace]:
+def open_pace(database_url: str) -> StorePace:
     """Open what shares an API key's rate limit, for `Client(pace=…)`, in a database that has been migrated.
 
     Raises:
         ConfigError: the database URL is not usable.
     """
-    return StorePace(connect(database_url, busy_timeout_s=_PACE_PATIENCE_S), row=KeyPace)
+    return StorePace(connect(database_url, busy_timeout_s=_PACE_PATIENCE_S))
 
 
-def build_ledger(settings: Settings) -> StoreLedger[Submission]:
+def build_ledger(settings: Settings) -> StoreLedger:
     """Open the ledger of submissions beside the events.
 
     Raises:
@@ -62,8 +60,8 @@ def build_ledger(settings: Settings) -> StoreLedger[Submission]:
 class Shared:
     """What programs on one database tell each other about the provider."""
 
-    pace: StorePace[KeyPace]
-    events: StoreLedger[Submission]
+    pace: StorePace
+    events: StoreLedger
 
     def close(self) -> None:
         """Close every connection."""
@@ -80,8 +78,8 @@ def open_shared(settings: Settings) -> Shared | None:
     if not database_exists(url):
         return None
     engine = connect(url, busy_timeout_s=_PACE_PATIENCE_S)
-    events = StoreLedger(engine, DEFAULT_SOURCE, row=Submission, claimed=GenerationClaimed)
-    return Shared(StorePace(engine, row=KeyPace), events)
+    events = StoreLedger(engine, DEFAULT_SOURCE)
+    return Shared(StorePace(engine), events)
 
 
 def differences(wanted: Submission, found: Generation) -> list[str]:

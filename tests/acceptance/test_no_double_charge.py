@@ -24,11 +24,9 @@ from receiver.client import (
     Client,
     ClientError,
     Generation,
-    GenerationClaimed,
     MemoryLedger,
     NotCharged,
     OutcomeUnknown,
-    Submission,
     Timeout,
 )
 from receiver.client.ledger import SETTLING_S
@@ -245,9 +243,9 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     engine.dispose()
 
 
-def stored(engine: Engine, source: str) -> StoreLedger[Submission]:
+def stored(engine: Engine, source: str) -> StoreLedger:
     """Return the ledger of one account."""
-    return StoreLedger(engine, source, row=Submission, claimed=GenerationClaimed)
+    return StoreLedger(engine, source)
 
 
 class TestStorm:

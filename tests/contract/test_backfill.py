@@ -12,8 +12,6 @@ import structlog.testing
 from sqlalchemy import select
 from sqlalchemy.event import listen
 
-from receiver.client.errors import GenerationClaimed
-from receiver.client.ledger import Submission
 from receiver.contract import COMPLETED, FAILED
 from receiver.events import Asset, event_id
 from receiver.operations.records import delivery_record, moment
@@ -37,6 +35,7 @@ from receiver.store.ledger import StoreLedger
 from receiver.store.progress import progress
 from receiver.store.search import find_deliveries
 from receiver.store.tables import DELIVERY
+from receiver.submissions import Submission
 from receiver.telemetry import metrics
 from tests.acceptance.service import completed, failed
 
@@ -69,10 +68,8 @@ async def store(url: str) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-def ledger(url: str, store: Store) -> Iterator[StoreLedger[Submission]]:
-    opened = StoreLedger(
-        connect(url), "photoverse", row=Submission, claimed=GenerationClaimed, clock=lambda: (NOW + 1) / 1000
-    )
+def ledger(url: str, store: Store) -> Iterator[StoreLedger]:
+    opened = StoreLedger(connect(url), "photoverse", clock=lambda: (NOW + 1) / 1000)
     yield opened
     opened.close()
 
@@ -135,7 +132,7 @@ class TestRouting:
         assert (await store.transact(progress, [f"gen_{NOW}"]))[0].delivered == 0
         assert await store.claim(claim_events, Claim(NOW * 2, NOW * 2, "l", 1), with_asset=False) == []
 
-    async def test_route_sees_asset_and_submission(self, url: str, ledger: StoreLedger[Submission]) -> None:
+    async def test_route_sees_asset_and_submission(self, url: str, ledger: StoreLedger) -> None:
         """Whoever routes is given everything that the message is made of."""
         seen: list[Candidate] = []
 
@@ -166,9 +163,7 @@ def a_submission(**fields: object) -> Submission:
 
 
 class TestUndecided:
-    async def test_an_answer_that_comes_later_decides(
-        self, store: Store, ledger: StoreLedger[Submission]
-    ) -> None:
+    async def test_an_answer_that_comes_later_decides(self, store: Store, ledger: StoreLedger) -> None:
         """A webhook that overtook the answer to its request is held for every filter, and told whole then."""
         ledger.begin(a_submission())
         await settled(store, completed("gen_1", None))
@@ -178,7 +173,7 @@ class TestUndecided:
         assert job.undecided
         assert job.submission == {"client_ref": "order-1", "metadata": {"team": "ads"}}
 
-    async def test_unwanted_is_no_delivery(self, store: Store, ledger: StoreLedger[Submission]) -> None:
+    async def test_unwanted_is_no_delivery(self, store: Store, ledger: StoreLedger) -> None:
         """What the filter refuses in the end leaves nothing behind, and only its lease can say so."""
         ledger.begin(a_submission())
         await settled(store, completed("gen_1", None))
@@ -254,7 +249,7 @@ class TestBackfill:
         await backfill(store, Past("late"))
         assert ids(await due(store, "late")) == [done]
 
-    async def test_tells_the_submission(self, store: Store, ledger: StoreLedger[Submission]) -> None:
+    async def test_tells_the_submission(self, store: Store, ledger: StoreLedger) -> None:
         """The message says what is known by now of the submission, and the filter sees it."""
         await settled(store, completed("gen_1", None))
         ledger.begin(a_submission(generation_id=f"gen_{NOW}", state="submitted"))

@@ -5,15 +5,13 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import text
 
-from receiver.client.errors import GenerationClaimed
-from receiver.client.ledger import Ledger, Submission
 from receiver.contract import COMPLETED, FAILED
-from receiver.errors import StoreUnavailable
+from receiver.errors import GenerationClaimed, StoreUnavailable
 from receiver.events import event_id
 from receiver.store import (
     Claim,
@@ -27,7 +25,11 @@ from receiver.store.claim import claim_deliveries, claim_events, release, renew
 from receiver.store.engine import connect
 from receiver.store.ledger import StoreLedger
 from receiver.store.passes import awaited, end_turn, kept_cursor, known_endings, save_cursor, take_turn
+from receiver.submissions import Submission
 from tests.acceptance.service import completed, failed, until
+
+if TYPE_CHECKING:
+    from receiver.client.ledger import Ledger
 
 NOW = 1_700_000_000_000
 HOLD_MS = 10_000
@@ -47,14 +49,12 @@ async def store(url: str) -> AsyncIterator[Store]:
     opened.close()
 
 
-def open_ledger(url: str, source: str = "photoverse") -> StoreLedger[Submission]:
-    return StoreLedger(
-        connect(url), source, row=Submission, claimed=GenerationClaimed, clock=lambda: (NOW + 1) / 1000
-    )
+def open_ledger(url: str, source: str = "photoverse") -> StoreLedger:
+    return StoreLedger(connect(url), source, clock=lambda: (NOW + 1) / 1000)
 
 
 @pytest.fixture
-def ledger(url: str, store: Store) -> Iterator[StoreLedger[Submission]]:
+def ledger(url: str, store: Store) -> Iterator[StoreLedger]:
     opened = open_ledger(url)
     yield opened
     opened.close()
@@ -93,21 +93,21 @@ TOLD = {"client_ref": "order-1", "metadata": {"order": 7, "tags": ["ü", None]}}
 
 
 class TestRenew:
-    def test_moves_a_row_that_is_being_sent(self, ledger: StoreLedger[Submission]) -> None:
+    def test_moves_a_row_that_is_being_sent(self, ledger: StoreLedger) -> None:
         """From the time it had, and no other."""
         ledger.begin(a_submission(sent_at=1000.5))
         assert not ledger.renew("order-1", was=1000.0, sent_at=2000.0)
         assert ledger.renew("order-1", was=1000.5, sent_at=2000.25)
         assert ledger.get("order-1") == a_submission(sent_at=2000.25)
 
-    def test_leaves_what_was_settled(self, ledger: StoreLedger[Submission]) -> None:
+    def test_leaves_what_was_settled(self, ledger: StoreLedger) -> None:
         """Nothing may be sent then; nor for a name that is not there."""
         ledger.begin(a_submission(sent_at=1000.5))
         ledger.settle("order-1", state="refused")
         assert not ledger.renew("order-1", was=1000.5, sent_at=2000.0)
         assert not ledger.renew("order-2", was=1000.5, sent_at=2000.0)
 
-    def test_only_the_call_it_is_about_is_settled(self, ledger: StoreLedger[Submission]) -> None:
+    def test_only_the_call_it_is_about_is_settled(self, ledger: StoreLedger) -> None:
         """An answer that comes after the name was freed and used again changes nothing."""
         ledger.begin(a_submission(sent_at=1000.5))
         ledger.settle("order-1", state="refused", sent_at=1000.5)
@@ -117,25 +117,25 @@ class TestRenew:
 
 
 class TestBegin:
-    def test_is_what_the_client_expects(self, ledger: StoreLedger[Submission]) -> None:
+    def test_is_what_the_client_expects(self, ledger: StoreLedger) -> None:
         """The store's ledger is a ledger for the client."""
         expected: Ledger = ledger
         assert expected.get("order-1") is None
 
-    def test_new_name_may_be_sent(self, ledger: StoreLedger[Submission]) -> None:
+    def test_new_name_may_be_sent(self, ledger: StoreLedger) -> None:
         """A new row is kept whole, and a second one of its name gets the first."""
         assert ledger.begin(a_submission()) is None
         again = ledger.begin(a_submission(kind="video", metadata={}))
         assert again == ledger.get("order-1") == a_submission()
 
-    def test_survives_the_process(self, url: str, ledger: StoreLedger[Submission]) -> None:
+    def test_survives_the_process(self, url: str, ledger: StoreLedger) -> None:
         """What was begun is on disk: another process finds it."""
         ledger.begin(a_submission())
         other = open_ledger(url)
         assert other.begin(a_submission()) == a_submission()
         other.close()
 
-    def test_refused_row_gives_its_name_up(self, ledger: StoreLedger[Submission]) -> None:
+    def test_refused_row_gives_its_name_up(self, ledger: StoreLedger) -> None:
         """What was refused was not charged: the name is free, and the new row replaces the old one whole."""
         ledger.begin(a_submission())
         ledger.settle("order-1", state="refused", error="insufficient_credits")
@@ -144,7 +144,7 @@ class TestBegin:
         assert ledger.get("order-1") == new
 
     @pytest.mark.parametrize("freed", [False, True])
-    def test_one_of_many_may_send(self, ledger: StoreLedger[Submission], freed: bool) -> None:
+    def test_one_of_many_may_send(self, ledger: StoreLedger, freed: bool) -> None:
         """Of many callers at once exactly one may send, be the name new or given up."""
         if freed:
             ledger.begin(a_submission())
@@ -153,7 +153,7 @@ class TestBegin:
             found = list(threads.map(lambda _: ledger.begin(a_submission()), range(8)))
         assert found.count(None) == 1
 
-    def test_metadata_that_is_not_json(self, ledger: StoreLedger[Submission]) -> None:
+    def test_metadata_that_is_not_json(self, ledger: StoreLedger) -> None:
         """Metadata that no message could carry is refused before anything is written or sent."""
         with pytest.raises(TypeError):
             ledger.begin(a_submission(metadata={"when": object()}))
@@ -162,7 +162,7 @@ class TestBegin:
 
 class TestSettle:
     @pytest.mark.parametrize("state", ["submitted", "refused", "unknown"])
-    def test_writes_what_became_of_it(self, ledger: StoreLedger[Submission], state: str) -> None:
+    def test_writes_what_became_of_it(self, ledger: StoreLedger, state: str) -> None:
         """State, generation and error are kept; the rest stays."""
         ledger.begin(a_submission())
         generation = "gen_1" if state == "submitted" else None
@@ -170,7 +170,7 @@ class TestSettle:
         expected = a_submission(state=state, generation_id=generation, error="why")
         assert ledger.get("order-1") == expected
 
-    def test_submitted_is_final(self, ledger: StoreLedger[Submission]) -> None:
+    def test_submitted_is_final(self, ledger: StoreLedger) -> None:
         """A row that has its generation never loses it."""
         ledger.begin(a_submission())
         ledger.settle("order-1", state="submitted", generation_id="gen_1")
@@ -179,7 +179,7 @@ class TestSettle:
         assert found is not None
         assert (found.state, found.generation_id) == ("submitted", "gen_1")
 
-    def test_generation_has_one_row(self, ledger: StoreLedger[Submission]) -> None:
+    def test_generation_has_one_row(self, ledger: StoreLedger) -> None:
         """A generation that another row has is refused by name, and nothing is written."""
         for ref in ("order-1", "order-2"):
             ledger.begin(a_submission(ref))
@@ -192,7 +192,7 @@ class TestSettle:
 
 
 class TestClaimed:
-    def test_tells_which_belong_to_a_row(self, ledger: StoreLedger[Submission]) -> None:
+    def test_tells_which_belong_to_a_row(self, ledger: StoreLedger) -> None:
         """Only generations with a row are claimed."""
         ledger.begin(a_submission())
         ledger.settle("order-1", state="submitted", generation_id="gen_1")
@@ -201,14 +201,14 @@ class TestClaimed:
 
 
 class TestList:
-    def test_latest_first(self, ledger: StoreLedger[Submission]) -> None:
+    def test_latest_first(self, ledger: StoreLedger) -> None:
         """Rows come by when they were sent, those that say nothing of it last, and no more than asked for."""
         for ref, sent_at in [("a", 1.0), ("b", None), ("c", 3.0), ("d", 2.0)]:
             ledger.begin(a_submission(ref, sent_at=sent_at))
         assert [row.client_ref for row in ledger.list()] == ["c", "d", "a", "b"]
         assert [row.client_ref for row in ledger.list(limit=2)] == ["c", "d"]
 
-    def test_by_state(self, ledger: StoreLedger[Submission]) -> None:
+    def test_by_state(self, ledger: StoreLedger) -> None:
         """One state can be asked for."""
         ledger.begin(a_submission("a"))
         ledger.begin(a_submission("b"))
@@ -217,7 +217,7 @@ class TestList:
 
 
 class TestOutcome:
-    async def test_is_the_data_of_the_event(self, ledger: StoreLedger[Submission], store: Store) -> None:
+    async def test_is_the_data_of_the_event(self, ledger: StoreLedger, store: Store) -> None:
         """Once its event is there, a generation's data is known; before, nothing is."""
         assert ledger.outcome("gen_1") is None
         await recorded(store, completed("gen_1", "https://cdn.example.com/a.png"))
@@ -225,7 +225,7 @@ class TestOutcome:
         assert told is not None
         assert (told["status"], told["output_url"]) == ("completed", "https://cdn.example.com/a.png")
 
-    async def test_completed_is_final(self, ledger: StoreLedger[Submission], store: Store) -> None:
+    async def test_completed_is_final(self, ledger: StoreLedger, store: Store) -> None:
         """A completion counts, whatever failure was told besides."""
         await recorded(store, failed("gen_1"), FAILED)
         told = ledger.outcome("gen_1")
@@ -236,7 +236,7 @@ class TestOutcome:
         assert told is not None
         assert told["status"] == "completed"
 
-    async def test_of_the_own_account_only(self, ledger: StoreLedger[Submission], store: Store) -> None:
+    async def test_of_the_own_account_only(self, ledger: StoreLedger, store: Store) -> None:
         """Another source's event of the same id, and an event of another kind, tell nothing."""
         await recorded(store, completed("gen_1", None), source="acme")
         await recorded(store, completed("gen_1", None), "generation.progress")
@@ -244,7 +244,7 @@ class TestOutcome:
 
 
 class TestAttribution:
-    async def test_event_carries_its_submission(self, ledger: StoreLedger[Submission], store: Store) -> None:
+    async def test_event_carries_its_submission(self, ledger: StoreLedger, store: Store) -> None:
         """The event of a submitted generation tells every destination its name and metadata."""
         ledger.begin(a_submission())
         ledger.settle("order-1", state="submitted", generation_id="gen_1")
@@ -254,7 +254,7 @@ class TestAttribution:
             TOLD
         ] * 2
 
-    async def test_other_events_carry_none(self, ledger: StoreLedger[Submission], store: Store) -> None:
+    async def test_other_events_carry_none(self, ledger: StoreLedger, store: Store) -> None:
         """An event of somebody else's generation carries nothing and does not wait."""
         ledger.begin(a_submission())
         ledger.settle("order-1", state="submitted", generation_id="gen_2")
@@ -262,9 +262,7 @@ class TestAttribution:
         await settled(store)
         assert [job.submission for job in await due(store)] == [None]
 
-    async def test_webhook_before_the_answer_waits(
-        self, ledger: StoreLedger[Submission], store: Store
-    ) -> None:
+    async def test_webhook_before_the_answer_waits(self, ledger: StoreLedger, store: Store) -> None:
         """An event that overtook the answer to its request is held back, and goes once that is there."""
         ledger.begin(a_submission())
         await recorded(store, completed("gen_1", None))
@@ -273,7 +271,7 @@ class TestAttribution:
         ledger.settle("order-1", state="submitted", generation_id="gen_1")
         assert [job.submission for job in await due(store, at=NOW + 1)] == [TOLD]
 
-    async def test_does_not_wait_for_ever(self, ledger: StoreLedger[Submission], store: Store) -> None:
+    async def test_does_not_wait_for_ever(self, ledger: StoreLedger, store: Store) -> None:
         """Ten seconds later the event goes without, and stays without on every further attempt."""
         ledger.begin(a_submission())
         await recorded(store, completed("gen_1", None))
@@ -287,9 +285,7 @@ class TestAttribution:
         assert [again.submission for again in await due(store, at=later)] == [None]
         assert [other.submission for other in await due(store, "audit", at=later)] == [None]
 
-    async def test_a_parked_message_stays_as_it_was(
-        self, ledger: StoreLedger[Submission], store: Store
-    ) -> None:
+    async def test_a_parked_message_stays_as_it_was(self, ledger: StoreLedger, store: Store) -> None:
         """What was sent and parked may have arrived, although that cost no attempt."""
         ledger.begin(a_submission())
         await recorded(store, completed("gen_1", None))
@@ -310,7 +306,7 @@ class TestAttribution:
         ],
     )
     async def test_waits_for_what_may_be_its_own_only(
-        self, ledger: StoreLedger[Submission], store: Store, other: dict[str, Any]
+        self, ledger: StoreLedger, store: Store, other: dict[str, Any]
     ) -> None:
         """A request for something else, or of long ago, holds nothing back."""
         ledger.begin(a_submission(**other))
@@ -319,7 +315,7 @@ class TestAttribution:
         assert len(await due(store)) == 1
 
     async def test_other_account_holds_nothing_back(
-        self, url: str, ledger: StoreLedger[Submission], store: Store
+        self, url: str, ledger: StoreLedger, store: Store
     ) -> None:
         """A request of one account has nothing to do with another's events."""
         other = open_ledger(url, "acme")
@@ -329,18 +325,14 @@ class TestAttribution:
         await settled(store)
         assert len(await due(store)) == 1
 
-    async def test_unreadable_prompt_stops_nothing(
-        self, ledger: StoreLedger[Submission], store: Store
-    ) -> None:
+    async def test_unreadable_prompt_stops_nothing(self, ledger: StoreLedger, store: Store) -> None:
         """A body whose prompt is no text is settled like any other."""
         ledger.begin(a_submission())
         await recorded(store, completed("gen_1", None, prompt=[["x"]]))
         await settled(store)
         assert len(await due(store)) == 1
 
-    async def test_whoever_comes_second_sees_the_first(
-        self, ledger: StoreLedger[Submission], store: Store
-    ) -> None:
+    async def test_whoever_comes_second_sees_the_first(self, ledger: StoreLedger, store: Store) -> None:
         """However answer and event meet, the event goes out with its submission."""
         for number in range(20):
             ref, generation = f"order-{number}", f"gen_{number}"
@@ -399,7 +391,7 @@ class TestUnavailable:
 
 
 class TestAwaited:
-    async def test_submitted_without_an_ending(self, ledger: StoreLedger[Submission], store: Store) -> None:
+    async def test_submitted_without_an_ending(self, ledger: StoreLedger, store: Store) -> None:
         """What was submitted and did not end is awaited; what ended, is open or is older is not."""
         for number, sent_ms in enumerate((NOW, NOW - 5, NOW - 10, NOW - 20, NOW)):
             ledger.begin(a_submission(f"order-{number}", sent_at=sent_ms / 1000))
@@ -410,7 +402,7 @@ class TestAwaited:
         assert list(asked.items()) == [("gen_2", NOW - 10), ("gen_0", NOW)]
         assert await store.transact_promptly(awaited, "acme", since_ms=0, now_ms=NOW) == {}
 
-    async def test_takes_turns(self, ledger: StoreLedger[Submission], store: Store) -> None:
+    async def test_takes_turns(self, ledger: StoreLedger, store: Store) -> None:
         """What was looked at waits behind what was sent before that; what is put off is left out."""
         for number in range(4):
             ledger.begin(a_submission(f"order-{number}", sent_at=(NOW + number) / 1000))
@@ -428,7 +420,7 @@ class TestAwaited:
             assert list(asked)[-1] == f"gen_{line[-1]}"
         assert list(asked).index("gen_0") < list(asked).index("gen_3")
 
-    async def test_lost_turn_puts_nothing_off(self, ledger: StoreLedger[Submission], store: Store) -> None:
+    async def test_lost_turn_puts_nothing_off(self, ledger: StoreLedger, store: Store) -> None:
         """Whoever lost the turn moves nothing in the line of the next."""
         ledger.begin(a_submission(sent_at=NOW / 1000))
         ledger.settle("order-1", state="submitted", generation_id="gen_1")

@@ -29,19 +29,19 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(request.getfixturevalue("postgres_database"))
 
 
-def opened(url: str) -> StorePace[KeyPace]:
-    return StorePace(connect(url), row=KeyPace)
+def opened(url: str) -> StorePace:
+    return StorePace(connect(url))
 
 
 @pytest.fixture
-def store(url: str) -> Iterator[StorePace[KeyPace]]:
+def store(url: str) -> Iterator[StorePace]:
     store = opened(url)
     yield store
     store.close()
 
 
 class TestChange:
-    def test_is_what_the_client_expects(self, store: StorePace[KeyPace]) -> None:
+    def test_is_what_the_client_expects(self, store: StorePace) -> None:
         """A name that is not there yet is empty; what was written is read again, by others too."""
         expected: PaceStore = store
         pace = KeyPace(60, 7, NOW + 0.25, NOW - 60, NOW + 5, -0.5)
@@ -49,7 +49,7 @@ class TestChange:
         assert expected.change("a", lambda found: (found, found)) == pace
         assert expected.change("b", lambda found: (found, found)) == KeyPace()
 
-    def test_many_at_once_take_no_more_than_there_is(self, url: str, store: StorePace[KeyPace]) -> None:
+    def test_many_at_once_take_no_more_than_there_is(self, url: str, store: StorePace) -> None:
         """Of programs that ask at the same moment each gets another leave."""
         store.change("a", lambda _: (KeyPace(limit=60, remaining=40, reset_at=NOW + 60), None))
         others = [store, *(opened(url) for _ in range(3))]
@@ -70,7 +70,7 @@ class TestChange:
             store.change("a", lambda pace: (pace, None))
         store.close()
 
-    def test_an_error_of_the_caller_changes_nothing(self, store: StorePace[KeyPace]) -> None:
+    def test_an_error_of_the_caller_changes_nothing(self, store: StorePace) -> None:
         """And gives the row back."""
 
         def broken(_: KeyPace) -> tuple[KeyPace, None]:

@@ -13,7 +13,6 @@ from receiver.client.blocking.models import Models
 from receiver.client.blocking.submissions import Submissions
 from receiver.client.blocking.webhooks import Webhooks
 from receiver.client.config import NOT_CARRIED, Config, configure
-from receiver.client.errors import ClientError
 from receiver.client.ledger import Events, Ledger
 from receiver.client.memory import MemoryLedger
 from receiver.client.orders import Asked, check_asked
@@ -25,6 +24,7 @@ from receiver.client.sharing import pacer_for
 from receiver.client.timeout import Timeout
 from receiver.client.wire import Transport
 from receiver.contract import Kind
+from receiver.errors import ClientError
 
 _REMEMBERED = 1000
 

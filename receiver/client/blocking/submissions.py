@@ -5,21 +5,15 @@ from typing import Any
 
 from receiver.client import parse, requests
 from receiver.client.blocking.caller import Caller
-from receiver.client.errors import (
-    ClientError,
-    GenerationClaimed,
-    InvalidParameter,
-    NotCharged,
-    NotSent,
-    OutcomeUnknown,
-)
-from receiver.client.ledger import SETTLING_S, Ledger, Submission
+from receiver.client.errors import InvalidParameter, NotCharged, NotSent, OutcomeUnknown
+from receiver.client.ledger import SETTLING_S, Ledger
 from receiver.client.orders import Order
 from receiver.client.pricing import check_price
 from receiver.client.recovery import LOOKS_S, InDoubt, Search
 from receiver.client.results import Generation
 from receiver.client.verdicts import Became, Evidence, NothingAccepted, StillOpen, Verdict, judge
-from receiver.errors import StoreUnavailable
+from receiver.errors import ClientError, GenerationClaimed, StoreUnavailable
+from receiver.submissions import Submission
 
 _log = logging.getLogger("receiver.client")
 

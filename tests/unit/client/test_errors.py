@@ -5,9 +5,8 @@ import pickle
 import pytest
 
 from receiver.client import errors, parse, requests
-from receiver.client.errors import ApiError, ClientError
 from receiver.contract import ERROR_STATUS
-from receiver.errors import ReceiverError
+from receiver.errors import ClientError, GenerationClaimed, ReceiverError
 
 GENERATION = parse.generation({"id": "gen_1", "status": "failed", "error": "too dark"})
 REQUEST = requests.generate("image", {"prompt": "a fox"})
@@ -18,7 +17,7 @@ ONE_OF_EACH: list[ClientError] = [
     errors.NotSent("refused"),
     errors.NoAnswer("cut"),
     errors.OutcomeUnknown(REQUEST, sent_at=7.0, reason="cut", cause=errors.ServerError("oops", status=502)),
-    errors.GenerationClaimed("gen_1 belongs to another submission"),
+    GenerationClaimed("gen_1 belongs to another submission"),
     errors.GenerationFailed(GENERATION),
     errors.WaitTimeout("gen_1", last=GENERATION, waited_s=300.0),
     errors.DownloadFailed("gone"),
@@ -64,7 +63,7 @@ class TestApiError:
 
     def test_fields_have_defaults(self) -> None:
         """What the provider left out is empty, not missing."""
-        error: ApiError = errors.NotFound("no")
+        error: errors.ApiError = errors.NotFound("no")
         assert (error.message, error.details, error.request_id, error.status) == ("no", {}, None, 404)
 
 

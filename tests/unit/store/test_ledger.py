@@ -9,15 +9,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import inspect
 
-from receiver.client.errors import GenerationClaimed
-from receiver.client.ledger import Submission
 from receiver.store.engine import connect
 from receiver.store.ledger import StoreLedger
+from receiver.submissions import Submission
 
 
-def open_ledger(url: str, *, busy_timeout_s: float = 30.0) -> StoreLedger[Submission]:
+def open_ledger(url: str, *, busy_timeout_s: float = 30.0) -> StoreLedger:
     engine = connect(url, busy_timeout_s=busy_timeout_s)
-    return StoreLedger(engine, "photoverse", row=Submission, claimed=GenerationClaimed)
+    return StoreLedger(engine, "photoverse")
 
 
 @pytest.fixture
@@ -26,7 +25,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def ledger(path: Path) -> Iterator[StoreLedger[Submission]]:
+def ledger(path: Path) -> Iterator[StoreLedger]:
     opened = open_ledger(f"sqlite:///{path}")
     opened.migrate()
     yield opened
@@ -45,7 +44,7 @@ class TestMigrate:
         assert inspect(ledger._engine).get_table_names() == []
         ledger.close()
 
-    def test_twice(self, ledger: StoreLedger[Submission]) -> None:
+    def test_twice(self, ledger: StoreLedger) -> None:
         """Opening it again changes nothing."""
         ledger.begin(a_submission(1))
         ledger.migrate()
@@ -53,7 +52,7 @@ class TestMigrate:
 
 
 class TestBegin:
-    def test_many_threads(self, path: Path, ledger: StoreLedger[Submission]) -> None:
+    def test_many_threads(self, path: Path, ledger: StoreLedger) -> None:
         """Threads that write at once queue here, not at the database, which would starve some of them."""
         impatient = open_ledger(f"sqlite:///{path}", busy_timeout_s=0)
         with ThreadPoolExecutor(32) as threads:
@@ -62,7 +61,7 @@ class TestBegin:
         assert len(ledger.list(limit=1_000)) == 200
         impatient.close()
 
-    def test_waits_for_another_process(self, path: Path, ledger: StoreLedger[Submission]) -> None:
+    def test_waits_for_another_process(self, path: Path, ledger: StoreLedger) -> None:
         """A long transaction of somebody else makes it wait, not fail."""
         other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         other.execute("BEGIN IMMEDIATE")

@@ -10,13 +10,12 @@ import pytest
 from sqlalchemy import select
 
 from receiver.client import Generation, ServerError
-from receiver.client.ledger import Submission
 from receiver.contract import COMPLETED, FAILED
-from receiver.errors import ConfigError
 from receiver.events import envelope, event_id, normalize
 from receiver.store import Duplicate, Entry, NewEvent, Recorded, Store
 from receiver.store.ledger import StoreLedger
 from receiver.store.tables import EVENT, QUARANTINE
+from receiver.submissions import Submission
 from receiver.worker.cursor import Cursor
 from receiver.worker.reconcile import Account, Pass, Report
 from tests.stored import migrated
@@ -70,7 +69,7 @@ async def told(store: Store, generation_id: str, type_: str = COMPLETED) -> None
 
 def submitted(store: Store, *numbers: int, sent_ms: int) -> None:
     """Write down what our client asked for, and what the provider called it."""
-    ledger = StoreLedger(store.engine, SOURCE, row=Submission, claimed=ConfigError)
+    ledger = StoreLedger(store.engine, SOURCE)
     for number in numbers:
         ref = f"order-{number}"
         ledger.begin(Submission(ref, "image", {"prompt": "p"}, "sending", sent_at=sent_ms / 1000))

@@ -6,8 +6,8 @@ import pytest
 
 from receiver.assets import Fetched, NotFetched
 from receiver.client import InvalidApiKey, NoAnswer
-from receiver.client.errors import ClientError
 from receiver.client.results import Generation
+from receiver.errors import ClientError
 from receiver.events import Asset, Event, normalize
 from receiver.mirror import Mirror, MirrorResult, MirrorRules, Refresh
 from receiver.outcomes import Retry

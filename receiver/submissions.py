@@ -1,0 +1,28 @@
+"""A submission: one generation that a program of ours asked the provider for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+State = Literal["sending", "submitted", "refused", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One generation that was asked for, or is about to be."""
+
+    client_ref: str
+    """The caller's own name for it. Unique in the ledger."""
+    kind: str
+    """`image` or `video`."""
+    request: Mapping[str, object] = field(repr=False)
+    """The JSON body that is sent."""
+    state: State
+    """`sending` from before the POST: whoever finds that after a crash must treat it like `unknown`."""
+    generation_id: str | None = None
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    """The caller's own, passed on with the event of the generation. Never sent to the provider."""
+    sent_at: float | None = None
+    """In seconds since the epoch, by the client's clock."""
+    error: str | None = None
+    """Why it was refused, or what is in doubt."""
