@@ -5,6 +5,7 @@ UV_VERSION := 0.13.9
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 TEST_PROCESSES ?= 4
+PYTHONS ?= python3.11 python3.12 python3.13 python3.14
 
 BIN := .venv/bin
 STAMPS := .venv/stamps
@@ -15,14 +16,15 @@ PIP_HAS = $$($(BIN)/pip config list 2>/dev/null | sed -n "s/^[^=]*[.]$(1)='\(.*\
 UV_RUN = UV_PYTHON_DOWNLOADS=never \
 	UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$(call PIP_HAS,index-url)}" \
 	SSL_CERT_FILE="$${SSL_CERT_FILE:-$(call PIP_HAS,cert)}" $(BIN)/uv
-INSTALL = $(UV_RUN) pip install -q --compile-bytecode --python $(BIN)/python -c constraints.txt --build-constraints constraints.txt
+INSTALL_FOR = $(UV_RUN) pip install -q --compile-bytecode -c constraints.txt --build-constraints constraints.txt --python
+INSTALL = $(INSTALL_FOR) $(BIN)/python
 # Without it, an interpreter told to write no bytecode compiles the whole package at every start.
 COMPILE = $(BIN)/python -m compileall -q receiver
 # Told so, pytest would rewrite every test anew in each of its processes: more than half of what collecting takes.
 PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo dist house test test-dialects check fmt bench trace senders chaos field matrix constraints
+.PHONY: help setup setup-run demo dist house test test-all test-dialects check fmt bench trace senders chaos field matrix constraints
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +41,16 @@ test: setup  ## run the tests; PYTEST_ARGS="-k name -x" narrows them
 
 test-dialects: setup  ## run the client's and the sandbox's tests on 25 more dialects of the provider
 	RECEIVER_TEST_DIALECTS=25 $(PYTEST) --numprocesses $(TEST_PROCESSES) --dist worksteal tests/contract tests/unit/cli $(PYTEST_ARGS)
+
+test-all: setup  ## run the tests on every Python of PYTHONS that this machine has
+	@failed=0; for python in $(PYTHONS); do \
+		if ! $$python -c '' 2>/dev/null; then echo "$$python: SKIPPED, not on this machine"; continue; fi; \
+		folder=.venv/pythons/$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+		echo "$$python: in $$folder"; \
+		{ $(UV_RUN) venv -q --allow-existing --python "$$($$python -c 'import sys; print(sys.executable)')" $$folder \
+			&& $(INSTALL_FOR) $$folder/bin/python -e '.[all]' --group dev \
+			&& $$folder/bin/pytest --numprocesses $(TEST_PROCESSES) --dist worksteal $(PYTEST_ARGS); } || failed=1; \
+	done; exit $$failed
 
 check: setup  ## formatting, lint, types, import floors
 	$(BIN)/ruff format --check
