@@ -57,6 +57,7 @@ _NOT_A_URL: Final = "RECEIVER_S3_ENDPOINT_URL is not an http or https URL"
 _NO_CREDENTIALS: Final = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
 
 _READING: Final = frozenset(("HeadObject", "GetObject"))
+_TOO_LARGE: Final = frozenset(("413", "EntityTooLarge"))
 _BEHIND_THE_END: Final = "InvalidRange"
 _BLOCK_BYTES: Final = 1024 * 1024
 
@@ -382,4 +383,8 @@ def _client_error(error: ClientError) -> str:
     told = f"S3 {error.operation_name}: {code}"
     if error.operation_name in _READING and code in DENIED:
         return f"{told}: no right to read (s3:GetObject), or nothing there (s3:ListBucket would tell)"
+    if code in _TOO_LARGE:
+        return (
+            f"{told}: a proxy before the store takes no bodies of up to 8 MiB (nginx: client_max_body_size)"
+        )
     return told

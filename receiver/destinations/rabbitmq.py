@@ -228,8 +228,11 @@ class RabbitExchange:
             case AuthenticationError() | ProbableAuthenticationError():
                 return f"RabbitMQ refused the user or password in {url}"
             case InvalidFrameError():
-                # What the library makes of a refusal in place of Connection.OpenOk.
-                return f"RabbitMQ refused the virtual host in {url}: it is missing, or not the user's"
+                # What the library makes of a refusal in place of Connection.OpenOk, whose words it drops.
+                return (
+                    f"RabbitMQ refused the virtual host in {url}: it is missing or not the user's, or a limit"
+                    " of connections is reached"
+                )
             case ConnectionClosed():
                 return f"RabbitMQ refused the connection to {url}: {_told(cause)}"
             case _:

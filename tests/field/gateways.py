@@ -29,7 +29,7 @@ def _nginx(port: int, store: int, folder: Path) -> str:
         f"{name}_temp_path {folder}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
     return (
-        f"pid {folder}/pid; events {{}} http {{ access_log off; {temporary}"
+        f"user root; pid {folder}/pid; events {{}} http {{ access_log off; {temporary}"
         f" server {{ listen 127.0.0.1:{port}; client_max_body_size 0; location / {{ proxy_pass http://127.0.0.1:{store};"
         " proxy_set_header Host $http_host; proxy_http_version 1.1; } } }\n"
     )

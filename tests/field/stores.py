@@ -41,7 +41,7 @@ SECRET: Final = "222222222222222222222222222222222222222222222222222222222222222
 _BUCKET: Final = "field"
 _WORKS: Final = "works"
 _NO_KEY: Final = "GK999999999999999999999999"
-_REFUSED: Final = ("wrong secret", "no such key", "no bucket")
+_WRONG_CREDENTIALS: Final = ("wrong secret", "no such key")
 _ASKED: Final = {
     "SSE": ObjectOptions.parse(sse="AES256"),
     "KMS": ObjectOptions.parse(sse="aws:kms", kms_key_id="field-key"),
@@ -107,6 +107,13 @@ def _s3rver(program: str, folder: Path) -> Iterator[Store]:
 
 
 @contextmanager
+def _moto(program: str, _folder: Path) -> Iterator[Store]:
+    (port,) = free_ports(1)
+    with _started([program, "-H", "127.0.0.1", "-p", str(port)], port):
+        yield Store(f"http://127.0.0.1:{port}")
+
+
+@contextmanager
 def _garage(program: str, folder: Path) -> Iterator[Store]:
     rpc, port = free_ports(2)
     config = folder / "garage.toml"
@@ -152,6 +159,7 @@ _STORES: Final[dict[str, Callable[[str, Path], AbstractContextManager[Store]]]] 
     "garage": _garage,
     "s3s-fs": _s3s_fs,
     "s3rver": _s3rver,
+    "moto_server": _moto,
 }
 
 
@@ -245,9 +253,9 @@ def _is_right(asked: str, said: str) -> bool:
     """Whether the store does what every store must, or we say that it does not."""
     if asked in ("then", "mirrors"):
         return said == _WORKS
-    if asked == "wrong secret" and said == _WORKS:
-        return True  # a store for development that takes any (s3rver)
-    return asked not in _REFUSED or said.startswith(ConfigError.__name__)
+    if asked in _WRONG_CREDENTIALS and said == _WORKS:
+        return True  # a store for development that takes any (s3rver, moto)
+    return asked not in (*_WRONG_CREDENTIALS, "no bucket") or said.startswith(ConfigError.__name__)
 
 
 def main() -> int:

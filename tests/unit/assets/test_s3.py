@@ -209,6 +209,14 @@ class TestOpenS3:
 
 
 class TestPut:
+    @pytest.mark.parametrize("code", ["413", "EntityTooLarge"])
+    async def test_a_proxy_with_a_limit(self, open_bucket: Open, asset: MakeAsset, code: str) -> None:
+        """A body that a proxy before the store refuses names what to change there."""
+        bucket = open_bucket()
+        refuse(bucket, lambda request: request.method == "PUT", 413, code=code)
+        with pytest.raises(BucketUnavailable, match="client_max_body_size"):
+            await bucket.put(KEY, asset(LARGE), metadata={})
+
     @pytest.mark.parametrize("data", [PNG, LARGE], ids=["whole", "in parts"])
     async def test_keeps_the_bytes(
         self, open_bucket: Open, s3: "S3Client", s3_bucket: str, asset: MakeAsset, data: bytes

@@ -229,6 +229,18 @@ class TestSend:
         assert isinstance(outcome, Retry)
         assert "the virtual host in RECEIVER_DESTINATIONS__QUEUE__URL" in outcome.error
 
+    async def test_a_limit_of_connections(self, rabbit_server: RabbitServer) -> None:
+        """A virtual host without room for another connection is told of, though not in the server's words."""
+        for command in (
+            ("add_vhost", "narrow"),
+            ("set_permissions", "-p", "narrow", "guest", "", ".*", ""),
+            ("set_vhost_limits", "-p", "narrow", '{"max-connections": 0}'),
+        ):
+            await asyncio.to_thread(rabbit_server.control, *command)
+        [outcome] = await _send(f"{rabbit_server.url}/narrow")
+        assert isinstance(outcome, Retry)
+        assert "a limit of connections is reached" in outcome.error
+
     async def test_a_user_needs_the_one_documented_right(
         self, rabbit_server: RabbitServer, queue: str
     ) -> None:
