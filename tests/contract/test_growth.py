@@ -68,9 +68,11 @@ class TestLists:
             (first,) = connection.execute(text("SELECT min(event_id) FROM delivery")).one()
             done = text("UPDATE delivery SET state = 'delivered', settled_ms = 1 WHERE event_id > :first")
             connection.execute(done, {"first": first})
-        found = await store.transact(find_deliveries, Filter(state="pending"), newest_first=True)
+        with plans(store) as seen:
+            found = await store.transact(find_deliveries, Filter(state="pending"), newest_first=True)
         assert [one.event_id for one in found.rows] == [first] * 2
         assert not found.more
+        assert "ix_delivery_due" in seen["SELECT delivery"] or not store.is_embedded
 
 
 class TestFigures:
