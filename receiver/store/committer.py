@@ -20,7 +20,7 @@ MAX_BATCH: Final = 500
 _LONGEST_GATHERING_S: Final = 0.010
 PATIENCE_S: Final = 0.050
 """So long what nobody waits for lets others join it; far below any lease."""
-MANY: Final = 32
+MANY: Final = 16
 """So many do not wait any longer for others."""
 UNPACED: Final = 20
 """So many batches begin at once after a wait in which nobody came: as with one sender, who waits itself."""

@@ -53,7 +53,9 @@ def rows_within(
     inside = [*candidates, *_beyond(keys, reach.after, newest_first=reach.newest_first)]
     if end is not None:
         inside.append(_up_to(keys, end, newest_first=reach.newest_first))
-    ordered = statement.where(*inside).order_by(*_order(keys, reach)).limit(reach.most)
+    # An expression where candidates are few: SQLite would else read a whole table in the order of its key.
+    order = [key.concat("") for key in keys] if end is None else keys
+    ordered = statement.where(*inside).order_by(*_order(order, reach)).limit(reach.most)
     rows = connection.execute(ordered).all()
     last = tuple(getattr(rows[-1], key.name) for key in keys) if rows else reach.after
     if len(rows) == reach.most:
@@ -90,5 +92,5 @@ def _up_to(keys: Sequence[Column[Any]], key: Key, *, newest_first: bool) -> Colu
     return place >= here if newest_first else place <= here
 
 
-def _order(keys: Sequence[Column[Any]], reach: Reach) -> list[ColumnElement[Any]]:
+def _order(keys: Sequence[ColumnElement[Any]], reach: Reach) -> list[ColumnElement[Any]]:
     return [key.desc() if reach.newest_first else key.asc() for key in keys]

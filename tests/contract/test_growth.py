@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from sqlalchemy import text
 
-from receiver.store import Store, backlog
+from receiver.store import Store, backlog, window
 from receiver.store.destinations import destination_statuses, known_destinations
 from receiver.store.filters import Filter
 from receiver.store.search import find_deliveries, find_events
@@ -56,6 +57,22 @@ class TestLists:
         assert {one.state for one in page.rows} == {"pending"}
         assert reads(seen["SELECT event"], "ix_event_unsettled")
         assert not (await store.transact(find_events, Filter(state="late"))).rows
+
+    async def test_the_few_that_wait_are_found_beside_many_delivered(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The first look finds them: what is delivered is nothing to look through."""
+        monkeypatch.setattr(window, "_CANDIDATES", 50)
+        await leave_waiting(store)
+        with store.engine.begin() as connection:
+            (first,) = connection.execute(text("SELECT min(event_id) FROM delivery")).one()
+            done = text("UPDATE delivery SET state = 'delivered', settled_ms = 1 WHERE event_id > :first")
+            connection.execute(done, {"first": first})
+        with plans(store) as seen:
+            found = await store.transact(find_deliveries, Filter(state="pending"), newest_first=True)
+        assert [one.event_id for one in found.rows] == [first] * 2
+        assert not found.more
+        assert "ix_delivery_due" in seen["SELECT delivery"] or not store.is_embedded
 
 
 class TestFigures:
