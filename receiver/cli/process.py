@@ -27,7 +27,7 @@ from receiver.telemetry.refusals import Refusals
 from receiver.web.app import PublicApp
 from receiver.web.server import Server
 from receiver.wiring.notices import build_secret_use
-from receiver.wiring.renewal import check_renewed
+from receiver.wiring.renewal import check_renewed, used_by_worker
 from receiver.wiring.sources import build_sources
 from receiver.wiring.stores import build_store, reroute
 from receiver.wiring.web import build_refusals, build_web
@@ -64,7 +64,7 @@ async def _run(settings: Settings, *, with_web: bool, with_worker: bool, admin: 
             worker = None
             if with_worker:
                 make = partial(running_worker, store=store, stopped=stopped)
-                worker = await stack.enter_async_context(renewable(make, settings, one_at_a_time=True))
+                worker = await stack.enter_async_context(renewable(make, settings, made_of=used_by_worker))
             pulling = running_pull(settings, store, stopped, wish=pull, listens=not with_worker)
             parts.append(await stack.enter_async_context(pulling))
             if web:

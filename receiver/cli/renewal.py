@@ -26,14 +26,21 @@ class Renewable(Generic[T]):
 
     current: T
 
-    def __init__(self, make: Make[T], *, one_at_a_time: bool) -> None:
+    def __init__(self, make: Make[T], made_of: Callable[[Settings], object] | None) -> None:
         self._make = make
-        self._one_at_a_time = one_at_a_time
+        self._made_of = made_of
+        self._known: object = None
         self._stack = AsyncExitStack()
 
     async def renew(self, settings: Settings) -> None:
-        """Put another in its place: the old one ends first where there may be one at a time, else last."""
-        if self._one_at_a_time:
+        """Put another in its place, and end the old one.
+
+        Where it is known what it is *made of*, it stays while that is the same, and there is one at a time.
+        """
+        if self._made_of:
+            known, self._known = self._known, self._made_of(settings)
+            if known == self._known:
+                return
             await self._stack.aclose()
         stack = AsyncExitStack()
         self.current = await stack.enter_async_context(self._make(settings))
@@ -47,10 +54,10 @@ class Renewable(Generic[T]):
 
 @asynccontextmanager
 async def renewable(
-    make: Make[T], settings: Settings, *, one_at_a_time: bool = False
+    make: Make[T], settings: Settings, *, made_of: Callable[[Settings], object] | None = None
 ) -> AsyncIterator[Renewable[T]]:
     """Offer what *make* makes of *settings*, which ends with the block."""
-    offered = Renewable(make, one_at_a_time=one_at_a_time)
+    offered = Renewable(make, made_of)
     async with contextlib.aclosing(offered):
         await offered.renew(settings)
         yield offered

@@ -6,6 +6,7 @@ from typing import Final
 from receiver import routing
 from receiver.settings import Settings, SourceSettings, variable
 from receiver.wiring.destinations import build_destination, is_pulled
+from receiver.wiring.notices import fingerprints, is_wanted
 from receiver.wiring.outlets import open_outlet
 from receiver.wiring.pull import check_pull
 from receiver.wiring.sources import build_sources
@@ -20,6 +21,12 @@ def renewed(old: Settings, new: Settings) -> Settings:
     sources = {name: _source(old.sources.get(name), one) for name, one in new.sources.items()}
     values = {name: getattr(new, name) for name in _RENEWED}
     return old.model_copy(update={**values, "sources": sources})
+
+
+def used_by_worker(settings: Settings) -> object:
+    """Return what a worker uses of the settings that can be taken over: secrets only if it tells of them."""
+    marks = fingerprints(settings) if is_wanted(settings) else None
+    return settings.destinations, settings.forward_attempts, sorted(settings.sources), marks
 
 
 def changed(old: Settings, new: Settings) -> list[str]:

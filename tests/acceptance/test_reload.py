@@ -66,6 +66,7 @@ class TestTakenAnew:
         assert said["changed"] == ["RECEIVER_SOURCES__SECOND__SECRETS"]
         assert (deliver(running, "gen_3", OLD).status, deliver(running, "gen_4", NEW).status) == (401, 200)
         assert NEW not in running.log()
+        assert len(running.logged("worker started")) == 1, "deliveries did not wait for it"
 
     def test_destinations_and_routing(self, running: Service) -> None:
         """A new destination gets what comes from then on, one that is gone nothing, and filters are new."""
