@@ -6,18 +6,23 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import click
 import structlog
 
+from receiver.admin.runner import Runner
 from receiver.admin.server import Server, build_server
 from receiver.cli.listener import listen
+from receiver.cli.renewal import Renew, renewable
 from receiver.errors import ConfigError
 from receiver.listener import origin
 from receiver.wiring.admin import open_admin
 
 if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
     from receiver.admin.token import Token
     from receiver.settings import Settings
     from receiver.store import Store
@@ -32,19 +37,30 @@ log = structlog.get_logger()
 @asynccontextmanager
 async def running_admin(
     settings: "Settings", store: "Store", refusals: "Refusals", stopped: asyncio.Event, *, wish: Wish
-) -> AsyncIterator[None]:
+) -> AsyncIterator[Renew]:
     """Serve the private endpoint within the block, if it is to be there; set *stopped* if it ends by itself.
+
+    What is yielded takes settings anew.
 
     Raises:
         ConfigError: it is asked for and cannot be had.
     """
     is_asked_for = wish == "always" or "admin_port" in settings.model_fields_set
     if wish == "if asked for" and not is_asked_for:
-        yield
+        yield _nothing_to_renew
         return
     async with contextlib.AsyncExitStack() as stack:
+        renew: Renew = _nothing_to_renew
         with _forgiven(unless=is_asked_for):
-            app, token = await stack.enter_async_context(open_admin(settings, store, refusals))
+            runner = Runner(store)
+            stack.push_async_callback(runner.aclose)
+            make = partial(open_admin, store=store, refusals=refusals, runner=runner)
+            admin = await stack.enter_async_context(renewable(make, settings))
+            _, token = admin.current
+
+            async def app(scope: "Scope", receive: "Receive", send: "Send") -> None:
+                await admin.current[0](scope, receive, send)
+
             listener = listen(settings.admin_host, settings.admin_port, prefix="RECEIVER_ADMIN_")
             server = build_server(app)
             await stack.enter_async_context(serving(server, listener, stopped))
@@ -52,7 +68,12 @@ async def running_admin(
                 "admin ready", url=origin(listener), **({"kept_in": str(token.path)} if token.path else {})
             )
             _show_once(token)
-        yield
+            renew = admin.renew
+        yield renew
+
+
+async def _nothing_to_renew(_settings: "Settings") -> None:
+    """Do nothing: there is no private endpoint."""
 
 
 @contextlib.contextmanager

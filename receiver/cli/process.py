@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import structlog
@@ -16,15 +17,19 @@ import uvloop
 from receiver.cli.listener import listen
 from receiver.cli.private import Wish, running_admin
 from receiver.cli.pulling import running_pull
+from receiver.cli.renewal import HangUps, Renew, renewable
 from receiver.errors import StoreUnavailable
 from receiver.listener import origin
 from receiver.settings import Settings
 from receiver.store import Store
+from receiver.telemetry import metrics
 from receiver.telemetry.refusals import Refusals
+from receiver.web.app import PublicApp
 from receiver.web.server import Server
 from receiver.wiring.notices import build_secret_use
+from receiver.wiring.renewal import check_renewed, used_by_worker
 from receiver.wiring.sources import build_sources
-from receiver.wiring.stores import build_store
+from receiver.wiring.stores import build_store, reroute
 from receiver.wiring.web import build_refusals, build_web
 from receiver.wiring.worker import open_worker
 
@@ -44,7 +49,7 @@ async def _run(settings: Settings, *, with_web: bool, with_worker: bool, admin: 
     if with_web:
         build_sources(settings)  # refuses bad secrets before anything is written
     store = build_store(settings, settles_at_once=with_worker)
-    stopped = asyncio.Event()
+    stopped, hang_ups = asyncio.Event(), HangUps()
     for number in _STOPPING:
         asyncio.get_running_loop().add_signal_handler(number, _on_signal, number, stopped)
     try:
@@ -52,19 +57,29 @@ async def _run(settings: Settings, *, with_web: bool, with_worker: bool, admin: 
         # What can be refused is refused before anything runs.
         refusals = build_refusals(settings)
         web = prepare_web(settings, store, refusals) if with_web else None
+        parts: list[Renew] = [_rerouting(store)]
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(running_admin(settings, store, refusals, stopped, wish=admin))
+            private = running_admin(settings, store, refusals, stopped, wish=admin)
+            parts.append(await stack.enter_async_context(private))
+            worker = None
             if with_worker:
-                await stack.enter_async_context(running_worker(settings, store, stopped))
-            await stack.enter_async_context(
-                running_pull(settings, store, stopped, wish=pull, listens=not with_worker)
-            )
+                make = partial(running_worker, store=store, stopped=stopped)
+                worker = await stack.enter_async_context(renewable(make, settings, made_of=used_by_worker))
+            pulling = running_pull(settings, store, stopped, wish=pull, listens=not with_worker)
+            parts.append(await stack.enter_async_context(pulling))
             if web:
                 await stack.enter_async_context(running_web(web))
-                await stack.enter_async_context(noting_secrets(settings, store))
+                parts.append(web.renew)
+                noting = renewable(partial(noting_secrets, store=store), settings)
+                parts.append((await stack.enter_async_context(noting)).renew)
+            if worker:
+                # Last: it finishes first what it has begun.
+                parts.append(worker.renew)
             _spare_the_collector()
             _share_the_interpreter()
-            await stopped.wait()
+            pulls = pull == "always" or "pull_port" in settings.model_fields_set or (with_web and with_worker)
+            check = partial(check_renewed, with_web=with_web, pulls=pulls)
+            await hang_ups.follow(settings, parts, check=check, until=stopped)
     finally:
         store.close()
 
@@ -94,10 +109,24 @@ async def _warn_unless_ready(store: Store) -> None:
         log.warning("not ready; deliveries get 503", error=str(error))
 
 
+def _rerouting(store: Store) -> Renew:
+    async def renew(settings: Settings) -> None:
+        reroute(settings, store)
+        # Of a destination that is gone nobody would ever say that it works.
+        metrics.BREAKER_OPEN.clear()
+
+    return renew
+
+
+def _ended(stopped: asyncio.Event, _task: "asyncio.Task[None]") -> None:
+    stopped.set()
+
+
 @dataclass(frozen=True, slots=True)
 class Web:
     """The public endpoint, with its port taken and not served yet."""
 
+    app: PublicApp
     server: Server
     listener: socket.socket
 
@@ -106,6 +135,10 @@ class Web:
         """Where it is reached, `http://127.0.0.1:8000`."""
         return origin(self.listener)
 
+    async def renew(self, settings: Settings) -> None:
+        """Verify by the sources of *settings* from the next request on."""
+        self.app.change_sources(build_sources(settings))
+
 
 def prepare_web(settings: Settings, store: Store, refusals: Refusals) -> Web:
     """Build the public endpoint and take its port.
@@ -113,8 +146,9 @@ def prepare_web(settings: Settings, store: Store, refusals: Refusals) -> Web:
     Raises:
         ConfigError: there is no usable secret, or the port cannot be had.
     """
-    server = Server(build_web(settings, store, refusals), shutdown_delay_s=settings.shutdown_delay_s)
-    return Web(server, listen(settings.host, settings.port))
+    app = build_web(settings, store, refusals)
+    server = Server(app, shutdown_delay_s=settings.shutdown_delay_s)
+    return Web(app, server, listen(settings.host, settings.port))
 
 
 @asynccontextmanager
@@ -146,9 +180,11 @@ async def running_worker(settings: Settings, store: Store, stopped: asyncio.Even
     """Run the worker within the block; set *stopped* if it ends by itself."""
     async with open_worker(settings, store) as worker:
         working = asyncio.create_task(worker.run())
-        working.add_done_callback(lambda _: stopped.set())
+        ended = partial(_ended, stopped)
+        working.add_done_callback(ended)
         try:
             yield
         finally:
+            working.remove_done_callback(ended)
             worker.stop()
             await working

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -10,11 +11,14 @@ import structlog
 from receiver.admin.server import build_server
 from receiver.cli.listener import listen
 from receiver.cli.private import Wish, serving
+from receiver.cli.renewal import Renew, Renewable, renewable
 from receiver.errors import ConfigError
 from receiver.listener import origin
-from receiver.wiring.pull import build_pull, pulled
+from receiver.wiring.pull import open_pull, pulled
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
     from receiver.settings import Settings
     from receiver.store import Store
 
@@ -24,32 +28,52 @@ log = structlog.get_logger()
 @asynccontextmanager
 async def running_pull(
     settings: "Settings", store: "Store", stopped: asyncio.Event, *, wish: Wish, listens: bool
-) -> AsyncIterator[None]:
-    """Answer consumers within the block, if there are any to be; set *stopped* if that ends by itself.
+) -> AsyncIterator[Renew]:
+    """Answer consumers within the block, once there are any to be; set *stopped* if that ends by itself.
 
-    Where nobody else does, it *listens* to what other machines signal.
+    Where nobody else does, it *listens* to what other machines signal. What is yielded takes settings anew.
 
     Raises:
         ConfigError: it is asked for and cannot be had, or a destination has no token.
     """
-    is_asked_for = wish == "if possible" or "pull_port" in settings.model_fields_set
-    names = pulled(settings)
-    if wish == "always" and not names:
+    if wish == "always" and not pulled(settings):
         raise ConfigError("there is no pull: destination: set RECEIVER_DESTINATIONS__<NAME>__URL=pull:")
-    if not names or not (is_asked_for or wish == "always"):
-        yield
-        return
-    app, bell = build_pull(settings, store)
+    is_asked_for = wish != "if asked for" or "pull_port" in settings.model_fields_set
+    async with AsyncExitStack() as stack:
+        running: list[Renewable[ASGIApp]] = []
+
+        async def renew(settings: "Settings") -> None:
+            if running:
+                await running[0].renew(settings)
+            elif is_asked_for and pulled(settings):
+                started = _started(settings, store, stopped, listens=listens)
+                running.append(await stack.enter_async_context(started))
+
+        await renew(settings)
+        yield renew
+
+
+@asynccontextmanager
+async def _started(
+    settings: "Settings", store: "Store", stopped: asyncio.Event, *, listens: bool
+) -> "AsyncIterator[Renewable[ASGIApp]]":
     listener = listen(settings.pull_host, settings.pull_port, prefix="RECEIVER_PULL_")
-    helpers = [asyncio.create_task(one) for one in (bell.run(), *([store.listen()] if listens else []))]
+    listening = asyncio.create_task(store.listen()) if listens else None
     try:
-        async with serving(build_server(app), listener, stopped):
-            log.info("pull ready", url=f"{origin(listener)}/v1/pull/<destination>", destinations=names)
-            try:
-                yield
-            finally:
-                bell.stop()
+        async with AsyncExitStack() as stack:
+            api = await stack.enter_async_context(renewable(partial(open_pull, store=store), settings))
+
+            async def app(scope: "Scope", receive: "Receive", send: "Send") -> None:
+                await api.current(scope, receive, send)
+
+            server = build_server(app)
+            await stack.enter_async_context(serving(server, listener, stopped))
+            # Whoever waits for a message is sent away before the server waits for its requests.
+            stack.push_async_callback(api.aclose)
+            url = f"{origin(listener)}/v1/pull/<destination>"
+            log.info("pull ready", url=url, destinations=pulled(settings))
+            yield api
     finally:
-        for helper in helpers:
-            helper.cancel()
-        await asyncio.gather(*helpers, return_exceptions=True)
+        if listening:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)

@@ -166,6 +166,11 @@ class Store:
         """Whether this is SQLite, which nobody but us administers."""
         return is_sqlite(self.engine)
 
+    def reroute(self, destinations: Sequence[str], route: Route) -> None:
+        """Fan out so from now on; deliveries that are there stay. Call from the event loop."""
+        self.destinations = destinations
+        self._fan_out.change(destinations, route)
+
     async def transact(
         self, work: Callable[Concatenate[Connection, P], Result], *args: P.args, **kwargs: P.kwargs
     ) -> Result:

@@ -58,12 +58,15 @@ class Made:
     """Whether others wait to be claimed."""
 
 
-@dataclass(frozen=True, slots=True)
 class FanOut:
     """Makes the deliveries of settled events."""
 
-    destinations: Sequence[str]
-    route: Route
+    def __init__(self, destinations: Sequence[str], route: Route) -> None:
+        self._plan = destinations, route
+
+    def change(self, destinations: Sequence[str], route: Route) -> None:
+        """Make deliveries so from the next transaction on. Those that run keep to one plan, old or new."""
+        self._plan = destinations, route
 
     def __call__(
         self, connection: Connection, candidates: Sequence[Candidate], places: Mapping[str, Places]
@@ -72,12 +75,13 @@ class FanOut:
 
         Those that *places* were kept for, by event id, are written as begun.
         """
+        destinations, route = self._plan
         paused = _paused(connection) if any(one.kept for one in places.values()) else set()
         rows = []
         made = {}
         for candidate in sorted(candidates, key=lambda one: one.job.id):
-            names = self.route(candidate, self.destinations)
-            if not names and self.destinations:
+            names = route(candidate, destinations)
+            if not names and destinations:
                 _report_unrouted(candidate.job)
             kept = NO_PLACES if candidate.attribution.held else places.get(candidate.job.id, NO_PLACES)
             holds = {name: kept.hold(name) for name in names if name not in paused}

@@ -33,6 +33,7 @@ class PublicApp:
     def __init__(self, webhooks: Webhooks, readiness: Readiness, refusals: Refusals) -> None:
         self.readiness = readiness
         self._webhooks = webhooks
+        self.change_sources = webhooks.change_sources
         self._refusals = refusals
 
     def answer(self, request: Request) -> Answer | Awaitable[Answer]:

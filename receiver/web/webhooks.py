@@ -29,14 +29,18 @@ class Webhooks:
         clock: Callable[[], float] = time.time,
         on_unavailable: Callable[[], None] = lambda: None,
     ) -> None:
-        self._sources = {
-            name.encode(): (source, source.signature_header.lower().encode())
-            for name, source in sources.items()
-        }
+        self.change_sources(sources)
         self._record = record
         self._refusals = refusals
         self._clock = clock
         self._on_unavailable = on_unavailable
+
+    def change_sources(self, sources: Mapping[str, Source]) -> None:
+        """Verify by *sources* from the next request on."""
+        self._sources = {
+            name.encode(): (source, source.signature_header.lower().encode())
+            for name, source in sources.items()
+        }
 
     def answer(self, request: Request, name: bytes) -> Answer | Awaitable[Answer]:
         """Answer one delivery for the source called *name*; 200 only once it is on disk.

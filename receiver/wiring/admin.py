@@ -28,9 +28,9 @@ _CONSOLE_LIBRARIES: Final = ("itsdangerous", "jinja2", "leather", "markupsafe")
 
 @asynccontextmanager
 async def open_admin(
-    settings: Settings, store: Store, refusals: Refusals
+    settings: Settings, store: Store, refusals: Refusals, runner: Runner
 ) -> AsyncIterator[tuple[ASGIApp, Token]]:
-    """Build the private application; at the end, what it still does in the background is cut off.
+    """Build the private application, whose operations *runner* sees through.
 
     Raises:
         ConfigError: there is no token and nowhere to keep one, or one of our making would be all that
@@ -39,8 +39,6 @@ async def open_admin(
     token = build_token(settings, store)
     destinations = tuple(settings.destinations)
     async with AsyncExitStack() as stack:
-        runner = Runner(store)
-        stack.push_async_callback(runner.aclose)
         api = build_app(
             store,
             refusals,

@@ -1,13 +1,18 @@
 """The API that consumers pull from, and the tokens that they carry."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from starlette.types import ASGIApp
 
 from receiver import routing
-from receiver.destinations.pull import check_token
+from receiver.destinations.pull import Options, check_token
 from receiver.errors import ConfigError
 from receiver.pull.app import build_app
 from receiver.pull.bell import Bell
 from receiver.pull.queue import PullQueue
+from receiver.routing import Routing
 from receiver.settings import Settings, variable
 from receiver.store import Store
 from receiver.wiring.destinations import is_pulled, pull_options
@@ -18,20 +23,44 @@ def pulled(settings: Settings) -> list[str]:
     return [name for name, options in settings.destinations.items() if is_pulled(options)]
 
 
-def build_pull(settings: Settings, store: Store) -> tuple[ASGIApp, Bell]:
-    """Build the application, and what wakes those who wait in it.
+@asynccontextmanager
+async def open_pull(settings: Settings, store: Store) -> AsyncIterator[ASGIApp]:
+    """Offer the application; at the end, nobody who waits in it waits any longer.
 
     Raises:
         ConfigError: an option of a `pull:` destination is wrong, or one has no token.
     """
-    queues, tokens = [], {}
-    for name in pulled(settings):
-        wanted, own = routing.take(name, settings.destinations[name])
-        options = pull_options(name, own)
-        queues.append(PullQueue(store, name, options.visibility_s, options.max_receives, wanted))
-        tokens[name] = options.token or _common_token(settings, name)
-    bell = Bell(store, [one.name for one in queues], poll_s=settings.poll_s)
-    return build_app(store, queues, bell, tokens=tokens), bell
+    tokens = check_pull(settings)
+    queues = [_queue(settings, store, name) for name in tokens]
+    bell = Bell(store, list(tokens), poll_s=settings.poll_s)
+    ringing = asyncio.create_task(bell.run())
+    try:
+        yield build_app(store, queues, bell, tokens=tokens)
+    finally:
+        bell.stop()
+        ringing.cancel()
+        await asyncio.gather(ringing, return_exceptions=True)
+
+
+def check_pull(settings: Settings) -> dict[str, str]:
+    """Return the token that the consumers of each `pull:` destination carry.
+
+    Raises:
+        ConfigError: an option of a `pull:` destination is wrong, or one has no token.
+    """
+    return {
+        name: _options(settings, name)[1].token or _common_token(settings, name) for name in pulled(settings)
+    }
+
+
+def _queue(settings: Settings, store: Store, name: str) -> PullQueue:
+    wanted, options = _options(settings, name)
+    return PullQueue(store, name, options.visibility_s, options.max_receives, wanted)
+
+
+def _options(settings: Settings, name: str) -> tuple[Routing, Options]:
+    wanted, own = routing.take(name, settings.destinations[name])
+    return wanted, pull_options(name, own)
 
 
 def _common_token(settings: Settings, name: str) -> str:

@@ -24,6 +24,16 @@ def build_store(settings: Settings, *, settles_at_once: bool = False) -> Store:
     return store
 
 
+def reroute(settings: Settings, store: Store) -> None:
+    """Let *store* fan out as *settings* say from now on.
+
+    Raises:
+        ConfigError: it cannot be told what a destination wants.
+    """
+    routings = build_routings(settings)
+    store.reroute(tuple(routings), Router(routings))
+
+
 def build_routings(settings: Settings) -> dict[str, Routing]:
     """Return what each destination wants.
 

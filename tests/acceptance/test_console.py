@@ -15,6 +15,7 @@ from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 from pydantic import SecretStr
 
 from receiver import clock
+from receiver.admin.runner import Runner
 from receiver.admin.server import build_server
 from receiver.cli.process import prepare_web, running_web, running_worker
 from receiver.client import AsyncClient
@@ -100,7 +101,7 @@ async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
         await stack.enter_async_context(running_web(web))
         images, video = await _generate(stack, f"{web.origin}/webhooks/photoverse")
         await _seed(store)
-        app, _ = await stack.enter_async_context(open_admin(settings, store, refusals))
+        app, _ = await stack.enter_async_context(open_admin(settings, store, refusals, Runner(store)))
         socket = listen("127.0.0.1", 0)
         server = build_server(app)
         serving = asyncio.create_task(server.serve([socket]))

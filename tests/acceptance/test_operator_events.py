@@ -86,18 +86,17 @@ class TestDestinations:
 
     async def test_survives_a_crash(self, running: Service) -> None:
         """What was to be told and could not be sent is sent after kill -9, under the same id."""
-        sink = HttpSink()
-        running.settings["RECEIVER_DESTINATIONS__OPS__URL"] = sink.url
-        process = await asyncio.to_thread(running.start)
-        await asyncio.to_thread(running.deliver, b"no event at all")
-        await asyncio.to_thread(until, lambda: running.logged("operators told"))
-        kill(process)
-        await sink.start()
-        try:
+        async with http_sink() as sink:
+            sink.may_answer.clear()
+            running.settings["RECEIVER_DESTINATIONS__OPS__URL"] = sink.url
+            process = await asyncio.to_thread(running.start)
+            await asyncio.to_thread(running.deliver, b"no event at all")
+            await asyncio.to_thread(until, lambda: sink.connections)
+            kill(process)
+            sink.may_answer.set()
             await asyncio.to_thread(running.start)
-            await asyncio.to_thread(until, lambda: sink.received)
-        finally:
-            await sink.stop()
+            await asyncio.to_thread(until, lambda: len(sink.received) > 1)
+        assert len({json.loads(one.body)["id"] for one in sink.received}) == 1
         assert json.loads(sink.received[0].body)["type"].endswith(".quarantined")
 
 

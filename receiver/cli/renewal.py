@@ -1,0 +1,120 @@
+"""SIGHUP: settings taken anew by the parts of a running process, or refused as a whole."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Generic, TypeVar
+
+import structlog
+
+from receiver.errors import ConfigError
+from receiver.settings import Settings
+from receiver.wiring.renewal import changed, renewed
+
+T = TypeVar("T")
+Make = Callable[[Settings], AbstractAsyncContextManager[T]]
+Renew = Callable[[Settings], Awaitable[None]]
+
+log = structlog.get_logger()
+
+
+class Renewable(Generic[T]):
+    """What is made of the settings, and made anew while it is in use."""
+
+    current: T
+
+    def __init__(self, make: Make[T], made_of: Callable[[Settings], object] | None) -> None:
+        self._make = make
+        self._made_of = made_of
+        self._known: object = None
+        self._stack = AsyncExitStack()
+
+    async def renew(self, settings: Settings) -> None:
+        """Put another in its place, and end the old one.
+
+        Where it is known what it is *made of*, it stays while that is the same, and there is one at a time.
+        """
+        if self._made_of:
+            known, self._known = self._known, self._made_of(settings)
+            if known == self._known:
+                return
+            await self._stack.aclose()
+        stack = AsyncExitStack()
+        self.current = await stack.enter_async_context(self._make(settings))
+        old, self._stack = self._stack, stack
+        await old.aclose()
+
+    async def aclose(self) -> None:
+        """End it."""
+        await self._stack.aclose()
+
+
+@asynccontextmanager
+async def renewable(
+    make: Make[T], settings: Settings, *, made_of: Callable[[Settings], object] | None = None
+) -> AsyncIterator[Renewable[T]]:
+    """Offer what *make* makes of *settings*, which ends with the block."""
+    offered = Renewable(make, made_of)
+    async with contextlib.aclosing(offered):
+        await offered.renew(settings)
+        yield offered
+
+
+class HangUps:
+    """SIGHUPs: some that come at once are one. They are kept from the moment that this is made.
+
+    In a terminal it says that this was closed, and ends the process as ever.
+    """
+
+    def __init__(self) -> None:
+        self._came = asyncio.Event()
+        if not os.isatty(0):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._came.set)
+
+    async def follow(
+        self,
+        settings: Settings,
+        parts: Sequence[Renew],
+        *,
+        check: Callable[[Settings], Awaitable[None]],
+        until: asyncio.Event,
+    ) -> None:
+        """Take the settings anew at each signal, by all *parts* in order, *until* it is time to stop.
+
+        What *check* refuses changes nothing.
+        """
+        while await self._comes_before(until):
+            wanted = await _read(settings, check)
+            if wanted is not None:
+                for renew in parts:
+                    await renew(wanted)
+                log.info("settings reloaded", changed=changed(settings, wanted))
+                settings = wanted
+
+    async def _comes_before(self, until: asyncio.Event) -> bool:
+        waits = [asyncio.ensure_future(one.wait()) for one in (until, self._came)]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for one in waits:
+            one.cancel()
+        self._came.clear()
+        return not until.is_set()
+
+
+async def _read(settings: Settings, check: Callable[[Settings], Awaitable[None]]) -> Settings | None:
+    """Return the settings to go on with, after saying what of the new ones has to wait; None for the old."""
+    try:
+        new = Settings.load()
+        wanted = renewed(settings, new)
+        await check(wanted)
+    except ConfigError as error:
+        log.error("reload refused", error=str(error))  # noqa: TRY400  no bug of ours
+        return None
+    except Exception:
+        log.exception("reload crashed")
+        return None
+    if waiting := changed(wanted, new):
+        log.warning("settings need a restart", settings=waiting)
+    return wanted
