@@ -24,7 +24,7 @@ COMPILE = $(BIN)/python -m compileall -q receiver
 PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo dist house test test-all test-dialects check fmt bench trace senders chaos field matrix constraints
+.PHONY: help setup setup-run demo dist house twins test test-all test-dialects check fmt bench trace senders chaos field matrix constraints
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ check: setup  ## formatting, lint, types, import floors
 fmt: setup  ## format the code and mend what ruff can mend
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+twins: setup  ## write the blocking client from the async one
+	$(BIN)/python tools/unasync.py
 
 house: setup  ## how large the code is, and how long the sentences are; HOUSE_ARGS="--pages" has a row for each page
 	$(BIN)/python -m tests.house $(HOUSE_ARGS)

@@ -51,7 +51,7 @@ def read_listing(request: Request, what: str) -> tuple[Filter, dict[str, Any]]:
     query = request.query_params
     only(query, ("id", *_TEXTS, *_TIMES, *_PAGING))
     if query.get("order", "newest") not in ("newest", "oldest"):
-        raise invalid("order: write newest or oldest")
+        raise invalid("order must be newest or oldest")
     given: dict[str, Any] = {name: query[name] for name in (*_TEXTS, *_TIMES) if name in query}
     paging = {
         "limit": _limit(query.get("limit", "100")),
@@ -74,14 +74,14 @@ async def read_order(request: Request, kind: str, destinations: tuple[str, ...])
     names, states = _ORDERS[kind]
     given = body.get("filter", {})
     if not isinstance(given, dict):
-        raise invalid("filter: write an object")
+        raise invalid("filter must be an object")
     only(given, ("ids", *names, *_TIMES))
     wanted = _filter(given, states)
     if wanted.is_open and not _flag(body, "all"):
-        raise invalid('filter: say which, or write "all": true')
+        raise invalid('give a filter, or set "all": true')
     missing = _flag(body, "missing")
     if missing and not body.get("destinations"):
-        raise invalid("missing: name the destinations that are to get what they never got")
+        raise invalid("missing needs destinations: name those that should get events they never got")
     to = _destinations(body, destinations) if kind == "events.replay" else ()
     order = Order(kind, wanted, to, missing, _rate(body))  # type: ignore[arg-type]  # asserted above
     return order, _flag(body, "dry_run")
@@ -103,7 +103,7 @@ def read_cursor(cursor: str | None, parts: int) -> Key | None:
     try:
         return cursors.read_cursor(cursor, parts=parts)
     except ValueError:
-        raise invalid("cursor: write what an earlier answer gave as next_cursor") from None
+        raise invalid("cursor must be the next_cursor of an earlier answer") from None
 
 
 def write_cursor(key: Key | None) -> str | None:
@@ -123,7 +123,7 @@ async def read_object(request: Request) -> dict[str, Any]:
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BODY_BYTES:
-            raise Refusal(413, "payload_too_large", f"A body has at most {MAX_BODY_BYTES} bytes.")
+            raise Refusal(413, "payload_too_large", f"A body may have at most {MAX_BODY_BYTES} bytes.")
     try:
         document = orjson.loads(body or b"{}")
     except orjson.JSONDecodeError:
@@ -147,12 +147,12 @@ def only(given: Mapping[str, Any], known: Sequence[str]) -> None:
 def _filter(given: Mapping[str, Any], states: Sequence[str]) -> Filter:
     ids = given.get("ids", [])
     if not isinstance(ids, list) or not all(isinstance(id_, str) and "\0" not in id_ for id_ in ids):
-        raise invalid("ids: write a list of ids")
+        raise invalid("ids must be a list of ids")
     texts = {name: _text(given, name) for name in (*_TEXTS, *_TIMES)}
     if texts["state"] is not None and texts["state"] not in states:
-        raise invalid(f"state: write one of {', '.join(states)}")
+        raise invalid(f"state must be one of {', '.join(states)}")
     if texts["kind"] is not None and texts["kind"] not in EVENT_KINDS:
-        raise invalid(f"kind: write one of {', '.join(EVENT_KINDS)}")
+        raise invalid(f"kind must be one of {', '.join(EVENT_KINDS)}")
     times = {f"{name}_ms": _time(name, texts.pop(name)) for name in _TIMES}
     return Filter(ids=tuple(ids), **texts, **times)  # type: ignore[arg-type]  # names and types are the field's
 
@@ -176,28 +176,28 @@ def _time(name: str, text: str | None) -> int | None:
 def _flag(body: Mapping[str, Any], name: str) -> bool:
     value = body.get(name, False)
     if not isinstance(value, bool):
-        raise invalid(f"{name}: write true or false")
+        raise invalid(f"{name} must be true or false")
     return value
 
 
 def _rate(body: Mapping[str, Any]) -> float:
     rate = body.get("rate", DEFAULT_RATE)
     if isinstance(rate, bool) or not isinstance(rate, int | float) or rate < 0:
-        raise invalid("rate: write deliveries per second; 0 means all at once")
+        raise invalid("rate must be a number of deliveries per second; 0 sends all at once")
     return float(rate)
 
 
 def _limit(text: str) -> int:
     is_number = text.isascii() and text.isdigit() and len(text) <= len(str(MOST_ROWS))
     if not is_number or not 1 <= int(text) <= MOST_ROWS:
-        raise invalid(f"limit: write a number from 1 to {MOST_ROWS}")
+        raise invalid(f"limit must be a number from 1 to {MOST_ROWS}")
     return int(text)
 
 
 def _destinations(body: Mapping[str, Any], configured: tuple[str, ...]) -> tuple[str, ...]:
     names = body.get("destinations", [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise invalid("destinations: write a list of names")
+        raise invalid("destinations must be a list of names")
     for name in names:
         if name not in configured:
             raise invalid(f"destinations: {name[:100]!r} is not configured")

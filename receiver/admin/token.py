@@ -32,8 +32,8 @@ def configured(text: str) -> Token:
     """
     if len(text) < LEAST_CHARS or not text.isascii() or not text.isprintable() or " " in text:
         raise ConfigError(
-            f"RECEIVER_ADMIN_TOKEN: write at least {LEAST_CHARS} printable ASCII characters without blanks,"
-            " such as `openssl rand -hex 32` prints"
+            f"RECEIVER_ADMIN_TOKEN must have at least {LEAST_CHARS} printable ASCII characters without"
+            " blanks, such as `openssl rand -hex 32` prints"
         )
     return Token(text)
 
@@ -74,9 +74,9 @@ def _read(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise _unusable(path, str(error)) from error
     if mode & _OTHERS:
-        raise _unusable(path, "others may read it: chmod 600, or remove it so that another is made")
+        raise _unusable(path, "others can read it: chmod 600, or remove it to generate a new one")
     if len(text) < LEAST_CHARS:
-        raise _unusable(path, "it holds no token: remove it so that another is made")
+        raise _unusable(path, "it has no token: remove it to generate a new one")
     return text
 
 

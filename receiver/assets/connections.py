@@ -180,7 +180,7 @@ class _Connection:
                 return cast("h11.Event | type[h11.PAUSED]", event)
             data = await self._stream.read(_READ_BYTES)
             if not data and self._h11.their_state is h11.SEND_RESPONSE:
-                raise httpcore2.RemoteProtocolError("the host hung up before it answered")
+                raise httpcore2.RemoteProtocolError("the host closed the connection before it answered")
             self._h11.receive_data(data)
 
     def is_done(self) -> bool:

@@ -120,7 +120,7 @@ class FolderBucket:
             other = beside(key, asset.sha256)
             if self._place(other, asset):
                 return Stored(self._path(other).as_uri(), conflict=True)
-        raise BucketUnavailable(f"{self._path(other)} holds other bytes than its name says")
+        raise BucketUnavailable(f"{self._path(other)} does not match the digest in its name")
 
     def _place(self, key: str, asset: Fetched) -> bool:
         """Make *asset* durable under *key*; False if the key holds other bytes."""

@@ -43,7 +43,7 @@ class KeyTemplate:
         """
         unknown = [name for name in _FIELD.findall(text) if name not in _LONGEST]
         if unknown:
-            raise ValueError(f"{{{unknown[0]}}} is no field; {_fields()}")
+            raise ValueError(f"{{{unknown[0]}}} is not a field; {_fields()}")
         if not any(f"{{{name}}}" in text for name in _UNIQUE):
             wanted = ", ".join(f"{{{name}}}" for name in _UNIQUE)
             raise ValueError(f"two assets would get one name: use one of {wanted}; {_fields()}")

@@ -135,7 +135,7 @@ def parse_types(entries: Collection[str]) -> frozenset[str]:
             raise ValueError(f"{entry!r} is none of {', '.join(MEDIA_TYPES)}, and no pattern like image/*")
         found |= named
     if not found:
-        raise ValueError("no type is left; do not set it to keep all")
+        raise ValueError("no type is left; leave it unset to keep all")
     return frozenset(found)
 
 

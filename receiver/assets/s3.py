@@ -248,7 +248,7 @@ class S3Bucket:
             if self.dialect.conditional and self._place(other, asset, metadata):
                 return Stored(self._url(other), conflict=True)
         taken = other if self.dialect.conditional else key
-        raise BucketUnavailable(f"{self._url(taken)} holds other bytes than its name says")
+        raise BucketUnavailable(f"{self._url(taken)} does not match the digest in its name")
 
     def _require_checked(self) -> None:
         try:

@@ -155,7 +155,7 @@ class Trial:
             raise self._ignored("whole")
         if not digest:
             raise ConfigError(
-                "RECEIVER_ASSETS_URL: the store, or a proxy before it, does not give metadata back"
+                "RECEIVER_ASSETS_URL: the store, or a proxy in front of it, does not return metadata"
                 f" ({self.bucket}: no x-amz-meta-sha256)"
             )
         told = head.get("ChecksumSHA256", "")
@@ -164,7 +164,7 @@ class Trial:
             told and "-" not in told and told != ours
         ):
             raise ConfigError(
-                f"RECEIVER_ASSETS_URL: the store holds other bytes than were put ({self.bucket})"
+                f"RECEIVER_ASSETS_URL: the store holds different bytes from those uploaded ({self.bucket})"
             )
         return head
 
@@ -174,7 +174,7 @@ class Trial:
             lost = [*lost, "RECEIVER_S3_TAGS"]
         if lost:
             raise ConfigError(
-                f"{', '.join(lost)}: the store takes it, and the object has none ({self.bucket})"
+                f"{', '.join(lost)}: the store accepts it, but the object has none ({self.bucket})"
             )
 
     def _has_tags(self, key: str) -> bool:

@@ -137,7 +137,7 @@ def _require_tag(key: str, value: str) -> None:
             f" ({_MAX_TAG_KEY} characters, its value {_MAX_TAG_VALUE})"
         )
     if key.lower().startswith("aws:"):
-        raise ConfigError("RECEIVER_S3_TAGS: a key that begins with aws: is S3's own")
+        raise ConfigError("RECEIVER_S3_TAGS: a key that begins with aws: is reserved by S3")
     if not _TAG_TEXT.fullmatch(key) or not _TAG_TEXT.fullmatch(longest):
         fields = ", ".join(_TAG_FIELDS)
         raise ConfigError(

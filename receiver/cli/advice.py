@@ -26,8 +26,8 @@ def on_interruption(client_ref: str | None) -> str:
     lines = ["It may have been accepted, and charged. Do not repeat it yet:"]
     lines.append("`receiver generations list` shows what the provider accepted.")
     if client_ref is not None:
-        lines.append(f"`receiver submissions list` shows what is known of {client_ref};")
-        lines.append(f"`receiver submissions recover {client_ref}` looks for it if it is in doubt.")
+        lines.append(f"`receiver submissions list` shows the record of {client_ref};")
+        lines.append(f"`receiver submissions recover {client_ref}` searches for it if it is in doubt.")
     return "\n".join(lines)
 
 
@@ -37,7 +37,7 @@ def _advice(error: "ClientError", credential: str, *, noted: bool) -> str | None
     if isinstance(error, errors.OutcomeUnknown):
         return _on_unknown(error, noted=noted)
     if isinstance(error, errors.WaitTimeout):
-        return f"Go on waiting with `receiver generations wait {' '.join(error.pending)}`."
+        return f"Keep waiting with `receiver generations wait {' '.join(error.pending)}`."
     if credential == _COOKIE and isinstance(error, errors.Forbidden):
         # Some say so instead of 401: a session has no scopes.
         return f"Check {credential}: it is wrong, or the session has ended."
@@ -59,8 +59,8 @@ def _on_unknown(error: "OutcomeUnknown", *, noted: bool) -> str:
         lines.append(f"It could be {' or '.join(_some([one.id for one in error.candidates]))}.")
     if noted:
         known = datetime.fromtimestamp(error.settles_at, UTC)
-        lines.append(f"`receiver submissions recover {error.client_ref}` looks for it;")
-        lines.append(f"from {known:%H:%M:%S} UTC on it can also tell that nothing was charged;")
+        lines.append(f"`receiver submissions recover {error.client_ref}` searches for it;")
+        lines.append(f"from {known:%H:%M:%S} UTC on, it can also prove that nothing was charged;")
         lines.append(f"`receiver submissions adopt {error.client_ref} ID` settles it.")
     return "\n".join(lines)
 

@@ -101,7 +101,7 @@ def backfill(
     try:
         asyncio.run(_backfill(settings, past, chosen, tally, dry_run=dry_run))
     except KeyboardInterrupt:
-        say(f"{tally.made} made so far; the same command goes on.")
+        say(f"{tally.made} made so far; run the same command to continue.")
         raise
     show_rows([_record(past, tally, dry_run=dry_run)], columns=_COLUMNS, as_json=as_json)
 

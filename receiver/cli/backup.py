@@ -49,7 +49,7 @@ def _database() -> Path:
     url = parse(load_settings_and_log(level="ERROR").database_url.get_secret_value())
     if url.get_backend_name() != "sqlite" or not url.database:
         raise ConfigError(
-            "RECEIVER_DATABASE_URL is no SQLite file: back PostgreSQL up by pg_dump or pg_basebackup"
+            "RECEIVER_DATABASE_URL is not a SQLite file: back up PostgreSQL with pg_dump or pg_basebackup"
             " (docs/databases.md)"
         )
     return Path(url.database)

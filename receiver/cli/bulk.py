@@ -85,7 +85,7 @@ def carry_out(order: "Order", manner: BulkManner) -> None:
         StoreUnavailable: the database does not answer, or has not the schema of this release.
     """
     if order.wanted.is_open and not manner.mean_all:
-        raise click.UsageError("Say which: an id, a filter, or --all.")
+        raise click.UsageError("Give an id, a filter, or --all.")
     if manner.dry_run:
         counted = _count(order)
         show_record(counted, as_json=manner.as_json)
@@ -121,15 +121,15 @@ def finish(id_: str, *, as_json: bool, deed: tuple[str, str] | None = None) -> N
             ended = ask(lambda store: operations.finish(store, id_, told), deed=deed)
     except (KeyboardInterrupt, click.Abort):
         say(
-            f"Operation {id_} is not finished. `receiver operations resume {id_}` goes on,"
-            f" `receiver operations cancel {id_}` takes it back."
+            f"Operation {id_} is not finished. `receiver operations resume {id_}` continues it,"
+            f" `receiver operations cancel {id_}` undoes it."
         )
         raise
     if ended is None:
         raise NotFound(f"there is no operation {id_} in RECEIVER_DATABASE_URL")
     show_record(operation_record(ended), as_json=as_json)
     if ended.order.kind != "quarantine.retry" and ended.changed and ended.state == "done":
-        say(f"To take it back: receiver operations cancel {id_}")
+        say(f"To undo it: receiver operations cancel {id_}")
     _require_some(ended.order, ended.matched)
 
 
@@ -138,7 +138,7 @@ def _require_some(order: "Order", matched: int) -> None:
     from receiver.client import NotFound
 
     if order.wanted.ids and not matched:
-        raise NotFound(f"nothing to do for {', '.join(order.wanted.ids)}: unknown, or not in such a state")
+        raise NotFound(f"nothing to do for {', '.join(order.wanted.ids)}: unknown, or in the wrong state")
 
 
 @contextmanager
@@ -179,7 +179,7 @@ def _count(order: "Order") -> dict[str, Any]:
 
 def _is_confirmed(order: "Order") -> bool:
     changed = _count(order)["changed"]
-    return click.confirm(f"This will {_DOES[order.kind].format(changed)}. Go on?", err=True)
+    return click.confirm(f"This will {_DOES[order.kind].format(changed)}. Continue?", err=True)
 
 
 def _is_watched() -> bool:

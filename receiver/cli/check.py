@@ -98,7 +98,7 @@ async def _store(settings: "Settings") -> AsyncIterator[Finding]:
     try:
         await store.check()
         kind = "SQLite" if store.is_embedded else "PostgreSQL"
-        yield Finding("store", f"{kind}, at this release's schema; a row was written and taken back")
+        yield Finding("store", f"{kind}, at this release's schema; a row was written and removed")
         async for one in _beside(settings, store):
             yield one
     except ReceiverError as error:
@@ -139,7 +139,7 @@ async def _bucket(settings: "Settings") -> Finding:
 
 def _provider(settings: "Settings") -> Iterator[Finding]:
     if settings.api_key is None:
-        yield Finding("provider", "RECEIVER_API_KEY is not set, which receiving does not need")
+        yield Finding("provider", "RECEIVER_API_KEY is not set; receiving does not need it")
         return
     try:
         with open_client(settings) as client:
@@ -155,8 +155,10 @@ def _provider(settings: "Settings") -> Iterator[Finding]:
 
 def _skew(part: str, seconds: float) -> Finding:
     if abs(seconds) <= _MOST_SKEW_S:
-        return Finding(part, f"{seconds:+.1f} s against ours")
-    return Finding(part, f"{seconds:+.0f} s against ours: set this machine's clock (NTP)", is_well=False)
+        return Finding(part, f"{seconds:+.1f} s difference to ours")
+    return Finding(
+        part, f"{seconds:+.0f} s difference to ours: set this machine's clock (NTP)", is_well=False
+    )
 
 
 def _disks(settings: "Settings") -> Iterator[Finding]:

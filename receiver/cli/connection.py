@@ -67,7 +67,7 @@ def open_client(settings: "Settings", *, ledger: "Ledger | None" = None) -> "Ite
 
     key = settings.api_key.get_secret_value() if settings.api_key else ""
     if not key:
-        raise ConfigError("RECEIVER_API_KEY is not set: make a key on the provider's page and put it there")
+        raise ConfigError("RECEIVER_API_KEY is not set: create a key on the provider's page and set it")
     with (
         _shared(settings) as shared,
         Client(

@@ -145,7 +145,7 @@ def fetch(
         if not rows and after is None:
             await _say_what_there_is(store, find, wanted)
         if page.more and last is not None:
-            say(f"There may be more: go on with --cursor {write_cursor(last)}")
+            say(f"There may be more: continue with --cursor {write_cursor(last)}")
         return rows
 
     return ask(look, destination=wanted.destination)

@@ -180,7 +180,7 @@ def _conclude(
     faults = [f"{one.id}: not {step}" for one in generations for step in _missing(found.get(one.id))]
     faults += _faults_on_disk(folder, generations, found)
     if faults:
-        console.print("\n".join(["", "This did not happen:", *faults, f"The log is in {folder}/log.jsonl"]))
+        console.print("\n".join(["", "These steps failed:", *faults, f"The log is in {folder}/log.jsonl"]))
         return 1
     console.print(_CONCLUSION.format(folder=folder), highlight=False, soft_wrap=True)
     return 0

@@ -114,7 +114,7 @@ def _on_header_malformed(delivery: Delivery) -> Iterator[str]:
         yield "The header is empty."
         return
     yield "The header is not a list of name=value entries separated by commas, in printable ASCII."
-    yield "It must look like t=1736424015,v1=<64 hex digits>: copy its value whole, without quotes."
+    yield "It must look like t=1736424015,v1=<64 hex digits>: copy the whole value, without quotes."
 
 
 def _on_timestamp_malformed(delivery: Delivery) -> Iterator[str]:
@@ -146,7 +146,7 @@ def _on_digest(delivery: Delivery) -> Iterator[str]:
         yield "Besides, the digest does not match."
         yield from _REMARKS[error.reason](delivery)
     else:
-        yield "But for the time it is genuine: the digest matches."
+        yield "Apart from the time, it is genuine: the digest matches."
 
 
 def _on_no_signature(delivery: Delivery) -> Iterator[str]:
@@ -170,7 +170,7 @@ def _on_mismatch(delivery: Delivery) -> Iterator[str]:
             if count > 1
             else "No v1 covers this body under the secret of the source."
         )
-        yield "Is it the secret of this very webhook, and is the body byte for byte what arrived?"
+        yield "Is this the secret of this webhook, and is the body exactly as received?"
 
 
 def _near_misses(delivery: Delivery) -> Iterator[str]:

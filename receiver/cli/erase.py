@@ -28,7 +28,7 @@ _COLUMNS = {
 }
 
 _UNKNOWN = "unknown"
-_CLAIMED = "a worker is at it; repeat the command"
+_CLAIMED = "a worker is busy with it; repeat the command"
 
 
 @click.command()
@@ -57,7 +57,7 @@ def erase(
     settings = load_settings_and_log(level="ERROR")
     if not (yes or dry_run) and sys.stdin.isatty():
         click.confirm(
-            f"This will erase {len(generation_ids)} generations for good. Go on?", abort=True, err=True
+            f"This will erase {len(generation_ids)} generations permanently. Continue?", abort=True, err=True
         )
     erasing = _Erasing(settings, with_assets=with_assets, dry_run=dry_run)
     done = asyncio.run(erasing.run(generation_ids, source))

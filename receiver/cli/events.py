@@ -111,7 +111,9 @@ def replay(
     from receiver.store.operations import Order
 
     if missing and not destinations:
-        raise click.UsageError("--missing needs --to: say which destinations are to get what they never got.")
+        raise click.UsageError(
+            "--missing needs --to: name the destinations that should get events they never got."
+        )
     if event_ids:
         from receiver.store.search import pruned_among
 
@@ -193,7 +195,9 @@ async def _whole(store: "Store", name: str) -> "list[dict[str, Any]]":
 
     found = [await full_event(store, id_) for id_ in await events_named(store, name)]
     if not found:
-        raise NotFound(f"there is no event {name}, and none of such a generation, in RECEIVER_DATABASE_URL")
+        raise NotFound(
+            f"there is no event {name}, and no event about such a generation, in RECEIVER_DATABASE_URL"
+        )
     return [one for one in found if one is not None]
 
 

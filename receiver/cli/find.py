@@ -30,7 +30,7 @@ def find(*, name: str, as_json: bool) -> None:
 
     stories = use_store(load_settings_and_warn(), lambda store: store.transact(_stories, name))
     if not stories:
-        raise NotFound(f"nothing is known of {name} in RECEIVER_DATABASE_URL")
+        raise NotFound(f"nothing found for {name} in RECEIVER_DATABASE_URL")
     for told in stories:
         if not as_json:
             say(f"{told.generation_id} of {told.source}")

@@ -78,7 +78,9 @@ async def _named(
 
     found = await events_named(store, name)
     if not found:
-        raise NotFound(f"there is no event {name}, and none of such a generation, in RECEIVER_DATABASE_URL")
+        raise NotFound(
+            f"there is no event {name}, and no event about such a generation, in RECEIVER_DATABASE_URL"
+        )
     said = [(id_, await act(store, id_)) for id_ in found]
     for id_, done in said:
         say(f"{id_}: {done or otherwise}")

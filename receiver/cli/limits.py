@@ -25,5 +25,5 @@ def limits(*, as_json: bool) -> None:
                 raise
         seen = client.rate_limit
     if seen is None:
-        raise click.ClickException("the provider's answer told no rate limit")
+        raise click.ClickException("the provider's answer had no rate limit")
     show_record(records.rate_limit(seen), as_json=as_json)

@@ -92,4 +92,4 @@ def cancel(*, id_: str, patience_s: float, as_json: bool) -> None:
         raise NotFound(f"there is no operation {id_} in RECEIVER_DATABASE_URL")
     show_record({"id": id_, "restored": ended.restored, "under_way": ended.under_way}, as_json=as_json)
     if ended.under_way:
-        say("Workers still hold some of its deliveries: repeat the command to take back those that fail.")
+        say("Workers still hold some of its deliveries: repeat the command to undo those that fail.")

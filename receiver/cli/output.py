@@ -148,7 +148,7 @@ def _show_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         left_out = [one for at, one in enumerate(headings) if at not in shown]
         terminal.print(_table([headings[at] for at in shown], [[row[at] for at in shown] for row in rows]))
         if left_out:
-            say(f"Left out for want of room: {', '.join(left_out)}. --json prints all.")
+            say(f"Not enough room for: {', '.join(left_out)}. --json prints all.")
 
 
 def _fitting(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[int]:

@@ -95,6 +95,6 @@ async def _give_back(store: "Store") -> None:
     free, _ = await store.transact(free_pages)
     if free:
         say(
-            f"{free} pages of the file are free and will be used again. A file made by an earlier release"
+            f"{free} pages of the file are free and will be reused. A file made by an earlier release"
             " gives none back before one VACUUM: see docs/databases.md"
         )

@@ -49,7 +49,7 @@ async def _reconcile(settings: "Settings", since: datetime | None, *, dry_run: b
     try:
         async with open_accounts(settings) as accounts:
             if not accounts:
-                raise ConfigError("RECEIVER_API_KEY is not set: without it the provider cannot be asked")
+                raise ConfigError("RECEIVER_API_KEY is not set: it is needed to call the provider")
             return [
                 report
                 for account in accounts

@@ -39,8 +39,8 @@ def _ask(url: str, token: str) -> Any:
         answer.raise_for_status()
     except httpx2.HTTPError as error:
         raise ConfigError(
-            f"the admin API at {url} cannot be asked ({error}): is the process running, and, where it is not"
-            " `receiver serve`, was RECEIVER_ADMIN_PORT set?"
+            f"the admin API at {url} cannot be reached ({error}): is the process running, and unless it is"
+            " `receiver serve`, is RECEIVER_ADMIN_PORT set?"
         ) from None
     return answer.json()
 

@@ -171,5 +171,5 @@ def _inline(body: bytes) -> str:
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text or text.startswith("@"):
-        raise click.UsageError("This body cannot stand in a command: save it, and give it with --file.")
+        raise click.UsageError("This body cannot be part of a command: save it to a file, and use --file.")
     return text

@@ -123,11 +123,13 @@ def _advice(found: "Overview", alive: int) -> list[str]:
         lines.append("No worker is alive: run `receiver serve` or `receiver worker`.")
     for one in found.stages:
         if one.state == "paused":
-            lines.append(f"{one.name} is paused: `receiver destinations resume {one.name}` sends what waits.")
+            lines.append(
+                f"{one.name} is paused: `receiver destinations resume {one.name}` sends its backlog."
+            )
         elif one.state == "not configured" and one.waiting.count:
             lines.append(f"{one.name} is not configured, and deliveries to it wait.")
         elif one.state == "down":
-            lines.append(f"{one.name} is down; a worker tries it again by itself.")
+            lines.append(f"{one.name} is down; a worker keeps probing it.")
     if found.dead:
         lines.append("Dead letters: `receiver deliveries list --state dead` says why.")
     if found.standing.quarantined:

@@ -85,11 +85,11 @@ def abandon(*, ref: str, yes: bool) -> None:
     """
     with open_ledger(load_settings()) as ledger:
         _in_doubt(ledger, ref)
-        if not (yes or click.confirm(f"The next call of {ref} will be charged. Go on?", err=True)):
+        if not (yes or click.confirm(f"The next call of {ref} will be charged. Continue?", err=True)):
             say("Nothing was done.")
             return
         ledger.settle(ref, state="refused", error="abandoned")
-    say(f"{ref} may be asked for again.")
+    say(f"{ref} may be requested again.")
 
 
 def _in_doubt(ledger: "Ledger", ref: str) -> "Submission":
@@ -101,5 +101,5 @@ def _in_doubt(ledger: "Ledger", ref: str) -> "Submission":
     if found.state == "submitted":
         raise click.UsageError(f"{ref} is settled: it is {found.generation_id}.")
     if found.state == "refused":
-        raise click.UsageError(f"{ref} was refused, and nothing was charged: ask for it again.")
+        raise click.UsageError(f"{ref} was refused, and nothing was charged: request it again.")
     return found

@@ -101,5 +101,5 @@ def _wait(
             show_record(records.generation(error.last), as_json=as_json)
         raise
     except KeyboardInterrupt:
-        say(f"{name} goes on at the provider: `receiver generations wait {name}`")
+        say(f"{name} continues at the provider: `receiver generations wait {name}`")
         raise

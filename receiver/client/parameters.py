@@ -160,7 +160,7 @@ def _text(name: str, value: object) -> str:
     if not value.strip():
         raise InvalidParameter(name, "must not be empty")
     if any("\ud800" <= character <= "\udfff" for character in value):
-        raise InvalidParameter(name, "holds half of a surrogate pair, which is not text")
+        raise InvalidParameter(name, "contains a lone surrogate, which is not text")
     return value
 
 
@@ -202,7 +202,9 @@ def _callback_url(name: str, value: object) -> str:
     url = _web_url(name, value)
     parts = urlsplit(url)
     if parts.scheme != "https" and not is_loopback(parts.hostname):
-        raise InvalidParameter(name, "must be https: the provider sends registered webhooks nowhere else")
+        raise InvalidParameter(
+            name, "must be https: the provider accepts nothing else for registered webhooks"
+        )
     return url
 
 
@@ -228,7 +230,7 @@ def _network(name: str, value: object) -> str:
     try:
         ipaddress.ip_network(network, strict=False)
     except ValueError:
-        raise InvalidParameter(name, f"holds {network!r}, which is no IP address or network") from None
+        raise InvalidParameter(name, f"holds {network!r}, which is not an IP address or network") from None
     return network
 
 
@@ -238,7 +240,7 @@ def _moment(name: str, value: object) -> str:
     except ValueError:
         raise InvalidParameter(name, "must be an ISO 8601 time") from None
     if moment.tzinfo is None:
-        raise InvalidParameter(name, "must say its offset from UTC")
+        raise InvalidParameter(name, "must include its offset from UTC")
     return moment.isoformat() if isinstance(value, datetime) else str(value)
 
 

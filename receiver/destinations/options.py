@@ -124,7 +124,7 @@ def authorities(text: str) -> str:
     try:
         ssl.create_default_context(cafile=existing_file(text))
     except (ssl.SSLError, PermissionError):
-        raise ValueError("the path of a PEM file with certificates, which may be read") from None
+        raise ValueError("the path of a PEM file with certificates, which is readable") from None
     return text
 
 

@@ -95,7 +95,9 @@ def _check_key(name: str, options: Options) -> None:
     status = Path(path).stat()
     if status.st_mode & (0o037 if status.st_uid == 0 else 0o077):
         which = setting(name, "key_file" if options.key_file else "cert_file")
-        raise ConfigError(f"{which} must be for its owner alone (chmod 0600), or libpq does not take the key")
+        raise ConfigError(
+            f"{which} must be readable only by its owner (chmod 0600), or libpq refuses the key"
+        )
 
 
 def _files(options: Options) -> dict[str, str]:

@@ -50,7 +50,7 @@ def read(name: str, url: str, options: Mapping[str, str]) -> Options:
         ConfigError: the URL is more than `pull:`, or an option is wrong.
     """
     if url.strip().partition(":")[2].strip("/"):
-        raise ConfigError(f"{setting(name, 'url')} must be pull: and nothing more")
+        raise ConfigError(f"{setting(name, 'url')} must be pull: and nothing else")
     return read_options(Options, name, options)
 
 

@@ -33,7 +33,7 @@ class Options:
 def connect(name: str, url: str, options: Mapping[str, str]) -> "Stdout":
     """Return the destination for `stdout:`. See `receiver.destinations.Connect`."""
     if url.partition(":")[2].strip("/"):
-        raise ConfigError(f"{setting(name, 'url')} must be stdout: and nothing more")
+        raise ConfigError(f"{setting(name, 'url')} must be stdout: and nothing else")
     return Stdout(read_options(Options, name, options))
 
 

@@ -69,10 +69,10 @@ def _of_event(one: EventStory) -> Iterator[Entry]:
         yield Entry(None, "asset being mirrored", event.id, tries, "waiting")
     elif one.due_ms is not None:
         tries = _tries(event.attempts, event.error)
-        yield Entry(one.due_ms, "asset tried for next", event.id, tries, "waiting")
+        yield Entry(one.due_ms, "next try for the asset", event.id, tries, "waiting")
     if one.late is not None:
         tries = _tries(one.late.attempts, one.late.error)
-        yield Entry(one.late.due_ms, "late asset tried for next", event.id, tries, "waiting")
+        yield Entry(one.late.due_ms, "next try for the late asset", event.id, tries, "waiting")
     for delivery in one.deliveries:
         yield _of_delivery(delivery)
     for failed in one.failed:

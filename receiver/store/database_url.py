@@ -98,9 +98,9 @@ def _query(text: str) -> dict[str, str]:
         told.setdefault(name, []).append(value)
     for name, values in told.items():
         if _shown(name, text) != name:
-            raise bad_url(f"what follows the question mark is no list of parameters: {_ENCODE}")
+            raise bad_url(f"the part after the question mark is not a list of parameters: {_ENCODE}")
         if len(values) > 1 and name not in _REPEATABLE:
-            raise unknown_parameter(name, "stands there twice")
+            raise unknown_parameter(name, "appears twice")
     joined = {name: (" " if name == "options" else ",").join(values) for name, values in told.items()}
     if "host" in joined and "port" not in joined and ":" in joined["host"].replace("::", ""):
         joined["host"], joined["port"] = _hosts(joined["host"])

@@ -49,7 +49,7 @@ class Traces:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is known of it."""
+        """Whether nothing found for it."""
         return not (self.event_ids or self.submissions)
 
 

@@ -162,7 +162,7 @@ def _ours(name: str, known: str, value: str) -> dict[str, Any]:
     if read is None:
         raise unknown_parameter(
             name,
-            "is none that libpq or the receiver knows: leave it out. A setting of the server is written as"
+            "is unknown to libpq and the receiver: leave it out. Write server settings as"
             " options=-c%20name%3Dvalue",
         )
     return read(name, value)
@@ -194,7 +194,7 @@ def _check(parameters: Mapping[str, str]) -> None:
     for name in _FILES:
         path = parameters.get(name)
         if path and path != "system" and not Path(path).expanduser().exists():
-            raise unknown_parameter(name, "names a file that is not there")
+            raise unknown_parameter(name, "names a file that does not exist")
     if "service" in parameters:  # a file says the rest
         return
     hosts = parameters.get("host", "").split(",")

@@ -153,7 +153,7 @@ def _retained(connection: Connection, batch: Batch, after: str) -> Pruned:
 
 
 def _deliveries(connection: Connection, batch: Batch, after: str) -> Pruned:
-    """Delete the deliveries of events whose bodies are gone: others may be asked for again."""
+    """Delete the deliveries of events whose bodies are gone: others may be requested again."""
     end, dry_run = _first_id(batch.before_ms), batch.dry_run_after is not None
     if not dry_run:
         emptied_to = place(connection, "bodies")

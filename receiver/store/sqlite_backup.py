@@ -57,7 +57,7 @@ def restore(backup: Path, database: Path) -> Copy:
         raise ConfigError(f"there is no {backup}")
     for path in (database, *(Path(f"{database}{suffix}") for suffix in _BESIDE)):
         if path.exists():
-            raise ConfigError(f"{path} exists: stop every process, and move it and those beside it away")
+            raise ConfigError(f"{path} exists: stop every process, and move it and its -wal and -shm away")
     # What the system says of an open file whose name is gone.
     if found := holders(Path(f"{os.path.realpath(database)} (deleted)")):
         raise ConfigError(f"{database} was removed and is still open: stop {', '.join(found)} first")
@@ -83,10 +83,10 @@ def verify(path: Path) -> Copy:
         if found != "ok":
             raise StoreUnavailable(f"{path} is damaged ({' '.join(found.split())})")
         if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone():
-            raise ConfigError(f"{path} is no database of the receiver")
+            raise ConfigError(f"{path} is not a database of the receiver")
         revision = connection.execute("SELECT version_num FROM alembic_version").fetchone()[0]
         if revision not in revisions():
-            raise ConfigError(f"{path} is of a newer release (revision {revision})")
+            raise ConfigError(f"{path} is from a newer release (revision {revision})")
         events = connection.execute("SELECT count(*) FROM event").fetchone()[0]
     return Copy(path, path.stat().st_size, revision, events)
 
@@ -95,7 +95,7 @@ def verify(path: Path) -> Copy:
 def _new(path: Path) -> Iterator[Path]:
     """Offer a file that becomes *path* at the end of the block, on disk, unless one is there by then."""
     if path.exists():
-        raise ConfigError(f"{path} exists, and is not overwritten")
+        raise ConfigError(f"{path} exists, and will not be overwritten")
     copy = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield copy
@@ -104,7 +104,7 @@ def _new(path: Path) -> Iterator[Path]:
         os.link(copy, path)
         _sync(path.parent)
     except FileExistsError:
-        raise ConfigError(f"{path} exists, and is not overwritten") from None
+        raise ConfigError(f"{path} exists, and will not be overwritten") from None
     except OSError as error:
         raise StoreUnavailable(f"cannot write {path} ({error.strerror})") from error
     finally:

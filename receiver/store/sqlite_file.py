@@ -76,7 +76,7 @@ class DatabaseFile:
         if self._is_overwritten or self._contents.are_foreign(copying, found.st_mtime_ns):
             self._is_overwritten = True
             raise LostFile(
-                f"{self.path} was overwritten while it was open: stop every process, put a whole database"
+                f"{self.path} was overwritten while it was open: stop every process, put a complete database"
                 " there without its -wal and -shm, and start again"
             )
 

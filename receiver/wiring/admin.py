@@ -86,10 +86,10 @@ def build_token(settings: Settings, store: Store) -> Token:
         return configured(settings.admin_token.get_secret_value())
     if not _is_loopback(settings.admin_host):
         raise ConfigError(
-            f"{name} is not set, and {variable('admin_host')} is reached from other machines: set the token"
+            f"{name} is not set, and {variable('admin_host')} is reachable from other machines: set the token"
         )
     if not store.is_embedded or store.engine.url.database is None:
-        raise ConfigError(f"{name} is not set: only beside a SQLite file is there a place to keep one")
+        raise ConfigError(f"{name} is not set: a token can be saved only next to a SQLite file")
     return kept(Path(store.engine.url.database).parent)
 
 

@@ -60,7 +60,7 @@ def replay_destinations(settings: Settings, names: Sequence[str] = ()) -> tuple[
     """
     configured = tuple(settings.destinations)
     if not configured:
-        raise ConfigError(f"{variable('destinations')}__<NAME>__URL is not set: there is nowhere to send to")
+        raise ConfigError(f"{variable('destinations')}__<NAME>__URL is not set: there is no destination")
     for name in names:
         if name not in configured:
             raise ConfigError(

@@ -28,6 +28,6 @@ def build_retention(settings: Settings) -> Retention:
     if days["deliveries"] and not 0 < days["bodies"] <= days["deliveries"]:
         raise ConfigError(
             f"{variable('keep_deliveries_days')} must be 0 or at least {variable('keep_bodies_days')}:"
-            " deliveries are kept as long as the bodies that were delivered"
+            " deliveries must be kept at least as long as bodies"
         )
     return Retention({what: _DAY_MS * kept for what, kept in days.items() if kept}, settings.prune_per_s)

@@ -38,8 +38,8 @@ def build_sources(settings: Settings) -> dict[str, Source]:
         sources[DEFAULT_SOURCE] = Source(DEFAULT_SOURCE, secrets, mode=settings.signature_mode)
     if not sources:
         raise ConfigError(
-            f"{variable('webhook_secrets')} is not set: without the signing secret nobody can tell"
-            " a genuine webhook. Copy it from the provider's webhook page."
+            f"{variable('webhook_secrets')} is not set: without the signing secret, webhooks cannot be"
+            " verified. Copy it from the provider's webhook page."
         )
     return sources
 

@@ -143,7 +143,7 @@ class Telling:
             ours = self.sources.get(source, ())
             # The only secret that is left may rest; one that others stand beside may go.
             if mark in ours and len(ours) > 1:
-                summary = f"A secret of {source} was of no use for long: take it out, if it is the old one."
+                summary = f"A secret of {source} has not been used for long: remove it if it is the old one."
                 facts = {"source": source, "fingerprint": f"sha256:{mark}", "last_used_ms": used_ms}
                 cause = f"secret:{source}:{mark}"
                 yield Observed(cause, used_ms < until_ms, "secret_unused", None, summary, facts)
@@ -185,7 +185,7 @@ def _happenings(sight: Sight) -> Iterator[Observed]:
         summary = "A genuine webhook could not be read: receiver quarantine list"
         yield _happened("quarantine", "quarantined", summary, {}, sight.quarantined_ms)
     for source, refused_ms in sight.refused_ms.items():
-        summary = f"The provider refused a generation of {source} for want of credits."
+        summary = f"The provider refused a generation of {source} for lack of credits."
         yield _happened(f"credits:{source}", "credits_low", summary, {"source": source}, refused_ms)
 
 

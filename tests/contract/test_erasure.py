@@ -97,7 +97,7 @@ class TestErase:
         assert await rows(store, QUARANTINE) == []
 
     async def test_unknown(self, store: Store) -> None:
-        """What nothing is known of leaves no word in the audit log."""
+        """What nothing found for leaves no word in the audit log."""
         assert (await store.transact(erase, GENERATION, DEED, with_assets=True)).is_empty
         assert (await store.transact(audit.deeds, before=None, limit=10)).rows == []
 

@@ -60,7 +60,7 @@ class TestKept:
         """An empty token would let everybody in."""
         path = tmp_path / FILE_NAME
         path.touch(0o600)
-        with pytest.raises(ConfigError, match="holds no token"):
+        with pytest.raises(ConfigError, match="has no token"):
             kept(tmp_path)
 
     def test_a_folder_that_is_not_there(self, tmp_path: Path) -> None:

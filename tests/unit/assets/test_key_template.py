@@ -42,7 +42,7 @@ class TestParse:
     @pytest.mark.parametrize("text", ["{sha256}/{url}", "{prompt}{sha256}", "{sha256}{}", "{sha256}/{ref}"])
     def test_unknown_field(self, text: str) -> None:
         """Nothing else of an event can enter a name, and the message lists what can."""
-        with pytest.raises(ValueError, match=r"is no field; the fields are .*\{source\}.*\{extension\}"):
+        with pytest.raises(ValueError, match=r"is not a field; the fields are .*\{source\}.*\{extension\}"):
             KeyTemplate.parse(text)
 
     @pytest.mark.parametrize(

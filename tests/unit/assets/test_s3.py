@@ -734,7 +734,7 @@ class TestCheck:
         bucket = open_bucket(options=ObjectOptions.parse(**options))
         await bucket.check()
         without(bucket, header, operation)
-        with pytest.raises(ConfigError, match=f"{setting}: the store takes it"):
+        with pytest.raises(ConfigError, match=f"{setting}: the store accepts it"):
             await bucket.check()
 
     async def test_answer_says_otherwise(self, open_bucket: Open) -> None:

@@ -141,7 +141,7 @@ class TestProgress:
         made = len(deliveries(tmp_path))
         assert 0 < made < 1_600
         assert made % 200 == 0
-        assert f"{made} made so far; the same command goes on.".encode() in shown
+        assert f"{made} made so far; run the same command to continue.".encode() in shown
         assert b"new: " in shown
         ended = json.loads(command.run("destinations", "backfill", "new", "--json", **NEW).stdout)
         assert (ended["made"], ended["there"]) == (1_600 - made, made)

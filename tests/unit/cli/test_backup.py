@@ -82,7 +82,7 @@ class TestRestore:
         for name, why in [
             ("damaged.db", ""),
             ("text.db", "not a database"),
-            ("other.db", "no database of the receiver"),
+            ("other.db", "not a database of the receiver"),
             ("newer.db", "newer release"),
         ]:
             ended = run("restore", name)

@@ -22,7 +22,7 @@ class TestCarryOut:
     def test_asks_with_the_count(self, run: Run) -> None:
         """No is no."""
         ended = run("deliveries", "drop", "--all", stdin="n\n")
-        assert "This will drop 1 dead letters. Go on?" in ended.err
+        assert "This will drop 1 dead letters. Continue?" in ended.err
         assert (ended.status, ended.out) == (0, "")
         assert "Nothing was done." in ended.err
         assert run("operations", "list", "--json").objects == []
@@ -38,7 +38,7 @@ class TestCarryOut:
         words = [letter] if by_id else ["--all", "--yes"]
         ended = run("deliveries", "drop", *words, "--json")
         assert ended.object["changed"] == 1
-        assert "Go on?" not in ended.err
+        assert "Continue?" not in ended.err
 
     @pytest.mark.parametrize("form", [["--dry-run"], ["--yes"]])
     def test_a_mistyped_destination_is_refused(self, run: Run, form: list[str]) -> None:

@@ -71,7 +71,7 @@ class TestDiagnose:
         assert remark in said(found)
         assert "outside the 300 s" in said(found)
         assert clock in said(found)
-        assert "But for the time it is genuine" in said(found)
+        assert "Apart from the time, it is genuine" in said(found)
 
     def test_tells_what_else_is_wrong_when_outside_the_window(self) -> None:
         """A wrong digest, or none at all."""

@@ -39,4 +39,4 @@ class TestFind:
         """The status of what is not found."""
         ended = run("find", "gen_none")
         assert (ended.status, ended.out) == (5, "")
-        assert "nothing is known of gen_none" in ended.err
+        assert "nothing found for gen_none" in ended.err

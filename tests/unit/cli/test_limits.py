@@ -34,4 +34,4 @@ class TestLimits:
         with raw_server(answer(200, b'{"data": []}')) as server:
             ended = run("limits", RECEIVER_API_KEY="avs_live_x", RECEIVER_API_BASE_URL=server.url)
         assert (ended.status, ended.out) == (1, "")
-        assert "told no rate limit" in ended.err
+        assert "had no rate limit" in ended.err

@@ -80,7 +80,7 @@ class TestShowRows:
         show_rows([row], columns=tuple(row), as_json=False)
         out, err = capsys.readouterr()
         assert plain(out).splitlines() == [f"{'event':30}  state", "e" * 30 + "  ok"]
-        assert err == "Left out for want of room: type, kind. --json prints all.\n"
+        assert err == "Not enough room for: type, kind. --json prints all.\n"
 
     @pytest.mark.usefixtures("terminal")
     def test_takes_nothing_for_markup(self, capsys: pytest.CaptureFixture[str]) -> None:

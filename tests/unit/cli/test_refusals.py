@@ -35,5 +35,5 @@ class TestRefusals:
         (port,) = free_ports(1)
         done = command.run("refusals", RECEIVER_ADMIN_TOKEN="0123456789abcdef", RECEIVER_ADMIN_PORT=str(port))
         assert done.returncode != 0
-        assert f"the admin API at http://127.0.0.1:{port} cannot be asked" in done.stderr
+        assert f"the admin API at http://127.0.0.1:{port} cannot be reached" in done.stderr
         assert "Traceback" not in done.stderr

@@ -1,56 +1,17 @@
-"""`receiver.client.blocking` is `receiver.client.aio` with the awaiting removed.
+"""`receiver.client.blocking` is `receiver.client.aio` with the awaiting removed: `make twins` writes it."""
 
-To carry a change over: `python tests/unit/client/test_twins.py`, then `ruff format` and `ruff check --fix`.
-"""
-
-import ast
 import inspect
-import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-import receiver.client
 from receiver.client import AsyncClient, Client
 
-PACKAGE = Path(receiver.client.__file__).parent
-MODULES = sorted(path.name for path in (PACKAGE / "aio").glob("*.py") if path.name != "__init__.py")
-AWAITING_REMOVED = (
-    (r"\basync (def|for|with)\b", r"\1"),
-    (r"\bawait ", ""),
-    (r"\bAwaitable\[None\]", "None"),
-    (r"\bawaits\b", "blocks"),
-    (r"\basyncio\.to_thread\(\s*([\w.]+), ", r"\1("),
-    (r"\bAsync(Client|SessionClient|Transport|Iterator|Connections)\b", r"\1"),
-    (r"\bhandle_async_request\b", "handle_request"),
-    (r"\baiter_bytes\b", "iter_bytes"),
-    (r"\baclose\b", "close"),
-    (r"__a(enter|exit)__", r"__\1__"),
-    (r"\basyncio\.sleep\b", "time.sleep"),
-    (r"\bimport asyncio\n", ""),
-    (r"  # noqa: ASYNC.*", ""),
-    (r"\bfrom collections.abc import Awaitable, ", "from collections.abc import "),
-    (r"\bfor (\w+) in (.+):\n +yield \1\b", r"yield from \2"),
-    (r"\breceiver\.client\.aio\b", "receiver.client.blocking"),
-)
-
-
-def without_awaiting(source: str) -> str:
-    for pattern, replacement in AWAITING_REMOVED:
-        source = re.sub(pattern, replacement, source)
-    return source
-
-
-def structure(source: str) -> str:
-    """Everything but layout and the order of imports, which the formatter owns."""
-    tree = ast.parse(source)
-    imports, rest = list[str](), list[str]()
-    for node in tree.body:
-        if isinstance(node, ast.ImportFrom):
-            node.names.sort(key=lambda imported: imported.name)
-        (imports if isinstance(node, ast.Import | ast.ImportFrom) else rest).append(ast.dump(node))
-    return "\n".join(sorted(imports) + rest)
+ROOT = Path(__file__).parents[3]
+TOOL = Path("tools/unasync.py")
+CLIENT = Path("receiver/client")
 
 
 def public_methods(client: object) -> Iterator[tuple[str, object]]:
@@ -61,19 +22,44 @@ def public_methods(client: object) -> Iterator[tuple[str, object]]:
                     yield f"{name}.{method}", value
 
 
+def check(root: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(root / TOOL), "--check"]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
 class TestModules:
-    @pytest.mark.parametrize("name", MODULES)
-    def test_blocking_module_is_the_awaiting_one_without_awaiting(self, name: str) -> None:
-        """Neither half can be changed alone."""
-        awaiting, blocking = (PACKAGE / half / name for half in ("aio", "blocking"))
-        assert structure(without_awaiting(awaiting.read_text())) == structure(blocking.read_text())
+    def test_each_is_what_the_awaiting_one_gives(self) -> None:
+        """Neither half can be changed alone, and each pattern is of use."""
+        done = check(ROOT)
+        assert (done.returncode, done.stderr) == (0, "")
+
+    def test_a_change_of_one_half_is_found_and_carried_over(self, tmp_path: Path) -> None:
+        """The check names the file, and a pattern that matches nothing; the command writes the file."""
+        shutil.copytree(ROOT / CLIENT, tmp_path / CLIENT)
+        (tmp_path / TOOL).parent.mkdir()
+        shutil.copy(ROOT / "pyproject.toml", tmp_path)
+        (tmp_path / "receiver/__init__.py").touch()
+        start = "AWAITING_REMOVED: Final = ("
+        source = (ROOT / TOOL).read_text().replace(start, f'{start}("no_such_name", ""),')
+        (tmp_path / TOOL).write_text(source)
+        twin = tmp_path / CLIENT / "blocking/keys.py"
+        before = twin.read_text()
+        twin.write_text(f"{before}\nX = 1\n")
+        done = check(tmp_path)
+        assert done.returncode == 1
+        assert done.stderr.splitlines() == [
+            "receiver/client/blocking/keys.py is not what keys.py in aio gives",
+            "matches nothing: no_such_name",
+        ]
+        subprocess.run([sys.executable, tmp_path / TOOL], capture_output=True, check=False, timeout=60)
+        assert twin.read_text() == before
 
     def test_neither_half_has_a_module_of_its_own(self) -> None:
         """Both packages list the same files."""
-        assert [path.name for path in sorted((PACKAGE / "blocking").glob("*.py"))] == [
-            "__init__.py",
-            *MODULES,
-        ]
+        aio, blocking = (
+            {path.name for path in (ROOT / CLIENT / half).glob("*.py")} for half in ("aio", "blocking")
+        )
+        assert aio == blocking
 
 
 class TestSignatures:
@@ -86,9 +72,3 @@ class TestSignatures:
             ours = inspect.signature(method).parameters  # type: ignore[arg-type]
             theirs = inspect.signature(awaiting[name]).parameters  # type: ignore[arg-type]
             assert ours == theirs, name
-
-
-if __name__ == "__main__":
-    for module in MODULES:
-        rewritten = without_awaiting((PACKAGE / "aio" / module).read_text())
-        (PACKAGE / "blocking" / module).write_text(rewritten)

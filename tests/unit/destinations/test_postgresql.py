@@ -97,7 +97,7 @@ class TestConnect:
         """Libpq takes no key that others may touch, and says so only when it dials."""
         files = client_files(trustme.CA(), tmp_path)
         Path(files["key_file"]).chmod(mode)
-        with pytest.raises(ConfigError, match="QUEUE__KEY_FILE must be for its owner alone"):
+        with pytest.raises(ConfigError, match="QUEUE__KEY_FILE must be readable only by its owner"):
             open_destination("queue", "postgresql://a/db", files)
 
 
