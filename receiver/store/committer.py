@@ -56,7 +56,8 @@ class Committer(Generic[Item, Result]):
         self._busy = False
         self._hurries = False
         """Whether one of those that wait is waited for."""
-        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm: asyncio.Handle | None = None
+        self._alarm_at = 0.0
 
     async def submit(self, item: Item) -> Result:
         """Return the result for *item* once its transaction has been committed to disk.
@@ -93,10 +94,12 @@ class Committer(Generic[Item, Result]):
         wait_s = self._paced_until - now if self._hurries else PATIENCE_S
         if wait_s <= 0 or len(self._waiting) >= MANY:
             self._begin(loop)
-        elif self._waiting and (not self._alarm or self._alarm.when() > now + wait_s):
+        elif self._waiting and (not self._alarm or self._alarm_at > now + wait_s):
             if self._alarm:
                 self._alarm.cancel()
             self._put_off = self._hurries
+            # Kept apart: a wait under a millisecond gets a handle from uvloop that does not know its time.
+            self._alarm_at = now + wait_s
             self._alarm = loop.call_later(wait_s, self._begin, loop)
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import uvloop
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import OperationalError
 
@@ -283,6 +284,19 @@ class TestPace:
         await settled(submitted(committer, [0]))
         await settled(submitted(committer, range(1, 1 + MANY)))
         assert work.batches == [[0], list(range(1, 1 + MANY))]
+
+    def test_a_wait_under_a_millisecond(
+        self, engine: Engine, executor: ThreadPoolExecutor, work: Work
+    ) -> None:
+        """Served processes run on uvloop, which makes no timer of it."""
+
+        async def submit() -> list[str]:
+            committer = Committer(engine, executor, work, pace_s=3 * WITHIN_S)
+            committer._paced_until = asyncio.get_running_loop().time() + 0.000_4
+            async with asyncio.timeout(WITHIN_S):
+                return await asyncio.gather(*map(committer.submit, range(3)))
+
+        assert uvloop.run(submit()) == ["result 0", "result 1", "result 2"]
 
     async def test_a_sender_alone_is_not_slowed_down(
         self, engine: Engine, executor: ThreadPoolExecutor, work: Work
