@@ -24,7 +24,7 @@ from receiver.assets import Fetched, NotFetched
 from receiver.assets.media import MEDIA_TYPES
 from receiver.assets.spool import described
 from receiver.assets.spool_id import spool_id
-from receiver.threads import SharedThread
+from receiver.threads import SharedThreads
 
 KEPT: Final = "kept"
 """The folder in the spool folder that holds one folder per event."""
@@ -32,6 +32,7 @@ KEPT: Final = "kept"
 _TYPES: Final = {f".{extension}": content_type for content_type, extension in MEDIA_TYPES.items()}
 _LEAVE_FREE_BYTES: Final = 512 * 1024 * 1024
 """The database may be on the same disk; a bucket's outage must not become its own."""
+_THREADS: Final = 4
 _COUNT_EVERY_S: Final = 60.0
 """What others put in or took out shows so late."""
 
@@ -48,7 +49,7 @@ class KeptDownloads:
         self._spool_dir = spool_dir
         self._folder = spool_dir / KEPT
         self._max_bytes = max_bytes
-        self._thread = SharedThread()
+        self._threads = SharedThreads(_THREADS)
         self._counting = threading.Lock()
         self._sizes: dict[str, int] = {}
         self._paths: dict[str, Path] = {}
@@ -86,7 +87,7 @@ class KeptDownloads:
             # Our own disk may be better the next time.
             return NotFetched("spool", permanent=False) if unreadable else fetched
         try:
-            return await self._thread.run(self._name, event_id, fetched)
+            return await self._threads.run(self._name, event_id, fetched)
         except OSError:
             return NotFetched("spool", permanent=False)
 
@@ -100,7 +101,7 @@ class KeptDownloads:
 
     async def discard(self, event_id: str) -> None:
         """Delete the download of *event_id*, which is settled. That there is none is no error."""
-        await self._thread.run(self._discard, event_id)
+        await self._threads.run(self._discard, event_id)
 
     async def event_ids(self) -> list[str]:
         """Return the events that a download is kept of."""

@@ -268,10 +268,11 @@ class Mirroring(Generic[Job]):
 
     async def _one(self, job: Job) -> None:
         try:
-            if await mirror_and_settle(self._store, self._mirror_in_place, job) and self._kept:
-                await self._kept.discard(job.id)
+            is_settled = await mirror_and_settle(self._store, self._mirror_in_place, job)
         finally:
             self.free(_host(job))
+        if is_settled and self._kept:
+            await self._kept.discard(job.id)
 
     async def _mirror_in_place(self, job: Job) -> MirrorResult | LateSettlement:
         """Mirror the asset of *job* once its host's turn has come; it is settled while the next one is."""

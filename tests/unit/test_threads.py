@@ -9,7 +9,7 @@ from concurrent.futures import CancelledError, Future
 
 import pytest
 
-from receiver.threads import DaemonThreads, SharedThread
+from receiver.threads import DaemonThreads, SharedThreads
 from tests.processes import ends
 
 WITHIN_S = 15
@@ -192,10 +192,10 @@ class TestLeaveBehind:
         assert threads.submit(pow, 2, 3).result(WITHIN_S) == 8
 
 
-class TestSharedThread:
+class TestSharedThreads:
     async def test_what_waits_shares_a_hop(self, freed: threading.Event) -> None:
         """One call at a time, in order, each answered with its own result or error."""
-        shared, threads = SharedThread(), list[int]()
+        shared, threads = SharedThreads(1), list[int]()
 
         def note(number: int) -> int:
             threads.append(threading.get_ident())
@@ -214,7 +214,7 @@ class TestSharedThread:
 
     async def test_cancelled_call_is_made(self, freed: threading.Event) -> None:
         """Whoever comes behind it is answered all the same."""
-        shared, made = SharedThread(), list[int]()
+        shared, made = SharedThreads(1), list[int]()
         first = asyncio.create_task(shared.run(freed.wait))
         await asyncio.sleep(0)
         cancelled = asyncio.create_task(shared.run(made.append, 1))
