@@ -16,6 +16,55 @@ P = ParamSpec("P")
 Result = TypeVar("Result")
 
 
+class SharedThreads:
+    """Makes short calls in a few threads; those that come while all are at work share the next hop.
+
+    Use from one event loop.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._idle = most
+        self._waiting: list[tuple[asyncio.Future[Any], Callable[[], Any]]] = []
+
+    async def run(self, call: Callable[P, Result], /, *args: P.args, **kwargs: P.kwargs) -> Result:
+        """Return what *call* returns; cancelled, it is made all the same."""
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((future, partial(call, *args, **kwargs)))
+        if self._idle:
+            self._begin()
+        return await future
+
+    def _begin(self) -> None:
+        batch, self._waiting = self._waiting, []
+        self._idle -= 1
+        made = asyncio.get_running_loop().run_in_executor(None, _make, [call for _, call in batch])
+        made.add_done_callback(lambda done: self._end([future for future, _ in batch], done))
+
+    def _end(
+        self, asked: "list[asyncio.Future[Any]]", done: "asyncio.Future[list[tuple[Any, Exception | None]]]"
+    ) -> None:
+        self._idle += 1
+        for future, (result, error) in zip(asked, done.result(), strict=True):
+            if future.done():
+                continue
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
+        if self._waiting:
+            self._begin()
+
+
+def _make(calls: list[Callable[[], Any]]) -> list[tuple[Any, Exception | None]]:
+    made: list[tuple[Any, Exception | None]] = []
+    for call in calls:
+        try:
+            made.append((call(), None))
+        except Exception as error:  # noqa: BLE001  whoever waits for it is told
+            made.append((None, error))
+    return made
+
+
 class DaemonThreads(Executor):
     """At most so many threads, which the process does not wait for when it ends.
 

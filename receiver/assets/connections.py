@@ -8,7 +8,7 @@ three times the CPU.
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Final, cast
@@ -44,14 +44,14 @@ class Response:
         self.status = head.status_code
         self.headers: Headers = head.headers.raw_items()
 
-    async def parts(self) -> AsyncGenerator[bytes]:
-        """Yield the body.
+    async def part(self) -> bytes:
+        """Return what comes next of the body; nothing at its end.
 
         Raises:
             httpcore2.NetworkError, httpcore2.ProtocolError: it was cut, or its framing is wrong.
         """
-        while isinstance(event := await self._connection.next_event(), h11.Data):
-            yield bytes(event.data)
+        event = await self._connection.next_event()
+        return bytes(event.data) if isinstance(event, h11.Data) else b""
 
     async def aclose(self) -> None:
         """Let the connection serve others if the whole answer was read, and close it otherwise."""

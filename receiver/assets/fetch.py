@@ -8,8 +8,8 @@ a digest.
 import asyncio
 import ssl
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Iterator, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -135,29 +135,27 @@ class Fetcher:
 
     async def _download(self, hops: list[Target]) -> Fetched:
         async with Spool(self._spool_dir) as spool:
-            async with self._last_response(hops) as response:
-                length = declared_length(
-                    response.status,
-                    response.headers,
-                    max_bytes=self._max_bytes,
-                    now=datetime.now(UTC),
-                    said=await _said(response),
-                )
-                async with aclosing(_body(response, length, self._max_bytes)) as body:
-                    content_type = await _save(body, spool, self._types)
+            response = await self._last_response(hops)
+            try:
+                content_type = await self._save(response, spool)
+            finally:
+                await response.aclose()
             return await spool.keep(content_type)
 
-    @asynccontextmanager
-    async def _last_response(self, hops: list[Target]) -> AsyncIterator[Response]:
+    async def _last_response(self, hops: list[Target]) -> Response:
         """Follow redirects, each as distrusted as the first URL, to the response that is none."""
         while True:
             with _blocked_hops(len(hops)):
-                async with self._response(hops[-1]) as response:
-                    url = next_url(response.status, response.headers, hops[-1])
-                    if url is None:
-                        yield response
-                        return
-            hops.append(self._follow(url, hops))
+                response = await self._response(hops[-1])
+            try:
+                url = next_url(response.status, response.headers, hops[-1])
+                if url is None:
+                    return response
+                hops.append(self._follow(url, hops))
+            except BaseException:
+                await response.aclose()
+                raise
+            await response.aclose()
 
     def _follow(self, url: str, hops: Sequence[Target]) -> Target:
         with _blocked_hops(len(hops) + 1):
@@ -165,17 +163,49 @@ class Fetcher:
             require_followable(target, hops)
             return target
 
-    @asynccontextmanager
-    async def _response(self, target: Target) -> AsyncIterator[Response]:
+    async def _response(self, target: Target) -> Response:
         with _network_faults(malformed="framing", cut="connect"):
             async with asyncio.timeout(HEAD_TIMEOUT_S):
-                response = await self._connections.get(
+                return await self._connections.get(
                     target, _headers(target), connect_timeout_s=self._connect_timeout_s
                 )
-        try:
-            yield response
-        finally:
-            await response.aclose()
+
+    async def _save(self, response: Response, spool: Spool) -> str:
+        """Write the body to *spool* once its first bytes have shown what it is; return its content type.
+
+        It is refused when it grows over the cap, or is not as long as it was said to be.
+        """
+        length = declared_length(
+            response.status,
+            response.headers,
+            max_bytes=self._max_bytes,
+            now=datetime.now(UTC),
+            said=await _said(response),
+        )
+        size, head, content_type = 0, b"", ""
+        while part := await _part(response):
+            size += len(part)
+            if size > self._max_bytes:
+                raise NotAcceptable("too_large")
+            if content_type:
+                await spool.write(part)
+                continue
+            head += part
+            if len(head) >= HEAD_BYTES:
+                content_type = self._content_type(head)
+                await spool.write(head)
+        if length is not None and size != length:
+            raise NotAcceptable("truncated")
+        if not content_type:
+            content_type = self._content_type(head)
+            await spool.write(head)
+        return content_type
+
+    def _content_type(self, head: bytes) -> str:
+        content_type = sniff(head[:HEAD_BYTES])
+        if content_type is None or content_type not in self._types:
+            raise NotAcceptable("wrong_type" if head else "empty", said=head)
+        return content_type
 
 
 def _prepared(spool_dir: Path) -> Path:
@@ -198,47 +228,16 @@ async def _said(response: Response) -> bytes:
     said = bytearray()
     if response.status < HTTPStatus.BAD_REQUEST:
         return b""
-    with suppress(TimeoutError, NotAcceptable), _network_faults(malformed="truncated", cut="truncated"):
+    with suppress(TimeoutError, NotAcceptable):
         async with asyncio.timeout(SAID_TIMEOUT_S):
-            async for part in response.parts():
+            while len(said) < MAX_SAID_BYTES and (part := await _part(response)):
                 said += part
-                if len(said) >= MAX_SAID_BYTES:
-                    break
     return bytes(said[:MAX_SAID_BYTES])
 
 
-async def _body(response: Response, length: int | None, max_bytes: int) -> AsyncGenerator[bytes]:
-    """Yield the body's parts, and refuse it when it grows over *max_bytes* or is not *length* long."""
-    size = 0
+async def _part(response: Response) -> bytes:
     with _network_faults(malformed="truncated", cut="truncated"):
-        async for part in response.parts():
-            size += len(part)
-            if size > max_bytes:
-                raise NotAcceptable("too_large")
-            yield part
-    if length is not None and size != length:
-        raise NotAcceptable("truncated")
-
-
-async def _save(body: AsyncIterator[bytes], spool: Spool, types: Collection[str]) -> str:
-    """Write *body* to *spool* once its first bytes have shown what it is. Return its content type."""
-    head = await _first_bytes(body)
-    content_type = sniff(head[:HEAD_BYTES])
-    if content_type is None or content_type not in types:
-        raise NotAcceptable("wrong_type" if head else "empty", said=head)
-    await spool.write(head)
-    async for part in body:
-        await spool.write(part)
-    return content_type
-
-
-async def _first_bytes(body: AsyncIterator[bytes]) -> bytes:
-    head = bytearray()
-    async for part in body:
-        head += part
-        if len(head) >= HEAD_BYTES:
-            break
-    return bytes(head)
+        return await response.part()
 
 
 @contextmanager

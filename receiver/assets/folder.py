@@ -7,7 +7,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -126,14 +126,24 @@ class FolderBucket:
         """Make *asset* durable under *key*; False if the key holds other bytes."""
         path = self._path(key)
         _make_folders(path.parent)
-        is_ours = not path.exists() and self._copy_in(asset, path)
+        is_ours = self._bring_in(asset, path)
         same = is_ours or _sha256(path) == asset.sha256
         # Also when the file was there before: whoever put it may have died before its folder was on disk.
-        _sync_folder(path.parent)
+        _sync(path.parent)
         return same
 
+    def _bring_in(self, asset: Fetched, path: Path) -> bool:
+        """Give *asset* the name *path*; False if another file took that first."""
+        if asset.content is not None and asset.path:
+            with suppress(OSError):  # its file is gone, or on another disk: its bytes are written once more
+                if asset.path.stat().st_dev == self.root.stat().st_dev:
+                    _sync(asset.path)
+                    return _link(asset.path, path)
+        return self._copy_in(asset, path)
+
     def _copy_in(self, asset: Fetched, path: Path) -> bool:
-        """Copy *asset* to *path*; False if another file took that name first."""
+        if path.exists():
+            return False
         with self._incoming() as (temporary, file):
             if asset.content is None:
                 _copy(asset, file)
@@ -216,10 +226,10 @@ def _copy(asset: Fetched, file: IO[bytes]) -> None:
         raise BucketUnavailable(f"{asset.path} changed since it was downloaded")
 
 
-def _link(temporary: Path, path: Path) -> bool:
-    """Give *temporary* the name *path*, all at once; False if that name is taken."""
+def _link(file: Path, path: Path) -> bool:
+    """Give *file* the name *path*, all at once; False if that name is taken."""
     try:
-        os.link(temporary, path)
+        os.link(file, path)
     except FileExistsError:
         return False
     return True
@@ -231,11 +241,12 @@ def _make_folders(folder: Path) -> None:
         return
     _make_folders(folder.parent)
     folder.mkdir(exist_ok=True)
-    _sync_folder(folder.parent)
+    _sync(folder.parent)
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _sync(path: Path) -> None:
+    """Have what *path* holds on disk: the bytes of a file, the names in a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

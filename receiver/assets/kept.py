@@ -24,6 +24,7 @@ from receiver.assets import Fetched, NotFetched
 from receiver.assets.media import MEDIA_TYPES
 from receiver.assets.spool import described
 from receiver.assets.spool_id import spool_id
+from receiver.threads import SharedThreads
 
 KEPT: Final = "kept"
 """The folder in the spool folder that holds one folder per event."""
@@ -31,6 +32,7 @@ KEPT: Final = "kept"
 _TYPES: Final = {f".{extension}": content_type for content_type, extension in MEDIA_TYPES.items()}
 _LEAVE_FREE_BYTES: Final = 512 * 1024 * 1024
 """The database may be on the same disk; a bucket's outage must not become its own."""
+_THREADS: Final = 4
 _COUNT_EVERY_S: Final = 60.0
 """What others put in or took out shows so late."""
 
@@ -47,8 +49,11 @@ class KeptDownloads:
         self._spool_dir = spool_dir
         self._folder = spool_dir / KEPT
         self._max_bytes = max_bytes
+        self._threads = SharedThreads(_THREADS)
         self._counting = threading.Lock()
         self._sizes: dict[str, int] = {}
+        self._paths: dict[str, Path] = {}
+        """Where the files are that this process downloaded."""
         self._count_again_at = -1.0
         self.is_full = False
         """Whether the last one that was to be held found no room, and none was discarded since."""
@@ -82,7 +87,7 @@ class KeptDownloads:
             # Our own disk may be better the next time.
             return NotFetched("spool", permanent=False) if unreadable else fetched
         try:
-            return await asyncio.to_thread(self._name, event_id, fetched)
+            return await self._threads.run(self._name, event_id, fetched)
         except OSError:
             return NotFetched("spool", permanent=False)
 
@@ -96,7 +101,7 @@ class KeptDownloads:
 
     async def discard(self, event_id: str) -> None:
         """Delete the download of *event_id*, which is settled. That there is none is no error."""
-        await asyncio.to_thread(self._discard, event_id)
+        await self._threads.run(self._discard, event_id)
 
     async def event_ids(self) -> list[str]:
         """Return the events that a download is kept of."""
@@ -122,17 +127,19 @@ class KeptDownloads:
             return not isinstance(error, FileNotFoundError)
 
     def _name(self, event_id: str, fetched: Fetched) -> Fetched:
-        path = self._folder / event_id / f"{fetched.sha256}.{MEDIA_TYPES[fetched.content_type]}"
+        folder = self._folder / event_id
+        path = folder / f"{fetched.sha256}.{MEDIA_TYPES[fetched.content_type]}"
         try:
-            _make_folder(path.parent)
+            _make_folder(folder)
             if fetched.path:
                 fetched.path.replace(path)
             else:
-                path.write_bytes(fetched.content or b"")
+                _write(path, fetched.content or b"")
         except OSError:
             fetched.discard()
             path.unlink(missing_ok=True)
             raise
+        self._paths[event_id] = path
         return replace(fetched, path=path)
 
     def _hold(self, event_id: str) -> None:
@@ -155,7 +162,7 @@ class KeptDownloads:
             return has_room and _free_bytes(self._folder) > _LEAVE_FREE_BYTES
 
     def _discard(self, event_id: str) -> None:
-        _remove(self._folder / event_id)
+        _remove(self._folder / event_id, self._paths.pop(event_id, None))
         self.is_full = False
         with self._counting:
             self._sizes.pop(event_id, None)
@@ -176,10 +183,11 @@ def _whole(path: Path) -> Fetched | None:
         return described(file, path, digest, content_type)
 
 
-def _remove(folder: Path) -> None:
+def _remove(folder: Path, only: Path | None) -> None:
+    """Delete *folder*; what is *only* in it need not be looked for."""
     try:
-        for entry in os.scandir(folder):
-            Path(entry).unlink()
+        for path in [only] if only else folder.iterdir():
+            path.unlink()
         folder.rmdir()
     except FileNotFoundError:
         pass
@@ -194,6 +202,22 @@ def _make_folder(folder: Path) -> None:
         pass
     except FileNotFoundError:
         folder.mkdir(parents=True, exist_ok=True)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file of its own: the one that had the name may be linked into the bucket."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    try:
+        descriptor = os.open(path, flags, 0o666)
+    except FileExistsError:
+        path.unlink()
+        descriptor = os.open(path, flags, 0o666)
+    try:
+        left = memoryview(content)
+        while left:
+            left = left[os.write(descriptor, left) :]
+    finally:
+        os.close(descriptor)
 
 
 def _size_bytes(folder: Path) -> int:

@@ -16,6 +16,8 @@ from receiver.assets.dimensions import measure
 
 BLOCK_BYTES: Final = 1024 * 1024
 """Memory one download may hold; what is larger is written to a file."""
+_IN_THE_LOOP_BYTES: Final = 64 * 1024
+"""What is smaller is hashed and measured sooner than a thread would be asked to."""
 STALE_AFTER_S: Final = 24 * 3600.0
 """Age at which a file can only be what a killed process left."""
 
@@ -56,6 +58,8 @@ class Spool:
         Raises:
             OSError: the disk failed or is full.
         """
+        if self._size_bytes <= _IN_THE_LOOP_BYTES:
+            return self._finish(content_type)
         fetched = await asyncio.to_thread(self._finish, content_type)
         # Nothing may be awaited from here to the caller: a cancellation would lose track of the file.
         self._kept = True

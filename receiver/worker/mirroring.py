@@ -52,8 +52,9 @@ class MirrorLimits:
     """How much is mirrored into one bucket at once."""
 
     at_once: int = 32
-    per_host: int = 8
-    """One claim takes at most so many, from hosts with fewer under way: no host ever has twice as many."""
+    """One claim takes as many: each is a transaction, so those of a busy host are many at a time."""
+    per_host: int = 16
+    """Of these from one host, be it that they are downloaded or put into the bucket: half of them each."""
 
 
 _LATE_LIMITS: Final = MirrorLimits(at_once=4, per_host=2)
@@ -151,6 +152,9 @@ class Mirroring(Generic[Job]):
         self._alarm: asyncio.TimerHandle | None = None
         self._claims: set[asyncio.Task[None]] = set()
         self._under_way: Counter[str] = Counter()
+        """What is claimed and not settled yet, by host."""
+        self._places = asyncio.Semaphore(limits.at_once)
+        self._places_of: dict[str, asyncio.Semaphore] = {}
         self._is_behind = True
         """Whether older work may wait to be claimed."""
 
@@ -160,10 +164,10 @@ class Mirroring(Generic[Job]):
         While the bucket is away one of those that wait for it tries, and the others are only downloaded:
         their URLs may not live as long.
         """
-        room = min(self._limits.at_once - self._under_way.total(), self._limits.per_host)
-        if room <= 0:
+        if self._is_full():
             self._is_behind = True
             return False
+        room = self._limits.at_once
         self._set_alarm()
         if not (self._gates and self._gates.bucket.is_away):
             return bool(await self._claim(room))
@@ -206,7 +210,7 @@ class Mirroring(Generic[Job]):
             return None
         if self._gates and (self._gates.bucket.is_away or self._gates.hosts.is_shut(asset_host)):
             return None
-        if self._under_way.total() >= self._limits.at_once:
+        if self._is_full():
             return None
         if self._under_way[asset_host] >= self._limits.per_host:
             return None
@@ -221,10 +225,12 @@ class Mirroring(Generic[Job]):
 
     def free(self, asset_host: str) -> None:
         """Give up a place."""
-        was_full = self._under_way.total() >= self._limits.at_once
+        was_full = self._is_full()
         self._under_way -= Counter([asset_host])
+        if not self._under_way[asset_host]:
+            self._places_of.pop(asset_host, None)
         # While its host has as much as it may, a claim would find nothing.
-        if self._is_behind and (was_full or self._under_way[asset_host] < self._limits.per_host):
+        if self._is_behind and (was_full or not self._is_busy(asset_host)):
             self._woken.set()
 
     async def drain(self) -> None:
@@ -239,8 +245,16 @@ class Mirroring(Generic[Job]):
             task.cancel()
         await asyncio.gather(*self._claims, return_exceptions=True)
 
+    def _is_full(self) -> bool:
+        """Whether all places are taken: by however many that wait for one host, only its own."""
+        taken = sum(min(count, self._limits.per_host) for count in self._under_way.values())
+        return taken >= self._limits.at_once
+
+    def _is_busy(self, host: str) -> bool:
+        return self._under_way[host] >= self._limits.per_host
+
     def _busy_hosts(self) -> list[str]:
-        return [host for host, count in self._under_way.items() if count >= self._limits.per_host]
+        return [host for host in self._under_way if self._is_busy(host)]
 
     def _start(self, jobs: Sequence[Job], *, held: ExitStack) -> "asyncio.Task[None]":
         task = asyncio.create_task(self._finish(jobs, held))
@@ -254,10 +268,17 @@ class Mirroring(Generic[Job]):
 
     async def _one(self, job: Job) -> None:
         try:
-            if await mirror_and_settle(self._store, self._mirror, job) and self._kept:
-                await self._kept.discard(job.id)
+            is_settled = await mirror_and_settle(self._store, self._mirror_in_place, job)
         finally:
             self.free(_host(job))
+        if is_settled and self._kept:
+            await self._kept.discard(job.id)
+
+    async def _mirror_in_place(self, job: Job) -> MirrorResult | LateSettlement:
+        """Mirror the asset of *job* once its host's turn has come; it is settled while the next one is."""
+        places = self._places_of.setdefault(_host(job), asyncio.Semaphore(self._limits.per_host))
+        async with places, self._places:
+            return await self._mirror(job)
 
 
 async def mirror_and_settle(store: Store, mirror: MirrorJob[Job], job: Job) -> bool:

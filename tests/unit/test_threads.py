@@ -9,7 +9,7 @@ from concurrent.futures import CancelledError, Future
 
 import pytest
 
-from receiver.threads import DaemonThreads
+from receiver.threads import DaemonThreads, SharedThreads
 from tests.processes import ends
 
 WITHIN_S = 15
@@ -190,3 +190,37 @@ class TestLeaveBehind:
         assert done.result(WITHIN_S) == 8
         threads.leave_behind(done)
         assert threads.submit(pow, 2, 3).result(WITHIN_S) == 8
+
+
+class TestSharedThreads:
+    async def test_what_waits_shares_a_hop(self, freed: threading.Event) -> None:
+        """One call at a time, in order, each answered with its own result or error."""
+        shared, threads = SharedThreads(1), list[int]()
+
+        def note(number: int) -> int:
+            threads.append(threading.get_ident())
+            return 1 // number
+
+        first = asyncio.create_task(shared.run(freed.wait))
+        await asyncio.sleep(0)
+        others = [asyncio.create_task(shared.run(note, number)) for number in (1, 0, 2)]
+        await asyncio.sleep(0)
+        freed.set()
+        async with asyncio.timeout(WITHIN_S):
+            assert await first
+            done = await asyncio.gather(*others, return_exceptions=True)
+        assert (done[0], type(done[1]), done[2]) == (1, ZeroDivisionError, 0)
+        assert len(set(threads)) == 1
+
+    async def test_cancelled_call_is_made(self, freed: threading.Event) -> None:
+        """Whoever comes behind it is answered all the same."""
+        shared, made = SharedThreads(1), list[int]()
+        first = asyncio.create_task(shared.run(freed.wait))
+        await asyncio.sleep(0)
+        cancelled = asyncio.create_task(shared.run(made.append, 1))
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        freed.set()
+        async with asyncio.timeout(WITHIN_S):
+            await asyncio.gather(first, shared.run(made.append, 2))
+        assert made == [1, 2]

@@ -5,7 +5,9 @@ import errno
 import hashlib
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import pytest
 
@@ -128,6 +130,36 @@ class TestPut:
         assert done[2] == root.name
         assert len(done[3]) == 32
         assert done[4:] == ["link", "a"]
+
+    async def test_kept_download_gets_another_name(
+        self, bucket: ReadableBucket, root: Path, asset: MakeAsset, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What is in memory and on the same disk is not written again; it is synced before it is named."""
+        kept = replace(asset(), content=PNG)
+        assert kept.path
+        done: list[str] = []
+        monkeypatch.setattr(os, "fsync", lambda fd: done.append(Path(f"/proc/self/fd/{fd}").readlink().name))
+        link = os.link
+
+        def record_link(source: Path, target: Path) -> None:
+            done.append("link")
+            link(source, target)
+
+        monkeypatch.setattr(os, "link", record_link)
+        await bucket.put("b.png", kept, metadata={})
+        assert (root / "b.png").samefile(kept.path)
+        assert done[-3:] == [kept.path.name, "link", root.name]
+
+    @pytest.mark.parametrize("where", ["elsewhere", "gone"])
+    async def test_kept_download_on_another_disk(
+        self, bucket: ReadableBucket, root: Path, asset: MakeAsset, where: str
+    ) -> None:
+        """Or deleted by somebody: then the bytes in memory are written."""
+        with NamedTemporaryFile(dir="/dev/shm") as other:
+            path = Path(other.name) if where == "elsewhere" else Path(f"{other.name}-gone")
+            await bucket.put("b.png", replace(asset(), path=path, content=PNG), metadata={})
+        assert (root / "b.png").read_bytes() == PNG
+        assert (root / "b.png").stat().st_nlink == 1
 
     async def test_repeated_put_syncs_the_folder(
         self, bucket: ReadableBucket, asset: MakeAsset, monkeypatch: pytest.MonkeyPatch

@@ -77,6 +77,8 @@ class ScriptedStore(Transacting):
     due_queues: list[str] = field(default_factory=list)
     holds: bool = True
     """Whether leases still hold when their work is settled."""
+    frozen: asyncio.Event | None = None
+    """What settling waits for."""
 
     async def due(self, *, now_ms: int) -> list[str]:
         assert now_ms > 0
@@ -140,6 +142,8 @@ class ScriptedStore(Transacting):
         return [replace(job, lease=claim.lease) for job in taken]
 
     async def settle(self, settlement: Settlement) -> bool:
+        if self.frozen:
+            await self.frozen.wait()
         if self.settle_errors:
             raise self.settle_errors.pop()
         if self.settle_error:

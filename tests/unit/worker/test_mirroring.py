@@ -129,15 +129,28 @@ class TestTurn:
         self, mirroring: Mirroring[EventJob], mirror: Mirror, scripted: ScriptedStore, woken: asyncio.Event
     ) -> None:
         """Each asset that ends makes room and says so; then the rest is taken up."""
-        scripted.events = jobs(5)
+        scripted.events = jobs(9)
         await turn_until_full(mirroring)
-        before = len(mirror.begun)
         mirror.free.set()
         async with asyncio.timeout(5):
             await woken.wait()
-        await until(lambda: len(scripted.settled) == before)
         await work_off(mirroring)
-        assert len(scripted.settled) == 5
+        assert len(scripted.settled) == 9
+
+    async def test_next_one_goes_while_one_is_settled(
+        self, mirroring: Mirroring[EventJob], mirror: Mirror, scripted: ScriptedStore
+    ) -> None:
+        """What waits for its host's turn is claimed with what does not, and waits for no database."""
+        scripted.events = jobs(6)
+        await turn_until_full(mirroring)
+        assert len(mirror.begun) == 2
+        scripted.frozen = asyncio.Event()
+        mirror.free.set()
+        await until(lambda: len(mirror.begun) == 6)
+        assert scripted.settled == []
+        scripted.frozen.set()
+        await mirroring.drain()
+        assert len(scripted.settled) == 6
 
     async def test_holds_the_lease_until_all_are_settled(
         self, mirroring: Mirroring[EventJob], mirror: Mirror, scripted: ScriptedStore, leases: Leases
