@@ -12,9 +12,10 @@ from typing import Final, assert_never
 
 import structlog
 
+from receiver import tracing
 from receiver.backoff import Backoff
 from receiver.destinations import Destination, Message
-from receiver.events import TYPE_PREFIX, envelope, reread
+from receiver.events import OPERATOR, SOURCE_PREFIX, TYPE_PREFIX, Event, envelope, reread
 from receiver.expressions import NotApplicable
 from receiver.outcomes import Delivered, FailedAttempt, GivenUp, Judged, Outcome, Parked, Retry
 from receiver.routing import EVERYTHING, Routing
@@ -73,6 +74,8 @@ class Forward:
     chance: Chance
     judge: Judge = every_failure_counts
     routing: Routing = EVERYTHING
+    system: str = ""
+    """What the destination is, as OpenTelemetry calls it."""
 
     async def __call__(self, jobs: Sequence[DeliveryJob]) -> list[ForwardResult]:
         """Send one batch; return what became of each job, in order."""
@@ -82,7 +85,35 @@ class Forward:
         unsent = {id_: one for id_, one in made.items() if not isinstance(one, Message)}
         outcomes = await _send(self.destination, list(sent.values()))
         judged = {**unsent, **self.judge(dict(zip(sent, outcomes, strict=True)))}
-        return [self._result(job, judged[job.event_id], began_ms) for job in jobs]
+        results = [self._result(job, judged[job.event_id], began_ms) for job in jobs]
+        if tracing.is_on():
+            for job, result in zip(jobs, results, strict=True):
+                self._trace(sent.get(job.event_id), result, began_ms)
+        return results
+
+    def _trace(self, message: Message | None, result: ForwardResult, began_ms: int) -> None:
+        """Tell of the attempt to send *message*, if there was one.
+
+        Source: https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
+        """
+        if message is None or message.traceparent is None:
+            return
+        job = result.job
+        attributes: tracing.Attributes = {
+            "messaging.system": self.system,
+            "messaging.operation.name": "send",
+            "messaging.operation.type": "send",
+            "messaging.destination.name": job.destination,
+            "messaging.message.id": message.id,
+            "messaging.message.body.size": len(message.body),
+            "cloudevents.event_id": message.id,
+            "cloudevents.event_source": SOURCE_PREFIX + message.source,
+            "cloudevents.event_type": message.type,
+            "receiver.attempt": job.attempts,
+        }
+        error, why = _failure(result)
+        ended = tracing.Ended(f"send {job.destination}", "PRODUCER", began_ms, attributes, error, why)
+        tracing.tell(message.generation_id, ended)
 
     def _result(self, job: DeliveryJob, outcome: Judged | Unwanted, began_ms: int) -> ForwardResult:
         now_ms = self.clock()
@@ -108,6 +139,17 @@ class Forward:
                 assert_never(outcome)
 
 
+def _failure(result: ForwardResult) -> tuple[str | None, str]:
+    """Return the word for what went wrong, that of the metric, and a line about it."""
+    match result:
+        case DeliveryPostponed(error=error, parked=parked):
+            return "parked" if parked else "postponed", error
+        case DeliveryDead(error=error):
+            return "dead", error
+        case _:
+            return None, ""
+
+
 def make_message(job: DeliveryJob, routing: Routing) -> Message | Retry | Unwanted:
     """Build the message of a delivery; what cannot be read may be so by the next release."""
     try:
@@ -120,12 +162,14 @@ def make_message(job: DeliveryJob, routing: Routing) -> Message | Retry | Unwant
 def message(job: DeliveryJob, routing: Routing = EVERYTHING) -> Message | Retry | Unwanted:
     """Build the message of a delivery: the same bytes on every attempt."""
     event = reread(job.body, source=job.source)
+    traceparent = trace_of(event) if tracing.is_on() else None
     told = envelope(
         event,
         event_id=job.event_id,
         received_ms=job.received_ms,
         asset=job.asset,
         submission=job.submission,
+        traceparent=traceparent,
     )
     if job.undecided and not routing.filter_holds(told, destination=job.destination):
         return Unwanted()
@@ -140,7 +184,13 @@ def message(job: DeliveryJob, routing: Routing = EVERYTHING) -> Message | Retry 
         type=TYPE_PREFIX + event.type,
         kind=event.kind,
         body=body,
+        traceparent=traceparent,
     )
+
+
+def trace_of(event: Event) -> str | None:
+    """Return the trace of an event; what operators are told of is no generation, and has none."""
+    return None if event.type.startswith(OPERATOR) else tracing.traceparent(event.generation_id)
 
 
 async def _send(destination: Destination, messages: Sequence[Message]) -> Sequence[Outcome]:

@@ -211,15 +211,19 @@ def envelope(
     received_ms: int,
     asset: Asset | None,
     submission: Mapping[str, object] | None = None,
+    traceparent: str | None = None,
 ) -> dict[str, Any]:
     """Build the message of an event: a CloudEvents 1.0 envelope around what happened.
 
-    The same stored event, asset and *submission* (`client_ref` and `metadata`) always give the same one.
+    The same stored event, asset, *submission* (`client_ref` and `metadata`) and *traceparent* always give the
+    same one.
 
-    Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
+    Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md and, for the
+    last, https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/extensions/distributed-tracing.md
     """
     is_operators = event.type.startswith(OPERATOR)
     about = {} if is_operators else {"dataschema": DATA_SCHEMA}
+    traced = {"traceparent": traceparent} if traceparent else {}
     return {
         "specversion": "1.0",
         "id": event_id,
@@ -229,6 +233,7 @@ def envelope(
         "time": event.occurred_at(received_ms),
         "datacontenttype": "application/json",
         **about,
+        **traced,
         "data": _operator_data(event) if is_operators else _message_data(event, asset, submission),
     }
 

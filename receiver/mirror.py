@@ -14,6 +14,7 @@ from typing import Final
 
 import structlog
 
+from receiver import tracing
 from receiver.assets import Bucket, Fetched, NotFetched, Stored
 from receiver.assets.kept import KeptDownloads
 from receiver.assets.key_template import KeyTemplate
@@ -103,6 +104,8 @@ class Mirror:
         if (error := _error(result)) is not None:
             took_ms = max(0, self.clock() - began_ms)
             result = replace(result, attempt=FailedAttempt(began_ms, took_ms, error, said))
+        if tracing.is_on():
+            _trace(result, began_ms)
         if isinstance(result, EventPostponed):
             return replace(result, kept_by=await self._keeper(job))
         return result
@@ -261,6 +264,25 @@ class MirrorLate:
                 return LateArrived(job, asset, _follow_up(job, now_ms, self.entropy()), now_ms)
             case EventSettled(asset=asset, attempt=failed):
                 return LateGivenUp(job, (asset and asset.error) or "no asset", failed)
+
+
+def _trace(result: MirrorResult, began_ms: int) -> None:
+    """Tell of the attempt, if there was anything to mirror."""
+    job, why = result.job, _error(result)
+    asset = result.asset if isinstance(result, EventSettled) else None
+    if asset is None and why is None:
+        return
+    attributes: dict[str, str | int] = {
+        "receiver.source": job.source,
+        "receiver.event.id": job.id,
+        "receiver.attempt": job.attempts,
+    }
+    if asset and asset.url:
+        attributes |= {"receiver.asset.url": asset.url, "receiver.asset.size": asset.size_bytes or 0}
+    error = None if why is None else why.partition(":")[0]
+    tracing.tell(
+        job.generation_id, tracing.Ended("mirror", "INTERNAL", began_ms, attributes, error, why or "")
+    )
 
 
 def _error(result: MirrorResult) -> str | None:

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Final, Literal, NamedTuple, assert_never
 
-from receiver import events
+from receiver import events, tracing
 from receiver.assets.host_name import MAX_HOST_CHARS, to_ascii
-from receiver.contract import SIGNATURE_HEADER, SIGNATURE_TOLERANCE_S
+from receiver.contract import FAILED, SIGNATURE_HEADER, SIGNATURE_TOLERANCE_S
 from receiver.events import Event, Unreadable
 from receiver.signatures import verify
 from receiver.store import Duplicate, Entry, Late, NewEvent, NewQuarantine, Recorded, RecordResult
@@ -98,7 +98,38 @@ async def record_delivery(entry: Entry, record: Record) -> Receipt:
     """
     receipt = _receipt(entry, await record(entry))
     _deliveries(entry.source, receipt.status).inc()
+    if tracing.is_on() and isinstance(entry, NewEvent):
+        _trace(entry, receipt)
     return receipt
+
+
+def _trace(entry: NewEvent, receipt: Receipt) -> None:
+    """Tell of a delivery that was recorded. Whatever trace its sender names is not believed.
+
+    Source: https://opentelemetry.io/docs/specs/semconv/http/http-spans/
+    """
+    attributes: tracing.Attributes = {
+        "http.request.method": "POST",
+        "http.response.status_code": 200,
+        "http.route": "/webhooks/{source}",
+        "receiver.source": entry.source,
+        "receiver.event.id": receipt.event_id,
+        "receiver.event.type": entry.type,
+        "receiver.outcome": receipt.status,
+    }
+    if receipt.status == "accepted":
+        trace_generation(entry)
+    ended = tracing.Ended("POST /webhooks/{source}", "SERVER", entry.received_ms, attributes)
+    tracing.tell(entry.generation_id, ended)
+
+
+def trace_generation(entry: NewEvent) -> None:
+    """Tell of the generation whose end *entry* is the first to say."""
+    event = events.reread(entry.body, source=entry.source)
+    attributes: tracing.Attributes = {"receiver.source": event.source, "receiver.event.type": event.type}
+    error = event.type if event.type == FAILED else None
+    ended = tracing.Ended(f"generate {event.kind}", "INTERNAL", entry.received_ms, attributes, error)
+    tracing.tell_generation(event.generation_id, ended, created_at=event.data.get("created_at"))
 
 
 def entry_of(

@@ -264,6 +264,7 @@ class TestExtras:
         extras = project["optional-dependencies"]
         asked_for = {back_end.extra for back_end in SCHEMES.values() if back_end.extra} | {
             "console",
+            "otel",
             "sandbox",
         }
         assert set(extras) - {"all"} == asked_for

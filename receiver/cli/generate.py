@@ -10,7 +10,7 @@ import click
 
 from receiver.cli import records
 from receiver.cli.advice import on_interruption
-from receiver.cli.connection import load_settings, open_client, open_ledger
+from receiver.cli.connection import load_settings_and_warn, open_client, open_ledger
 from receiver.cli.output import Record, json_option, say, show_record
 from receiver.cli.waiting import DownloadPath, finish, timeout_option
 from receiver.contract import (
@@ -124,11 +124,13 @@ def video(
 
 
 def _generate(kind: Kind, wanted: Parameters, given: Parameters) -> None:
+    from receiver.telemetry.otlp import exporting
+
     wanted |= {"model": given.pop("model"), "webhook_url": given.pop("webhook_url")}
     parameters = {name: value for name, value in wanted.items() if value is not None}
     manner = AskManner(**given)
-    settings = load_settings()
-    with _client(settings, manner) as client:
+    settings = load_settings_and_warn()
+    with exporting(), _client(settings, manner) as client:
         if manner.dry_run:
             request = _request(client, settings.api_base_url, kind, parameters)
             show_record(request, as_json=manner.as_json)

@@ -23,6 +23,7 @@ from receiver.listener import origin
 from receiver.settings import Settings
 from receiver.store import Store
 from receiver.telemetry import metrics
+from receiver.telemetry.otlp import exporting
 from receiver.telemetry.refusals import Refusals
 from receiver.web.app import PublicApp
 from receiver.web.server import Server
@@ -42,7 +43,8 @@ log = structlog.get_logger()
 
 def run(settings: Settings, *, with_web: bool, with_worker: bool, admin: Wish, pull: Wish) -> None:
     """Run until SIGTERM or SIGINT, then drain. A second signal ends the process at once."""
-    uvloop.run(_run(settings, with_web=with_web, with_worker=with_worker, admin=admin, pull=pull))
+    with exporting():
+        uvloop.run(_run(settings, with_web=with_web, with_worker=with_worker, admin=admin, pull=pull))
 
 
 async def _run(settings: Settings, *, with_web: bool, with_worker: bool, admin: Wish, pull: Wish) -> None:

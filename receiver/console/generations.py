@@ -18,6 +18,7 @@ from receiver.console.guard import HOME
 from receiver.console.media import SHOWN
 from receiver.console.pages import Pages
 from receiver.console.parts import Parts
+from receiver.deliver import trace_of
 from receiver.events import EVENT_KINDS, Event, envelope, normalize
 from receiver.operations import interventions
 from receiver.operations.moments import read_moment
@@ -227,4 +228,5 @@ def _message(one: EventStory, told: Any) -> dict[str, Any] | None:
         received_ms=one.event.received_ms,
         asset=one.event.asset,
         submission=told,
+        traceparent=trace_of(event),
     )

@@ -32,6 +32,8 @@ class Message:
     """`image`, `video` or `unknown`."""
     body: bytes
     """The whole CloudEvents envelope, structured JSON, UTF-8, one line."""
+    traceparent: str | None = None
+    """W3C Trace Context, as in the envelope, where events are traced."""
 
 
 class Destination(Protocol):
@@ -116,6 +118,9 @@ SCHEMES: Final[Mapping[str, BackEnd]] = {
 }
 
 
+_SYSTEMS: Final = {"sqs": "aws_sqs", "sns": "aws.sns"}
+
+
 def open_destination(name: str, url: str, options: Mapping[str, str]) -> Destination:
     """Return the destination called *name* at *url*; nothing is dialled before its first `send`.
 
@@ -127,6 +132,15 @@ def open_destination(name: str, url: str, options: Mapping[str, str]) -> Destina
     scheme, _, rest = url.strip().partition(":")
     connect: Connect = _module(name, scheme).connect
     return connect(name, f"{scheme.lower()}:{rest}", options)
+
+
+def system(url: str) -> str:
+    """Return what OpenTelemetry calls the system at *url*, which is that of an open destination.
+
+    Source: https://opentelemetry.io/docs/specs/semconv/registry/attributes/messaging/
+    """
+    name = SCHEMES[url.strip().partition(":")[0].lower()].module.rpartition(".")[2]
+    return _SYSTEMS.get(name, name)
 
 
 def own_options(name: str, url: str) -> frozenset[str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from receiver.destinations import Message
+from receiver.destinations.context import trace
 
 MAX_ENTRIES: Final = 10
 """The most messages that SQS, SNS and EventBridge take in one request."""
@@ -60,5 +61,6 @@ def _pairs(message: Message) -> list[tuple[str, str]]:
         ("type", message.type),
         ("source", message.source),
         ("subject", message.generation_id),
+        *trace(message).items(),
     ]
     return [(name, value) for name, value in pairs if value]

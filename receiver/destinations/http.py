@@ -19,6 +19,7 @@ import httpx2
 
 from receiver.destinations import Message
 from receiver.destinations.chat import FORMATS
+from receiver.destinations.context import trace
 from receiver.destinations.options import count, option, read_options, seconds, setting, word
 from receiver.destinations.reasons import cause, hung_up
 from receiver.destinations.tls import TlsOptions, advice, check_certificate, context, renew
@@ -154,7 +155,7 @@ class HttpEndpoint:
         return self._outcome(response, await _drain(response))
 
     def _request(self, message: Message) -> httpx2.Request:
-        headers = self._headers | {"Idempotency-Key": message.id}
+        headers = self._headers | {"Idempotency-Key": message.id, **trace(message)}
         body = self._options.format(message.body) if self._options.format else message.body
         if self._options.secrets:
             signature = _signature(body, self._options.secrets, int(self._clock()))

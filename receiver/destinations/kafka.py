@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from receiver.destinations import Message
 from receiver.destinations.addresses import Cluster, read_cluster
-from receiver.destinations.context import CONTENT_TYPE
+from receiver.destinations.context import CONTENT_TYPE, trace
 from receiver.destinations.in_flight import InFlight
 from receiver.destinations.kafka_producer import Producer
 from receiver.destinations.options import option, read_options, seconds, setting, word
@@ -215,7 +215,7 @@ class KafkaTopic:
                     self._options.topic,
                     message.body,
                     key=message.generation_id.encode(),
-                    headers=_HEADERS,
+                    headers=_HEADERS | {name: value.encode() for name, value in trace(message).items()},
                 )
             except KafkaException as error:
                 errors[index] = error.args[0]

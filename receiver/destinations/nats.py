@@ -17,7 +17,7 @@ from nats.js.errors import APIError, NoStreamResponseError
 
 from receiver.destinations import Message
 from receiver.destinations.addresses import Cluster, read_cluster
-from receiver.destinations.context import CONTENT_TYPE, attributes
+from receiver.destinations.context import CONTENT_TYPE, attributes, trace
 from receiver.destinations.in_flight import InFlight
 from receiver.destinations.nats_connection import Connection, NeverAcknowledgesError, NoCertificateError
 from receiver.destinations.options import (
@@ -275,6 +275,7 @@ def _headers(message: Message) -> dict[str, str]:
         "Nats-Msg-Id": message.id,
         "content-type": CONTENT_TYPE,
         **attributes(message, prefix="ce-"),
+        **trace(message),
     }
 
 

@@ -30,7 +30,7 @@ from aiormq.exceptions import (
 from yarl import URL
 
 from receiver.destinations import Message
-from receiver.destinations.context import CONTENT_TYPE, attributes
+from receiver.destinations.context import CONTENT_TYPE, attributes, trace
 from receiver.destinations.in_flight import InFlight
 from receiver.destinations.options import option, read_options, seconds, setting, word
 from receiver.destinations.rabbitmq_connection import Connection, heartbeat_errors
@@ -274,7 +274,7 @@ def _properties(message: Message) -> spec.Basic.Properties:
         content_type=CONTENT_TYPE,
         delivery_mode=_PERSISTENT,
         message_id=message.id,
-        headers={**attributes(message, prefix="cloudEvents:")},
+        headers={**attributes(message, prefix="cloudEvents:"), **trace(message)},
     )
 
 

@@ -8,7 +8,7 @@ from contextlib import aclosing, asynccontextmanager
 from receiver import clock, routing
 from receiver.backoff import Backoff
 from receiver.deliver import Forward, ForwardRules
-from receiver.destinations import Destination
+from receiver.destinations import Destination, system
 from receiver.destinations.policy import DeliveryPolicy, batch_size
 from receiver.routing import Routing
 from receiver.settings import Settings
@@ -27,11 +27,18 @@ async def open_outlet(settings: Settings, name: str, options: Mapping[str, str])
     """
     wanted, own = routing.take(name, options)
     async with aclosing(build_destination(name, own)) as destination:
-        yield _outlet(settings, name, destination, delivery_policy(name, own), wanted)
+        policy = delivery_policy(name, own)
+        yield _outlet(settings, name, destination, policy, wanted, system=system(options["url"]))
 
 
 def _outlet(
-    settings: Settings, name: str, destination: Destination, policy: DeliveryPolicy, wanted: Routing
+    settings: Settings,
+    name: str,
+    destination: Destination,
+    policy: DeliveryPolicy,
+    wanted: Routing,
+    *,
+    system: str,
 ) -> Outlet:
     rules = ForwardRules(
         Backoff(policy.backoff_first_s, policy.backoff_max_s), policy.attempts or settings.forward_attempts
@@ -41,7 +48,7 @@ def _outlet(
         clock=time.monotonic,
         chance=random.random,
     )
-    sending = Forward(destination, rules, clock.now_ms, random.random, breaker.judge, wanted)
+    sending = Forward(destination, rules, clock.now_ms, random.random, breaker.judge, wanted, system)
     return Outlet(
         name,
         batch_size(policy, name, max_batch=destination.max_batch),

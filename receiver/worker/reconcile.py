@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, zip_longest
 from typing import Final, Protocol, TypeVar
 
-from receiver import clock
+from receiver import clock, tracing
 from receiver.client import ClientError, Generation, GenerationPage, NotFound
-from receiver.store import Duplicate, Entry, NewEvent, RecordResult, Store
+from receiver.receive import trace_generation
+from receiver.store import Duplicate, Entry, NewEvent, Recorded, RecordResult, Store
 from receiver.store.passes import awaited, known_endings
 from receiver.worker import endings
 from receiver.worker.cursor import Cursor
@@ -186,6 +187,10 @@ class Pass:
             if isinstance(entry, NewEvent) and not isinstance(result, Duplicate)
         ]
         self.report.recorded += new
+        if tracing.is_on():
+            for entry, result in zip(entries, results, strict=True):
+                if isinstance(result, Recorded) and isinstance(entry, NewEvent):
+                    trace_generation(entry)
 
     async def _ask(self, request: Awaitable[T]) -> T:
         self._left -= 1

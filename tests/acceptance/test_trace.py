@@ -5,8 +5,10 @@ import subprocess
 import sys
 from typing import Final
 
-MOST: Final = {"without an asset": (39, 176), "with an asset": (66, 330)}
-"""Files and functions of ours. Lower them when they get fewer; who adds a layer has to say why here."""
+MOST: Final = {"without an asset": (40, 177), "with an asset": (67, 331)}
+"""Files and functions of ours. Lower them when they get fewer; who adds a layer has to say why here.
+
+One of each is `tracing.is_on`, the whole price of tracing while it is off."""
 _LINE: Final = re.compile(r"(?m)^(.+): (\d+) files, (\d+) functions$")
 
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from typing import Any
 
+from receiver import tracing
 from receiver.client import parse, requests
 from receiver.client.aio.caller import Caller
 from receiver.client.errors import InvalidParameter, NotCharged, NotSent, OutcomeUnknown
@@ -102,7 +103,7 @@ class Submissions:
         row = _Row(self._caller, self._ledger, order.client_ref, sent_at)
         try:
             await self._check_price(order)
-            made = await self._caller.call(requests.generate(order.kind, order.body), before=row.renew)
+            made = await self._post(order, row)
         except OutcomeUnknown as unknown:
             unknown.client_ref = order.client_ref
             await row.settle(state="unknown", error=unknown.reason)
@@ -111,6 +112,13 @@ class Submissions:
             await row.settle(state="refused", error=str(refusal))
             raise
         await row.settle(state="submitted", generation_id=made.id)
+        return made
+
+    async def _post(self, order: Order, row: "_Row") -> Generation:
+        request = requests.generate(order.kind, order.body)
+        with tracing.ordering(order.kind, request.url(self._caller.config.base_url)) as ordered:
+            made = await self._caller.call(request, before=row.renew)
+            ordered.generation_id = made.id
         return made
 
     async def _check_price(self, order: Order) -> None:

@@ -4,6 +4,7 @@
 import logging
 from typing import Any
 
+from receiver import tracing
 from receiver.client import parse, requests
 from receiver.client.blocking.caller import Caller
 from receiver.client.errors import InvalidParameter, NotCharged, NotSent, OutcomeUnknown
@@ -100,7 +101,7 @@ class Submissions:
         row = _Row(self._caller, self._ledger, order.client_ref, sent_at)
         try:
             self._check_price(order)
-            made = self._caller.call(requests.generate(order.kind, order.body), before=row.renew)
+            made = self._post(order, row)
         except OutcomeUnknown as unknown:
             unknown.client_ref = order.client_ref
             row.settle(state="unknown", error=unknown.reason)
@@ -109,6 +110,13 @@ class Submissions:
             row.settle(state="refused", error=str(refusal))
             raise
         row.settle(state="submitted", generation_id=made.id)
+        return made
+
+    def _post(self, order: Order, row: "_Row") -> Generation:
+        request = requests.generate(order.kind, order.body)
+        with tracing.ordering(order.kind, request.url(self._caller.config.base_url)) as ordered:
+            made = self._caller.call(request, before=row.renew)
+            ordered.generation_id = made.id
         return made
 
     def _check_price(self, order: Order) -> None:

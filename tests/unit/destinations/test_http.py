@@ -18,7 +18,7 @@ from receiver.destinations.http import HttpEndpoint, Options
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
 from receiver.signatures import verify
-from tests.messages import message
+from tests.messages import TRACEPARENT, message
 from tests.servers.http_sink import Answer, HttpSink, Received, http_sink
 from tests.servers.relay import asking, client_files
 
@@ -56,6 +56,14 @@ class TestRequest:
         assert request.headers["idempotency-key"] == message(1).id
         assert "authorization" not in request.headers
         assert "x-receiver-signature" not in request.headers
+        assert "traceparent" not in request.headers
+
+    async def test_the_trace_is_a_header(self, sink: HttpSink) -> None:
+        """Where events are traced, the consumer's framework goes on with it."""
+        async with _open(sink.url) as destination:
+            await destination.send([message(1, traceparent=TRACEPARENT)])
+        [request] = sink.received
+        assert request.headers["traceparent"] == TRACEPARENT
 
     async def test_every_secret_signs_newest_first(self, sink: HttpSink) -> None:
         """During a rotation a consumer verifies with either secret, whichever it has."""

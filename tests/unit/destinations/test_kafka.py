@@ -17,7 +17,7 @@ from receiver.destinations.kafka import KafkaTopic
 from receiver.destinations.kafka_producer import Producer
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
-from tests.messages import message
+from tests.messages import TRACEPARENT, message
 from tests.servers.kafka import KafkaMockCluster
 from tests.servers.require import free_ports
 from tests.servers.silent import silent_url
@@ -118,6 +118,18 @@ class TestSendOnTheMockCluster:
         assert headers == [("content-type", b"application/cloudevents+json")]
         read = from_kafka_event(KafkaMessage(dict(headers), record.key(), _STRUCTURED))
         assert (read.get_id(), read.get_type()) == ("1", "t")
+
+    async def test_the_trace_is_a_header(
+        self, kafka_mock_cluster: KafkaMockCluster, kafka_topic: str, consumer: Consumer
+    ) -> None:
+        """Where events are traced, consumers' tracing finds it; it is still no binary mode."""
+        async with _open(kafka_mock_cluster.url, topic=kafka_topic) as destination:
+            await destination.send([message(1, traceparent=TRACEPARENT)])
+        consumer.subscribe([kafka_topic])
+        [record] = consumer.consume(1, timeout=10)
+        headers: Any = dict(record.headers() or [])
+        assert headers["traceparent"] == TRACEPARENT.encode()
+        assert from_kafka_event(KafkaMessage(headers, record.key(), _STRUCTURED)).get_id() == "1"
 
     async def test_too_large_for_us_names_the_setting(
         self, kafka_mock_cluster: KafkaMockCluster, kafka_topic: str

@@ -20,7 +20,7 @@ from receiver.destinations.nats import JetStream
 from receiver.destinations.nats_connection import Connection
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
-from tests.messages import TYPE, message
+from tests.messages import TRACEPARENT, TYPE, message
 from tests.servers import nats as nats_servers
 from tests.servers.nats import MAX_PAYLOAD, PASSWORD, READER, WRITER, NatsServer
 from tests.servers.relay import client_files
@@ -119,6 +119,13 @@ class TestSend:
             "ce-type": TYPE,
             "ce-subject": "gen_1",
         }
+
+    async def test_the_trace_is_a_header(self, nats_server: NatsServer, client: Client, subject: str) -> None:
+        """Where events are traced, consumers' tracing finds it where it looks for it."""
+        async with _open(nats_server.url, subject=subject) as destination:
+            await destination.send([message(1, traceparent=TRACEPARENT)])
+        got = await client.jetstream().get_msg(subject.replace(".", "-"), 1)
+        assert (got.headers or {})["traceparent"] == TRACEPARENT
 
     async def test_the_stream_drops_a_repetition(
         self, nats_server: NatsServer, client: Client, subject: str

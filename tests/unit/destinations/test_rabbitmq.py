@@ -19,7 +19,7 @@ from receiver.destinations import Destination, open_destination
 from receiver.destinations.rabbitmq import RabbitExchange
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
-from tests.messages import TYPE, message
+from tests.messages import TRACEPARENT, TYPE, message
 from tests.servers.rabbitmq import MAX_MESSAGE_BYTES, RabbitServer
 from tests.servers.relay import asking, client_files, relayed
 from tests.unit.destinations.consumers import consume
@@ -105,6 +105,15 @@ class TestSend:
             "cloudEvents:type": TYPE,
             "cloudEvents:subject": "gen_1",
         }
+
+    async def test_the_trace_is_a_header(
+        self, rabbit_server: RabbitServer, queue: str, channel: AbstractChannel
+    ) -> None:
+        """Where events are traced, consumers' tracing finds it where it looks for it."""
+        async with _open(rabbit_server.url, queue=queue) as destination:
+            await destination.send([message(1, traceparent=TRACEPARENT)])
+        got = await channel.basic_get(queue, no_ack=True)
+        assert (got.header.properties.headers or {})["traceparent"] == TRACEPARENT
 
     @pytest.mark.parametrize(("options", "key"), [({}, TYPE), ({"routing_key": "done.all"}, "done.all")])
     async def test_an_exchange_routes(

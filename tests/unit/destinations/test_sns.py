@@ -13,7 +13,7 @@ from receiver.destinations import Message, open_destination
 from receiver.destinations.aws import AwsDestination
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
-from tests.messages import message
+from tests.messages import TRACEPARENT, message
 from tests.servers.sqs import SqsServer
 
 ARN = "arn:aws:sns:eu-central-1:123456789012:events"
@@ -85,7 +85,9 @@ class TestMessage:
         """A raw subscription hands on the body as it is, and the attributes to filter on."""
         name = sqs_queue.rpartition("/")[2]
         arn = sqs_server.create_topic(name, queue=name)
-        [outcome] = await _send(_open(arn, endpoint_url=sqs_server.endpoint_url), message(1))
+        [outcome] = await _send(
+            _open(arn, endpoint_url=sqs_server.endpoint_url), message(1, traceparent=TRACEPARENT)
+        )
         [received] = _receive(sqs_server, sqs_queue)
         assert isinstance(outcome, Delivered)
         assert outcome.receipt
@@ -95,6 +97,7 @@ class TestMessage:
             "type": message(1).type,
             "source": "photoverse",
             "subject": "gen_1",
+            "traceparent": TRACEPARENT,
         }
 
     async def test_a_filter_policy_sees_the_type(self, sqs_server: SqsServer, sqs_queue: str) -> None:

@@ -14,7 +14,7 @@ from receiver.destinations.aws import AwsDestination
 from receiver.destinations.sqs import SqsQueue, entry
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
-from tests.messages import message
+from tests.messages import TRACEPARENT, message
 from tests.servers.sqs import SqsServer
 
 AWS = "https://sqs.eu-west-1.amazonaws.com/123456789012/events"
@@ -120,7 +120,7 @@ class TestEntry:
 class TestMessage:
     async def test_attributes_of_a_standard_message(self, sqs_server: SqsServer, sqs_queue: str) -> None:
         """Consumers can filter on attributes without parsing the body; the receipt is the SQS message id."""
-        [outcome] = await _send(_open(f"sqs:{sqs_queue}"), message(1))
+        [outcome] = await _send(_open(f"sqs:{sqs_queue}"), message(1, traceparent=TRACEPARENT))
         received = _receive(sqs_server, sqs_queue)
         assert outcome == Delivered(received["MessageId"])
         assert {name: each["StringValue"] for name, each in received["MessageAttributes"].items()} == {
@@ -128,6 +128,7 @@ class TestMessage:
             "type": message(1).type,
             "source": "photoverse",
             "subject": "gen_1",
+            "traceparent": TRACEPARENT,
         }
         assert "MessageGroupId" not in received["Attributes"]
 

@@ -1,0 +1,242 @@
+"""Spans: one trace for each generation, which every process finds by the generation's id alone.
+
+The ids of the trace and of its root span are digests of the generation's id. So nothing of it is stored,
+looked up or handed on: the program that asks, web and worker processes and a replay months later agree all
+the same, and a sampler that goes by the trace's id decides alike in each.
+
+Spans are made when what they tell of is over, so none can hold anything up. OpenTelemetry is used only where
+the process has set it up; while it has not, asking for it costs one look into a dictionary.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from copy import copy
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import lru_cache
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final, Literal
+from urllib.parse import urlsplit
+
+from receiver import __version__
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.trace import Link, Span, SpanContext
+
+Kind = Literal["CLIENT", "INTERNAL", "PRODUCER", "SERVER"]
+Attributes = Mapping[str, str | int]
+
+_SDK: Final = "opentelemetry.sdk.trace"
+_LONGEST_MS: Final = 30 * 24 * 3600 * 1000
+"""No generation takes longer: a start before that is a mistake."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What came to its end just now."""
+
+    name: str
+    kind: Kind
+    began_ms: int
+    attributes: Attributes
+    error: str | None = None
+    """A word for what went wrong, of few that there are."""
+    why: str = ""
+    """One line about it: no secret, no query string."""
+
+
+def is_on() -> bool:
+    """Whether this process has set up OpenTelemetry."""
+    return _SDK in sys.modules and _provider() is not None
+
+
+def traceparent(generation_id: str) -> str | None:
+    """Return the root of a generation's trace as W3C Trace Context writes it; None while tracing is off.
+
+    Source: https://www.w3.org/TR/trace-context/#traceparent-header
+    """
+    if (provider := _provider()) is None:
+        return None
+    trace_id, span_id = _ids(generation_id)
+    return f"00-{trace_id:032x}-{span_id:016x}-{int(_is_sampled(provider, trace_id)):02x}"
+
+
+def tell(generation_id: str, ended: Ended) -> None:
+    """Add what ended to the trace of a generation. Never raises."""
+    if (provider := _provider()) is None:
+        return
+    with suppress(Exception):  # tracing is no reason to fail at anything
+        root = _root(provider, generation_id)
+        if root.trace_flags.sampled:
+            _end(_tracer(provider).start_span, ended, generation_id, context=_below(root))
+
+
+def tell_generation(generation_id: str, ended: Ended, *, created_at: object) -> None:
+    """Tell of a generation: the root of its trace. Never raises.
+
+    It began when it was *created_at*, RFC 3339 in UTC or with an offset; where that cannot be true, when what
+    *ended* it came.
+    """
+    if (provider := _provider()) is None:
+        return
+    with suppress(Exception):
+        root = _root(provider, generation_id)
+        if root.trace_flags.sampled:
+            whole = replace(ended, began_ms=_created_ms(created_at, ended.began_ms))
+            _end(_pinned(provider, root), whole, generation_id, context=_nowhere())
+
+
+class Order:
+    """A paid POST that is under way."""
+
+    generation_id: str | None = None
+    """What it became, once known."""
+
+
+@contextmanager
+def ordering(kind: str, url: str) -> Iterator[Order]:
+    """Tell of the paid POST to *url* that is sent within the block.
+
+    Answered with a generation, it belongs to that one's trace, and is linked with the caller's span in both
+    directions. Refused, or in doubt, it is a part of the caller's.
+    """
+    order, began_ms = Order(), time.time_ns() // 1_000_000
+    try:
+        yield order
+    except BaseException as error:
+        _tell_order(order, _posted(kind, url, began_ms, type(error).__name__))
+        raise
+    _tell_order(order, _posted(kind, url, began_ms, None))
+
+
+def _posted(kind: str, url: str, began_ms: int, error: str | None) -> Ended:
+    parts, path = urlsplit(url), f"/generate/{kind}"
+    attributes: dict[str, str | int] = {
+        "http.request.method": "POST",
+        "server.address": parts.hostname or "",
+        "server.port": parts.port or (80 if parts.scheme == "http" else 443),
+        "url.full": url,
+        "url.template": path,
+    }
+    return Ended(f"POST {path}", "CLIENT", began_ms, attributes, error)
+
+
+def _tell_order(order: Order, ended: Ended) -> None:
+    if (provider := _provider()) is None:
+        return
+    with suppress(Exception):
+        from opentelemetry import trace  # noqa: PLC0415  only where it is set up
+
+        caller, start = trace.get_current_span(), _tracer(provider).start_span
+        if order.generation_id is None:
+            _end(start, ended, None)
+            return
+        root = _root(provider, order.generation_id)
+        links = [trace.Link(caller.get_span_context())] if caller.get_span_context().is_valid else []
+        told = _end(start, ended, order.generation_id, context=_below(root), links=links)
+        caller.add_link(told.get_span_context())
+
+
+def _end(
+    start: Callable[..., "Span"],
+    ended: Ended,
+    generation_id: str | None,
+    *,
+    context: "Context | None" = None,
+    links: "list[Link] | None" = None,
+) -> "Span":
+    """Make the span of what ended, below what *context* says."""
+    from opentelemetry.trace import SpanKind, Status, StatusCode  # noqa: PLC0415
+
+    about = {"receiver.generation.id": generation_id} if generation_id else {}
+    failed = {"error.type": ended.error} if ended.error else {}
+    span = start(
+        ended.name,
+        context=context,
+        kind=SpanKind[ended.kind],
+        attributes={**about, **ended.attributes, **failed},
+        links=links,
+        start_time=ended.began_ms * 1_000_000,
+    )
+    if ended.error:
+        span.set_status(Status(StatusCode.ERROR, ended.why or None))
+    span.end(max(time.time_ns(), ended.began_ms * 1_000_000))
+    return span
+
+
+def _provider() -> "TracerProvider | None":
+    """Return what makes this process's spans, if it is OpenTelemetry's own and not a placeholder."""
+    sdk: Any = sys.modules.get(_SDK)
+    if sdk is None:
+        return None
+    from opentelemetry import trace  # noqa: PLC0415
+
+    with suppress(Exception):
+        found = trace.get_tracer_provider()
+        return found if isinstance(found, sdk.TracerProvider) else None
+    return None
+
+
+@lru_cache(maxsize=1)
+def _tracer(provider: "TracerProvider") -> Any:
+    return provider.get_tracer("receiver", __version__)
+
+
+def _ids(generation_id: str) -> tuple[int, int]:
+    digest = sha256(f"receiver generation {generation_id}".encode()).digest()
+    return int.from_bytes(digest[:16]), int.from_bytes(digest[16:24])
+
+
+def _is_sampled(provider: "TracerProvider", trace_id: int) -> bool:
+    return provider.sampler.should_sample(None, trace_id, "generate").decision.name == "RECORD_AND_SAMPLE"
+
+
+def _root(provider: "TracerProvider", generation_id: str) -> "SpanContext":
+    from opentelemetry.trace import SpanContext, TraceFlags  # noqa: PLC0415
+
+    trace_id, span_id = _ids(generation_id)
+    flags = TraceFlags(TraceFlags.SAMPLED if _is_sampled(provider, trace_id) else TraceFlags.DEFAULT)
+    return SpanContext(trace_id, span_id, is_remote=True, trace_flags=flags)
+
+
+def _below(parent: "SpanContext") -> "Context":
+    from opentelemetry.trace import NonRecordingSpan, set_span_in_context  # noqa: PLC0415
+
+    return set_span_in_context(NonRecordingSpan(parent), _nowhere())
+
+
+def _nowhere() -> "Context":
+    from opentelemetry.context import Context  # noqa: PLC0415
+
+    return Context()
+
+
+def _pinned(provider: "TracerProvider", root: "SpanContext") -> Callable[..., "Span"]:
+    """Return what starts one span under the ids of *root*."""
+    from opentelemetry.sdk.trace.id_generator import IdGenerator  # noqa: PLC0415
+
+    class Pinned(IdGenerator):
+        def generate_trace_id(self) -> int:
+            return root.trace_id
+
+        def generate_span_id(self) -> int:
+            return root.span_id
+
+    tracer = copy(_tracer(provider))
+    tracer.id_generator = Pinned()
+    start: Callable[..., Span] = tracer.start_span
+    return start
+
+
+def _created_ms(told: object, received_ms: int) -> int:
+    """Return when a generation began, as its event says; when that was received, unless it can be true."""
+    try:
+        began = datetime.fromisoformat(str(told))
+        began_ms = int(began.timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return received_ms
+    return began_ms if began.tzinfo and 0 <= received_ms - began_ms <= _LONGEST_MS else received_ms
