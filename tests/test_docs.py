@@ -25,7 +25,7 @@ from receiver.assets.media import MEDIA_TYPES
 from receiver.cli import cli
 from receiver.destinations import SCHEMES, open_destination
 from receiver.destinations.policy import DeliveryPolicy
-from receiver.errors import ReceiverError
+from receiver.errors import ReceiverError, variable
 from receiver.events import Asset, Event, envelope, normalize
 from receiver.outcomes import Retry
 from receiver.routing import Routing, take
