@@ -36,7 +36,6 @@ from receiver.settings import (
     Settings,
     SourceSettings,
     kept_in_a_file,
-    variable,
 )
 from receiver.store.filters import has_error
 from receiver.telemetry import metrics
