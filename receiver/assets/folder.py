@@ -15,7 +15,7 @@ from typing import IO, Final, ParamSpec, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from receiver.assets import Fetched, Held, Stored
-from receiver.assets.keys import beside, is_safe, require_safe
+from receiver.assets.object_keys import beside, is_safe, require_safe
 from receiver.errors import BucketUnavailable, ConfigError
 from receiver.threads import DaemonThreads
 

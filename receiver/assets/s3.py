@@ -28,7 +28,7 @@ from botocore.exceptions import (
 from botocore.httpsession import get_cert_path
 
 from receiver.assets import Fetched, Held, Stored
-from receiver.assets.keys import beside, is_safe, of_its_own, require_safe
+from receiver.assets.object_keys import beside, is_safe, of_its_own, require_safe
 from receiver.assets.s3_check import Once, Trial, look_after_put
 from receiver.assets.s3_options import Dialect, ObjectOptions
 from receiver.assets.s3_refusals import CREDENTIALS, DENIED, NOT_THERE, Refusals
