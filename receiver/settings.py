@@ -22,9 +22,9 @@ from pydantic_settings import (
 
 from receiver.assets.key_template import DEFAULT_KEY
 from receiver.contract import BASE_URL, SIGNATURE_HEADER
-from receiver.errors import ConfigError
+from receiver.errors import ConfigError, variable
 
-PREFIX: Final = "RECEIVER_"
+PREFIX: Final = variable()
 CONFIG_FILE: Final = "receiver.toml"
 _NESTED: Final = {"sources", "destinations"}
 _PLATFORMS: Final = {"PORT", "DATABASE_URL"}
@@ -235,11 +235,6 @@ class Settings(BaseSettings):
             raise ConfigError("\n".join(_line(problem) for problem in error.errors())) from None
         except ValueError as error:
             raise ConfigError(f"{CONFIG_FILE} or a nested variable cannot be read: {error}") from None
-
-
-def variable(*path: str) -> str:
-    """Return the environment variable of a field, for messages."""
-    return PREFIX + "__".join(part.upper() for part in path)
 
 
 def kept_in_a_file(name: str) -> str | None:

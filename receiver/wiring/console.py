@@ -21,11 +21,11 @@ from receiver.console.app import open_console
 from receiver.console.parts import BucketAddress, Parts, Setting, Target
 from receiver.destinations import Message
 from receiver.destinations.policy import DeliveryPolicy
-from receiver.errors import ConfigError
+from receiver.errors import ConfigError, variable
 from receiver.events import SOURCE_PREFIX, TYPE_PREFIX, event_id
 from receiver.outcomes import Outcome
 from receiver.routing import Router, Routing
-from receiver.settings import Settings, variable
+from receiver.settings import Settings
 from receiver.store import Store
 from receiver.telemetry.redact import redact
 from receiver.telemetry.refusals import Refusals

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Final
 
-from receiver.errors import ConfigError
-from receiver.settings import Settings, variable
+from receiver.errors import ConfigError, variable
+from receiver.settings import Settings
 from receiver.worker.pruning import Retention
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from receiver.worker.forwarding import Outlet
 from receiver.worker.gate import GATE_RULES
 from receiver.worker.host_gates import HostGates
 from receiver.worker.keeping import note_kept
-from receiver.worker.reconcile import Account
+from receiver.worker.reconcile_pass import Account
 from receiver.worker.refresh import Refresher
 from receiver.worker.run import Timing, Worker
 

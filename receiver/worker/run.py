@@ -33,7 +33,7 @@ from receiver.worker.mirroring import (
     sources_by_bucket,
 )
 from receiver.worker.pruning import Retention, keep_pruning
-from receiver.worker.reconcile import Account
+from receiver.worker.reconcile_pass import Account
 from receiver.worker.reconciling import ReconcileRules, Reconciling
 from receiver.worker.telling import Telling
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from receiver.errors import ConfigError
-from receiver.settings import Settings, variable
+from receiver.errors import ConfigError, variable
+from receiver.settings import Settings
 
 LEAK = "hunter2hunter2"
 

@@ -6,21 +6,21 @@ from typing import Any
 import pytest
 
 from receiver.client import InvalidParameter
-from receiver.client.orders import LONGEST_REF, Order, Terms, order
+from receiver.client.paid_calls import LONGEST_REF, PaidCall, Terms, paid_call
 
 BODY = {"prompt": "a fox"}
 
 
 def ordered(
     body: Mapping[str, Any] = BODY, *, kind: str = "image", durable: bool = True, **given: Any
-) -> Order:
+) -> PaidCall:
     terms: dict[str, Any] = {
         "client_ref": None,
         "metadata": None,
         "on_unknown": "raise",
         "max_credits": None,
     }
-    return order(kind, body, Terms(**terms | given), durable=durable)
+    return paid_call(kind, body, Terms(**terms | given), durable=durable)
 
 
 class TestOrder:
