@@ -7,12 +7,25 @@ needed then are in `retained`, and are looked at again a day later. What others 
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, literal, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from receiver.events import event_id
 from receiver.store.engine import insert_into
+from receiver.store.filters import to_text
 from receiver.store.operations import RUNNING
 from receiver.store.tables import (
     ATTEMPT,
@@ -29,11 +42,12 @@ from receiver.store.tables import (
     RETAINED,
     RETENTION,
     SETTLED,
+    SUBMISSION,
 )
 
-What = Literal["bodies", "retained", "deliveries", "quarantine", "operations"]
+What = Literal["bodies", "retained", "deliveries", "quarantine", "operations", "submissions"]
 
-WHAT: Final[tuple[What, ...]] = ("bodies", "retained", "deliveries", "quarantine", "operations")
+WHAT: Final[tuple[What, ...]] = get_args(What)
 """In the order in which they are pruned."""
 
 _INCREMENTAL: Final = 2
@@ -47,6 +61,12 @@ _IS_CLOSED: Final = QUARANTINE.c.state.in_(
     [literal(state, literal_execute=True) for state in (RESOLVED, DROPPED)]
 )
 """Written into the statement: neither planner would use the partial index for a bound parameter."""
+_NO_REQUEST: Final = "{}"
+_HAS_REQUEST: Final = and_(
+    SUBMISSION.c.state.in_([literal(state, literal_execute=True) for state in ("submitted", "refused")]),
+    SUBMISSION.c.request != literal(_NO_REQUEST, literal_execute=True),
+)
+"""Those in doubt are not among them: only their request tells them from what the provider lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,12 +211,34 @@ def _operations(connection: Connection, batch: Batch, after: str) -> Pruned:
     return _counted(ids, batch)
 
 
+def _submissions(connection: Connection, batch: Batch, after: str) -> Pruned:
+    old = and_(_HAS_REQUEST, SUBMISSION.c.sent_ms < batch.before_ms)
+    if batch.dry_run_after is not None:
+        count = select(func.count()).select_from(SUBMISSION).where(old)
+        return Pruned(connection.execute(count).scalar_one(), 0, after, more=False)
+    found = select(SUBMISSION.c.client_ref).where(old).order_by(SUBMISSION.c.sent_ms).limit(batch.limit)
+    names = list(connection.execute(found.with_for_update(skip_locked=True)).scalars())
+    forget_requests(connection, names)
+    return Pruned(len(names), 0, "", len(names) == batch.limit)
+
+
+def forget_requests(connection: Connection, client_refs: Collection[str]) -> None:
+    """Take what was asked for, and the caller's metadata, out of submissions. Their keys and fates stay."""
+    if not client_refs:
+        return
+    forgotten: dict[str, Any] = {"request": _NO_REQUEST, "told": bindparam("told_"), "error": None}
+    statement = update(SUBMISSION).where(SUBMISSION.c.client_ref == bindparam("ref")).values(forgotten)
+    told = ({"ref": ref, "told_": to_text({"client_ref": ref, "metadata": {}})} for ref in client_refs)
+    connection.execute(statement, list(told))
+
+
 _STEPS: Final[Mapping[What, Callable[[Connection, Batch, str], Pruned]]] = {
     "bodies": _bodies,
     "retained": _retained,
     "deliveries": _deliveries,
     "quarantine": _quarantine,
     "operations": _operations,
+    "submissions": _submissions,
 }
 
 

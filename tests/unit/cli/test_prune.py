@@ -14,7 +14,7 @@ class TestPrune:
         """A dry run changes nothing; what is old goes, what is not stays; show and replay tell of it."""
         old, young = an_event("gen_old"), an_event("gen_young", at=now_ms())
         in_store(tmp_path, lambda store: delivered(store, old, young))
-        expected = {"bodies": 1, "deliveries": 2, "quarantine": 0, "operations": 0}
+        expected = {"bodies": 1, "deliveries": 2, "quarantine": 0, "operations": 0, "submissions": 0}
         assert run("prune", "--dry-run", "--json").object == expected
         assert run("prune", "--json").object == expected
         assert run("prune", "--json").object["bodies"] == 0
