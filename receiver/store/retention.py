@@ -100,17 +100,22 @@ def prune(connection: Connection, what: What, batch: Batch) -> Pruned | None:
     """Prune one batch; None if another process is at it, or was a moment ago."""
     after = batch.dry_run_after
     if after is None:
-        after = _take_place(connection, what, batch.now_ms)
+        after = take_place(connection, what, batch.now_ms)
         if after is None:
             return None
     done = _STEPS[what](connection, batch, after)
     if batch.dry_run_after is None:
-        place = {"cursor": done.cursor, "due_ms": batch.now_ms + batch.rest_ms}
-        connection.execute(update(RETENTION).where(RETENTION.c.name == what).values(place))
+        end_turn(connection, what, done.cursor, batch.now_ms + batch.rest_ms)
     return done
 
 
-def place(connection: Connection, what: What) -> str:
+def end_turn(connection: Connection, what: str, cursor: str, due_ms: int) -> None:
+    """Note how far *what* was pruned, and when the next turn may begin."""
+    place = {"cursor": cursor, "due_ms": due_ms}
+    connection.execute(update(RETENTION).where(RETENTION.c.name == what).values(place))
+
+
+def place(connection: Connection, what: str) -> str:
     """Return the place up to which *what* was pruned."""
     return connection.execute(select(RETENTION.c.cursor).where(RETENTION.c.name == what)).scalar() or ""
 
@@ -132,7 +137,11 @@ def free_pages(connection: Connection) -> tuple[int, bool]:
     return int(free), connection.exec_driver_sql("PRAGMA auto_vacuum").scalar_one() == _INCREMENTAL
 
 
-def _take_place(connection: Connection, what: What, now_ms: int) -> str | None:
+def take_place(connection: Connection, what: str, now_ms: int) -> str | None:
+    """Return the place up to which *what* was pruned; None while another process has its turn.
+
+    The turn lasts until the caller's transaction ends, and from there until what `end_turn` says.
+    """
     ours = select(RETENTION.c.cursor, RETENTION.c.due_ms).where(RETENTION.c.name == what)
     row = connection.execute(ours.with_for_update(skip_locked=True)).one_or_none()
     if row is not None:

@@ -18,7 +18,7 @@ def build_retention(settings: Settings) -> Retention:
 
     Raises:
         ConfigError: deliveries would go before the bodies, and a backfill would make them again; or
-            submissions would, and a replay would lack them.
+            submissions would, and a replay would lack them; or files could belong to several generations.
     """
     days: dict[What, int] = {
         "bodies": settings.keep_bodies_days,
@@ -34,4 +34,19 @@ def build_retention(settings: Settings) -> Retention:
                 f"{variable(f'keep_{what}_days')} must be 0 or at least {variable('keep_bodies_days')}:"
                 f" {what} must be kept at least as long as bodies"
             )
-    return Retention({what: _DAY_MS * kept for what, kept in days.items() if kept}, settings.prune_per_s)
+    return Retention(
+        {what: _DAY_MS * kept for what, kept in days.items() if kept},
+        settings.prune_per_s,
+        _assets_ms(settings),
+    )
+
+
+def _assets_ms(settings: Settings) -> int | None:
+    if not settings.keep_assets_days:
+        return None
+    if not any(f"{{{name}}}" in settings.assets_key for name in ("generation_id", "event_id")):
+        raise ConfigError(
+            f"{variable('keep_assets_days')} needs {{generation_id}} or {{event_id}} in"
+            f" {variable('assets_key')}: without them, other generations may need the same file"
+        )
+    return _DAY_MS * settings.keep_assets_days
