@@ -200,6 +200,10 @@ class Settings(BaseSettings):
     """Quarantined bodies that were resolved or dropped are emptied after so long; 0: never."""
     keep_operations_days: int = Field(365, ge=0)
     """Operations that have ended are deleted after so long; 0: never."""
+    keep_submissions_days: int = Field(365, ge=0)
+    """What submissions asked for is forgotten after so long; not before the bodies. 0: never."""
+    keep_assets_days: int = Field(0, ge=0)
+    """Files in the bucket are deleted so long after they were stored; 0: never."""
     prune_per_s: int = Field(500, gt=0, le=100_000)
     """Rows of each kind that all workers together prune in a second."""
     lease_s: Seconds = 60.0

@@ -61,6 +61,8 @@ async def _prune(settings: "Settings", retention: "Retention", *, dry_run: bool)
         }
         if store.is_embedded and not dry_run:
             await _give_back(store)
+        if retention.assets_ms is not None:
+            counted["assets"] = await _delete_assets(settings, store, retention, dry_run=dry_run)
     finally:
         store.close()
     counted["bodies"] = counted.get("bodies", 0) + counted.pop("retained", 0)
@@ -85,6 +87,38 @@ async def _prune_all(store: "Store", retention: "Retention", what: "What", *, dr
             if not done.more:
                 return pruned
         await asyncio.sleep(0 if dry_run else retention.rest_s)
+
+
+async def _delete_assets(
+    settings: "Settings", store: "Store", retention: "Retention", *, dry_run: bool
+) -> int:
+    import asyncio
+    from dataclasses import replace
+
+    from receiver.store.old_assets import find_old_assets
+    from receiver.wiring.assets import open_bucket
+    from receiver.worker.deleting import delete_old_assets
+
+    deleted, after = 0, ""
+    buckets = open_bucket(settings)
+    try:
+        while batch := retention.assets(now_ms=clock.now_ms()):
+            if dry_run:
+                found = await store.transact(find_old_assets, replace(batch, dry_run_after=after))
+                assert found is not None
+                count, after, more = len(found.assets), found.cursor, found.more
+            else:
+                done = await delete_old_assets(store, buckets, batch)
+                if done is None:
+                    say("A worker is deleting assets; waiting for its turn to end")
+                count, more = (done.pruned, done.more) if done else (0, True)
+            deleted += count
+            if not more:
+                break
+            await asyncio.sleep(0 if dry_run else retention.rest_s)
+    finally:
+        await buckets.aclose()
+    return deleted
 
 
 async def _give_back(store: "Store") -> None:

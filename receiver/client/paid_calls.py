@@ -68,8 +68,12 @@ class PaidCall:
         )
 
     def is_that_of(self, submission: Submission) -> bool:
-        """Tell whether *submission* asked for the same. Where the word is sent may differ."""
-        return submission.kind == self.kind and essence(submission.request) == essence(self.body)
+        """Tell whether *submission* asked for the same. Where the word is sent may differ.
+
+        One whose request is forgotten counts as the same: else its name would be charged for again.
+        """
+        same = not submission.request or essence(submission.request) == essence(self.body)
+        return submission.kind == self.kind and same
 
 
 @dataclass(frozen=True, slots=True)

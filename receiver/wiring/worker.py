@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 
 from receiver.assets import Bucket
+from receiver.assets.by_source import BucketsBySource
 from receiver.assets.fetch import Fetcher
 from receiver.errors import BucketUnavailable
 from receiver.settings import Settings
@@ -74,7 +75,7 @@ def _worker(
     settings: Settings,
     store: Store,
     fetcher: Fetcher,
-    bucket: Bucket,
+    bucket: BucketsBySource,
     outlets: Sequence[Outlet],
     accounts: Sequence[Account],
 ) -> Worker:
@@ -100,4 +101,5 @@ def _worker(
         telling=build_telling(settings, store, kept.spool, buckets, hosts),
         pulled=[name for name, options in settings.destinations.items() if is_pulled(options)],
         retention=build_retention(settings),
+        deleting_from=bucket,
     )

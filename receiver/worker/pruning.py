@@ -8,10 +8,12 @@ from typing import Final
 import structlog
 
 from receiver import clock
-from receiver.errors import StoreUnavailable
+from receiver.assets.by_source import BucketsBySource
+from receiver.errors import BucketUnavailable, StoreUnavailable
 from receiver.store import Store
 from receiver.store.retention import WHAT, Batch, Pruned, What, give_back, prune
 from receiver.telemetry import metrics
+from receiver.worker.deleting import delete_old_assets
 
 EVERY_S: Final = 60.0
 
@@ -29,6 +31,8 @@ class Retention:
     keep_ms: Mapping[What, int] = field(default_factory=dict)
     """Milliseconds; what is not named is kept permanently."""
     per_s: float = 500.0
+    assets_ms: int | None = None
+    """The same for files in the bucket; None keeps them permanently."""
 
     def batch(self, what: What, *, now_ms: int, rest_s: float = 0.0) -> Batch:
         """Return the next batch of *what*, behind which its kind rests."""
@@ -41,6 +45,12 @@ class Retention:
             deliveries_before_ms=None if deliveries_ms is None else now_ms - deliveries_ms,
         )
 
+    def assets(self, *, now_ms: int, rest_s: float = 0.0) -> Batch | None:
+        """Return the next batch of files, behind which they rest; None where they are kept."""
+        if self.assets_ms is None:
+            return None
+        return Batch(now_ms - self.assets_ms, now_ms, self.rows, int(rest_s * 1000))
+
     @property
     def rows(self) -> int:
         """Rows of one batch."""
@@ -52,8 +62,13 @@ class Retention:
         return self.rows / self.per_s
 
 
-async def keep_pruning(store: Store, retention: Retention, *, every_s: float = EVERY_S) -> None:
-    """Prune what is due, again and again until cancelled. A failing store is asked again later."""
+async def keep_pruning(
+    store: Store, retention: Retention, buckets: BucketsBySource | None = None, *, every_s: float = EVERY_S
+) -> None:
+    """Prune what is due, again and again until cancelled. A failing store or bucket is asked again later.
+
+    Without *buckets*, files stay.
+    """
     while True:
         more = False
         try:
@@ -62,7 +77,11 @@ async def keep_pruning(store: Store, retention: Retention, *, every_s: float = E
                     more |= await _prune(store, retention, what)
             if store.is_embedded and retention.keep_ms:
                 more |= await store.transact(give_back, _PAGES)
-        except StoreUnavailable as error:
+            batch = retention.assets(now_ms=clock.now_ms(), rest_s=retention.rest_s)
+            if buckets and batch:
+                done = await delete_old_assets(store, buckets, batch)
+                more |= done is None or done.more
+        except (StoreUnavailable, BucketUnavailable) as error:
             log.warning("not pruned", error=str(error))
         await asyncio.sleep(retention.rest_s if more else every_s)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from receiver.assets.by_source import BucketsBySource
 from receiver.assets.kept import KeptDownloads
 from receiver.store import FORWARD, LATE, MIRROR, SETTLE, Sources, Store
 from receiver.store.agenda import LATE_ASSETS, WITH_ASSET, WITHOUT_ASSET, deliveries_to
@@ -78,6 +79,8 @@ class Worker:
     pulled: Collection[str] = ()
     """Destinations whose consumers come for their messages."""
     retention: Retention = field(default_factory=Retention)
+    deleting_from: BucketsBySource | None = None
+    """Where files that are past their retention are."""
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     def stop(self) -> None:
@@ -111,7 +114,7 @@ class Worker:
         reconciles = (each.run() for each in reconciling)
         holding = [leases.keep(), leases.recall()]
         looking = work_until(self._stop, lookout.turn, woken=asyncio.Event(), poll_s=self.timing.poll_s)
-        pruning = keep_pruning(self.store, self.retention)
+        pruning = keep_pruning(self.store, self.retention, self.deleting_from)
         finding = [looking, self.store.listen(), *([self.telling.run()] if self.telling else [])]
         return [*holding, *finding, offering, self._watching(), pruning, *reconciles, *keeping]
 

@@ -77,32 +77,30 @@ def _offered(database: str, rate: int) -> Iterator[tuple[Service, str]]:
 
 
 def _fill(url: str, rows: int) -> None:
-    """Insert delivered events, a second apart, the latest of them old enough to be pruned."""
+    """Insert delivered events, a millisecond apart, the latest of them old enough to be pruned."""
     first_ms = int(time.time() * 1000) - _OLD - rows
-    body = json.dumps({"event": "generation.completed", "data": {"prompt": "x" * _BODY}}).encode()
-    if not url.startswith("sqlite"):
+    if url.startswith("sqlite"):
+        _fill_sqlite(url, rows, first_ms)
+    else:
         _fill_postgres(url, rows, first_ms)
-        return
+
+
+def _fill_sqlite(url: str, rows: int, first_ms: int) -> None:
+    numbers = f"WITH RECURSIVE one(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM one WHERE n < {rows})"
+    at = f"({first_ms} + n)"
+    id_ = f"printf('%08x-%04x-7000-8000-000000000000', {at} >> 16, {at} & 65535)"
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection, connection:
-        for number in range(rows):
-            at = first_ms + number
-            id_ = _id(at)
-            connection.execute(
-                "INSERT INTO event (id, source, generation_id, type, body, via, received_ms, repeats, state,"
-                " due_ms, attempts) VALUES (?, 'photoverse', ?, 'generation.completed', ?, 'webhook', ?, 0,"
-                " 'settled', ?, 1)",
-                (id_, f"gen_old_{number:012}", body, at, at),
-            )
-            connection.execute(
-                "INSERT INTO delivery (event_id, destination, state, due_ms, attempts, settled_ms)"
-                " VALUES (?, 'orders', 'delivered', ?, 1, ?)",
-                (id_, at, at),
-            )
-
-
-def _id(at: int) -> str:
-    digits = f"{at:012x}"
-    return f"{digits[:8]}-{digits[8:]}-7000-8000-000000000000"
+        connection.execute("PRAGMA cache_size=-500000")
+        connection.execute(
+            f"{numbers} INSERT INTO event (id, source, generation_id, type, body, via, received_ms, repeats,"
+            f" state, due_ms, attempts) SELECT {id_}, 'photoverse', printf('gen_old_%012d', n),"
+            f" 'generation.completed', CAST(hex(randomblob({_BODY} / 2)) AS BLOB), 'webhook', {at}, 0,"
+            f" 'settled', {at}, 1 FROM one"
+        )
+        connection.execute(
+            f"{numbers} INSERT INTO delivery (event_id, destination, state, due_ms, attempts, settled_ms)"
+            f" SELECT {id_}, 'orders', 'delivered', {at}, 1, {at} FROM one"
+        )
 
 
 def _fill_postgres(url: str, rows: int, first_ms: int) -> None:

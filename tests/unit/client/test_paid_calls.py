@@ -1,6 +1,7 @@
 """One paid call as the caller wants it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -71,4 +72,10 @@ class TestOrder:
         row = ordered().submission(7.0)
         assert ordered({**BODY, "webhook_url": "https://x/"}).is_that_of(row)
         assert not ordered({**BODY, "model": "m"}).is_that_of(row)
+        assert not ordered(kind="video").is_that_of(row)
+
+    def test_is_that_of_a_forgotten_request(self) -> None:
+        """Any of its kind: the name must not be charged for twice."""
+        row = replace(ordered().submission(7.0), request={})
+        assert ordered().is_that_of(row)
         assert not ordered(kind="video").is_that_of(row)
