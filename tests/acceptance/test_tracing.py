@@ -179,7 +179,22 @@ class TestCollectorAway:
                 (lost,) = until(lambda: receiver.logged("span export failed"))
                 process.terminate()
                 assert process.wait(20) == 0
+                lines = [line for line in receiver.log().splitlines() if "export" in line]
         assert lost["error"]
+        assert len(lines) == 1
+
+    def test_the_last_spans_do_not_hold_up_the_end(self, tmp_path: Path) -> None:
+        """The SDK by itself would wait for half a minute."""
+        with socket.socket() as port:
+            port.bind(("127.0.0.1", 0))
+            port.listen()
+            url = f"http://127.0.0.1:{port.getsockname()[1]}"
+            with service(tmp_path, **traced(url, OTEL_EXPORTER_OTLP_TIMEOUT="60")) as receiver:
+                process = receiver.start()
+                receiver.deliver(failed("gen_a"))
+                until(receiver.messages)
+                process.terminate()
+                assert process.wait(20) == 0
 
 
 def service_names(spans: Collector) -> set[str]:
