@@ -265,9 +265,10 @@ def _next_steps(folder: Path, answers: "Answers") -> Iterator[str]:
 _STARTS: Final = {
     "shell": ("  receiver serve",),
     "systemd": (
-        "  # first install receiver in /opt/receiver, a virtual environment: docs/deploy.md#systemd",
+        "  # the unit starts /opt/receiver/bin/receiver: install receiver in such a virtual environment",
         "  sudo useradd --system --home-dir /var/lib/receiver --shell /usr/sbin/nologin receiver",
-        "  sudo install -d -m 700 /var/lib/receiver && sudo cp -r receiver.toml secrets /var/lib/receiver/",
+        "  sudo install -d -m 700 /var/lib/receiver",
+        "  sudo cp -r receiver.toml secrets data /var/lib/receiver/",
         "  sudo chown -R receiver: /var/lib/receiver",
         "  sudo cp receiver.service /etc/systemd/system/ && sudo systemctl daemon-reload",
         "  sudo systemctl enable --now receiver",
