@@ -222,7 +222,7 @@ class Settings(BaseSettings):
         cls, settings_cls: type[BaseSettings], *_sources: PydanticBaseSettingsSource, **named: Any
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read the arguments, then the environment, then the file."""
-        return named["init_settings"], _Environment(settings_cls), TomlConfigSettingsSource(settings_cls)
+        return named["init_settings"], _Environment(settings_cls), _File(settings_cls)
 
     @classmethod
     def load(cls) -> Self:
@@ -263,6 +263,31 @@ class _Environment(EnvSettingsSource):
         return given
 
 
+class _File(TomlConfigSettingsSource):
+    """`receiver.toml`, and the files that it names for secrets: `webhook_secrets_file = "path"`."""
+
+    def _read_file(self, file_path: Any) -> dict[str, Any]:
+        return _with_contents(super()._read_file(file_path))
+
+
+def _with_contents(table: Mapping[str, Any], *path: str) -> dict[str, Any]:
+    """Return a table of the file with the content of each file that it names."""
+    read: dict[str, Any] = {}
+    for key, value in table.items():
+        name = variable(*path, key)
+        if isinstance(value, dict) and (path or [key])[0] in _NESTED:
+            read[key] = _with_contents(value, *path, key)
+        elif not kept_in_a_file(name) or not isinstance(value, str):
+            read[key] = value
+        elif key.removesuffix(_IN_A_FILE.lower()) in table:
+            raise ConfigError(f"{CONFIG_FILE}: {key} and the setting itself are both set: set one")
+        elif fault := _fault(value):
+            raise ConfigError(f"{CONFIG_FILE}: {key}: {fault}")
+        else:
+            read[key.removesuffix(_IN_A_FILE.lower())] = _content(value)
+    return read
+
+
 def _content(path: str) -> str:
     return Path(path.strip()).read_text("utf-8").strip()
 
@@ -274,11 +299,16 @@ def _unreadable(environ: Mapping[str, str]) -> Iterator[str]:
             continue
         if setting in environ:
             yield f"{setting} and {name} are both set: set one"
-        try:
-            if not _content(path):
-                yield f"{name}: {path} is empty"
-        except (OSError, UnicodeDecodeError) as error:
-            yield f"{name}: cannot read {path} ({getattr(error, 'strerror', None) or 'not UTF-8'})"
+        if fault := _fault(path):
+            yield f"{name}: {fault}"
+
+
+def _fault(path: str) -> str | None:
+    """Say why the file of a secret is of no use, if it is of none."""
+    try:
+        return None if _content(path) else f"{path} is empty"
+    except (OSError, UnicodeDecodeError) as error:
+        return f"cannot read {path} ({getattr(error, 'strerror', None) or 'not UTF-8'})"
 
 
 def _is_service_link(name: str, value: str) -> bool:
