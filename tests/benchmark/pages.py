@@ -23,6 +23,7 @@ from tests.servers import postgres
 from tests.servers.require import free_ports
 
 _TOKEN: Final = "benchmark-0123456789"
+_KEY: Final = "uq_event_source_generation_id_type"
 _SPAN_MS: Final = 30 * 24 * 3600 * 1000
 _STARTS_S: Final = 120.0
 _SHOWN: Final = 1_000
@@ -53,8 +54,8 @@ _FILL: Final = (
     (
         "INSERT INTO delivery (event_id, destination, state, due_ms, attempts, settled_ms, last_error)"
         " SELECT id, 'orders', CASE WHEN n % 20 = 0 THEN 'dead' ELSE 'delivered' END, received_ms, 1,"
-        " received_ms + 3000, CASE WHEN n % 20 = 0 THEN 'HTTP 422' END FROM (SELECT *, row_number() OVER () AS n"
-        " FROM event WHERE state = 'settled') AS event"
+        " received_ms + 3000, CASE WHEN n % 20 = 0 THEN 'HTTP 422' END FROM"
+        " (SELECT *, row_number() OVER () AS n FROM event WHERE state = 'settled') AS event"
     ),
     (
         "INSERT INTO quarantine (id, source, sha256, reason, body, received_ms, repeats, state)"
@@ -169,9 +170,13 @@ def _fill(url: str, rows: int) -> None:
     now_ms = int(time.time() * 1000)
     values = {"rows": rows, "first": now_ms - _SPAN_MS, "every": _SPAN_MS // rows}
     with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET max_wal_size = '8GB'")
+        connection.execute("SELECT pg_reload_conf()")
+        connection.execute(f"ALTER TABLE event DROP CONSTRAINT {_KEY}")
         for statement in _FILL:
             doubled = statement.replace(" % ", " %% ") if "%(" in statement else statement
             connection.execute(doubled, values if "%(" in statement else None)
+        connection.execute(f"ALTER TABLE event ADD CONSTRAINT {_KEY} UNIQUE (source, generation_id, type)")
         connection.execute("VACUUM ANALYZE")
         connection.execute("CHECKPOINT")
 
