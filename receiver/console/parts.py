@@ -1,7 +1,7 @@
 """What the console is made of: given to it by whoever composes the process."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -80,3 +80,5 @@ class Parts:
     """Folders whose disks may fill, by what is in them."""
     late_s: float
     """For so long an asset that was given up is tried for again."""
+    paces: Mapping[str, str] = field(default_factory=dict)
+    """Sources that have an API key, by what the pace of that key is kept under."""

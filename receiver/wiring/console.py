@@ -29,6 +29,7 @@ from receiver.settings import Settings
 from receiver.store import Store
 from receiver.telemetry.redact import redact
 from receiver.telemetry.refusals import Refusals
+from receiver.wiring.accounts import pace_names
 from receiver.wiring.assets import open_bucket, own_bucket_urls
 from receiver.wiring.destinations import build_destination
 from receiver.wiring.ledgers import build_ledger, differences
@@ -64,6 +65,7 @@ async def build_console(
             settings=list(effective(settings)),
             folders=_folders(settings, store),
             late_s=settings.asset_late_s or settings.asset_patience_s,
+            paces=pace_names(settings),
         )
         yield await stack.enter_async_context(open_console(parts, token))
 

@@ -29,6 +29,7 @@ _OLD: Final = 100 * _DAY_MS
 _BODY: Final = 1_000
 _CONNECTIONS: Final = 16
 _STARTS_S: Final = 120.0
+_KEY: Final = "uq_event_source_generation_id_type"
 
 
 def main() -> None:
@@ -107,20 +108,27 @@ def _fill_postgres(url: str, rows: int, first_ms: int) -> None:
     digits = f"lpad(to_hex({first_ms} + n), 12, '0')"
     id_ = f"substr({digits}, 1, 8) || '-' || substr({digits}, 9) || '-7000-8000-000000000000'"
     with psycopg.connect(url, autocommit=True) as connection:
-        # A body that does not compress to nothing, as a prompt does not.
-        noise = "(SELECT string_agg(md5((n * 40 + k)::text), '') FROM generate_series(1, 32) k)"
+        # Short enough not to be compressed.
+        connection.execute("ALTER SYSTEM SET max_wal_size = '16GB'")
+        connection.execute("SELECT pg_reload_conf()")
+        connection.execute(f"ALTER TABLE event DROP CONSTRAINT {_KEY}")
         connection.execute(
             "INSERT INTO event (id, source, generation_id, type, body, via, received_ms, repeats, state,"
             f" due_ms, attempts) SELECT {id_}, 'photoverse', 'gen_old_' || lpad(n::text, 12, '0'),"
             " 'generation.completed',"
-            f" convert_to({noise}, 'UTF8'), 'webhook', {first_ms} + n, 0, 'settled', {first_ms} + n, 1"
+            f" convert_to(repeat(md5(n::text), {_BODY} / 32), 'UTF8'), 'webhook', {first_ms} + n, 0,"
+            f" 'settled', {first_ms} + n, 1"
             f" FROM generate_series(1, {rows}) n"
         )
         connection.execute(
             f"INSERT INTO delivery (event_id, destination, state, due_ms, attempts, settled_ms) SELECT {id_},"
             f" 'orders', 'delivered', {first_ms} + n, 1, {first_ms} + n FROM generate_series(1, {rows}) n"
         )
-        connection.execute("ANALYZE")
+        connection.execute(f"ALTER TABLE event ADD CONSTRAINT {_KEY} UNIQUE (source, generation_id, type)")
+        connection.execute("ALTER SYSTEM RESET max_wal_size")
+        connection.execute("SELECT pg_reload_conf()")
+        connection.execute("VACUUM ANALYZE")
+        connection.execute("CHECKPOINT")
 
 
 @contextmanager

@@ -96,6 +96,7 @@ async def stranger(store: Store, desk: Desk, tmp_path: Path) -> AsyncIterator[Br
         settings=[Setting("RECEIVER_PORT", "8000", is_secret=False, is_default=True)],
         folders={"Spool": tmp_path},
         late_s=3600,
+        paces={"of-key": "photoverse"},
     )
     async with open_console(parts, TOKEN) as app:
         yield Browser(Caller(app))
