@@ -1,7 +1,6 @@
 """Destinations: how each is doing, and what an operator may have done to it."""
 
 import asyncio
-import time
 from datetime import UTC, datetime
 from typing import Final
 
@@ -18,10 +17,11 @@ from receiver.console.guard import HOME
 from receiver.console.pages import Pages
 from receiver.console.parts import Parts
 from receiver.errors import ReceiverError, StoreUnavailable
+from receiver.operations.backfill import Tally, run_backfill
 from receiver.operations.moments import read_moment
 from receiver.operations.stages import state_of
 from receiver.outcomes import Delivered
-from receiver.store.backfill import Past, Stretch
+from receiver.store.backfill import Past
 from receiver.store.backlog import COUNTED
 from receiver.store.destinations import destination_statuses, known_destinations, pause
 
@@ -133,34 +133,24 @@ class Destinations:
         return self._back(f"The backfill of {name} is running; this page shows its progress.")
 
     async def _counted(self, past: Past) -> str:
-        events = made = 0
-        stretch = Stretch(clock.now_ms())
-        while events < _MOST_COUNTED:
-            done = await self._parts.store.backfill(past, stretch, route=self._parts.route, dry_run=True)
-            events, made = events + done.events, made + done.made
-            if done.events < stretch.limit:
-                return f"{past.destination} lacks {made:,} of {events:,} events."
-            stretch = Stretch(clock.now_ms(), after=done.last)
-        return f"{past.destination} lacks {made:,} of the first {events:,} events; there are more."
+        tally, parts = Tally(), self._parts
+        async for _ in run_backfill(parts.store, past, tally, route=parts.route, dry_run=True):
+            if tally.events >= _MOST_COUNTED:
+                return (
+                    f"{past.destination} lacks {tally.made:,} of the first {tally.events:,} events;"
+                    " there are more."
+                )
+        return f"{past.destination} lacks {tally.made:,} of {tally.events:,} events."
 
     async def _run(self, past: Past) -> None:
-        events = made = 0
-        stretch = Stretch(clock.now_ms())
+        tally, name = Tally(), past.destination
         try:
-            while True:
-                began = time.monotonic()
-                done = await self._parts.store.backfill(past, stretch, route=self._parts.route)
-                events, made = events + done.events, made + done.made
-                self._backfills[past.destination] = f"Backfill: {made:,} made of {events:,} events so far."
-                if done.events < stretch.limit:
-                    self._backfills[past.destination] = f"Backfill done: {made:,} made of {events:,} events."
-                    return
-                stretch = Stretch(clock.now_ms(), after=done.last)
-                # Half of the database's time is others'.
-                await asyncio.sleep(time.monotonic() - began)
+            async for _ in run_backfill(self._parts.store, past, tally, route=self._parts.route):
+                self._backfills[name] = f"Backfill: {tally.made:,} made of {tally.events:,} events so far."
+            self._backfills[name] = f"Backfill done: {tally.made:,} made of {tally.events:,} events."
         except StoreUnavailable as error:
-            log.warning("backfill interrupted", destination=past.destination, error=str(error))
-            self._backfills[past.destination] = f"Backfill interrupted after {made:,}: start it again."
+            log.warning("backfill interrupted", destination=name, error=str(error))
+            self._backfills[name] = f"Backfill interrupted after {tally.made:,}: start it again."
 
     async def _known(self, request: Request) -> str:
         name = path_text(request, "name")

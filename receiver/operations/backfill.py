@@ -1,0 +1,50 @@
+"""A backfill from its first page to its last: what a new destination has missed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from receiver import clock
+from receiver.operations import turns
+from receiver.store import Route, Store
+from receiver.store.backfill import Backfilled, Past, Stretch
+
+
+@dataclass(slots=True)
+class Tally:
+    """How far a backfill is."""
+
+    events: int = 0
+    made: int = 0
+    there: int = 0
+    last: str = ""
+    """Id of the last event that was looked at."""
+
+    def add(self, page: Backfilled) -> None:
+        """Count one page in."""
+        self.events += page.events
+        self.made += page.made
+        self.there += page.there
+        self.last = page.last
+
+
+async def run_backfill(
+    store: Store, past: Past, tally: Tally, *, route: Route, dry_run: bool = False
+) -> AsyncIterator[None]:
+    """Make the deliveries that *past* lacks, page by page. Count each in *tally*, and yield before the next.
+
+    A page that is cancelled half-way is finished and counted: it would be committed all the same.
+
+    Raises:
+        StoreUnavailable: pages so far stay; asked for again, it goes on.
+    """
+    async for _ in turns():
+        stretch = Stretch(clock.now_ms(), after=tally.last)
+        page = asyncio.ensure_future(store.backfill(past, stretch, route=route, dry_run=dry_run))
+        try:
+            await asyncio.wait([page])
+        finally:
+            tally.add(await page)
+        if page.result().events < stretch.limit:
+            return
+        yield
