@@ -1,11 +1,11 @@
 """Group commit."""
 
 import asyncio
+import itertools
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -193,7 +193,7 @@ class TestSubmit:
         work.free.clear()
         await settled(submitted(committer, [0]))
         work.free.set()
-        numbers = count(1)  # one that was refused may be there all the same
+        numbers = itertools.count(1)  # one that was refused may be there all the same
         async with asyncio.timeout(WITHIN_S):
             while isinstance((await settled(submitted(committer, [next(numbers)])))[0], StoreUnavailable):
                 await asyncio.to_thread(work.free.wait)
