@@ -202,15 +202,17 @@ class Mirror:
             )
         if failed.permanent:
             return EventSettled(job, Asset("failed", error=failed.code), now_ms)
-        if now_ms - job.received_ms > self.rules.patience_s * 1000:
+        ends_ms = job.received_ms + int(self.rules.patience_s * 1000)
+        if now_ms > ends_ms:
             return self._given_up_for_now(job, failed, now_ms, may_come_late=may_come_late)
         postponed = self._postponed(
             job, failed.code, now_ms, after_s=failed.after_s, parked_s=failed.parked_s
         )
-        if failed.may_appear and not failed.after_s:  # the last look is not much later than it has to be
-            by_ms = max(now_ms, _appears_by(job, self.rules))
-            return replace(postponed, due_ms=min(postponed.due_ms, by_ms))
-        return postponed
+        # The last look is no later than it has to be, whatever the host asked for.
+        by_ms = ends_ms + 1
+        if failed.may_appear and not failed.after_s:
+            by_ms = min(by_ms, max(now_ms, _appears_by(job, self.rules)))
+        return replace(postponed, due_ms=min(postponed.due_ms, by_ms))
 
     def _given_up_for_now(
         self, job: EventJob, failed: NotFetched, now_ms: int, *, may_come_late: bool
