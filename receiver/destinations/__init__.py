@@ -3,8 +3,7 @@
 A destination is configured by its name: `RECEIVER_DESTINATIONS__<NAME>__URL` and one variable per option.
 Every destination has the option `timeout_s` (seconds, default 10): no message stays undecided for longer.
 
-To add a system, write a module beside this one with a `connect` (see `Connect`), give its schemes a row in
-`SCHEMES`, and add it to `tests/contract/destination_systems.py`.
+CONTRIBUTING.md says how to add a system.
 """
 
 from collections.abc import Mapping, Sequence
