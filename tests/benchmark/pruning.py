@@ -57,10 +57,10 @@ def main() -> None:
         if not options.to_the_end:
             return
         began = time.monotonic()
-        offered.run("prune", "--rate", "100000")
+        _prune_all(offered)
         print(f"the rest in {time.monotonic() - began:.0f} s; {_sizes(url)}", flush=True)
         offered.settings["RECEIVER_KEEP_DELIVERIES_DAYS"] = "90"
-        offered.run("prune", "--rate", "100000")
+        _prune_all(offered)
         print(f"without their deliveries {_sizes(url)}", flush=True)
 
 
@@ -145,6 +145,11 @@ def _pruning(offered: Service, url: str) -> Iterator[None]:
     finally:
         process.kill()
         process.wait()
+
+
+def _prune_all(offered: Service) -> None:
+    argv = [sys.executable, "-m", "receiver", "prune", "--rate", "100000"]
+    subprocess.run(argv, cwd=offered.folder, env=offered._environment(), check=True)
 
 
 @contextmanager
