@@ -89,7 +89,7 @@ class StoreLedger:
         error: str | None = None,
         sent_at: float | None = None,
     ) -> None:
-        """Write down what became of a submission, unless that is known already or, since *sent_at*, outdated.
+        """Write down the outcome of a submission, unless that is known already or, since *sent_at*, outdated.
 
         An event of the generation that waits for this is let go, and carries the submission.
 

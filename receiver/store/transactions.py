@@ -16,7 +16,7 @@ from receiver.store.postgresql_faults import WIRE, Wire, may_run_again
 Result = TypeVar("Result")
 
 PATIENCE_S: Final = 7.0
-"""How long one transaction may take. Longer than any wait for a lock, so that it is the lock that is told of;
+"""How long one transaction may take. Longer than any wait for a lock, so that the error names the lock;
 short enough for deliveries to be accepted elsewhere within 15 s of a server's end, 5 of which dialling takes.
 """
 EMBEDDED_PATIENCE_S: Final = 15.0
@@ -106,7 +106,7 @@ def transact_within(engine: Engine, work: Callable[[Connection], Result], limit_
 
 def _wake(engine: Engine, call: Call) -> None:
     if call.wakes:
-        with suppress(StoreUnavailable, SQLAlchemyError):  # what nobody was told of is found by polling
+        with suppress(StoreUnavailable, SQLAlchemyError):  # polling finds what was not announced
             transact(engine, lambda connection: notify(connection, call.wakes), call)
 
 
