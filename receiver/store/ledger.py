@@ -16,7 +16,7 @@ from receiver.store import migrations
 from receiver.store.attribution import attach
 from receiver.store.engine import insert_into, is_sqlite
 from receiver.store.tables import EVENT, SUBMISSION
-from receiver.store.transactions import PATIENCE_S, describe, transact_within
+from receiver.store.transactions import describe, transact_in_time
 from receiver.store.writer import Writer
 from receiver.submissions import Submission
 
@@ -169,7 +169,7 @@ class StoreLedger:
 
     def _transact(self, work: Callable[[Connection], Result]) -> Result:
         with _refusing(), self._writer:
-            return transact_within(self._engine, work, PATIENCE_S)
+            return transact_in_time(self._engine, work)
 
     def _get(self, connection: Connection, client_ref: str) -> Submission | None:
         named = select(SUBMISSION).where(SUBMISSION.c.client_ref == client_ref)

@@ -86,10 +86,10 @@ def transact(engine: Engine, work: Callable[[Connection], Result], call: Call | 
     raise AssertionError
 
 
-def transact_within(engine: Engine, work: Callable[[Connection], Result], limit_s: float) -> Result:
-    """Run *work* as `transact` does, for *limit_s* seconds at most. For callers that block."""
+def transact_in_time(engine: Engine, work: Callable[[Connection], Result]) -> Result:
+    """Run *work* as `transact` does, for `PATIENCE_S` at most. For callers that block."""
     call = Call()
-    alarm = threading.Timer(limit_s, call.cut)
+    alarm = threading.Timer(PATIENCE_S, call.cut)
     alarm.daemon = True
     alarm.start()
     try:
@@ -97,7 +97,7 @@ def transact_within(engine: Engine, work: Callable[[Connection], Result], limit_
         _wake(engine, call)
     except DBAPIError as error:
         if call.is_cut:
-            raise StoreUnavailable(f"no answer within {limit_s:g} s") from error
+            raise StoreUnavailable(f"no answer within {PATIENCE_S:g} s") from error
         raise
     finally:
         alarm.cancel()
