@@ -80,7 +80,7 @@ class MirrorRules:
 class Mirror:
     """Brings the assets of events into the bucket, or finds that they cannot be had.
 
-    What was downloaded stays in *kept* until whoever settles the event discards it; without *kept*, every
+    What was downloaded stays in *kept* until the event is settled and it is discarded; without *kept*, every
     attempt downloads again. What another machine has kept is waited for, whatever the URL says by now.
     """
 
@@ -112,7 +112,7 @@ class Mirror:
         return result
 
     async def _mirror(self, job: EventJob, *, is_new: bool) -> tuple[MirrorResult, bytes]:
-        """Return what became of it, and what the asset's host said if it gave no asset."""
+        """Return its outcome, and what the asset's host said if it gave no asset."""
         event = reread(job.body, source=job.source)
         if not event.expects_asset:
             return EventSettled(job, None, self.clock()), b""
@@ -131,8 +131,8 @@ class Mirror:
     async def _fetch_or_find(self, job: EventJob, event: Event, *, is_new: bool) -> Fetched | NotFetched:
         """Fetch the asset, unless an earlier attempt did so on this machine.
 
-        Before anything else is tried it is noted that this machine has it. Whoever took an event of which
-        nobody had the download noted that then.
+        Before anything else, note that this machine has it. A worker that took an event without a download
+        noted that then.
         """
         download = partial(self.fetch_asset, event, is_new=is_new)
         if not self.kept:

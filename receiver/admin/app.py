@@ -183,7 +183,7 @@ def build_app(
     runner: Runner,
     watched: Watched = Watched(),  # noqa: B008  it is frozen
 ) -> ASGIApp:
-    """Build the private application for whoever has *token*."""
+    """Build the private application for holders of *token*."""
     app = Starlette(
         routes=Admin(store, refusals, destinations, runner, watched).routes(),
         exception_handlers=answers.HANDLERS,

@@ -1,4 +1,4 @@
-"""`receiver find`: what became of whatever a person has a name of."""
+"""`receiver find`: the outcome of whatever a person has a name for."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final

@@ -1,4 +1,4 @@
-"""What the console is made of: given to it by whoever composes the process."""
+"""What the console is made of: given to it by the process that serves it."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field

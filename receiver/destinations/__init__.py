@@ -49,7 +49,7 @@ class Destination(Protocol):
         ...
 
     async def send(self, batch: Sequence[Message]) -> Sequence[Outcome]:
-        """Deliver *batch* and say what became of each message, in the same order.
+        """Deliver *batch* and say the outcome of each message, in the same order.
 
         Never raises for what the other side did: a dead server is a `Retry` for every message.
         A message counts as `Delivered` only once the other side has confirmed it.
@@ -123,7 +123,7 @@ _SYSTEMS: Final = {"sqs": "aws_sqs", "sns": "aws.sns"}
 def open_destination(name: str, url: str, options: Mapping[str, str]) -> Destination:
     """Return the destination called *name* at *url*; nothing is dialled before its first `send`.
 
-    *options* are the destination's own: whoever reads the settings first takes out what is not (filters).
+    *options* are the destination's own: the reader of the settings first takes out what is not (filters).
 
     Raises:
         ConfigError: unknown scheme, unusable URL or option, or a client library that is not installed.

@@ -18,7 +18,7 @@ from receiver.worker.deleting import delete_old_assets
 EVERY_S: Final = 60.0
 
 _MOST: Final = 100
-"""Rows of one transaction: on SQLite, whoever accepts a delivery waits for it."""
+"""Rows of one transaction: on SQLite, accepting a delivery waits for it."""
 _PAGES: Final = 200
 
 log = structlog.get_logger()
