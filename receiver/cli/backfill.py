@@ -1,52 +1,26 @@
 """`receiver destinations backfill`: what a new destination has missed."""
 
-import time
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from receiver import clock
 from receiver.cli.connection import load_settings_and_log
 from receiver.cli.moments import Since
 from receiver.cli.operator import note
 from receiver.cli.output import json_option, say, show_rows
-from receiver.events import event_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Iterator
 
     from receiver.expressions import Expression
+    from receiver.operations.backfill import Tally, Told
     from receiver.settings import Settings
-    from receiver.store import Route, Store
-    from receiver.store.backfill import Backfilled, Past
+    from receiver.store import Route
+    from receiver.store.backfill import Past
 
 _COLUMNS: Final = ("destination", "since", "until", "events", "made", "there", "dry_run")
-
-
-@dataclass(slots=True)
-class Tally:
-    """What was done so far."""
-
-    events: int = 0
-    made: int = 0
-    there: int = 0
-
-    def add(self, page: "Backfilled") -> None:
-        """Count one page in."""
-        self.events += page.events
-        self.made += page.made
-        self.there += page.there
-
-
-class Show(Protocol):
-    """Shows a person how far it came."""
-
-    def __call__(self, tally: Tally, *, share: float) -> None:
-        """Show *tally*; *share* of the time asked for was looked at, 0 to 1."""
-        ...
 
 
 class JMESPath(click.ParamType["Expression"]):
@@ -92,6 +66,8 @@ def backfill(
     """
     import asyncio
 
+    from receiver.operations.backfill import Tally, backfill_record
+
     settings = load_settings_and_log()
     if name not in settings.destinations:
         there_are = ", ".join(sorted(settings.destinations)) or "none"
@@ -103,12 +79,14 @@ def backfill(
     except KeyboardInterrupt:
         say(f"{tally.made} made so far; run the same command to continue.")
         raise
-    show_rows([_record(past, tally, dry_run=dry_run)], columns=_COLUMNS, as_json=as_json)
+    show_rows([backfill_record(past, tally, dry_run=dry_run)], columns=_COLUMNS, as_json=as_json)
 
 
 async def _backfill(
-    settings: "Settings", past: "Past", chosen: "Expression | None", tally: Tally, *, dry_run: bool
+    settings: "Settings", past: "Past", chosen: "Expression | None", tally: "Tally", *, dry_run: bool
 ) -> None:
+    from receiver.operations.backfill import backfill as run
+    from receiver.operations.backfill import backfill_record
     from receiver.routing import Router, narrowed
     from receiver.wiring.stores import build_routings, build_store
 
@@ -119,46 +97,14 @@ async def _backfill(
     try:
         await store.check()
         if not dry_run:
-            span = _record(past, tally, dry_run=False)
+            span = backfill_record(past, tally, dry_run=False)
             await note(
                 store, "destinations.backfill", f"{past.destination} {span['since'] or ''} to {span['until']}"
             )
         with _progress(past.destination) as show:
-            await _all_pages(store, past, route, tally, show, dry_run=dry_run)
+            await run(store, past, route, tally, dry_run=dry_run, told=show)
     finally:
         store.close()
-
-
-async def _all_pages(
-    store: "Store", past: "Past", route: "Route", tally: Tally, show: Show, *, dry_run: bool
-) -> None:
-    import asyncio
-
-    from receiver.store.backfill import Stretch
-
-    stretch, first_ms = Stretch(clock.now_ms()), past.since_ms
-    while True:
-        began = time.monotonic()
-        done = await _page(store.backfill(past, stretch, route=route, dry_run=dry_run), tally)
-        if done.events < stretch.limit:
-            return
-        first_ms = first_ms or event_ms(done.last)
-        show(tally, share=(event_ms(done.last) - first_ms) / max(past.until_ms - first_ms, 1))
-        stretch = Stretch(clock.now_ms(), after=done.last)
-        # SQLite has one writer at a time and no queue for it: others must find it free.
-        await asyncio.sleep(time.monotonic() - began)
-
-
-async def _page(work: "Coroutine[Any, Any, Backfilled]", tally: Tally) -> "Backfilled":
-    """Count one page in, also the one that Ctrl-C finds half-way: it is committed all the same."""
-    import asyncio
-
-    page = asyncio.ensure_future(work)
-    try:
-        await asyncio.wait([page])
-    finally:
-        tally.add(await page)
-    return page.result()
 
 
 def _past(name: str, since: datetime | None, until: datetime) -> "Past":
@@ -170,7 +116,7 @@ def _past(name: str, since: datetime | None, until: datetime) -> "Past":
 
 
 @contextmanager
-def _progress(destination: str) -> "Iterator[Show]":
+def _progress(destination: str) -> "Iterator[Told]":
     """Show a bar if a person is watching."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -188,23 +134,11 @@ def _progress(destination: str) -> "Iterator[Show]":
     with bar:
         task = bar.add_task(destination, total=1.0)
 
-        def show(tally: Tally, *, share: float) -> None:
+        def show(tally: "Tally", *, share: float) -> None:
             said = f"{destination}: {tally.made:,} of {tally.events:,} events"
             bar.update(task, completed=share, description=said)
 
         yield show
-
-
-def _record(past: "Past", tally: Tally, *, dry_run: bool) -> dict[str, Any]:
-    return {
-        "destination": past.destination,
-        "since": datetime.fromtimestamp(past.since_ms / 1000, UTC) if past.since_ms else None,
-        "until": datetime.fromtimestamp(past.until_ms / 1000, UTC),
-        "events": tally.events,
-        "made": tally.made,
-        "there": tally.there,
-        "dry_run": dry_run,
-    }
 
 
 def _ms(moment: datetime) -> int:

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Final
 
 from receiver.errors import ConfigError
+from receiver.operations.pruning import Retention
 from receiver.settings import Settings, variable
-from receiver.worker.pruning import Retention
 
 if TYPE_CHECKING:
     from receiver.store.retention import What

@@ -1,55 +1,22 @@
 """The duty of pruning: emptying and deleting what is older than it is kept, a little at a time."""
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
 
 from receiver import clock
 from receiver.errors import StoreUnavailable
+from receiver.operations.pruning import Retention
 from receiver.store import Store
-from receiver.store.retention import WHAT, Batch, Pruned, What, give_back, prune
+from receiver.store.retention import WHAT, Pruned, What, give_back, prune
 from receiver.telemetry import metrics
 
 EVERY_S: Final = 60.0
 
-_MOST: Final = 100
-"""Rows of one transaction: on SQLite, whoever accepts a delivery waits for it."""
 _PAGES: Final = 200
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """How long to keep what is done with, and how fast to prune it."""
-
-    keep_ms: Mapping[What, int] = field(default_factory=dict)
-    """Milliseconds; what is not named is kept permanently."""
-    per_s: float = 500.0
-
-    def batch(self, what: What, *, now_ms: int, rest_s: float = 0.0) -> Batch:
-        """Return the next batch of *what*, behind which its kind rests."""
-        deliveries_ms = self.keep_ms.get("deliveries")
-        return Batch(
-            now_ms - self.keep_ms[what],
-            now_ms,
-            self.rows,
-            int(rest_s * 1000),
-            deliveries_before_ms=None if deliveries_ms is None else now_ms - deliveries_ms,
-        )
-
-    @property
-    def rows(self) -> int:
-        """Rows of one batch."""
-        return min(_MOST, max(int(self.per_s), 1))
-
-    @property
-    def rest_s(self) -> float:
-        """Seconds from one batch to the next."""
-        return self.rows / self.per_s
 
 
 async def keep_pruning(store: Store, retention: Retention, *, every_s: float = EVERY_S) -> None:
