@@ -95,6 +95,13 @@ class TestAnswers:
         fits(document, operation(document, "/v1/events/{id}", "get"), answer, "a refusal")
         assert answer.status == 404
 
+    async def test_nobody_gets_one_without_the_token(self, caller: Caller, document: Any) -> None:
+        """But for whoever asks whether the process serves."""
+        for path, item in document["paths"].items():
+            for verb in item:
+                answer = await caller.ask(verb.upper(), path, headers={})
+                assert answer.status == (200 if path == "/healthz" else 401)
+
 
 class TestAudit:
     async def test_has_every_change(self, caller: Caller, store: Store, document: Any) -> None:
