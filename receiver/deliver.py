@@ -112,7 +112,7 @@ class Forward:
             "receiver.attempt": job.attempts,
         }
         error, why = _failure(result)
-        ended = tracing.Ended(f"send {job.destination}", "PRODUCER", began_ms, attributes, error, why)
+        ended = tracing.Ended(f"send {job.destination}", "PRODUCER", began_ms, attributes, error, redact(why))
         tracing.tell(message.generation_id, ended)
 
     def _result(self, job: DeliveryJob, outcome: Judged | Unwanted, began_ms: int) -> ForwardResult:

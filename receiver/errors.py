@@ -26,6 +26,11 @@ SignatureFault = Literal[
 ]
 
 
+def variable(*path: str) -> str:
+    """Return the environment variable of a field of the settings, for messages."""
+    return "RECEIVER_" + "__".join(part.upper() for part in path)
+
+
 class ReceiverError(Exception):
     """The root of the tree; never raised itself."""
 
@@ -41,6 +46,12 @@ class ConfigError(ReceiverError):
     """A setting is missing or wrong. The message says which and what to put there."""
 
     code = "config_error"
+
+    def __init__(self, problem: str, *setting: str) -> None:
+        """*setting*: the field at fault, or the path to it. Its environment variable opens the message."""
+        super().__init__(f"{variable(*setting)}: {problem}" if setting else problem)
+        self.problem = problem
+        self.setting = setting
 
 
 class SignatureError(ReceiverError):

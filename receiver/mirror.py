@@ -37,6 +37,7 @@ from receiver.store import (
     NewEvent,
 )
 from receiver.telemetry import metrics
+from receiver.telemetry.redact import redact
 
 log = structlog.get_logger()
 
@@ -279,10 +280,8 @@ def _trace(result: MirrorResult, began_ms: int) -> None:
     }
     if asset and asset.url:
         attributes |= {"receiver.asset.url": asset.url, "receiver.asset.size": asset.size_bytes or 0}
-    error = None if why is None else why.partition(":")[0]
-    tracing.tell(
-        job.generation_id, tracing.Ended("mirror", "INTERNAL", began_ms, attributes, error, why or "")
-    )
+    error, line = (None, "") if why is None else (why.partition(":")[0], redact(why))
+    tracing.tell(job.generation_id, tracing.Ended("mirror", "INTERNAL", began_ms, attributes, error, line))
 
 
 def _error(result: MirrorResult) -> str | None:

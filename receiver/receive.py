@@ -7,14 +7,13 @@ What happens to the event from there is in `receiver.mirror`.
 """
 
 import hashlib
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Final, Literal, NamedTuple, assert_never
 
 from receiver import events, tracing
-from receiver.assets.host_name import MAX_HOST_CHARS, to_ascii
+from receiver.assets.guard import asset_host
 from receiver.contract import FAILED, SIGNATURE_HEADER, SIGNATURE_TOLERANCE_S
 from receiver.events import Event, Unreadable
 from receiver.signatures import verify
@@ -24,10 +23,6 @@ from receiver.telemetry import metrics
 Status = Literal["accepted", "duplicate", "late", "quarantined"]
 Record = Callable[[Entry], Awaitable[RecordResult]]
 
-_HOST: Final = re.compile(
-    r"https?://((?:[a-z0-9._-]|[^\x00-\x7f]){1,254}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?(?:[/?#]| *$)",
-    re.IGNORECASE | re.ASCII,
-)
 # Looked up once for each source and secret: looking up costs more than counting.
 _verified: Final = cache(metrics.VERIFIED.labels)
 _skew: Final = cache(metrics.SKEW.labels)
@@ -153,18 +148,6 @@ def entry_of(
             return NewQuarantine(new_id, source, digest, reason, body, now_ms)
         case _:
             assert_never(read)
-
-
-def asset_host(url: object) -> str | None:
-    """Return the host that *url* is fetched from, or None where it cannot be fetched at all."""
-    found = _HOST.match(url) if isinstance(url, str) else None
-    if found is None:
-        return None
-    try:
-        host = to_ascii(found[1]).removesuffix(".")
-    except ValueError:
-        return None
-    return host if 0 < len(host) <= MAX_HOST_CHARS else None
 
 
 def _receipt(entry: Entry, result: RecordResult) -> Receipt:

@@ -22,9 +22,9 @@ from pydantic_settings import (
 
 from receiver.assets.key_template import DEFAULT_KEY
 from receiver.contract import BASE_URL, SIGNATURE_HEADER
-from receiver.errors import ConfigError
+from receiver.errors import ConfigError, variable
 
-PREFIX: Final = "RECEIVER_"
+PREFIX: Final = variable()
 CONFIG_FILE: Final = "receiver.toml"
 _NESTED: Final = {"sources", "destinations"}
 _PLATFORMS: Final = {"PORT", "DATABASE_URL"}
@@ -200,6 +200,10 @@ class Settings(BaseSettings):
     """Quarantined bodies that were resolved or dropped are emptied after so long; 0: never."""
     keep_operations_days: int = Field(365, ge=0)
     """Operations that have ended are deleted after so long; 0: never."""
+    keep_submissions_days: int = Field(365, ge=0)
+    """What submissions asked for is forgotten after so long; not before the bodies. 0: never."""
+    keep_assets_days: int = Field(0, ge=0)
+    """Files in the bucket are deleted so long after they were stored; 0: never."""
     prune_per_s: int = Field(500, gt=0, le=100_000)
     """Rows of each kind that all workers together prune in a second."""
     lease_s: Seconds = 60.0
@@ -218,7 +222,7 @@ class Settings(BaseSettings):
         cls, settings_cls: type[BaseSettings], *_sources: PydanticBaseSettingsSource, **named: Any
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read the arguments, then the environment, then the file."""
-        return named["init_settings"], _Environment(settings_cls), TomlConfigSettingsSource(settings_cls)
+        return named["init_settings"], _Environment(settings_cls), _File(settings_cls)
 
     @classmethod
     def load(cls) -> Self:
@@ -235,11 +239,6 @@ class Settings(BaseSettings):
             raise ConfigError("\n".join(_line(problem) for problem in error.errors())) from None
         except ValueError as error:
             raise ConfigError(f"{CONFIG_FILE} or a nested variable cannot be read: {error}") from None
-
-
-def variable(*path: str) -> str:
-    """Return the environment variable of a field, for messages."""
-    return PREFIX + "__".join(part.upper() for part in path)
 
 
 def kept_in_a_file(name: str) -> str | None:
@@ -264,6 +263,31 @@ class _Environment(EnvSettingsSource):
         return given
 
 
+class _File(TomlConfigSettingsSource):
+    """`receiver.toml`, and the files that it names for secrets: `webhook_secrets_file = "path"`."""
+
+    def _read_file(self, file_path: Any) -> dict[str, Any]:
+        return _with_contents(super()._read_file(file_path))
+
+
+def _with_contents(table: Mapping[str, Any], *path: str) -> dict[str, Any]:
+    """Return a table of the file with the content of each file that it names."""
+    read: dict[str, Any] = {}
+    for key, value in table.items():
+        name = variable(*path, key)
+        if isinstance(value, dict) and (path or [key])[0] in _NESTED:
+            read[key] = _with_contents(value, *path, key)
+        elif not kept_in_a_file(name) or not isinstance(value, str):
+            read[key] = value
+        elif key.removesuffix(_IN_A_FILE.lower()) in table:
+            raise ConfigError(f"{CONFIG_FILE}: {key} and the setting itself are both set: set one")
+        elif fault := _fault(value):
+            raise ConfigError(f"{CONFIG_FILE}: {key}: {fault}")
+        else:
+            read[key.removesuffix(_IN_A_FILE.lower())] = _content(value)
+    return read
+
+
 def _content(path: str) -> str:
     return Path(path.strip()).read_text("utf-8").strip()
 
@@ -275,11 +299,16 @@ def _unreadable(environ: Mapping[str, str]) -> Iterator[str]:
             continue
         if setting in environ:
             yield f"{setting} and {name} are both set: set one"
-        try:
-            if not _content(path):
-                yield f"{name}: {path} is empty"
-        except (OSError, UnicodeDecodeError) as error:
-            yield f"{name}: cannot read {path} ({getattr(error, 'strerror', None) or 'not UTF-8'})"
+        if fault := _fault(path):
+            yield f"{name}: {fault}"
+
+
+def _fault(path: str) -> str | None:
+    """Say why the file of a secret is of no use, if it is of none."""
+    try:
+        return None if _content(path) else f"{path} is empty"
+    except (OSError, UnicodeDecodeError) as error:
+        return f"cannot read {path} ({getattr(error, 'strerror', None) or 'not UTF-8'})"
 
 
 def _is_service_link(name: str, value: str) -> bool:

@@ -16,7 +16,7 @@ class Submission:
     kind: str
     """`image` or `video`."""
     request: Mapping[str, object] = field(repr=False)
-    """The JSON body that is sent."""
+    """The JSON body that is sent; empty once it is older than the ledger keeps it."""
     state: State
     """`sending` from before the POST: whoever finds that after a crash must treat it like `unknown`."""
     generation_id: str | None = None

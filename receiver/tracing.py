@@ -61,8 +61,9 @@ def traceparent(generation_id: str) -> str | None:
     """
     if (provider := _provider()) is None:
         return None
-    trace_id, span_id = _ids(generation_id)
-    return f"00-{trace_id:032x}-{span_id:016x}-{int(_is_sampled(provider, trace_id)):02x}"
+    with suppress(Exception):
+        return _written(_root(provider, generation_id))
+    return None
 
 
 def tell(generation_id: str, ended: Ended) -> None:
@@ -186,21 +187,20 @@ def _tracer(provider: "TracerProvider") -> Any:
     return provider.get_tracer("receiver", __version__)
 
 
-def _ids(generation_id: str) -> tuple[int, int]:
-    digest = sha256(f"receiver generation {generation_id}".encode()).digest()
-    return int.from_bytes(digest[:16]), int.from_bytes(digest[16:24])
-
-
-def _is_sampled(provider: "TracerProvider", trace_id: int) -> bool:
-    return provider.sampler.should_sample(None, trace_id, "generate").decision.name == "RECORD_AND_SAMPLE"
-
-
+# Whatever the sampler goes by, it is asked once for each generation under way.
+@lru_cache(maxsize=4096)
 def _root(provider: "TracerProvider", generation_id: str) -> "SpanContext":
     from opentelemetry.trace import SpanContext, TraceFlags  # noqa: PLC0415
 
-    trace_id, span_id = _ids(generation_id)
-    flags = TraceFlags(TraceFlags.SAMPLED if _is_sampled(provider, trace_id) else TraceFlags.DEFAULT)
+    digest = sha256(f"receiver generation {generation_id}".encode()).digest()
+    trace_id, span_id = int.from_bytes(digest[:16]), int.from_bytes(digest[16:24])
+    sampled = provider.sampler.should_sample(None, trace_id, "generate").decision.name == "RECORD_AND_SAMPLE"
+    flags = TraceFlags(TraceFlags.SAMPLED if sampled else TraceFlags.DEFAULT)
     return SpanContext(trace_id, span_id, is_remote=True, trace_flags=flags)
+
+
+def _written(root: "SpanContext") -> str:
+    return f"00-{root.trace_id:032x}-{root.span_id:016x}-{int(root.trace_flags):02x}"
 
 
 def _below(parent: "SpanContext") -> "Context":
@@ -215,19 +215,26 @@ def _nowhere() -> "Context":
     return Context()
 
 
+class _Ids:
+    """Gives a span the ids of a root, as the SDK asks for them."""
+
+    def __init__(self, root: "SpanContext") -> None:
+        self._root = root
+
+    def generate_trace_id(self) -> int:
+        return self._root.trace_id
+
+    def generate_span_id(self) -> int:
+        return self._root.span_id
+
+    def is_trace_id_random(self) -> bool:
+        return False
+
+
 def _pinned(provider: "TracerProvider", root: "SpanContext") -> Callable[..., "Span"]:
     """Return what starts one span under the ids of *root*."""
-    from opentelemetry.sdk.trace.id_generator import IdGenerator  # noqa: PLC0415
-
-    class Pinned(IdGenerator):
-        def generate_trace_id(self) -> int:
-            return root.trace_id
-
-        def generate_span_id(self) -> int:
-            return root.span_id
-
     tracer = copy(_tracer(provider))
-    tracer.id_generator = Pinned()
+    tracer.id_generator = _Ids(root)
     start: Callable[..., Span] = tracer.start_span
     return start
 

@@ -99,6 +99,17 @@ class TestCompose:
             name for name, each in services.items() if "image" not in each or ":latest" in each["image"]
         ]
 
+    def test_small(self) -> None:
+        """One process beside Caddy, as bounded as those of the large one."""
+        services = documents("compose.small.yaml")[0]["services"]
+        assert set(services) == {"migrate", "web", "caddy"}
+        for name in ("migrate", "web"):
+            assert services[name]["read_only"], name
+            assert services[name]["cap_drop"] == ["ALL"], name
+        large = documents("compose.yaml")[0]["services"]
+        assert services["caddy"]["image"] == large["caddy"]["image"]
+        assert all(one.startswith("127.0.0.1:") for one in services["web"]["ports"])
+
     def test_every_value_has_a_line_in_the_example(self) -> None:
         """What must be filled in is listed, and nothing else is."""
         text = (DEPLOY / "compose.yaml").read_text()
@@ -166,7 +177,7 @@ class TestSystemd:
         if program is None:
             missing("systemd-analyze", "no such program", installer="apt-get install systemd")
         units = sorted(map(str, tmp_path.iterdir()))
-        assert len(units) == 3
+        assert len(units) == 4
         done = subprocess.run([program, "verify", *units], check=False, capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")
 

@@ -25,7 +25,7 @@ from receiver.assets.media import MEDIA_TYPES
 from receiver.cli import cli
 from receiver.destinations import SCHEMES, open_destination
 from receiver.destinations.policy import DeliveryPolicy
-from receiver.errors import ReceiverError
+from receiver.errors import ReceiverError, variable
 from receiver.events import Asset, Event, envelope, normalize
 from receiver.outcomes import Retry
 from receiver.routing import Routing, take
@@ -36,7 +36,6 @@ from receiver.settings import (
     Settings,
     SourceSettings,
     kept_in_a_file,
-    variable,
 )
 from receiver.store.filters import has_error
 from receiver.telemetry import metrics

@@ -37,6 +37,7 @@ ELSEWHERE: Final = {
     "docs/http.md": "run by test_webhook_examples",
     "docs/destinations/pull.md": "run by test_consumers",
     "docs/sandbox.md": "knobs and faults are run in tests/unit/cli/test_sandbox",
+    "docs/tutorial.md": "followed word for word by tests/acceptance/test_tutorial.py",
     "docs/console.md": "pip install, and a file's name",
     "docs/databases.md": "sqlite3's own command",
 }
@@ -121,7 +122,7 @@ EFFECTS: Final[dict[str, Callable[[Ended], bool]]] = {
     "receiver events release gen_123": has("it is forwarded without its asset"),
     "receiver erase gen_abc123def456 --asset --dry-run": has("would be erased"),
     "receiver erase gen_abc123def456 --asset --yes": has("\terased"),
-    "receiver deliveries retry --state pending --destination queue": changed(1, of=1),
+    "receiver deliveries retry --state pending --destination queue": changed(0, of=1),
     'receiver destinations pause billing --reason "database upgrade until 14:00"': has(
         "billing is paused: database upgrade until 14:00"
     ),

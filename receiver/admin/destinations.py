@@ -17,7 +17,7 @@ from receiver.admin.runner import progress
 from receiver.errors import ReceiverError
 from receiver.expressions import compile_expression
 from receiver.operations import schemas
-from receiver.operations.backfill import Tally, backfill
+from receiver.operations.backfill import Tally, run_backfill
 from receiver.operations.status import destination_record
 from receiver.outcomes import Delivered
 from receiver.routing import narrowed
@@ -106,9 +106,7 @@ class Destinations:
         until_ms = clock.now_ms() if given.until is None else given.until
         past = Past(name, max(given.since or 0, 0), max(until_ms, 0))
         if given.dry_run:
-            tally = Tally()
-            await backfill(self._store, past, route, tally, dry_run=True, most=MOST_COUNTED)
-            return answers.json(progress(past, tally, "done", dry_run=True))
+            return answers.json(await self._counted(past, route))
         on = f"{name} since_ms={past.since_ms} until_ms={past.until_ms} {given.filter or ''}".strip()
         await note(self._store, request, "destinations.backfill", on)
         return answers.json(self._parts.runner.backfill(past, route), 202)
@@ -120,6 +118,13 @@ class Destinations:
         if found is None:
             raise answers.unknown("backfill in this process, of", name)
         return answers.json(found)
+
+    async def _counted(self, past: Past, route: Route) -> schemas.Progress:
+        tally = Tally()
+        async for _ in run_backfill(self._store, past, tally, route=route, dry_run=True):
+            if tally.events >= MOST_COUNTED:
+                return {**progress(past, tally, "done", dry_run=True), "is_capped": True}
+        return progress(past, tally, "done", dry_run=True)
 
     def _route(self, given: asked.Backfill) -> Route:
         if given.filter is None:

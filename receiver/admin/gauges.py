@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
-from receiver.store.standing import Allowance, Standing, WaitingEvents
+from receiver.store.standing import Standing, WaitingEvents
 from receiver.threads import DaemonThreads
 
 COMMON_BUCKET: Final = "*"
@@ -148,12 +148,10 @@ def _destinations(found: Standing, configured: Collection[str]) -> Iterable[Metr
 
 
 def _provider(found: Standing, watched: Watched, now_ms: int) -> Iterable[Metric]:
-    by_source = {watched.paces[one.name]: one for one in found.allowances if one.name in watched.paces}
+    by_source = {name: one for name, one in found.rate_limits(watched.paces).items() if one is not None}
     limits: list[Sample] = [([name], one.limit) for name, one in by_source.items() if one.limit is not None]
     left: list[Sample] = [
-        ([name], remaining)
-        for name, one in by_source.items()
-        if (remaining := _remaining(one, now_ms)) is not None
+        ([name], remaining) for name, one in by_source.items() if (remaining := one.left(now_ms)) is not None
     ]
     skews: list[Sample] = [([name], one.skew_ms / 1000) for name, one in by_source.items()]
     if found.database_now_ms is not None:
@@ -168,12 +166,6 @@ def _provider(found: Standing, watched: Watched, now_ms: int) -> Iterable[Metric
         ["clock"],
         skews,
     )
-
-
-def _remaining(one: Allowance, now_ms: int) -> int | None:
-    """Return what is left: all of it once the window is over."""
-    over = one.reset_ms is not None and one.reset_ms <= now_ms + one.skew_ms
-    return one.limit if over else one.remaining
 
 
 def _by_host(waiting: Sequence[WaitingEvents]) -> list[Sample]:

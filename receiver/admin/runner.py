@@ -9,7 +9,7 @@ import structlog
 from receiver import operations
 from receiver.errors import StoreUnavailable
 from receiver.operations import schemas
-from receiver.operations.backfill import Tally, backfill, backfill_record
+from receiver.operations.backfill import Tally, backfill_record, run_backfill
 from receiver.operations.pruning import Retention, prune_all
 from receiver.store import Route, Store
 from receiver.store.backfill import Past
@@ -87,11 +87,9 @@ class Runner:
     async def _backfill(self, past: Past, route: Route) -> None:
         name, tally, state = past.destination, Tally(), "interrupted"
 
-        def told(tally: Tally, *, share: float) -> None:  # noqa: ARG001  it is told how far, not how much
-            self.backfills[name] = progress(past, tally, "running")
-
         try:
-            await backfill(self._store, past, route, tally, told=told)
+            async for _ in run_backfill(self._store, past, tally, route=route):
+                self.backfills[name] = progress(past, tally, "running")
             state = "done"
         except StoreUnavailable as error:
             log.warning("backfill interrupted", destination=name, error=str(error))
@@ -111,4 +109,4 @@ class Runner:
 def progress(past: Past, tally: Tally, state: str, *, dry_run: bool = False) -> schemas.Progress:
     """Return how far a backfill is."""
     record = backfill_record(past, tally, dry_run=dry_run)
-    return {**record, "state": state, "is_capped": tally.is_capped}
+    return {**record, "state": state, "is_capped": False}

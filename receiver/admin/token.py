@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from receiver.errors import ConfigError
+from receiver.errors import ConfigError, variable
 
 FILE_NAME: Final = "admin-token"
 LEAST_CHARS: Final = 16
@@ -32,8 +32,9 @@ def configured(text: str) -> Token:
     """
     if len(text) < LEAST_CHARS or not text.isascii() or not text.isprintable() or " " in text:
         raise ConfigError(
-            f"RECEIVER_ADMIN_TOKEN must have at least {LEAST_CHARS} printable ASCII characters without"
-            " blanks, such as `openssl rand -hex 32` prints"
+            f"write at least {LEAST_CHARS} printable ASCII characters without blanks, such as"
+            " `openssl rand -hex 32` prints",
+            "admin_token",
         )
     return Token(text)
 
@@ -81,4 +82,4 @@ def _read(path: Path) -> str:
 
 
 def _unusable(path: Path, why: str) -> ConfigError:
-    return ConfigError(f"RECEIVER_ADMIN_TOKEN is not set, and {path} cannot stand in for it: {why}")
+    return ConfigError(f"{variable('admin_token')} is not set, and {path} cannot stand in for it: {why}")

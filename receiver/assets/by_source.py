@@ -46,10 +46,9 @@ class BucketsBySource:
 
 
 def own_mistake(source: str, error: ConfigError) -> ConfigError:
-    """Return *error*, a bucket's complaint, by the variable that named the bucket of *source*."""
-    return ConfigError(
-        str(error).replace("RECEIVER_ASSETS_URL", f"RECEIVER_SOURCES__{source.upper()}__ASSETS_URL")
-    )
+    """Return *error*, naming the variable that gave *source* a bucket if its address is at fault."""
+    owner = ("sources", source) if error.setting == ("assets_url",) else ()
+    return ConfigError(error.problem, *owner, *error.setting)
 
 
 async def _silence(bucket: Bucket) -> BucketUnavailable | None:

@@ -15,7 +15,7 @@ from typing import IO, Final, ParamSpec, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from receiver.assets import Fetched, Held, Stored
-from receiver.assets.keys import beside, is_safe, require_safe
+from receiver.assets.object_keys import beside, is_safe, require_safe
 from receiver.errors import BucketUnavailable, ConfigError
 from receiver.threads import DaemonThreads
 
@@ -41,7 +41,7 @@ def open_folder(url: str) -> "FolderBucket":
     match = _URL.fullmatch(url)
     path = unquote(match["path"]) if match else ""
     if not path or path.startswith("//") or "\0" in path:
-        raise ConfigError("RECEIVER_ASSETS_URL is neither file:///absolute/folder nor file:folder")
+        raise ConfigError("write file:///absolute/folder or file:folder", "assets_url")
     return FolderBucket(Path(path).resolve())
 
 
@@ -195,9 +195,7 @@ class FolderBucket:
                 probe.unlink()
             self._remove_stale()
         except OSError as error:
-            raise ConfigError(
-                f"RECEIVER_ASSETS_URL: cannot write to {self.root}: {error.strerror}"
-            ) from error
+            raise ConfigError(f"cannot write to {self.root}: {error.strerror}", "assets_url") from error
 
     def _remove_stale(self) -> None:
         for path in (self.root / _INCOMING).iterdir():

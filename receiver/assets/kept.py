@@ -24,6 +24,7 @@ from receiver.assets import Fetched, NotFetched
 from receiver.assets.media import MEDIA_TYPES
 from receiver.assets.spool import described
 from receiver.assets.spool_id import spool_id
+from receiver.errors import variable
 from receiver.threads import SharedThreads
 
 KEPT: Final = "kept"
@@ -148,7 +149,7 @@ class KeptDownloads:
                 for path in (self._folder / event_id).iterdir():
                     _sync(path)
             return
-        log.warning("download not kept", event_id=event_id, setting="RECEIVER_SPOOL_MAX_BYTES")
+        log.warning("download not kept", event_id=event_id, setting=variable("spool_max_bytes"))
         self._discard(event_id)
         self.is_full = True
 

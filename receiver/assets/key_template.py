@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from receiver.assets import Fetched
-from receiver.assets.keys import beside, require_safe
 from receiver.assets.media import MEDIA_TYPES
+from receiver.assets.object_keys import beside, require_safe
 from receiver.events import Event
 
 DEFAULT_KEY: Final = "{source}/{kind}/{year}/{month}/{day}/{generation_id}.{extension}"

@@ -28,13 +28,13 @@ from botocore.exceptions import (
 from botocore.httpsession import get_cert_path
 
 from receiver.assets import Fetched, Held, Stored
-from receiver.assets.keys import beside, is_safe, of_its_own, require_safe
+from receiver.assets.object_keys import beside, is_safe, of_its_own, require_safe
 from receiver.assets.s3_check import Once, Trial, look_after_put
 from receiver.assets.s3_options import Dialect, ObjectOptions
 from receiver.assets.s3_refusals import CREDENTIALS, DENIED, NOT_THERE, Refusals
 from receiver.assets.s3_upload import KeyTaken, Upload, error_code, told_sha256
 from receiver.assets.trust import bundle
-from receiver.errors import BucketUnavailable, ConfigError
+from receiver.errors import BucketUnavailable, ConfigError, variable
 from receiver.threads import DaemonThreads
 
 if TYPE_CHECKING:
@@ -52,8 +52,6 @@ _READ_TIMEOUT_S: Final = 20
 _ATTEMPTS: Final = 2
 """Whoever uploads tries again before long, and a bucket that hangs keeps a place for so many timeouts."""
 _CLOSE_S: Final = 3.0
-# Never quoted: people write credentials into URLs.
-_NOT_A_URL: Final = "RECEIVER_S3_ENDPOINT_URL is not an http or https URL"
 _NO_CREDENTIALS: Final = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
 
 _READING: Final = frozenset(("HeadObject", "GetObject"))
@@ -97,7 +95,7 @@ def open_s3(  # noqa: PLR0913  one keyword per setting
         raise ValueError(f"part_bytes is at least {MIN_PART_BYTES}")
     match = _URL.fullmatch(url)
     if match is None:
-        raise ConfigError("RECEIVER_ASSETS_URL is not of the form s3://bucket/prefix")
+        raise ConfigError("write s3://bucket/prefix", "assets_url")
     prefix = (match["prefix"] or "").strip("/")
     _require_safe_prefix(prefix)
     session = _session(region)
@@ -117,7 +115,7 @@ def _require_safe_prefix(prefix: str) -> None:
     try:
         require_safe(prefix or "none")
     except ValueError as error:
-        raise ConfigError(f"RECEIVER_ASSETS_URL: the prefix {prefix!r} is not plain names") from error
+        raise ConfigError(f"the prefix {prefix!r} is not plain names", "assets_url") from error
 
 
 def _session(region: str | None) -> boto3.Session:
@@ -125,6 +123,11 @@ def _session(region: str | None) -> boto3.Session:
         return boto3.Session(region_name=region)
     except BotoCoreError as error:
         raise _unusable(error) from error
+
+
+def _not_a_url() -> ConfigError:
+    # Never quoted: people write credentials into URLs.
+    return ConfigError("write an http or https URL", "s3_endpoint_url")
 
 
 def _unusable(error: BotoCoreError) -> ConfigError:
@@ -147,7 +150,7 @@ def _client(
     if addressing_style == "auto" and endpoint_url is not None:
         addressing_style = "path"
     if endpoint_url is not None and not endpoint_url.startswith(("https://", "http://")):
-        raise ConfigError(_NOT_A_URL)
+        raise _not_a_url()
     config = Config(
         connect_timeout=_CONNECT_TIMEOUT_S,
         read_timeout=_READ_TIMEOUT_S,
@@ -162,7 +165,7 @@ def _client(
     try:
         return session.client("s3", endpoint_url=endpoint_url, config=config, verify=verify)
     except ValueError as error:  # only the endpoint is parsed here
-        raise ConfigError(_NOT_A_URL) from error
+        raise _not_a_url() from error
     except BotoCoreError as error:
         raise _unusable(error) from error
 
@@ -345,7 +348,7 @@ class S3Bucket:
             raise ConfigError(f"no usable AWS credentials: set {CREDENTIALS}") from error
         except BotoCoreError as error:
             raise BucketUnavailable(
-                f"S3 does not answer ({type(error).__name__}): check RECEIVER_S3_ENDPOINT_URL"
+                f"S3 does not answer ({type(error).__name__}): check {variable('s3_endpoint_url')}"
             ) from error
         except OSError as error:
             raise BucketUnavailable(f"no place for a marker of a few bytes: {error.strerror}") from error

@@ -22,8 +22,9 @@ import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
 from receiver.assets import Fetched
-from receiver.assets.s3_options import Dialect, ObjectOptions
+from receiver.assets.s3_options import TAGS, Dialect, ObjectOptions
 from receiver.assets.s3_refusals import (
+    ADDRESS,
     CHECKSUMS,
     CONDITIONAL_WRITES,
     DENIED,
@@ -33,7 +34,7 @@ from receiver.assets.s3_refusals import (
     may_be_a_setting,
 )
 from receiver.assets.s3_upload import KeyTaken, Upload, error_code, told_sha256
-from receiver.errors import BucketUnavailable, ConfigError
+from receiver.errors import BucketUnavailable, ConfigError, variable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -100,7 +101,7 @@ class Trial:
         except ClientError as error:
             if error_code(error) not in NOT_THERE | DENIED:
                 return self.told.refusal(error)
-        return ConfigError(f"{NO_SUCH_BUCKET} ({self.bucket})")
+        return ConfigError(f"{NO_SUCH_BUCKET} ({self.bucket})", ADDRESS)
 
     def _try(self, form: Form, key: str, first: Fetched, second: Fetched, put: list[str]) -> None:
         answer: dict[str, Any] = {}
@@ -141,8 +142,9 @@ class Trial:
 
     def _ignored(self, form: Form) -> ConfigError:
         return ConfigError(
-            f"{CONDITIONAL_WRITES}: the store ignores If-None-Match of uploads {form}, so that one asset"
-            f" could replace another; set it to false: each object then has its own name ({self.bucket})"
+            f"the store ignores If-None-Match of uploads {form}, so that one asset could replace another;"
+            f" set it to false: each object then has its own name ({self.bucket})",
+            CONDITIONAL_WRITES,
         )
 
     def _require_kept(self, key: str, first: Fetched, second: Fetched) -> dict[str, Any]:
@@ -155,27 +157,25 @@ class Trial:
             raise self._ignored("whole")
         if not digest:
             raise ConfigError(
-                "RECEIVER_ASSETS_URL: the store, or a proxy in front of it, does not return metadata"
-                f" ({self.bucket}: no x-amz-meta-sha256)"
+                "the store, or a proxy in front of it, does not return metadata"
+                f" ({self.bucket}: no x-amz-meta-sha256)",
+                ADDRESS,
             )
         told = head.get("ChecksumSHA256", "")
         ours = b64encode(bytes.fromhex(first.sha256)).decode()
         if (digest, head["ContentLength"]) != (first.sha256, first.size_bytes) or (
             told and "-" not in told and told != ours
         ):
-            raise ConfigError(
-                f"RECEIVER_ASSETS_URL: the store holds different bytes from those uploaded ({self.bucket})"
-            )
+            raise ConfigError(f"the store holds different bytes from those uploaded ({self.bucket})", ADDRESS)
         return head
 
     def _require_options(self, key: str, head: dict[str, Any], answer: dict[str, Any]) -> None:
         lost = self.options.lost(head, answer)
         if self.options.tags and head.get("TagCount") != len(self.options.tags) and not self._has_tags(key):
-            lost = [*lost, "RECEIVER_S3_TAGS"]
+            lost = [*lost, TAGS]
         if lost:
-            raise ConfigError(
-                f"{', '.join(lost)}: the store accepts it, but the object has none ({self.bucket})"
-            )
+            settings = ", ".join(map(variable, lost))
+            raise ConfigError(f"{settings}: the store accepts it, but the object has none ({self.bucket})")
 
     def _has_tags(self, key: str) -> bool:
         """Whether the object has all its tags, or we have no right to know."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 from urllib.parse import urlencode
 
-from receiver.errors import ConfigError
+from receiver.errors import ConfigError, variable
 
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html
 _MAX_TAGS: Final = 10
@@ -24,11 +24,11 @@ _TAG_FIELDS: Final = {
 _STORAGE_CLASS: Final = re.compile(r"[A-Z0-9_-]{1,64}")
 _KMS: Final = "aws:kms"
 _SETTINGS: Final = {
-    "ServerSideEncryption": "RECEIVER_S3_SSE",
-    "SSEKMSKeyId": "RECEIVER_S3_KMS_KEY_ID",
-    "StorageClass": "RECEIVER_S3_STORAGE_CLASS",
+    "ServerSideEncryption": "s3_sse",
+    "SSEKMSKeyId": "s3_kms_key_id",
+    "StorageClass": "s3_storage_class",
 }
-_TAGS: Final = "RECEIVER_S3_TAGS"
+TAGS: Final = "s3_tags"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,9 @@ class ObjectOptions:
             ConfigError: one is malformed, or does not go with another; the message names it.
         """
         if kms_key_id and sse != _KMS:
-            raise ConfigError(f"RECEIVER_S3_KMS_KEY_ID needs RECEIVER_S3_SSE={_KMS}")
+            raise ConfigError(f"set {variable('s3_sse')}={_KMS}, too", "s3_kms_key_id")
         if storage_class and not _STORAGE_CLASS.fullmatch(storage_class):
-            raise ConfigError("RECEIVER_S3_STORAGE_CLASS is not a storage class such as STANDARD_IA")
+            raise ConfigError("write a storage class such as STANDARD_IA", "s3_storage_class")
         wanted = {"ServerSideEncryption": sse, "SSEKMSKeyId": kms_key_id, "StorageClass": storage_class}
         return cls({name: value for name, value in wanted.items() if value}, _tags(tags))
 
@@ -95,7 +95,7 @@ class ObjectOptions:
             left = {each: value for each, value in self.fixed.items() if each not in without}
             yield _SETTINGS[name], replace(self, fixed=left)
         if self.tags:
-            yield _TAGS, replace(self, tags={})
+            yield TAGS, replace(self, tags={})
 
 
 def _is_kept(name: str, asked: str, told: Mapping[str, Any]) -> bool:
@@ -117,13 +117,13 @@ def _tags(entries: Iterable[str]) -> dict[str, str]:
     for entry in entries:
         key, separator, value = (part.strip() for part in entry.partition("="))
         if not separator or not key:
-            raise ConfigError(f"RECEIVER_S3_TAGS: {entry!r} is not of the form key=value")
+            raise ConfigError(f"{entry!r} is not of the form key=value", TAGS)
         if key in tags:
-            raise ConfigError(f"RECEIVER_S3_TAGS: {key!r} is there twice")
+            raise ConfigError(f"{key!r} is there twice", TAGS)
         _require_tag(key, value)
         tags[key] = value
     if len(tags) > _MAX_TAGS:
-        raise ConfigError(f"RECEIVER_S3_TAGS: S3 takes {_MAX_TAGS} tags, not {len(tags)}")
+        raise ConfigError(f"S3 takes {_MAX_TAGS} tags, not {len(tags)}", TAGS)
     return tags
 
 
@@ -133,16 +133,18 @@ def _require_tag(key: str, value: str) -> None:
         longest = longest.replace(name, "x" * length)
     if len(key) > _MAX_TAG_KEY or len(longest) > _MAX_TAG_VALUE:
         raise ConfigError(
-            f"RECEIVER_S3_TAGS: the tag {key[:40]!r} is longer than S3 takes"
-            f" ({_MAX_TAG_KEY} characters, its value {_MAX_TAG_VALUE})"
+            f"the tag {key[:40]!r} is longer than S3 takes"
+            f" ({_MAX_TAG_KEY} characters, its value {_MAX_TAG_VALUE})",
+            TAGS,
         )
     if key.lower().startswith("aws:"):
-        raise ConfigError("RECEIVER_S3_TAGS: a key that begins with aws: is reserved by S3")
+        raise ConfigError("a key that begins with aws: is reserved by S3", TAGS)
     if not _TAG_TEXT.fullmatch(key) or not _TAG_TEXT.fullmatch(longest):
         fields = ", ".join(_TAG_FIELDS)
         raise ConfigError(
-            f"RECEIVER_S3_TAGS: the tag {key[:40]!r} may hold letters, digits, blanks and + - = . _ : / @,"
-            f" its value also {fields}"
+            f"the tag {key[:40]!r} may hold letters, digits, blanks and + - = . _ : / @,"
+            f" its value also {fields}",
+            TAGS,
         )
 
 

@@ -11,9 +11,10 @@ from receiver.assets.s3_upload import error_code
 from receiver.errors import BucketUnavailable, ConfigError
 
 CREDENTIALS: Final = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or another source boto3 knows)"
-CONDITIONAL_WRITES: Final = "RECEIVER_S3_CONDITIONAL_WRITES"
-CHECKSUMS: Final = "RECEIVER_S3_CHECKSUMS"
-NO_SUCH_BUCKET: Final = "RECEIVER_ASSETS_URL: no such bucket; create it, or correct the name"
+CONDITIONAL_WRITES: Final = "s3_conditional_writes"
+CHECKSUMS: Final = "s3_checksums"
+ADDRESS: Final = "assets_url"
+NO_SUCH_BUCKET: Final = "no such bucket; create it, or correct the name"
 
 DENIED: Final = frozenset(("403", "AccessDenied"))
 NOT_THERE: Final = frozenset(("404", "NoSuchKey"))
@@ -24,24 +25,24 @@ _NOT_BUILT: Final = 501
 _CRASHED: Final = 500
 """What some stores answer to a header that they do not know."""
 _MAX_WORDS: Final = 300
-_OTHER_REGION: Final = "RECEIVER_S3_REGION: the bucket is in another region"
-_UNKNOWN: Final = "RECEIVER_ASSETS_URL: the store refuses what an asset needs"
+_OTHER_REGION: Final = ("the bucket is in another region", "s3_region")
+_UNKNOWN: Final = ("the store refuses what an asset needs", ADDRESS)
 
-# What an operator has to change, by the error code of the store's answer.
-_PLAIN: Final = {
-    "NoSuchBucket": NO_SUCH_BUCKET,
-    "InvalidBucketName": "RECEIVER_ASSETS_URL: S3 refuses this bucket name",
-    "InvalidStorageClass": "RECEIVER_S3_STORAGE_CLASS: the store does not know this class",
-    "InvalidTag": "RECEIVER_S3_TAGS: the store refuses them",
-    "KMS.NotFoundException": "RECEIVER_S3_KMS_KEY_ID: no such key in the bucket's region",
-    "KMS.DisabledException": "RECEIVER_S3_KMS_KEY_ID: the key is disabled",
-    "KMS.KMSInvalidStateException": "RECEIVER_S3_KMS_KEY_ID: the key is pending deletion, or unusable",
-    "InvalidAccessKeyId": f"unknown access key: check {CREDENTIALS}",
-    "XAdminUserNotFound": f"unknown access key: check {CREDENTIALS}",  # versitygw
-    "SignatureDoesNotMatch": f"wrong secret key: check {CREDENTIALS}",
-    "ExpiredToken": f"expired credentials: renew {CREDENTIALS}",
-    "InvalidToken": f"invalid session token: check AWS_SESSION_TOKEN with {CREDENTIALS}",
-    "RequestTimeTooSkewed": "the clock of this machine and that of the store are too far apart",
+# What an operator has to change, and which setting, by the error code of the store's answer.
+_PLAIN: Final[dict[str, tuple[str, ...]]] = {
+    "NoSuchBucket": (NO_SUCH_BUCKET, ADDRESS),
+    "InvalidBucketName": ("S3 refuses this bucket name", ADDRESS),
+    "InvalidStorageClass": ("the store does not know this class", "s3_storage_class"),
+    "InvalidTag": ("the store refuses them", "s3_tags"),
+    "KMS.NotFoundException": ("no such key in the bucket's region", "s3_kms_key_id"),
+    "KMS.DisabledException": ("the key is disabled", "s3_kms_key_id"),
+    "KMS.KMSInvalidStateException": ("the key is pending deletion, or unusable", "s3_kms_key_id"),
+    "InvalidAccessKeyId": (f"unknown access key: check {CREDENTIALS}",),
+    "XAdminUserNotFound": (f"unknown access key: check {CREDENTIALS}",),  # versitygw
+    "SignatureDoesNotMatch": (f"wrong secret key: check {CREDENTIALS}",),
+    "ExpiredToken": (f"expired credentials: renew {CREDENTIALS}",),
+    "InvalidToken": (f"invalid session token: check AWS_SESSION_TOKEN with {CREDENTIALS}",),
+    "RequestTimeTooSkewed": ("the clock of this machine and that of the store are too far apart",),
     "PermanentRedirect": _OTHER_REGION,
     "AuthorizationHeaderMalformed": _OTHER_REGION,
     "IllegalLocationConstraintException": _OTHER_REGION,
@@ -50,15 +51,18 @@ _PLAIN: Final = {
 _FORBIDDEN: Final = {
     "signature": _PLAIN["SignatureDoesNotMatch"],
     "no such key": _PLAIN["InvalidAccessKeyId"],
-    "quota": "RECEIVER_ASSETS_URL: no room is left there",
+    "quota": ("no room is left there", ADDRESS),
 }
 _NO_RIGHT: Final = (
-    "RECEIVER_ASSETS_URL: the store forbids to write there. Rights needed: s3:PutObject, s3:GetObject,"
-    " s3:AbortMultipartUpload; s3:PutObjectTagging for tags; kms:GenerateDataKey, kms:Decrypt for a KMS key"
+    (
+        "no right to write there. Rights needed: s3:PutObject, s3:GetObject, s3:AbortMultipartUpload;"
+        " s3:PutObjectTagging for tags; kms:GenerateDataKey, kms:Decrypt for a KMS key"
+    ),
+    ADDRESS,
 )
 _NOT_READ: Final = (
-    "RECEIVER_ASSETS_URL: no right to read there (s3:GetObject; kms:Decrypt for a KMS key), and what was"
-    " uploaded has to be looked at"
+    "no right to read back what was uploaded (s3:GetObject; kms:Decrypt for a KMS key)",
+    ADDRESS,
 )
 _BY_SETTING: Final = {
     CONDITIONAL_WRITES: "the store refuses If-None-Match and takes uploads without; set it to false: each"
@@ -91,7 +95,7 @@ class Refusals:
     def refusal_of(self, error: ClientError, setting: str) -> ConfigError:
         """Return what *error* means where it is known that *setting* is what the store does not take."""
         advice = _BY_SETTING.get(setting, "the store refuses an upload with it and takes one without")
-        return self._wrong(f"{setting}: {advice}", error)
+        return self._wrong((advice, setting), error)
 
     def refusal_to_read(self, error: ClientError) -> ConfigError | BucketUnavailable:
         """Return what *error* means where something was just put and is looked at."""
@@ -107,11 +111,12 @@ class Refusals:
         told = f"S3 {error.operation_name}: {code if code == status else f'{status} {code}'}"
         return f"{told}: {message}" if message and message != code else told
 
-    def _wrong(self, advice: str, error: ClientError) -> ConfigError:
-        return ConfigError(f"{advice} ({self.bucket}: {self.words(error)})")
+    def _wrong(self, advice: tuple[str, ...], error: ClientError) -> ConfigError:
+        problem, *setting = advice
+        return ConfigError(f"{problem} ({self.bucket}: {self.words(error)})", *setting)
 
 
-def _forbidden(error: ClientError) -> str:
+def _forbidden(error: ClientError) -> tuple[str, ...]:
     words = _message(error).lower()
     return next((advice for word, advice in _FORBIDDEN.items() if word in words), _NO_RIGHT)
 

@@ -19,6 +19,7 @@ from receiver.cli import (
     find,
     generate,
     generations,
+    init,
     interventions,
     keys,
     limits,
@@ -42,11 +43,13 @@ cli = SectionedGroup(
     "receiver",
     help="""Receive AI Visual Studio webhooks: verify, dedupe, mirror the asset, forward the event.
 
-    Try `receiver demo` first: it needs no account and no settings. Then set RECEIVER_WEBHOOK_SECRETS and
-    run `receiver serve`. Settings are environment variables or lines in receiver.toml: see
+    Try `receiver demo` first: it needs no account and no settings. Then `receiver init` writes your settings,
+    and `receiver serve` runs. Settings are environment variables or lines in receiver.toml: see
     docs/settings.md.""",
 )
-cli.add_section("Receive", [serve.serve, serve.web, serve.worker, migrate.migrate, reconcile.reconcile])
+cli.add_section(
+    "Receive", [init.init, serve.serve, serve.web, serve.worker, migrate.migrate, reconcile.reconcile]
+)
 destinations.destinations.add_command(backfill.backfill)
 events.events.add_command(interventions.mirror_now)
 events.events.add_command(interventions.release)

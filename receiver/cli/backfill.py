@@ -10,12 +10,13 @@ from receiver.cli.connection import load_settings_and_log
 from receiver.cli.moments import Since
 from receiver.cli.operator import note
 from receiver.cli.output import json_option, say, show_rows
+from receiver.events import event_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from receiver.expressions import Expression
-    from receiver.operations.backfill import Tally, Told
+    from receiver.operations.backfill import Tally
     from receiver.settings import Settings
     from receiver.store import Route
     from receiver.store.backfill import Past
@@ -85,8 +86,7 @@ def backfill(
 async def _backfill(
     settings: "Settings", past: "Past", chosen: "Expression | None", tally: "Tally", *, dry_run: bool
 ) -> None:
-    from receiver.operations.backfill import backfill as run
-    from receiver.operations.backfill import backfill_record
+    from receiver.operations.backfill import backfill_record, run_backfill
     from receiver.routing import Router, narrowed
     from receiver.wiring.stores import build_routings, build_store
 
@@ -101,8 +101,9 @@ async def _backfill(
             await note(
                 store, "destinations.backfill", f"{past.destination} {span['since'] or ''} to {span['until']}"
             )
-        with _progress(past.destination) as show:
-            await run(store, past, route, tally, dry_run=dry_run, told=show)
+        with _progress(past) as show:
+            async for _ in run_backfill(store, past, tally, route=route, dry_run=dry_run):
+                show(tally)
     finally:
         store.close()
 
@@ -116,8 +117,8 @@ def _past(name: str, since: datetime | None, until: datetime) -> "Past":
 
 
 @contextmanager
-def _progress(destination: str) -> "Iterator[Told]":
-    """Show a bar if a person is watching."""
+def _progress(past: "Past") -> "Iterator[Callable[[Tally], None]]":
+    """Yield a function that shows a bar, if a person is watching: the part of the time that was looked at."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -132,11 +133,17 @@ def _progress(destination: str) -> "Iterator[Told]":
         disable=not console.is_terminal,
     )
     with bar:
-        task = bar.add_task(destination, total=1.0)
+        task = bar.add_task(past.destination, total=1.0)
 
-        def show(tally: "Tally", *, share: float) -> None:
-            said = f"{destination}: {tally.made:,} of {tally.events:,} events"
-            bar.update(task, completed=share, description=said)
+        first_ms = past.since_ms
+
+        def show(tally: "Tally") -> None:
+            nonlocal first_ms
+            last_ms = event_ms(tally.last)
+            first_ms = first_ms or last_ms
+            share = (last_ms - first_ms) / max(past.until_ms - first_ms, 1)
+            text = f"{past.destination}: {tally.made:,} of {tally.events:,} events"
+            bar.update(task, completed=share, description=text)
 
         yield show
 

@@ -46,7 +46,8 @@ def _records(settings: "Settings") -> Iterator[Record]:
 
 
 def _record(settings: "Settings", path: tuple[str, ...], value: Any) -> Record:
-    from receiver.settings import CONFIG_FILE, variable
+    from receiver.errors import variable
+    from receiver.settings import CONFIG_FILE
 
     name = variable(*path)
     in_environment = name in os.environ or path[0].upper() in _platform_names(settings)

@@ -208,6 +208,6 @@ Every generation was charged once, came as a signed webhook twice, and was acted
   events    {folder}/receiver.db      (SQLite)
   log       {folder}/log.jsonl
 
-Next: run `receiver sandbox` in one terminal and, in another, what it prints; or set
-RECEIVER_WEBHOOK_SECRETS to your account's signing secret and run `receiver serve`.
+Next: run `receiver sandbox` in one terminal and, in another, what it prints. With an
+account, run `receiver init`, then `receiver serve`.
 """

@@ -117,13 +117,20 @@ def replay(
             "--missing needs --to: name the destinations that should get events they never got."
         )
     if event_ids:
-        from receiver.store.search import pruned_among
-
-        for id_ in ask(lambda store: store.transact(pruned_among, event_ids)):
-            say(f"{id_} is {PRUNED}: its body is gone, so it cannot be sent again.")
+        _tell_what_is_gone(event_ids)
     chosen = replace(wanted, ids=event_ids)
     order = Order("events.replay", chosen, _configured(destinations), missing=missing, rate=rate)
     carry_out(order, manner)
+
+
+def _tell_what_is_gone(event_ids: tuple[str, ...]) -> None:
+    from receiver.store.old_assets import deleted_among
+    from receiver.store.search import pruned_among
+
+    for id_ in ask(lambda store: store.transact(pruned_among, event_ids)):
+        say(f"{id_} is {PRUNED}: its body is gone, so it cannot be sent again.")
+    for id_ in ask(lambda store: store.transact(deleted_among, event_ids)):
+        say(f"{id_}: its file was deleted from the bucket, and its message says so.")
 
 
 @events.command()

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from receiver import clock
 from receiver.cli.connection import load_settings_and_log
 from receiver.cli.operator import note
 from receiver.cli.output import json_option, say, show_record
@@ -54,9 +55,43 @@ async def _prune(settings: "Settings", retention: "Retention", *, dry_run: bool)
         counted = await prune_all(store, retention, dry_run=dry_run, waiting=_say_whose_turn)
         if store.is_embedded and not dry_run:
             await _say_what_is_free(store)
+        if retention.assets_ms is not None:
+            counted["assets"] = await _delete_assets(settings, store, retention, dry_run=dry_run)
     finally:
         store.close()
     return counted
+
+
+async def _delete_assets(
+    settings: "Settings", store: "Store", retention: "Retention", *, dry_run: bool
+) -> int:
+    import asyncio
+    from dataclasses import replace
+
+    from receiver.store.old_assets import find_old_assets
+    from receiver.wiring.assets import open_bucket
+    from receiver.worker.deleting import delete_old_assets
+
+    deleted, after = 0, ""
+    buckets = open_bucket(settings)
+    try:
+        while batch := retention.assets(now_ms=clock.now_ms()):
+            if dry_run:
+                found = await store.transact(find_old_assets, replace(batch, dry_run_after=after))
+                assert found is not None
+                count, after, more = len(found.assets), found.cursor, found.more
+            else:
+                done = await delete_old_assets(store, buckets, batch)
+                if done is None:
+                    say("A worker is deleting assets; waiting for its turn to end")
+                count, more = (done.pruned, done.more) if done else (0, True)
+            deleted += count
+            if not more:
+                break
+            await asyncio.sleep(0 if dry_run else retention.rest_s)
+    finally:
+        await buckets.aclose()
+    return deleted
 
 
 def _say_whose_turn(what: "What") -> None:

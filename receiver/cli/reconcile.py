@@ -14,7 +14,7 @@ from receiver.cli.output import json_option, say, show_rows
 if TYPE_CHECKING:
     from receiver.settings import Settings
     from receiver.store import Store
-    from receiver.worker.reconcile import Account, Report
+    from receiver.worker.reconcile_pass import Account, Report
 
 _COLUMNS: Final = ("source", "since", "requests", "seen", "finished", "recorded", "waiting", "complete")
 
@@ -98,7 +98,7 @@ async def _look_apart(
     from receiver.store.passes import kept_cursor
     from receiver.wiring.accounts import reconcile_rules
     from receiver.worker.cursor import Cursor
-    from receiver.worker.reconcile import Pass
+    from receiver.worker.reconcile_pass import Pass
 
     async def keep_nothing(entry: Entry) -> Recorded:
         return Recorded(entry.id)

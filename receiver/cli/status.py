@@ -43,7 +43,7 @@ def status(*, watch: bool, as_json: bool) -> None:
         found = _look(settings)
         if watch and not as_json:
             click.clear()
-        _show(found, as_json=as_json)
+        _show(found, _rate_limits(settings, found), as_json=as_json)
         if not watch:
             return
         time.sleep(_EVERY_S)
@@ -69,17 +69,33 @@ def _look(settings: "Settings") -> "Overview":
     return use_store(settings, lambda store: store.transact(overview, names, now_ms=clock.now_ms()))
 
 
-def _show(found: "Overview", *, as_json: bool) -> None:
+def _rate_limits(settings: "Settings", found: "Overview") -> list[Record]:
+    if settings.api_key is None and not any(one.api_key for one in settings.sources.values()):
+        return []
+    from receiver.wiring.accounts import pace_names
+
+    return [
+        {"source": source, "limit": one and one.limit, "left": one and one.left(found.now_ms)}
+        for source, one in found.standing.rate_limits(pace_names(settings)).items()
+    ]
+
+
+def _show(found: "Overview", rate_limits: list[Record], *, as_json: bool) -> None:
     from receiver.operations.status import status_record
 
     record = status_record(found)
     if as_json:
-        show_record(record, as_json=True)
+        show_record({**record, "rate_limits": rate_limits}, as_json=True)
         return
     show_rows([_for_people(one) for one in record["stages"]], columns=_COLUMNS, as_json=False)
-    show_record({name: record[name] for name in _FIGURES}, as_json=False)
+    left = {f"rate_limit_{one['source']}": _of(one["left"], one["limit"]) for one in rate_limits}
+    show_record({**{name: record[name] for name in _FIGURES}, **left}, as_json=False)
     for line in _advice(found, record["workers_alive"]):
         say(line)
+
+
+def _of(left: int | None, limit: int | None) -> str:
+    return "not known before the first request" if limit is None else f"{left} of {limit} requests left"
 
 
 def _for_people(one: Record) -> Record:

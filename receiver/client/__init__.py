@@ -31,7 +31,6 @@ from receiver.client.errors import (
 )
 from receiver.client.ledger import Events, Ledger
 from receiver.client.memory import MemoryLedger
-from receiver.client.pace import PaceStore
 from receiver.client.parameters import INHERIT, OMIT
 from receiver.client.results import (
     ApiKey,
@@ -45,6 +44,7 @@ from receiver.client.results import (
     WebhookEvent,
     WebhookList,
 )
+from receiver.client.shared_pace import PaceStore
 from receiver.client.timeout import Timeout
 from receiver.client.webhooks import unwrap
 from receiver.contract import (

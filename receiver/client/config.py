@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import urlsplit
 
-from receiver.client.pacing import PRIORITIES, Priority
+from receiver.client.pacer import PRIORITIES, Priority
 from receiver.client.parameters import INHERIT, Inherit, is_loopback
 from receiver.client.timeout import Timeout
 from receiver.contract import BASE_URL

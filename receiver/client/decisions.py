@@ -27,11 +27,10 @@ from receiver.client.errors import (
     ServerError,
     UnexpectedResponse,
 )
-from receiver.client.pacing import retry_after_of, wait_after_429
-from receiver.client.parse import Misdirected, Unreadable
+from receiver.client.parse import Malformed, Misdirected
+from receiver.client.rate_headers import retry_after_of, wait_after_429
 from receiver.client.refusals import refusal, request_id
-from receiver.client.requests import Request
-from receiver.client.wire import Answer, Lost, Reply, Unsent
+from receiver.client.wire import Answer, Lost, Reply, Request, Unsent
 from receiver.errors import ClientError
 
 T = TypeVar("T")
@@ -146,7 +145,7 @@ def _succeeded(request: Request[T], answer: Answer, attempt: Attempt, *, last: b
     try:
         return Done(request.read(_payload(request, answer)))
     except (ValueError, RecursionError) as error:
-        problem = str(error) if isinstance(error, Unreadable) else "a body that is not JSON"
+        problem = str(error) if isinstance(error, Malformed) else "a body that is not JSON"
         anew = isinstance(error, Misdirected)
     unreadable = UnexpectedResponse(
         f"the provider answered {answer.status} with {problem}",

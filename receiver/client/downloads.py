@@ -13,8 +13,8 @@ from urllib.parse import urljoin, urlsplit
 
 from receiver.client.decisions import Again, Attempt, Done, Moved, Refused, backoff_s
 from receiver.client.errors import DownloadFailed
-from receiver.client.pacing import retry_after_of
 from receiver.client.parameters import is_loopback
+from receiver.client.rate_headers import retry_after_of
 from receiver.client.results import Generation
 from receiver.client.wire import Answer, Lost, Reply, Unsent
 

@@ -29,14 +29,12 @@ All of them survive pickling. None carries the API key.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from receiver.client.ledger import SETTLING_S
+from receiver.client.results import Generation
+from receiver.client.wire import Request
 from receiver.errors import ClientError
-
-if TYPE_CHECKING:
-    from receiver.client.requests import Request
-    from receiver.client.results import Generation
 
 
 class ApiError(ClientError):
@@ -203,7 +201,7 @@ class OutcomeUnknown(ClientError):
 
     def __init__(
         self,
-        request: "Request[Any]",
+        request: Request[Any],
         *,
         sent_at: float,
         reason: str,
@@ -242,7 +240,7 @@ class NotCharged(ClientError):
     status = 404
     retryable = True
 
-    def __init__(self, request: "Request[Any]", *, client_ref: str | None) -> None:
+    def __init__(self, request: Request[Any], *, client_ref: str | None) -> None:
         super().__init__(
             f"{request.method} {request.path} was not accepted: nothing that fits is in the provider's list, "
             "and nothing was charged; it may be sent again"
@@ -258,7 +256,7 @@ class GenerationFailed(ClientError):
     code = "generation_failed"
     status = 502
 
-    def __init__(self, generation: "Generation") -> None:
+    def __init__(self, generation: Generation) -> None:
         super().__init__(f"{generation.id} failed: {generation.error or 'no reason given'}")
         self.generation = generation
 

@@ -29,11 +29,11 @@ _PAGING_KEYS = ("meta", "pagination", "paging", "data")
 _MILLISECONDS_FROM = 1e11
 
 
-class Unreadable(ValueError):
+class Malformed(ValueError):
     """A JSON answer without what was asked for."""
 
 
-class Misdirected(Unreadable):
+class Misdirected(Malformed):
     """An answer about something else than was asked for."""
 
 
@@ -128,10 +128,10 @@ def event(payload: Any) -> WebhookEvent:
     """Read the body of a webhook delivery.
 
     Raises:
-        Unreadable: it names no event, or no generation.
+        Malformed: it names no event, or no generation.
     """
     if not isinstance(payload, dict) or not isinstance(payload.get("event"), str):
-        raise Unreadable("a delivery without an event name")
+        raise Malformed("a delivery without an event name")
     raw = dict(_object(payload.get("data", payload)))
     if _failure(raw) is None:
         raw["error"] = payload.get("error")
@@ -169,7 +169,7 @@ def _object(payload: Any) -> Mapping[str, Any]:
     for candidate in candidates:
         if _has_id(candidate):
             return candidate  # type: ignore[no-any-return]  # it was just found to be an object
-    raise Unreadable("no object with an id")
+    raise Malformed("no object with an id")
 
 
 def _has_id(candidate: Any) -> bool:
@@ -184,7 +184,7 @@ def _rows(payload: Any, read: Callable[[Any], T]) -> tuple[T, ...]:
     # A row without an id must not hide those that have one; where none has one, we misread the list.
     readable = [row for row in rows if _has_id(row)]
     if rows and not readable:
-        raise Unreadable("a list without an id in it")
+        raise Malformed("a list without an id in it")
     return tuple(read(row) for row in readable)
 
 
@@ -192,13 +192,13 @@ def _array(payload: Any) -> list[Any]:
     if isinstance(payload, list):
         return payload
     if not isinstance(payload, dict):
-        raise Unreadable("no list")
+        raise Malformed("no list")
     for key in _LIST_KEYS:
         if isinstance(payload.get(key), list):
             return list(payload[key])
     if isinstance(payload.get("data"), dict):
         return _array(payload["data"])
-    raise Unreadable("no list")
+    raise Malformed("no list")
 
 
 def _total(payload: Any) -> int | None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from receiver.client.errors import InvalidParameter
-from receiver.client.orders import Order
+from receiver.client.paid_calls import PaidCall
 from receiver.client.results import ModelList
 from receiver.contract import DEFAULT_IMAGE_MODEL, DEFAULT_VIDEO_MODEL
 
@@ -15,15 +15,15 @@ def model_of(kind: str, body: Mapping[str, object]) -> str:
     return str(body.get("model", _DEFAULTS.get(kind, "")))
 
 
-def check_price(order: Order, models: ModelList) -> None:
-    """Refuse *order* when its model costs more than it may, or nobody knows what it costs.
+def check_price(call: PaidCall, models: ModelList) -> None:
+    """Refuse *call* when its model costs more than it may, or nobody knows what it costs.
 
     Raises:
         InvalidParameter: nothing was sent.
     """
-    wanted = model_of(order.kind, order.body)
+    wanted = model_of(call.kind, call.body)
     price = next((model.credits_per_generation for model in models if model.id == wanted), None)
-    if order.max_credits is None or (price is not None and price <= order.max_credits):
+    if call.max_credits is None or (price is not None and price <= call.max_credits):
         return
     cost = "has no known price" if price is None else f"costs {price}"
-    raise InvalidParameter("max_credits", f"is {order.max_credits}, and {wanted} {cost}")
+    raise InvalidParameter("max_credits", f"is {call.max_credits}, and {wanted} {cost}")

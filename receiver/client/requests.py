@@ -1,11 +1,8 @@
 """Every call of the API document, as a value: what to send, whether twice is safe, how to read the answer."""
 
-import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Generic, TypeVar
-from urllib.parse import urlencode
+from typing import Any
 
 from receiver.client import parse
 from receiver.client.errors import InvalidParameter
@@ -27,34 +24,7 @@ from receiver.client.results import (
     Webhook,
     WebhookList,
 )
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Request(Generic[T]):
-    """One call, without the API key: safe to keep, to pickle and to show."""
-
-    method: str
-    path: str
-    """Below the base URL."""
-    read: Callable[[Any], T] = field(repr=False)
-    query: tuple[tuple[str, str], ...] = ()
-    body: Mapping[str, Any] | None = field(default=None, repr=False)
-    repeatable: bool = True
-    """False when sending it twice could charge, or create, twice."""
-    body_expected: bool = True
-    """False when an empty 2xx is a good answer."""
-
-    def url(self, base_url: str) -> str:
-        """Return where to send it."""
-        return base_url + self.path + (f"?{urlencode(self.query)}" if self.query else "")
-
-    def content(self) -> bytes | None:
-        """Return the body as bytes."""
-        if self.body is None:
-            return None
-        return json.dumps(self.body, ensure_ascii=False, separators=(",", ":")).encode()
+from receiver.client.wire import Request
 
 
 def generate(kind: str, body: Mapping[str, Any]) -> Request[Generation]:

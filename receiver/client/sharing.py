@@ -1,7 +1,7 @@
 """One pacer for each API key of this process, however many clients use it.
 
 Between processes nothing needs to be shared: the provider's own count is in every answer, and the reserves of
-`receiver.client.pacing` leave room for what the others sent since.
+`receiver.client.pacer` leave room for what the others sent since.
 """
 
 import threading
@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 
 from receiver import forks
 from receiver.client.config import Config
-from receiver.client.pacing import Pacer
+from receiver.client.pacer import Pacer
 
 Name = tuple[str, str, Callable[[], float]]
 

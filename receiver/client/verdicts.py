@@ -15,7 +15,7 @@ what fits word for word is given to an order; what could be it without that is l
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from receiver.client.orders import essence
+from receiver.client.paid_calls import essence
 from receiver.client.recovery import InDoubt, Search, is_contested, unclaimed
 from receiver.client.results import Generation
 from receiver.submissions import Submission

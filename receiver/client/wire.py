@@ -1,16 +1,46 @@
 """One exchange with a server: what goes out, and what came of it before anyone decides what that means."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Any, Final, Generic, Protocol, TypeVar
+from urllib.parse import urlencode
 
 from receiver.client.timeout import Timeout
+
+T = TypeVar("T")
 
 MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
 """An API answer longer than this is not one."""
 
 Sink = Callable[[bytes], object]
 """Takes the body of a download, piece by piece. What it raises ends the exchange."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Generic[T]):
+    """One call, without the API key: safe to keep, to pickle and to show."""
+
+    method: str
+    path: str
+    """Below the base URL."""
+    read: Callable[[Any], T] = field(repr=False)
+    query: tuple[tuple[str, str], ...] = ()
+    body: Mapping[str, Any] | None = field(default=None, repr=False)
+    repeatable: bool = True
+    """False when sending it twice could charge, or create, twice."""
+    body_expected: bool = True
+    """False when an empty 2xx is a good answer."""
+
+    def url(self, base_url: str) -> str:
+        """Return where to send it."""
+        return base_url + self.path + (f"?{urlencode(self.query)}" if self.query else "")
+
+    def content(self) -> bytes | None:
+        """Return the body as bytes."""
+        if self.body is None:
+            return None
+        return json.dumps(self.body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 @dataclass(frozen=True, slots=True)

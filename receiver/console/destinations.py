@@ -15,7 +15,7 @@ from receiver.console.deeds import Deeds
 from receiver.console.guard import HOME
 from receiver.console.pages import Pages
 from receiver.operations import schemas
-from receiver.operations.backfill import Tally, backfill
+from receiver.operations.backfill import Tally, run_backfill
 from receiver.operations.moments import read_moment
 from receiver.operations.stages import state_of
 from receiver.store.backfill import Past
@@ -107,11 +107,11 @@ class Destinations:
         return self._back(f"The backfill of {name} is running; this page shows its progress.")
 
     async def _counted(self, past: Past) -> str:
-        tally = Tally()
-        await backfill(self._parts.store, past, self._parts.route, tally, dry_run=True, most=MOST_COUNTED)
-        if tally.is_capped:
-            so_far = f"{tally.made:,} of the first {tally.events:,} events"
-            return f"{past.destination} lacks {so_far}; there are more."
+        tally, parts = Tally(), self._parts
+        async for _ in run_backfill(parts.store, past, tally, route=parts.route, dry_run=True):
+            if tally.events >= MOST_COUNTED:
+                so_far = f"{tally.made:,} of the first {tally.events:,} events"
+                return f"{past.destination} lacks {so_far}; there are more."
         return f"{past.destination} lacks {tally.made:,} of {tally.events:,} events."
 
     async def _known(self, request: Request) -> str:

@@ -12,14 +12,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from receiver.errors import ConfigError
+from receiver.errors import ConfigError, variable
 
 T = TypeVar("T")
 
 
 def setting(name: str, option: str) -> str:
     """Return the environment variable that holds *option* of the destination called *name*."""
-    return f"RECEIVER_DESTINATIONS__{name.upper()}__{option.upper()}"
+    return variable("destinations", name, option)
 
 
 def option(parse: Callable[[str], T], default: T, *, secret: bool = False) -> T:

@@ -57,7 +57,7 @@ async def count(store: Store, order: Order, told: Told = lambda _matched, _chang
     order = _bounded(order)
     after: Key | None = None
     matched = changed = 0
-    async for _ in _turns():
+    async for _ in turns():
         step = await store.transact(stored.rehearse, order, after=after, now_ms=clock.now_ms(), reread=reread)
         after, matched, changed = step.cursor, matched + step.matched, changed + step.changed
         told(matched, changed)
@@ -78,7 +78,7 @@ async def finish(store: Store, id_: str, told: Told = lambda _matched, _changed:
 
     Cut short, it stays as far as it is and can be finished later.
     """
-    async for _ in _turns():
+    async for _ in turns():
         operation = await store.advance(id_, now_ms=clock.now_ms(), reread=reread)
         if operation is None or operation.state != "running":
             break
@@ -95,7 +95,7 @@ async def cancel(
     """
     restored, after = 0, None
     deadline = time.monotonic() + patience_s
-    async for _ in _turns():
+    async for _ in turns():
         page = await store.transact(stored.take_back, id_, after=after, now_ms=clock.now_ms())
         if page is None:
             break
@@ -152,8 +152,8 @@ def _bounded(order: Order) -> Order:
     return replace(order, wanted=replace(order.wanted, until_ms=clock.now_ms() + 1))
 
 
-async def _turns() -> AsyncIterator[None]:
-    """Yield for ever, resting as long as each turn took: half of the database's time is others'."""
+async def turns() -> AsyncIterator[None]:
+    """Yield without end, resting as long as each turn took: half of the database's time is others'."""
     while True:
         began = time.monotonic()
         yield

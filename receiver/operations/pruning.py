@@ -22,6 +22,8 @@ class Retention:
     keep_ms: Mapping[What, int] = field(default_factory=dict)
     """Milliseconds; what is not named is kept permanently."""
     per_s: float = 500.0
+    assets_ms: int | None = None
+    """The same for files in the bucket; None keeps them permanently."""
 
     def batch(self, what: What, *, now_ms: int, rest_s: float = 0.0) -> Batch:
         """Return the next batch of *what*, behind which its kind rests."""
@@ -33,6 +35,12 @@ class Retention:
             int(rest_s * 1000),
             deliveries_before_ms=None if deliveries_ms is None else now_ms - deliveries_ms,
         )
+
+    def assets(self, *, now_ms: int, rest_s: float = 0.0) -> Batch | None:
+        """Return the next batch of files, behind which they rest; None where they are kept."""
+        if self.assets_ms is None:
+            return None
+        return Batch(now_ms - self.assets_ms, now_ms, self.rows, int(rest_s * 1000))
 
     @property
     def rows(self) -> int:

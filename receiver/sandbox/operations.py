@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from receiver.contract import EVENT_TYPES, KINDS, STATUSES, Kind
-from receiver.sandbox import bodies, orders, views
+from receiver.sandbox import bodies, jobs, views
 from receiver.sandbox.answers import Answer
 from receiver.sandbox.catalogue import MODELS
 from receiver.sandbox.provider import Provider
@@ -158,8 +158,8 @@ def deleted(provider: Provider) -> Response:
 
 
 async def _generate(kind: Kind, provider: Provider, request: Request, account: str) -> Response:
-    order = orders.read(kind, await bodies.read_object(request), provider.dialect)
-    made = provider.studio.take(order, account=account, origin=provider.origin(request))
+    job = jobs.read(kind, await bodies.read_object(request), provider.dialect)
+    made = provider.studio.take(job, account=account, origin=provider.origin(request))
     return Answer(views.accepted(made, provider.dialect), provider.dialect.generate_status)
 
 

@@ -9,7 +9,7 @@ from receiver.sandbox.assets import Assets
 from receiver.sandbox.clock import Clock
 from receiver.sandbox.courier import Courier
 from receiver.sandbox.dialect import Dialect
-from receiver.sandbox.orders import Order
+from receiver.sandbox.jobs import Job
 from receiver.sandbox.refusals import Refusal
 from receiver.sandbox.state import Generation, State
 
@@ -31,23 +31,23 @@ class Studio:
         self._work: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def take(self, order: Order, *, account: str, origin: str) -> Generation:
-        """Take an order: charge for it, start on it."""
+    def take(self, job: Job, *, account: str, origin: str) -> Generation:
+        """Take an job: charge for it, start on it."""
         self._loop = asyncio.get_running_loop()
-        self._charge(order, account)
+        self._charge(job, account)
         made = Generation(
             id=self._state.generation_id(),
             account=account,
-            type=order.type,
-            prompt=order.prompt,
-            model=order.model,
-            credits_charged=order.credits,
+            type=job.type,
+            prompt=job.prompt,
+            model=job.model,
+            credits_charged=job.credits,
             created_at=self._clock.now(),
             origin=origin,
-            aspect_ratio=order.aspect_ratio,
-            output_format=order.output_format,
-            duration=order.duration,
-            webhook_url=order.webhook_url,
+            aspect_ratio=job.aspect_ratio,
+            output_format=job.output_format,
+            duration=job.duration,
+            webhook_url=job.webhook_url,
         )
         self._state.generations[made.id] = made
         self._start(made)
@@ -84,8 +84,8 @@ class Studio:
             task.cancel()
         await asyncio.gather(*self._work, return_exceptions=True)
 
-    def _charge(self, order: Order, account: str) -> None:
-        required, available = order.credits, self._state.credits[account]
+    def _charge(self, job: Job, account: str) -> None:
+        required, available = job.credits, self._state.credits[account]
         if available < required:
             raise Refusal(
                 "insufficient_credits",

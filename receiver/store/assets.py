@@ -3,12 +3,18 @@
 from dataclasses import fields
 from typing import Any, Final
 
+from sqlalchemy import and_
+
 from receiver.events import Asset
 from receiver.store.tables import ASSET
 
 _NAMES: Final = tuple(field.name for field in fields(Asset))
 ASSET_COLUMNS: Final = tuple(ASSET.c[name] for name in _NAMES)
 """What `asset_of` reads."""
+DELETED: Final = "deleted"
+"""The `error` of an asset whose file was deleted for its age: nobody fetches it again."""
+IS_GIVEN_UP: Final = and_(ASSET.c.status == "failed", ASSET.c.error.is_distinct_from(DELETED))
+"""Never mirrored."""
 
 
 def asset_of(row: Any) -> Asset:

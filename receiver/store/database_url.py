@@ -39,13 +39,13 @@ def parse(text: str) -> URL:
 def bad_url(why: str) -> ConfigError:
     """Return the refusal of the setting, with what to write there."""
     return ConfigError(
-        f"RECEIVER_DATABASE_URL: {why}; write sqlite:///data/receiver.db or postgresql://user@host/name"
+        f"{why}; write sqlite:///data/receiver.db or postgresql://user@host/name", "database_url"
     )
 
 
 def unknown_parameter(name: str, why: str) -> ConfigError:
     """Return the refusal of what stands behind the question mark under *name*."""
-    return ConfigError(f"RECEIVER_DATABASE_URL: the parameter {name} {why}")
+    return ConfigError(f"the parameter {name} {why}", "database_url")
 
 
 def _sqlite(rest: str) -> URL:

@@ -36,8 +36,7 @@ def connect(url: str, *, busy_timeout_s: float = 5.0) -> Engine:
         from receiver.store.postgresql import connect_postgres  # noqa: PLC0415
     except ImportError as error:
         raise ConfigError(
-            "RECEIVER_DATABASE_URL names PostgreSQL, but its driver is not installed: "
-            "pip install 'avs-receiver[postgres]'"
+            "PostgreSQL needs its driver: pip install 'avs-receiver[postgres]'", "database_url"
         ) from error
     return connect_postgres(parsed)
 

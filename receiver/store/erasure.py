@@ -8,8 +8,7 @@ from sqlalchemy import Connection, and_, delete, func, or_, select, update
 
 from receiver.store import audit
 from receiver.store.audit import Deed
-from receiver.store.filters import to_text
-from receiver.store.retention import empty
+from receiver.store.retention import empty, forget_requests
 from receiver.store.tables import (
     ASSET,
     DELIVERY,
@@ -96,14 +95,8 @@ def erase(connection: Connection, generation: Generation, deed: Deed, *, with_as
         gone = and_(ASSET.c.event_id.in_(ids), or_(ASSET.c.url.in_(traces.asset_urls), ASSET.c.url.is_(None)))
         connection.execute(delete(ASSET).where(gone))
     connection.execute(update(QUARANTINE).where(_quarantined(ids)).values(state=PRUNED, body=b""))
-    for row in connection.execute(
-        select(SUBMISSION.c.client_ref).where(_about(SUBMISSION, generation))
-    ).all():
-        told = to_text({"client_ref": row.client_ref, "metadata": {}})
-        forgotten = {"request": "{}", "told": told, "error": None}
-        connection.execute(
-            update(SUBMISSION).where(SUBMISSION.c.client_ref == row.client_ref).values(forgotten)
-        )
+    named = select(SUBMISSION.c.client_ref).where(_about(SUBMISSION, generation))
+    forget_requests(connection, list(connection.execute(named).scalars()))
     return traces
 
 

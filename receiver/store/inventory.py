@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, updat
 
 from receiver.contract import COMPLETED
 from receiver.events import OUR_TYPES, Asset, event_id
-from receiver.store.assets import ASSET_COLUMNS, asset_of
+from receiver.store.assets import ASSET_COLUMNS, IS_GIVEN_UP, asset_of
 from receiver.store.tables import ASSET, EVENT
 
 
@@ -71,7 +71,7 @@ def relocate(connection: Connection, known: KnownAsset, *, url: str) -> bool:
 def _within(scope: Scope) -> ColumnElement[bool]:
     # A follow-up tells of the completion's own file, which is counted there.
     mirrored = and_(ASSET.c.status == "mirrored", EVENT.c.type.not_in(sorted(OUR_TYPES)))
-    failed = and_(ASSET.c.status == "failed", EVENT.c.type == COMPLETED)
+    failed = and_(IS_GIVEN_UP, EVENT.c.type == COMPLETED)
     wanted = [or_(mirrored, failed) if scope.with_failed else mirrored]
     if scope.source is not None:
         wanted.append(EVENT.c.source == scope.source)

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select, upd
 from receiver.contract import COMPLETED
 from receiver.events import Asset
 from receiver.outcomes import FailedAttempt
+from receiver.store.assets import IS_GIVEN_UP
 from receiver.store.claim import ALL_SOURCES, NOTHING_AWAY, Away, Claim, LateJob, Sources, event_job, take
 from receiver.store.insert import insert_new
 from receiver.store.record import NewEvent
@@ -126,7 +127,7 @@ def is_given_up(connection: Connection, event_id: str) -> bool:
         .join(EVENT, EVENT.c.id == ASSET.c.event_id)
         .where(
             ASSET.c.event_id == event_id,
-            ASSET.c.status == "failed",
+            IS_GIVEN_UP,
             EVENT.c.type == COMPLETED,
             EVENT.c.state != PRUNED,
         )

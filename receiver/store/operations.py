@@ -14,7 +14,7 @@ from sqlalchemy import Connection, func, select, update
 from receiver.store import requarantine, resend
 from receiver.store.filters import Filter, to_text
 from receiver.store.requarantine import Reread
-from receiver.store.resend import Step, Turn
+from receiver.store.resend import Chunk, Step
 from receiver.store.tables import DELIVERY, OPERATION
 from receiver.store.window import Key
 
@@ -95,7 +95,7 @@ def advance(connection: Connection, id_: str, *, now_ms: int, reread: Reread) ->
     row = connection.execute(select(OPERATION).where(OPERATION.c.id == id_).with_for_update()).one_or_none()
     if row is not None and row.state == RUNNING:
         order = _order(row)
-        step = _STEPS[order.kind](connection, _turn(row, order, now_ms), reread)
+        step = _STEPS[order.kind](connection, _chunk(row, order, now_ms), reread)
         stepped = update(OPERATION).where(OPERATION.c.id == id_).values(_after(row, step, now_ms))
         row = connection.execute(stepped.returning(OPERATION)).one()
     return None if row is None else _operation(row, {})
@@ -103,8 +103,8 @@ def advance(connection: Connection, id_: str, *, now_ms: int, reread: Reread) ->
 
 def rehearse(connection: Connection, order: Order, *, after: Key | None, now_ms: int, reread: Reread) -> Step:
     """Return what one page would come to. Changes nothing."""
-    turn = Turn(None, order.wanted, after, now_ms, destinations=order.destinations, missing=order.missing)
-    return _STEPS[order.kind](connection, turn, reread)
+    chunk = Chunk(None, order.wanted, after, now_ms, destinations=order.destinations, missing=order.missing)
+    return _STEPS[order.kind](connection, chunk, reread)
 
 
 def take_back(connection: Connection, id_: str, *, after: Key | None, now_ms: int) -> TakenBack | None:
@@ -115,10 +115,10 @@ def take_back(connection: Connection, id_: str, *, after: Key | None, now_ms: in
     if row is None:
         return None
     order = _order(row)
-    turn = Turn(id_, order.wanted, after, now_ms)
+    chunk = Chunk(id_, order.wanted, after, now_ms)
     # Counted first: what a worker settles in between is then looked at again, and not left as it is.
     held = resend.under_way(connection, id_, now_ms=now_ms)
-    step = _WAYS_BACK[order.kind](connection, turn)
+    step = _WAYS_BACK[order.kind](connection, chunk)
     return TakenBack(step.changed, held, step.cursor, step.more)
 
 
@@ -135,14 +135,14 @@ def latest_operations(connection: Connection, *, limit: int = 100) -> list[Opera
     return [_operation(row, states.get(row.id, {})) for row in rows]
 
 
-_STEPS: Final[Mapping[Kind, Callable[[Connection, Turn, Reread], Step]]] = {
-    "deliveries.retry": lambda connection, turn, _: resend.retry(connection, turn),
-    "deliveries.drop": lambda connection, turn, _: resend.drop(connection, turn),
-    "events.replay": lambda connection, turn, _: resend.replay(connection, turn),
+_STEPS: Final[Mapping[Kind, Callable[[Connection, Chunk, Reread], Step]]] = {
+    "deliveries.retry": lambda connection, chunk, _: resend.retry(connection, chunk),
+    "deliveries.drop": lambda connection, chunk, _: resend.drop(connection, chunk),
+    "events.replay": lambda connection, chunk, _: resend.replay(connection, chunk),
     "quarantine.retry": requarantine.retry,
-    "quarantine.drop": lambda connection, turn, _: requarantine.drop(connection, turn),
+    "quarantine.drop": lambda connection, chunk, _: requarantine.drop(connection, chunk),
 }
-_WAYS_BACK: Final[Mapping[Kind, Callable[[Connection, Turn], Step]]] = {
+_WAYS_BACK: Final[Mapping[Kind, Callable[[Connection, Chunk], Step]]] = {
     "deliveries.retry": resend.restore,
     "deliveries.drop": resend.restore,
     "events.replay": resend.restore,
@@ -151,9 +151,9 @@ _WAYS_BACK: Final[Mapping[Kind, Callable[[Connection, Turn], Step]]] = {
 }
 
 
-def _turn(row: Any, order: Order, now_ms: int) -> Turn:
+def _chunk(row: Any, order: Order, now_ms: int) -> Chunk:
     after = None if row.cursor is None else tuple(orjson.loads(row.cursor))
-    return Turn(
+    return Chunk(
         row.id, order.wanted, after, now_ms, row.next_due_ms, order.rate, order.destinations, order.missing
     )
 

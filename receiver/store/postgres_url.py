@@ -204,7 +204,7 @@ def _check(parameters: Mapping[str, str]) -> None:
     said = attempt.error_message.decode(errors="replace").strip()
     attempt.finish()
     if _NOWHERE not in said.partition("\n")[0]:
-        raise ConfigError(f"RECEIVER_DATABASE_URL: {said.partition(chr(10))[0]}")
+        raise ConfigError(said.partition("\n")[0], "database_url")
 
 
 _OURS: Final[Mapping[str, Callable[[str, str], dict[str, Any]]]] = {

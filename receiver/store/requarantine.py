@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, bindparam, update
 
 from receiver.store.record import Arrival, NewEvent, RecordResult, record
-from receiver.store.resend import Step, Turn
+from receiver.store.resend import Chunk, Step
 from receiver.store.search import quarantine_rows
 from receiver.store.tables import DROPPED, OPEN, QUARANTINE, RESOLVED
 from receiver.store.window import Reach
@@ -18,33 +18,33 @@ Reread = Callable[[str, bytes], NewEvent | None]
 _MOST: Final = 100
 
 
-def retry(connection: Connection, turn: Turn, reread: Reread) -> Step:
+def retry(connection: Connection, chunk: Chunk, reread: Reread) -> Step:
     """Record the events of the bodies that can be read by now; the others stay."""
-    page = _open(connection, turn)
+    page = _open(connection, chunk)
     read = [(row, event) for row in page.rows if (event := reread(row.source, row.body))]
-    if turn.operation and read:
+    if chunk.operation and read:
         written = record(connection, [Arrival(event) for _, event in read])
         results = [one.result for one in written]
         resolved = [
-            _resolved(row, result, turn.operation) for (row, _), result in zip(read, results, strict=True)
+            _resolved(row, result, chunk.operation) for (row, _), result in zip(read, results, strict=True)
         ]
         connection.execute(_RESOLVE, resolved)
     return Step(len(page.rows), len(read), page.cursor, page.more)
 
 
-def drop(connection: Connection, turn: Turn) -> Step:
+def drop(connection: Connection, chunk: Chunk) -> Step:
     """Set bodies aside, so that lists of what is open show them no more."""
-    page = _open(connection, turn)
-    if turn.operation and page.rows:
-        connection.execute(_DROP, [{"body_id": row.id, "by": turn.operation} for row in page.rows])
+    page = _open(connection, chunk)
+    if chunk.operation and page.rows:
+        connection.execute(_DROP, [{"body_id": row.id, "by": chunk.operation} for row in page.rows])
     return Step(len(page.rows), len(page.rows), page.cursor, page.more)
 
 
-def restore(connection: Connection, turn: Turn) -> Step:
-    """Open what `turn.operation` dropped. What it resolved is an event by now, and stays."""
-    wanted = replace(turn.wanted, state=DROPPED)
-    page = quarantine_rows(connection, wanted, Reach(turn.after, _MOST), lock=True)
-    ours = [{"body_id": row.id} for row in page.rows if row.operation == turn.operation]
+def restore(connection: Connection, chunk: Chunk) -> Step:
+    """Open what `chunk.operation` dropped. What it resolved is an event by now, and stays."""
+    wanted = replace(chunk.wanted, state=DROPPED)
+    page = quarantine_rows(connection, wanted, Reach(chunk.after, _MOST), lock=True)
+    ours = [{"body_id": row.id} for row in page.rows if row.operation == chunk.operation]
     if ours:
         connection.execute(_REOPEN, ours)
     return Step(len(ours), len(ours), page.cursor, page.more)
@@ -60,9 +60,9 @@ _DROP: Final = update(QUARANTINE).where(_OURS).values(state=DROPPED, operation=b
 _REOPEN: Final = update(QUARANTINE).where(_OURS).values(state=OPEN, operation=None)
 
 
-def _open(connection: Connection, turn: Turn) -> Any:
-    wanted = replace(turn.wanted, state=OPEN)
-    return quarantine_rows(connection, wanted, Reach(turn.after, _MOST), lock=turn.operation is not None)
+def _open(connection: Connection, chunk: Chunk) -> Any:
+    wanted = replace(chunk.wanted, state=OPEN)
+    return quarantine_rows(connection, wanted, Reach(chunk.after, _MOST), lock=chunk.operation is not None)
 
 
 def _resolved(row: Any, result: RecordResult, operation: str) -> dict[str, str]:

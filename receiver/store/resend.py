@@ -52,7 +52,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Chunk:
     """One page of one operation."""
 
     operation: str | None
@@ -75,48 +75,48 @@ class Turn:
         return [start + int(gap_ms * number) for number in range(count)], start + int(gap_ms * count)
 
 
-def retry(connection: Connection, turn: Turn) -> Step:
+def retry(connection: Connection, chunk: Chunk) -> Step:
     """Send dead letters again, or pending deliveries now that were to wait for their next attempt."""
-    wanted = replace(turn.wanted, state=turn.wanted.state or DEAD)
-    page = delivery_rows(connection, wanted, Reach(turn.after, _MOST), lock=turn.operation is not None)
+    wanted = replace(chunk.wanted, state=chunk.wanted.state or DEAD)
+    page = delivery_rows(connection, wanted, Reach(chunk.after, _MOST), lock=chunk.operation is not None)
     rows = [row for row in page.rows if row.state == DEAD or _waits(row)]
-    dues, next_ms = turn.due(len(rows))
-    if turn.operation:
-        _put_back(connection, turn.operation, rows, dues)
+    dues, next_ms = chunk.due(len(rows))
+    if chunk.operation:
+        _put_back(connection, chunk.operation, rows, dues)
     return Step(len(page.rows), len(rows), page.cursor, page.more, next_ms)
 
 
-def drop(connection: Connection, turn: Turn) -> Step:
+def drop(connection: Connection, chunk: Chunk) -> Step:
     """Set dead letters aside, so that nothing sends them again."""
-    wanted = replace(turn.wanted, state=DEAD)
-    page = delivery_rows(connection, wanted, Reach(turn.after, _MOST), lock=turn.operation is not None)
-    if turn.operation and page.rows:
+    wanted = replace(chunk.wanted, state=DEAD)
+    page = delivery_rows(connection, wanted, Reach(chunk.after, _MOST), lock=chunk.operation is not None)
+    if chunk.operation and page.rows:
         dropped = [{**_key(row), "was": _before(row)} for row in page.rows]
-        connection.execute(_DROP, [{**one, "by": turn.operation} for one in dropped])
+        connection.execute(_DROP, [{**one, "by": chunk.operation} for one in dropped])
     return Step(len(page.rows), len(page.rows), page.cursor, page.more)
 
 
-def replay(connection: Connection, turn: Turn) -> Step:
+def replay(connection: Connection, chunk: Chunk) -> Step:
     """Send settled events again to the destinations: under their ids, with their mirrored assets."""
-    wanted = replace(turn.wanted, state=SETTLED, destination=None)
-    page = event_rows(connection, wanted, Reach(turn.after, _EVENTS), lock=turn.operation is not None)
+    wanted = replace(chunk.wanted, state=SETTLED, destination=None)
+    page = event_rows(connection, wanted, Reach(chunk.after, _EVENTS), lock=chunk.operation is not None)
     event_ids = [row.id for row in page.rows]
-    done = _done(connection, event_ids, turn)
-    missing = _missing(connection, event_ids, turn) if turn.missing else []
-    dues, next_ms = turn.due(len(done) + len(missing))
-    if turn.operation:
-        _put_back(connection, turn.operation, done, dues)
-        _make(connection, turn.operation, missing, dues[len(done) :])
+    done = _done(connection, event_ids, chunk)
+    missing = _missing(connection, event_ids, chunk) if chunk.missing else []
+    dues, next_ms = chunk.due(len(done) + len(missing))
+    if chunk.operation:
+        _put_back(connection, chunk.operation, done, dues)
+        _make(connection, chunk.operation, missing, dues[len(done) :])
     return Step(len(page.rows), len(done) + len(missing), page.cursor, page.more, next_ms)
 
 
-def restore(connection: Connection, turn: Turn) -> Step:
-    """Give what `turn.operation` changed, and was not delivered since, the state it had before."""
-    ours = DELIVERY.c.operation == turn.operation
-    idle = or_(DELIVERY.c.lease.is_(None), DELIVERY.c.due_ms <= turn.now_ms)
+def restore(connection: Connection, chunk: Chunk) -> Step:
+    """Give what `chunk.operation` changed, and was not delivered since, the state it had before."""
+    ours = DELIVERY.c.operation == chunk.operation
+    idle = or_(DELIVERY.c.lease.is_(None), DELIVERY.c.due_ms <= chunk.now_ms)
     undone = or_(DELIVERY.c.state.in_((DROPPED, DEAD)), and_(DELIVERY.c.state == PENDING, idle))
     statement = select(DELIVERY).where(undone).with_for_update()
-    page = rows_within(connection, statement, DELIVERY_KEY, [ours], Reach(turn.after, _MOST))
+    page = rows_within(connection, statement, DELIVERY_KEY, [ours], Reach(chunk.after, _MOST))
     restored = [_restored(row) for row in page.rows if row.before]
     made = [_key(row) for row in page.rows if not row.before]
     if restored:
@@ -194,24 +194,24 @@ def _make(
         wake_others(connection, FORWARD)
 
 
-def _done(connection: Connection, event_ids: Sequence[str], turn: Turn) -> Sequence[Any]:
+def _done(connection: Connection, event_ids: Sequence[str], chunk: Chunk) -> Sequence[Any]:
     # What is pending is a worker's to lock: it settles many at once, in no order that we could keep.
-    is_done = and_(_theirs(event_ids, turn), DELIVERY.c.state.in_((DELIVERED, DEAD)))
+    is_done = and_(_theirs(event_ids, chunk), DELIVERY.c.state.in_((DELIVERED, DEAD)))
     statement = select(DELIVERY).where(is_done).order_by(*DELIVERY_KEY)
-    if turn.operation:
+    if chunk.operation:
         statement = statement.with_for_update()
     return connection.execute(statement).all()
 
 
-def _missing(connection: Connection, event_ids: Sequence[str], turn: Turn) -> list[tuple[str, str]]:
-    found = connection.execute(select(*DELIVERY_KEY).where(_theirs(event_ids, turn)))
+def _missing(connection: Connection, event_ids: Sequence[str], chunk: Chunk) -> list[tuple[str, str]]:
+    found = connection.execute(select(*DELIVERY_KEY).where(_theirs(event_ids, chunk)))
     there = {(row.event_id, row.destination) for row in found}
-    wanted = ((id_, destination) for id_ in event_ids for destination in turn.destinations)
+    wanted = ((id_, destination) for id_ in event_ids for destination in chunk.destinations)
     return [one for one in wanted if one not in there]
 
 
-def _theirs(event_ids: Sequence[str], turn: Turn) -> ColumnElement[bool]:
-    return and_(DELIVERY.c.event_id.in_(event_ids), DELIVERY.c.destination.in_(turn.destinations))
+def _theirs(event_ids: Sequence[str], chunk: Chunk) -> ColumnElement[bool]:
+    return and_(DELIVERY.c.event_id.in_(event_ids), DELIVERY.c.destination.in_(chunk.destinations))
 
 
 def _submissions(connection: Connection, event_ids: set[str]) -> dict[str, str | None]:

@@ -7,12 +7,25 @@ needed then are in `retained`, and are looked at again a day later. What others 
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, literal, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from receiver.events import event_id
 from receiver.store.engine import insert_into
+from receiver.store.filters import to_text
 from receiver.store.operations import RUNNING
 from receiver.store.tables import (
     ATTEMPT,
@@ -29,11 +42,12 @@ from receiver.store.tables import (
     RETAINED,
     RETENTION,
     SETTLED,
+    SUBMISSION,
 )
 
-What = Literal["bodies", "retained", "deliveries", "quarantine", "operations"]
+What = Literal["bodies", "retained", "deliveries", "quarantine", "operations", "submissions"]
 
-WHAT: Final[tuple[What, ...]] = ("bodies", "retained", "deliveries", "quarantine", "operations")
+WHAT: Final[tuple[What, ...]] = get_args(What)
 """In the order in which they are pruned."""
 
 _INCREMENTAL: Final = 2
@@ -47,6 +61,12 @@ _IS_CLOSED: Final = QUARANTINE.c.state.in_(
     [literal(state, literal_execute=True) for state in (RESOLVED, DROPPED)]
 )
 """Written into the statement: neither planner would use the partial index for a bound parameter."""
+_NO_REQUEST: Final = "{}"
+_HAS_REQUEST: Final = and_(
+    SUBMISSION.c.state.in_([literal(state, literal_execute=True) for state in ("submitted", "refused")]),
+    SUBMISSION.c.request != literal(_NO_REQUEST, literal_execute=True),
+)
+"""Those in doubt are not among them: only their request tells them from what the provider lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +100,22 @@ def prune(connection: Connection, what: What, batch: Batch) -> Pruned | None:
     """Prune one batch; None if another process is at it, or was a moment ago."""
     after = batch.dry_run_after
     if after is None:
-        after = _take_place(connection, what, batch.now_ms)
+        after = take_place(connection, what, batch.now_ms)
         if after is None:
             return None
     done = _STEPS[what](connection, batch, after)
     if batch.dry_run_after is None:
-        place = {"cursor": done.cursor, "due_ms": batch.now_ms + batch.rest_ms}
-        connection.execute(update(RETENTION).where(RETENTION.c.name == what).values(place))
+        end_turn(connection, what, done.cursor, batch.now_ms + batch.rest_ms)
     return done
 
 
-def place(connection: Connection, what: What) -> str:
+def end_turn(connection: Connection, what: str, cursor: str, due_ms: int) -> None:
+    """Note how far *what* was pruned, and when the next turn may begin."""
+    place = {"cursor": cursor, "due_ms": due_ms}
+    connection.execute(update(RETENTION).where(RETENTION.c.name == what).values(place))
+
+
+def place(connection: Connection, what: str) -> str:
     """Return the place up to which *what* was pruned."""
     return connection.execute(select(RETENTION.c.cursor).where(RETENTION.c.name == what)).scalar() or ""
 
@@ -112,7 +137,11 @@ def free_pages(connection: Connection) -> tuple[int, bool]:
     return int(free), connection.exec_driver_sql("PRAGMA auto_vacuum").scalar_one() == _INCREMENTAL
 
 
-def _take_place(connection: Connection, what: What, now_ms: int) -> str | None:
+def take_place(connection: Connection, what: str, now_ms: int) -> str | None:
+    """Return the place up to which *what* was pruned; None while another process has its turn.
+
+    The turn lasts until the caller's transaction ends, and from there until what `end_turn` says.
+    """
     ours = select(RETENTION.c.cursor, RETENTION.c.due_ms).where(RETENTION.c.name == what)
     row = connection.execute(ours.with_for_update(skip_locked=True)).one_or_none()
     if row is not None:
@@ -191,12 +220,34 @@ def _operations(connection: Connection, batch: Batch, after: str) -> Pruned:
     return _counted(ids, batch)
 
 
+def _submissions(connection: Connection, batch: Batch, after: str) -> Pruned:
+    old = and_(_HAS_REQUEST, SUBMISSION.c.sent_ms < batch.before_ms)
+    if batch.dry_run_after is not None:
+        count = select(func.count()).select_from(SUBMISSION).where(old)
+        return Pruned(connection.execute(count).scalar_one(), 0, after, more=False)
+    found = select(SUBMISSION.c.client_ref).where(old).order_by(SUBMISSION.c.sent_ms).limit(batch.limit)
+    names = list(connection.execute(found.with_for_update(skip_locked=True)).scalars())
+    forget_requests(connection, names)
+    return Pruned(len(names), 0, "", len(names) == batch.limit)
+
+
+def forget_requests(connection: Connection, client_refs: Collection[str]) -> None:
+    """Take what was asked for, and the caller's metadata, out of submissions. Their keys and fates stay."""
+    if not client_refs:
+        return
+    forgotten: dict[str, Any] = {"request": _NO_REQUEST, "told": bindparam("told_"), "error": None}
+    statement = update(SUBMISSION).where(SUBMISSION.c.client_ref == bindparam("ref")).values(forgotten)
+    told = ({"ref": ref, "told_": to_text({"client_ref": ref, "metadata": {}})} for ref in client_refs)
+    connection.execute(statement, list(told))
+
+
 _STEPS: Final[Mapping[What, Callable[[Connection, Batch, str], Pruned]]] = {
     "bodies": _bodies,
     "retained": _retained,
     "deliveries": _deliveries,
     "quarantine": _quarantine,
     "operations": _operations,
+    "submissions": _submissions,
 }
 
 

@@ -34,7 +34,7 @@ def back_up(database: Path, to: Path) -> Copy:
         StoreUnavailable: it cannot be read or written, or the copy is not whole.
     """
     if not database.is_file():
-        raise ConfigError(f"RECEIVER_DATABASE_URL: there is no {database} to back up")
+        raise ConfigError(f"there is no {database} to back up", "database_url")
     with _new(to) as copy, _explained(database), closing(sqlite3.connect(database)) as connection:
         if connection.execute("PRAGMA auto_vacuum").fetchone()[0] == 0:
             connection.execute(

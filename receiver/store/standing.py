@@ -56,6 +56,11 @@ class Allowance:
     skew_ms: int
     """The provider's clock minus that of whoever asked it last."""
 
+    def left(self, now_ms: int) -> int | None:
+        """Return what is left now: all of it once the window is over."""
+        is_over = self.reset_ms is not None and self.reset_ms <= now_ms + self.skew_ms
+        return self.limit if is_over else self.remaining
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -81,6 +86,14 @@ class Standing:
             min((one.oldest_ms for one in waiting if one.oldest_ms is not None), default=None),
             next((one.error for one in waiting if one.error is not None), None),
         )
+
+    def rate_limits(self, paces: Mapping[str, str]) -> dict[str, Allowance | None]:
+        """Return the allowance of each source, from the names that those of its key are kept under.
+
+        None before the provider was first asked.
+        """
+        known = {one.name: one for one in self.allowances}
+        return {source: known.get(name) for name, source in sorted(paces.items(), key=lambda item: item[1])}
 
     @property
     def hosts(self) -> list[WaitingEvents]:

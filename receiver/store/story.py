@@ -81,11 +81,6 @@ def story(connection: Connection, source: str, generation_id: str) -> Story | No
     return Story(source, generation_id, submission, [_event_story(connection, one) for one in found])
 
 
-def sources_in_use(connection: Connection) -> list[str]:
-    """Return the sources that have events."""
-    return list(sources_of(connection, EVENT))
-
-
 def identify(connection: Connection, text: str) -> list[tuple[str, str]]:
     """Return source and generation of what *text* names: an event, a generation, a client reference."""
     by_event = select(EVENT.c.source, EVENT.c.generation_id).where(EVENT.c.id == text)

@@ -280,12 +280,19 @@ class SubmissionRow(SQLModel, table=True):
             postgresql_where=text("generation_id IS NULL"),
             sqlite_where=text("generation_id IS NULL"),
         ),
+        Index(
+            "ix_submission_request",
+            "sent_ms",
+            postgresql_where=text("state IN ('submitted', 'refused') AND request <> '{}'"),
+            sqlite_where=text("state IN ('submitted', 'refused') AND request <> '{}'"),
+        ),
     )
 
     client_ref: str = Field(primary_key=True)
     source: str = Field(max_length=63)
     kind: str = Field(max_length=16)
     request: str
+    """`{}` once it is forgotten."""
     told: str
     state: str = Field(max_length=16)
     generation_id: str | None = Field(default=None, max_length=128)

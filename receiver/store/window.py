@@ -54,7 +54,8 @@ def rows_within(
     if end is not None:
         inside.append(_up_to(keys, end, newest_first=reach.newest_first))
     # An expression where candidates are few: SQLite would else read a whole table in the order of its key.
-    order = [key.concat("") for key in keys] if end is None else keys
+    # Where nothing narrows them down, that order is the way to read them.
+    order = [key.concat("") for key in keys] if end is None and candidates else keys
     ordered = statement.where(*inside).order_by(*_order(order, reach)).limit(reach.most)
     rows = connection.execute(ordered).all()
     last = tuple(getattr(rows[-1], key.name) for key in keys) if rows else reach.after

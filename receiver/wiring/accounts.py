@@ -5,11 +5,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from receiver.client import AsyncClient
 from receiver.client.config import configure
-from receiver.client.pace import pace_name
+from receiver.client.shared_pace import pace_name
 from receiver.settings import Settings
 from receiver.wiring.ledgers import open_shared
 from receiver.wiring.sources import DEFAULT_SOURCE
-from receiver.worker.reconcile import Account
+from receiver.worker.reconcile_pass import Account
 from receiver.worker.reconciling import ReconcileRules
 
 

@@ -13,8 +13,8 @@ from receiver.admin.beside import beside
 from receiver.admin.parts import Parts
 from receiver.admin.runner import Runner
 from receiver.admin.token import Token, configured, kept
-from receiver.errors import ConfigError
-from receiver.settings import Settings, variable
+from receiver.errors import ConfigError, variable
+from receiver.settings import Settings
 from receiver.store import Store
 from receiver.telemetry.refusals import Refusals
 from receiver.wiring.parts import open_parts

@@ -19,7 +19,7 @@ from receiver.assets.media import MEDIA_TYPES, parse_types
 from receiver.assets.nat64 import parse_prefixes
 from receiver.assets.trust import trusting
 from receiver.errors import ConfigError
-from receiver.settings import Settings, variable
+from receiver.settings import Settings
 
 _SUFFIX: Final = re.compile(r"(?:\.?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)?")
 """A host with its subdomains; nothing, if the list is set but empty."""
@@ -74,7 +74,7 @@ def _open_bucket(settings: Settings, url: str) -> ReadableBucket:
                 threads=8,
             )
         case _:
-            raise ConfigError(f"{variable('assets_url')}: write file:dir or s3://bucket/prefix")
+            raise ConfigError("write file:dir or s3://bucket/prefix", "assets_url")
 
 
 def build_key_template(settings: Settings) -> KeyTemplate:
@@ -86,7 +86,7 @@ def build_key_template(settings: Settings) -> KeyTemplate:
     try:
         return KeyTemplate.parse(settings.assets_key)
     except ValueError as error:
-        raise ConfigError(f"{variable('assets_key')}: {error}") from error
+        raise ConfigError(str(error), "assets_key") from error
 
 
 def build_fetcher(settings: Settings) -> Fetcher:
@@ -98,8 +98,8 @@ def build_fetcher(settings: Settings) -> Fetcher:
     """
     try:
         return Fetcher(
-            allow=_host_list(settings.fetch_allow, variable("fetch_allow")),
-            deny_hosts=_host_list(settings.fetch_deny, variable("fetch_deny")),
+            allow=_host_list(settings.fetch_allow, "fetch_allow"),
+            deny_hosts=_host_list(settings.fetch_deny, "fetch_deny"),
             hosts=_asset_hosts(settings),
             types=_types(settings),
             spool_dir=Path(settings.spool_dir),
@@ -128,7 +128,7 @@ def open_kept(settings: Settings) -> KeptDownloads:
 
 
 def _unusable_spool(settings: Settings, error: OSError) -> ConfigError:
-    return ConfigError(f"{variable('spool_dir')}: cannot write to {settings.spool_dir}: {error.strerror}")
+    return ConfigError(f"cannot write to {settings.spool_dir}: {error.strerror}", "spool_dir")
 
 
 def _types(settings: Settings) -> frozenset[str]:
@@ -137,7 +137,7 @@ def _types(settings: Settings) -> frozenset[str]:
     try:
         return parse_types(settings.asset_types)
     except ValueError as error:
-        raise ConfigError(f"{variable('asset_types')}: {error}") from error
+        raise ConfigError(str(error), "asset_types") from error
 
 
 def _checked_ca_file(settings: Settings) -> str | None:
@@ -149,7 +149,7 @@ def _trust(settings: Settings) -> ssl.SSLContext:
     try:
         return trusting(settings.ca_file)
     except ValueError as error:
-        raise ConfigError(f"{variable('ca_file')}: {error}") from error
+        raise ConfigError(str(error), "ca_file") from error
 
 
 def _asset_hosts(settings: Settings) -> tuple[str, ...] | None:
@@ -165,8 +165,8 @@ def _asset_host(entry: str) -> str:
         name = "?"
     if not _SUFFIX.fullmatch(name):
         raise ConfigError(
-            f"{variable('asset_hosts')}: {entry!r} is no host name; write cdn.example.com, which stands for"
-            " its subdomains, too"
+            f"{entry!r} is no host name; write cdn.example.com, which stands for its subdomains, too",
+            "asset_hosts",
         )
     return name
 
@@ -175,11 +175,11 @@ def _nat64_prefixes(settings: Settings) -> tuple[IPv6Network, ...]:
     try:
         return parse_prefixes(settings.nat64_prefixes)
     except ValueError as error:
-        raise ConfigError(f"{variable('nat64_prefixes')}: {error}") from error
+        raise ConfigError(str(error), "nat64_prefixes") from error
 
 
 def _host_list(entries: Sequence[str], setting: str) -> AllowList:
     try:
         return AllowList.parse(entries)
     except ValueError as error:
-        raise ConfigError(f"{setting}: {error}") from error
+        raise ConfigError(str(error), setting) from error

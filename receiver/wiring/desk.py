@@ -6,8 +6,8 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from receiver.client import Client, InvalidParameter, Ledger, NotFound, Submission
-from receiver.errors import ConfigError
-from receiver.settings import Settings, variable
+from receiver.errors import ConfigError, variable
+from receiver.settings import Settings
 from receiver.wiring.ledgers import build_ledger, differences
 
 

@@ -5,9 +5,9 @@ from dataclasses import fields
 
 from receiver.destinations import Destination, open_destination, own_options, pull
 from receiver.destinations.policy import DeliveryPolicy, take_policy
-from receiver.errors import ConfigError
+from receiver.errors import ConfigError, variable
 from receiver.routing import Routing
-from receiver.settings import Settings, variable
+from receiver.settings import Settings
 
 
 def build_destination(name: str, options: Mapping[str, str]) -> Destination:

@@ -7,7 +7,8 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from receiver.admin.parts import Setting
-from receiver.settings import Settings, variable
+from receiver.errors import variable
+from receiver.settings import Settings
 from receiver.telemetry.redact import redact
 from receiver.wiring.destinations import common_options
 

@@ -8,12 +8,12 @@ from starlette.types import ASGIApp
 
 from receiver import routing
 from receiver.destinations.pull import Options, check_token
-from receiver.errors import ConfigError
+from receiver.errors import ConfigError, variable
 from receiver.pull.app import build_app
 from receiver.pull.bell import Bell
 from receiver.pull.queue import PullQueue
 from receiver.routing import Routing
-from receiver.settings import Settings, variable
+from receiver.settings import Settings
 from receiver.store import Store
 from receiver.wiring.destinations import is_pulled, pull_options
 

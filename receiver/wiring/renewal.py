@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from receiver import routing
-from receiver.settings import Settings, SourceSettings, variable
+from receiver.errors import variable
+from receiver.settings import Settings, SourceSettings
 from receiver.wiring.destinations import build_destination, is_pulled
 from receiver.wiring.notices import fingerprints, is_wanted
 from receiver.wiring.outlets import open_outlet

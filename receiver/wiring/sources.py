@@ -5,9 +5,9 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from receiver.errors import ConfigError
+from receiver.errors import ConfigError, variable
 from receiver.receive import Source
-from receiver.settings import Settings, variable
+from receiver.settings import Settings
 from receiver.signatures import check_secrets
 
 DEFAULT_SOURCE: Final = "photoverse"

@@ -2,8 +2,8 @@
 
 from ipaddress import ip_network
 
-from receiver.errors import ConfigError
-from receiver.settings import Settings, variable
+from receiver.errors import ConfigError, variable
+from receiver.settings import Settings
 from receiver.store import Store
 from receiver.telemetry.refusals import Network, Refusals
 from receiver.web.app import PublicApp, build_app

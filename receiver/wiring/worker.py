@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 
 from receiver.assets import Bucket
+from receiver.assets.by_source import BucketsBySource
 from receiver.assets.fetch import Fetcher
 from receiver.errors import BucketUnavailable
 from receiver.settings import Settings
@@ -29,7 +30,7 @@ from receiver.worker.forwarding import Outlet
 from receiver.worker.gate import GATE_RULES
 from receiver.worker.host_gates import HostGates
 from receiver.worker.keeping import note_kept
-from receiver.worker.reconcile import Account
+from receiver.worker.reconcile_pass import Account
 from receiver.worker.refresh import Refresher
 from receiver.worker.run import Timing, Worker
 
@@ -74,7 +75,7 @@ def _worker(
     settings: Settings,
     store: Store,
     fetcher: Fetcher,
-    bucket: Bucket,
+    bucket: BucketsBySource,
     outlets: Sequence[Outlet],
     accounts: Sequence[Account],
 ) -> Worker:
@@ -100,4 +101,5 @@ def _worker(
         telling=build_telling(settings, store, kept.spool, buckets, hosts),
         pulled=[name for name, options in settings.destinations.items() if is_pulled(options)],
         retention=build_retention(settings),
+        deleting_from=bucket,
     )

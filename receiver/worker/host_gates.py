@@ -11,8 +11,8 @@ from typing import Final, TypeVar
 import structlog
 
 from receiver.assets import Fetched, NotFetched
+from receiver.assets.guard import asset_host
 from receiver.outcomes import Retry
-from receiver.receive import asset_host
 from receiver.telemetry import metrics
 from receiver.worker.breaker import Breaker
 from receiver.worker.gate import Gate

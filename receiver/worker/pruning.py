@@ -6,11 +6,13 @@ from typing import Final
 import structlog
 
 from receiver import clock
-from receiver.errors import StoreUnavailable
+from receiver.assets.by_source import BucketsBySource
+from receiver.errors import BucketUnavailable, StoreUnavailable
 from receiver.operations.pruning import Retention
 from receiver.store import Store
 from receiver.store.retention import WHAT, Pruned, What, give_back, prune
 from receiver.telemetry import metrics
+from receiver.worker.deleting import delete_old_assets
 
 EVERY_S: Final = 60.0
 
@@ -19,8 +21,13 @@ _PAGES: Final = 200
 log = structlog.get_logger()
 
 
-async def keep_pruning(store: Store, retention: Retention, *, every_s: float = EVERY_S) -> None:
-    """Prune what is due, again and again until cancelled. A failing store is asked again later."""
+async def keep_pruning(
+    store: Store, retention: Retention, buckets: BucketsBySource | None = None, *, every_s: float = EVERY_S
+) -> None:
+    """Prune what is due, again and again until cancelled. A failing store or bucket is asked again later.
+
+    Without *buckets*, files stay.
+    """
     while True:
         more = False
         try:
@@ -29,7 +36,11 @@ async def keep_pruning(store: Store, retention: Retention, *, every_s: float = E
                     more |= await _prune(store, retention, what)
             if store.is_embedded and retention.keep_ms:
                 more |= await store.transact(give_back, _PAGES)
-        except StoreUnavailable as error:
+            batch = retention.assets(now_ms=clock.now_ms(), rest_s=retention.rest_s)
+            if buckets and batch:
+                done = await delete_old_assets(store, buckets, batch)
+                more |= done is None or done.more
+        except (StoreUnavailable, BucketUnavailable) as error:
             log.warning("not pruned", error=str(error))
         await asyncio.sleep(retention.rest_s if more else every_s)
 

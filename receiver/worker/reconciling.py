@@ -13,7 +13,7 @@ from receiver.store import Store
 from receiver.store.passes import Turn, end_turn, save_cursor, take_turn
 from receiver.worker.cursor import Cursor
 from receiver.worker.leases import Leases
-from receiver.worker.reconcile import Account, Pass, Report
+from receiver.worker.reconcile_pass import Account, Pass, Report
 
 _LONGEST_REST_S: Final = 5.0
 """How often to look whether the turn is due: another worker's may have run out."""

@@ -7,7 +7,7 @@ from typing import Final
 from receiver.client import ClientError, NotFound
 from receiver.events import Event
 from receiver.outcomes import Retry
-from receiver.worker.reconcile import Account
+from receiver.worker.reconcile_pass import Account
 
 _PATIENCE_S: Final = 60.0
 """Longer than this a mirror does not wait for the rate limit: others need its place."""

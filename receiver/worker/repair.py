@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from receiver.assets import Bucket, Fetched, NotFetched
-from receiver.assets.keys import beside
+from receiver.assets.object_keys import beside
 from receiver.errors import BucketUnavailable
 from receiver.events import Event, normalize
 from receiver.mirror import object_metadata

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from receiver.assets.by_source import BucketsBySource
 from receiver.assets.kept import KeptDownloads
 from receiver.operations.pruning import Retention
 from receiver.store import FORWARD, LATE, MIRROR, SETTLE, Sources, Store
@@ -34,7 +35,7 @@ from receiver.worker.mirroring import (
     sources_by_bucket,
 )
 from receiver.worker.pruning import keep_pruning
-from receiver.worker.reconcile import Account
+from receiver.worker.reconcile_pass import Account
 from receiver.worker.reconciling import ReconcileRules, Reconciling
 from receiver.worker.telling import Telling
 
@@ -79,6 +80,8 @@ class Worker:
     pulled: Collection[str] = ()
     """Destinations whose consumers come for their messages."""
     retention: Retention = field(default_factory=Retention)
+    deleting_from: BucketsBySource | None = None
+    """Where files that are past their retention are."""
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     def stop(self) -> None:
@@ -112,7 +115,7 @@ class Worker:
         reconciles = (each.run() for each in reconciling)
         holding = [leases.keep(), leases.recall()]
         looking = work_until(self._stop, lookout.turn, woken=asyncio.Event(), poll_s=self.timing.poll_s)
-        pruning = keep_pruning(self.store, self.retention)
+        pruning = keep_pruning(self.store, self.retention, self.deleting_from)
         finding = [looking, self.store.listen(), *([self.telling.run()] if self.telling else [])]
         return [*holding, *finding, offering, self._watching(), pruning, *reconciles, *keeping]
 

@@ -15,7 +15,7 @@ from receiver.sandbox import Dialect, Knobs, Sandbox
 from receiver.store import Claim, Store
 from receiver.store.claim import claim_events
 from receiver.worker.cursor import Cursor
-from receiver.worker.reconcile import Account, Pass, Report
+from receiver.worker.reconcile_pass import Account, Pass, Report
 from tests.acceptance.service import Service, service, until
 from tests.benchmark.lost_webhooks import Run, prove
 

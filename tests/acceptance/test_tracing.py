@@ -70,6 +70,32 @@ class TestOneTrace:
         assert 0.1 <= took_s < 20
         assert all(one.began_ns <= one.ended_ns <= time.time_ns() for one in told.values())
 
+    def test_a_lost_webhook_and_a_replay(self, tmp_path: Path) -> None:
+        """What reconciling finds, and what an operator sends again, is in the trace of the paid request."""
+        with collector() as spans, Sandbox(knobs=Knobs(image_delay_s=0.1, loss_rate=1.0)) as sandbox:
+            settings = {
+                "RECEIVER_API_KEY": sandbox.key(),
+                "RECEIVER_API_BASE_URL": sandbox.url,
+                "RECEIVER_RECONCILE_INTERVAL_S": "1",
+                **traced(spans.url),
+            }
+            with service(tmp_path, **settings) as receiver:
+                ask(receiver)
+                receiver.start()
+                (message,) = until(receiver.messages)
+                until(lambda: spans.named("send messages"))
+                receiver.run("events", "replay", message["id"])
+                until(lambda: len(spans.named("send messages")) == 2)
+                repeated = until(lambda: receiver.messages()[1:])
+        assert repeated == [message]
+        assert {one.trace_id for one in spans.spans} == {parents(message)[0]}
+        assert {one.name for one in spans.spans} == {
+            "POST /generate/image",
+            "generate image",
+            "mirror",
+            "send messages",
+        }
+
     def test_each_attempt_and_each_repeat(self, tmp_path: Path, asset_host: AssetHost) -> None:
         """What failed is in the trace beside what worked at last; a sender's own trace is left alone."""
         with collector() as spans, service(tmp_path, **traced(spans.url)) as receiver:
@@ -153,7 +179,22 @@ class TestCollectorAway:
                 (lost,) = until(lambda: receiver.logged("span export failed"))
                 process.terminate()
                 assert process.wait(20) == 0
+                lines = [line for line in receiver.log().splitlines() if "export" in line]
         assert lost["error"]
+        assert len(lines) == 1
+
+    def test_the_last_spans_do_not_hold_up_the_end(self, tmp_path: Path) -> None:
+        """The SDK by itself would wait for half a minute."""
+        with socket.socket() as port:
+            port.bind(("127.0.0.1", 0))
+            port.listen()
+            url = f"http://127.0.0.1:{port.getsockname()[1]}"
+            with service(tmp_path, **traced(url, OTEL_EXPORTER_OTLP_TIMEOUT="60")) as receiver:
+                process = receiver.start()
+                receiver.deliver(failed("gen_a"))
+                until(receiver.messages)
+                process.terminate()
+                assert process.wait(20) == 0
 
 
 def service_names(spans: Collector) -> set[str]:

@@ -29,6 +29,7 @@ _OLD: Final = 100 * _DAY_MS
 _BODY: Final = 1_000
 _CONNECTIONS: Final = 16
 _STARTS_S: Final = 120.0
+_KEY: Final = "uq_event_source_generation_id_type"
 
 
 def main() -> None:
@@ -77,52 +78,57 @@ def _offered(database: str, rate: int) -> Iterator[tuple[Service, str]]:
 
 
 def _fill(url: str, rows: int) -> None:
-    """Insert delivered events, a second apart, the latest of them old enough to be pruned."""
+    """Insert delivered events, a millisecond apart, the latest of them old enough to be pruned."""
     first_ms = int(time.time() * 1000) - _OLD - rows
-    body = json.dumps({"event": "generation.completed", "data": {"prompt": "x" * _BODY}}).encode()
-    if not url.startswith("sqlite"):
+    if url.startswith("sqlite"):
+        _fill_sqlite(url, rows, first_ms)
+    else:
         _fill_postgres(url, rows, first_ms)
-        return
+
+
+def _fill_sqlite(url: str, rows: int, first_ms: int) -> None:
+    numbers = f"WITH RECURSIVE one(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM one WHERE n < {rows})"
+    at = f"({first_ms} + n)"
+    id_ = f"printf('%08x-%04x-7000-8000-000000000000', {at} >> 16, {at} & 65535)"
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection, connection:
-        for number in range(rows):
-            at = first_ms + number
-            id_ = _id(at)
-            connection.execute(
-                "INSERT INTO event (id, source, generation_id, type, body, via, received_ms, repeats, state,"
-                " due_ms, attempts) VALUES (?, 'photoverse', ?, 'generation.completed', ?, 'webhook', ?, 0,"
-                " 'settled', ?, 1)",
-                (id_, f"gen_old_{number:012}", body, at, at),
-            )
-            connection.execute(
-                "INSERT INTO delivery (event_id, destination, state, due_ms, attempts, settled_ms)"
-                " VALUES (?, 'orders', 'delivered', ?, 1, ?)",
-                (id_, at, at),
-            )
-
-
-def _id(at: int) -> str:
-    digits = f"{at:012x}"
-    return f"{digits[:8]}-{digits[8:]}-7000-8000-000000000000"
+        connection.execute("PRAGMA cache_size=-500000")
+        connection.execute(
+            f"{numbers} INSERT INTO event (id, source, generation_id, type, body, via, received_ms, repeats,"
+            f" state, due_ms, attempts) SELECT {id_}, 'photoverse', printf('gen_old_%012d', n),"
+            f" 'generation.completed', CAST(hex(randomblob({_BODY} / 2)) AS BLOB), 'webhook', {at}, 0,"
+            f" 'settled', {at}, 1 FROM one"
+        )
+        connection.execute(
+            f"{numbers} INSERT INTO delivery (event_id, destination, state, due_ms, attempts, settled_ms)"
+            f" SELECT {id_}, 'orders', 'delivered', {at}, 1, {at} FROM one"
+        )
 
 
 def _fill_postgres(url: str, rows: int, first_ms: int) -> None:
     digits = f"lpad(to_hex({first_ms} + n), 12, '0')"
     id_ = f"substr({digits}, 1, 8) || '-' || substr({digits}, 9) || '-7000-8000-000000000000'"
     with psycopg.connect(url, autocommit=True) as connection:
-        # A body that does not compress to nothing, as a prompt does not.
-        noise = "(SELECT string_agg(md5((n * 40 + k)::text), '') FROM generate_series(1, 32) k)"
+        # Short enough not to be compressed.
+        connection.execute("ALTER SYSTEM SET max_wal_size = '16GB'")
+        connection.execute("SELECT pg_reload_conf()")
+        connection.execute(f"ALTER TABLE event DROP CONSTRAINT {_KEY}")
         connection.execute(
             "INSERT INTO event (id, source, generation_id, type, body, via, received_ms, repeats, state,"
             f" due_ms, attempts) SELECT {id_}, 'photoverse', 'gen_old_' || lpad(n::text, 12, '0'),"
             " 'generation.completed',"
-            f" convert_to({noise}, 'UTF8'), 'webhook', {first_ms} + n, 0, 'settled', {first_ms} + n, 1"
+            f" convert_to(repeat(md5(n::text), {_BODY} / 32), 'UTF8'), 'webhook', {first_ms} + n, 0,"
+            f" 'settled', {first_ms} + n, 1"
             f" FROM generate_series(1, {rows}) n"
         )
         connection.execute(
             f"INSERT INTO delivery (event_id, destination, state, due_ms, attempts, settled_ms) SELECT {id_},"
             f" 'orders', 'delivered', {first_ms} + n, 1, {first_ms} + n FROM generate_series(1, {rows}) n"
         )
-        connection.execute("ANALYZE")
+        connection.execute(f"ALTER TABLE event ADD CONSTRAINT {_KEY} UNIQUE (source, generation_id, type)")
+        connection.execute("ALTER SYSTEM RESET max_wal_size")
+        connection.execute("SELECT pg_reload_conf()")
+        connection.execute("VACUUM ANALYZE")
+        connection.execute("CHECKPOINT")
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from receiver.store.late import claim_late
 from receiver.store.rates import Done, count_done
 from receiver.store.spools import see_spool
 from receiver.store.standing import standing
-from receiver.store.story import identify, sources_in_use, story
+from receiver.store.story import identify, story
 from receiver.store.submitted import IN_DOUBT, open_submissions, submissions_by_name
 from receiver.store.tables import SUBMISSION
 from tests.stored import FAR, NOW, a_body, an_event, claim, claimed, dead, delivered, settled
@@ -123,7 +123,6 @@ class TestStory:
         for text in (id_, "gen_1", "order-7"):
             assert await store.transact(identify, text) == [("photoverse", "gen_1")]
         assert await store.transact(identify, "order-8") == []
-        assert await store.transact(sources_in_use) == ["photoverse"]
 
 
 class TestWords:

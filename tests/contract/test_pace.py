@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from receiver.client import KeyPace, PaceStore
-from receiver.client.pace import take
+from receiver.client.shared_pace import take
 from receiver.errors import StoreUnavailable
 from receiver.store.engine import connect
 from receiver.store.pace import StorePace

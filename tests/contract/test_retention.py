@@ -15,12 +15,13 @@ from receiver.store.backfill import Past, Stretch, count_missed
 from receiver.store.claim import claim_events
 from receiver.store.fanout import everywhere
 from receiver.store.filters import Filter
+from receiver.store.ledger import StoreLedger
 from receiver.store.operations import Order
 from receiver.store.retention import Batch, Pruned, What, prune
 from receiver.store.search import body_of_event, pruned_among, quarantined_body
 from receiver.store.tables import DELIVERY, EVENT, OPERATION, QUARANTINE, RETAINED
 from tests.acceptance.service import until
-from tests.contract.test_ledger import waits
+from tests.contract.test_ledger import a_submission, waits
 from tests.stored import ASSET, FAR, NOW, a_body, an_event, claim, claimed, dead, delivered, settled
 
 DAY_MS = 24 * 3600 * 1000
@@ -202,6 +203,31 @@ class TestOperations:
         everything = replace(BATCH, before_ms=FAR)
         assert await pruned(store, "operations", everything) == 1
         assert await states(store, OPERATION) == ["running"]
+
+
+class TestSubmissions:
+    async def test_what_is_kept_of_an_old_one(self, store: Store) -> None:
+        """Its key, generation and state: the name is still taken, and is given back the generation."""
+        ledger = StoreLedger(store.engine, "photoverse")
+        old = replace(a_submission(), sent_at=NOW / 1000)
+        ledger.begin(old)
+        ledger.settle(old.client_ref, state="submitted", generation_id="gen_1")
+        assert await pruned(store, "submissions") == 1
+        kept = ledger.begin(replace(old, request={"prompt": "another"}))
+        assert kept == replace(old, state="submitted", generation_id="gen_1", request={}, metadata={})
+        assert await pruned(store, "submissions") == 0
+
+    async def test_only_what_is_old_and_decided(self, store: Store) -> None:
+        """One in doubt keeps what was asked for, however old: nothing else would tell which it was."""
+        ledger = StoreLedger(store.engine, "photoverse")
+        for state, at in (("sending", NOW), ("unknown", NOW), ("refused", NOW), ("submitted", NOW + DAY_MS)):
+            ledger.begin(replace(a_submission(state), sent_at=at / 1000))
+            ledger.settle(state, state=state)
+        dry = await store.transact(prune, "submissions", replace(BATCH, dry_run_after=""))
+        assert dry == Pruned(1, 0, "", more=False)
+        assert await pruned(store, "submissions") == 1
+        emptied = {row.client_ref for row in ledger.list() if not row.request}
+        assert emptied == {"refused"}
 
 
 class TestBesideOthers:

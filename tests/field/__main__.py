@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Final
 
-from tests.field import kafka, litestream, nats, patroni, postgresql, rabbitmq, stores, valkey
+from tests.field import collector, kafka, litestream, nats, patroni, postgresql, rabbitmq, stores, valkey
 
 _SYSTEMS: Final[dict[str, ModuleType]] = {
     module.__name__.rpartition(".")[2]: module
-    for module in (valkey, nats, rabbitmq, kafka, postgresql, patroni, litestream, stores)
+    for module in (valkey, nats, rabbitmq, kafka, postgresql, patroni, litestream, collector, stores)
 }
 _EPILOG: Final = "FIELD_DRILLS=killed runs only drills with that in their function's name."
 

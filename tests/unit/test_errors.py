@@ -5,7 +5,7 @@ from importlib import import_module
 import pytest
 
 from receiver import errors
-from receiver.errors import ReceiverError, SignatureError
+from receiver.errors import ConfigError, ReceiverError, SignatureError
 
 _OUTSIDE = ("receiver.assets.guard", "receiver.client.errors")
 for _module in _OUTSIDE:
@@ -30,6 +30,21 @@ class TestReceiverError:
     def test_retryable_is_our_fault(self, error: type[ReceiverError]) -> None:
         """What may succeed later is answered 503: some senders give up on a 4xx."""
         assert error.status == 503
+
+
+class TestConfigError:
+    @pytest.mark.parametrize(
+        ("setting", "text"),
+        [
+            ((), "wrong"),
+            (("assets_url",), "RECEIVER_ASSETS_URL: wrong"),
+            (("sources", "acme", "assets_url"), "RECEIVER_SOURCES__ACME__ASSETS_URL: wrong"),
+        ],
+    )
+    def test_names_the_variable(self, setting: tuple[str, ...], text: str) -> None:
+        """The message opens with the variable to change; the problem alone is at hand, too."""
+        error = ConfigError("wrong", *setting)
+        assert (str(error), error.problem, error.setting) == (text, "wrong", setting)
 
 
 class TestSignatureError:

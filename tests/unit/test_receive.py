@@ -9,7 +9,7 @@ from prometheus_client.samples import Sample
 
 from receiver.errors import SignatureError, StoreUnavailable
 from receiver.events import OUR_TYPES, Event, Unreadable
-from receiver.receive import Receipt, Source, asset_host, entry_of, receive
+from receiver.receive import Receipt, Source, entry_of, receive
 from receiver.signatures import sign
 from receiver.store import Duplicate, Entry, Late, NewEvent, NewQuarantine, Recorded, RecordResult
 from receiver.telemetry import metrics
@@ -199,55 +199,6 @@ class TestEntryOf:
         entry = entry_of(Unreadable("no_data"), b"{}", source="acme", now_ms=1, entropy=ENTROPY)
         assert isinstance(entry, NewQuarantine)
         assert (entry.source, entry.reason) == ("acme", "no_data")
-
-
-class TestAssetHost:
-    @pytest.mark.parametrize(
-        ("url", "host"),
-        [
-            ("https://cdn.example.com/a.png", "cdn.example.com"),
-            ("https://CDN.Example.com:8443?x", "cdn.example.com"),
-            ("http://127.0.0.1/", "127.0.0.1"),
-            ("https://[2001:DB8::1]/a", "[2001:db8::1]"),
-            ("https://é.example.com/", "xn--9ca.example.com"),
-            ("https://cdn.example.com./a", "cdn.example.com"),
-        ],
-    )
-    def test_of_what_may_be_fetched(self, url: str, host: str) -> None:
-        """The host in lower case, without its port."""
-        assert asset_host(url) == host
-
-    @pytest.mark.parametrize(
-        "url",
-        [
-            None,
-            7,
-            "",
-            "cdn.example.com/a",
-            "ftp://cdn.example.com/a",
-            "https://user@cdn.example.com/a",
-            "https:///a",
-            "https://c d.example.com/",
-            "https://" + "a" * 254 + "/",
-            "https://\u212a.example.com/",
-            "https://" + "ü" * 250 + "/",
-            "https://./",
-        ],
-    )
-    def test_of_what_may_not(self, url: object) -> None:
-        """What can be fetched from nowhere has no host, and never one too long for its column."""
-        assert asset_host(url) is None
-
-    @pytest.mark.parametrize(
-        "url",
-        [
-            *("HTTPS://cdn.example.com/a", "http://minio_1:9000/a", "https://cdn.example.com/図 a#b"),
-            *("https://cdn.example.com  ", "https://bücher.example.com:443"),
-        ],
-    )
-    def test_agrees_with_the_gate(self, url: str) -> None:
-        """Every URL the gate lets through has a host, or its download would be nobody's to spare."""
-        assert asset_host(url)
 
 
 class TestSource:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from receiver.errors import ConfigError
-from receiver.settings import Settings, variable
+from receiver.errors import ConfigError, variable
+from receiver.settings import CONFIG_FILE, Settings
 
 LEAK = "hunter2hunter2"
 
@@ -344,3 +344,36 @@ class TestSecretFiles:
         """Another setting has no file."""
         monkeypatch.setenv("RECEIVER_LEASE_S_FILE", "lease")
         assert "RECEIVER_LEASE_S_FILE is not a setting" in refusal()
+
+    def test_named_by_the_settings_file(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """`receiver.toml` names them in the same way, at every level; the environment wins."""
+        (folder / "secret").write_text(f"{LEAK},old-secret\n")
+        (folder / CONFIG_FILE).write_text(
+            'webhook_secrets_file = "secret"\napi_key_file = "secret"\n'
+            '[sources.acme]\nsecrets_file = "secret"\n'
+            '[destinations.orders]\nurl = "https://h/"\ntoken_file = "secret"\nca_file = "ca.pem"\n'
+        )
+        monkeypatch.setenv("RECEIVER_API_KEY", "from the environment")
+        settings = Settings.load()
+        assert [one.get_secret_value() for one in settings.webhook_secrets] == [LEAK, "old-secret"]
+        assert settings.sources["acme"].secrets == settings.webhook_secrets
+        assert settings.api_key is not None
+        assert settings.api_key.get_secret_value() == "from the environment"
+        orders = {"url": "https://h/", "token": f"{LEAK},old-secret", "ca_file": "ca.pem"}
+        assert settings.destinations == {"orders": orders}
+
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            ('api_key_file = "nowhere"', "api_key_file: cannot read nowhere (No such file or directory)"),
+            ('api_key = "a"\napi_key_file = "empty"', "api_key_file and the setting itself are both set"),
+            ('[sources.acme]\nsecrets_file = "empty"', "secrets_file: empty is empty"),
+            ('lease_s_file = "empty"', "RECEIVER_LEASE_S_FILE: "),
+            ("api_key_file = 5", "RECEIVER_API_KEY_FILE: "),
+        ],
+    )
+    def test_refused_in_the_settings_file(self, folder: Path, content: str, said: str) -> None:
+        """Each as in the environment."""
+        (folder / "empty").write_text("\n")
+        (folder / CONFIG_FILE).write_text(content)
+        assert said in refusal()

@@ -3,9 +3,11 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -14,13 +16,18 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBasedTraceIdRatio
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from receiver import tracing
+from receiver.backoff import Backoff
 from receiver.client import Client, NotSent
 from receiver.client.wire import Answer, Outgoing, Reply, Unsent
-from receiver.deliver import trace_of
+from receiver.deliver import Forward, ForwardRules, message, trace_of
+from receiver.destinations import Message
 from receiver.events import OPERATOR, Event
+from receiver.outcomes import Delivered, Outcome, Retry
 from receiver.receive import trace_generation
+from receiver.routing import take
 from receiver.store import NewEvent
 from receiver.tracing import Ended
+from tests.unit.work import delivery_job
 
 RECEIVED_MS = 1_736_424_030_000
 FIRST = "2025-01-09T12:00:00Z"
@@ -98,6 +105,49 @@ class TestTraceparent:
             kept.append({name for name in names if (tracing.traceparent(name) or "").endswith("-01")})
         assert kept[0] == kept[1]
         assert 20 <= len(kept[0]) <= 90
+
+
+class TestMessage:
+    @pytest.mark.parametrize("projection", ["", "{id: generation_id}"])
+    def test_carries_its_trace(self, spans: Spans, projection: str) -> None:
+        """In the envelope, and beside it for destinations that have headers; on each attempt."""
+        routing = take("orders", {"projection": projection} if projection else {})[0]
+        attempts = [message(delivery_job(attempts=number), routing) for number in (1, 7)]
+        assert attempts[0] == attempts[1]
+        sent = attempts[0]
+        assert isinstance(sent, Message)
+        assert json.loads(sent.body)["traceparent"] == sent.traceparent == tracing.traceparent("gen_1")
+        read = JSONFormat().read(CloudEvent, sent.body)
+        assert read.get_extension("traceparent") == sent.traceparent
+
+    async def test_a_line_about_a_failure_holds_no_secret(self, spans: Spans) -> None:
+        """A destination that is careless with what it says does not tell the collector."""
+        said = Retry("https://user:hunter2@host/?key=hunter2 answered 500")
+        destination = Scripted(said)
+        rules = ForwardRules(Backoff(first_s=8, max_s=60))
+        await Forward(destination, rules, lambda: RECEIVED_MS, lambda: 0.5)([delivery_job()])
+        told = spans.one("send orders")
+        assert (told.attributes or {})["error.type"] == "postponed"
+        assert told.status.description
+        assert "hunter2" not in told.to_json()
+
+
+class Scripted:
+    """Answers every message alike."""
+
+    max_batch = concurrency = 1
+
+    def __init__(self, outcome: Outcome) -> None:
+        self._outcome = outcome
+
+    async def send(self, batch: Sequence[Message]) -> Sequence[Outcome]:
+        return [self._outcome] * len(batch)
+
+    async def check(self) -> Delivered | Retry:
+        return Delivered()
+
+    async def aclose(self) -> None:
+        """Do nothing."""
 
 
 class TestTell:

@@ -9,10 +9,9 @@ from typing import TypeVar
 from receiver.client.config import Config
 from receiver.client.decisions import Again, Attempt, Done, Moved, Refused, TooLate, decide
 from receiver.client.downloads import Partial, decide_download
-from receiver.client.pace import SharedPace
-from receiver.client.pacing import JITTER_S, Pacer, Priority, lower
-from receiver.client.requests import Request
-from receiver.client.wire import Answer, AsyncTransport, Outgoing, Reply
+from receiver.client.pacer import JITTER_S, Pacer, Priority, lower
+from receiver.client.shared_pace import SharedPace
+from receiver.client.wire import Answer, AsyncTransport, Outgoing, Reply, Request
 
 T = TypeVar("T")
 

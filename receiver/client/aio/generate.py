@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from receiver.client.aio.caller import Caller
 from receiver.client.aio.submissions import Submissions
 from receiver.client.errors import OutcomeUnknown
-from receiver.client.orders import OnUnknown, Terms, order
+from receiver.client.paid_calls import OnUnknown, Terms, paid_call
 from receiver.client.parameters import INHERIT, OMIT, Inherit, Omit, image_body, video_body
 from receiver.client.results import Generation
 from receiver.contract import ImageAspectRatio, ImageFormat, VideoAspectRatio
@@ -66,7 +66,7 @@ class Generate:
             webhook_url=self._callback(webhook_url),
         )
         terms = Terms(client_ref, metadata, on_unknown, max_credits)
-        return await self._submissions.submit(order("image", body, terms, durable=self._durable))
+        return await self._submissions.submit(paid_call("image", body, terms, durable=self._durable))
 
     async def video(  # noqa: PLR0913  # the document's parameters and ours, by name
         self,
@@ -118,7 +118,7 @@ class Generate:
             webhook_url=self._callback(webhook_url),
         )
         terms = Terms(client_ref, metadata, on_unknown, max_credits)
-        return await self._submissions.submit(order("video", body, terms, durable=self._durable))
+        return await self._submissions.submit(paid_call("video", body, terms, durable=self._durable))
 
     async def recover(self, unknown: OutcomeUnknown | str) -> Generation:
         """Find the generation that *unknown* (or the submission of that `client_ref`) became, and adopt it.

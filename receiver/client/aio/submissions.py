@@ -9,7 +9,7 @@ from receiver.client import parse, requests
 from receiver.client.aio.caller import Caller
 from receiver.client.errors import InvalidParameter, NotCharged, NotSent, OutcomeUnknown
 from receiver.client.ledger import SETTLING_S, Ledger
-from receiver.client.orders import Order
+from receiver.client.paid_calls import PaidCall
 from receiver.client.pricing import check_price
 from receiver.client.recovery import LOOKS_S, InDoubt, Search
 from receiver.client.results import Generation
@@ -32,12 +32,12 @@ class Submissions:
         self._caller = caller
         self._ledger = ledger
 
-    async def submit(self, order: Order) -> Generation:
-        """Send *order* unless its name was sent before, and return the generation of that name."""
+    async def submit(self, call: PaidCall) -> Generation:
+        """Send *call* unless its name was sent before, and return the generation of that name."""
         try:
-            return await self._submit(order)
+            return await self._submit(call)
         except OutcomeUnknown as unknown:
-            if order.on_unknown == "raise":
+            if call.on_unknown == "raise":
                 raise
             return await self.recover(unknown)
 
@@ -88,24 +88,24 @@ class Submissions:
         await self.unsettled(client_ref)
         await asyncio.to_thread(self._ledger.settle, client_ref, state="refused", error="abandoned")
 
-    async def _submit(self, order: Order) -> Generation:
-        submission = order.submission(self._caller.clock())
+    async def _submit(self, call: PaidCall) -> Generation:
+        submission = call.submission(self._caller.clock())
         earlier = await asyncio.to_thread(self._ledger.begin, submission)
         if earlier is None:
-            return await self._send(order, submission.sent_at or 0.0)
-        if not order.is_that_of(earlier):
+            return await self._send(call, submission.sent_at or 0.0)
+        if not call.is_that_of(earlier):
             raise InvalidParameter("client_ref", "belongs to an earlier call that asked for something else")
         if earlier.generation_id is None:
             raise _in_doubt(earlier)
         return await self._look_at(earlier.generation_id)
 
-    async def _send(self, order: Order, sent_at: float) -> Generation:
-        row = _Row(self._caller, self._ledger, order.client_ref, sent_at)
+    async def _send(self, call: PaidCall, sent_at: float) -> Generation:
+        row = _Row(self._caller, self._ledger, call.client_ref, sent_at)
         try:
-            await self._check_price(order)
-            made = await self._post(order, row)
+            await self._check_price(call)
+            made = await self._post(call, row)
         except OutcomeUnknown as unknown:
-            unknown.client_ref = order.client_ref
+            unknown.client_ref = call.client_ref
             await row.settle(state="unknown", error=unknown.reason)
             raise
         except ClientError as refusal:
@@ -114,16 +114,16 @@ class Submissions:
         await row.settle(state="submitted", generation_id=made.id)
         return made
 
-    async def _post(self, order: Order, row: "_Row") -> Generation:
-        request = requests.generate(order.kind, order.body)
-        with tracing.ordering(order.kind, request.url(self._caller.config.base_url)) as ordered:
+    async def _post(self, call: PaidCall, row: "_Row") -> Generation:
+        request = requests.generate(call.kind, call.body)
+        with tracing.ordering(call.kind, request.url(self._caller.config.base_url)) as ordered:
             made = await self._caller.call(request, before=row.renew)
             ordered.generation_id = made.id
         return made
 
-    async def _check_price(self, order: Order) -> None:
-        if order.max_credits is not None:
-            check_price(order, await self._caller.call(requests.list_models(order.kind)))
+    async def _check_price(self, call: PaidCall) -> None:
+        if call.max_credits is not None:
+            check_price(call, await self._caller.call(requests.list_models(call.kind)))
 
     async def _find(self, kind: str, unknown: OutcomeUnknown) -> Verdict:
         try:

@@ -16,11 +16,11 @@ from receiver.client.blocking.webhooks import Webhooks
 from receiver.client.config import NOT_CARRIED, Config, configure
 from receiver.client.ledger import Events, Ledger
 from receiver.client.memory import MemoryLedger
-from receiver.client.orders import Asked, check_asked
-from receiver.client.pace import PaceStore, SharedPace, pace_name
-from receiver.client.pacing import Priority
+from receiver.client.pacer import Priority
+from receiver.client.paid_calls import Asked, check_asked
 from receiver.client.parameters import INHERIT, Inherit
 from receiver.client.results import Generation, RateLimit
+from receiver.client.shared_pace import PaceStore, SharedPace, pace_name
 from receiver.client.sharing import pacer_for
 from receiver.client.timeout import Timeout
 from receiver.client.wire import Transport

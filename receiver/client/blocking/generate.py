@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from receiver.client.blocking.caller import Caller
 from receiver.client.blocking.submissions import Submissions
 from receiver.client.errors import OutcomeUnknown
-from receiver.client.orders import OnUnknown, Terms, order
+from receiver.client.paid_calls import OnUnknown, Terms, paid_call
 from receiver.client.parameters import INHERIT, OMIT, Inherit, Omit, image_body, video_body
 from receiver.client.results import Generation
 from receiver.contract import ImageAspectRatio, ImageFormat, VideoAspectRatio
@@ -67,7 +67,7 @@ class Generate:
             webhook_url=self._callback(webhook_url),
         )
         terms = Terms(client_ref, metadata, on_unknown, max_credits)
-        return self._submissions.submit(order("image", body, terms, durable=self._durable))
+        return self._submissions.submit(paid_call("image", body, terms, durable=self._durable))
 
     def video(  # noqa: PLR0913  # the document's parameters and ours, by name
         self,
@@ -119,7 +119,7 @@ class Generate:
             webhook_url=self._callback(webhook_url),
         )
         terms = Terms(client_ref, metadata, on_unknown, max_credits)
-        return self._submissions.submit(order("video", body, terms, durable=self._durable))
+        return self._submissions.submit(paid_call("video", body, terms, durable=self._durable))
 
     def recover(self, unknown: OutcomeUnknown | str) -> Generation:
         """Find the generation that *unknown* (or the submission of that `client_ref`) became, and adopt it.

@@ -77,8 +77,8 @@ def _migrate_beside_others(engine: Engine, tell: Tell) -> tuple[str | None, str]
 def _require_schema(connection: Connection) -> None:
     if connection.exec_driver_sql("SELECT current_schema()").scalar() is None:
         raise ConfigError(
-            "RECEIVER_DATABASE_URL: the search path (schema=, options=) finds no schema: CREATE SCHEMA it"
-            " first, or grant USAGE on it"
+            "the search path (schema=, options=) finds no schema: CREATE SCHEMA it first, or grant USAGE",
+            "database_url",
         )
 
 

@@ -69,6 +69,7 @@ def parts_over(store: Store, runner: Runner, folder: Path, desk: Desk) -> Parts:
         settings=[Setting("RECEIVER_PORT", "8000", is_secret=False, is_default=True)],
         folders={"Spool": folder},
         late_s=3600,
+        paces={"of-key": "photoverse"},
         retention=Retention({"bodies": DAY_MS, "retained": DAY_MS}, per_s=100_000),
         erasing=Erasing(
             store, buckets, partial(KeptDownloads, folder / "spool", max_bytes=1_000), ["photoverse"]

@@ -47,9 +47,16 @@ class TestBucketsBySource:
         """A source's own bucket is refused by its own variable, also while the common one does not answer."""
         silent, wrong = MemoryBucket(), MemoryBucket()
         silent.error = BucketUnavailable("no answer")
-        wrong.error = ConfigError("RECEIVER_ASSETS_URL: no such bucket")
+        wrong.error = ConfigError("no such bucket", "assets_url")
         with pytest.raises(ConfigError, match=r"^RECEIVER_SOURCES__ACME__ASSETS_URL: no such bucket"):
             await BucketsBySource(silent, {"acme": wrong, "other": MemoryBucket()}).check()
+
+    async def test_other_settings_keep_their_name(self) -> None:
+        """A mistake in what all buckets share is not blamed on the source."""
+        wrong = MemoryBucket()
+        wrong.error = ConfigError("refused, not RECEIVER_ASSETS_URL", "s3_tags")
+        with pytest.raises(ConfigError, match=r"^RECEIVER_S3_TAGS: refused, not RECEIVER_ASSETS_URL"):
+            await BucketsBySource(MemoryBucket(), {"acme": wrong}).check()
 
     async def test_all_are_closed(self) -> None:
         """None keeps its connections."""

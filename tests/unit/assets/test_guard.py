@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from receiver.assets.allowlist import AllowList
-from receiver.assets.guard import BlockedAddress, BlockedUrl, check_address, check_url
+from receiver.assets.guard import BlockedAddress, BlockedUrl, asset_host, check_address, check_url
 from receiver.errors import ReceiverError
 from tests.unit.assets.conftest import vectors
 
@@ -285,3 +285,53 @@ class TestErrors:
         assert issubclass(BlockedUrl, ReceiverError)
         assert issubclass(BlockedAddress, ReceiverError)
         assert not BlockedUrl.retryable
+
+
+class TestAssetHost:
+    @pytest.mark.parametrize(
+        ("url", "host"),
+        [
+            ("https://cdn.example.com/a.png", "cdn.example.com"),
+            ("https://CDN.Example.com:8443?x", "cdn.example.com"),
+            ("http://127.0.0.1/", "127.0.0.1"),
+            ("https://[2001:DB8::1]/a", "[2001:db8::1]"),
+            ("https://é.example.com/", "xn--9ca.example.com"),
+            ("https://cdn.example.com./a", "cdn.example.com"),
+        ],
+    )
+    def test_of_what_may_be_fetched(self, url: str, host: str) -> None:
+        """The host in lower case, without its port."""
+        assert asset_host(url) == host
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            None,
+            7,
+            "",
+            "cdn.example.com/a",
+            "ftp://cdn.example.com/a",
+            "https://user@cdn.example.com/a",
+            "https:///a",
+            "https://c d.example.com/",
+            "https://" + "a" * 254 + "/",
+            "https://\u212a.example.com/",
+            "https://" + "ü" * 250 + "/",
+            "https://./",
+        ],
+    )
+    def test_of_what_may_not(self, url: object) -> None:
+        """What can be fetched from nowhere has no host, and never one too long for its column."""
+        assert asset_host(url) is None
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            *("HTTPS://cdn.example.com/a", "http://minio_1:9000/a", "https://cdn.example.com/図 a#b"),
+            *("https://cdn.example.com  ", "https://bücher.example.com:443"),
+        ],
+    )
+    def test_agrees_with_the_gate(self, url: str) -> None:
+        """Every URL the gate lets through has a host, or its download would be nobody's to spare."""
+        host = check_url(url, allow=["minio_1"]).host
+        assert asset_host(url) == host

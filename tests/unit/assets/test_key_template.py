@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from receiver.assets import Fetched
 from receiver.assets.key_template import DEFAULT_KEY, KeyTemplate
-from receiver.assets.keys import beside, require_safe
+from receiver.assets.object_keys import beside, require_safe
 from receiver.events import Event
 
 RECEIVED_MS = 1_736_424_015_250

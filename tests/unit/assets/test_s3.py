@@ -745,7 +745,7 @@ class TestCheck:
 
         bucket = open_bucket(options=ObjectOptions.parse(sse="AES256"))
         bucket.client.meta.events.register("after-call.s3.PutObject", contradict)
-        with pytest.raises(ConfigError, match="RECEIVER_S3_SSE: the store takes it"):
+        with pytest.raises(ConfigError, match="RECEIVER_S3_SSE: the store accepts it"):
             await bucket.check()
 
     async def test_some_of_the_tags(self, open_bucket: Open) -> None:
@@ -757,7 +757,7 @@ class TestCheck:
             params["headers"]["x-amz-tagging"] = "team=media"
 
         bucket.client.meta.events.register("before-call.s3.PutObject", forget)
-        with pytest.raises(ConfigError, match="RECEIVER_S3_TAGS: the store takes it"):
+        with pytest.raises(ConfigError, match="RECEIVER_S3_TAGS: the store accepts it"):
             await bucket.check()
 
     @pytest.mark.parametrize(("status", "kind"), [(403, None), (501, ConfigError), (503, BucketUnavailable)])

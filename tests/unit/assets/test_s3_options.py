@@ -30,7 +30,7 @@ class TestParse:
     @pytest.mark.parametrize("sse", [None, "AES256"])
     def test_key_without_kms(self, sse: str | None) -> None:
         """A key that would not be used is refused: the operator believes that it is."""
-        with pytest.raises(ConfigError, match=r"RECEIVER_S3_KMS_KEY_ID needs RECEIVER_S3_SSE=aws:kms"):
+        with pytest.raises(ConfigError, match=r"RECEIVER_S3_KMS_KEY_ID: set RECEIVER_S3_SSE=aws:kms, too"):
             ObjectOptions.parse(sse=sse, kms_key_id="alias/media")
 
     @pytest.mark.parametrize("storage_class", ["standard ia", "cold\n", "x" * 65])

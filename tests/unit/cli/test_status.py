@@ -6,9 +6,12 @@ from receiver.clock import now_ms
 from receiver.store import Store
 from receiver.store.destinations import pause
 from receiver.store.spools import see_spool
+from receiver.store.tables import PACE
+from receiver.wiring.accounts import pace_names
 from tests.stored import an_event, dead, settled
 from tests.unit.cli.running import Run
 from tests.unit.cli.stored import DESTINATIONS, in_store
+from tests.unit.wiring.configured import settings
 
 
 async def _some(store: Store) -> None:
@@ -39,6 +42,20 @@ class TestStatus:
         assert "`receiver destinations resume audit`" in ended.err
         assert "`receiver deliveries list --state dead`" in ended.err
         assert "No worker" not in ended.err
+
+    def test_the_rate_limit(self, run: Run, tmp_path: Path) -> None:
+        """Of each API key, as whoever asked the provider last was told."""
+        assert run("status", "--json").object["rate_limits"] == []
+        key = {"RECEIVER_API_KEY": "avs_live_0123456789"}
+        unknown = {"source": "photoverse", "limit": None, "left": None}
+        assert run("status", "--json", **key).object["rate_limits"] == [unknown]
+        assert "rate limit photoverse\tnot known" in run("status", **key).out
+        [name] = pace_names(settings(api_key="avs_live_0123456789"))
+        row = {"name": name, "most": 60, "remaining": 7, "reset_ms": now_ms() + 30_000}
+        row |= {"opened_ms": 0, "paused_ms": 0, "skew_ms": 0}
+        in_store(tmp_path, lambda store: store.transact(lambda c: c.execute(PACE.insert(), [row])))
+        assert run("status", "--json", **key).object["rate_limits"] == [{**unknown, "limit": 60, "left": 7}]
+        assert "7 of 60 requests left" in run("status", **key).out
 
     def test_without_a_worker(self, run: Run, tmp_path: Path) -> None:
         """What waits waits for somebody to start one."""

@@ -7,8 +7,7 @@ import pytest
 
 from receiver.client import errors, parse, requests
 from receiver.client.decisions import Again, Attempt, Done, Moved, Refused, backoff_s, decide
-from receiver.client.requests import Request
-from receiver.client.wire import Answer, Lost, Reply, Unsent
+from receiver.client.wire import Answer, Lost, Reply, Request, Unsent
 from receiver.contract import ERROR_STATUS
 
 URL = "https://aivisualstudio.co/api/v1/x"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from receiver.client import parse
-from receiver.client.parse import Unreadable
+from receiver.client.parse import Malformed
 
 DOCUMENT_EXAMPLE = {
     "id": "gen_abc123def456",
@@ -99,7 +99,7 @@ class TestGeneration:
     @pytest.mark.parametrize("payload", [{}, {"id": ""}, {"id": True}, {"data": []}, [], None, "gen_1", 7])
     def test_refuses_what_has_no_id(self, payload: Any) -> None:
         """Without an id there is nothing to wait for."""
-        with pytest.raises(Unreadable):
+        with pytest.raises(Malformed):
             parse.generation(payload)
 
     def test_wrong_types_are_left_out(self) -> None:
@@ -140,7 +140,7 @@ class TestGenerations:
     @pytest.mark.parametrize("payload", [{}, {"data": {}}, {"data": "x"}, None, 7, [{}], ["gen_1"]])
     def test_refuses_what_is_no_list(self, payload: Any) -> None:
         """An answer without rows is not an empty list."""
-        with pytest.raises(Unreadable):
+        with pytest.raises(Malformed):
             parse.generations(payload)
 
 
@@ -229,7 +229,7 @@ class TestEvent:
     @pytest.mark.parametrize("payload", [{}, {"event": 1, "data": {"id": "g"}}, {"event": "x"}, [], None])
     def test_refuses_what_is_no_event(self, payload: Any) -> None:
         """No name or no generation: not an event."""
-        with pytest.raises(Unreadable):
+        with pytest.raises(Malformed):
             parse.event(payload)
 
 

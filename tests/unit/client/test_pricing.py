@@ -4,7 +4,7 @@ import pytest
 
 from receiver.client import InvalidParameter, parse
 from receiver.client.pricing import check_price, model_of
-from tests.unit.client.test_orders import ordered
+from tests.unit.client.test_paid_calls import ordered
 
 MODELS = parse.models(
     {"data": [{"id": "minimax/hailuo-2.3-fast", "credits_per_generation": 450}, {"id": "free"}]}

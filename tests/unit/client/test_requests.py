@@ -7,7 +7,7 @@ import pytest
 
 from receiver.client import parse, requests
 from receiver.client.errors import InvalidParameter
-from receiver.client.requests import Request
+from receiver.client.wire import Request
 
 BASE = "https://aivisualstudio.co/api/v1"
 WEBHOOK = parse.webhook({"id": "wh_1", "url": "https://x/y", "events": ["generation.failed"]})

@@ -9,8 +9,10 @@ from typing import Any, Final
 from sqlalchemy import Connection
 from sqlalchemy.event import listen, remove
 
+from receiver.clock import now_ms
 from receiver.events import Asset
 from receiver.store import Store
+from receiver.store.tables import PACE
 from tests.contract.test_console_views import a_submission, submit, with_asset
 from tests.stored import FAR, NOW, a_body, an_event, claimed, dead, delivered, settled
 from tests.unit.admin.given import Desk
@@ -119,6 +121,17 @@ class TestOverview:
         ):
             assert re.search(f'<li class="{tone}">.*{what}', page)
         assert "1 attempt: answered 401" in page
+
+    async def test_tells_the_rate_limit(self, browser: Browser, store: Store) -> None:
+        """Of each API key: what whoever asked the provider last was told, and all of it once that is over."""
+        assert "not known before the first request" in (await browser.get("/live")).body.decode()
+        row = {"name": "of-key", "most": 60, "remaining": 7, "reset_ms": now_ms() + 30_000}
+        row |= {"opened_ms": 0, "paused_ms": 0, "skew_ms": 0}
+        await store.transact(lambda connection: connection.execute(PACE.insert(), [row]))
+        assert "7 of 60 requests left" in (await browser.get("/live")).body.decode()
+        over = PACE.update().values(reset_ms=now_ms() - 1)
+        await store.transact(lambda connection: connection.execute(over))
+        assert "60 of 60 requests left" in (await browser.get("/live")).body.decode()
 
     async def test_draws_what_was_done(self, browser: Browser, store: Store) -> None:
         """As soon as it is counted, and lets a page wait no longer than a moment."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from receiver.sandbox import Dialect, Knobs, ManualClock, orders
+from receiver.sandbox import Dialect, Knobs, ManualClock, jobs
 from receiver.sandbox.provider import Provider
 from receiver.sandbox.refusals import Refusal
 from receiver.sandbox.state import Generation
@@ -22,7 +22,7 @@ class Shop:
         self.provider = Provider(Knobs(**knobs), self.clock, self.dialect, seed=1, webhook_secret=secret)
 
     def order(self, kind: Any = "image", **body: Any) -> Generation:
-        order = orders.read(kind, {"prompt": "x", **body}, self.dialect)
+        order = jobs.read(kind, {"prompt": "x", **body}, self.dialect)
         return self.provider.studio.take(order, account="default", origin="http://127.0.0.1:9")
 
     async def pass_time(self, seconds: float) -> None:

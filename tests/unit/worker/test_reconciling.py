@@ -12,13 +12,13 @@ from receiver.client import Generation, GenerationPage, InvalidApiKey, ServerErr
 from receiver.mirror import MirrorResult
 from receiver.store import EventJob, Store
 from receiver.worker.leases import Leases
-from receiver.worker.reconcile import Account
+from receiver.worker.reconcile_pass import Account
 from receiver.worker.reconciling import ReconcileRules, Reconciling
 from receiver.worker.run import Timing, Worker
 from tests.stored import migrated
 from tests.unit.worker.listing import Listing, row
 from tests.unit.worker.scripted import until
-from tests.unit.worker.test_reconcile import submitted
+from tests.unit.worker.test_reconcile_pass import submitted
 
 SOURCE = "photoverse"
 HOUR_MS = 3_600_000

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from receiver.assets import Fetched, NotFetched
-from receiver.assets.keys import beside
+from receiver.assets.object_keys import beside
 from receiver.clock import now_ms
 from receiver.events import ASSET_MIRRORED, Asset, Event, normalize
 from receiver.mirror import Mirror, MirrorLate, MirrorRules

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from receiver.client import KeyPace
 from receiver.client.config import Config, configure
-from receiver.client.pace import learn, pace_name, take
+from receiver.client.shared_pace import learn, pace_name, take
 from receiver.client.wire import Answer
 from receiver.errors import StoreUnavailable
 from tests.unit.client.script import NOW, ok, scripted

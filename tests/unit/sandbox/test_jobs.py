@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from receiver.sandbox import Dialect, orders
+from receiver.sandbox import Dialect, jobs
 from receiver.sandbox.refusals import Refusal
 
 LENIENT = Dialect(
@@ -34,8 +34,8 @@ WRONG: list[tuple[Any, dict[str, Any], str]] = [
 ]
 
 
-def read(kind: Any, dialect: Dialect | None = None, **body: Any) -> orders.Order:
-    return orders.read(kind, {"prompt": "x", **body}, dialect or Dialect())
+def read(kind: Any, dialect: Dialect | None = None, **body: Any) -> jobs.Job:
+    return jobs.read(kind, {"prompt": "x", **body}, dialect or Dialect())
 
 
 class TestRead:

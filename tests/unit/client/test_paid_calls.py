@@ -1,26 +1,27 @@
 """One paid call as the caller wants it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from receiver.client import InvalidParameter
-from receiver.client.orders import LONGEST_REF, Order, Terms, order
+from receiver.client.paid_calls import LONGEST_REF, PaidCall, Terms, paid_call
 
 BODY = {"prompt": "a fox"}
 
 
 def ordered(
     body: Mapping[str, Any] = BODY, *, kind: str = "image", durable: bool = True, **given: Any
-) -> Order:
+) -> PaidCall:
     terms: dict[str, Any] = {
         "client_ref": None,
         "metadata": None,
         "on_unknown": "raise",
         "max_credits": None,
     }
-    return order(kind, body, Terms(**terms | given), durable=durable)
+    return paid_call(kind, body, Terms(**terms | given), durable=durable)
 
 
 class TestOrder:
@@ -71,4 +72,10 @@ class TestOrder:
         row = ordered().submission(7.0)
         assert ordered({**BODY, "webhook_url": "https://x/"}).is_that_of(row)
         assert not ordered({**BODY, "model": "m"}).is_that_of(row)
+        assert not ordered(kind="video").is_that_of(row)
+
+    def test_is_that_of_a_forgotten_request(self) -> None:
+        """Any of its kind: the name must not be charged for twice."""
+        row = replace(ordered().submission(7.0), request={})
+        assert ordered().is_that_of(row)
         assert not ordered(kind="video").is_that_of(row)

@@ -26,7 +26,7 @@ _VIDEO_FIELDS: Final = ("prompt", "model", "aspect_ratio", "duration", "first_fr
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class Job:
     """One generation as it was asked for."""
 
     type: Kind
@@ -39,19 +39,19 @@ class Order:
     duration: int = DEFAULT_VIDEO_SECONDS
 
 
-def read(kind: Kind, body: bodies.Body, dialect: Dialect) -> Order:
+def read(kind: Kind, body: bodies.Body, dialect: Dialect) -> Job:
     """Return what *body* asks for, or refuse it."""
     return _image(body, dialect) if kind == "image" else _video(body, dialect)
 
 
-def _image(body: bodies.Body, dialect: Dialect) -> Order:
+def _image(body: bodies.Body, dialect: Dialect) -> Job:
     if dialect.unknown_fields == "refused":
         bodies.only(body, *_IMAGE_FIELDS)
     if dialect.jpeg_is_jpg and body.get("output_format") == "jpeg":
         body = {**body, "output_format": "jpg"}
     prompt = _prompt(body, dialect)
     model = _model(body, "image", DEFAULT_IMAGE_MODEL, dialect)
-    return Order(
+    return Job(
         "image",
         prompt,
         model.id,
@@ -62,7 +62,7 @@ def _image(body: bodies.Body, dialect: Dialect) -> Order:
     )
 
 
-def _video(body: bodies.Body, dialect: Dialect) -> Order:
+def _video(body: bodies.Body, dialect: Dialect) -> Job:
     if dialect.unknown_fields == "refused":
         bodies.only(body, *_VIDEO_FIELDS)
     prompt = _prompt(body, dialect)
@@ -70,7 +70,7 @@ def _video(body: bodies.Body, dialect: Dialect) -> Order:
     _check_first_frame(body, dialect)
     forms = dialect.duration_forms
     seconds = bodies.whole_number(body, "duration", VIDEO_SECONDS, DEFAULT_VIDEO_SECONDS, forms=forms)
-    return Order(
+    return Job(
         "video",
         prompt,
         model.id,

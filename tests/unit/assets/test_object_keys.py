@@ -2,7 +2,7 @@
 
 import pytest
 
-from receiver.assets.keys import beside, require_safe
+from receiver.assets.object_keys import beside, require_safe
 
 
 class TestRequireSafe:

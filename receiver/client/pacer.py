@@ -1,19 +1,16 @@
-"""When the next request may go, by what the provider's rate-limit headers said last.
-
-Waits are counted from the server's own `Date`: the reset is a time on the server's clock, not on ours.
-"""
+"""When the next request may go, by what the provider's rate-limit headers said last."""
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, Literal
 
 from receiver import forks
+from receiver.client.rate_headers import LONGEST_WAIT_S, NO_DATE_MARGIN_S, read_window, wait_after_429
 from receiver.client.results import RateLimit
 from receiver.client.wire import Answer, Reply
 from receiver.contract import REQUESTS_PER_MINUTE
-from receiver.retry_after import http_date, retry_after_s
+from receiver.retry_after import http_date
 
 Priority = Literal["interactive", "wait", "background"]
 """Who gives way: `background` work to polls that `wait`, and those to a call somebody sits in front of."""
@@ -22,19 +19,11 @@ PRIORITIES: Final[tuple[Priority, ...]] = ("interactive", "wait", "background")
 _KEPT_FREE: Final[Mapping[Priority, float]] = {"interactive": 0.0, "wait": 10 / 60, "background": 25 / 60}
 """The part of each window that is left to those who go first."""
 
-LONGEST_WAIT_S: Final = 120.0
-"""No header makes us wait longer than this before asking again."""
-_DEFAULT_PAUSE_S: Final = 60.0
 _SHORTEST_PAUSE_S: Final = 0.5
-_NO_DATE_MARGIN_S: Final = 1.0
 JITTER_S: Final = 0.25
 _FIRST_ANSWER_S: Final = 1.0
 _THREADS_DIFFER_S: Final = 2.0
 """So old may be the time that a thread tells us, and the clock was not set back."""
-_MILLISECONDS_FROM: Final = 1e11
-_TIMESTAMP_FROM: Final = 1e8
-_MOST_REQUESTS: Final = 1_000_000
-"""No window has more: a header that says so is wrong."""
 
 
 def lower(one: Priority, other: Priority | None) -> Priority:
@@ -140,7 +129,7 @@ class Pacer(forks.Forkable):
             return
         self._observed_at = now
         self._limit = seen.limit if seen.limit is not None else self._limit
-        same = self._reset_at is not None and abs(seen.reset_at - self._reset_at) <= _NO_DATE_MARGIN_S
+        same = self._reset_at is not None and abs(seen.reset_at - self._reset_at) <= NO_DATE_MARGIN_S
         if same and self._remaining is not None:
             # Answers overtake each other: within one window the lowest count is the newest.
             self._remaining = min(self._remaining, seen.remaining)
@@ -157,68 +146,3 @@ class Pacer(forks.Forkable):
         wait = max(wait_after_429(answer.headers, now), _SHORTEST_PAUSE_S)
         longer = min(wait * 2.0 ** min(self._refusals_in_a_row - 1, 8), LONGEST_WAIT_S)
         self._paused_until = max(self._paused_until, now + longer)
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """One answer's word on the rate limit, in our own clock."""
-
-    limit: int | None
-    remaining: int
-    reset_at: float
-    skew_s: float
-
-
-def read_window(headers: Mapping[str, str], now: float) -> Window | None:
-    """Read the rate-limit headers; None when they say nothing usable."""
-    remaining, reset = _number(headers, "x-ratelimit-remaining"), _number(headers, "x-ratelimit-reset")
-    if remaining is None or reset is None:
-        return None
-    date = http_date(headers.get("date"), now=now)
-    skew_s = 0.0 if date is None else date - now
-    wait = _wait_until(reset, server_now=now + skew_s) + (_NO_DATE_MARGIN_S if date is None else 0.0)
-    return Window(
-        limit=_limit(headers),
-        remaining=int(min(remaining, _MOST_REQUESTS)),
-        reset_at=now + _clamp(wait),
-        skew_s=skew_s,
-    )
-
-
-def wait_after_429(headers: Mapping[str, str], now: float) -> float:
-    """Return the seconds to wait: by `Retry-After`, else until the reset, else a minute."""
-    asked = retry_after_of(headers, now)
-    if asked is not None:
-        return asked
-    window = read_window(headers, now)
-    return _DEFAULT_PAUSE_S if window is None else window.reset_at - now
-
-
-def retry_after_of(headers: Mapping[str, str], now: float) -> float | None:
-    """Return what `Retry-After` asks for in seconds, within reason; None if it asks nothing."""
-    return retry_after_s(
-        headers.get("retry-after"), now=now, date=headers.get("date"), longest_s=LONGEST_WAIT_S
-    )
-
-
-def _limit(headers: Mapping[str, str]) -> int | None:
-    limit = _number(headers, "x-ratelimit-limit")
-    # None at all cannot be meant, and would be believed for ever: nothing would go out to learn otherwise.
-    return int(limit) if limit is not None and 1 <= limit <= _MOST_REQUESTS else None
-
-
-def _wait_until(reset: float, *, server_now: float) -> float:
-    if reset < _TIMESTAMP_FROM:
-        return reset  # too small for a timestamp: seconds from now
-    return (reset / 1000 if reset >= _MILLISECONDS_FROM else reset) - server_now
-
-
-def _clamp(seconds: float) -> float:
-    return min(max(seconds, 0.0), LONGEST_WAIT_S)
-
-
-def _number(headers: Mapping[str, str], name: str) -> float | None:
-    text = headers.get(name, "").strip()
-    if not text.isascii() or not text.replace(".", "", 1).isdigit():
-        return None
-    return float(text)

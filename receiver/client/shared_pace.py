@@ -13,15 +13,8 @@ from http import HTTPStatus
 from typing import Final, Protocol, TypeVar
 
 from receiver.client.config import Config
-from receiver.client.pacing import (
-    LONGEST_WAIT_S,
-    Pacer,
-    Priority,
-    kept_free,
-    read_window,
-    wait_after_429,
-    whole_window,
-)
+from receiver.client.pacer import Pacer, Priority, kept_free, whole_window
+from receiver.client.rate_headers import LONGEST_WAIT_S, read_window, wait_after_429
 from receiver.client.wire import Answer
 from receiver.contract import REQUESTS_PER_MINUTE
 from receiver.errors import StoreUnavailable

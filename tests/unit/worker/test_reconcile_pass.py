@@ -17,7 +17,7 @@ from receiver.store.ledger import StoreLedger
 from receiver.store.tables import EVENT, QUARANTINE
 from receiver.submissions import Submission
 from receiver.worker.cursor import Cursor
-from receiver.worker.reconcile import Account, Pass, Report
+from receiver.worker.reconcile_pass import Account, Pass, Report
 from tests.stored import migrated
 from tests.unit.worker.listing import Listing, row
 

@@ -4,14 +4,8 @@ from email.utils import formatdate
 
 import pytest
 
-from receiver.client.pacing import (
-    LONGEST_WAIT_S,
-    Pacer,
-    lower,
-    read_window,
-    retry_after_of,
-    wait_after_429,
-)
+from receiver.client.pacer import Pacer, lower
+from receiver.client.rate_headers import LONGEST_WAIT_S, read_window, retry_after_of, wait_after_429
 from receiver.client.wire import Answer, Lost
 
 NOW = 1_736_424_000.0

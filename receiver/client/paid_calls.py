@@ -51,7 +51,7 @@ def check_asked(kind: Kind, asked: Asked) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class PaidCall:
     """A paid call, checked."""
 
     kind: str
@@ -68,8 +68,12 @@ class Order:
         )
 
     def is_that_of(self, submission: Submission) -> bool:
-        """Tell whether *submission* asked for the same. Where the word is sent may differ."""
-        return submission.kind == self.kind and essence(submission.request) == essence(self.body)
+        """Tell whether *submission* asked for the same. Where the word is sent may differ.
+
+        One whose request is forgotten counts as the same: else its name would be charged for again.
+        """
+        same = not submission.request or essence(submission.request) == essence(self.body)
+        return submission.kind == self.kind and same
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +86,8 @@ class Terms:
     max_credits: int | None
 
 
-def order(kind: str, body: Mapping[str, Any], terms: Terms, *, durable: bool) -> Order:
-    """Return the order, or refuse it. *durable* says that a ledger was configured.
+def paid_call(kind: str, body: Mapping[str, Any], terms: Terms, *, durable: bool) -> PaidCall:
+    """Return the call, or refuse it. *durable* says that a ledger was configured.
 
     Raises:
         InvalidParameter: which one, and why.
@@ -93,7 +97,7 @@ def order(kind: str, body: Mapping[str, Any], terms: Terms, *, durable: bool) ->
     if not durable and (terms.client_ref is not None or terms.metadata is not None):
         name = "metadata" if terms.client_ref is None else "client_ref"
         raise InvalidParameter(name, "is kept in a ledger: give the client one with ledger=")
-    return Order(
+    return PaidCall(
         kind,
         body,
         secrets.token_hex(16) if terms.client_ref is None else _ref(terms.client_ref),

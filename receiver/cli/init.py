@@ -1,0 +1,280 @@
+"""`receiver init`: settings, secrets, and a unit or compose file, for what the user answers."""
+
+import contextlib
+import re
+import shlex
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from receiver.errors import ConfigError
+
+if TYPE_CHECKING:
+    from receiver.cli.scaffold import Answers, RunWith
+
+_SQLITE: Final = "sqlite:///data/receiver.db"
+_FOLDER: Final = "file:data/assets"
+_WAYS: Final = ("shell", "systemd", "compose")
+_FILE: Final = click.Path(exists=True, dir_okay=False, allow_dash=True)
+_EXPORT: Final = re.compile(r"(?m)^(?:export )?RECEIVER_(\w+)=(.*)$")
+
+
+class _NamedUrl(click.ParamType[tuple[str, str]]):
+    """NAME=URL."""
+
+    name = "NAME=URL"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        """Return both."""
+        name, equals, url = value.partition("=")
+        if not (equals and url and re.fullmatch("[a-z0-9][a-z0-9_-]{0,62}", name)):
+            self.fail(f"{value!r} is not NAME=URL, such as queue=redis://127.0.0.1:6379/0", param, ctx)
+        return name, url
+
+
+class _HostName(click.ParamType[str]):
+    """The name that the provider calls, or none."""
+
+    name = "NAME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return it."""
+        if value and not re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", value):
+            self.fail(f"{value!r} is not a host name, such as hooks.example.com", param, ctx)
+        return str(value)
+
+
+_EXAMPLES: Final = """\b
+To try it:
+  receiver sandbox --env-file sandbox.env        # keep it running
+  receiver init --sandbox sandbox.env --yes
+For a real account:
+  receiver init
+In a script:
+  receiver init --yes --secret-file secret.txt --run-with systemd \\
+    --destination queue=redis://127.0.0.1:6379/0 --host-name hooks.example.com"""
+
+
+@click.command(epilog=_EXAMPLES)
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    help="Folder to write to, and to start the receiver in.  [default: this one]",
+)
+@click.option(
+    "--sandbox",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="For `receiver sandbox`: the file that its --env-file wrote.",
+)
+@click.option("--secret-file", type=_FILE, metavar="FILE", help="File with the webhook's signing secret.")
+@click.option("--api-key-file", type=_FILE, metavar="FILE", help="File with the provider's API key.")
+@click.option("--database", metavar="URL", help="sqlite or postgresql://user@host/name.  [default: sqlite]")
+@click.option("--assets", metavar="URL", help=f"file:folder or s3://bucket/prefix.  [default: {_FOLDER}]")
+@click.option("--s3-endpoint", metavar="URL", help="Of an S3-compatible store.  [default: AWS]")
+@click.option(
+    "--destination",
+    "destinations",
+    type=_NamedUrl(),
+    multiple=True,
+    help="Queue to forward to, such as queue=redis://127.0.0.1:6379/0. Repeatable.",
+)
+@click.option(
+    "--run-with",
+    type=click.Choice(_WAYS),
+    help="What starts it: also write a systemd unit or a compose file.  [default: shell]",
+)
+@click.option(
+    "--host-name",
+    type=_HostName(),
+    help="Public host name: also write a Caddyfile that serves it by HTTPS.",
+)
+@click.option("--yes", is_flag=True, help="Ask nothing: use the options and defaults.")
+@click.option("--force", is_flag=True, help="Overwrite files.")
+def init(*, folder: Path, force: bool, **given: Any) -> None:
+    """Write receiver.toml, secrets, and what starts the receiver.
+
+    Asks for what no option says. Secrets are read from files or typed without an echo. They end up below
+    secrets/, where only you can read them. Nothing is written if a setting is wrong.
+    """
+    from receiver.cli import scaffold
+
+    answers = _ask(**given)
+    files = scaffold.files(answers)
+    if not force and (there := [name for name in files if (folder / name).exists()]):
+        raise click.UsageError(f"{', '.join(there)}: already there. --force overwrites.")
+    if (folder / scaffold.ADMIN_TOKEN).exists():
+        del files[scaffold.ADMIN_TOKEN]  # whoever is signed in stays so
+    _write(folder, files)
+    for name in files:
+        click.echo(f"wrote {folder / name}")
+    click.echo("\n" + "\n".join(_next_steps(folder, answers)))
+
+
+def _ask(**given: Any) -> "Answers":
+    """Return what the options say, and what the user answers for the others.
+
+    Raises:
+        click.UsageError: the secret is missing, and nobody may be asked.
+    """
+    from receiver.cli.scaffold import Answers
+
+    asks = not given["yes"]
+    account = _sandbox(given["sandbox"]) if given["sandbox"] else _account(given, asks=asks)
+    database = given["database"] or _prompt(
+        asks, "Database (sqlite, or postgresql://user@host/name)", "sqlite"
+    )
+    assets = given["assets"] or _prompt(asks, "Assets (file:folder, or s3://bucket/prefix)", _FOLDER)
+    is_s3 = assets.startswith("s3:")
+    endpoint = given["s3_endpoint"] or _prompt(asks and is_s3, "S3 endpoint (empty: AWS)", "")
+    destinations = dict(given["destinations"] or _destinations(asks=asks))
+    ways = click.Choice(_WAYS)
+    run_with: RunWith = given["run_with"] or _prompt(asks, "Run with", "shell", kind=ways)
+    host_name = given["host_name"] or _prompt(
+        asks and not given["sandbox"], "Public host name (empty: no HTTPS yet)", "", kind=_HostName()
+    )
+    if run_with == "compose" and not host_name:
+        raise click.UsageError("--run-with compose needs --host-name: Caddy gets a certificate for it.")
+    return Answers(
+        **account,
+        database_url=_SQLITE if database == "sqlite" else database,
+        assets_url=assets,
+        s3_endpoint_url=endpoint or None,
+        destinations=destinations,
+        host_name=host_name or None,
+        run_with=run_with,
+    )
+
+
+def _prompt(asks: bool, question: str, default: str, kind: Any = None) -> Any:  # noqa: FBT001
+    if not asks:
+        return default
+    return click.prompt(question, default=default, show_default=bool(default), type=kind)
+
+
+def _account(given: dict[str, Any], *, asks: bool) -> dict[str, Any]:
+    secret, key = _content(given["secret_file"]), _content(given["api_key_file"])
+    if not secret and not asks:
+        raise click.UsageError("With --yes, give --secret-file, or --sandbox.")
+    secret = secret or click.prompt("Signing secret, from the provider's webhook page", hide_input=True)
+    if not key and asks:
+        key = click.prompt(
+            "API key, to find lost webhooks (empty: none)", hide_input=True, default="", show_default=False
+        )
+    return {"webhook_secrets": secret.strip(), "api_key": key.strip() or None}
+
+
+def _content(path: str | None) -> str:
+    if path is None:
+        return ""
+    with click.open_file(path, encoding="utf-8") as file:
+        text = file.read().strip()
+    if not text:
+        raise click.UsageError(f"{path} is empty.")
+    return str(text)
+
+
+def _sandbox(path: Path) -> dict[str, Any]:
+    found = dict(_EXPORT.findall(path.read_text("utf-8")))
+    try:
+        return {
+            "webhook_secrets": found["WEBHOOK_SECRETS"],
+            "api_key": found["API_KEY"],
+            "further": {"api_base_url": found["API_BASE_URL"], "fetch_allow": [found["FETCH_ALLOW"]]},
+        }
+    except KeyError as missing:
+        raise click.UsageError(
+            f"{path} has no RECEIVER_{missing.args[0]}: let `receiver sandbox --env-file {path}` write it."
+        ) from None
+
+
+def _destinations(*, asks: bool) -> Iterator[tuple[str, str]]:
+    while asks and (answer := _prompt(asks, "Destination (NAME=URL, empty: no more)", "")):
+        try:
+            yield _NamedUrl().convert(answer, None, None)
+        except click.BadParameter as error:
+            click.echo(error.format_message(), err=True)
+
+
+def _write(folder: Path, files: dict[str, str]) -> None:
+    """Write *files* below *folder*, each whole and those of secrets readable by nobody else.
+
+    Raises:
+        ConfigError: the settings are wrong, or the folder cannot be written to; nothing was written.
+    """
+    try:
+        (folder / "data").mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".receiver-init-", dir=folder) as draft:
+            for name, text in files.items():
+                _write_one(Path(draft) / name, text)
+            if not (Path(draft) / "secrets/admin_token").exists():
+                shutil.copy(folder / "secrets/admin_token", Path(draft) / "secrets")
+            _refuse_unusable(Path(draft))
+            (folder / "secrets").mkdir(mode=0o700, exist_ok=True)
+            for name in files:
+                (Path(draft) / name).replace(folder / name)
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be written to: {error.strerror}") from error
+
+
+def _write_one(path: Path, text: str) -> None:
+    is_secret = path.parent.name == "secrets"
+    path.parent.mkdir(mode=0o700 if is_secret else 0o777, exist_ok=True)
+    path.touch(mode=0o600 if is_secret else 0o666)
+    path.write_text(text, encoding="utf-8")
+
+
+def _refuse_unusable(folder: Path) -> None:
+    from receiver import routing
+    from receiver.settings import Settings
+    from receiver.wiring.destinations import build_destination
+    from receiver.wiring.sources import build_sources
+    from receiver.wiring.stores import build_routings
+
+    with contextlib.chdir(folder):
+        settings = Settings.load()
+    build_sources(settings)
+    build_routings(settings)
+    for name, options in settings.destinations.items():
+        build_destination(name, routing.take(name, options)[1])
+
+
+def _next_steps(folder: Path, answers: "Answers") -> Iterator[str]:
+    yield "Next:"
+    if folder != Path():
+        yield f"  cd {shlex.quote(str(folder))}"
+    if answers.database_url.startswith("postgres") and answers.run_with == "shell":
+        yield "  receiver migrate"
+    yield "  receiver check                    # tries everything that the settings name"
+    yield from _STARTS[answers.run_with]
+    if answers.host_name and answers.run_with != "compose":
+        yield "  caddy run --config Caddyfile      # HTTPS, in another terminal or as a service"
+    yield "  cat secrets/admin_token           # to sign in at http://127.0.0.1:8001/console"
+    if answers.host_name:
+        yield f"\nRegister https://{answers.host_name}/webhooks/photoverse on the provider's webhook page."
+
+
+_STARTS: Final = {
+    "shell": ("  receiver serve",),
+    "systemd": (
+        "  # the unit starts /opt/receiver/bin/receiver: install receiver in such a virtual environment",
+        "  sudo useradd --system --home-dir /var/lib/receiver --shell /usr/sbin/nologin receiver",
+        "  sudo install -d -m 700 /var/lib/receiver",
+        "  sudo cp -r receiver.toml secrets data /var/lib/receiver/",
+        "  sudo chown -R receiver: /var/lib/receiver",
+        "  sudo cp receiver.service /etc/systemd/system/ && sudo systemctl daemon-reload",
+        "  sudo systemctl enable --now receiver",
+    ),
+    "compose": (
+        "  # the image is built in a clone: docker build -f deploy/Dockerfile -t receiver .",
+        "  docker compose up --detach --wait",
+    ),
+}
