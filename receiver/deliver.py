@@ -78,7 +78,7 @@ class Forward:
     """What the destination is, as OpenTelemetry calls it."""
 
     async def __call__(self, jobs: Sequence[DeliveryJob]) -> list[ForwardResult]:
-        """Send one batch; return what became of each job, in order."""
+        """Send one batch; return the outcome of each job, in order."""
         began_ms = self.clock()
         made = {job.event_id: make_message(job, self.routing) for job in jobs}
         sent = {id_: one for id_, one in made.items() if isinstance(one, Message)}
@@ -209,7 +209,7 @@ async def _send(destination: Destination, messages: Sequence[Message]) -> Sequen
 
 
 def report(result: ForwardResult) -> None:
-    """Count what became of a delivery, and log it."""
+    """Count the outcome of a delivery, and log it."""
     job = result.job
     attempts = job.attempts
     facts = {

@@ -7,7 +7,7 @@ from weakref import WeakSet
 
 
 class Forkable:
-    """Something that a forked process goes on using. Whoever inherits from it calls `watch`."""
+    """Something that a forked process goes on using. Subclasses call `watch`."""
 
     def before_fork(self) -> None:
         """Get ready, in the parent."""

@@ -80,7 +80,7 @@ class MirrorRules:
 class Mirror:
     """Brings the assets of events into the bucket, or finds that they cannot be had.
 
-    What was downloaded stays in *kept* until whoever settles the event discards it; without *kept*, every
+    What was downloaded stays in *kept* until the event is settled and it is discarded; without *kept*, every
     attempt downloads again. What another machine has kept is waited for, whatever the URL says by now.
     """
 
@@ -112,7 +112,7 @@ class Mirror:
         return result
 
     async def _mirror(self, job: EventJob, *, is_new: bool) -> tuple[MirrorResult, bytes]:
-        """Return what became of it, and what the asset's host said if it gave no asset."""
+        """Return its outcome, and what the asset's host said if it gave no asset."""
         event = reread(job.body, source=job.source)
         if not event.expects_asset:
             return EventSettled(job, None, self.clock()), b""
@@ -131,8 +131,8 @@ class Mirror:
     async def _fetch_or_find(self, job: EventJob, event: Event, *, is_new: bool) -> Fetched | NotFetched:
         """Fetch the asset, unless an earlier attempt did so on this machine.
 
-        Before anything else is tried it is noted that this machine has it. Whoever took an event of which
-        nobody had the download noted that then.
+        Before anything else, note that this machine has it. A worker that took an event without a download
+        noted that then.
         """
         download = partial(self.fetch_asset, event, is_new=is_new)
         if not self.kept:
@@ -202,15 +202,17 @@ class Mirror:
             )
         if failed.permanent:
             return EventSettled(job, Asset("failed", error=failed.code), now_ms)
-        if now_ms - job.received_ms > self.rules.patience_s * 1000:
+        ends_ms = job.received_ms + int(self.rules.patience_s * 1000)
+        if now_ms > ends_ms:
             return self._given_up_for_now(job, failed, now_ms, may_come_late=may_come_late)
         postponed = self._postponed(
             job, failed.code, now_ms, after_s=failed.after_s, parked_s=failed.parked_s
         )
-        if failed.may_appear and not failed.after_s:  # the last look is not much later than it has to be
-            by_ms = max(now_ms, _appears_by(job, self.rules))
-            return replace(postponed, due_ms=min(postponed.due_ms, by_ms))
-        return postponed
+        # The last look is no later than it has to be, whatever the host asked for.
+        by_ms = ends_ms + 1
+        if failed.may_appear and not failed.after_s:
+            by_ms = min(by_ms, max(now_ms, _appears_by(job, self.rules)))
+        return replace(postponed, due_ms=min(postponed.due_ms, by_ms))
 
     def _given_up_for_now(
         self, job: EventJob, failed: NotFetched, now_ms: int, *, may_come_late: bool

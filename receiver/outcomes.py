@@ -44,7 +44,7 @@ Outcome = Delivered | Retry | GivenUp
 class Parked:
     """Not this time, through no fault of the message: the destination as a whole does not work.
 
-    No destination returns it: whoever sees all its outcomes may make it of a `Retry`.
+    No destination returns it: a caller that sees all its outcomes may make it of a `Retry`.
     """
 
     error: str

@@ -17,4 +17,4 @@ class KeyPace:
     paused_until: float = 0.0
     """After a 429 nobody sends before."""
     skew_s: float = 0.0
-    """The provider's clock minus that of whoever wrote this."""
+    """The provider's clock minus that of the writer."""

@@ -43,7 +43,7 @@ class Source:
 
 
 class Receipt(NamedTuple):
-    """What became of a genuine delivery. By now it is on disk."""
+    """The outcome of a genuine delivery. By now it is on disk."""
 
     status: Status
     event_id: str

@@ -1,4 +1,4 @@
-"""Routing: which events a destination gets, and what it is told of them.
+"""Routing: which events a destination gets, and what is sent of them.
 
     choose: types → kinds → sources → filter      once, when the event's asset is settled
     encode: projection                            on every attempt, to the same bytes
@@ -139,7 +139,7 @@ class Router:
         self._routings = routings
 
     def __call__(self, candidate: Candidate, names: Sequence[str]) -> Sequence[str]:
-        """Return those of *names* that want the event; all of them where that cannot be told."""
+        """Return those of *names* that want the event; all of them where that cannot be known."""
         try:
             return self._choose(candidate, names)
         except Exception:

@@ -46,7 +46,7 @@ _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
 def _words(value: object) -> object:
-    """Read a comma-separated list. An empty entry stays, for whoever must refuse it."""
+    """Read a comma-separated list. An empty entry stays, for the caller to refuse."""
     return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
 
@@ -104,9 +104,9 @@ class Settings(BaseSettings):
     session_cookie: SecretStr | None = None
     """The Cookie header of a signed-in browser, for managing API keys and nothing else."""
     reconcile_interval_s: Seconds = 300.0
-    """How often the provider is asked for what no webhook told of. Needs an API key."""
+    """How often the provider is asked for what no webhook reported. Needs an API key."""
     reconcile_requests: int = Field(20, gt=0)
-    """So many requests in one pass, each for up to 100 generations; the next pass goes on where it ended."""
+    """Maximum requests in one pass, each for up to 100 generations; the next pass goes on where it ended."""
     reconcile_look_back_s: Seconds = 24 * 3600.0
     """How far back the very first pass goes."""
     database_url: SecretStr = Field(
@@ -121,7 +121,7 @@ class Settings(BaseSettings):
     asset_hosts: Words | None = None
     """Host names (with their subdomains) that assets may come from; unset allows every public one."""
     asset_max_bytes: int = Field(512 * 1024 * 1024, gt=0)
-    """Assets larger than so many bytes are given up."""
+    """Assets larger than this many bytes are given up."""
     asset_types: Words | None = None
     """Content types that are kept, `video/mp4` or `image/*`; unset: whatever is no text."""
     asset_patience_s: Seconds = 24 * 3600.0
@@ -161,11 +161,11 @@ class Settings(BaseSettings):
     spool_dir: str = "data/spool"
     """Where downloads lie until their event is settled; not for several databases at once."""
     spool_max_bytes: int = Field(4 * 1024**3, ge=0)
-    """While the bucket is away, downloads up to so many bytes are kept for it."""
+    """While the bucket is away, downloads up to this many bytes are kept for it."""
     destinations: dict[Name, dict[str, str]] = {}
     """Downstream queues, by name: `url` and the options of that kind of queue."""
     forward_attempts: int = Field(100, gt=0)
-    """So many failures that count, about two days, until a delivery becomes a dead letter."""
+    """Failures that count, about two days, until a delivery becomes a dead letter."""
     host: str = "127.0.0.1"
     """Address of the public listener; `0.0.0.0` to be reached from other machines."""
     port: int = Field(8000, ge=0, le=65535, validation_alias=AliasChoices("RECEIVER_PORT", "PORT"))
@@ -187,11 +187,11 @@ class Settings(BaseSettings):
     pull_token: SecretStr | None = None
     """What those consumers must carry whose destination has no `token` of its own."""
     notice_backlog_s: Seconds = 900.0
-    """What waits for a destination, or for its asset, for longer is told to operators."""
+    """What waits for a destination, or for its asset, for longer is reported to operators."""
     notice_disk_bytes: int = Field(1024**3, ge=0)
-    """Less room than this on a disk that is written to is told to operators."""
+    """Less room than this on a disk that is written to is reported to operators."""
     notice_secret_s: Seconds = 24 * 3600.0
-    """A signing secret besides others that verified nothing for so long is told to operators: it may go."""
+    """A secret besides others that verified nothing for this long is reported to operators: it may go."""
     keep_bodies_days: int = Field(90, ge=0)
     """Bodies of events that nothing needs any more are emptied after so long; 0 keeps them permanently."""
     keep_deliveries_days: int = Field(365, ge=0)

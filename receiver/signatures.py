@@ -180,7 +180,7 @@ def _has_more_values(body: bytes, most: int) -> bool:
     if _separators(body) < most:
         return False  # even if none of them stood in a string
     values = end = 0
-    # Each string is a value or a name: so many at most, however the rest of the body looks.
+    # Each string is a value or a name: no more than these, however the rest of the body looks.
     for string in islice(_STRING.finditer(body), 2 * most + 1):
         values += _separators(body[end : string.start()])
         end = string.end()

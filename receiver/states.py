@@ -10,7 +10,7 @@ PENDING: Final = "pending"
 SETTLED: Final = "settled"
 """An event whose asset's fate is known and whose deliveries exist."""
 LATE: Final = "late"
-"""A failure told after the completion of the same generation: kept, never forwarded."""
+"""A failure reported after the completion of the same generation: kept, never forwarded."""
 DELIVERED: Final = "delivered"
 DEAD: Final = "dead"
 """A dead letter: given up, kept for a person to look at and replay."""
@@ -22,7 +22,7 @@ RESOLVED: Final = "resolved"
 """A quarantined body that a later release could read: its event is recorded."""
 
 PRUNED: Final = "pruned"
-"""An event or a quarantined body of which only the row is left: repeats of it are still told."""
+"""An event or a quarantined body of which only the row is left: repeats of it are still recognised."""
 
 EVENT_STATES: Final = (PENDING, SETTLED, LATE, PRUNED)
 DELIVERY_STATES: Final = (PENDING, DELIVERED, DEAD, DROPPED)

@@ -18,7 +18,7 @@ class Submission:
     request: Mapping[str, object] = field(repr=False)
     """The JSON body that is sent; empty once it is older than the ledger keeps it."""
     state: State
-    """`sending` from before the POST: whoever finds that after a crash must treat it like `unknown`."""
+    """`sending` from before the POST: after a crash, treat it like `unknown`."""
     generation_id: str | None = None
     metadata: Mapping[str, object] = field(default_factory=dict)
     """The caller's own, passed on with the event of the generation. Never sent to the provider."""

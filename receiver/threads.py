@@ -60,13 +60,13 @@ def _make(calls: list[Callable[[], Any]]) -> list[tuple[Any, Exception | None]]:
     for call in calls:
         try:
             made.append((call(), None))
-        except Exception as error:  # noqa: BLE001  whoever waits for it is told
+        except Exception as error:  # noqa: BLE001  the waiter is told
             made.append((None, error))
     return made
 
 
 class DaemonThreads(Executor):
-    """At most so many threads, which the process does not wait for when it ends.
+    """At most this many threads, which the process does not wait for when it ends.
 
     `ThreadPoolExecutor` makes the interpreter join its threads, so one call that hangs keeps a process from
     ending. A call that is cut off here ends as SIGKILL would end it: use it only for what survives that.
@@ -74,7 +74,7 @@ class DaemonThreads(Executor):
     """
 
     def __init__(self, most: int, *, name: str) -> None:
-        """Start nothing yet. *name* is that of the threads, for whoever looks at a process that hangs."""
+        """Start nothing yet. *name* is that of the threads, for people who look at a process that hangs."""
         self._most = most
         self._name = name
         self._lock = threading.Lock()
@@ -169,7 +169,7 @@ class DaemonThreads(Executor):
     def _run(self, future: "Future[Any]", call: Callable[[], Any]) -> None:
         try:
             outcome = call()
-        except BaseException as error:  # noqa: BLE001  whoever waits for it is told
+        except BaseException as error:  # noqa: BLE001  the waiter is told
             self._forget(future)
             future.set_exception(error)
         else:

@@ -225,6 +225,16 @@ class TestDestinations:
                 table = section(str(page.relative_to(ROOT)), f"`{scheme}:`")
                 assert set(re.findall(r"(?m)^\| `([a-z_]+)` \|", table)) == destination_options()[scheme]
 
+    def test_every_back_end_is_listed_and_conforms(self, subtests: pytest.Subtests) -> None:
+        """The overview links the page of each back-end, and the suite of all destinations runs on it."""
+        overview, systems = read("docs/destinations/README.md"), {name.partition("-")[0] for name in SYSTEMS}
+        for scheme, back_end in SCHEMES.items():
+            with subtests.test(scheme=scheme):
+                [page] = [page for page in ROOT.glob("docs/destinations/*.md") if _is_about(page, scheme)]
+                assert f"]({page.name})" in overview
+                schemes = {name for name, other in SCHEMES.items() if other.module == back_end.module}
+                assert systems & {back_end.module.rpartition(".")[2], *schemes}
+
     def test_the_matrix_has_every_case_and_system(self) -> None:
         """The kept table is of the suite as it is: `make matrix` writes it anew."""
         head, _, *rows = (line for line in MATRIX.read_text().splitlines() if line.startswith("|"))
@@ -398,6 +408,16 @@ class TestSandbox:
         command = [sys.executable, "-c", program]
         done = subprocess.run(command, cwd=ROOT, check=True, timeout=50, capture_output=True, text=True)
         assert done.stdout.startswith(("completed ", "failed "))
+
+
+class TestImportFloors:
+    def test_the_diagram_is_what_is_enforced(self) -> None:
+        """The floors in architecture.md are those of `.importlinter`."""
+        enforced = read(".importlinter").partition("layers =\n")[2].partition("\n\n")[0]
+        [drawn] = re.findall(r"```\n(.*?)\n```", section("docs/architecture.md", "Import floors"), re.DOTALL)
+        assert [line.split("  ")[0] for line in drawn.splitlines()] == [
+            line.strip() for line in enforced.splitlines()
+        ]
 
 
 class TestPages:

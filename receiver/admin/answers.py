@@ -76,7 +76,7 @@ async def fault(_request: Request, _error: Exception) -> Response:
 
 
 async def healthz(_request: Request) -> Response:
-    """Answer whoever asks whether this process serves."""
+    """Answer whether this process serves."""
     return json({"status": "ok"})
 
 

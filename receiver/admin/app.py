@@ -70,7 +70,7 @@ def endpoints(parts: Parts) -> Sequence[Endpoint]:
 
 
 def build_app(parts: Parts, token: str) -> ASGIApp:
-    """Build the private application for whoever has *token*."""
+    """Build the private application for holders of *token*."""
     app = Starlette(routes=[one.route for one in endpoints(parts)], exception_handlers=answers.HANDLERS)
     app.router.redirect_slashes = False
     return Guard(app, lambda _: token)

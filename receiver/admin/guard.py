@@ -1,4 +1,4 @@
-"""Who may speak to the private API: whoever has the token, and no web page."""
+"""Who may speak to the private API: holders of the token, and no web page."""
 
 import hmac
 from collections.abc import Callable

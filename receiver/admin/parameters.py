@@ -273,7 +273,7 @@ def path_text(request: Request, name: str) -> str:
 
 
 def read_cursor(cursor: str | None, parts: int) -> Key | None:
-    """Return the key that *cursor* stands for, which has so many *parts*.
+    """Return the key that *cursor* stands for, which has that many *parts*.
 
     Raises:
         Refusal: 400, it is none of our making.

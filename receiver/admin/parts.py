@@ -1,4 +1,4 @@
-"""What the private listener is made of: given to API and console by whoever composes the process."""
+"""What the private listener is made of: given to API and console by the process that serves them."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field

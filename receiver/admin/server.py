@@ -1,4 +1,4 @@
-"""The private listener: uvicorn, which leaves signals to whoever runs it beside other things."""
+"""The private listener: uvicorn, which leaves signals to the process around it."""
 
 import asyncio
 from collections.abc import Generator

@@ -11,7 +11,7 @@ class Fetched:
     """A whole asset, downloaded and checked, waiting in memory or on local disk to be stored."""
 
     path: Path | None
-    """A file in the spool folder; whoever fetched it deletes it. None while it is in memory alone."""
+    """A file in the spool folder; the fetcher deletes it. None while it is in memory alone."""
     size_bytes: int
     sha256: str
     """Hex digest of the whole file."""

@@ -4,7 +4,7 @@ import os
 from typing import BinaryIO, Final
 
 _MAX_READ_BYTES: Final = 256 * 1024
-"""imagesize looks for JPEG markers byte by byte, tinytag for frames: beyond so many a file tells nothing."""
+"""imagesize looks for JPEG markers byte by byte, tinytag for frames: a file that needs more tells nothing."""
 
 
 class Bounded:

@@ -20,7 +20,7 @@ from receiver.assets.guard import Target
 
 Headers = list[tuple[bytes, bytes]]
 Dial = Callable[[str, int, float], Awaitable[httpcore2.AsyncNetworkStream]]
-"""Opens a connection to a host and port, within so many seconds."""
+"""Opens a connection to a host and port, within this many seconds."""
 
 _IDLE_S: Final = 4.0
 """Most servers hang up after 5 s or more."""

@@ -128,7 +128,7 @@ class FolderBucket:
         _make_folders(path.parent)
         is_ours = self._bring_in(asset, path)
         same = is_ours or _sha256(path) == asset.sha256
-        # Also when the file was there before: whoever put it may have died before its folder was on disk.
+        # Also when the file was there before: its writer may have died before its folder was on disk.
         _sync(path.parent)
         return same
 

@@ -43,7 +43,7 @@ Download = Callable[[], Awaitable[Fetched | NotFetched]]
 
 
 class KeptDownloads:
-    """A folder of downloads by event id. Whoever holds an event's lease is alone with its file."""
+    """A folder of downloads by event id. The holder of an event's lease is alone with its file."""
 
     def __init__(self, spool_dir: Path, *, max_bytes: int) -> None:
         """Use *spool_dir*; with *max_bytes* in it, no more is kept through an outage of the bucket."""

@@ -1,6 +1,6 @@
 """Where a redirect leads: to a URL that passes the gates of any other, or nowhere.
 
-A redirect is written by whoever holds the host, so it may go less far than a URL that was signed.
+A redirect is written by the owner of the host, so it may go less far than a URL that was signed.
 """
 
 from collections.abc import Sequence

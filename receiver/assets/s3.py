@@ -50,7 +50,7 @@ _CONNECT_TIMEOUT_S: Final = 5
 _READ_TIMEOUT_S: Final = 20
 """A completion may take longer; the attempt after it finds what it made."""
 _ATTEMPTS: Final = 2
-"""Whoever uploads tries again before long, and a bucket that hangs keeps a place for so many timeouts."""
+"""An upload is tried again before long, and a bucket that hangs keeps its place for as many timeouts."""
 _CLOSE_S: Final = 3.0
 _NO_CREDENTIALS: Final = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
 
@@ -339,11 +339,11 @@ class S3Bucket:
             self.client.delete_object(Bucket=self.bucket, Key=self._full(key))
 
     def _check(self) -> None:
-        told = Refusals(self.bucket, self.secrets)
+        refusals = Refusals(self.bucket, self.secrets)
         try:
-            Trial(self.client, self.bucket, self._full(""), self.options, self.dialect, told).run()
+            Trial(self.client, self.bucket, self._full(""), self.options, self.dialect, refusals).run()
         except ClientError as error:
-            raise told.refusal(error) from error
+            raise refusals.refusal(error) from error
         except _NO_CREDENTIALS as error:
             raise ConfigError(f"no usable AWS credentials: set {CREDENTIALS}") from error
         except BotoCoreError as error:

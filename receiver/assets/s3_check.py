@@ -65,7 +65,7 @@ class Trial:
     """With its slash, or empty."""
     options: ObjectOptions
     dialect: Dialect
-    told: Refusals
+    refusals: Refusals
 
     def run(self) -> None:
         """Put markers, look at them, and remove them.
@@ -100,7 +100,7 @@ class Trial:
             self.client.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix, MaxKeys=1)
         except ClientError as error:
             if error_code(error) not in NOT_THERE | DENIED:
-                return self.told.refusal(error)
+                return self.refusals.refusal(error)
         return ConfigError(f"{NO_SUCH_BUCKET} ({self.bucket})", ADDRESS)
 
     def _try(self, form: Form, key: str, first: Fetched, second: Fetched, put: list[str]) -> None:
@@ -151,7 +151,7 @@ class Trial:
         try:
             head = _look(self.client, self.bucket, key)
         except ClientError as error:
-            raise self.told.refusal_to_read(error) from error
+            raise self.refusals.refusal_to_read(error) from error
         digest = told_sha256(head)
         if digest == second.sha256:
             raise self._ignored("whole")
@@ -161,10 +161,10 @@ class Trial:
                 f" ({self.bucket}: no x-amz-meta-sha256)",
                 ADDRESS,
             )
-        told = head.get("ChecksumSHA256", "")
+        stored = head.get("ChecksumSHA256", "")
         ours = b64encode(bytes.fromhex(first.sha256)).decode()
         if (digest, head["ContentLength"]) != (first.sha256, first.size_bytes) or (
-            told and "-" not in told and told != ours
+            stored and "-" not in stored and stored != ours
         ):
             raise ConfigError(f"the store holds different bytes from those uploaded ({self.bucket})", ADDRESS)
         return head
@@ -183,7 +183,7 @@ class Trial:
             found = self.client.get_object_tagging(Bucket=self.bucket, Key=key)["TagSet"]
         except ClientError as error:
             if not may_be_a_setting(error):
-                raise self.told.refusal(error) from error
+                raise self.refusals.refusal(error) from error
             return error_code(error) in DENIED
         return {tag["Key"] for tag in found} == self.options.tags.keys()
 
@@ -191,11 +191,11 @@ class Trial:
         self, error: ClientError, form: Form, key: str, marker: Fetched, put: list[str]
     ) -> ConfigError | BucketUnavailable:
         """Say what to change: by leaving out one thing after the other, where the store does not."""
-        told = self.told
-        if told.is_plain(error) or not may_be_a_setting(error):
-            return told.refusal(error)
+        refusals = self.refusals
+        if refusals.is_plain(error) or not may_be_a_setting(error):
+            return refusals.refusal(error)
         setting = self._culprit(form, key, marker, put)
-        return told.refusal_of(error, setting) if setting else told.refusal(error)
+        return refusals.refusal_of(error, setting) if setting else refusals.refusal(error)
 
     def _culprit(self, form: Form, key: str, marker: Fetched, put: list[str]) -> str | None:
         """Return the setting without which the store takes the upload."""

@@ -108,8 +108,8 @@ class Refusals:
             message = message.replace(secret, "***")
         message = re.sub(r"\?\S*", "?***", re.sub(r"[^\x20-\x7e]+", " ", message)).strip()[:_MAX_WORDS]
         status = str(_status(error))
-        told = f"S3 {error.operation_name}: {code if code == status else f'{status} {code}'}"
-        return f"{told}: {message}" if message and message != code else told
+        text = f"S3 {error.operation_name}: {code if code == status else f'{status} {code}'}"
+        return f"{text}: {message}" if message and message != code else text
 
     def _wrong(self, advice: tuple[str, ...], error: ClientError) -> ConfigError:
         problem, *setting = advice

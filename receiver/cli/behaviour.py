@@ -1,4 +1,4 @@
-"""How `receiver sandbox` is told to behave: knobs, switches of its dialect, and faults."""
+"""How `receiver sandbox` is made to behave: knobs, switches of its dialect, and faults."""
 
 from typing import TYPE_CHECKING, Any, TypeVar
 

@@ -14,7 +14,7 @@ from receiver.cli.console import ask
 from receiver.cli.output import json_option, say, show_record
 
 if TYPE_CHECKING:
-    from receiver.operations import Told
+    from receiver.operations import OnPage
     from receiver.store import Store
     from receiver.store.operations import Operation, Order
 
@@ -142,7 +142,7 @@ def _require_some(order: "Order", matched: int) -> None:
 
 
 @contextmanager
-def counting(what: str) -> "Iterator[Told]":
+def counting(what: str) -> "Iterator[OnPage]":
     """Offer what shows progress, if a person is watching."""
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn

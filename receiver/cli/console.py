@@ -34,7 +34,7 @@ order_option = click.option(
 
 
 class Cursor(click.ParamType["Key"]):
-    """The key of a list's last row, of so many *parts*, as `write_cursor` wrote it."""
+    """The key of a list's last row, of that many *parts*, as `write_cursor` wrote it."""
 
     name = "cursor"
 
@@ -52,7 +52,7 @@ class Cursor(click.ParamType["Key"]):
 
 
 def cursor_option(parts: int) -> Callable[[Function], Function]:
-    """Let a list go on behind a key of so many *parts*."""
+    """Let a list go on behind a key of this many *parts*."""
     return click.option(
         "--cursor",
         "after",

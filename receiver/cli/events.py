@@ -1,4 +1,4 @@
-"""`receiver events`: what arrived, what became of it, and how to send it again."""
+"""`receiver events`: what arrived, its outcome, and how to send it again."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""`receiver find`: what became of whatever a person has a name of."""
+"""`receiver find`: the outcome of whatever a person has a name for."""
 
 from typing import Final
 

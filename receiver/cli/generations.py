@@ -1,4 +1,4 @@
-"""`receiver generations`: what was asked for, and what became of it."""
+"""`receiver generations`: what was asked for, and its outcome."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path

@@ -112,7 +112,7 @@ def init(*, folder: Path, force: bool, **given: Any) -> None:
     if not force and (there := [name for name in files if (folder / name).exists()]):
         raise click.UsageError(f"{', '.join(there)}: already there. --force overwrites.")
     if (folder / scaffold.ADMIN_TOKEN).exists():
-        del files[scaffold.ADMIN_TOKEN]  # whoever is signed in stays so
+        del files[scaffold.ADMIN_TOKEN]  # people who are signed in stay so
     _write(folder, files)
     for name in files:
         click.echo(f"wrote {folder / name}")

@@ -85,7 +85,7 @@ def cancel(*, id_: str, patience_s: float, as_json: bool) -> None:
 
     with counting("taken back") as told:
         ended = ask(
-            lambda store: bulk.cancel(store, id_, patience_s=patience_s, told=told),
+            lambda store: bulk.cancel(store, id_, patience_s=patience_s, progress=told),
             deed=("operations.cancel", id_),
         )
     if ended is None:

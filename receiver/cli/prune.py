@@ -72,7 +72,7 @@ async def _delete_assets(
     from receiver.wiring.assets import open_bucket
     from receiver.worker.deleting import delete_old_assets
 
-    deleted, after = 0, ""
+    deleted, after, waits = 0, "", False
     buckets = open_bucket(settings)
     try:
         while batch := retention.assets(now_ms=clock.now_ms()):
@@ -82,8 +82,9 @@ async def _delete_assets(
                 count, after, more = len(found.assets), found.cursor, found.more
             else:
                 done = await delete_old_assets(store, buckets, batch)
-                if done is None:
-                    say("A worker is deleting assets; waiting for its turn to end")
+                if done is None and not waits:
+                    say("A worker is deleting assets; waiting up to a minute for its turn to end")
+                waits = done is None
                 count, more = (done.pruned, done.more) if done else (0, True)
             deleted += count
             if not more:

@@ -68,7 +68,7 @@ async def _started(
 
             server = build_server(app)
             await stack.enter_async_context(serving(server, listener, stopped))
-            # Whoever waits for a message is sent away before the server waits for its requests.
+            # A consumer that waits for a message is sent away before the server waits for its requests.
             stack.push_async_callback(api.aclose)
             url = f"{origin(listener)}/v1/pull/<destination>"
             log.info("pull ready", url=url, destinations=pulled(settings))

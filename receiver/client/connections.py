@@ -1,6 +1,6 @@
 """Connections whose exchanges end in time, however slowly the other side drips.
 
-Of its own httpx2 limits only the wait for the next bytes: one byte now and then keeps it waiting for ever.
+Of its own httpx2 limits only the wait for the next bytes: one byte now and then keeps it waiting forever.
 """
 
 import math
@@ -40,12 +40,12 @@ class OutOfTime(httpx2.TimeoutException):
 
 
 class AsyncConnections(httpx2.AsyncHTTPTransport):
-    """For whoever awaits. They belong to the process and the event loop in which they were made."""
+    """For async callers. They belong to the process and the event loop in which they were made."""
 
     @staticmethod
     def home() -> "Home":
         """Return where connections that are made now belong."""
-        import asyncio  # noqa: PLC0415  # whoever blocks does not need it, and it is slow to import
+        import asyncio  # noqa: PLC0415  # blocking callers do not need it, and it is slow to import
 
         return os.getpid(), asyncio.get_running_loop()
 
@@ -54,12 +54,12 @@ class AsyncConnections(httpx2.AsyncHTTPTransport):
 
     @asynccontextmanager
     async def within(self, seconds: float | None) -> AsyncIterator[None]:
-        """End what is done inside after so many seconds.
+        """End what is done inside after this many seconds.
 
         Raises:
             OutOfTime: it was not done by then.
         """
-        import asyncio  # noqa: PLC0415  # whoever blocks does not need it, and it is slow to import
+        import asyncio  # noqa: PLC0415  # blocking callers do not need it, and it is slow to import
 
         limit_s = math.inf if seconds is None else seconds
         try:
@@ -72,7 +72,7 @@ class AsyncConnections(httpx2.AsyncHTTPTransport):
 
 
 class Connections(httpx2.HTTPTransport):
-    """For whoever blocks. They belong to the process in which they were made."""
+    """For blocking callers. They belong to the process in which they were made."""
 
     @staticmethod
     def home() -> "Home":
@@ -86,7 +86,7 @@ class Connections(httpx2.HTTPTransport):
 
     @contextmanager
     def within(self, seconds: float | None) -> Iterator[None]:
-        """End what is done inside by this thread after so many seconds.
+        """End what is done inside by this thread after this many seconds.
 
         Raises:
             OutOfTime: it was not done by then.

@@ -46,7 +46,7 @@ class Ledger(Events, Protocol):
         error: str | None = None,
         sent_at: float | None = None,
     ) -> None:
-        """Write down what became of a submission. A `submitted` row is final: settling it again does nothing.
+        """Write down the outcome of a submission. A `submitted` row is final: settling it again does nothing.
 
         Nor does it if *sent_at* is given and is not the row's: then the name was freed and used again since.
 

@@ -48,7 +48,7 @@ class MemoryLedger(forks.Forkable):
         error: str | None = None,
         sent_at: float | None = None,
     ) -> None:
-        """Write down what became of a submission; once `submitted` it is final.
+        """Write down the outcome of a submission; once `submitted` it is final.
 
         Raises:
             GenerationClaimed: another row has this generation.

@@ -125,15 +125,15 @@ def kind_query(kind: str | None) -> tuple[tuple[str, str], ...]:
     return () if kind is None else (("type", _one_of(KINDS)("type", kind)),)
 
 
-def path_segment(name: str, value: str) -> str:
-    """Return *value* so that it is one segment of a path and nothing else.
+def path_segment(id_: str) -> str:
+    """Return *id_* so that it is one segment of a path and nothing else.
 
     Raises:
-        InvalidParameter: it is no text, blank, `.` or `..`; the message calls it *name*.
+        InvalidParameter: it is no text, blank, `.` or `..`.
     """
-    if _text(name, value) in {".", ".."}:
-        raise InvalidParameter(name, "is not an id")
-    return quote(value, safe="")
+    if _text("id", id_) in {".", ".."}:
+        raise InvalidParameter("id", "is not an id")
+    return quote(id_, safe="")
 
 
 def is_loopback(host: str | None) -> bool:

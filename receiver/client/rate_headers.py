@@ -63,7 +63,7 @@ def retry_after_of(headers: Mapping[str, str], now: float) -> float | None:
 
 def _limit(headers: Mapping[str, str]) -> int | None:
     limit = _number(headers, "x-ratelimit-limit")
-    # None at all cannot be meant, and would be believed for ever: nothing would go out to learn otherwise.
+    # None at all cannot be meant, and would be believed forever: nothing would go out to learn otherwise.
     return int(limit) if limit is not None and 1 <= limit <= _MOST_REQUESTS else None
 
 

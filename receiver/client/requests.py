@@ -46,7 +46,7 @@ def kind_of(request: Request[Any]) -> str:
 
 def get_generation(generation_id: str) -> Request[Generation]:
     """Look at one generation."""
-    path = f"/generations/{path_segment('id', generation_id)}"
+    path = f"/generations/{path_segment(generation_id)}"
     return Request("GET", path, parse.About(generation_id, parse.generation))
 
 
@@ -85,7 +85,7 @@ def update_webhook(
     body = webhook_body(url=url, events=events)
     if not body:
         raise InvalidParameter("url", "or events must be given: there is nothing to change")
-    path = f"/webhooks/{path_segment('id', webhook_id)}"
+    path = f"/webhooks/{path_segment(webhook_id)}"
     return Request("PATCH", path, parse.About(webhook_id, parse.webhook), body=body)
 
 
@@ -94,13 +94,13 @@ def replace_webhook(
 ) -> Request[Webhook]:
     """Write a webhook whole, for a provider that knows no PATCH."""
     body = {"url": current.url, "events": list(current.events)} | webhook_body(url=url, events=events)
-    path = f"/webhooks/{path_segment('id', current.id)}"
+    path = f"/webhooks/{path_segment(current.id)}"
     return Request("PUT", path, parse.About(current.id, parse.webhook), body=body)
 
 
 def delete_webhook(webhook_id: str) -> Request[None]:
     """Remove a webhook."""
-    path = f"/webhooks/{path_segment('id', webhook_id)}"
+    path = f"/webhooks/{path_segment(webhook_id)}"
     return Request("DELETE", path, parse.nothing, body_expected=False)
 
 
@@ -123,5 +123,5 @@ def list_api_keys() -> Request[ApiKeyList]:
 
 def revoke_api_key(key_id: str) -> Request[None]:
     """Revoke an API key."""
-    path = f"/keys/{path_segment('id', key_id)}"
+    path = f"/keys/{path_segment(key_id)}"
     return Request("DELETE", path, parse.nothing, body_expected=False)

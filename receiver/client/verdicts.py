@@ -59,7 +59,7 @@ class Evidence:
 
 
 def judge(doubt: InDoubt, client_ref: str | None, evidence: Evidence) -> Verdict:
-    """Decide what became of *doubt*. Nothing it says can make two charges of one order."""
+    """Decide the outcome of *doubt*. Nothing it says can make two charges of one order."""
     alike = unclaimed(evidence.search.alike, evidence.claimed)
     found = tuple(made for made in alike if doubt.fits(made, evidence.skew_s))
     contested = any(is_contested(doubt, client_ref, evidence.rivals, made) for made in found)

@@ -43,7 +43,7 @@ _PROBLEMS: Final = {
 
 @asynccontextmanager
 async def open_console(parts: Parts, token: str) -> AsyncIterator[ASGIApp]:
-    """Build the console for whoever has *token*; at the end, what it still counts is cut off."""
+    """Build the console for holders of *token*; at the end, what it still counts is cut off."""
     sessions = Sessions(token)
     pages, deeds = Pages(sessions), Deeds(parts.store)
     history = History(partial(_count, parts.store), clock.now_ms)

@@ -33,7 +33,7 @@ class Login:
         return self._show(request)
 
     async def enter(self, request: Request) -> Response:
-        """Begin a session for whoever has the token."""
+        """Begin a session for a holder of the token."""
         address = request.client.host if request.client else ""
         if wait_s := self._attempts.wait_s(address):
             answer = self._show(request, "Too many wrong tokens. Wait a minute.", status=429)
@@ -79,5 +79,5 @@ def _own_path(wanted: str) -> str:
 
 
 def _is_https(request: Request) -> bool:
-    # A proxy that ends TLS says so. Whoever makes it up only binds their own cookie.
+    # A proxy that ends TLS says so. A client that makes it up only binds its own cookie.
     return "https" in (request.url.scheme, request.headers.get("x-forwarded-proto", ""))

@@ -1,6 +1,6 @@
 """Who is signed in: a signed cookie, and a word that every form repeats.
 
-The key is the admin token, so whoever changes the token ends all sessions.
+The key is the admin token, so changing the token ends all sessions.
 """
 
 import hmac

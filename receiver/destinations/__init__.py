@@ -3,8 +3,7 @@
 A destination is configured by its name: `RECEIVER_DESTINATIONS__<NAME>__URL` and one variable per option.
 Every destination has the option `timeout_s` (seconds, default 10): no message stays undecided for longer.
 
-To add a system, write a module beside this one with a `connect` (see `Connect`), give its schemes a row in
-`SCHEMES`, and add it to `tests/contract/destination_systems.py`.
+CONTRIBUTING.md says how to add a system.
 """
 
 from collections.abc import Mapping, Sequence
@@ -50,7 +49,7 @@ class Destination(Protocol):
         ...
 
     async def send(self, batch: Sequence[Message]) -> Sequence[Outcome]:
-        """Deliver *batch* and say what became of each message, in the same order.
+        """Deliver *batch* and say the outcome of each message, in the same order.
 
         Never raises for what the other side did: a dead server is a `Retry` for every message.
         A message counts as `Delivered` only once the other side has confirmed it.
@@ -128,7 +127,7 @@ _SYSTEMS: Final = {"sqs": "aws_sqs", "sns": "aws.sns"}
 def open_destination(name: str, url: str, options: Mapping[str, str]) -> Destination:
     """Return the destination called *name* at *url*; nothing is dialled before its first `send`.
 
-    *options* are the destination's own: whoever reads the settings first takes out what is not (filters).
+    *options* are the destination's own: the reader of the settings first takes out what is not (filters).
 
     Raises:
         ConfigError: unknown scheme, unusable URL or option, or a client library that is not installed.

@@ -54,7 +54,7 @@ def _subject(text: str) -> str:
 
 def _credentials(text: str) -> str:
     held = Path(existing_file(text)).read_bytes()
-    # The library reads on for ever in a file that lacks the first of these.
+    # The library reads on forever in a file that lacks the first of these.
     seed = _SEED.search(held)
     if b"BEGIN NATS USER JWT" not in held or seed is None or not _is_seed(seed[1]):
         raise ValueError("the path of a credentials file with a user's JWT and seed")
@@ -62,7 +62,7 @@ def _credentials(text: str) -> str:
 
 
 def _check_credentials(path: str | None) -> None:
-    """Read the credentials again, where the library would fail in many ways, or look in them for ever."""
+    """Read the credentials again, where the library would fail in many ways, or look in them forever."""
     try:
         _credentials(path) if path else None
     except (ValueError, OSError):

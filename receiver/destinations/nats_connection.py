@@ -102,7 +102,7 @@ class Connection(Client):
         await self.subscribe(f"{self._inbox}.*", cb=self._replied)
 
     async def check_stream(self, subject: str) -> None:
-        """See whether the stream that takes *subject* acknowledges, as far as we are told.
+        """See whether the stream that takes *subject* acknowledges, as far as the server says.
 
         Raises:
             NeverAcknowledgesError: it does not.

@@ -41,7 +41,7 @@ class DeliveryPolicy:
     backoff_max_s: float = option(seconds, 3600.0)
     """No ceiling is higher than this."""
     breaker_failures: int = option(count(at_most=10_000), 5)
-    """So many batches in a row of which nothing gets through open the breaker."""
+    """Batches in a row of which nothing gets through open the breaker."""
     breaker_max_s: float = option(seconds, 60.0)
     """No pause between two probes is longer than this, unless the destination asks for more."""
 

@@ -187,7 +187,7 @@ class PostgresTable:
             **self._parameters, autocommit=True, prepare_threshold=None
         )
         try:
-            timeout_ms = max(int(self._options.timeout_s * 1000), 1)  # 0 would be for ever
+            timeout_ms = max(int(self._options.timeout_s * 1000), 1)  # 0 would mean no limit
             await _unless_cancelled(connection.execute(_PREPARE, [str(timeout_ms)]), connection)
         except BaseException:
             await connection.close()

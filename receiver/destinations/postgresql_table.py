@@ -43,7 +43,7 @@ class Table:
         return _CREATE.format(table=sql.Identifier(*self.name))
 
     def insert(self, rows: int) -> sql.Composed:
-        """Return the statement that adds so many *rows*, but for ids it has, and tells of the new ones."""
+        """Return the statement that adds *rows* rows, but for ids it has, and tells of the new ones."""
         values = sql.SQL(", ").join([_ROW] * rows)
         insert = _INSERT.format(table=sql.Identifier(*self.name), columns=_COLUMNS, rows=values)
         if self.channel is None:

@@ -67,7 +67,7 @@ class Pull:
     concurrency: Final = 1
 
     async def send(self, batch: Sequence[Message]) -> Sequence[Outcome]:
-        """Refuse: whoever wants a message asks for it."""
+        """Refuse: a consumer asks for its messages."""
         return [GivenUp("nothing is sent to a pull: destination; its consumers fetch what waits")] * len(
             batch
         )

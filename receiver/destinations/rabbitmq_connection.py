@@ -18,7 +18,7 @@ _GOODBYE_S: Final = 1.0
 
 
 class Connection:
-    """One connection; it is never re-established, so that whoever sends decides when to dial again."""
+    """One connection; it is never re-established, so that the sender decides when to dial again."""
 
     def __init__(self, target: URL, tls: ssl.SSLContext | None, *, title: str) -> None:
         self._sockets = _Sockets()

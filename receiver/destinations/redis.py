@@ -279,7 +279,7 @@ class RedisStream:
     @property
     def _wait_ms(self) -> int:
         wait_s = self._options.wait_timeout_s or self._options.timeout_s / 2
-        return max(int(wait_s * 1000), 1)  # 0 would be for ever
+        return max(int(wait_s * 1000), 1)  # 0 would mean no limit
 
     def _outcome(self, answer: bytes | Exception, replicas: int | Exception | None) -> Outcome:
         if isinstance(answer, Exception):

@@ -40,7 +40,7 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """What became of a cancelled operation."""
+    """The outcome of a cancelled operation."""
 
     restored: int
     """Rows that have the state again that they had before."""
@@ -48,11 +48,11 @@ class Cancelled:
     """Deliveries that a worker still held when we stopped waiting."""
 
 
-Told = Callable[[int, int], None]
+OnPage = Callable[[int, int], None]
 """Called after each page with how many were matched and changed so far."""
 
 
-async def count(store: Store, order: Order, told: Told = lambda _matched, _changed: None) -> Counted:
+async def count(store: Store, order: Order, progress: OnPage = lambda _matched, _changed: None) -> Counted:
     """Return what *order* would come to, page by page. Changes nothing."""
     order = _bounded(order)
     after: Key | None = None
@@ -60,7 +60,7 @@ async def count(store: Store, order: Order, told: Told = lambda _matched, _chang
     async for _ in turns():
         step = await store.transact(stored.rehearse, order, after=after, now_ms=clock.now_ms(), reread=reread)
         after, matched, changed = step.cursor, matched + step.matched, changed + step.changed
-        told(matched, changed)
+        progress(matched, changed)
         if not step.more:
             break
     return Counted(matched, changed)
@@ -73,7 +73,9 @@ async def begin(store: Store, order: Order) -> Operation:
     return await store.transact(stored.begin, id_, _bounded(order), now_ms=begun_ms)
 
 
-async def finish(store: Store, id_: str, told: Told = lambda _matched, _changed: None) -> Operation | None:
+async def finish(
+    store: Store, id_: str, progress: OnPage = lambda _matched, _changed: None
+) -> Operation | None:
     """Do what is left of an operation; return how it ended, None if there is none of that id.
 
     Cut short, it stays as far as it is and can be finished later.
@@ -82,12 +84,12 @@ async def finish(store: Store, id_: str, told: Told = lambda _matched, _changed:
         operation = await store.advance(id_, now_ms=clock.now_ms(), reread=reread)
         if operation is None or operation.state != "running":
             break
-        told(operation.matched, operation.changed)
+        progress(operation.matched, operation.changed)
     return await store.transact(stored.find_operation, id_)
 
 
 async def cancel(
-    store: Store, id_: str, *, patience_s: float = 0.0, told: Told = lambda _matched, _changed: None
+    store: Store, id_: str, *, patience_s: float = 0.0, progress: OnPage = lambda _matched, _changed: None
 ) -> Cancelled | None:
     """Stop an operation and take back what came to nothing yet; None if there is none of that id.
 
@@ -100,7 +102,7 @@ async def cancel(
         if page is None:
             break
         restored += page.restored
-        told(restored, restored)
+        progress(restored, restored)
         after = page.cursor if page.more else None
         if not page.more and (page.under_way == 0 or time.monotonic() >= deadline):
             return Cancelled(restored, page.under_way)
@@ -112,7 +114,7 @@ async def cancel(
 async def follow(
     store: Store, wanted: Filter, *, since_ms: int, poll_s: float = 1.0
 ) -> AsyncIterator[list[FoundEvent]]:
-    """Yield the events that arrived since *since_ms* and those that come, oldest first, for ever."""
+    """Yield the events that arrived since *since_ms* and those that come, oldest first, without end."""
     seen: dict[str, int] = {}
     newest_ms = since_ms
     while True:

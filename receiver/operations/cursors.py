@@ -8,7 +8,7 @@ _SEPARATOR: Final = "/"
 
 
 def read_cursor(text: str, *, parts: int) -> Key:
-    """Return the key that *text* stands for, which has so many *parts*.
+    """Return the key that *text* stands for, which has that many *parts*.
 
     Raises:
         ValueError: it is not of our making; neither database looks for a NUL.

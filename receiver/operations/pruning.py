@@ -11,7 +11,7 @@ from receiver.store import retention as kept
 from receiver.store.retention import WHAT, Batch, What, give_back
 
 _MOST: Final = 100
-"""Rows of one transaction: on SQLite, whoever accepts a delivery waits for it."""
+"""Rows of one transaction: on SQLite, accepting a delivery waits for it."""
 _PAGES: Final = 1_000
 
 

@@ -39,7 +39,7 @@ class Stage:
     def gone_s(self) -> float | None:
         """Seconds until nothing waits, at the present rate and if nothing new came; None if unknown.
 
-        At least so many if more may wait than was counted.
+        At least this many if more may wait than was counted.
         """
         if not self.waiting.count or not self.per_minute:
             return None

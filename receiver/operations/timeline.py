@@ -59,7 +59,7 @@ def _of_event(one: EventStory) -> Iterator[Entry]:
     event = one.event
     times = "once" if event.repeats == 1 else f"{event.repeats} times"
     repeats = f", then {times} more" if event.repeats else ""
-    yield Entry(event.received_ms, f"{event.type} received", event.id, f"by {event.via}{repeats}")
+    yield Entry(event.received_ms, f"received {event.type}", event.id, f"by {event.via}{repeats}")
     if event.asset is not None:
         where = event.asset.url if event.asset.status == "mirrored" else event.asset.error
         tone: Tone = "good" if event.asset.status == "mirrored" else "bad"
@@ -105,5 +105,6 @@ def _of_delivery(one: FoundDelivery) -> Entry:
 
 
 def _tries(attempts: int, error: str | None) -> str:
-    tries = f"{attempts} {'attempt' if attempts == 1 else 'attempts'}" if attempts else "not tried yet"
-    return f"{tries}: {redact(error)}" if error else tries
+    """Say how often it was tried, and why in vain: what waits for a whole host has no attempt."""
+    tries = f"{attempts} {'attempt' if attempts == 1 else 'attempts'}" if attempts else ""
+    return ": ".join(filter(None, [tries, error and redact(error)])) or "not tried yet"

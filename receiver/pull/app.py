@@ -29,7 +29,7 @@ from receiver.store.pull import Acknowledged, Held, acknowledge, extend, give_ba
 from receiver.telemetry import logs, metrics
 
 MOST_WAITING: Final = 500
-"""So many long polls at once; others are told to come back."""
+"""Maximum long polls at once; others are told to come back."""
 _PREFIX: Final = "/v1/pull/"
 _HINT: Final = " Consumers carry RECEIVER_PULL_TOKEN, or RECEIVER_DESTINATIONS__{}__TOKEN where that is set."
 
@@ -134,7 +134,7 @@ class PullApi:
 
 
 def build_app(store: Store, queues: Sequence[PullQueue], bell: Bell, *, tokens: Mapping[str, str]) -> ASGIApp:
-    """Build the application for whoever has the token of a destination."""
+    """Build the application for consumers that hold a destination's token."""
     app = Starlette(routes=PullApi(store, queues, bell).routes(), exception_handlers=answers.HANDLERS)
     app.router.redirect_slashes = False
     nobodys = secrets.token_hex(32)

@@ -55,7 +55,7 @@ class Bell:
                 async with asyncio.timeout(self._poll_s):
                     await self._woken.wait()
             self._woken.clear()
-            # Whoever waits finds out about a store that fails by asking it.
+            # A waiter finds out about a store that fails by asking it.
             due = list(self._waiting)
             with suppress(StoreUnavailable):
                 queues = await self._store.look(self._agenda.due, now_ms=clock.now_ms())

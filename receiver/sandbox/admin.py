@@ -79,7 +79,7 @@ async def resend(provider: Provider, request: Request) -> Any:
 
 
 async def advance(provider: Provider, request: Request) -> Any:
-    """`POST /clock`: move the manual clock on by so many *seconds*."""
+    """`POST /clock`: move the manual clock on by *seconds*."""
     seconds = controls.seconds(await bodies.read_object(request), None)
     clock = provider.given_clock
     if not isinstance(clock, ManualClock):

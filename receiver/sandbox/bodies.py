@@ -18,7 +18,7 @@ from receiver.sandbox.times import seconds
 Body = Mapping[str, Any]
 
 _URI: Final = re.compile(r"(?:[\w.~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+", re.ASCII)  # RFC 3986
-_LONGEST_NUMBER: Final = 18  # digits; whoever sends more means no place in a list
+_LONGEST_NUMBER: Final = 18  # digits; more is no place in a list
 
 
 async def read_object(request: Request) -> Body:

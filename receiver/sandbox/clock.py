@@ -65,7 +65,7 @@ class ManualClock:
                 self._sleepers = [other for other in self._sleepers if other is not sleeper]
 
     def advance(self, seconds: float) -> None:
-        """Move the clock, and wake whoever slept until then."""
+        """Move the clock, and wake all that slept until then."""
         with self._lock:
             self._now += seconds
             due = [sleeper for sleeper in self._sleepers if sleeper.until <= self._now]

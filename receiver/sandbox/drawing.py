@@ -16,7 +16,7 @@ IMAGE_SIDE_PX: Final = 512
 VIDEO_SIDE_PX: Final = 320
 FRAMES_PER_SECOND: Final = 8
 _PILLOW_FORMATS: Final = {"webp": "WEBP", "png": "PNG", "jpg": "JPEG"}
-_PALETTE: Final = 6  # one of so many hues, so that neighbours in a list differ
+_PALETTE: Final = 6  # hues, so that neighbours in a list differ
 
 
 def require_libraries() -> None:

@@ -35,7 +35,7 @@ OPERATION_NAMES = (
 
 @dataclass(frozen=True, slots=True)
 class _Skewed:
-    """A clock that is wrong by so many seconds."""
+    """A clock that is wrong by this many seconds."""
 
     right: Clock
     skew_s: float

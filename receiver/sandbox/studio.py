@@ -131,7 +131,7 @@ class Studio:
         return DEFAULT_REASON if unlucky else None
 
     def _soon(self, work: Coroutine[Any, Any, None]) -> None:
-        assert self._loop is not None, "whoever has a generation has taken an order"
+        assert self._loop is not None, "a generation comes from a job"
         self._loop.call_soon_threadsafe(self._work_on, work)
 
     def _work_on(self, work: Coroutine[Any, Any, None]) -> None:

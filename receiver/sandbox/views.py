@@ -123,7 +123,7 @@ def _output(record: Generation, dialect: Dialect) -> Shown:
 
 
 def _failure(record: Generation, dialect: Dialect) -> tuple[Shown, Shown]:
-    """Return how a failure is told: within the generation, and beside it."""
+    """Return how a failure is written: within the generation, and beside it."""
     reason, field = record.error, dialect.failure_field
     if reason is None or not field:
         return {}, {}

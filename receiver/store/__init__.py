@@ -135,7 +135,7 @@ class Store:
         """Prepare to use the database at *url*; connects on first use.
 
         *destinations* are the names an event is fanned out to when its asset is settled, as far as *route*
-        says that it goes there. An event without an asset *settles_at_once* if whoever records it knows all
+        says that it goes there. An event without an asset *settles_at_once* if its recorder knows all
         destinations and the database is embedded: on PostgreSQL that could wait for another's lock.
         """
         self.engine: Engine = connect(url)

@@ -15,7 +15,7 @@ from receiver.store.tables import ATTEMPT
 from receiver.telemetry.redact import redact
 
 KEPT: Final = 20
-"""So many of each; attempt 21 takes the place of the first."""
+"""Maximum of each; attempt 21 takes the place of the first."""
 FILE: Final = ""
 """Stands for the destination of an attempt at an event's asset. No destination has such a name."""
 LATE_FILE: Final = ":late"

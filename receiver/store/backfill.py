@@ -1,7 +1,7 @@
 """Backfill: deliveries of what was settled before a destination was there.
 
 Events are paged by their id, whose first bits are the time of receipt: a page is a range of the primary key,
-and whoever was interrupted starts again from the beginning and finds what exists, or goes on behind a page.
+and an interrupted backfill starts again and finds what exists, or goes on behind a page.
 """
 
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Backfilled:
-    """What became of one page."""
+    """The outcome of one page."""
 
     events: int
     """How many settled events there were; fewer than the limit: it was the last page."""

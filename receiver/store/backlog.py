@@ -1,4 +1,4 @@
-"""What waits for a destination, and what became of the rest: figures for people and their alarms."""
+"""What waits for a destination, and the outcome of the rest: figures for people and their alarms."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 _TELL_EVERY_S: Final = 0.004
-"""The first commit is told of at once. Whoever was woken looks for all there is: many need few words."""
+"""The first commit wakes others at once. A woken worker looks for all there is: many need few notices."""
 
 
 class Calls:

@@ -21,9 +21,9 @@ _LONGEST_GATHERING_S: Final = 0.010
 PATIENCE_S: Final = 0.050
 """So long what nobody waits for lets others join it; far below any lease."""
 MANY: Final = 16
-"""So many do not wait any longer for others."""
+"""A batch of this size waits no longer for others."""
 UNPACED: Final = 20
-"""So many batches begin at once after a wait in which nobody came: as with one sender, who waits itself."""
+"""Batches that begin at once after a wait in which nobody came: as with one sender, who waits itself."""
 
 
 class Committer(Generic[Item, Result]):

@@ -15,7 +15,7 @@ from receiver.store.tables import EVENT
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What became of due events that have no file to fetch."""
+    """The outcome of due events that have no file to fetch."""
 
     settled: Sequence[EventJob] = ()
     claimed: Sequence[EventJob] = ()

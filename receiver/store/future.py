@@ -1,6 +1,6 @@
 """Due times after the clock was set back: what waits would wait for the difference, too.
 
-What no wait of ours explains is put right, whoever wrote it: each kind of row has a longest wait. Where the
+What no wait of ours explains is put right: each kind of row has a longest wait. Where the
 worker saw by how much its clock went back, the shorter waits are made shorter by that.
 """
 

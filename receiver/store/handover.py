@@ -80,7 +80,7 @@ class Handover:
             del self._deliveries[destination]
 
     def event_place(self, source: str, asset_host: str) -> "tuple[EventTaker, Hold] | None":
-        """Keep a place for one event with whoever has room."""
+        """Keep a place for one event with a worker that has room."""
         for sources, taker in self._events:
             if source in sources and (hold := taker.reserve(asset_host)):
                 return taker, hold

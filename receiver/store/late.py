@@ -112,7 +112,7 @@ def take_failed(connection: Connection, claim: Claim, *, event_id: str) -> LateJ
     row = connection.execute(ours).one_or_none()
     if row is None:
         return None
-    # Asked again under the lock that whoever tells of it has first: it may have come meanwhile.
+    # Asked again under the lock that the teller has first: it may have come meanwhile.
     if not is_given_up(connection, event_id):
         connection.execute(delete(LATE_ASSET).where(LATE_ASSET.c.event_id == event_id))
         return None

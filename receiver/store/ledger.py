@@ -16,7 +16,7 @@ from receiver.store import migrations
 from receiver.store.attribution import attach
 from receiver.store.engine import insert_into, is_sqlite
 from receiver.store.tables import EVENT, SUBMISSION
-from receiver.store.transactions import PATIENCE_S, describe, transact_within
+from receiver.store.transactions import describe, transact_in_time
 from receiver.store.writer import Writer
 from receiver.submissions import Submission
 
@@ -89,7 +89,7 @@ class StoreLedger:
         error: str | None = None,
         sent_at: float | None = None,
     ) -> None:
-        """Write down what became of a submission, unless that is known already or, since *sent_at*, outdated.
+        """Write down the outcome of a submission, unless that is known already or, since *sent_at*, outdated.
 
         An event of the generation that waits for this is let go, and carries the submission.
 
@@ -169,7 +169,7 @@ class StoreLedger:
 
     def _transact(self, work: Callable[[Connection], Result]) -> Result:
         with _refusing(), self._writer:
-            return transact_within(self._engine, work, PATIENCE_S)
+            return transact_in_time(self._engine, work)
 
     def _get(self, connection: Connection, client_ref: str) -> Submission | None:
         named = select(SUBMISSION).where(SUBMISSION.c.client_ref == client_ref)

@@ -1,4 +1,4 @@
-"""What operators are told: each thing once when it begins and once when it ends, an hour apart at least.
+"""What operators hear: each thing once when it begins and once when it ends, an hour apart at least.
 
 The table is what all processes agree by. An event that tells is written in the transaction that notes that it
 was told, and goes its way through the outbox like any other.
@@ -33,7 +33,7 @@ from receiver.store.tables import (
 from receiver.store.wake import MIRROR
 
 QUIET_MS: Final = 3_600_000
-"""So long the same is not told again of one cause."""
+"""The same cause is not reported again before."""
 _MOST_CAUSE_CHARS: Final = 110
 _NO_IDENTIFIER: Final = re.compile(r"[^A-Za-z0-9_.:-]")
 _WORKER: Final = "worker:"
@@ -55,17 +55,17 @@ class Observed:
     wrong: str
     """The word that tells of it, `destination_down`."""
     well: str | None = None
-    """The word that tells of its end, if that is told."""
+    """The word that tells of its end, if that is reported."""
     summary: str = ""
     """A sentence for a person."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     latest_ms: int | None = None
-    """Of what happens again and again: when it did last. Told again where that was after it was told."""
+    """Of what happens again and again: when it did last. Reported again if that was after the report."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What the store knows that operators may have to be told. Times are milliseconds since the epoch."""
+    """What the store knows that operators may need to hear. Times are milliseconds since the epoch."""
 
     destinations: Sequence[DestinationStatus]
     dead_ms: Mapping[str, int]
@@ -83,7 +83,7 @@ class Sight:
 
 
 def look(connection: Connection, destinations: Collection[str]) -> Sight:
-    """Look at what may have to be told, along indexes."""
+    """Look at what operators may need to hear, along indexes."""
     used = select(SECRET_USE.c.source, SECRET_USE.c.fingerprint, SECRET_USE.c.used_ms)
     oldest = select(EVENT.c.received_ms).where(IS_UNSETTLED, EVENT.c.state == IS_PENDING)
     quarantined = connection.execute(select(func.max(QUARANTINE.c.id)).where(IS_OPEN)).scalar()
@@ -99,14 +99,14 @@ def look(connection: Connection, destinations: Collection[str]) -> Sight:
 
 
 def untold(connection: Connection, observed: Sequence[Observed], *, now_ms: int) -> list[Observed]:
-    """Return those of *observed* that are to be told now, as far as can be seen without a lock."""
+    """Return those of *observed* to report now, as far as can be seen without a lock."""
     causes = [_cause(one) for one in observed]
     known = {row.cause: row for row in connection.execute(select(NOTICE).where(NOTICE.c.cause.in_(causes)))}
     return [one for one in observed if _is_news(one, known.get(_cause(one)), now_ms)]
 
 
 def tell(connection: Connection, observed: Sequence[Observed], *, now_ms: int) -> list[str]:
-    """Write an event for each of *observed* that nobody told meanwhile; return the words that were told."""
+    """Write an event for each of *observed* that nobody reported meanwhile; return the words written."""
     told = []
     for one in sorted(observed, key=_cause):
         first = {"cause": _cause(one), "is_wrong": False, "wrong_ms": 0, "well_ms": 0}

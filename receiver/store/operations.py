@@ -1,6 +1,6 @@
 """Operations: what an operator asks to be done to many rows, page by page, with progress and a way back.
 
-An operation is a row. Whoever drives it takes one page after the other; the row is locked meanwhile, so two
+An operation is a row. Its driver takes one page after the other; the row is locked meanwhile, so two
 drivers share the work and a cancelled operation goes no further.
 """
 

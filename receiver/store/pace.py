@@ -11,7 +11,7 @@ from receiver.errors import StoreUnavailable
 from receiver.pace import KeyPace
 from receiver.store.engine import insert_into, is_sqlite
 from receiver.store.tables import PACE
-from receiver.store.transactions import PATIENCE_S, describe, transact_within
+from receiver.store.transactions import describe, transact_in_time
 from receiver.store.writer import Writer
 
 _NEW: Final = {"opened_ms": 0, "paused_ms": 0, "skew_ms": 0}
@@ -48,7 +48,7 @@ class StorePace:
 
         try:
             with self._writer:
-                return transact_within(self._engine, work, PATIENCE_S)
+                return transact_in_time(self._engine, work)
         except SQLAlchemyError as failure:
             raise StoreUnavailable(describe(failure)) from failure
 

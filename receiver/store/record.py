@@ -78,7 +78,7 @@ class Duplicate:
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """A failure told after the completion: committed, never forwarded."""
+    """A failure reported after the completion: committed, never forwarded."""
 
     id: str
 
@@ -106,7 +106,7 @@ class Written(NamedTuple):
 
 
 def record(connection: Connection, batch: Sequence[Arrival], *, fan_out: FanOut = NOWHERE) -> list[Written]:
-    """Write *batch* within the caller's transaction and say, in order, what became of each entry."""
+    """Write *batch* within the caller's transaction and say, in order, the outcome of each entry."""
     events = [one for one in batch if isinstance(one.entry, NewEvent)]
     unreadable = [one.entry for one in batch if isinstance(one.entry, NewQuarantine)]
     results: dict[str, RecordResult] = {}

@@ -27,7 +27,7 @@ class Copy:
 
 
 def back_up(database: Path, to: Path) -> Copy:
-    """Copy *database* as it is at this moment to a new file; whoever writes meanwhile waits for nothing.
+    """Copy *database* as it is at this moment to a new file; writers meanwhile wait for nothing.
 
     Raises:
         ConfigError: there is no database, or there is a file already.

@@ -1,6 +1,6 @@
 """What waits in each stage right now, for the console, the terminal and /metrics alike.
 
-No backlog raises the cost: only so many rows are counted, and fewer are read.
+No backlog raises the cost: rows are counted up to a limit, and fewer are read.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -54,7 +54,7 @@ class Allowance:
     remaining: int | None
     reset_ms: int | None
     skew_ms: int
-    """The provider's clock minus that of whoever asked it last."""
+    """The provider's clock minus that of the machine that asked last."""
 
     def left(self, now_ms: int) -> int | None:
         """Return what is left now: all of it once the window is over."""

@@ -1,4 +1,4 @@
-"""Everything that is known of one generation: what was asked for, what came, and what became of it."""
+"""Everything that is known of one generation: what was asked for, what came, and its outcome."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -333,7 +333,7 @@ class ReconcileRow(SQLModel, table=True):
 
 
 class DestinationStateRow(SQLModel, table=True):
-    """What one destination is told by its operators, and what its workers know of it. Absent: nothing."""
+    """What operators want of one destination, and what its workers know of it. Absent: nothing."""
 
     __tablename__ = "destination_state"
 

@@ -16,7 +16,7 @@ from receiver.store.postgresql_faults import WIRE, Wire, may_run_again
 Result = TypeVar("Result")
 
 PATIENCE_S: Final = 7.0
-"""How long one transaction may take. Longer than any wait for a lock, so that it is the lock that is told of;
+"""How long one transaction may take. Longer than any wait for a lock, so that the error names the lock;
 short enough for deliveries to be accepted elsewhere within 15 s of a server's end, 5 of which dialling takes.
 """
 EMBEDDED_PATIENCE_S: Final = 15.0
@@ -86,10 +86,10 @@ def transact(engine: Engine, work: Callable[[Connection], Result], call: Call | 
     raise AssertionError
 
 
-def transact_within(engine: Engine, work: Callable[[Connection], Result], limit_s: float) -> Result:
-    """Run *work* as `transact` does, for *limit_s* seconds at most. For callers that block."""
+def transact_in_time(engine: Engine, work: Callable[[Connection], Result]) -> Result:
+    """Run *work* as `transact` does, for `PATIENCE_S` at most. For callers that block."""
     call = Call()
-    alarm = threading.Timer(limit_s, call.cut)
+    alarm = threading.Timer(PATIENCE_S, call.cut)
     alarm.daemon = True
     alarm.start()
     try:
@@ -97,7 +97,7 @@ def transact_within(engine: Engine, work: Callable[[Connection], Result], limit_
         _wake(engine, call)
     except DBAPIError as error:
         if call.is_cut:
-            raise StoreUnavailable(f"no answer within {limit_s:g} s") from error
+            raise StoreUnavailable(f"no answer within {PATIENCE_S:g} s") from error
         raise
     finally:
         alarm.cancel()
@@ -106,7 +106,7 @@ def transact_within(engine: Engine, work: Callable[[Connection], Result], limit_
 
 def _wake(engine: Engine, call: Call) -> None:
     if call.wakes:
-        with suppress(StoreUnavailable, SQLAlchemyError):  # what nobody was told of is found by polling
+        with suppress(StoreUnavailable, SQLAlchemyError):  # polling finds what was not announced
             transact(engine, lambda connection: notify(connection, call.wakes), call)
 
 

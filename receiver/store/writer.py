@@ -19,9 +19,9 @@ _of_parents: Final[list[Pool]] = []
 class Writer(forks.Forkable):
     """Lets one thread at a time use a SQLite file, and any number a server.
 
-    SQLite does not queue those who wait: whoever waits here does not starve. And its locks do not survive a
+    SQLite does not queue those who wait: here no writer starves. And its locks do not survive a
     fork: a child would take its parent's for its own (https://sqlite.org/howtocorrupt.html). So a file is
-    closed while the process forks, and whoever comes after opens it again.
+    closed while the process forks, and the next writer opens it again.
     """
 
     def __init__(self, engine: Engine) -> None:

@@ -10,9 +10,7 @@ from prometheus_client import Counter, Gauge, Histogram, Info
 
 from receiver import __version__
 
-DELIVERIES: Final = Counter(
-    "receiver_webhooks", "Genuine deliveries, by what became of them.", ["source", "outcome"]
-)
+DELIVERIES: Final = Counter("receiver_webhooks", "Genuine deliveries, by outcome.", ["source", "outcome"])
 VERIFIED: Final = Counter(
     "receiver_webhooks_verified",
     "Genuine deliveries, by the form that verified, the raw bytes or their JSON.stringify form, and by the "

@@ -1,4 +1,4 @@
-"""Keeping secrets out of log lines, whoever wrote them."""
+"""Keeping secrets out of log lines, wherever they come from."""
 
 import re
 from collections.abc import MutableMapping

@@ -57,7 +57,7 @@ class Refusals:
 
         Args:
             reason: one of a fixed set of words.
-            peer: the address of whoever is connected to us.
+            peer: the address of the peer.
             forwarded_for: the values of X-Forwarded-For, in their order.
             source: name of the source that the request was for, where its signature is at fault.
         """

@@ -15,7 +15,7 @@ class Sampler:
     def admit(self, key: str) -> int | None:
         """Return how many of *key* were held back since the last one let through, or None to hold this back.
 
-        Keys are kept for ever: pass a fixed set of names, never what a caller sent.
+        Keys are kept forever: pass a fixed set of names, never what a caller sent.
         """
         now = self._clock()
         if now < self._next_at.get(key, now):

@@ -13,7 +13,7 @@ from receiver.web.answers import Answer
 
 _REMEMBER_S: Final = 1.0
 _PATIENCE_S: Final = 1.5
-"""Whoever asks for readiness gives up soon; HAProxy, say, after its interval of 2 s."""
+"""A probe for readiness gives up soon; HAProxy, say, after its interval of 2 s."""
 HEALTHY: Final = answers.json(200, {"status": "ok"})
 READY: Final = answers.json(200, {"status": "ready"})
 

@@ -22,8 +22,8 @@ _SHORT_S: Final = 0.002
 class Registry:
     """The connections, oldest first. Strangers are those on which no genuine delivery came yet.
 
-    Beyond a limit the oldest stranger goes, so that whoever opens connections, or begins bodies, without end
-    takes room from others of that kind and never from a sender that is known. Strangers that have more to say
+    Beyond a limit the oldest stranger goes, so that a client that opens connections without end takes room
+    from others of that kind and never from a sender that is known. Strangers that have more to say
     than their time in this turn of the event loop allows wait in line, short requests before long ones.
     """
 

@@ -36,7 +36,7 @@ class Request:
     """One request. The parser fills it in; the application gets it once it is whole."""
 
     peer: str
-    """Address of whoever is connected to us, perhaps a proxy."""
+    """Address of the peer, perhaps a proxy."""
     method: bytes = b""
     target: bytes = b""
     path: bytes = b""

@@ -15,7 +15,7 @@ from receiver.worker.reconciling import ReconcileRules
 
 @asynccontextmanager
 async def open_accounts(settings: Settings) -> AsyncIterator[list[Account]]:
-    """Offer the sources that have an API key, for work that gives way to whoever waits for an answer.
+    """Offer the sources that have an API key, for work that gives way to callers who wait for an answer.
 
     Raises:
         ConfigError: a key or the base URL cannot be one.

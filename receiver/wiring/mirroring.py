@@ -37,7 +37,7 @@ def mirror_rules(settings: Settings) -> MirrorRules:
         ConfigError: the template of the names is wrong.
     """
     patience_s = settings.asset_patience_s
-    # Whoever waits only shortly for an asset wants to hear of it soon after, too.
+    # An operator who waits only shortly for an asset wants to hear of it soon after, too.
     late = Backoff(first_s=min(_LATE_FIRST_S, patience_s), max_s=_LATE_MAX_S)
     keys = build_key_template(settings)
     return MirrorRules(

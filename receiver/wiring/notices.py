@@ -1,4 +1,4 @@
-"""What operators are told of, where a destination wants to hear of it; and fingerprints of secrets."""
+"""What operators hear of, where a destination wants to hear of it; and fingerprints of secrets."""
 
 import hashlib
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from receiver.worker.telling import Telling, TellingRules
 
 _FINGERPRINT_CHARS: Final = 8
 _POLLS: Final = 10
-"""Operators are told less promptly than work is done."""
+"""Operators hear less promptly than work is done."""
 
 
 def build_telling(

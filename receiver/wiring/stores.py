@@ -10,7 +10,7 @@ from receiver.wiring.sources import DEFAULT_SOURCE
 def build_store(settings: Settings, *, settles_at_once: bool = False) -> Store:
     """Open the store; an embedded SQLite database is brought up to date at once.
 
-    Whoever also forwards lets what needs no mirroring be settled as it is recorded.
+    A process that also forwards settles what needs no mirroring as it is recorded.
 
     Raises:
         ConfigError: the database URL is not usable, or it cannot be told what a destination wants.

@@ -20,7 +20,7 @@ class BreakerRules:
     """When a destination counts as down, and for how long it is left alone."""
 
     failures: int = 5
-    """So many batches in a row, and more than one message, of which nothing got through."""
+    """Batches in a row, and more than one message, of which nothing got through."""
     first_s: float = 1.0
     """Ceiling of the first cool-down, in seconds; it doubles with each probe that fails."""
     max_s: float = 60.0

@@ -50,7 +50,7 @@ class Cursor:
     def after(self, sweep: Sweep) -> Self:
         """Return the cursor once *sweep* is finished.
 
-        What is young and unfinished keeps the low-water mark down; what is old would do so for ever.
+        What is young and unfinished keeps the low-water mark down; what is old would do so forever.
         """
         reached = self.low_water_ms if sweep.low_water_ms is None else sweep.low_water_ms
         young = {id_: at for id_, at in sweep.waiting.items() if at and at > reached - _APART_AFTER_MS}

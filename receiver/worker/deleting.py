@@ -1,6 +1,6 @@
 """Deleting files that are older than they are kept: the file first, then what the store says of it.
 
-Whoever is killed in between deletes it once more. The other way round, nobody would find it again.
+A process killed in between deletes it once more. The other way round, nobody would find it again.
 """
 
 import asyncio

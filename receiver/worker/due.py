@@ -9,7 +9,7 @@ from receiver.worker.leases import Leases
 from receiver.worker.mirroring import Mirror, mirror_and_settle
 
 _FEWEST: Final = 8
-"""For so many events places are kept with the destinations, however few there were before."""
+"""Events for which destinations keep places, however few there were before."""
 _MOST: Final = 500
 
 

@@ -32,7 +32,7 @@ Forward = Callable[[Sequence[DeliveryJob]], Awaitable[list[ForwardResult]]]
 log = structlog.get_logger()
 
 _SETTLING: Final = 1_000
-"""So many may be sent and not settled, as settling lets others join it."""
+"""Maximum messages sent and not settled, as settling lets others join it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Forwarding:
     """Forwards the due deliveries of one destination, as many at once as it allows.
 
     A queue of what is claimed or handed over runs ahead of what is being sent: a slow message holds up no
-    other, and whoever sends never waits for a claim.
+    other, and a sender never waits for a claim.
     """
 
     def __init__(

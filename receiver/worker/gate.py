@@ -17,7 +17,7 @@ Told = Callable[["Gate"], None]
 
 
 class Gate:
-    """Lets work pass, and remembers what became of it. It lives as long as its worker, like the breaker."""
+    """Lets work pass, and remembers the outcome. It lives as long as its worker, like the breaker."""
 
     def __init__(self, breaker: Breaker, told: Told) -> None:
         self._breaker = breaker

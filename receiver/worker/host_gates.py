@@ -21,7 +21,7 @@ Value = TypeVar("Value")
 Fetch = Callable[[object], Awaitable[Fetched | NotFetched]]
 
 _MOST: Final = 1_000
-"""So many hosts are remembered; senders name them."""
+"""Maximum hosts remembered; senders name them."""
 _AWAY: Final = re.compile("dns|connect|tls|timeout|http_429|http_5..")
 """Codes that say something of the host and nothing of the file."""
 _OURS: Final = frozenset(("spool", "blocked_url", "blocked_address"))

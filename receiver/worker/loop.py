@@ -24,7 +24,7 @@ async def work_until(
 ) -> None:
     """Repeat *turn* until *stop*; after a turn that found no work wait for *woken*, or for *poll_s* if given.
 
-    Whoever sets *stop* sets *woken* too. A failing store ends nothing: it is asked again after a pause.
+    Set *woken* whenever you set *stop*. A failing store ends nothing: it is asked again after a pause.
     """
     while not stop.is_set():
         woken.clear()

@@ -282,7 +282,7 @@ class Mirroring(Generic[Job]):
 
 
 async def mirror_and_settle(store: Store, mirror: MirrorJob[Job], job: Job) -> bool:
-    """Mirror the asset of *job* and write what became of it; return whether the event is now settled."""
+    """Mirror the asset of *job* and write the outcome; return whether the event is now settled."""
     result = await mirror(job)
     try:
         held = await settle(store, result)

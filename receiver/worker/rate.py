@@ -1,4 +1,4 @@
-"""A rate limit: so many messages per second, over any length of time."""
+"""A rate limit: messages per second, over any length of time."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Reconciling: what the provider finished and no webhook told of becomes an event all the same.
+"""Reconciling: what the provider finished and no webhook reported becomes an event all the same.
 
     sweep the list → record what is missing → look at what is still in doubt → keep the cursor
 
@@ -74,7 +74,7 @@ class Report:
 
 
 class Pass:
-    """One look at one account, with so many requests."""
+    """One look at one account, within a number of requests."""
 
     def __init__(
         self,

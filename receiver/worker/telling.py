@@ -34,7 +34,7 @@ from receiver.worker.gate import Gate
 from receiver.worker.host_gates import HostGates
 
 _GONE_LEASES: Final = 3
-"""A worker that was not seen for so many leases is gone: it says three times in each that it is there."""
+"""A worker not seen for this many leases is gone: it says three times in each that it is there."""
 _MOST_HOSTS: Final = 20
 """Senders name the hosts; a thousand that are down at once are one trouble."""
 
@@ -82,7 +82,7 @@ class Telling:
             await asyncio.sleep(self.rules.every_s)
 
     async def turn(self) -> list[str]:
-        """Look once; return the words that were told."""
+        """Look once; return the words that were sent."""
         now_ms = clock.now_ms()
         sight = await self.store.look(look, self.store.destinations)
         observed = [*self._seen(sight, now_ms), *self._here(), *await self._disks()]

@@ -11,6 +11,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -29,6 +30,7 @@ _OLD: Final = 100 * _DAY_MS
 _BODY: Final = 1_000
 _CONNECTIONS: Final = 16
 _STARTS_S: Final = 120.0
+_WAITING: Final = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 _KEY: Final = "uq_event_source_generation_id_type"
 
 
@@ -44,20 +46,21 @@ def main() -> None:
             found["alone"].append(_round(offered.port, 2 * number, options.requests))
             with _pruning(offered, url):
                 before, began = _place(url), time.monotonic()
-                found["pruning"].append(_round(offered.port, 2 * number + 1, options.requests))
+                with _lock_waits(url) as waits:
+                    found["pruning"].append(_round(offered.port, 2 * number + 1, options.requests))
                 took = time.monotonic() - began
                 pruned = _place(url) - before
-            print(f"pruned {pruned / took:.0f}/s meanwhile", flush=True)
+            print(f"pruned {pruned / took:.0f}/s meanwhile{_told(waits)}", flush=True)
         for name, rounds in found.items():
             per_s, p99 = (statistics.median(values) for values in zip(*rounds, strict=True))
             print(f"{name:8} {per_s:.0f}/s, p99 {p99:.1f} ms", flush=True)
         if not options.to_the_end:
             return
         began = time.monotonic()
-        offered.run("prune", "--rate", "100000")
+        _prune_all(offered)
         print(f"the rest in {time.monotonic() - began:.0f} s; {_sizes(url)}", flush=True)
         offered.settings["RECEIVER_KEEP_DELIVERIES_DAYS"] = "90"
-        offered.run("prune", "--rate", "100000")
+        _prune_all(offered)
         print(f"without their deliveries {_sizes(url)}", flush=True)
 
 
@@ -142,6 +145,38 @@ def _pruning(offered: Service, url: str) -> Iterator[None]:
     finally:
         process.kill()
         process.wait()
+
+
+def _prune_all(offered: Service) -> None:
+    argv = [sys.executable, "-m", "receiver", "prune", "--rate", "100000"]
+    subprocess.run(argv, cwd=offered.folder, env=offered._environment(), check=True)
+
+
+@contextmanager
+def _lock_waits(url: str) -> Iterator[list[int]]:
+    """Count the sessions of PostgreSQL that wait for a lock of another, every 10 ms within the block."""
+    seen: list[int] = []
+    ended = threading.Event()
+
+    def look() -> None:
+        with psycopg.connect(url, autocommit=True) as connection:
+            while not ended.wait(0.01):
+                row = connection.execute(_WAITING).fetchone()
+                seen.append(row[0] if row else 0)
+
+    looking = threading.Thread(target=look)
+    if url.startswith("postgresql"):
+        looking.start()
+    try:
+        yield seen
+    finally:
+        ended.set()
+        if looking.ident:
+            looking.join()
+
+
+def _told(waits: list[int]) -> str:
+    return f"; a session waited for a lock in {sum(map(bool, waits))} of {len(waits)} looks" if waits else ""
 
 
 def _round(port: int, seed: int, requests: int) -> tuple[float, float]:

@@ -317,6 +317,14 @@ class TestMirror:
         assert isinstance(after, EventSettled)
         assert after.asset == Asset("failed", error="timeout")
 
+    @pytest.mark.parametrize("after_s", [None, 7200.0])
+    async def test_the_last_look_is_when_patience_ends(self, after_s: float | None) -> None:
+        """Neither a long backoff nor the host's Retry-After keeps the event back for longer."""
+        failing = fetching(NotFetched("timeout", permanent=False, after_s=after_s))
+        job = event_job(attempts=99)
+        result = await run_mirror(job, failing, MemoryBucket(), at=NOW + HOUR_MS - 1)
+        assert result == EventPostponed(job, NOW + HOUR_MS + 1, "timeout")
+
     async def test_failing_bucket_never_gives_up(self, fetched: Fetched) -> None:
         """A fault of ours costs no event its asset, however long it lasts."""
         bucket = MemoryBucket(BucketUnavailable("disk full"))
@@ -379,7 +387,9 @@ class TestMirrorLate:
         slow = fetching(NotFetched("http_503", permanent=False))
         until_ms = NOW + 5 * HOUR_MS
         job = late_job(attempts=2, until_ms=until_ms)
-        assert await run_late(job, slow, at=until_ms) == LatePostponed(job, until_ms + 40_000, "http_503")
+        before = until_ms - HOUR_MS
+        assert await run_late(job, slow, at=before) == LatePostponed(job, before + 40_000, "http_503")
+        assert await run_late(job, slow, at=until_ms) == LatePostponed(job, until_ms + 1, "http_503")
         assert await run_late(job, slow, at=until_ms + 1) == LateGivenUp(job, "http_503")
 
     async def test_host_that_is_away(self) -> None:

@@ -212,7 +212,7 @@ class _Row:
         self._sent_at = now
 
     async def settle(self, **outcome: Any) -> None:
-        """Write down what became of it.
+        """Write down the outcome.
 
         The answer is in our hands, and worth more to the caller than the row: that stays `sending` if
         it cannot be written, also after another try.

@@ -210,7 +210,7 @@ class _Row:
         self._sent_at = now
 
     def settle(self, **outcome: Any) -> None:
-        """Write down what became of it.
+        """Write down the outcome.
 
         The answer is in our hands, and worth more to the caller than the row: that stays `sending` if
         it cannot be written, also after another try.

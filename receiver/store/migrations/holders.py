@@ -22,7 +22,7 @@ _ABOUT: Final = """
 
 
 def holders(session: Session) -> str:
-    """Describe whoever holds locks on our tables for long; "nobody by now" if it has ended."""
+    """Describe the session that holds locks on our tables for long; "nobody by now" if it has ended."""
     rows: Any = session.execute(_HOLDERS, {"tables": [*METADATA.tables]}).fetchall()
     return described(session, [pid for (pid,) in rows])
 

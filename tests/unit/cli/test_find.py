@@ -23,7 +23,7 @@ class TestFind:
         why = "after 0.2 s: hooks.example.com answered 401; the answer: no such order"
         assert told["attempt 1 to orders failed"] == why
         assert told["asset mirrored"] == "s3://b/k.png"
-        assert "generation.completed received" in told
+        assert "received generation.completed" in told
         times = [one["at"] for one in found]
         assert times == sorted(times)
         assert {one["event_id"] for one in found} == {event.id}

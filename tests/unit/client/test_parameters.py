@@ -158,13 +158,13 @@ class TestPathSegment:
     )
     def test_stays_one_segment(self, value: str, segment: str) -> None:
         """An id cannot lead to another endpoint."""
-        assert parameters.path_segment("id", value) == segment
+        assert parameters.path_segment(value) == segment
 
     @pytest.mark.parametrize("value", ["", ".", "..", None, 7])
     def test_refuses_what_is_no_id(self, value: Any) -> None:
         """An empty or dotted id would name the collection, or its parent."""
         with pytest.raises(InvalidParameter, match=r"^id "):
-            parameters.path_segment("id", value)
+            parameters.path_segment(value)
 
 
 class TestOmit:

@@ -1,4 +1,4 @@
-"""What operators ask to be done to many deliveries or quarantined bodies, and what became of those."""
+"""What operators ask to be done to many deliveries or quarantined bodies, and their outcome."""
 
 import sqlalchemy as sa
 from alembic import op
