@@ -112,7 +112,7 @@ RETRY: Final = "receiver deliveries retry --destination queue --error 'answered 
 BULK: Final = re.compile("receiver (deliveries|events|quarantine) (retry|replay) ")
 """Run with --json, which has the counts."""
 EFFECTS: Final[dict[str, Callable[[Ended], bool]]] = {
-    "receiver find gen_123": has("generation.completed received"),
+    "receiver find gen_123": has("next try for the asset"),
     "receiver workers": has("spool folder"),
     "receiver events list --state pending": has("gen_123"),
     "receiver events list --state pending --oldest-first": has("gen_123"),
