@@ -5,6 +5,7 @@ UV_VERSION := 0.13.9
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 TEST_PROCESSES ?= 4
+COVERED := receive mirror deliver signatures
 PYTHONS ?= python3.11 python3.12 python3.13 python3.14
 
 BIN := .venv/bin
@@ -24,7 +25,7 @@ COMPILE = $(BIN)/python -m compileall -q receiver
 PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo dist house twins test test-all test-dialects check fmt bench trace senders chaos field matrix constraints
+.PHONY: help setup setup-run demo dist house twins test test-all coverage test-dialects check fmt bench trace senders chaos field matrix constraints
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +39,10 @@ demo: setup-run  ## see a generation arrive, be mirrored and be forwarded; needs
 
 test: setup  ## run the tests; PYTEST_ARGS="-k name -x" narrows them
 	$(PYTEST) --numprocesses $(TEST_PROCESSES) --dist worksteal $(PYTEST_ARGS)
+
+coverage: setup  ## show the lines and branches of receiving, mirroring and forwarding that their unit tests miss
+	$(PYTEST) --numprocesses $(TEST_PROCESSES) --cov=receiver --cov-branch --cov-report= $(COVERED:%=tests/unit/test_%.py)
+	$(BIN)/coverage report --show-missing --fail-under=84 --include="$$(printf 'receiver/%s.py,' $(COVERED))"
 
 test-dialects: setup  ## run the client's and the sandbox's tests on 25 more dialects of the provider
 	RECEIVER_TEST_DIALECTS=25 $(PYTEST) --numprocesses $(TEST_PROCESSES) --dist worksteal tests/contract tests/unit/cli $(PYTEST_ARGS)
