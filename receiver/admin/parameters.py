@@ -1,90 +1,270 @@
-"""What a request asks for, checked: nothing unknown is overlooked."""
+"""What a request of the private API may say, read strictly: a mistyped filter would match everything."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, get_args
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
 import orjson
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+)
 from starlette.requests import Request
 
 from receiver.admin.answers import Refusal, invalid
-from receiver.events import EVENT_KINDS
 from receiver.operations import cursors
 from receiver.operations.moments import read_moment
-from receiver.states import BODY_STATES, DEAD, DELIVERY_STATES, EVENT_STATES, OPEN, RETRIABLE, SETTLED
 from receiver.store.filters import Filter
-from receiver.store.operations import DEFAULT_RATE, Kind, Order
+from receiver.store.operations import DEFAULT_RATE
 from receiver.store.window import Key
 
 MAX_BODY_BYTES: Final = 64 * 1024
 MOST_ROWS: Final = 1_000
 
-_TEXTS: Final = ("destination", "state", "error", "source", "kind", "type", "generation_id")
-_TIMES: Final = ("since", "until")
-_PAGING: Final = ("limit", "cursor", "order")
-_ORDER_FIELDS: Final = ("filter", "all", "dry_run", "rate")
-_REPLAY_FIELDS: Final = (*_ORDER_FIELDS, "destinations", "missing")
-_STATES: Final = {
-    "deliveries": DELIVERY_STATES,
-    "events": EVENT_STATES,
-    "quarantine": BODY_STATES,
-}
-_ABOUT_EVENT: Final = ("error", "source", "kind", "type", "generation_id")
-_ABOUT_BODY: Final = ("state", "error", "source")
-_ORDERS: Final[Mapping[str, tuple[Sequence[str], Sequence[str]]]] = {
-    "deliveries.retry": (_TEXTS, RETRIABLE),
-    "deliveries.drop": (_TEXTS, (DEAD,)),
-    "events.replay": (("state", *_ABOUT_EVENT), (SETTLED,)),
-    "quarantine.retry": (_ABOUT_BODY, (OPEN,)),
-    "quarantine.drop": (_ABOUT_BODY, (OPEN,)),
-}
-"""What narrows each order down, and the states of what it is carried out on. Anything else in the filter
-would be overlooked, and the order carried out on more than was meant."""
+Model = TypeVar("Model", bound=BaseModel)
+
+Text = Annotated[str, StringConstraints(pattern="^[^\\x00]*$")]
+"""Neither database holds a NUL, and PostgreSQL refuses to look for one."""
 
 
-def read_listing(request: Request, what: str) -> tuple[Filter, dict[str, Any]]:
-    """Return the filter and the paging of a list, from the query: 1 to 1000 rows, by default 100.
+def _moment_ms(given: object) -> int:
+    text = given if isinstance(given, str) else repr(given)
+    return int(read_moment(text, now=datetime.now(UTC)).timestamp() * 1000)
+
+
+Moment = Annotated[
+    int,
+    BeforeValidator(_moment_ms),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "description": "a time, an age, `today` or `yesterday`",
+            "examples": ["2025-01-09T12:00:00Z", "36h"],
+        }
+    ),
+]
+"""Milliseconds since the epoch, from a time as people write it."""
+
+
+class Query(BaseModel):
+    """A query: its values are text."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Body(BaseModel):
+    """A JSON object: nothing is made of what has another type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Paging(Query):
+    """How much of a list, and from where on."""
+
+    limit: int = Field(100, ge=1, le=MOST_ROWS)
+    cursor: Text | None = None
+
+
+class Listing(Paging):
+    """Which rows of a list. What does not apply to a list is ignored."""
+
+    id: list[Text] = []
+    destination: Text | None = None
+    error: Text | None = None
+    source: Text | None = None
+    kind: Literal["image", "video", "unknown"] | None = None
+    type: Text | None = None
+    generation_id: Text | None = None
+    since: Moment | None = None
+    until: Moment | None = None
+    order: Literal["newest", "oldest"] = "newest"
+
+
+class DeliveryListing(Listing):
+    """Which deliveries."""
+
+    state: Literal["pending", "delivered", "dead", "dropped"] | None = None
+
+
+class EventListing(Listing):
+    """Which events."""
+
+    state: Literal["pending", "settled", "late", "pruned"] | None = None
+
+
+class BodyListing(Listing):
+    """Which quarantined bodies."""
+
+    state: Literal["open", "resolved", "dropped", "pruned"] | None = None
+
+
+class _Chosen(Body):
+    ids: list[Text] = []
+    error: Text | None = None
+    source: Text | None = None
+    since: Moment | None = None
+    until: Moment | None = None
+
+
+class EventFilter(_Chosen):
+    """Which settled events."""
+
+    state: Literal["settled"] | None = None
+    kind: Literal["image", "video", "unknown"] | None = None
+    type: Text | None = None
+    generation_id: Text | None = None
+
+
+class _DeliveryFilter(_Chosen):
+    destination: Text | None = None
+    kind: Literal["image", "video", "unknown"] | None = None
+    type: Text | None = None
+    generation_id: Text | None = None
+
+
+class RetriableFilter(_DeliveryFilter):
+    """Which deliveries are sent again, or now."""
+
+    state: Literal["dead", "pending"] | None = None
+
+
+class DeadFilter(_DeliveryFilter):
+    """Which dead letters."""
+
+    state: Literal["dead"] | None = None
+
+
+class BodyFilter(_Chosen):
+    """Which quarantined bodies."""
+
+    state: Literal["open"] | None = None
+
+
+class Order(Body):
+    """What is done to many rows."""
+
+    all: bool = False
+    dry_run: bool = False
+    rate: float = Field(DEFAULT_RATE, ge=0)
+
+
+class RetryDeliveries(Order):
+    """Deliveries to send again."""
+
+    filter: RetriableFilter = RetriableFilter()
+
+
+class DropDeliveries(Order):
+    """Dead letters to drop."""
+
+    filter: DeadFilter = DeadFilter()
+
+
+class ReplayEvents(Order):
+    """Events to send again."""
+
+    filter: EventFilter = EventFilter()
+    destinations: list[Text] = []
+    missing: bool = False
+
+
+class OrderBodies(Order):
+    """Quarantined bodies to parse again, or to drop."""
+
+    filter: BodyFilter = BodyFilter()
+
+
+class Nothing(Body):
+    """An empty body."""
+
+
+class Pause(Body):
+    """Why a destination is paused."""
+
+    reason: Annotated[Text, Field(max_length=500)] | None = None
+
+
+class Backfill(Body):
+    """Which events a destination has missed."""
+
+    since: Moment | None = None
+    until: Moment | None = None
+    filter: Text | None = None
+    dry_run: bool = False
+
+
+class Search(Query):
+    """What a person has a name of."""
+
+    q: Annotated[Text, Field(min_length=1)]
+
+
+class Submissions(Query):
+    """Which submissions."""
+
+    state: Literal["sending", "submitted", "refused", "unknown"] | None = None
+    limit: int = Field(100, ge=1, le=MOST_ROWS)
+
+
+class Adopt(Body):
+    """The generation that a submission became."""
+
+    generation_id: Annotated[Text, Field(min_length=1)]
+
+
+class Prune(Body):
+    """Whether only to count."""
+
+    dry_run: bool = False
+
+
+class Erase(Body):
+    """Generations whose personal data is erased."""
+
+    generation_ids: Annotated[list[Text], Field(min_length=1, max_length=100)]
+    source: Text | None = None
+    asset: bool = False
+    dry_run: bool = False
+
+
+def read_query(request: Request, model: type[Model]) -> Model:
+    """Return what the query says.
 
     Raises:
         Refusal: 400, a name is not known or a value cannot be read.
     """
     query = request.query_params
-    only(query, ("id", *_TEXTS, *_TIMES, *_PAGING))
-    if query.get("order", "newest") not in ("newest", "oldest"):
-        raise invalid("order must be newest or oldest")
-    given: dict[str, Any] = {name: query[name] for name in (*_TEXTS, *_TIMES) if name in query}
-    paging = {
-        "limit": _limit(query.get("limit", "100")),
-        "after": read_cursor(query.get("cursor"), 2 if what == "deliveries" else 1),
-        "newest_first": query.get("order", "newest") == "newest",
-    }
-    return _filter({**given, "ids": query.getlist("id")}, _STATES[what]), paging
+    given = {name: query.getlist(name) if name == "id" else query[name] for name in query}
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise _mistake(error, model) from None
 
 
-async def read_order(request: Request, kind: str, destinations: tuple[str, ...]) -> tuple[Order, bool]:
-    """Return what is to be done, and whether only to count it, from the body.
+async def read_body(request: Request, model: type[Model]) -> Model:
+    """Return what the body says; of none, what an empty object says.
 
     Raises:
-        Refusal: 400, it is no such JSON object, or does not say which rows; 413, it is longer than 64 KiB;
-            415, it is compressed.
+        Refusal: 400, a name is not known or a value cannot be read; 413, it is longer than 64 KiB; 415, it is
+            compressed.
     """
-    assert kind in get_args(Kind)
-    body = await read_object(request)
-    only(body, _REPLAY_FIELDS if kind == "events.replay" else _ORDER_FIELDS)
-    names, states = _ORDERS[kind]
-    given = body.get("filter", {})
-    if not isinstance(given, dict):
-        raise invalid("filter must be an object")
-    only(given, ("ids", *names, *_TIMES))
-    wanted = _filter(given, states)
-    if wanted.is_open and not _flag(body, "all"):
-        raise invalid('give a filter, or set "all": true')
-    missing = _flag(body, "missing")
-    if missing and not body.get("destinations"):
-        raise invalid("missing needs destinations: name those that should get events they never got")
-    to = _destinations(body, destinations) if kind == "events.replay" else ()
-    order = Order(kind, wanted, to, missing, _rate(body))  # type: ignore[arg-type]  # asserted above
-    return order, _flag(body, "dry_run")
+    try:
+        return model.model_validate_json(await _content(request) or b"{}")
+    except ValidationError as error:
+        raise _mistake(error, model) from None
+
+
+def to_filter(given: BaseModel) -> Filter:
+    """Return the filter that a request asks for."""
+    said = given.model_dump(exclude={"limit", "cursor", "order", "id", "ids", "since", "until"})
+    ids = getattr(given, "id", None) or getattr(given, "ids", None) or ()
+    times = {f"{name}_ms": getattr(given, name) for name in ("since", "until")}
+    return Filter(ids=tuple(ids), **said, **times)
 
 
 def path_text(request: Request, name: str) -> str:
@@ -117,15 +297,8 @@ async def read_object(request: Request) -> dict[str, Any]:
     Raises:
         Refusal: 400, it is none; 413, it is longer than 64 KiB; 415, it is compressed.
     """
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise Refusal(415, "unsupported_encoding", "Send the body without Content-Encoding.")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise Refusal(413, "payload_too_large", f"A body may have at most {MAX_BODY_BYTES} bytes.")
     try:
-        document = orjson.loads(body or b"{}")
+        document = orjson.loads(await _content(request) or b"{}")
     except orjson.JSONDecodeError:
         raise invalid("The body is not JSON.") from None
     if not isinstance(document, dict):
@@ -141,66 +314,44 @@ def only(given: Mapping[str, Any], known: Sequence[str]) -> None:
     """
     for name in given:
         if name not in known:
-            raise invalid(f"{name[:100]!r} is not known here; known are {', '.join(known)}")
+            raise invalid(_unknown(name, known))
 
 
-def _filter(given: Mapping[str, Any], states: Sequence[str]) -> Filter:
-    ids = given.get("ids", [])
-    if not isinstance(ids, list) or not all(isinstance(id_, str) and "\0" not in id_ for id_ in ids):
-        raise invalid("ids must be a list of ids")
-    texts = {name: _text(given, name) for name in (*_TEXTS, *_TIMES)}
-    if texts["state"] is not None and texts["state"] not in states:
-        raise invalid(f"state must be one of {', '.join(states)}")
-    if texts["kind"] is not None and texts["kind"] not in EVENT_KINDS:
-        raise invalid(f"kind must be one of {', '.join(EVENT_KINDS)}")
-    times = {f"{name}_ms": _time(name, texts.pop(name)) for name in _TIMES}
-    return Filter(ids=tuple(ids), **texts, **times)  # type: ignore[arg-type]  # names and types are the field's
+async def _content(request: Request) -> bytes:
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Refusal(415, "unsupported_encoding", "Send the body without Content-Encoding.")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise Refusal(413, "payload_too_large", f"A body may have at most {MAX_BODY_BYTES} bytes.")
+    return bytes(body)
 
 
-def _text(given: Mapping[str, Any], name: str) -> str | None:
-    value = given.get(name)
-    if value is not None and (not isinstance(value, str) or "\0" in value):
-        raise invalid(f"{name}: write text")
-    return value
+def _mistake(error: ValidationError, model: type[BaseModel]) -> Refusal:
+    """Say the first thing that is wrong, and where."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    if first["type"] == "json_invalid":
+        return invalid("The body is not JSON.")
+    *outer, last = [str(part)[:100] for part in first["loc"]] or ["the body"]
+    if first["type"] == "extra_forbidden":
+        return invalid(_unknown(last, _fields(model, outer)))
+    said = first["msg"].removeprefix("Value error, ")
+    return invalid(f"{'.'.join([*outer, last])}: {said}")
 
 
-def _time(name: str, text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        return int(read_moment(text, now=datetime.now(UTC)).timestamp() * 1000)
-    except ValueError as error:
-        raise invalid(f"{name}: {error}") from error
+def _fields(model: Any, path: Sequence[str]) -> Sequence[str]:
+    for name in path:
+        model = model.model_fields[name].annotation
+    return list(model.model_fields)
 
 
-def _flag(body: Mapping[str, Any], name: str) -> bool:
-    value = body.get(name, False)
-    if not isinstance(value, bool):
-        raise invalid(f"{name} must be true or false")
-    return value
+def _unknown(name: str, known: Sequence[str]) -> str:
+    return f"{name[:100]!r} is not known here; known are {', '.join(known) or 'no names'}"
 
 
-def _rate(body: Mapping[str, Any]) -> float:
-    rate = body.get("rate", DEFAULT_RATE)
-    if isinstance(rate, bool) or not isinstance(rate, int | float) or rate < 0:
-        raise invalid("rate must be a number of deliveries per second; 0 sends all at once")
-    return float(rate)
-
-
-def _limit(text: str) -> int:
-    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(MOST_ROWS))
-    if not is_number or not 1 <= int(text) <= MOST_ROWS:
-        raise invalid(f"limit must be a number from 1 to {MOST_ROWS}")
-    return int(text)
-
-
-def _destinations(body: Mapping[str, Any], configured: tuple[str, ...]) -> tuple[str, ...]:
-    names = body.get("destinations", [])
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise invalid("destinations must be a list of names")
-    for name in names:
-        if name not in configured:
-            raise invalid(f"destinations: {name[:100]!r} is not configured")
-    if not configured:
-        raise invalid("destinations: none is configured")
-    return tuple(dict.fromkeys(names)) or configured
+STATES: Final[Mapping[str, tuple[str, ...]]] = {
+    model.__name__: get_args(get_args(model.model_fields["state"].annotation)[0])
+    for model in (DeliveryListing, EventListing, BodyListing)
+}
+"""The states that lists can be asked for."""

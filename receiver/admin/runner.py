@@ -8,7 +8,11 @@ import structlog
 
 from receiver import operations
 from receiver.errors import StoreUnavailable
-from receiver.store import Store
+from receiver.operations import schemas
+from receiver.operations.backfill import Tally, backfill_record, run_backfill
+from receiver.operations.pruning import Retention, prune_all
+from receiver.store import Route, Store
+from receiver.store.backfill import Past
 
 _PATIENCE_S: Final = 90.0
 
@@ -21,6 +25,10 @@ class Runner:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._tasks: set[asyncio.Task[None]] = set()
+        self.backfills: dict[str, schemas.Progress] = {}
+        """How far the latest backfill of each destination is."""
+        self.pruning: schemas.Pruning = {"state": "never", "dry_run": False, "rows": {}}
+        """How far pruning is."""
 
     def finish(self, id_: str) -> None:
         """Go on with an operation, in the background."""
@@ -29,6 +37,21 @@ class Runner:
     def take_back(self, id_: str) -> None:
         """Go on taking an operation back, in the background."""
         self._start(self._take_back(id_))
+
+    def backfill(self, past: Past, route: Route) -> schemas.Progress:
+        """Make what a destination lacks, in the background, unless it is under way; return how far it is."""
+        name, under_way = past.destination, self.backfills.get(past.destination)
+        if under_way is None or under_way["state"] != "running":
+            self.backfills[name] = progress(past, Tally(), "running")
+            self._start(self._backfill(past, route))
+        return self.backfills[name]
+
+    def prune(self, retention: Retention) -> schemas.Pruning:
+        """Prune in the background, unless that is being done; return how far it is."""
+        if self.pruning["state"] != "running":
+            self.pruning = {"state": "running", "dry_run": False, "rows": {}}
+            self._start(self._prune(retention))
+        return self.pruning
 
     async def aclose(self) -> None:
         """Stop where we are."""
@@ -60,3 +83,30 @@ class Runner:
                 log.info(
                     "operation undone", operation=id_, restored=ended.restored, under_way=ended.under_way
                 )
+
+    async def _backfill(self, past: Past, route: Route) -> None:
+        name, tally, state = past.destination, Tally(), "interrupted"
+
+        try:
+            async for _ in run_backfill(self._store, past, tally, route=route):
+                self.backfills[name] = progress(past, tally, "running")
+            state = "done"
+        except StoreUnavailable as error:
+            log.warning("backfill interrupted", destination=name, error=str(error))
+        finally:
+            self.backfills[name] = progress(past, tally, state)
+
+    async def _prune(self, retention: Retention) -> None:
+        rows, state = dict[str, int](), "interrupted"
+        try:
+            rows, state = await prune_all(self._store, retention), "done"
+        except StoreUnavailable as error:
+            log.warning("not pruned", error=str(error))
+        finally:
+            self.pruning = {"state": state, "dry_run": False, "rows": rows}
+
+
+def progress(past: Past, tally: Tally, state: str, *, dry_run: bool = False) -> schemas.Progress:
+    """Return how far a backfill is."""
+    record = backfill_record(past, tally, dry_run=dry_run)
+    return {**record, "state": state, "is_capped": False}

@@ -3,6 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,6 +12,7 @@ import click
 from receiver.cli.connection import load_settings_and_log
 from receiver.cli.exit_codes import ExitCode
 from receiver.cli.moments import Since
+from receiver.cli.operator import note
 from receiver.cli.output import Record, json_option, say, show_rows
 
 if TYPE_CHECKING:
@@ -85,12 +87,15 @@ def verify(
 async def _verify(
     settings: "Settings", scope: "Scope", report: Report, *, deep: bool, repair: bool
 ) -> Counter[str]:
+    from receiver.store.filters import to_text
     from receiver.store.inventory import count_assets
     from receiver.wiring.inventory import open_inventory
     from receiver.wiring.stores import build_store
 
     store = build_store(settings)
     try:
+        if repair:
+            await note(store, "assets.repair", to_text(asdict(scope)))
         async with open_inventory(settings, store, deep=deep, repair=repair) as inventory:
             total = await store.transact(count_assets, scope)
             hidden = not sys.stderr.isatty()

@@ -1,12 +1,12 @@
 """Failed attempts, as the commands that show one thing print them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from receiver.cli.output import show_record
 
 
-def show_attempts(attempts: Iterable[dict[str, Any]]) -> None:
+def show_attempts(attempts: Iterable[Mapping[str, Any]]) -> None:
     """Print a line for each of *attempts*, which are records."""
     for one in attempts:
         at = one["at"].astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -67,7 +67,7 @@ def backfill(
     """
     import asyncio
 
-    from receiver.operations.backfill import Tally
+    from receiver.operations.backfill import Tally, backfill_record
 
     settings = load_settings_and_log()
     if name not in settings.destinations:
@@ -80,13 +80,13 @@ def backfill(
     except KeyboardInterrupt:
         say(f"{tally.made} made so far; run the same command to continue.")
         raise
-    show_rows([_record(past, tally, dry_run=dry_run)], columns=_COLUMNS, as_json=as_json)
+    show_rows([backfill_record(past, tally, dry_run=dry_run)], columns=_COLUMNS, as_json=as_json)
 
 
 async def _backfill(
     settings: "Settings", past: "Past", chosen: "Expression | None", tally: "Tally", *, dry_run: bool
 ) -> None:
-    from receiver.operations.backfill import run_backfill
+    from receiver.operations.backfill import backfill_record, run_backfill
     from receiver.routing import Router, narrowed
     from receiver.wiring.stores import build_routings, build_store
 
@@ -97,7 +97,7 @@ async def _backfill(
     try:
         await store.check()
         if not dry_run:
-            span = _record(past, tally, dry_run=False)
+            span = backfill_record(past, tally, dry_run=False)
             await note(
                 store, "destinations.backfill", f"{past.destination} {span['since'] or ''} to {span['until']}"
             )
@@ -146,18 +146,6 @@ def _progress(past: "Past") -> "Iterator[Callable[[Tally], None]]":
             bar.update(task, completed=share, description=text)
 
         yield show
-
-
-def _record(past: "Past", tally: "Tally", *, dry_run: bool) -> dict[str, Any]:
-    return {
-        "destination": past.destination,
-        "since": datetime.fromtimestamp(past.since_ms / 1000, UTC) if past.since_ms else None,
-        "until": datetime.fromtimestamp(past.until_ms / 1000, UTC),
-        "events": tally.events,
-        "made": tally.made,
-        "there": tally.there,
-        "dry_run": dry_run,
-    }
 
 
 def _ms(moment: datetime) -> int:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _COLUMNS: Final = ("part", "state", "detail")
 _LEAST_FREE_BYTES: Final = 1024**3
+_DIAL_S: Final = 10.0
+_PROXY_PORT: Final = 3128
 _MOST_SKEW_S: Final = 30.0
 """Signatures are refused that are five minutes off."""
 
@@ -38,8 +40,8 @@ class Finding:
 def check(*, as_json: bool) -> None:
     """Check the settings and everything they name; each line says what to change.
 
-    Database and bucket are tested with real writes. Destinations are sent nothing: their lines show what the
-    workers last saw. Exits with status 1 unless all is well.
+    Database and bucket are tested with real writes. Destinations are connected to, and sent nothing. Exits
+    with status 1 unless all is well.
     """
     import asyncio
 
@@ -60,7 +62,9 @@ async def _check() -> list[Finding]:
     load_settings_and_log(level="ERROR")
     found = list(_settings(settings))
     found += [one async for one in _store(settings)]
+    found += await _destinations(settings)
     found.append(await _bucket(settings))
+    found += [one async for one in _proxies()]
     found += _provider(settings)
     return [*found, *_disks(settings)]
 
@@ -108,7 +112,7 @@ async def _store(settings: "Settings") -> AsyncIterator[Finding]:
 
 
 async def _beside(settings: "Settings", store: "Store") -> AsyncIterator[Finding]:
-    """Look at what the store knows of others: its own clock, and each destination."""
+    """Look at what the store knows of others: its own clock, and which destinations wait for somebody."""
     from receiver.operations.stages import overview
 
     now_ms = clock.now_ms()
@@ -117,11 +121,59 @@ async def _beside(settings: "Settings", store: "Store") -> AsyncIterator[Finding
         yield _skew("database's clock", (seen.standing.database_now_ms - now_ms) / 1000)
     for stage in seen.stages:
         if stage.state == "down":
-            yield Finding(stage.name, f"a worker found it down: {stage.waiting.error}", is_well=False)
+            yield Finding(
+                stage.name, f"a worker found it down; its last error: {stage.waiting.error}", is_well=False
+            )
         elif stage.state == "paused":
             yield Finding(stage.name, f"paused: receiver destinations resume {stage.name}", is_well=False)
-        elif stage.state == "running":
-            yield Finding(stage.name, f"{stage.waiting.count} waiting")
+
+
+async def _destinations(settings: "Settings") -> list[Finding]:
+    """Dial each as the work does, all at once, and send nothing."""
+    import asyncio
+
+    dialled = (_destination(name, options) for name, options in settings.destinations.items())
+    return await asyncio.gather(*dialled)
+
+
+async def _destination(name: str, options: dict[str, str]) -> Finding:
+    from contextlib import aclosing
+
+    from receiver.outcomes import Delivered
+    from receiver.wiring.destinations import build_destination
+
+    try:
+        async with aclosing(build_destination(name, _own(name, options))) as destination:
+            found = await destination.check()
+    except ConfigError as error:
+        return Finding(name, str(error), is_well=False)
+    if isinstance(found, Delivered):
+        return Finding(name, found.receipt)
+    return Finding(name, found.error, is_well=False)
+
+
+async def _proxies() -> AsyncIterator[Finding]:
+    """Dial the proxies that the environment names: requests to AWS and to an S3 bucket go through them."""
+    import asyncio
+    from urllib.parse import urlsplit
+    from urllib.request import getproxies_environment
+
+    for scheme in ("http", "https"):
+        address = getproxies_environment().get(scheme)
+        if not address:
+            continue
+        name = f"{scheme.upper()}_PROXY"
+        try:
+            parts = urlsplit(address if "://" in address else f"//{address}", scheme="http")
+            host, port = parts.hostname or "", parts.port or _PROXY_PORT
+            async with asyncio.timeout(_DIAL_S):
+                _, writer = await asyncio.open_connection(host, port)
+        except (OSError, ValueError) as error:
+            why = type(error).__name__
+            yield Finding(name, f"it cannot be reached ({why}): correct {name}, or unset it", is_well=False)
+        else:
+            writer.close()
+            yield Finding(name, f"{host}:{port} takes connections; only AWS and S3 requests use it")
 
 
 async def _bucket(settings: "Settings") -> Finding:

@@ -1,8 +1,7 @@
 """`receiver destinations`: how each of them is doing; pause and resume."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -142,36 +141,18 @@ def check_name(name: str, known: Collection[str]) -> None:
 
 
 def _show(settings: "Settings", statuses: "Sequence[DestinationStatus]", *, as_json: bool) -> None:
+    from receiver.operations.status import destination_record
+
     now_ms = clock.now_ms()
-    records = [_record(settings, status, now_ms) for status in statuses]
+    kinds = {name: _kind(options.get("url", "")) for name, options in settings.destinations.items()}
+    records = [destination_record(status, kinds, now_ms) for status in statuses]
+    shown: Iterable[Record] = records
     if not as_json:
-        records = [{**one, "oldest": age(one["oldest_pending_s"])} for one in records]
-    show_rows(records, columns=_COLUMNS, as_json=as_json)
+        shown = ({**one, "oldest": age(one["oldest_pending_s"])} for one in records)
+    show_rows(shown, columns=_COLUMNS, as_json=as_json)
     for one in records:
         if one["reason"] and not as_json:
             say(f"{one['name']} is paused: {one['reason']}")
-
-
-def _record(settings: "Settings", status: "DestinationStatus", now_ms: int) -> Record:
-    from receiver.operations.stages import state_of
-
-    options = settings.destinations.get(status.name)
-    waiting = status.waiting
-    state = state_of(status, now_ms, is_configured=options is not None)
-    return {
-        "name": status.name,
-        "kind": None if options is None else _kind(options.get("url", "")),
-        "state": "breaker open" if state == "down" else state,
-        "pending": waiting.count,
-        "oldest_pending_s": None if waiting.oldest_ms is None else round(waiting.oldest_s(now_ms)),
-        "delivered": status.delivered,
-        "dead": status.dead,
-        "last_error": waiting.error or status.dead_error,
-        "paused_at": None
-        if status.paused_ms is None
-        else datetime.fromtimestamp(status.paused_ms / 1000, UTC),
-        "reason": status.reason,
-    }
 
 
 def _kind(url: str) -> str | None:

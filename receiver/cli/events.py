@@ -1,5 +1,6 @@
 """`receiver events`: what arrived, its outcome, and how to send it again."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +15,7 @@ from receiver.states import EVENT_STATES, PRUNED
 
 if TYPE_CHECKING:
     from receiver.cli.bulk import BulkManner
+    from receiver.operations.schemas import FullEvent
     from receiver.store import Store
     from receiver.store.filters import Filter
     from receiver.store.window import Key
@@ -183,7 +185,7 @@ def _configured(names: tuple[str, ...]) -> tuple[str, ...]:
     return replay_destinations(load_settings(), names)
 
 
-def _show(found: dict[str, Any], *, as_json: bool) -> None:
+def _show(found: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         show_record(found, as_json=True)
         return
@@ -196,7 +198,7 @@ def _show(found: dict[str, Any], *, as_json: bool) -> None:
     show_record({"body": gone if found["state"] == PRUNED else found["body"]}, as_json=False)
 
 
-async def _whole(store: "Store", name: str) -> "list[dict[str, Any]]":
+async def _whole(store: "Store", name: str) -> "list[FullEvent]":
     from receiver.client import NotFound
     from receiver.operations.records import events_named, full_event
 

@@ -10,12 +10,10 @@ from receiver.cli.operator import note
 from receiver.cli.output import json_option, say, show_record
 
 if TYPE_CHECKING:
+    from receiver.operations.pruning import Retention
     from receiver.settings import Settings
     from receiver.store import Store
     from receiver.store.retention import What
-    from receiver.worker.pruning import Retention
-
-_PAGES = 1_000
 
 
 @click.command()
@@ -46,7 +44,7 @@ def prune(*, dry_run: bool, rate: float | None, as_json: bool) -> None:
 
 
 async def _prune(settings: "Settings", retention: "Retention", *, dry_run: bool) -> dict[str, int]:
-    from receiver.store.retention import WHAT
+    from receiver.operations.pruning import prune_all
     from receiver.wiring.stores import build_store
 
     store = build_store(settings)
@@ -54,39 +52,14 @@ async def _prune(settings: "Settings", retention: "Retention", *, dry_run: bool)
         await store.check()
         if not dry_run:
             await note(store, "prune")
-        counted: dict[str, int] = {
-            what: await _prune_all(store, retention, what, dry_run=dry_run)
-            for what in WHAT
-            if what in retention.keep_ms
-        }
+        counted = await prune_all(store, retention, dry_run=dry_run, waiting=_say_whose_turn)
         if store.is_embedded and not dry_run:
-            await _give_back(store)
+            await _say_what_is_free(store)
         if retention.assets_ms is not None:
             counted["assets"] = await _delete_assets(settings, store, retention, dry_run=dry_run)
     finally:
         store.close()
-    counted["bodies"] = counted.get("bodies", 0) + counted.pop("retained", 0)
     return counted
-
-
-async def _prune_all(store: "Store", retention: "Retention", what: "What", *, dry_run: bool) -> int:
-    import asyncio
-    from dataclasses import replace
-
-    from receiver.store import retention as kept
-
-    pruned, after = 0, await store.transact(kept.place, what) if dry_run else None
-    while True:
-        batch = replace(retention.batch(what, now_ms=clock.now_ms()), dry_run_after=after)
-        done = await store.transact(kept.prune, what, batch)
-        if done is None:
-            say(f"A worker is pruning {what}; waiting for its turn to end")
-        else:
-            pruned += done.pruned
-            after = done.cursor if dry_run else None
-            if not done.more:
-                return pruned
-        await asyncio.sleep(0 if dry_run else retention.rest_s)
 
 
 async def _delete_assets(
@@ -122,11 +95,13 @@ async def _delete_assets(
     return deleted
 
 
-async def _give_back(store: "Store") -> None:
-    from receiver.store.retention import free_pages, give_back
+def _say_whose_turn(what: "What") -> None:
+    say(f"A worker is pruning {what}; waiting for its turn to end")
 
-    while await store.transact(give_back, _PAGES):
-        pass
+
+async def _say_what_is_free(store: "Store") -> None:
+    from receiver.store.retention import free_pages
+
     free, _ = await store.transact(free_pages)
     if free:
         say(

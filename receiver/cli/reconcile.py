@@ -8,6 +8,7 @@ import click
 
 from receiver.cli.connection import load_settings_and_log
 from receiver.cli.moments import Since
+from receiver.cli.operator import note
 from receiver.cli.output import json_option, say, show_rows
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ async def _reconcile(settings: "Settings", since: datetime | None, *, dry_run: b
         async with open_accounts(settings) as accounts:
             if not accounts:
                 raise ConfigError("RECEIVER_API_KEY is not set: it is needed to call the provider")
+            if not dry_run:
+                await note(store, "reconcile", f"since {since.isoformat()}" if since else "")
             return [
                 report
                 for account in accounts

@@ -1,8 +1,7 @@
 """`receiver status` and `receiver workers`: what waits, how soon it is gone, and who works on it."""
 
 import time
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -13,7 +12,7 @@ from receiver.cli.moments import age
 from receiver.cli.output import Record, json_option, say, show_record, show_rows
 
 if TYPE_CHECKING:
-    from receiver.operations.stages import Overview, Stage
+    from receiver.operations.stages import Overview
     from receiver.settings import Settings
 
 _EVERY_S: Final = 2.0
@@ -26,6 +25,7 @@ _COLUMNS: Final = {
     "gone": "gone in",
     "error": "last error",
 }
+_FIGURES: Final = ("dead_letters", "quarantined", "workers_alive")
 _WORKERS: Final = {"spool": "spool folder", "seen_at": "seen", "state": "state"}
 
 
@@ -56,8 +56,10 @@ def workers(*, as_json: bool) -> None:
 
     A live worker reports three times per RECEIVER_LEASE_S. It is `gone` after three minutes without a report.
     """
+    from receiver.operations.status import worker_records
+
     found = _look(load_settings_and_warn())
-    show_rows(_workers(found), columns=_WORKERS, as_json=as_json)
+    show_rows(worker_records(found), columns=_WORKERS, as_json=as_json)
 
 
 def _look(settings: "Settings") -> "Overview":
@@ -79,37 +81,21 @@ def _rate_limits(settings: "Settings", found: "Overview") -> list[Record]:
 
 
 def _show(found: "Overview", rate_limits: list[Record], *, as_json: bool) -> None:
-    stages = [_stage(one, found.now_ms) for one in found.stages]
-    workers = _workers(found)
-    alive = sum(one["state"] == "alive" for one in workers)
-    figures = {"dead_letters": found.dead, "quarantined": found.standing.quarantined, "workers_alive": alive}
+    from receiver.operations.status import status_record
+
+    record = status_record(found)
     if as_json:
-        show_record(
-            {"stages": stages, **figures, "rate_limits": rate_limits, "workers": workers}, as_json=True
-        )
+        show_record({**record, "rate_limits": rate_limits}, as_json=True)
         return
-    show_rows([_for_people(one) for one in stages], columns=_COLUMNS, as_json=False)
+    show_rows([_for_people(one) for one in record["stages"]], columns=_COLUMNS, as_json=False)
     left = {f"rate_limit_{one['source']}": _of(one["left"], one["limit"]) for one in rate_limits}
-    show_record({**figures, **left}, as_json=False)
-    for line in _advice(found, alive):
+    show_record({**{name: record[name] for name in _FIGURES}, **left}, as_json=False)
+    for line in _advice(found, record["workers_alive"]):
         say(line)
 
 
 def _of(left: int | None, limit: int | None) -> str:
     return "not known before the first request" if limit is None else f"{left} of {limit} requests left"
-
-
-def _stage(one: "Stage", now_ms: int) -> Record:
-    return {
-        "stage": one.name,
-        "state": one.state or None,
-        "waiting": one.waiting.count,
-        "is_capped": one.is_capped,
-        "oldest_s": None if one.waiting.oldest_ms is None else round(one.waiting.oldest_s(now_ms)),
-        "per_minute": round(one.per_minute, 1),
-        "gone_s": None if one.gone_s is None or one.is_capped else round(one.gone_s),
-        "error": one.waiting.error,
-    }
 
 
 def _for_people(one: Record) -> Record:
@@ -119,19 +105,6 @@ def _for_people(one: Record) -> Record:
         "oldest": age(one["oldest_s"]),
         "gone": age(one["gone_s"]),
     }
-
-
-def _workers(found: "Overview") -> list[dict[str, Any]]:
-    from receiver.operations.stages import WORKER_GONE_MS
-
-    return [
-        {
-            "spool": one.id,
-            "seen_at": datetime.fromtimestamp(one.seen_ms / 1000, UTC),
-            "state": "alive" if found.now_ms - one.seen_ms < WORKER_GONE_MS else "gone",
-        }
-        for one in found.standing.spools
-    ]
 
 
 def _advice(found: "Overview", alive: int) -> list[str]:

@@ -6,10 +6,13 @@ import click
 
 from receiver.cli import records
 from receiver.cli.connection import load_settings, open_client, open_ledger
+from receiver.cli.console import use_store
+from receiver.cli.operator import note
 from receiver.cli.output import json_option, say, show_record, show_rows
 
 if TYPE_CHECKING:
     from receiver.client import Ledger, Submission
+    from receiver.settings import Settings
 
 _STATES = ("sending", "submitted", "refused", "unknown")
 _COLUMNS = {
@@ -50,6 +53,7 @@ def recover(*, ref: str, as_json: bool) -> None:
     settings = load_settings()
     with open_ledger(settings) as ledger, open_client(settings, ledger=ledger) as client:
         _in_doubt(ledger, ref)
+        _note(settings, "submissions.recover", ref)
         show_record(records.generation(client.generate.recover(ref)), as_json=as_json)
 
 
@@ -71,6 +75,7 @@ def adopt(*, ref: str, generation_id: str, force: bool, as_json: bool) -> None:
         mismatch = differences(wanted, client.generations.get(generation_id))
         if mismatch and not force:
             raise click.UsageError(f"{generation_id} is not what {ref} asked for: {'; '.join(mismatch)}.")
+        _note(settings, "submissions.adopt", f"{ref} is {generation_id}")
         show_record(records.generation(client.generate.adopt(ref, generation_id)), as_json=as_json)
 
 
@@ -83,13 +88,20 @@ def abandon(*, ref: str, yes: bool) -> None:
     Using REF again is then charged. Check the provider's own pages first: if the request was accepted after
     all, you pay twice.
     """
-    with open_ledger(load_settings()) as ledger:
+    settings = load_settings()
+    with open_ledger(settings) as ledger:
         _in_doubt(ledger, ref)
         if not (yes or click.confirm(f"The next call of {ref} will be charged. Continue?", err=True)):
             say("Nothing was done.")
             return
+        _note(settings, "submissions.abandon", ref)
         ledger.settle(ref, state="refused", error="abandoned")
     say(f"{ref} may be requested again.")
+
+
+def _note(settings: "Settings", what: str, on: str) -> None:
+    """Write it into the audit log, which is beside the ledger."""
+    use_store(settings, lambda store: note(store, what, on))
 
 
 def _in_doubt(ledger: "Ledger", ref: str) -> "Submission":

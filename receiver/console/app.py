@@ -15,6 +15,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from receiver import clock
+from receiver.admin.parts import Parts
 from receiver.console.deeds import Deeds
 from receiver.console.destinations import Destinations
 from receiver.console.generations import Generations
@@ -24,7 +25,6 @@ from receiver.console.login import Login
 from receiver.console.media import Media
 from receiver.console.overview import Overview
 from receiver.console.pages import Pages
-from receiver.console.parts import Parts
 from receiver.console.queues import Queues
 from receiver.console.records import Records
 from receiver.console.sessions import Sessions
@@ -47,12 +47,11 @@ async def open_console(parts: Parts, token: str) -> AsyncIterator[ASGIApp]:
     sessions = Sessions(token)
     pages, deeds = Pages(sessions), Deeds(parts.store)
     history = History(partial(_count, parts.store), clock.now_ms)
-    destinations = Destinations(parts, pages, deeds)
     groups = (
         Login(pages, sessions, deeds),
         Overview(parts, pages, history),
         Generations(parts, pages, deeds),
-        destinations,
+        Destinations(parts, pages, deeds),
         Queues(parts, pages, deeds),
         Records(parts, pages, deeds),
         Media(parts),
@@ -73,7 +72,6 @@ async def open_console(parts: Parts, token: str) -> AsyncIterator[ASGIApp]:
         yield Guard(app, sessions)
     finally:
         await history.aclose()
-        await destinations.aclose()
 
 
 async def _count(store: Store, since_ms: int, until_ms: int) -> Done:

@@ -1,12 +1,9 @@
 """What is done in the console, for the audit log."""
 
-import structlog
 from starlette.requests import Request
 
-from receiver.operations import audit
+from receiver.admin.deeds import note
 from receiver.store import Store
-
-log = structlog.get_logger()
 
 
 class Deeds:
@@ -17,7 +14,4 @@ class Deeds:
 
     async def note(self, request: Request, what: str, on: str = "", *, who: str | None = None) -> None:
         """Write down that the user of *request* does *what*."""
-        name = who or request.state.session.who
-        address = request.client.host if request.client else "unknown"
-        deed = await audit.note(self._store, f"{name} ({address})", what, on)
-        log.info("console", who=deed.who, what=what, on=deed.on)
+        await note(self._store, request, what, on, who=who or request.state.session.who)

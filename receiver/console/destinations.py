@@ -1,35 +1,26 @@
 """Destinations: how each is doing, and what an operator may have done to it."""
 
-import asyncio
 from datetime import UTC, datetime
-from typing import Final
 
-import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from receiver import clock
+from receiver.admin.destinations import MOST_COUNTED, tested
 from receiver.admin.parameters import path_text
+from receiver.admin.parts import Parts
 from receiver.console.deeds import Deeds
 from receiver.console.guard import HOME
 from receiver.console.pages import Pages
-from receiver.console.parts import Parts
-from receiver.errors import ReceiverError, StoreUnavailable
+from receiver.operations import schemas
 from receiver.operations.backfill import Tally, run_backfill
 from receiver.operations.moments import read_moment
 from receiver.operations.stages import state_of
-from receiver.outcomes import Delivered
 from receiver.store.backfill import Past
 from receiver.store.backlog import COUNTED
 from receiver.store.destinations import destination_statuses, known_destinations, pause
-
-_TEST_S: Final = 20.0
-_MOST_COUNTED: Final = 100_000
-"""Events that a dry run looks at."""
-
-log = structlog.get_logger()
 
 
 class Destinations:
@@ -39,8 +30,6 @@ class Destinations:
         self._parts = parts
         self._pages = pages
         self._deeds = deeds
-        self._backfills: dict[str, str] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def routes(self) -> list[Route]:
         """Return every route."""
@@ -52,12 +41,6 @@ class Destinations:
             Route(f"{one}/test", self.test, methods=["POST"]),
             Route(f"{one}/backfill", self.backfill, methods=["POST"]),
         ]
-
-    async def aclose(self) -> None:
-        """Cut backfills off: what they made stays, and asked for again they go on."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def list(self, request: Request) -> Response:
         """Every destination."""
@@ -72,7 +55,7 @@ class Destinations:
                 (one, state_of(one, now_ms, is_configured=one.name in self._parts.targets)) for one in found
             ],
             kinds={name: target.kind for name, target in self._parts.targets.items()},
-            backfills=self._backfills,
+            backfills={name: _said(one) for name, one in self._parts.runner.backfills.items()},
             counted=COUNTED,
         )
 
@@ -100,16 +83,10 @@ class Destinations:
         if target is None:
             return self._back(f"{name} is not configured.")
         await self._deeds.note(request, "destinations.test", name)
-        try:
-            async with asyncio.timeout(_TEST_S):
-                outcome = await target.send_test()
-        except TimeoutError:
-            return self._back(f"{name} did not answer within {_TEST_S:.0f} s.")
-        except ReceiverError as error:
-            return self._back(f"{name}: {error}")
-        if isinstance(outcome, Delivered):
-            return self._back(f"{name} took the test message. {outcome.receipt}".strip())
-        return self._back(f"{name} did not take the test message: {outcome.error}")
+        found = await tested(target)
+        if found["delivered"]:
+            return self._back(f"{name} took the test message. {found['receipt'] or ''}".strip())
+        return self._back(f"{name} did not take the test message: {found['error']}")
 
     async def backfill(self, request: Request) -> Response:
         """Count, or make, the deliveries that a destination lacks."""
@@ -126,31 +103,16 @@ class Destinations:
         if form.get("dry_run"):
             return self._back(await self._counted(past))
         await self._deeds.note(request, "destinations.backfill", f"{name} since {since or 'the beginning'}")
-        self._backfills[name] = "Backfill started."
-        task = asyncio.create_task(self._run(past))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._parts.runner.backfill(past, self._parts.route)
         return self._back(f"The backfill of {name} is running; this page shows its progress.")
 
     async def _counted(self, past: Past) -> str:
         tally, parts = Tally(), self._parts
         async for _ in run_backfill(parts.store, past, tally, route=parts.route, dry_run=True):
-            if tally.events >= _MOST_COUNTED:
-                return (
-                    f"{past.destination} lacks {tally.made:,} of the first {tally.events:,} events;"
-                    " there are more."
-                )
+            if tally.events >= MOST_COUNTED:
+                so_far = f"{tally.made:,} of the first {tally.events:,} events"
+                return f"{past.destination} lacks {so_far}; there are more."
         return f"{past.destination} lacks {tally.made:,} of {tally.events:,} events."
-
-    async def _run(self, past: Past) -> None:
-        tally, name = Tally(), past.destination
-        try:
-            async for _ in run_backfill(self._parts.store, past, tally, route=self._parts.route):
-                self._backfills[name] = f"Backfill: {tally.made:,} made of {tally.events:,} events so far."
-            self._backfills[name] = f"Backfill done: {tally.made:,} made of {tally.events:,} events."
-        except StoreUnavailable as error:
-            log.warning("backfill interrupted", destination=name, error=str(error))
-            self._backfills[name] = f"Backfill interrupted after {tally.made:,}: start it again."
 
     async def _known(self, request: Request) -> str:
         name = path_text(request, "name")
@@ -160,3 +122,10 @@ class Destinations:
 
     def _back(self, notice: str) -> Response:
         return self._pages.back("/destinations", notice)
+
+
+def _said(one: schemas.Progress) -> str:
+    so_far = " so far" if one["state"] == "running" else ""
+    again = ": start it again" if one["state"] == "interrupted" else ""
+    state = "" if one["state"] == "running" else f" {one['state']}"
+    return f"Backfill{state}: {one['made']:,} made of {one['events']:,} events{so_far}{again}."

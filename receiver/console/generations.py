@@ -13,11 +13,11 @@ from starlette.routing import Route
 from receiver import operations
 from receiver.admin.answers import Refusal
 from receiver.admin.parameters import path_text, read_cursor
+from receiver.admin.parts import Parts
 from receiver.console.deeds import Deeds
 from receiver.console.guard import HOME
 from receiver.console.media import SHOWN
 from receiver.console.pages import Pages
-from receiver.console.parts import Parts
 from receiver.deliver import trace_of
 from receiver.events import EVENT_KINDS, Event, envelope, normalize
 from receiver.operations import interventions

@@ -10,10 +10,10 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from receiver.admin.parameters import path_text
+from receiver.admin.parts import Parts
 from receiver.assets import ReadableBucket
 from receiver.assets.media import HEAD_BYTES, sniff
 from receiver.console.guard import HOME
-from receiver.console.parts import Parts
 from receiver.errors import BucketUnavailable
 from receiver.events import Asset
 from receiver.store.filters import Filter

@@ -10,11 +10,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from receiver import clock
+from receiver.admin.parts import Parts
 from receiver.console.charts import rate_chart
 from receiver.console.guard import HOME
 from receiver.console.history import SPANS, History
 from receiver.console.pages import Pages
-from receiver.console.parts import Parts
 from receiver.operations.stages import WORKER_GONE_MS, overview, state_of
 from receiver.store.backlog import COUNTED
 from receiver.telemetry import metrics

@@ -11,10 +11,10 @@ from starlette.routing import Route
 from receiver import clock, operations
 from receiver.admin.answers import Refusal
 from receiver.admin.parameters import path_text, read_cursor, write_cursor
+from receiver.admin.parts import Parts
 from receiver.console.deeds import Deeds
 from receiver.console.guard import HOME
 from receiver.console.pages import Pages
-from receiver.console.parts import Parts
 from receiver.operations.audit import aim
 from receiver.states import BODY_STATES
 from receiver.store.filters import Filter

@@ -7,10 +7,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from receiver.admin.parameters import path_text
+from receiver.admin.parts import Parts
 from receiver.console.deeds import Deeds
 from receiver.console.guard import HOME
 from receiver.console.pages import Pages
-from receiver.console.parts import Parts
 from receiver.errors import ReceiverError
 from receiver.store.audit import deeds
 from receiver.store.submitted import IN_DOUBT, open_submissions, submissions_by_name

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from receiver.destinations.options import setting
 from receiver.errors import ConfigError
-from receiver.outcomes import Outcome
+from receiver.outcomes import Delivered, Outcome, Retry
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,10 @@ class Destination(Protocol):
         Never raises for what the other side did: a dead server is a `Retry` for every message.
         A message counts as `Delivered` only once the other side has confirmed it.
         """
+        ...
+
+    async def check(self) -> Delivered | Retry:
+        """Connect and sign in as `send` does, and send nothing; the receipt says what was seen."""
         ...
 
     async def aclose(self) -> None:

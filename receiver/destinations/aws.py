@@ -18,6 +18,7 @@ from botocore.exceptions import (
     CredentialRetrievalError,
     NoCredentialsError,
     NoRegionError,
+    ParamValidationError,
     PartialCredentialsError,
 )
 
@@ -31,6 +32,7 @@ from receiver.threads import DaemonThreads
 _TEMPORARY: Final = re.compile(
     "Throttl|AccessDenied|Authoriz|Kms|InvalidSecurity|OverLimit|Unavailable|Internal", re.IGNORECASE
 )
+_EMPTY: Final = re.compile("EmptyBatch")
 _MISSING: Final = re.compile("NonExistent|DoesNotExist|(?<!KMS)(?<!Kms)NotFound")
 _REFUSED_CREDENTIALS: Final = re.compile(
     "AccessDenied|Authoriz|Token|Signature|Credential|AccessKey|InvalidSecurity|AuthFailure|^40[13]$"
@@ -151,6 +153,31 @@ class AwsDestination:
         cut = chunks(batch, size_bytes=service.size_bytes, max_bytes=service.limits.request)
         outcomes = await asyncio.gather(*(self._send_chunk(chunk) for chunk in cut))
         return [outcome for of_chunk in outcomes for outcome in of_chunk]
+
+    async def check(self) -> Delivered | Retry:
+        """Make a request without a message: the service refuses that, and first what else is wrong."""
+        try:
+            async with asyncio.timeout(self._options.timeout_s):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, self._ask_in_vain)
+        except TimeoutError:
+            return Retry(f"{self._service.title} did not answer within {self._options.timeout_s:g} s")
+
+    def _ask_in_vain(self) -> Delivered | Retry:
+        try:
+            self._service.put([])
+        except ClientError as error:
+            told = error.response.get("Error", {})
+            code = told.get("Code", "unknown error")
+            refused = code.rpartition(".")[2]
+            if not _EMPTY.search(code) and not self._service.blames_a_message(
+                refused, told.get("Message", "")
+            ):
+                return Retry(self._explain(code))
+        except ParamValidationError:
+            return Delivered("configured; only a message shows whether it is taken")
+        except BotoCoreError as error:
+            return Retry(self._unreachable(error))
+        return Delivered(f"the {self._service.target} takes requests")
 
     async def aclose(self) -> None:
         """Close the connections. A request that outlived its deadline is left to its own timeout."""

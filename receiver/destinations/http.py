@@ -135,6 +135,23 @@ class HttpEndpoint:
         """Post every message of *batch*, concurrently."""
         return await asyncio.gather(*(self._post(message) for message in batch))
 
+    async def check(self) -> Delivered | Retry:
+        """Connect, with TLS if the URL asks for it. What the endpoint answers, only a message would show."""
+        is_encrypted = self._url.scheme == "https"
+        port = self._url.port or (443 if is_encrypted else 80)
+        try:
+            async with asyncio.timeout(self._options.timeout_s):
+                tls = self._tls if is_encrypted else None
+                _, writer = await asyncio.open_connection(self._url.host, port, ssl=tls)
+        except TimeoutError:
+            return Retry(self._silence())
+        except OSError as error:
+            return Retry(
+                f"{self._url.host} could not be reached: {cause(error)} ({setting(self._name, 'url')})"
+            )
+        writer.close()
+        return Delivered("a connection was made; only a message shows the answer")
+
     async def aclose(self) -> None:
         """Close the pooled connections."""
         await self._transport.aclose()
@@ -144,7 +161,7 @@ class HttpEndpoint:
             async with asyncio.timeout(self._options.timeout_s):
                 response = await self._transport.handle_async_request(self._request(message))
         except TimeoutError:
-            return Retry(f"{self._url.host} did not answer within {self._options.timeout_s:g} s")
+            return Retry(self._silence())
         except httpx2.HTTPError as error:
             renew(self._tls, self._options)
             return Retry(
@@ -176,6 +193,9 @@ class HttpEndpoint:
             response.headers.get("Retry-After"), now=self._clock(), date=response.headers.get("Date")
         )
         return Retry(told + self._advice(status), after_s, said)
+
+    def _silence(self) -> str:
+        return f"{self._url.host} did not answer within {self._options.timeout_s:g} s"
 
     def _hint(self, error: Exception) -> str:
         if self._has_worked or not hung_up(error):

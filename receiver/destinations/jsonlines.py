@@ -61,12 +61,19 @@ class JsonLinesFile:
     async def send(self, batch: Sequence[Message]) -> Sequence[Outcome]:
         """Append *batch*, all of it or nothing, and return once it is on disk."""
         lines = b"".join(message.body + b"\n" for message in batch)
-        outcome: Outcome = Delivered()
+        return [await self._append(lines)] * len(batch)
+
+    async def check(self) -> Delivered | Retry:
+        """Open the file to append, and lock it: it is created if need be."""
+        outcome = await self._append(b"")
+        return outcome if isinstance(outcome, Retry) else Delivered(f"{self._path} can be written")
+
+    async def _append(self, lines: bytes) -> Delivered | Retry:
         try:
             await asyncio.to_thread(append, self._path, lines, timeout_s=self._options.timeout_s)
         except OSError as error:
-            outcome = Retry(f"cannot append to {self._path} ({self._setting}): {error.strerror}")
-        return [outcome] * len(batch)
+            return Retry(f"cannot append to {self._path} ({self._setting}): {error.strerror}")
+        return Delivered()
 
     async def aclose(self) -> None:
         """Do nothing: no file stays open between batches."""

@@ -167,8 +167,7 @@ class KafkaTopic:
             producer = self._producer = self._producer or Producer(self._config, self._on_trouble)
             producer.heard = ""
         except KafkaException as error:
-            refused = f"the Kafka client refused {setting(self._name, 'ca_file')}: {_words(error.args[0])}"
-            return [Retry(refused)] * len(batch)
+            return [Retry(self._refused(error))] * len(batch)
         try:
             async with self._in_flight.deadline(self._options.timeout_s):
                 await self._produce_all(producer, batch, outcomes)
@@ -177,6 +176,23 @@ class KafkaTopic:
             if why := self._known(producer):
                 outcomes = [Retry(why) if isinstance(each, Retry) else each for each in outcomes]
         return outcomes
+
+    async def check(self) -> Delivered | Retry:
+        """Sign in, and see that the topic is there."""
+        try:
+            producer = Producer(self._config, self._on_trouble)
+        except KafkaException as error:
+            return Retry(self._refused(error))
+        try:
+            topics = await producer.topics(self._options.timeout_s)
+        except KafkaException as error:
+            return Retry(self._known(producer) or self._explain(error.args[0]))
+        finally:
+            producer.hang_up()
+            await producer.ended()
+        if self._options.topic in topics:
+            return Delivered(f"connected; there is a topic {self._options.topic!r}")
+        return Delivered(f"connected; no topic {self._options.topic!r} is shown: a broker has to create it")
 
     async def aclose(self) -> None:
         """Purge what is in flight and disconnect; a send in flight ends now."""
@@ -261,6 +277,9 @@ class KafkaTopic:
         if code.startswith("_") or code in _REFUSED_CREDENTIALS:
             return self._troubled(error, "")
         return f"Kafka did not take the event: {code}"
+
+    def _refused(self, error: KafkaException) -> str:
+        return f"the Kafka client refused {setting(self._name, 'ca_file')}: {_words(error.args[0])}"
 
     def _known(self, producer: Producer) -> str:
         """Say why nothing is reported; empty if that is not known."""

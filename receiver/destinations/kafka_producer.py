@@ -58,6 +58,16 @@ class Producer:
         )
         return await report
 
+    async def topics(self, timeout_s: float) -> frozenset[str]:
+        """Ask a broker for the topics that there are: asking for one might create it.
+
+        Raises:
+            KafkaException: none answered within *timeout_s* seconds.
+        """
+        assert self._client is not None
+        listed = await asyncio.to_thread(self._client.list_topics, timeout=timeout_s)
+        return frozenset(listed.topics)
+
     def hang_up(self) -> None:
         """Forget what is in flight and disconnect, in the background."""
         self._is_ended.set()

@@ -157,6 +157,17 @@ class JetStream:
             outcomes = [self._failure(error)] * len(batch)
         return outcomes
 
+    async def check(self) -> Delivered | Retry:
+        """Sign in, and see that a stream takes the subject."""
+        try:
+            async with self._in_flight.deadline(self._options.timeout_s):
+                await self._dial()
+        except TimeoutError:
+            return Retry(self._no_greeting())
+        except (Error, OSError) as error:
+            return Retry(self._explain(error))
+        return Delivered(f"signed in; a stream takes {self._options.subject!r}")
+
     async def aclose(self) -> None:
         """Close the connection; a send in flight ends now."""
         self._in_flight.end()

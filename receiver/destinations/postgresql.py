@@ -25,6 +25,8 @@ from receiver.destinations.tls import TlsOptions, check_certificate
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
 
+_PLANNED: Final = ("00000000-0000-0000-0000-000000000000", "", "", "", "{}")
+"""A row that is never inserted."""
 T = TypeVar("T")
 _Connection = AsyncConnection[tuple[Any, ...]]
 
@@ -135,6 +137,25 @@ class PostgresTable:
             return [Retry(f"PostgreSQL did not answer within {self._options.timeout_s:g} s")] * len(batch)
         except Error as error:
             return [Retry(self._explain(error))] * len(batch)
+
+    async def check(self) -> Delivered | Retry:
+        """Sign in, and have the insert planned: that needs the table and the rights to it."""
+        try:
+            async with asyncio.timeout(self._options.timeout_s), self._connected() as connection:
+                return await _unless_cancelled(self._plan(connection), connection)
+        except TimeoutError:
+            return Retry(f"PostgreSQL did not answer within {self._options.timeout_s:g} s")
+        except Error as error:
+            return Retry(self._explain(error))
+
+    async def _plan(self, connection: _Connection) -> Delivered:
+        try:
+            await connection.execute(self._table.plan(), _PLANNED)
+        except errors.UndefinedTable:
+            if not self._options.create:
+                raise
+            return Delivered(f"signed in; {self._table} will be created")
+        return Delivered(f"signed in; {self._table} takes events")
 
     async def aclose(self) -> None:
         """Close the connections, those of a batch under way included."""

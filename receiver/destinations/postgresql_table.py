@@ -50,6 +50,10 @@ class Table:
             return insert
         return _INSERT_AND_NOTIFY.format(insert=insert, channel=sql.Literal(self.channel))
 
+    def plan(self) -> sql.Composed:
+        """Return the statement that has the insert of one row planned, and not done."""
+        return sql.SQL("EXPLAIN {insert}").format(insert=self.insert(1))
+
     def __str__(self) -> str:
         return sql.Identifier(*self.name).as_string()
 

@@ -11,7 +11,7 @@ from typing import Final
 from receiver.destinations import Message
 from receiver.destinations.options import count, option, read_options, seconds, setting
 from receiver.errors import ConfigError
-from receiver.outcomes import GivenUp, Outcome
+from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
 
 SCHEME: Final = "pull"
 _LEAST_TOKEN_CHARS: Final = 16
@@ -71,6 +71,10 @@ class Pull:
         return [GivenUp("nothing is sent to a pull: destination; its consumers fetch what waits")] * len(
             batch
         )
+
+    async def check(self) -> Delivered | Retry:
+        """Find nothing wrong: consumers dial us."""
+        return Delivered("consumers fetch from `receiver pull`")
 
     async def aclose(self) -> None:
         """Do nothing: there is no connection."""

@@ -123,6 +123,18 @@ class RabbitExchange:
             outcomes = [each if _is_decided(each) else self._failure(error) for each in outcomes]
         return outcomes
 
+    async def check(self) -> Delivered | Retry:
+        """Sign in and open a channel. Whether the message would find a queue, only a message would show."""
+        try:
+            async with self._in_flight.deadline(self._options.timeout_s):
+                with heartbeat_errors():
+                    async with (await self._shared()).channel():
+                        return Delivered("signed in")
+        except TimeoutError:
+            return Retry(self._silence())
+        except _BROKEN as error:
+            return Retry(self._explain(error))
+
     async def aclose(self) -> None:
         """Close the connection; a send in flight ends now."""
         self._in_flight.end()

@@ -151,10 +151,20 @@ class RedisStream:
             async with asyncio.timeout(self._options.timeout_s):
                 answers, replicas = await self._add_where_it_belongs(batch)
         except TimeoutError:
-            return [Retry(f"redis did not answer within {self._options.timeout_s:g} s")] * len(batch)
+            return [Retry(self._silence())] * len(batch)
         except (RedisError, OSError) as error:
             return [self._failure(error)] * len(batch)
         return [self._outcome(answer, replicas) for answer in answers]
+
+    async def check(self) -> Delivered | Retry:
+        """Dial and sign in. Whether the user may add entries, only an entry would show."""
+        try:
+            async with asyncio.timeout(self._options.timeout_s), self._linked():
+                return Delivered("signed in")
+        except TimeoutError:
+            return Retry(self._silence())
+        except (RedisError, OSError) as error:
+            return self._failure(error)
 
     async def aclose(self) -> None:
         """Close the connections, those of a batch under way included."""
@@ -313,6 +323,9 @@ class RedisStream:
             f"rediss{'+' * bool(self._target.kind)}{self._target.kind}:",
         )
         return f": it hung up{advice(self._name, self._options, encrypted=encrypted, scheme=scheme)}"
+
+    def _silence(self) -> str:
+        return f"redis did not answer within {self._options.timeout_s:g} s"
 
     def _who(self) -> str:
         rights = "XADD" if self._options.wait is None else "XADD and WAIT"

@@ -53,6 +53,10 @@ class Stdout:
         """Print *batch*, a line at a time."""
         return await asyncio.to_thread(self._print, batch)
 
+    async def check(self) -> Delivered | Retry:
+        """Find nothing wrong: a reader may be there later."""
+        return Delivered("standard output")
+
     async def aclose(self) -> None:
         """Do nothing: standard output is not ours to close."""
 

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from receiver import clock
-from receiver.operations import turns
+from receiver.operations import schemas, turns
+from receiver.operations.records import moment
 from receiver.store import Route, Store
 from receiver.store.backfill import Backfilled, Past, Stretch
 
@@ -48,3 +49,16 @@ async def run_backfill(
         if page.result().events < stretch.limit:
             return
         yield
+
+
+def backfill_record(past: Past, tally: Tally, *, dry_run: bool) -> schemas.Backfill:
+    """Return how far a backfill is."""
+    return {
+        "destination": past.destination,
+        "since": moment(past.since_ms or None),
+        "until": moment(past.until_ms),
+        "events": tally.events,
+        "made": tally.made,
+        "there": tally.there,
+        "dry_run": dry_run,
+    }

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast, overload
 
 import orjson
 
 from receiver.events import Asset
+from receiver.operations import schemas
 from receiver.store import Store
 from receiver.store.attempts import FILE, LATE_FILE, KeptAttempt, kept_attempts
 from receiver.store.filters import Filter
@@ -22,13 +23,11 @@ from receiver.store.search import (
     find_quarantined,
     quarantined_body,
 )
+from receiver.submissions import Submission
 from receiver.telemetry.redact import redact
 
-Record = dict[str, Any]
-"""One result, as JSON has it, but for its times."""
 
-
-def delivery_record(found: FoundDelivery) -> Record:
+def delivery_record(found: FoundDelivery) -> schemas.Delivery:
     """Return a delivery."""
     return {
         "event_id": found.event_id,
@@ -48,7 +47,7 @@ def delivery_record(found: FoundDelivery) -> Record:
     }
 
 
-def event_record(found: FoundEvent) -> Record:
+def event_record(found: FoundEvent) -> schemas.Event:
     """Return an event."""
     return {
         "id": found.id,
@@ -62,12 +61,12 @@ def event_record(found: FoundEvent) -> Record:
         "repeats": found.repeats,
         "attempts": found.attempts,
         "error": _redacted(found.error),
-        "asset": found.asset and _asset(found.asset),
+        "asset": None if found.asset is None else _asset(found.asset),
         "deliveries": found.deliveries,
     }
 
 
-def attempt_record(found: KeptAttempt) -> Record:
+def attempt_record(found: KeptAttempt) -> schemas.Attempt:
     """Return a failed attempt."""
     return {
         "number": found.number,
@@ -78,7 +77,7 @@ def attempt_record(found: KeptAttempt) -> Record:
     }
 
 
-def quarantine_record(found: FoundBody) -> Record:
+def quarantine_record(found: FoundBody) -> schemas.Quarantined:
     """Return a quarantined body, without the body."""
     return {
         "id": found.id,
@@ -93,7 +92,7 @@ def quarantine_record(found: FoundBody) -> Record:
     }
 
 
-def operation_record(found: Operation) -> Record:
+def operation_record(found: Operation) -> schemas.Operation:
     """Return an operation."""
     return {
         "id": found.id,
@@ -110,7 +109,19 @@ def operation_record(found: Operation) -> Record:
     }
 
 
-async def full_event(store: Store, id_: str) -> Record | None:
+def submission_record(found: Submission) -> schemas.Submission:
+    """Return a submission."""
+    return {
+        "client_ref": found.client_ref,
+        "kind": found.kind,
+        "state": found.state,
+        "generation_id": found.generation_id,
+        "sent_at": moment(None if found.sent_at is None else int(found.sent_at * 1000)),
+        "error": _redacted(found.error),
+    }
+
+
+async def full_event(store: Store, id_: str) -> schemas.FullEvent | None:
     """Return an event with its deliveries, failed attempts and body; None if there is none of that id."""
     page = await store.transact(find_events, Filter(ids=(id_,)))
     if not page.rows:
@@ -129,7 +140,7 @@ async def full_event(store: Store, id_: str) -> Record | None:
     }
 
 
-async def full_delivery(store: Store, event_id: str, destination: str) -> Record | None:
+async def full_delivery(store: Store, event_id: str, destination: str) -> schemas.FullDelivery | None:
     """Return a delivery with its failed attempts; None if there is none."""
     page = await store.transact(find_deliveries, Filter(ids=(event_id,), destination=destination))
     if not page.rows:
@@ -146,7 +157,7 @@ async def events_named(store: Store, name: str) -> list[str]:
     return []
 
 
-async def full_quarantined(store: Store, id_: str) -> Record | None:
+async def full_quarantined(store: Store, id_: str) -> schemas.FullQuarantined | None:
     """Return a quarantined body, body and all; None if there is none of that id."""
     page = await store.transact(find_quarantined, Filter(ids=(id_,)))
     if not page.rows:
@@ -171,20 +182,24 @@ def _body_text(body: bytes | None) -> str | None:
     return body_text(body) if body else None
 
 
+@overload
+def moment(ms: int) -> datetime: ...
+@overload
+def moment(ms: int | None) -> datetime | None: ...
 def moment(ms: int | None) -> datetime | None:
     """Return a time of the store as a time."""
     return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)
 
 
-def _with_attempts(found: FoundDelivery, failed: Sequence[KeptAttempt]) -> Record:
+def _with_attempts(found: FoundDelivery, failed: Sequence[KeptAttempt]) -> schemas.FullDelivery:
     ours = [attempt_record(one) for one in failed if one.destination == found.destination]
     return {**delivery_record(found), "failed_attempts": ours}
 
 
-def _asset(asset: Asset) -> Record:
+def _asset(asset: Asset) -> schemas.Asset:
     record = asdict(asset)
     record["retried_until"] = moment(record.pop("retried_until_ms"))
-    return record
+    return cast("schemas.Asset", record)
 
 
 def _without_queries(value: Any) -> Any:

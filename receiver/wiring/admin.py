@@ -10,18 +10,16 @@ from starlette.types import ASGIApp
 
 from receiver.admin.app import build_app
 from receiver.admin.beside import beside
-from receiver.admin.gauges import Watched
+from receiver.admin.parts import Parts
 from receiver.admin.runner import Runner
 from receiver.admin.token import Token, configured, kept
 from receiver.errors import ConfigError, variable
 from receiver.settings import Settings
 from receiver.store import Store
 from receiver.telemetry.refusals import Refusals
-from receiver.wiring.accounts import pace_names
-from receiver.wiring.assets import own_bucket_urls
-from receiver.wiring.notices import disks
+from receiver.wiring.parts import open_parts
 
-Build = Callable[[Settings, Store, Refusals, Runner, str], AbstractAsyncContextManager[ASGIApp]]
+Open = Callable[[Parts, str], AbstractAsyncContextManager[ASGIApp]]
 
 _CONSOLE_LIBRARIES: Final = ("itsdangerous", "jinja2", "leather", "markupsafe")
 
@@ -37,41 +35,23 @@ async def open_admin(
             protects a listener that other machines reach.
     """
     token = build_token(settings, store)
-    destinations = tuple(settings.destinations)
     async with AsyncExitStack() as stack:
-        api = build_app(
-            store,
-            refusals,
-            destinations=destinations,
-            token=token.text,
-            runner=runner,
-            watched=_watched(settings, store),
-        )
+        parts = await stack.enter_async_context(open_parts(settings, store, refusals, runner))
         console = None
-        if build := _console():
-            building = build(settings, store, refusals, runner, token.text)
-            console = await stack.enter_async_context(building)
-        yield beside(console, api), token
+        if open_console := _console():
+            console = await stack.enter_async_context(open_console(parts, token.text))
+        yield beside(console, build_app(parts, token.text)), token
 
 
-def _console() -> Build | None:
-    """Return what builds the console, if its libraries are installed."""
+def _console() -> Open | None:
+    """Return what opens the console, if its libraries are installed."""
     try:
-        from receiver.wiring.console import build_console  # noqa: PLC0415  needs the extra
+        from receiver.wiring.console import open_console  # noqa: PLC0415  needs the extra
     except ModuleNotFoundError as error:
         if error.name not in _CONSOLE_LIBRARIES:
             raise
         return None
-    return build_console
-
-
-def _watched(settings: Settings, store: Store) -> Watched:
-    return Watched(
-        with_own_bucket=tuple(own_bucket_urls(settings)),
-        lease_s=settings.lease_s,
-        paces=pace_names(settings),
-        folders=disks(settings, store),
-    )
+    return open_console
 
 
 def build_token(settings: Settings, store: Store) -> Token:

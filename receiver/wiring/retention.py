@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Final
 
 from receiver.errors import ConfigError, variable
+from receiver.operations.pruning import Retention
 from receiver.settings import Settings
-from receiver.worker.pruning import Retention
 
 if TYPE_CHECKING:
     from receiver.store.retention import What

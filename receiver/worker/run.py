@@ -10,6 +10,7 @@ import structlog
 
 from receiver.assets.by_source import BucketsBySource
 from receiver.assets.kept import KeptDownloads
+from receiver.operations.pruning import Retention
 from receiver.store import FORWARD, LATE, MIRROR, SETTLE, Sources, Store
 from receiver.store.agenda import LATE_ASSETS, WITH_ASSET, WITHOUT_ASSET, deliveries_to
 from receiver.store.future import Present
@@ -33,7 +34,7 @@ from receiver.worker.mirroring import (
     live_mirroring,
     sources_by_bucket,
 )
-from receiver.worker.pruning import Retention, keep_pruning
+from receiver.worker.pruning import keep_pruning
 from receiver.worker.reconcile_pass import Account
 from receiver.worker.reconciling import ReconcileRules, Reconciling
 from receiver.worker.telling import Telling

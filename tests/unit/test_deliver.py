@@ -44,6 +44,9 @@ class FakeDestination:
             raise self._error
         return self._outcomes
 
+    async def check(self) -> Delivered | Retry:
+        return Delivered()
+
     async def aclose(self) -> None:
         """Do nothing."""
 

@@ -22,7 +22,7 @@ from receiver.client.wire import Answer, Outgoing, Reply, Unsent
 from receiver.deliver import Forward, ForwardRules, message, trace_of
 from receiver.destinations import Message
 from receiver.events import OPERATOR, Event
-from receiver.outcomes import Outcome, Retry
+from receiver.outcomes import Delivered, Outcome, Retry
 from receiver.receive import trace_generation
 from receiver.routing import take
 from receiver.store import NewEvent
@@ -142,6 +142,9 @@ class Scripted:
 
     async def send(self, batch: Sequence[Message]) -> Sequence[Outcome]:
         return [self._outcome] * len(batch)
+
+    async def check(self) -> Delivered | Retry:
+        return Delivered()
 
     async def aclose(self) -> None:
         """Do nothing."""

@@ -8,9 +8,9 @@ import pytest
 from receiver.admin.app import build_app
 from receiver.admin.runner import Runner
 from receiver.store import Store
-from receiver.telemetry.refusals import Refusals
 from tests.stored import migrated
 from tests.unit.admin.asking import TOKEN, Caller
+from tests.unit.admin.given import Desk, parts_over
 
 
 @pytest.fixture
@@ -21,8 +21,12 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-async def caller(store: Store) -> AsyncIterator[Caller]:
+def desk() -> Desk:
+    return Desk()
+
+
+@pytest.fixture
+async def caller(store: Store, tmp_path: Path, desk: Desk) -> AsyncIterator[Caller]:
     runner = Runner(store)
-    app = build_app(store, Refusals(), destinations=("orders", "audit"), token=TOKEN, runner=runner)
-    yield Caller(app)
+    yield Caller(build_app(parts_over(store, runner, tmp_path, desk), TOKEN))
     await runner.aclose()

@@ -45,7 +45,7 @@ class TestLists:
             ("order=up", "order"),
             ("cursor=x", "cursor"),
             ("source=%00", "source"),
-            ("id=%00", "ids"),
+            ("id=%00", "id.0"),
         ],
     )
     async def test_mistakes(self, caller: Caller, query: str, about: str) -> None:

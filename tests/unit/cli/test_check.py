@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
 from receiver.store.destinations import pause
+from tests.servers.require import free_ports
 from tests.unit.cli.running import Ended, Run
 from tests.unit.cli.stored import DESTINATIONS, in_store
 
@@ -19,7 +22,8 @@ class TestCheck:
         ended = run("check", "--json", **SETTINGS)
         assert ended.status == 0
         found = parts(ended)
-        assert list(found) == ["settings", "store", "audit", "orders", "bucket", "provider", "disk"]
+        assert list(found) == ["settings", "store", "orders", "audit", "bucket", "provider", "disk"]
+        assert "orders.jsonl can be written" in found["orders"][1]
         assert {state for state, _ in found.values()} == {"ok"}
 
     def test_names_what_to_change(self, run: Run, tmp_path: Path) -> None:
@@ -32,7 +36,9 @@ class TestCheck:
         found = parts(ended)
         assert found["settings"][1].startswith("RECEIVER_WEBHOOK_SECRETS: ")
         assert "RECEIVER_ASSETS_URL" in found["bucket"][1]
-        assert found["orders"] == ("wrong", "paused: receiver destinations resume orders")
+        assert ("orders", "wrong", "paused: receiver destinations resume orders") in [
+            (one["part"], one["state"], one["detail"]) for one in ended.objects
+        ]
         assert found["store"][0] == "ok"
 
     def test_settings_that_cannot_be_read(self, run: Run) -> None:
@@ -49,3 +55,17 @@ class TestCheck:
         found = parts(ask("check", "--json", **SETTINGS))
         assert found["provider"] == ("ok", "the API key is accepted")
         assert {state for state, _ in found.values()} == {"ok"}
+
+    def test_dials_destinations_and_proxies(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What is not there is found, with the variable to change; a proxy with no port in use, too."""
+        [port, proxy] = free_ports(2)
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy}")
+        gone = {"RECEIVER_DESTINATIONS__ORDERS__URL": f"redis://127.0.0.1:{port}"}
+        ended = run("check", "--json", **{**SETTINGS, **gone})
+        assert ended.status == 1
+        found = parts(ended)
+        assert found["orders"][0] == "wrong"
+        assert "RECEIVER_DESTINATIONS__ORDERS__URL" in found["orders"][1]
+        assert found["HTTPS_PROXY"][0] == "wrong"
+        assert "unset it" in found["HTTPS_PROXY"][1]
+        assert found["audit"][0] == "ok"

@@ -17,6 +17,11 @@ def lost(ask: Run, sandbox: Sandbox) -> str:
     return made
 
 
+def deeds(ask: Run) -> list[tuple[str, str]]:
+    """Return what the audit log has, latest first."""
+    return [(one["what"], one["on"]) for one in ask("audit", "--json").objects]
+
+
 class TestList:
     def test_prints_an_object_for_each(self, ask: Run) -> None:
         """What was asked for, and what it became."""
@@ -43,6 +48,7 @@ class TestRecover:
     def test_finds_the_only_one_that_fits(self, ask: Run, sandbox: Sandbox, lost: str) -> None:
         """It is settled; asking again under the same name prints it, and costs nothing."""
         assert ask("submissions", "recover", "order-1", "--json").object["id"] == lost
+        assert deeds(ask) == [("submissions.recover", "order-1")]
         assert ask("image", "a fox", "--ref", "order-1", "--json").object["id"] == lost
         assert sandbox.charges() == 1
 
@@ -74,6 +80,7 @@ class TestAbandon:
         assert "The next call of order-1 will be charged." in ended.err
         assert ask("image", "a fox", "--ref", "order-1").status == 0
         assert sandbox.charges() == 2
+        assert deeds(ask) == [("submissions.abandon", "order-1")]
 
     def test_refuses_what_is_not_in_doubt(self, ask: Run) -> None:
         """Neither what became a generation, nor a name that nobody gave."""
@@ -88,6 +95,7 @@ class TestAdopt:
         assert ask("submissions", "adopt", "order-1", lost).status == 0
         assert ask("image", "a fox", "--ref", "order-1", "--json").object["id"] == lost
         assert sandbox.charges() == 1
+        assert deeds(ask) == [("submissions.adopt", f"order-1 is {lost}")]
 
     @pytest.mark.usefixtures("lost")
     def test_refuses_what_was_not_asked_for(self, ask: Run) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlencode
@@ -10,35 +10,13 @@ from urllib.parse import urlencode
 import pytest
 
 from receiver.admin.runner import Runner
-from receiver.assets.by_source import BucketsBySource
-from receiver.assets.folder import FolderBucket
 from receiver.console.app import open_console
-from receiver.console.parts import BucketAddress, Parts, Setting, Target
-from receiver.outcomes import Delivered, Outcome
 from receiver.store import Store
-from receiver.store.fanout import everywhere
-from receiver.telemetry.refusals import Refusals
 from tests.stored import migrated
 from tests.unit.admin.asking import TOKEN, Answer, Caller
+from tests.unit.admin.given import Desk, parts_over
 
 NONE: Mapping[str, str] = MappingProxyType({})
-
-
-@dataclass
-class Desk:
-    """Remembers what it was asked for."""
-
-    settled: list[tuple[str, str | None]] = field(default_factory=list)
-
-    async def adopt(self, client_ref: str, generation_id: str) -> None:
-        self.settled.append((client_ref, generation_id))
-
-    async def abandon(self, client_ref: str) -> None:
-        self.settled.append((client_ref, None))
-
-
-async def took() -> Outcome:
-    return Delivered("at 7")
 
 
 @dataclass
@@ -83,25 +61,10 @@ def desk() -> Desk:
 async def stranger(store: Store, desk: Desk, tmp_path: Path) -> AsyncIterator[Browser]:
     """A browser that has not signed in."""
     runner = Runner(store)
-    bucket = FolderBucket(tmp_path / "assets")
-    parts = Parts(
-        store,
-        Refusals(),
-        runner,
-        targets={name: Target("redis", took) for name in ("orders", "audit")},
-        route=everywhere,
-        buckets=BucketsBySource(bucket),
-        addresses=[BucketAddress("*", "file:assets")],
-        desk=desk,
-        settings=[Setting("RECEIVER_PORT", "8000", is_secret=False, is_default=True)],
-        folders={"Spool": tmp_path},
-        late_s=3600,
-        paces={"of-key": "photoverse"},
-    )
+    parts = parts_over(store, runner, tmp_path, desk)
     async with open_console(parts, TOKEN) as app:
         yield Browser(Caller(app))
     await runner.aclose()
-    await bucket.aclose()
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from receiver.store import Store
 from receiver.store.tables import PACE
 from tests.contract.test_console_views import a_submission, submit, with_asset
 from tests.stored import FAR, NOW, a_body, an_event, claimed, dead, delivered, settled
-from tests.unit.console.conftest import Browser, Desk
+from tests.unit.admin.given import Desk
+from tests.unit.console.conftest import Browser
 from tests.unit.console.test_guard import PAGES
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(600)

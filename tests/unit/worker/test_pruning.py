@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from receiver.operations.pruning import Retention
 from receiver.store import Store
-from receiver.worker.pruning import Retention, keep_pruning
+from receiver.worker.pruning import keep_pruning
 from tests.stored import NOW, an_event, delivered, migrated
 from tests.unit.worker.scripted import until
 

@@ -1,14 +1,18 @@
-"""What the console is made of: given to it by the process that serves it."""
+"""What the private listener is made of: given to API and console by the process that serves them."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from receiver.admin.gauges import Watched
 from receiver.admin.runner import Runner
 from receiver.assets.by_source import BucketsBySource
+from receiver.operations.erasing import Erasing
+from receiver.operations.pruning import Retention
 from receiver.outcomes import Outcome
 from receiver.store import Route, Store
+from receiver.submissions import Submission
 from receiver.telemetry.refusals import Refusals
 
 
@@ -25,7 +29,11 @@ class Target:
 class Desk(Protocol):
     """Settles submissions that are in doubt."""
 
-    async def adopt(self, client_ref: str, generation_id: str) -> None:
+    async def list(self, state: str | None, limit: int) -> Sequence[Submission]:
+        """Return up to *limit* of those in *state*, None: all, the latest first."""
+        ...
+
+    async def adopt(self, client_ref: str, generation_id: str) -> Submission:
         """Write down that a submission became this generation, which must be what was asked for.
 
         Raises:
@@ -33,7 +41,15 @@ class Desk(Protocol):
         """
         ...
 
-    async def abandon(self, client_ref: str) -> None:
+    async def recover(self, client_ref: str) -> Submission:
+        """Find what a submission became in the provider's list, and write it down.
+
+        Raises:
+            ReceiverError: it is not in doubt, or not exactly one matches.
+        """
+        ...
+
+    async def abandon(self, client_ref: str) -> Submission:
         """Write down that a submission was never accepted.
 
         Raises:
@@ -65,7 +81,7 @@ class BucketAddress:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Everything that pages show and buttons do."""
+    """Everything that is shown and done."""
 
     store: Store
     refusals: Refusals
@@ -80,5 +96,9 @@ class Parts:
     """Folders whose disks may fill, by what is in them."""
     late_s: float
     """For so long an asset that was given up is tried for again."""
+    retention: Retention
+    erasing: Erasing
+    watched: Watched = Watched()  # noqa: RUF009  it is frozen
+    """What the metrics tell besides."""
     paces: Mapping[str, str] = field(default_factory=dict)
     """Sources that have an API key, by what the pace of that key is kept under."""

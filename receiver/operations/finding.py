@@ -1,0 +1,39 @@
+"""What became of whatever a person has a name of."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import Connection
+
+from receiver.operations import schemas
+from receiver.operations.records import moment
+from receiver.operations.timeline import timeline
+from receiver.store.contents import find_words
+from receiver.store.story import Story, identify, story
+
+_MOST: Final = 5
+
+
+def stories(connection: Connection, name: str) -> Sequence[Story]:
+    """Return the generations that *name* is an id, a reference, a URL or a part of the prompt of."""
+    known = identify(connection, name)
+    if not known:
+        read = find_words(connection, name.partition("?")[0], after=None, limit=_MOST).rows
+        known = list(dict.fromkeys((one.event.source, one.event.generation_id) for one in read))
+    found = (story(connection, source, generation_id) for source, generation_id in known)
+    return [told for told in found if told is not None]
+
+
+def history(told: Story) -> list[schemas.HistoryEntry]:
+    """Return what happened to a generation and what happens next, the earliest first."""
+    return [
+        {
+            "source": told.source,
+            "generation_id": told.generation_id,
+            "at": moment(one.at_ms),
+            "what": one.what,
+            "detail": one.detail,
+            "event_id": one.event_id,
+        }
+        for one in timeline(told)
+    ]

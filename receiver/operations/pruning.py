@@ -1,0 +1,93 @@
+"""Pruning: how long what is done with is kept, and all that is past it removed at once."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from receiver import clock
+from receiver.store import Store
+from receiver.store import retention as kept
+from receiver.store.retention import WHAT, Batch, What, give_back
+
+_MOST: Final = 100
+"""Rows of one transaction: on SQLite, accepting a delivery waits for it."""
+_PAGES: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long to keep what is done with, and how fast to prune it."""
+
+    keep_ms: Mapping[What, int] = field(default_factory=dict)
+    """Milliseconds; what is not named is kept permanently."""
+    per_s: float = 500.0
+    assets_ms: int | None = None
+    """The same for files in the bucket; None keeps them permanently."""
+
+    def batch(self, what: What, *, now_ms: int, rest_s: float = 0.0) -> Batch:
+        """Return the next batch of *what*, behind which its kind rests."""
+        deliveries_ms = self.keep_ms.get("deliveries")
+        return Batch(
+            now_ms - self.keep_ms[what],
+            now_ms,
+            self.rows,
+            int(rest_s * 1000),
+            deliveries_before_ms=None if deliveries_ms is None else now_ms - deliveries_ms,
+        )
+
+    def assets(self, *, now_ms: int, rest_s: float = 0.0) -> Batch | None:
+        """Return the next batch of files, behind which they rest; None where they are kept."""
+        if self.assets_ms is None:
+            return None
+        return Batch(now_ms - self.assets_ms, now_ms, self.rows, int(rest_s * 1000))
+
+    @property
+    def rows(self) -> int:
+        """Rows of one batch."""
+        return min(_MOST, max(int(self.per_s), 1))
+
+    @property
+    def rest_s(self) -> float:
+        """Seconds from one batch to the next."""
+        return self.rows / self.per_s
+
+
+async def prune_all(
+    store: Store,
+    retention: Retention,
+    *,
+    dry_run: bool = False,
+    waiting: Callable[[What], None] = lambda _what: None,
+) -> dict[str, int]:
+    """Remove everything that is past its retention, or count it; return how many rows of each kind.
+
+    *waiting* is told what a worker is pruning meanwhile: its turn ends first.
+    """
+    counted: dict[str, int] = {
+        what: await _prune_kind(store, retention, what, waiting, dry_run=dry_run)
+        for what in WHAT
+        if what in retention.keep_ms
+    }
+    if store.is_embedded and not dry_run:
+        while await store.transact(give_back, _PAGES):
+            pass
+    counted["bodies"] = counted.get("bodies", 0) + counted.pop("retained", 0)
+    return counted
+
+
+async def _prune_kind(
+    store: Store, retention: Retention, what: What, waiting: Callable[[What], None], *, dry_run: bool
+) -> int:
+    pruned, after = 0, await store.transact(kept.place, what) if dry_run else None
+    while True:
+        batch = replace(retention.batch(what, now_ms=clock.now_ms()), dry_run_after=after)
+        done = await store.transact(kept.prune, what, batch)
+        if done is None:
+            waiting(what)
+        else:
+            pruned += done.pruned
+            after = done.cursor if dry_run else None
+            if not done.more:
+                return pruned
+        await asyncio.sleep(0 if dry_run else retention.rest_s)

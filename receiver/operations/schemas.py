@@ -1,0 +1,323 @@
+"""The shape of every record that operators get, as JSON: the admin API's description is made of these."""
+
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from typing_extensions import TypedDict  # pydantic describes none of typing's before Python 3.12
+
+Row = TypeVar("Row")
+
+
+class Page(TypedDict, Generic[Row]):
+    """A page of a list."""
+
+    data: list[Row]
+    next_cursor: str | None
+    has_more: bool
+
+
+class Listed(TypedDict, Generic[Row]):
+    """A list that is short enough to be whole."""
+
+    data: list[Row]
+
+
+class Attempt(TypedDict):
+    """A failed attempt at a delivery."""
+
+    number: int
+    at: datetime
+    took_s: float
+    error: str
+    said: str | None
+
+
+class AssetAttempt(Attempt):
+    """A failed attempt at an asset."""
+
+    is_late: bool
+
+
+class Asset(TypedDict):
+    """What became of an asset."""
+
+    status: str
+    url: str | None
+    content_type: str | None
+    size_bytes: int | None
+    sha256: str | None
+    width: int | None
+    height: int | None
+    duration_s: float | None
+    error: str | None
+    retried_until: datetime | None
+
+
+class Delivery(TypedDict):
+    """One event for one destination."""
+
+    event_id: str
+    destination: str
+    state: str
+    attempts: int
+    error: str | None
+    due_at: datetime | None
+    settled_at: datetime | None
+    is_claimed: bool
+    operation: str | None
+    source: str
+    generation_id: str
+    type: str
+    kind: str
+    received_at: datetime
+
+
+class FullDelivery(Delivery):
+    """A delivery with its failed attempts."""
+
+    failed_attempts: list[Attempt]
+
+
+class _EventHead(TypedDict):
+    id: str
+    source: str
+    generation_id: str
+    type: str
+    kind: str
+    state: str
+    via: str
+    received_at: datetime
+    repeats: int
+    attempts: int
+    error: str | None
+    asset: Asset | None
+
+
+class Event(_EventHead):
+    """An event, and how many of its deliveries are in each state."""
+
+    deliveries: dict[str, int]
+
+
+class FullEvent(_EventHead):
+    """An event with everything that belongs to it."""
+
+    deliveries: list[FullDelivery]
+    failed_attempts: list[AssetAttempt]
+    body: str | None
+
+
+class Quarantined(TypedDict):
+    """A quarantined body, without the body."""
+
+    id: str
+    source: str
+    reason: str
+    state: str
+    received_at: datetime
+    repeats: int
+    size_bytes: int
+    event_id: str | None
+    operation: str | None
+
+
+class FullQuarantined(Quarantined):
+    """A quarantined body, in full."""
+
+    body: str | None
+
+
+class Operation(TypedDict):
+    """What was asked for about many rows, and how far it is."""
+
+    id: str
+    kind: str
+    state: str
+    matched: int
+    changed: int
+    deliveries: dict[str, int]
+    begun_at: datetime
+    touched_at: datetime
+    filter: dict[str, Any]
+    destinations: list[str]
+    rate: float
+
+
+class Counted(TypedDict):
+    """What an operation would come to."""
+
+    kind: str
+    matched: int
+    changed: int
+    dry_run: bool
+
+
+class Refused(TypedDict):
+    """An address, and how many of its requests this process refused."""
+
+    address: str
+    requests: int
+
+
+class Refusals(TypedDict):
+    """The addresses refused most in the last minutes."""
+
+    minutes: int
+    data: list[Refused]
+
+
+class Destination(TypedDict):
+    """How one destination is doing."""
+
+    name: str
+    kind: str | None
+    state: str
+    pending: int
+    oldest_pending_s: int | None
+    delivered: int
+    dead: int
+    last_error: str | None
+    paused_at: datetime | None
+    reason: str | None
+
+
+class Backfill(TypedDict):
+    """How far a backfill is."""
+
+    destination: str
+    since: datetime | None
+    until: datetime
+    events: int
+    made: int
+    there: int
+    dry_run: bool
+
+
+class Progress(Backfill):
+    """A backfill in this process: `running`, `done` or `interrupted`."""
+
+    state: str
+    is_capped: bool
+
+
+class Tested(TypedDict):
+    """What a destination did with a test message."""
+
+    delivered: bool
+    receipt: str | None
+    error: str | None
+
+
+class Stage(TypedDict):
+    """What waits in one stage, and how soon it is gone."""
+
+    stage: str
+    state: str | None
+    waiting: int
+    is_capped: bool
+    oldest_s: int | None
+    per_minute: float
+    gone_s: int | None
+    error: str | None
+
+
+class Worker(TypedDict):
+    """A spool folder, and whether a worker has it."""
+
+    spool: str
+    seen_at: datetime
+    state: str
+
+
+class Status(TypedDict):
+    """One screen of what goes on."""
+
+    stages: list[Stage]
+    dead_letters: int
+    quarantined: int
+    workers_alive: int
+    workers: list[Worker]
+
+
+class HistoryEntry(TypedDict):
+    """One thing that happened to a generation, or is to happen."""
+
+    source: str
+    generation_id: str
+    at: datetime | None
+    what: str
+    detail: str
+    event_id: str | None
+
+
+class Deed(TypedDict):
+    """One line of the audit log."""
+
+    id: str
+    at: datetime
+    who: str
+    what: str
+    on: str
+
+
+class Intervened(TypedDict):
+    """Whether anything was done about one event."""
+
+    event_id: str
+    done: bool
+
+
+class Submission(TypedDict):
+    """What our client asked for under a name."""
+
+    client_ref: str
+    kind: str
+    state: str
+    generation_id: str | None
+    sent_at: datetime | None
+    error: str | None
+
+
+class Setting(TypedDict):
+    """A setting in effect; of a secret its fingerprint."""
+
+    name: str
+    value: str
+    is_secret: bool
+    is_default: bool
+
+
+class Erased(TypedDict):
+    """What was, or would be, erased of one generation."""
+
+    generation_id: str
+    source: str
+    outcome: str
+    bodies: int
+    deliveries: int
+    submissions: int
+    quarantined: int
+    assets: int
+    shared_assets: list[str]
+
+
+class ErrorBody(TypedDict):
+    """What is wrong with a request."""
+
+    code: str
+    message: str
+    details: dict[str, Any]
+
+
+class Error(TypedDict):
+    """A refusal."""
+
+    error: ErrorBody
+
+
+class Pruning(TypedDict):
+    """How far pruning is: `never`, `running`, `done` or `interrupted` in this process."""
+
+    state: str
+    dry_run: bool
+    rows: dict[str, int]

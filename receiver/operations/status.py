@@ -1,0 +1,65 @@
+"""What goes on right now, as records: stages, workers and destinations."""
+
+from collections.abc import Mapping
+
+from receiver.operations import schemas
+from receiver.operations.records import moment
+from receiver.operations.stages import WORKER_GONE_MS, Overview, Stage, state_of
+from receiver.store.destinations import DestinationStatus
+
+
+def status_record(found: Overview) -> schemas.Status:
+    """Return one screen of everything."""
+    workers = worker_records(found)
+    return {
+        "stages": [_stage(one, found.now_ms) for one in found.stages],
+        "dead_letters": found.dead,
+        "quarantined": found.standing.quarantined,
+        "workers_alive": sum(one["state"] == "alive" for one in workers),
+        "workers": workers,
+    }
+
+
+def worker_records(found: Overview) -> list[schemas.Worker]:
+    """Return the workers of the last 30 days by spool folder, the latest seen first."""
+    return [
+        {
+            "spool": one.id,
+            "seen_at": moment(one.seen_ms),
+            "state": "alive" if found.now_ms - one.seen_ms < WORKER_GONE_MS else "gone",
+        }
+        for one in found.standing.spools
+    ]
+
+
+def destination_record(
+    status: DestinationStatus, kinds: Mapping[str, str | None], now_ms: int
+) -> schemas.Destination:
+    """Return how a destination is doing; *kinds* has what is behind each configured one."""
+    waiting = status.waiting
+    state = state_of(status, now_ms, is_configured=status.name in kinds)
+    return {
+        "name": status.name,
+        "kind": kinds.get(status.name),
+        "state": "breaker open" if state == "down" else state,
+        "pending": waiting.count,
+        "oldest_pending_s": None if waiting.oldest_ms is None else round(waiting.oldest_s(now_ms)),
+        "delivered": status.delivered,
+        "dead": status.dead,
+        "last_error": waiting.error or status.dead_error,
+        "paused_at": moment(status.paused_ms),
+        "reason": status.reason,
+    }
+
+
+def _stage(one: Stage, now_ms: int) -> schemas.Stage:
+    return {
+        "stage": one.name,
+        "state": one.state or None,
+        "waiting": one.waiting.count,
+        "is_capped": one.is_capped,
+        "oldest_s": None if one.waiting.oldest_ms is None else round(one.waiting.oldest_s(now_ms)),
+        "per_minute": round(one.per_minute, 1),
+        "gone_s": None if one.gone_s is None or one.is_capped else round(one.gone_s),
+        "error": one.waiting.error,
+    }

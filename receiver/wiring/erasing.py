@@ -1,0 +1,16 @@
+"""What erases the personal data of generations."""
+
+from functools import partial
+
+from receiver.assets.by_source import BucketsBySource
+from receiver.operations.erasing import Erasing
+from receiver.settings import Settings
+from receiver.store import Store
+from receiver.wiring.assets import open_kept
+from receiver.wiring.sources import DEFAULT_SOURCE
+
+
+def build_erasing(settings: Settings, store: Store, buckets: BucketsBySource) -> Erasing:
+    """Return what erases generations of every configured source."""
+    sources = sorted({DEFAULT_SOURCE, *settings.sources})
+    return Erasing(store, buckets, partial(open_kept, settings), sources)
