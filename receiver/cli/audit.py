@@ -18,7 +18,7 @@ _COLUMNS: Final = ("at", "who", "what", "on")
 )
 @json_option
 def audit(*, limit: int, as_json: bool) -> None:
-    """List what operators did in the console and with commands, latest first."""
+    """List what operators did, latest first."""
     from receiver.store.audit import deeds
 
     page = use_store(load_settings_and_warn(), lambda store: store.transact(deeds, before=None, limit=limit))

@@ -38,10 +38,10 @@ class Finding:
 @click.command()
 @json_option
 def check(*, as_json: bool) -> None:
-    """Check the settings and everything they name; each line says what to change.
+    """Check the settings and everything they name.
 
-    Database and bucket are tested with real writes. Destinations are connected to, and sent nothing. Exits
-    with status 1 unless all is well.
+    Each line says what to change. Database and bucket are tested with real writes. Destinations are
+    connected to, and sent nothing. Exits with status 1 unless all is well.
     """
     import asyncio
 

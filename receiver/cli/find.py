@@ -15,10 +15,10 @@ _COLUMNS: Final = ("at", "what", "detail", "event_id")
 @click.argument("name", metavar="X")
 @json_option
 def find(*, name: str, as_json: bool) -> None:
-    """Show the history of X: an event id, a generation id, a client reference, or a URL.
+    """Show the history of an event or generation.
 
-    Lists what happened and what happens next, earliest first. URLs, and words of a prompt, are searched in
-    the latest 2,000 events.
+    X is an event id, a generation id, a client reference, or a URL. Lists what happened and what happens
+    next, earliest first. URLs, and words of a prompt, are searched in the latest 2,000 events.
     """
     from receiver.client import NotFound
     from receiver.operations.finding import history, stories

@@ -20,7 +20,7 @@ _PATIENCE_S = 90.0
 
 @click.group()
 def operations() -> None:
-    """Show the progress of retries, replays and drops, or cancel one.
+    """Show retries, replays and drops, or cancel one.
 
     Each run is an operation with an id. It is `done` when everything is back in the queue or dropped. Its
     deliveries show how much was sent since.

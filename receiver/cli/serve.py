@@ -50,10 +50,11 @@ def admin() -> None:
 
 @click.command()
 def pull() -> None:
-    """Run only the API that consumers of pull: destinations fetch messages from.
+    """Run only the API for consumers that pull.
 
-    Needs RECEIVER_PULL_TOKEN, or a token for each of them. `receiver serve` has it built in; `receiver web`
-    and `receiver worker` have one each where RECEIVER_PULL_PORT is set.
+    Consumers of pull: destinations fetch messages from it. Needs RECEIVER_PULL_TOKEN, or a token for each
+    destination. `receiver serve` includes it; `receiver web` and `receiver worker` do if RECEIVER_PULL_PORT
+    is set.
     """
     _run(with_web=False, with_worker=False, admin="if asked for", pull="always")
 

@@ -64,10 +64,10 @@ def verify(
     name: str | None,
     as_json: bool,
 ) -> None:
-    """Check whether a webhook delivery is genuine, and if not, why.
+    """Check whether a webhook delivery is genuine.
 
-    Names the signature rule that failed and its usual cause. The secrets come from RECEIVER_WEBHOOK_SECRETS.
-    Exits with status 0 if it is genuine, else 1.
+    If not, names the signature rule that failed and its usual cause. The secrets come from
+    RECEIVER_WEBHOOK_SECRETS. Exits with status 0 if it is genuine, else 1.
     """
     from receiver.cli.diagnosis import Delivery, diagnose
 

@@ -52,9 +52,10 @@ def status(*, watch: bool, as_json: bool) -> None:
 @click.command()
 @json_option
 def workers(*, as_json: bool) -> None:
-    """List the workers of the last 30 days by spool folder, latest seen first.
+    """List the workers of the last 30 days.
 
-    A live worker reports three times per RECEIVER_LEASE_S. It is `gone` after three minutes without a report.
+    One row per spool folder, latest seen first. A live worker reports three times per RECEIVER_LEASE_S. It
+    is `gone` after three minutes without a report.
     """
     from receiver.operations.status import worker_records
 
