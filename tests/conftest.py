@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import structlog
 
+from receiver.telemetry import logs
 from receiver.telemetry.logger import configure_at_first_line
 
 pytest_plugins = [
@@ -31,6 +32,7 @@ def loggers_that_listen(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         configure(**{**options, "cache_logger_on_first_use": False})
 
     monkeypatch.setattr(structlog, "configure", configure_without_cache)
+    monkeypatch.setattr(logs, "_json_lines", None)
     yield
     configure_at_first_line(lambda: None)
     structlog.reset_defaults()

@@ -135,7 +135,8 @@ class TestRuns:
 
         [port] = free_ports(1)
         app = Starlette(routes=[Route("/hook", hook, methods=["POST"])])
-        server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="critical", lifespan="off"))
+        config = uvicorn.Config(app, port=port, log_config=None, access_log=False, lifespan="off")
+        server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve())
         url = f"http://127.0.0.1:{port}/hook"
         try:

@@ -55,7 +55,8 @@ def deliver(running: Service, number: int) -> list[str]:
 
 def consume(running: Service, handle: str) -> "subprocess.Popen[bytes]":
     """Start the consumer of the manual, with *handle* as what it does with an event."""
-    program = f"import httpx2, os, time\nurl, token = {url(running)!r}, {TOKEN!r}\n{handle}\n"
+    program = f"import httpx2, os, sqlite3, time\nurl, token = {url(running)!r}, {TOKEN!r}\n{handle}\n"
+    program += "db = sqlite3.connect(':memory:')\ndb.execute('CREATE TABLE seen (id TEXT PRIMARY KEY)')\n"
     program += block("python", "lease")
     return subprocess.Popen(
         [sys.executable, "-c", program],
