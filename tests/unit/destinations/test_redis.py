@@ -167,7 +167,7 @@ class TestSend:
     async def test_a_user_without_the_right_is_named(self, valkey_server: ValkeyServer, server: Any) -> None:
         """A user who may not XADD is the operator's to correct, and no event is lost."""
         await server.execute_command("ACL", "SETUSER", "reader", "on", ">hunter2", "~*", "+xrange")
-        url = valkey_server.url.replace("127", "reader:hunter2@127")
+        url = valkey_server.url.replace("//", "//reader:hunter2@")
         try:
             async with _open(url) as destination:
                 [outcome] = await destination.send([message(1)])
@@ -281,7 +281,7 @@ class TestWait:
         """A user who may XADD and not WAIT is told what is missing, and no event is lost."""
         await server.execute_command("ACL", "SETUSER", "writer", "on", ">hunter2", "~*", "+xadd")
         try:
-            async with _open(valkey_server.url.replace("127", "writer:hunter2@127"), wait="1") as destination:
+            async with _open(valkey_server.url.replace("//", "//writer:hunter2@"), wait="1") as destination:
                 [outcome] = await destination.send([message(1)])
         finally:
             await server.execute_command("ACL", "DELUSER", "writer")
