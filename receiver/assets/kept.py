@@ -53,8 +53,6 @@ class KeptDownloads:
         self._threads = SharedThreads(_THREADS)
         self._counting = threading.Lock()
         self._sizes: dict[str, int] = {}
-        self._paths: dict[str, Path] = {}
-        """Where the files are that this process downloaded."""
         self._count_again_at = -1.0
         self.is_full = False
         """Whether the last one that was to be held found no room, and none was discarded since."""
@@ -135,12 +133,12 @@ class KeptDownloads:
             if fetched.path:
                 fetched.path.replace(path)
             else:
-                _write(path, fetched.content or b"")
+                path.unlink(missing_ok=True)  # it may be linked into the bucket
+                path.write_bytes(fetched.content or b"")
         except OSError:
             fetched.discard()
             path.unlink(missing_ok=True)
             raise
-        self._paths[event_id] = path
         return replace(fetched, path=path)
 
     def _hold(self, event_id: str) -> None:
@@ -163,7 +161,7 @@ class KeptDownloads:
             return has_room and _free_bytes(self._folder) > _LEAVE_FREE_BYTES
 
     def _discard(self, event_id: str) -> None:
-        _remove(self._folder / event_id, self._paths.pop(event_id, None))
+        _remove(self._folder / event_id)
         self.is_full = False
         with self._counting:
             self._sizes.pop(event_id, None)
@@ -184,10 +182,9 @@ def _whole(path: Path) -> Fetched | None:
         return described(file, path, digest, content_type)
 
 
-def _remove(folder: Path, only: Path | None) -> None:
-    """Delete *folder*; what is *only* in it need not be looked for."""
+def _remove(folder: Path) -> None:
     try:
-        for path in [only] if only else folder.iterdir():
+        for path in folder.iterdir():
             path.unlink()
         folder.rmdir()
     except FileNotFoundError:
@@ -203,22 +200,6 @@ def _make_folder(folder: Path) -> None:
         pass
     except FileNotFoundError:
         folder.mkdir(parents=True, exist_ok=True)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file of its own: the one that had the name may be linked into the bucket."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-    try:
-        descriptor = os.open(path, flags, 0o666)
-    except FileExistsError:
-        path.unlink()
-        descriptor = os.open(path, flags, 0o666)
-    try:
-        left = memoryview(content)
-        while left:
-            left = left[os.write(descriptor, left) :]
-    finally:
-        os.close(descriptor)
 
 
 def _size_bytes(folder: Path) -> int:
