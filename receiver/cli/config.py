@@ -1,6 +1,5 @@
 """`receiver config`: the settings in effect, without what is secret."""
 
-import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     from receiver.settings import Settings
 
 _COLUMNS: Final = {"setting": "setting", "value": "value", "origin": "from"}
-_FINGERPRINT: Final = 8
 
 
 @click.command()
@@ -86,17 +84,13 @@ class _Secret:
 
 
 def _shown(value: Any) -> Any:
-    from receiver.telemetry.redact import redact
+    from receiver.telemetry.redact import fingerprint, redact
 
     if hasattr(value, "get_secret_value"):
         text = value.get_secret_value()
-        return redact(text) if "://" in text else _fingerprint(text)
+        return redact(text) if "://" in text else f"sha256:{fingerprint(text)}"
     if isinstance(value, Mapping):
         return {name: _shown(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
         return [_shown(one) for one in value]
     return redact(value) if isinstance(value, str) else value
-
-
-def _fingerprint(text: str) -> str:
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()[:_FINGERPRINT]}"

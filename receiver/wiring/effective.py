@@ -1,18 +1,15 @@
 """The settings in effect, without what is secret."""
 
-import hashlib
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 from pydantic import SecretStr
 
 from receiver.admin.parts import Setting
 from receiver.errors import variable
 from receiver.settings import Settings
-from receiver.telemetry.redact import redact
+from receiver.telemetry.redact import fingerprint, redact
 from receiver.wiring.destinations import common_options
-
-_FINGERPRINT_CHARS: Final = 8
 
 
 def effective(settings: Settings) -> Iterator[Setting]:
@@ -36,15 +33,15 @@ def _option(destination: str, name: str, text: str) -> Setting:
         return Setting(full, text, is_secret=False, is_default=False)
     if name.lower() == "url":
         scheme = text.partition(":")[0]
-        return Setting(full, f"{scheme}:… ({fingerprint(text)})", is_secret=True, is_default=False)
-    return Setting(full, fingerprint(text), is_secret=True, is_default=False)
+        return Setting(full, f"{scheme}:… ({_mark(text)})", is_secret=True, is_default=False)
+    return Setting(full, _mark(text), is_secret=True, is_default=False)
 
 
 def _setting(name: str, value: Any, *, is_default: bool) -> Setting:
     if isinstance(value, SecretStr):
-        return Setting(name, fingerprint(value.get_secret_value()), is_secret=True, is_default=is_default)
+        return Setting(name, _mark(value.get_secret_value()), is_secret=True, is_default=is_default)
     if isinstance(value, tuple) and any(isinstance(one, SecretStr) for one in value):
-        marks = ", ".join(fingerprint(one.get_secret_value()) for one in value)
+        marks = ", ".join(_mark(one.get_secret_value()) for one in value)
         return Setting(name, marks, is_secret=True, is_default=is_default)
     if isinstance(value, tuple):
         value = ", ".join(map(str, value)) or None
@@ -53,8 +50,5 @@ def _setting(name: str, value: Any, *, is_default: bool) -> Setting:
     )
 
 
-def fingerprint(secret: str) -> str:
-    """Return what tells two secrets apart and gives neither away."""
-    if not secret:
-        return "not set"
-    return f"sha256:{hashlib.sha256(secret.encode()).hexdigest()[:_FINGERPRINT_CHARS]}"
+def _mark(secret: str) -> str:
+    return f"sha256:{fingerprint(secret)}" if secret else "not set"

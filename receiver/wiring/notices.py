@@ -1,15 +1,13 @@
 """What operators hear of, where a destination wants to hear of it; and fingerprints of secrets."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from pydantic import SecretStr
-
 from receiver.assets.folder import open_folder
 from receiver.settings import Settings
 from receiver.store import Store
+from receiver.telemetry.redact import fingerprint
 from receiver.web.secret_use import SecretUse
 from receiver.wiring.sources import DEFAULT_SOURCE
 from receiver.wiring.stores import build_routings
@@ -17,7 +15,6 @@ from receiver.worker.bucket_gates import BucketGates
 from receiver.worker.host_gates import HostGates
 from receiver.worker.telling import Telling, TellingRules
 
-_FINGERPRINT_CHARS: Final = 8
 _POLLS: Final = 10
 """Operators hear less promptly than work is done."""
 
@@ -63,8 +60,7 @@ def fingerprints(settings: Settings) -> Mapping[str, list[str]]:
     sources = {name: account.secrets for name, account in settings.sources.items()}
     if settings.webhook_secrets:
         sources[DEFAULT_SOURCE] = settings.webhook_secrets
-    return {name: [_fingerprint(secret) for secret in secrets] for name, secrets in sources.items()}
-
-
-def _fingerprint(secret: SecretStr) -> str:
-    return hashlib.sha256(secret.get_secret_value().encode()).hexdigest()[:_FINGERPRINT_CHARS]
+    return {
+        name: [fingerprint(secret.get_secret_value()) for secret in secrets]
+        for name, secrets in sources.items()
+    }
