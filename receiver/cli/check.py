@@ -70,25 +70,14 @@ async def _check() -> list[Finding]:
 
 
 def _settings(settings: "Settings") -> Iterator[Finding]:
-    from receiver.wiring.destinations import build_destination
-    from receiver.wiring.sources import build_sources
-    from receiver.wiring.stores import build_routings
+    from receiver.wiring.usable import check_usable
 
     try:
-        names = sorted(build_sources(settings))
-        build_routings(settings)
-        for name, options in settings.destinations.items():
-            build_destination(name, _own(name, options))
+        names = check_usable(settings)
     except ConfigError as error:
         yield Finding("settings", str(error), is_well=False)
     else:
         yield Finding("settings", f"sources: {', '.join(names)}")
-
-
-def _own(name: str, options: dict[str, str]) -> dict[str, str]:
-    from receiver import routing
-
-    return routing.take(name, options)[1]
 
 
 async def _store(settings: "Settings") -> AsyncIterator[Finding]:
@@ -139,11 +128,12 @@ async def _destinations(settings: "Settings") -> list[Finding]:
 async def _destination(name: str, options: dict[str, str]) -> Finding:
     from contextlib import aclosing
 
+    from receiver import routing
     from receiver.outcomes import Delivered
     from receiver.wiring.destinations import build_destination
 
     try:
-        async with aclosing(build_destination(name, _own(name, options))) as destination:
+        async with aclosing(build_destination(name, routing.take(name, options)[1])) as destination:
             found = await destination.check()
     except ConfigError as error:
         return Finding(name, str(error), is_well=False)

@@ -233,18 +233,12 @@ def _write_one(path: Path, text: str) -> None:
 
 
 def _refuse_unusable(folder: Path) -> None:
-    from receiver import routing
     from receiver.settings import Settings
-    from receiver.wiring.destinations import build_destination
-    from receiver.wiring.sources import build_sources
-    from receiver.wiring.stores import build_routings
+    from receiver.wiring.usable import check_usable
 
     with contextlib.chdir(folder):
         settings = Settings.load()
-    build_sources(settings)
-    build_routings(settings)
-    for name, options in settings.destinations.items():
-        build_destination(name, routing.take(name, options)[1])
+    check_usable(settings)
 
 
 def _next_steps(folder: Path, answers: "Answers") -> Iterator[str]:
