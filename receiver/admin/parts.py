@@ -1,7 +1,7 @@
 """What the private listener is made of: given to API and console by the process that serves them."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -100,5 +100,3 @@ class Parts:
     erasing: Erasing
     watched: Watched = Watched()  # noqa: RUF009  it is frozen
     """What the metrics tell besides."""
-    paces: Mapping[str, str] = field(default_factory=dict)
-    """Sources that have an API key, by what the pace of that key is kept under."""

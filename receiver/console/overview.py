@@ -75,7 +75,7 @@ class Overview:
             "kinds": {name: target.kind for name, target in self._parts.targets.items()},
             "quarantined": found.quarantined,
             "spools": [(one, now_ms - one.seen_ms < WORKER_GONE_MS) for one in found.spools[:_SPOOLS]],
-            "rate_limits": found.rate_limits(self._parts.paces),
+            "rate_limits": found.rate_limits(self._parts.watched.paces),
             "buckets": [(one, _bucket_state(one.source)) for one in self._parts.addresses],
             "hosts_away": _value(metrics.ASSET_HOSTS_AWAY),
             "faults": sorted(_faults().items(), key=lambda item: -item[1]),

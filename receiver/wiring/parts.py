@@ -48,7 +48,6 @@ async def open_parts(
             retention=build_retention(settings),
             erasing=build_erasing(settings, store, buckets),
             watched=_watched(settings, store),
-            paces=pace_names(settings),
         )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from receiver.admin.gauges import Watched
 from receiver.admin.parts import BucketAddress, Parts, Setting, Target
 from receiver.admin.runner import Runner
 from receiver.assets.by_source import BucketsBySource
@@ -69,7 +70,7 @@ def parts_over(store: Store, runner: Runner, folder: Path, desk: Desk) -> Parts:
         settings=[Setting("RECEIVER_PORT", "8000", is_secret=False, is_default=True)],
         folders={"Spool": folder},
         late_s=3600,
-        paces={"of-key": "photoverse"},
+        watched=Watched(paces={"of-key": "photoverse"}),
         retention=Retention({"bodies": DAY_MS, "retained": DAY_MS}, per_s=100_000),
         erasing=Erasing(
             store, buckets, partial(KeptDownloads, folder / "spool", max_bytes=1_000), ["photoverse"]
