@@ -91,7 +91,7 @@ def tell_generation(generation_id: str, ended: Ended, *, created_at: object) -> 
             _end(_pinned(provider, root), whole, generation_id, context=_nowhere())
 
 
-class Order:
+class PaidPost:
     """A paid POST that is under way."""
 
     generation_id: str | None = None
@@ -99,19 +99,19 @@ class Order:
 
 
 @contextmanager
-def ordering(kind: str, url: str) -> Iterator[Order]:
+def posting(kind: str, url: str) -> Iterator[PaidPost]:
     """Tell of the paid POST to *url* that is sent within the block.
 
     Answered with a generation, it belongs to that one's trace, and is linked with the caller's span in both
     directions. Refused, or in doubt, it is a part of the caller's.
     """
-    order, began_ms = Order(), time.time_ns() // 1_000_000
+    post, began_ms = PaidPost(), time.time_ns() // 1_000_000
     try:
-        yield order
+        yield post
     except BaseException as error:
-        _tell_order(order, _posted(kind, url, began_ms, type(error).__name__))
+        _tell_post(post, _posted(kind, url, began_ms, type(error).__name__))
         raise
-    _tell_order(order, _posted(kind, url, began_ms, None))
+    _tell_post(post, _posted(kind, url, began_ms, None))
 
 
 def _posted(kind: str, url: str, began_ms: int, error: str | None) -> Ended:
@@ -126,19 +126,19 @@ def _posted(kind: str, url: str, began_ms: int, error: str | None) -> Ended:
     return Ended(f"POST {path}", "CLIENT", began_ms, attributes, error)
 
 
-def _tell_order(order: Order, ended: Ended) -> None:
+def _tell_post(post: PaidPost, ended: Ended) -> None:
     if (provider := _provider()) is None:
         return
     with suppress(Exception):
         from opentelemetry import trace  # noqa: PLC0415  only where it is set up
 
         caller, start = trace.get_current_span(), _tracer(provider).start_span
-        if order.generation_id is None:
+        if post.generation_id is None:
             _end(start, ended, None)
             return
-        root = _root(provider, order.generation_id)
+        root = _root(provider, post.generation_id)
         links = [trace.Link(caller.get_span_context())] if caller.get_span_context().is_valid else []
-        told = _end(start, ended, order.generation_id, context=_below(root), links=links)
+        told = _end(start, ended, post.generation_id, context=_below(root), links=links)
         caller.add_link(told.get_span_context())
 
 

@@ -178,7 +178,7 @@ class TestTell:
         tracing._tracer.cache_clear()
         tracing.tell("gen_a", Ended("mirror", "INTERNAL", RECEIVED_MS, {}))
         trace_generation(entry())
-        with tracing.ordering("image", "http://127.0.0.1/generate/image") as order:
+        with tracing.posting("image", "http://127.0.0.1/generate/image") as order:
             order.generation_id = "gen_a"
         assert spans.told == ()
 

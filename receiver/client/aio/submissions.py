@@ -116,7 +116,7 @@ class Submissions:
 
     async def _post(self, call: PaidCall, row: "_Row") -> Generation:
         request = requests.generate(call.kind, call.body)
-        with tracing.ordering(call.kind, request.url(self._caller.config.base_url)) as ordered:
+        with tracing.posting(call.kind, request.url(self._caller.config.base_url)) as ordered:
             made = await self._caller.call(request, before=row.renew)
             ordered.generation_id = made.id
         return made

@@ -114,7 +114,7 @@ class Submissions:
 
     def _post(self, call: PaidCall, row: "_Row") -> Generation:
         request = requests.generate(call.kind, call.body)
-        with tracing.ordering(call.kind, request.url(self._caller.config.base_url)) as ordered:
+        with tracing.posting(call.kind, request.url(self._caller.config.base_url)) as ordered:
             made = self._caller.call(request, before=row.renew)
             ordered.generation_id = made.id
         return made
