@@ -16,7 +16,7 @@ import uvloop
 
 from receiver.cli.listener import listen
 from receiver.cli.private import Wish, running_admin
-from receiver.cli.pulling import running_pull
+from receiver.cli.pulling import is_asked_for, running_pull
 from receiver.cli.renewal import HangUps, Renew, renewable
 from receiver.errors import StoreUnavailable
 from receiver.listener import origin
@@ -79,8 +79,7 @@ async def _run(settings: Settings, *, with_web: bool, with_worker: bool, admin: 
                 parts.append(worker.renew)
             _spare_the_collector()
             _share_the_interpreter()
-            pulls = pull == "always" or "pull_port" in settings.model_fields_set or (with_web and with_worker)
-            check = partial(check_renewed, with_web=with_web, pulls=pulls)
+            check = partial(check_renewed, with_web=with_web, pulls=is_asked_for(settings, pull))
             await hang_ups.follow(settings, parts, check=check, until=stopped)
     finally:
         store.close()

@@ -38,19 +38,24 @@ async def running_pull(
     """
     if wish == "always" and not pulled(settings):
         raise ConfigError("there is no pull: destination: set RECEIVER_DESTINATIONS__<NAME>__URL=pull:")
-    is_asked_for = wish != "if asked for" or "pull_port" in settings.model_fields_set
+    asked_for = is_asked_for(settings, wish)
     async with AsyncExitStack() as stack:
         running: list[Renewable[ASGIApp]] = []
 
         async def renew(settings: "Settings") -> None:
             if running:
                 await running[0].renew(settings)
-            elif is_asked_for and pulled(settings):
+            elif asked_for and pulled(settings):
                 started = _started(settings, store, stopped, listens=listens)
                 running.append(await stack.enter_async_context(started))
 
         await renew(settings)
         yield renew
+
+
+def is_asked_for(settings: "Settings", wish: Wish) -> bool:
+    """Whether consumers are answered as soon as there is a `pull:` destination."""
+    return wish != "if asked for" or "pull_port" in settings.model_fields_set
 
 
 @asynccontextmanager
