@@ -25,7 +25,7 @@ COMPILE = $(BIN)/python -m compileall -q receiver
 PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo dist house twins test test-all coverage test-dialects check fmt bench trace senders chaos field matrix constraints
+.PHONY: help setup setup-run demo dist house twins test test-failed test-all coverage test-dialects check fmt bench trace senders chaos field matrix constraints
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ demo: setup-run  ## see a generation arrive, be mirrored and be forwarded; needs
 
 test: setup  ## run the tests; PYTEST_ARGS="-k name -x" narrows them
 	$(PYTEST) --numprocesses $(TEST_PROCESSES) --dist worksteal $(PYTEST_ARGS)
+
+test-failed: setup  ## run the tests again that failed last, one at a time
+	$(PYTEST) --last-failed --last-failed-no-failures none $(PYTEST_ARGS)
 
 coverage: setup  ## show the lines and branches of receiving, mirroring and forwarding that their unit tests miss
 	$(PYTEST) --numprocesses $(TEST_PROCESSES) --cov=receiver --cov-branch --cov-report= \

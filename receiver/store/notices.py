@@ -19,6 +19,7 @@ from receiver.store.engine import insert_into, wake_others
 from receiver.store.insert import insert_new
 from receiver.store.record import EVENT_KEY, NewEvent, event_row
 from receiver.store.search import IS_OPEN, IS_UNSETTLED
+from receiver.store.spools import see_spool
 from receiver.store.tables import (
     DEAD,
     DELIVERY,
@@ -125,7 +126,8 @@ def tell(connection: Connection, observed: Sequence[Observed], *, now_ms: int) -
 
 
 def expect_worker(connection: Connection, spool: str, *, now_ms: int) -> None:
-    """Note that the worker with the folder *spool* is to be there until it stops."""
+    """Note that the worker with the folder *spool* is there, and is to be until it stops."""
+    see_spool(connection, spool, now_ms=now_ms)
     is_forgotten = (
         NOTICE.c.cause.like(f"{_WORKER}%"),
         NOTICE.c.is_wrong,

@@ -91,7 +91,7 @@ class TestDestinations:
             running.settings["RECEIVER_DESTINATIONS__OPS__URL"] = sink.url
             process = await asyncio.to_thread(running.start)
             await asyncio.to_thread(running.deliver, b"no event at all")
-            await asyncio.to_thread(until, lambda: sink.connections)
+            await asyncio.to_thread(until, lambda: sink.read)
             kill(process)
             sink.may_answer.set()
             await asyncio.to_thread(running.start)

@@ -11,7 +11,16 @@ import pytest
 from sqlalchemy import select
 
 from receiver.store import Store
-from receiver.store.notices import QUIET_MS, Observed, look, note_secrets, tell, untold
+from receiver.store.notices import (
+    QUIET_MS,
+    Observed,
+    expect_worker,
+    let_worker_go,
+    look,
+    note_secrets,
+    tell,
+    untold,
+)
 from receiver.store.tables import EVENT
 from tests.stored import NOW
 
@@ -102,3 +111,12 @@ class TestNoteSecrets:
         assert sight.secrets == {("p", "a"): NOW + 5, ("p", "b"): NOW}
         await store.transact(note_secrets, {("p", "a"): False}, now_ms=NOW + 9)
         assert (await store.look(look, ["ops"])).secrets == {("p", "a"): NOW + 5}
+
+
+class TestWorkers:
+    async def test_missed_from_its_first_sign_until_it_stops(self, store: Store) -> None:
+        """A worker that dies as soon as it is expected is seen to be gone; one that stopped is not missed."""
+        for spool in ("killed", "stopped"):
+            await store.transact(expect_worker, spool, now_ms=NOW)
+        await store.transact(let_worker_go, "stopped")
+        assert (await store.look(look, [])).workers == {"killed": NOW}

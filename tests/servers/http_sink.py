@@ -39,6 +39,8 @@ class HttpSink:
         """Cleared, the sink reads requests and says nothing."""
         self.may_answer.set()
         self.connections = 0
+        self.read = 0
+        """Requests that arrived whole, answered or not."""
         self._tls = tls
         self._port = free_ports(1)[0]
         self._server: asyncio.Server | None = None
@@ -77,6 +79,7 @@ class HttpSink:
             with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
                 while True:
                     request = await _read(reader)
+                    self.read += 1
                     await self.may_answer.wait()
                     self.received.append(request)
                     writer.write(_wire(self.answer(request)))
