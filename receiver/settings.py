@@ -26,6 +26,8 @@ from receiver.errors import ConfigError, variable
 
 PREFIX: Final = variable()
 CONFIG_FILE: Final = "receiver.toml"
+ENVIRONMENT: Final = "environment"
+DEFAULT: Final = "default"
 _NESTED: Final = {"sources", "destinations"}
 _PLATFORMS: Final = {"PORT", "DATABASE_URL"}
 """Names without our prefix, which give way to ours."""
@@ -239,6 +241,19 @@ class Settings(BaseSettings):
             raise ConfigError("\n".join(_line(problem) for problem in error.errors())) from None
         except ValueError as error:
             raise ConfigError(f"{CONFIG_FILE} or a nested variable cannot be read: {error}") from None
+
+
+def origin(settings: Settings, *path: str) -> str:
+    """Return where a field of *settings* comes from: `ENVIRONMENT`, `CONFIG_FILE` or `DEFAULT`."""
+    name = variable(*path)
+    platform = path[0].upper()
+    if {name, name + _IN_A_FILE, *({platform} & _PLATFORMS)} & os.environ.keys():
+        return ENVIRONMENT
+    field = getattr(settings, path[0])
+    is_set = path[0] in settings.model_fields_set
+    if is_set and isinstance(field, Mapping) and isinstance(account := field[path[1]], BaseModel):
+        is_set = path[2] in account.model_fields_set
+    return CONFIG_FILE if is_set else DEFAULT
 
 
 def kept_in_a_file(name: str) -> str | None:

@@ -1,35 +1,21 @@
 """The gauges of every stage: what waits, what is down, what runs out."""
 
-import asyncio
-import shutil
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
+from receiver.operations.disks import Room
+from receiver.store.outages import ASSET_HOST, BUCKET, COMMON_BUCKET
 from receiver.store.standing import Standing, WaitingEvents
-from receiver.threads import DaemonThreads
 
-COMMON_BUCKET: Final = "*"
-"""The bucket of all sources that have none of their own; no source is called so."""
 _HOSTS_SHOWN: Final = 20
 """Senders name the hosts, so only those with the most events have a label."""
-_DISK_S: Final = 1.0
-"""A network drive that hangs must not hold up the other figures."""
-
-_THREADS: Final = DaemonThreads(1, name="disks")
 
 Sample = tuple[Sequence[str], float]
-
-
-class Usage(NamedTuple):
-    """The room on one disk, in bytes."""
-
-    free: int
-    total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +48,17 @@ def gauges(found: Standing, watched: Watched, destinations: Collection[str], now
             "Workers alive, as spool folders whose worker was seen within a lease.",
             value=len(alive),
         ),
-        *_destinations(found, destinations),
+        *_destinations(found, destinations, now_ms),
+        *_outages(found, watched, now_ms),
         _gauge("receiver_database_size_bytes", "Size of the whole database.", value=found.database_bytes),
         *_provider(found, watched, now_ms),
     ]
 
 
-async def disks(folders: Mapping[str, Path]) -> list[Metric]:
-    """Return the room on the disks that *folders* are on; one that does not answer in time is left out."""
-    used = {use: await _usage(path) for use, path in folders.items()}
-    free: list[Sample] = [([use], one.free) for use, one in used.items() if one]
-    size: list[Sample] = [([use], one.total) for use, one in used.items() if one]
+def disks(found: Mapping[str, Room]) -> list[Metric]:
+    """Return the room on each disk, by use."""
+    free: list[Sample] = [([use], one.free) for use, one in found.items()]
+    size: list[Sample] = [([use], one.total) for use, one in found.items()]
     return [
         _gauge("receiver_disk_free_bytes", "Room left to this process on a disk, by use.", ["use"], free),
         _gauge("receiver_disk_size_bytes", "Size of a disk, by use.", ["use"], size),
@@ -136,8 +122,8 @@ def _deliveries(found: Standing, configured: Collection[str], now_ms: int) -> It
     )
 
 
-def _destinations(found: Standing, configured: Collection[str]) -> Iterable[Metric]:
-    down = {one.name for one in found.destinations if one.probe_ms is not None}
+def _destinations(found: Standing, configured: Collection[str], now_ms: int) -> Iterable[Metric]:
+    down = {one.name for one in found.destinations if one.is_down(now_ms)}
     paused = {one.name for one in found.destinations if one.paused_ms is not None}
     for state, names_there, meaning in (
         ("down", down, "1 while some worker leaves a destination alone because it is down."),
@@ -145,6 +131,21 @@ def _destinations(found: Standing, configured: Collection[str]) -> Iterable[Metr
     ):
         values: list[Sample] = [([name], name in names_there) for name in sorted({*configured, *names_there})]
         yield _gauge(f"receiver_destination_{state}", meaning, ["destination"], values)
+
+
+def _outages(found: Standing, watched: Watched, now_ms: int) -> Iterable[Metric]:
+    down = {one.name for one in found.down(BUCKET, now_ms)}
+    yield _gauge(
+        "receiver_bucket_away",
+        "1 while some worker leaves a source's bucket alone because it is down; * is that of most sources.",
+        ["source"],
+        [([name], name in down) for name in (COMMON_BUCKET, *watched.with_own_bucket)],
+    )
+    yield _gauge(
+        "receiver_asset_hosts_away",
+        "Hosts of assets that some worker leaves alone because they are down.",
+        value=len(found.down(ASSET_HOST, now_ms)),
+    )
 
 
 def _provider(found: Standing, watched: Watched, now_ms: int) -> Iterable[Metric]:
@@ -182,21 +183,6 @@ def _bucket(one: WaitingEvents, watched: Watched) -> str:
     if one.asset_host is None:
         return ""
     return one.source if one.source in watched.with_own_bucket else COMMON_BUCKET
-
-
-async def _usage(path: Path) -> Usage | None:
-    try:
-        async with asyncio.timeout(_DISK_S):
-            return await asyncio.get_running_loop().run_in_executor(_THREADS, _disk_usage, path)
-    except (OSError, TimeoutError):
-        return None
-
-
-def _disk_usage(path: Path) -> Usage:
-    """Ask for the disk of *path*, or of the folder above that exists."""
-    there = next(each for each in (path, *path.parents) if each.exists())
-    usage = shutil.disk_usage(there)
-    return Usage(usage.free, usage.total)
 
 
 def _age_s(since_ms: int, now_ms: int) -> float:

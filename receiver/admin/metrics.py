@@ -11,6 +11,7 @@ from starlette.responses import Response
 from receiver import clock
 from receiver.admin.gauges import Watched, disks, gauges
 from receiver.errors import StoreUnavailable
+from receiver.operations.disks import rooms
 from receiver.store import Store
 from receiver.store.standing import standing
 from receiver.telemetry.refusals import Refusals
@@ -23,7 +24,7 @@ async def exposition(
 ) -> Response:
     """Answer in Prometheus' text format. Without the store, `receiver_store_up` is its only gauge, at 0."""
     registry = CollectorRegistry()
-    found = [*await disks(watched.folders), *await _gauges(store, destinations, watched)]
+    found = [*disks(await rooms(watched.folders)), *await _gauges(store, destinations, watched)]
     registry.register(_Found([_most_refused(refusals), *found]))
     return Response(generate_latest(REGISTRY) + generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from receiver.admin.gauges import Watched
@@ -66,8 +65,9 @@ class Setting:
     """Its environment variable."""
     value: str
     """Of a secret, its fingerprint."""
+    origin: str
+    """`environment`, `receiver.toml` or `default`."""
     is_secret: bool
-    is_default: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +92,6 @@ class Parts:
     addresses: Sequence[BucketAddress]
     desk: Desk
     settings: Sequence[Setting]
-    folders: Mapping[str, Path]
-    """Folders whose disks may fill, by what is in them."""
     late_s: float
     """For so long an asset that was given up is tried for again."""
     retention: Retention

@@ -1,6 +1,5 @@
 """`receiver check`: whether everything that the settings name can be used, and what to change where not."""
 
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from receiver.store import Store
 
 _COLUMNS: Final = ("part", "state", "detail")
-_LEAST_FREE_BYTES: Final = 1024**3
 _DIAL_S: Final = 10.0
 _PROXY_PORT: Final = 3128
 _MOST_SKEW_S: Final = 30.0
@@ -66,7 +64,7 @@ async def _check() -> list[Finding]:
     found.append(await _bucket(settings))
     found += [one async for one in _proxies()]
     found += _provider(settings)
-    return [*found, *_disks(settings)]
+    return [*found, *await _disks(settings)]
 
 
 def _settings(settings: "Settings") -> Iterator[Finding]:
@@ -108,6 +106,12 @@ async def _beside(settings: "Settings", store: "Store") -> AsyncIterator[Finding
     seen = await store.transact(overview, tuple(settings.destinations), now_ms=now_ms)
     if seen.standing.database_now_ms is not None:
         yield _skew("database's clock", (seen.standing.database_now_ms - now_ms) / 1000)
+    for outage in seen.outages:
+        yield Finding(
+            outage.kind.replace("_", " "),
+            f"{outage.title} is down for a worker: {outage.error}",
+            is_well=False,
+        )
     for stage in seen.stages:
         if stage.state == "down":
             yield Finding(
@@ -203,13 +207,24 @@ def _skew(part: str, seconds: float) -> Finding:
     )
 
 
-def _disks(settings: "Settings") -> Iterator[Finding]:
-    folder = Path(settings.spool_dir).absolute()
-    while not folder.exists():
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free
-    said = f"{free / 1024**3:.1f} GiB free at {folder}"
-    enough = free >= max(_LEAST_FREE_BYTES, min(settings.spool_max_bytes, settings.asset_max_bytes))
-    yield Finding(
-        "disk", said if enough else f"{said}: make room, or move RECEIVER_SPOOL_DIR", is_well=enough
-    )
+async def _disks(settings: "Settings") -> list[Finding]:
+    from receiver.operations.disks import rooms
+    from receiver.wiring.disks import watched_folders
+
+    try:
+        folders = watched_folders(settings)
+    except ConfigError:
+        return []
+    spool_bytes = min(settings.spool_max_bytes, settings.asset_max_bytes)
+    least = dict.fromkeys(folders, settings.notice_disk_bytes)
+    least["spool"] = max(least["spool"], spool_bytes)
+    return [
+        _disk(use, folders[use], room.free, is_enough=room.free >= least[use])
+        for use, room in (await rooms(folders)).items()
+    ]
+
+
+def _disk(use: str, folder: Path, free_bytes: int, *, is_enough: bool) -> Finding:
+    said = f"{free_bytes / 1024**3:.1f} GiB free for the {use} at {folder}"
+    advice = "make room, or move it (RECEIVER_SPOOL_DIR)" if use == "spool" else "make room, or move it"
+    return Finding("disk", said if is_enough else f"{said}: {advice}", is_enough)

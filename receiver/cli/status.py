@@ -26,6 +26,8 @@ _COLUMNS: Final = {
     "error": "last error",
 }
 _FIGURES: Final = ("dead_letters", "quarantined", "workers_alive")
+_OUTAGES: Final = 10
+"""Lines about what is down; senders name the hosts."""
 _WORKERS: Final = {"spool": "spool folder", "seen_at": "seen", "state": "state"}
 
 
@@ -113,6 +115,12 @@ def _advice(found: "Overview", alive: int) -> list[str]:
     lines = []
     if not alive and any(one.waiting.count for one in found.stages):
         lines.append("No worker is alive: run `receiver serve` or `receiver worker`.")
+    lines += [
+        f"{one.title} has been down for {age((found.now_ms - one.since_ms) / 1000)}: {one.error}"
+        for one in found.outages[:_OUTAGES]
+    ]
+    if len(found.outages) > _OUTAGES:
+        lines.append(f"{len(found.outages) - _OUTAGES} more asset hosts are down: see --json.")
     for one in found.stages:
         if one.state == "paused":
             lines.append(

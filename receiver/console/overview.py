@@ -1,10 +1,7 @@
 """The overview: what flows, what waits, and what is wrong."""
 
-import shutil
-from collections.abc import Iterator
 from typing import Any, Final
 
-from prometheus_client import Counter, Gauge
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -15,14 +12,18 @@ from receiver.console.charts import rate_chart
 from receiver.console.guard import HOME
 from receiver.console.history import SPANS, History
 from receiver.console.pages import Pages
+from receiver.operations.disks import rooms
 from receiver.operations.stages import WORKER_GONE_MS, overview, state_of
 from receiver.store.backlog import COUNTED
+from receiver.store.outages import ASSET_HOST, BUCKET
+from receiver.store.standing import Spool
 from receiver.telemetry import metrics
 from receiver.telemetry.refusals import MINUTES
 
 _FIRST_LOOK_S: Final = 0.03
 _ADDRESSES: Final = 5
 _SPOOLS: Final = 50
+_HOSTS: Final = 20
 
 
 class Overview:
@@ -55,6 +56,7 @@ class Overview:
         names = tuple(self._parts.targets)
         seen = await self._parts.store.transact(overview, names, now_ms=now_ms)
         found = seen.standing
+        buckets_down = {one.name: one for one in found.down(BUCKET, now_ms)}
         points = self._history.points(span)
         if not points:
             await self._history.settle(_FIRST_LOOK_S)
@@ -74,36 +76,22 @@ class Overview:
             ],
             "kinds": {name: target.kind for name, target in self._parts.targets.items()},
             "quarantined": found.quarantined,
-            "spools": [(one, now_ms - one.seen_ms < WORKER_GONE_MS) for one in found.spools[:_SPOOLS]],
+            "spools": [(one, _is_alive(one, now_ms)) for one in found.spools[:_SPOOLS]],
+            "is_anyone_alive": any(_is_alive(one, now_ms) for one in found.spools),
             "rate_limits": found.rate_limits(self._parts.watched.paces),
-            "buckets": [(one, _bucket_state(one.source)) for one in self._parts.addresses],
-            "hosts_away": _value(metrics.ASSET_HOSTS_AWAY),
+            "buckets": [(one, buckets_down.get(one.source)) for one in self._parts.addresses],
+            "hosts_down": found.down(ASSET_HOST, now_ms)[:_HOSTS],
             "faults": sorted(_faults().items(), key=lambda item: -item[1]),
             "refused": self._parts.refusals.most(_ADDRESSES),
             "minutes": MINUTES,
-            "disks": list(self._disks()),
+            "disks": await rooms(self._parts.watched.folders),
             "database_bytes": found.database_bytes,
             "counted": COUNTED,
         }
 
-    def _disks(self) -> Iterator[tuple[str, int, int]]:
-        for name, folder in self._parts.folders.items():
-            while not folder.exists() and folder != folder.parent:
-                folder = folder.parent  # noqa: PLW2901  the disk it will be on
-            usage = shutil.disk_usage(folder)
-            yield name, usage.free, usage.total
 
-
-def _bucket_state(source: str) -> str:
-    states = {
-        sample.labels["source"]: sample.value
-        for family in metrics.BUCKET_AWAY.collect()
-        for sample in family.samples
-    }
-    away = states.get(source)
-    if away is None:
-        return "no worker in this process" if not states else "answers"
-    return "down" if away else "answers"
+def _is_alive(spool: Spool, now_ms: int) -> bool:
+    return now_ms - spool.seen_ms < WORKER_GONE_MS
 
 
 def _faults() -> dict[str, float]:
@@ -115,7 +103,3 @@ def _faults() -> dict[str, float]:
                 reason = sample.labels["reason"]
                 found[reason] = found.get(reason, 0) + sample.value
     return found
-
-
-def _value(metric: Counter | Gauge) -> float:
-    return next((sample.value for family in metric.collect() for sample in family.samples), 0.0)

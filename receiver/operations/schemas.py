@@ -229,10 +229,20 @@ class Worker(TypedDict):
     state: str
 
 
+class Outage(TypedDict):
+    """A bucket or an asset host that a worker finds down."""
+
+    kind: str
+    name: str
+    since: datetime
+    error: str
+
+
 class Status(TypedDict):
     """One screen of what goes on."""
 
     stages: list[Stage]
+    outages: list[Outage]
     dead_letters: int
     quarantined: int
     workers_alive: int
@@ -283,8 +293,8 @@ class Setting(TypedDict):
 
     name: str
     value: str
+    origin: str
     is_secret: bool
-    is_default: bool
 
 
 class Erased(TypedDict):

@@ -8,13 +8,12 @@ from sqlalchemy import Connection
 
 from receiver.store.backlog import COUNTED, Waiting
 from receiver.store.destinations import DestinationStatus
+from receiver.store.outages import ASSET_HOST, BUCKET, Outage
 from receiver.store.rates import count_delivered, count_done
 from receiver.store.standing import Standing, standing
 
 _LATELY_MS: Final = 5 * 60_000
 """What the present rate is taken from."""
-_PROBE_MAY_TAKE_MS: Final = 120_000
-"""A breaker that was to probe longer ago is of a worker that is gone."""
 WORKER_GONE_MS: Final = 3 * 60_000
 """A worker that was not seen for so long is gone: it says three times per lease that it is there."""
 
@@ -55,6 +54,11 @@ class Overview:
     standing: Standing
 
     @property
+    def outages(self) -> list[Outage]:
+        """Buckets and asset hosts that some worker finds down now, buckets first and the longest first."""
+        return [one for kind in (BUCKET, ASSET_HOST) for one in self.standing.down(kind, self.now_ms)]
+
+    @property
     def dead(self) -> int:
         """Dead letters, of all destinations."""
         return sum(one.dead for one in self.standing.destinations)
@@ -84,6 +88,6 @@ def state_of(one: DestinationStatus, now_ms: int, *, is_configured: bool) -> str
         return "paused"
     if not is_configured:
         return "not configured"
-    if one.probe_ms is not None and one.probe_ms > now_ms - _PROBE_MAY_TAKE_MS:
+    if one.is_down(now_ms):
         return "down"
     return "running"

@@ -13,6 +13,10 @@ def status_record(found: Overview) -> schemas.Status:
     workers = worker_records(found)
     return {
         "stages": [_stage(one, found.now_ms) for one in found.stages],
+        "outages": [
+            {"kind": one.kind, "name": one.name, "since": moment(one.since_ms), "error": one.error}
+            for one in found.outages
+        ],
         "dead_letters": found.dead,
         "quarantined": found.standing.quarantined,
         "workers_alive": sum(one["state"] == "alive" for one in workers),

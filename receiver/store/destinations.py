@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import Connection, select, update
 
@@ -17,6 +18,9 @@ from receiver.store.backlog import (
 from receiver.store.engine import insert_into, wake_others
 from receiver.store.tables import DEAD, DELIVERED, DESTINATION_STATE
 from receiver.store.wake import FORWARD
+
+_PROBE_MAY_TAKE_MS: Final = 120_000
+"""A breaker that was to probe longer ago is of a worker that is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,10 @@ class DestinationStatus:
     """Why it is paused."""
     probe_ms: int | None
     """While the breaker of some worker is open: when that worker tries again."""
+
+    def is_down(self, now_ms: int) -> bool:
+        """Whether the breaker of a worker is open that is not gone."""
+        return self.probe_ms is not None and self.probe_ms > now_ms - _PROBE_MAY_TAKE_MS
 
 
 def known_destinations(connection: Connection, configured: Collection[str]) -> list[str]:

@@ -17,6 +17,7 @@ from receiver.store.claim import IS_PENDING
 from receiver.store.destinations import DestinationStatus, destination_statuses
 from receiver.store.engine import insert_into, wake_others
 from receiver.store.insert import insert_new
+from receiver.store.outages import Outage, find_outages
 from receiver.store.record import EVENT_KEY, NewEvent, event_row
 from receiver.store.search import IS_OPEN, IS_UNSETTLED
 from receiver.store.spools import see_spool
@@ -79,6 +80,8 @@ class Sight:
     """When each worker was last seen that has not stopped by itself."""
     secrets: Mapping[tuple[str, str], int]
     """When each secret of a source was last of use, by source and fingerprint."""
+    outages: Sequence[Outage]
+    """Buckets and asset hosts that some worker finds down, the longest first."""
     refused_ms: Mapping[str, int]
     """When the provider last refused a generation for want of credits, by source."""
 
@@ -94,6 +97,7 @@ def look(connection: Connection, destinations: Collection[str]) -> Sight:
         oldest_event_ms=connection.execute(oldest.order_by(EVENT.c.id).limit(1)).scalar(),
         quarantined_ms=event_ms(quarantined) if quarantined else None,
         workers=_workers(connection),
+        outages=find_outages(connection),
         secrets={(source, mark): used_ms for source, mark, used_ms in connection.execute(used)},
         refused_ms=_refused_ms(connection),
     )

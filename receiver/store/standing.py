@@ -14,6 +14,7 @@ from receiver.store.backlog import SAMPLED, Waiting, count_some
 from receiver.store.claim import IS_PENDING
 from receiver.store.destinations import DestinationStatus, destination_statuses, known_destinations
 from receiver.store.engine import is_sqlite
+from receiver.store.outages import Outage, find_outages
 from receiver.store.search import IS_OPEN, IS_UNSETTLED
 from receiver.store.tables import EVENT, LATE_ASSET, PACE, QUARANTINE, SPOOL
 
@@ -73,6 +74,8 @@ class Standing:
     spools: Sequence[Spool]
     """The latest seen first."""
     allowances: Sequence[Allowance]
+    outages: Sequence[Outage]
+    """The longest first."""
     database_bytes: int
     database_now_ms: int | None
     """The database's clock; SQLite has none of its own."""
@@ -86,6 +89,10 @@ class Standing:
             min((one.oldest_ms for one in waiting if one.oldest_ms is not None), default=None),
             next((one.error for one in waiting if one.error is not None), None),
         )
+
+    def down(self, kind: str, now_ms: int) -> list[Outage]:
+        """Return the buckets or the asset hosts that some worker finds down, the longest first."""
+        return [one for one in self.outages if one.kind == kind and one.lasts(now_ms)]
 
     def rate_limits(self, paces: Mapping[str, str]) -> dict[str, Allowance | None]:
         """Return the allowance of each source, from the names that those of its key are kept under.
@@ -111,6 +118,7 @@ def standing(connection: Connection, configured: Collection[str]) -> Standing:
         quarantined=count_some(connection, select(QUARANTINE.c.id).where(IS_OPEN)),
         spools=_spools(connection),
         allowances=_allowances(connection),
+        outages=find_outages(connection),
         database_bytes=_database_bytes(connection),
         database_now_ms=_database_now_ms(connection),
     )

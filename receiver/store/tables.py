@@ -343,6 +343,18 @@ class DestinationStateRow(SQLModel, table=True):
     probe_ms: int | None = Field(default=None, sa_type=BigInteger)
 
 
+class OutageRow(SQLModel, table=True):
+    """A bucket or an asset host that some worker finds down. Absent, or not seen lately: none does."""
+
+    __tablename__ = "outage"
+
+    kind: str = Field(primary_key=True, max_length=16)
+    name: str = Field(primary_key=True, max_length=255)
+    error: str
+    since_ms: int = Field(sa_type=BigInteger)
+    seen_ms: int = Field(sa_type=BigInteger)
+
+
 class AuditRow(SQLModel, table=True):
     """One thing that an operator did."""
 
@@ -409,6 +421,7 @@ RETENTION: Final = _table(RetentionRow)
 RETAINED: Final = _table(RetainedRow)
 RECONCILE: Final = _table(ReconcileRow)
 DESTINATION_STATE: Final = _table(DestinationStateRow)
+OUTAGE: Final = _table(OutageRow)
 PACE: Final = _table(PaceRow)
 NOTICE: Final = _table(NoticeRow)
 SECRET_USE: Final = _table(SecretUseRow)

@@ -57,14 +57,6 @@ DELIVERY_DELAY: Final = Histogram(
     ["destination"],
     buckets=_DELAYS_S,
 )
-BUCKET_AWAY: Final = Gauge(
-    "receiver_bucket_away",
-    "1 while this worker leaves a source's bucket alone because it is down; * is that of most sources.",
-    ["source"],
-)
-ASSET_HOSTS_AWAY: Final = Gauge(
-    "receiver_asset_hosts_away", "Hosts of assets that this worker leaves alone because they are down."
-)
 FORWARDS: Final = Counter(
     "receiver_forwards", "Attempts to forward an event, by outcome.", ["destination", "outcome"]
 )

@@ -1,54 +1,61 @@
 """The settings in effect, without what is secret."""
 
-from collections.abc import Iterator
-from typing import Any
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from pydantic import SecretStr
 
 from receiver.admin.parts import Setting
 from receiver.errors import variable
-from receiver.settings import Settings
-from receiver.telemetry.redact import fingerprint, redact
-from receiver.wiring.destinations import common_options
+from receiver.settings import Settings, kept_in_a_file, origin
+from receiver.telemetry.redact import REDACTED, fingerprint, redact
+
+_WEB_ADDRESS: Final = re.compile(r"(https?://)(?:[^/?#]*@)?([^/?#@]+)", re.IGNORECASE)
 
 
 def effective(settings: Settings) -> Iterator[Setting]:
     """Yield every setting as it is in effect; of a secret its fingerprint alone."""
-    for name, field in Settings.model_fields.items():
-        if name not in ("sources", "destinations"):
-            value = getattr(settings, name)
-            yield _setting(variable(name), value, is_default=value == field.default)
-    for source, account in settings.sources.items():
-        for name in type(account).model_fields:
-            value = getattr(account, name)
-            yield _setting(variable("sources", source, name), value, is_default=value is None)
-    for destination, options in settings.destinations.items():
-        for name, text in options.items():
-            yield _option(destination, name, text)
+    for path, value in _values(settings):
+        name = variable(*path)
+        is_secret = kept_in_a_file(f"{name}_FILE") is not None
+        shown = _secrets(name, value) if is_secret else _shown(value)
+        yield Setting(name, shown or "not set", origin(settings, *path), is_secret)
 
 
-def _option(destination: str, name: str, text: str) -> Setting:
-    full = variable("destinations", destination, name)
-    if name.lower() in common_options():
-        return Setting(full, text, is_secret=False, is_default=False)
-    if name.lower() == "url":
-        scheme = text.partition(":")[0]
-        return Setting(full, f"{scheme}:… ({_mark(text)})", is_secret=True, is_default=False)
-    return Setting(full, _mark(text), is_secret=True, is_default=False)
+def _values(settings: Settings) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for field in type(settings).model_fields:
+        value = getattr(settings, field)
+        if not isinstance(value, Mapping):
+            yield (field,), value
+            continue
+        for name, one in value.items():
+            options = one if isinstance(one, Mapping) else dict(one)
+            for option, each in options.items():
+                yield (field, name, option), each
 
 
-def _setting(name: str, value: Any, *, is_default: bool) -> Setting:
-    if isinstance(value, SecretStr):
-        return Setting(name, _mark(value.get_secret_value()), is_secret=True, is_default=is_default)
-    if isinstance(value, tuple) and any(isinstance(one, SecretStr) for one in value):
-        marks = ", ".join(_mark(one.get_secret_value()) for one in value)
-        return Setting(name, marks, is_secret=True, is_default=is_default)
+def _shown(value: Any) -> str:
     if isinstance(value, tuple):
-        value = ", ".join(map(str, value)) or None
-    return Setting(
-        name, "not set" if value is None else redact(str(value)), is_secret=False, is_default=is_default
-    )
+        return ", ".join(map(_shown, value))
+    return "" if value is None else redact(str(value))
 
 
-def _mark(secret: str) -> str:
-    return f"sha256:{fingerprint(secret)}" if secret else "not set"
+def _secrets(name: str, value: Any) -> str:
+    values = value if isinstance(value, tuple) else (value,)
+    texts = (one.get_secret_value() if isinstance(one, SecretStr) else one for one in values)
+    return ", ".join(_secret(name, text) for text in texts if text)
+
+
+def _secret(name: str, text: str) -> str:
+    mark = f"sha256:{fingerprint(text)}"
+    return f"{_address(text)} ({mark})" if name.endswith("URL") else mark
+
+
+def _address(url: str) -> str:
+    """Return a URL without password and query; of a web hook the host alone, whose path may be its secret."""
+    if found := _WEB_ADDRESS.match(url):
+        return "".join(found.groups()) + "/…"
+    shown = redact(url)
+    # A password that is not percent-encoded is not recognised.
+    return f"{url.partition(':')[0]}:…" if "@" in shown.replace(f"{REDACTED}@", "") else shown

@@ -1,14 +1,13 @@
 """What operators hear of, where a destination wants to hear of it; and fingerprints of secrets."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
-from receiver.assets.folder import open_folder
 from receiver.settings import Settings
 from receiver.store import Store
 from receiver.telemetry.redact import fingerprint
 from receiver.web.secret_use import SecretUse
+from receiver.wiring.disks import watched_folders
 from receiver.wiring.sources import DEFAULT_SOURCE
 from receiver.wiring.stores import build_routings
 from receiver.worker.bucket_gates import BucketGates
@@ -32,7 +31,7 @@ def build_telling(
         secret_s=settings.notice_secret_s,
         lease_s=settings.lease_s,
     )
-    return Telling(store, spool, buckets, hosts, disks(settings, store), fingerprints(settings), rules)
+    return Telling(store, spool, buckets, hosts, watched_folders(settings), fingerprints(settings), rules)
 
 
 def build_secret_use(settings: Settings, store: Store) -> SecretUse | None:
@@ -43,16 +42,6 @@ def build_secret_use(settings: Settings, store: Store) -> SecretUse | None:
 def is_wanted(settings: Settings) -> bool:
     """Return whether a destination names a type for operators."""
     return any(one.is_for_operators for one in build_routings(settings).values())
-
-
-def disks(settings: Settings, store: Store) -> dict[str, Path]:
-    """Return the folders of this machine that are written to, by what they are for."""
-    folders = {"spool": Path(settings.spool_dir)}
-    if settings.assets_url.startswith("file:"):
-        folders["assets"] = open_folder(settings.assets_url).root
-    if store.is_embedded and store.engine.url.database:
-        folders["database"] = Path(store.engine.url.database).parent
-    return {use: folder.resolve() for use, folder in folders.items()}
 
 
 def fingerprints(settings: Settings) -> Mapping[str, list[str]]:

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from pathlib import Path
 
 from receiver.admin.gauges import Watched
 from receiver.admin.parts import BucketAddress, Parts
@@ -15,9 +14,9 @@ from receiver.telemetry.refusals import Refusals
 from receiver.wiring.accounts import pace_names
 from receiver.wiring.assets import open_bucket, own_bucket_urls
 from receiver.wiring.desk import LedgerDesk
+from receiver.wiring.disks import watched_folders
 from receiver.wiring.effective import effective
 from receiver.wiring.erasing import build_erasing
-from receiver.wiring.notices import disks
 from receiver.wiring.retention import build_retention
 from receiver.wiring.stores import build_routings
 from receiver.wiring.targets import build_target
@@ -43,30 +42,22 @@ async def open_parts(
             addresses=_addresses(settings),
             desk=LedgerDesk(settings),
             settings=list(effective(settings)),
-            folders=_folders(settings, store),
             late_s=settings.asset_late_s or settings.asset_patience_s,
             retention=build_retention(settings),
             erasing=build_erasing(settings, store, buckets),
-            watched=_watched(settings, store),
+            watched=_watched(settings),
         )
 
 
-def _watched(settings: Settings, store: Store) -> Watched:
+def _watched(settings: Settings) -> Watched:
     return Watched(
         with_own_bucket=tuple(own_bucket_urls(settings)),
         lease_s=settings.lease_s,
         paces=pace_names(settings),
-        folders=disks(settings, store),
+        folders=watched_folders(settings),
     )
 
 
 def _addresses(settings: Settings) -> list[BucketAddress]:
     own = [BucketAddress(name, redact(url)) for name, url in own_bucket_urls(settings).items()]
     return [BucketAddress("*", redact(settings.assets_url)), *own]
-
-
-def _folders(settings: Settings, store: Store) -> dict[str, Path]:
-    folders = {"Spool": Path(settings.spool_dir).resolve()}
-    if store.is_embedded and store.engine.url.database:
-        folders["Database"] = Path(store.engine.url.database).resolve().parent
-    return folders

@@ -57,6 +57,10 @@ class Breaker:
         """Return the seconds until something may be sent: while open, until the next probe."""
         return max(0.0, self._probe_at - self._clock()) if self._openings else 0.0
 
+    def overdue_s(self) -> float:
+        """Return the seconds since a probe was due while it is open."""
+        return max(0.0, self._clock() - self._probe_at) if self._openings else 0.0
+
     def judge(self, outcomes: Mapping[str, Outcome]) -> Mapping[str, Judged]:
         """Learn from the *outcomes* of a batch, by event id; park the failures that are not the messages'."""
         failures = {id_: one for id_, one in outcomes.items() if isinstance(one, Retry)}

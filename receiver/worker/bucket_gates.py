@@ -2,19 +2,15 @@
 
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
-from typing import Final
 
 import structlog
 
 from receiver.assets import Bucket, Fetched, Stored
 from receiver.errors import BucketUnavailable
 from receiver.outcomes import Retry
-from receiver.telemetry import metrics
+from receiver.store.outages import COMMON_BUCKET
 from receiver.worker.breaker import Breaker
 from receiver.worker.gate import Gate
-
-COMMON: Final = "*"
-"""The bucket of all sources that have none of their own; no source is called so."""
 
 log = structlog.get_logger()
 
@@ -26,16 +22,15 @@ class BucketGates:
         self, buckets: Bucket, with_own: Collection[str], make_breaker: Callable[[], Breaker]
     ) -> None:
         self._buckets = buckets
-        self._gates = {name: Gate(make_breaker(), partial(_tell, name)) for name in (COMMON, *with_own)}
-        for name in self._gates:
-            metrics.BUCKET_AWAY.labels(name).set(0)
+        names = (COMMON_BUCKET, *with_own)
+        self._gates = {name: Gate(make_breaker(), partial(_tell, name)) for name in names}
 
     def gate(self, source: str | None) -> Gate:
         """Return the gate before the bucket of *source*."""
-        return self._gates.get(source or COMMON, self._gates[COMMON])
+        return self._gates.get(source or COMMON_BUCKET, self._gates[COMMON_BUCKET])
 
     def gates(self) -> Mapping[str, Gate]:
-        """Return the gate before each bucket, by the source that has it, or `COMMON`."""
+        """Return the gate before each bucket, by the source that has it, or `COMMON_BUCKET`."""
         return self._gates
 
     async def put(self, key: str, asset: Fetched, *, metadata: dict[str, str]) -> Stored:
@@ -66,7 +61,6 @@ class BucketGates:
 
 
 def _tell(name: str, gate: Gate) -> None:
-    metrics.BUCKET_AWAY.labels(name).set(gate.is_away)
     if gate.is_away:
         log.warning("bucket away", bucket=name, error=gate.error, probe_in_s=round(gate.wait_s(), 1))
     else:

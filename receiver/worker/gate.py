@@ -9,6 +9,8 @@ from receiver.worker.breaker import Breaker, BreakerRules
 
 GATE_RULES: Final = BreakerRules(failures=3, first_s=1.0, max_s=5.0)
 """What is back is to be used within seconds: the work that waits for it is somebody's file."""
+_LATELY_S: Final = 60.0
+"""A probe that is overdue for longer is needed by nobody: who waits for the gate tries within seconds."""
 _LEAST_S: Final = 1.0
 """Nothing that stands before a shut gate is claimed again at once."""
 
@@ -33,6 +35,11 @@ class Gate:
     def is_away(self) -> bool:
         """Whether what is behind it does not work, as far as is known."""
         return bool(self._breaker.openings)
+
+    @property
+    def is_found_away(self) -> bool:
+        """Whether it `is_away`, and somebody tried lately: what nobody asks for may have come back."""
+        return self.is_away and (self._trying or self._breaker.overdue_s() < _LATELY_S)
 
     @property
     def is_shut(self) -> bool:

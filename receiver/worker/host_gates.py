@@ -13,7 +13,6 @@ import structlog
 from receiver.assets import Fetched, NotFetched
 from receiver.assets.guard import asset_host
 from receiver.outcomes import Retry
-from receiver.telemetry import metrics
 from receiver.worker.breaker import Breaker
 from receiver.worker.gate import Gate
 
@@ -92,15 +91,8 @@ class HostGates:
 
     def _gate(self, host: str) -> Gate:
         if host not in self._gates:
-            _remember(self._gates, host, Gate(self._make_breaker(), partial(self._tell, host)))
+            _remember(self._gates, host, Gate(self._make_breaker(), partial(_tell, host)))
         return self._gates[host]
-
-    def _tell(self, host: str, gate: Gate) -> None:
-        metrics.ASSET_HOSTS_AWAY.set(sum(each.is_away for each in self._gates.values()))
-        if gate.is_away:
-            log.warning("asset host away", host=host, error=gate.error, probe_in_s=round(gate.wait_s(), 1))
-        else:
-            log.info("asset host back", host=host)
 
 
 def _remember(known: dict[str, Value], name: str, value: Value) -> None:
@@ -108,6 +100,13 @@ def _remember(known: dict[str, Value], name: str, value: Value) -> None:
     while len(known) >= _MOST and name not in known:
         del known[next(iter(known))]
     known[name] = value
+
+
+def _tell(host: str, gate: Gate) -> None:
+    if gate.is_away:
+        log.warning("asset host away", host=host, error=gate.error, probe_in_s=round(gate.wait_s(), 1))
+    else:
+        log.info("asset host back", host=host)
 
 
 def _judged(gate: Gate, name: str, fetched: NotFetched) -> NotFetched:

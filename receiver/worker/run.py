@@ -34,6 +34,7 @@ from receiver.worker.mirroring import (
     live_mirroring,
     sources_by_bucket,
 )
+from receiver.worker.outages import OutageNotes
 from receiver.worker.pruning import keep_pruning
 from receiver.worker.reconcile_pass import Account
 from receiver.worker.reconciling import ReconcileRules, Reconciling
@@ -94,8 +95,9 @@ class Worker:
         leases = Leases(self.store, lease_s=self.timing.lease_s)
         names = [outlet.name for outlet in self.outlets]
         lookout = Lookout(self.store, names)
+        outages = self._outages()
         async with asyncio.TaskGroup() as group:
-            helpers = [group.create_task(helper) for helper in self._helpers(leases, lookout)]
+            helpers = [group.create_task(helper) for helper in self._helpers(leases, lookout, outages)]
             duties = [group.create_task(duty) for duty in self._duties(leases, lookout)]
             log.info("worker started", destinations=names)
             await self._stop.wait()
@@ -103,11 +105,19 @@ class Worker:
             for task in (*unfinished, *helpers):
                 task.cancel()
         await leases.give_back()
-        if self.telling:
-            await self.telling.leave()
+        for notes in (self.telling, outages):
+            if notes:
+                await notes.leave()
         log.info("worker stopped")
 
-    def _helpers(self, leases: Leases, lookout: Lookout) -> list[Coroutine[Any, Any, None]]:
+    def _outages(self) -> OutageNotes | None:
+        if self.buckets is None or self.hosts is None:
+            return None
+        return OutageNotes(self.store, self.buckets, self.hosts, every_s=self.timing.poll_s)
+
+    def _helpers(
+        self, leases: Leases, lookout: Lookout, outages: OutageNotes | None
+    ) -> list[Coroutine[Any, Any, None]]:
         """Return what is cut off, not waited for, at the end: reconciling goes on where it was."""
         reconciling = (Reconciling(self.store, leases, one, self.reconcile) for one in self.accounts)
         keeping = self._keeping(self.kept) if self.kept else []
@@ -116,8 +126,9 @@ class Worker:
         holding = [leases.keep(), leases.recall()]
         looking = work_until(self._stop, lookout.turn, woken=asyncio.Event(), poll_s=self.timing.poll_s)
         pruning = keep_pruning(self.store, self.retention, self.deleting_from)
-        finding = [looking, self.store.listen(), *([self.telling.run()] if self.telling else [])]
-        return [*holding, *finding, offering, self._watching(), pruning, *reconciles, *keeping]
+        noting = [notes.run() for notes in (self.telling, outages) if notes]
+        finding = [looking, self.store.listen()]
+        return [*holding, *finding, *noting, offering, self._watching(), pruning, *reconciles, *keeping]
 
     def _watching(self) -> Coroutine[Any, Any, None]:
         present = Present(

@@ -5,7 +5,6 @@ Each worker looks by itself; the store sees to it that each thing is told once.
 
 import asyncio
 import contextlib
-import shutil
 import socket
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import structlog
 
 from receiver import clock
 from receiver.errors import StoreUnavailable
+from receiver.operations.disks import rooms
 from receiver.operations.stages import state_of
 from receiver.store import MIRROR, Store
 from receiver.store.notices import (
@@ -28,17 +28,14 @@ from receiver.store.notices import (
     untold,
     worker_cause,
 )
-from receiver.threads import DaemonThreads
-from receiver.worker.bucket_gates import COMMON, BucketGates
-from receiver.worker.gate import Gate
+from receiver.store.outages import ASSET_HOST, BUCKET, COMMON_BUCKET, Outage
+from receiver.worker.bucket_gates import BucketGates
 from receiver.worker.host_gates import HostGates
 
 _GONE_LEASES: Final = 3
 """A worker not seen for this many leases is gone: it says three times in each that it is there."""
-_MOST_HOSTS: Final = 20
+_MOST_AT_ONCE: Final = 20
 """Senders name the hosts; a thousand that are down at once are one trouble."""
-
-_THREADS: Final = DaemonThreads(1, name="room on disks")
 
 log = structlog.get_logger()
 
@@ -85,7 +82,7 @@ class Telling:
         """Look once; return the words that were sent."""
         now_ms = clock.now_ms()
         sight = await self.store.look(look, self.store.destinations)
-        observed = [*self._seen(sight, now_ms), *self._here(), *await self._disks()]
+        observed = [*self._seen(sight, now_ms), *self._outages(sight, now_ms), *await self._disks()]
         news = await self.store.look(untold, observed, now_ms=now_ms)
         if not news:
             return []
@@ -148,36 +145,35 @@ class Telling:
                 cause = f"secret:{source}:{mark}"
                 yield Observed(cause, used_ms < until_ms, "secret_unused", None, summary, facts)
 
-    def _here(self) -> Iterator[Observed]:
-        for name, gate in self.buckets.gates().items():
-            known = "common" if name == COMMON else name
-            yield from _gate("bucket", known, gate)
-        away = [name for name, gate in self.hosts.gates().items() if gate.is_away][_MOST_HOSTS:]
-        for name, gate in self.hosts.gates().items():
-            if name not in away:
-                yield from _gate("asset_host", name, gate)
+    def _outages(self, sight: Sight, now_ms: int) -> Iterator[Observed]:
+        """Tell of what any worker finds down; that it is back, only if it works for this one."""
+        for kind, gates in ((BUCKET, self.buckets.gates()), (ASSET_HOST, self.hosts.gates())):
+            down = {one.name: one for one in sight.outages if one.kind == kind and one.lasts(now_ms)}
+            for one in list(down.values())[:_MOST_AT_ONCE]:
+                yield _outage(one, is_down=True)
+            for name, gate in gates.items():
+                if gate.has_passed and not gate.is_away and name not in down:
+                    yield _outage(Outage(kind, name, "", now_ms, now_ms), is_down=False)
 
     async def _disks(self) -> list[Observed]:
-        observed = []
-        for use, folder in self.folders.items():
-            with contextlib.suppress(OSError, TimeoutError):
-                async with asyncio.timeout(1.0):
-                    usage = await asyncio.wrap_future(_THREADS.submit(shutil.disk_usage, folder))
-                is_low = usage.free < self.rules.disk_bytes
-                machine = socket.gethostname()
-                summary = f"{usage.free} bytes are free for the {use} at {folder} on {machine}."
-                facts = {"machine": machine, "folder": str(folder), "free_bytes": usage.free}
-                cause = f"disk:{machine}:{use}"
-                observed.append(Observed(cause, is_low, "disk_low", "disk_freed", summary, facts))
-        return observed
+        return [
+            _disk(use, self.folders[use], room.free, is_low=room.free < self.rules.disk_bytes)
+            for use, room in (await rooms(self.folders)).items()
+        ]
 
 
-def _gate(kind: str, name: str, gate: Gate) -> Iterator[Observed]:
-    if gate.is_away or gate.has_passed:
-        what = kind.replace("_", " ")
-        facts = {"name": name, "error": gate.error if gate.is_away else None}
-        summary = f"The {what} {name} is {'down; what needs it waits' if gate.is_away else 'back'}."
-        yield Observed(f"{kind}:{name}", gate.is_away, f"{kind}_down", f"{kind}_back", summary, facts)
+def _disk(use: str, folder: Path, free_bytes: int, *, is_low: bool) -> Observed:
+    machine = socket.gethostname()
+    summary = f"{free_bytes} bytes are free for the {use} at {folder} on {machine}."
+    facts = {"machine": machine, "folder": str(folder), "free_bytes": free_bytes}
+    return Observed(f"disk:{machine}:{use}", is_low, "disk_low", "disk_freed", summary, facts)
+
+
+def _outage(one: Outage, *, is_down: bool) -> Observed:
+    name = "common" if one.name == COMMON_BUCKET else one.name
+    facts = {"name": name, "error": one.error or None}
+    summary = f"{one.title} is {'down; what needs it waits' if is_down else 'back'}."
+    return Observed(f"{one.kind}:{name}", is_down, f"{one.kind}_down", f"{one.kind}_back", summary, facts)
 
 
 def _happenings(sight: Sight) -> Iterator[Observed]:

@@ -129,6 +129,7 @@ def trouble(receiver: Service, host: str, ports: tuple[int, int]) -> Iterator[Lo
     forge(receiver, 8)
     receiver.request("GET", "/nowhere")
     until(lambda: _is_in_trouble(scrape(*ports)))
+    assert scrape(ports[0]).value("receiver_bucket_away", source="acme") == 1, "the worker found it down"
     yield scrape(*ports)
     receiver.processes[1].send_signal(signal.SIGKILL)
     receiver.processes[1].wait()

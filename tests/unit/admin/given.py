@@ -67,10 +67,9 @@ def parts_over(store: Store, runner: Runner, folder: Path, desk: Desk) -> Parts:
         buckets=buckets,
         addresses=[BucketAddress("*", "file:assets")],
         desk=desk,
-        settings=[Setting("RECEIVER_PORT", "8000", is_secret=False, is_default=True)],
-        folders={"Spool": folder},
+        settings=[Setting("RECEIVER_PORT", "8000", origin="default", is_secret=False)],
         late_s=3600,
-        watched=Watched(paces={"of-key": "photoverse"}),
+        watched=Watched(paces={"of-key": "photoverse"}, folders={"spool": folder}),
         retention=Retention({"bodies": DAY_MS, "retained": DAY_MS}, per_s=100_000),
         erasing=Erasing(
             store, buckets, partial(KeptDownloads, folder / "spool", max_bytes=1_000), ["photoverse"]

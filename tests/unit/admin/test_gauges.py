@@ -1,21 +1,19 @@
 """Figures as Prometheus names them."""
 
-import asyncio
-import shutil
-import threading
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from prometheus_client.metrics_core import Metric
 
-from receiver.admin import gauges as module
 from receiver.admin.gauges import Watched, disks, gauges
+from receiver.operations.disks import Room
 from receiver.store.backlog import Waiting
+from receiver.store.destinations import DestinationStatus
+from receiver.store.outages import ASSET_HOST, BUCKET, Outage
 from receiver.store.standing import Allowance, Standing, WaitingEvents
 
 NOW = 1_700_000_000_000
-NOTHING = Standing([], Waiting(0), [], 0, [], [], 4096, None)
+NOTHING = Standing([], Waiting(0), [], 0, [], [], [], 4096, None)
 
 
 def waiting(source: str, host: str | None, count: int, oldest_ms: int = NOW) -> WaitingEvents:
@@ -43,6 +41,24 @@ class TestGauges:
         assert found["receiver_late_assets_oldest_seconds"] == 0
         assert found["receiver_destination_down,destination=queue"] == 0
         assert found["receiver_database_size_bytes"] == 4096
+
+    def test_what_is_down(self) -> None:
+        """Destinations, buckets and asset hosts as workers find them; those that are gone do not count."""
+        orders = DestinationStatus("orders", Waiting(0), 0, 0, None, None, None, NOW - 1_000)
+        queue = replace(orders, name="queue", probe_ms=NOW - 180_000)
+        outages = [
+            Outage(BUCKET, "*", "AccessDenied", NOW - 9_000, NOW - 1_000),
+            Outage(BUCKET, "acme", "AccessDenied", NOW - 900_000, NOW - 180_000),
+            Outage(ASSET_HOST, "cdn.example", "connect", NOW, NOW),
+        ]
+        found = shown(
+            replace(NOTHING, destinations=[orders, queue], outages=outages), Watched(with_own_bucket=["acme"])
+        )
+        assert found["receiver_destination_down,destination=orders"] == 1
+        assert found["receiver_destination_down,destination=queue"] == 0
+        assert found["receiver_bucket_away,source=*"] == 1
+        assert found["receiver_bucket_away,source=acme"] == 0
+        assert found["receiver_asset_hosts_away"] == 1
 
     def test_events_by_bucket(self) -> None:
         """A source with a bucket of its own, all others, and what needs none are told apart."""
@@ -86,19 +102,7 @@ class TestGauges:
 
 
 class TestDisks:
-    async def test_of_a_folder_that_is_not_made_yet(self, tmp_path: Path) -> None:
-        """The disk is that of the folder above it."""
-        found = _samples(await disks({"spool": tmp_path / "data" / "spool"}))
-        free, size = (found[f"receiver_disk_{what}_bytes,use=spool"] for what in ("free", "size"))
-        assert 0 < free < size
-
-    async def test_one_that_hangs(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """It is left out, however often it is asked for, and takes one thread."""
-        free = threading.Event()
-        monkeypatch.setattr(module, "_DISK_S", 0.01)
-        monkeypatch.setattr(shutil, "disk_usage", lambda _path: free.wait(20))
-        before = threading.active_count()
-        found = await asyncio.gather(*(disks({"spool": tmp_path}) for _ in range(5)))
-        assert [_samples(one) for one in found] == [{}] * 5
-        assert threading.active_count() <= before + 1
-        free.set()
+    def test_by_use(self) -> None:
+        """Free and whole."""
+        found = _samples(disks({"spool": Room(3, 7)}))
+        assert found == {"receiver_disk_free_bytes,use=spool": 3, "receiver_disk_size_bytes,use=spool": 7}

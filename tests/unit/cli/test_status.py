@@ -5,6 +5,7 @@ from pathlib import Path
 from receiver.clock import now_ms
 from receiver.store import Store
 from receiver.store.destinations import pause
+from receiver.store.outages import note_outages
 from receiver.store.spools import see_spool
 from receiver.store.tables import PACE
 from receiver.wiring.accounts import pace_names
@@ -42,6 +43,22 @@ class TestStatus:
         assert "`receiver destinations resume audit`" in ended.err
         assert "`receiver deliveries list --state dead`" in ended.err
         assert "No worker" not in ended.err
+
+    def test_what_is_down(self, run: Run, tmp_path: Path) -> None:
+        """Buckets and asset hosts, as any worker finds them, with their errors."""
+        down = {("asset_host", "cdn.example"): "http_503", ("bucket", "*"): "AccessDenied"}
+        in_store(tmp_path, lambda store: store.transact(note_outages, down, now_ms=now_ms() - 65_000))
+        found = run("status", "--json").object["outages"]
+        assert [(one["kind"], one["name"], one["error"]) for one in found] == [
+            ("bucket", "*", "AccessDenied"),
+            ("asset_host", "cdn.example", "http_503"),
+        ]
+        said = run("status").err
+        assert "The bucket has been down for 1m 5s: AccessDenied" in said
+        assert "The asset host cdn.example has been down for" in said
+        checked = run("check", "--json", RECEIVER_WEBHOOK_SECRETS="whsec_0123456789abcdef")
+        assert checked.status == 1
+        assert "asset host" in {one["part"] for one in checked.objects}
 
     def test_the_rate_limit(self, run: Run, tmp_path: Path) -> None:
         """Of each API key, as whoever asked the provider last was told."""

@@ -34,6 +34,19 @@ def outage() -> Outage:
     return Outage()
 
 
+class TestIsFoundAway:
+    def test_while_somebody_tries(self, outage: Outage) -> None:
+        """Nobody knows of what nobody has asked for in a minute, though the gate is shut to all but one."""
+        outage.begin()
+        outage.wait()
+        outage.now += 59
+        assert outage.gate.is_found_away
+        outage.now += 2
+        assert (outage.gate.is_found_away, outage.gate.is_away) == (False, True)
+        with outage.gate.passing():
+            assert outage.gate.is_found_away
+
+
 class TestFailed:
     def test_shuts(self, outage: Outage) -> None:
         """Three failures in a row, of more than one, shut it; all of them are parked."""

@@ -7,7 +7,6 @@ import pytest
 import structlog.testing
 
 from receiver.assets import Fetched, NotFetched
-from receiver.telemetry import metrics
 from receiver.worker import host_gates as host_gates_module
 from receiver.worker.breaker import Breaker
 from receiver.worker.gate import GATE_RULES
@@ -81,14 +80,12 @@ class TestFetch:
         assert hosts.gates.shut() == ["cdn.example.com"]
 
     async def test_back(self, hosts: Hosts) -> None:
-        """One file that came opens it for all; people read of both, and a metric counts hosts."""
+        """One file that came opens it for all; people read of both."""
         with structlog.testing.capture_logs() as lines:
             await hosts.fail("connect")
-            assert metrics.ASSET_HOSTS_AWAY._value.get() == 1
             hosts.answer = FILE
             hosts.now += hosts.gates.wait_s() or 0
             assert [await hosts.ask(number) for number in range(2)] == [FILE, FILE]
-        assert metrics.ASSET_HOSTS_AWAY._value.get() == 0
         assert [(line["event"], line["host"]) for line in lines] == [
             ("asset host away", "cdn.example.com"),
             ("asset host back", "cdn.example.com"),
@@ -124,7 +121,6 @@ class TestFetch:
         hosts.now += hosts.gates.wait_s() or 0
         assert await hosts.ask(1) == FILE
         assert hosts.gates.wait_s() is None
-        assert metrics.ASSET_HOSTS_AWAY._value.get() == 0
 
     async def test_first_host_fails_instead(self, hosts: Hosts) -> None:
         """What a host of a redirect once was is not what the first one is."""
