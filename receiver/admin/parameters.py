@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
-import orjson
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -289,32 +288,6 @@ def read_cursor(cursor: str | None, parts: int) -> Key | None:
 def write_cursor(key: Key | None) -> str | None:
     """Return the cursor of a key."""
     return None if key is None else cursors.write_cursor(key)
-
-
-async def read_object(request: Request) -> dict[str, Any]:
-    """Return the body, a JSON object, or an empty one where there is no body.
-
-    Raises:
-        Refusal: 400, it is none; 413, it is longer than 64 KiB; 415, it is compressed.
-    """
-    try:
-        document = orjson.loads(await _content(request) or b"{}")
-    except orjson.JSONDecodeError:
-        raise invalid("The body is not JSON.") from None
-    if not isinstance(document, dict):
-        raise invalid("The body is not an object.")
-    return document
-
-
-def only(given: Mapping[str, Any], known: Sequence[str]) -> None:
-    """Refuse names that are not *known*.
-
-    Raises:
-        Refusal: 400, there is one.
-    """
-    for name in given:
-        if name not in known:
-            raise invalid(_unknown(name, known))
 
 
 async def _content(request: Request) -> bytes:

@@ -18,11 +18,11 @@ from starlette.types import ASGIApp
 from receiver import clock
 from receiver.admin import answers
 from receiver.admin.guard import Guard
-from receiver.admin.parameters import path_text
+from receiver.admin.parameters import path_text, read_body
 from receiver.events import event_ms
 from receiver.pull.bell import Bell
 from receiver.pull.queue import Leased, PullQueue
-from receiver.pull.wishes import read_acknowledgement, read_extension, read_lease, read_return
+from receiver.pull.wishes import Acknowledgement, Extension, Lease, Return
 from receiver.store import FORWARD, Store
 from receiver.store.destinations import destination_statuses
 from receiver.store.pull import Acknowledged, Held, acknowledge, extend, give_back
@@ -71,13 +71,13 @@ class PullApi:
     async def lease(self, request: Request) -> Response:
         """`POST /v1/pull/{destination}/lease`: messages, as soon as there are any."""
         queue = self._queue(request)
-        wish = await read_lease(request, visibility_s=queue.visibility_s)
+        wish = await read_body(request, Lease)
         ends = asyncio.get_running_loop().time() + wish.wait_s
         gone = asyncio.create_task(_until_gone(request))
         try:
             while True:
                 async with self._bell.waits_for(queue.name) as rung:
-                    leased = await queue.lease(wish.most, wish.visibility_s)
+                    leased = await queue.lease(wish.max, wish.visibility_s or queue.visibility_s)
                     left_s = ends - asyncio.get_running_loop().time()
                     if leased.messages or left_s <= 0 or self._bell.is_stopped:
                         return _given(leased)
@@ -93,7 +93,8 @@ class PullApi:
 
     async def ack(self, request: Request) -> Response:
         """`POST /v1/pull/{destination}/ack`: these messages are done with."""
-        queue, held = self._queue(request), await read_acknowledgement(request)
+        queue = self._queue(request)
+        held = (await read_body(request, Acknowledgement)).held_at(queue.name)
         done: list[Acknowledged] = []
         if held:
             done = await self._store.transact_promptly(acknowledge, held, now_ms=clock.now_ms())
@@ -104,22 +105,23 @@ class PullApi:
     async def extend(self, request: Request) -> Response:
         """`POST /v1/pull/{destination}/extend`: these messages take longer."""
         queue = self._queue(request)
-        held, longer_s = await read_extension(request, visibility_s=queue.visibility_s)
-        until_ms = clock.now_ms() + int(longer_s * 1000)
+        wish = await read_body(request, Extension)
+        held = wish.held_at(queue.name)
+        until_ms = clock.now_ms() + int((wish.visibility_s or queue.visibility_s) * 1000)
         kept = await self._store.transact_promptly(extend, held, until_ms=until_ms) if held else []
         return _answer(held, extended=kept, until=_time(until_ms))
 
     async def give_back(self, request: Request) -> Response:
         """`POST /v1/pull/{destination}/return`: these messages are to be given to somebody again."""
         queue = self._queue(request)
-        held, delay_s, error = await read_return(request)
+        wish = await read_body(request, Return)
+        held, error, now_ms = wish.held_at(queue.name), wish.reason, clock.now_ms()
         if held is None:
             return _answer(held, returned=[], dead=[])
-        now_ms = clock.now_ms()
         given = await self._store.transact_promptly(
             give_back,
             held,
-            due_ms=now_ms + int(delay_s * 1000),
+            due_ms=now_ms + int(wish.delay_s * 1000),
             now_ms=now_ms,
             error=error,
             max_receives=queue.max_receives,
