@@ -1,4 +1,4 @@
-"""Tell whether the process in this container runs: by its public port, or a worker's private one."""
+"""Tell whether the process in this container runs: by its public port, its private one, or that of pull."""
 
 import os
 import sys
@@ -6,6 +6,7 @@ import urllib.request
 
 PUBLIC = os.environ.get("RECEIVER_PORT") or os.environ.get("PORT") or "8000"
 PRIVATE = os.environ.get("RECEIVER_ADMIN_PORT") or "8001"
+PULL = os.environ.get("RECEIVER_PULL_PORT") or "8002"
 
 
 def answers(port: str) -> bool:
@@ -17,4 +18,4 @@ def answers(port: str) -> bool:
         return False
 
 
-sys.exit(not (answers(PUBLIC) or answers(PRIVATE)))
+sys.exit(not any(map(answers, (PUBLIC, PRIVATE, PULL))))

@@ -35,7 +35,7 @@ def documents(path: str) -> list[Any]:
 
 def pods() -> Iterator[dict[str, Any]]:
     """Yield the template of each pod of the Kubernetes files."""
-    for path in sorted((DEPLOY / "kubernetes" / "base").glob("*.yaml")):
+    for path in sorted((DEPLOY / "kubernetes").glob("*/*.yaml")):
         for one in documents(str(path.relative_to(DEPLOY))):
             if one["kind"] in {"Deployment", "StatefulSet", "Job"}:
                 yield one["spec"]["template"]
@@ -133,18 +133,50 @@ def _bare(caddyfile: str) -> str:
     return " ".join(re.sub(r"#.*", "", caddyfile).split())
 
 
+def _led_to(one: dict[str, Any]) -> Iterator[tuple[str, int | str]]:
+    """Yield the component and the port of everything that leads to one."""
+    label, spec = "app.kubernetes.io/component", one.get("spec", {})
+    if one["kind"] == "Service":
+        yield from ((spec["selector"][label], port["targetPort"]) for port in spec["ports"])
+    if one["kind"] == "NetworkPolicy" and spec["podSelector"]:
+        rules = spec["ingress"]
+        component = spec["podSelector"]["matchLabels"][label]
+        yield from ((component, port["port"]) for rule in rules for port in rule["ports"])
+    if one["kind"] in {"Deployment", "StatefulSet"}:
+        template = spec["template"]
+        component = template["metadata"]["labels"][label]
+        (container,) = template["spec"]["containers"]
+        probes = (probe for name, probe in container.items() if name.endswith("Probe"))
+        yield from ((component, probe["httpGet"]["port"]) for probe in probes)
+
+
 class TestKubernetes:
     def test_every_file_is_a_resource(self) -> None:
         """No file lies beside the kustomization unused."""
-        folder = DEPLOY / "kubernetes" / "base"
-        (found,) = documents("kubernetes/base/kustomization.yaml")
-        there = {path.name for path in folder.glob("*.yaml")} - {"kustomization.yaml"}
-        assert set(found["resources"]) == there
+        for name in ("base", "pull"):
+            folder = DEPLOY / "kubernetes" / name
+            (found,) = documents(f"kubernetes/{name}/kustomization.yaml")
+            there = {path.name for path in folder.glob("*.yaml")} - {"kustomization.yaml"}
+            assert set(found["resources"]) == there
+
+    def test_ports(self) -> None:
+        """Services, probes and network policies lead to ports that the pods of their component have."""
+        ports = {
+            pod["metadata"]["labels"]["app.kubernetes.io/component"]: {
+                key for one in pod["spec"]["containers"][0].get("ports", []) for key in one.values()
+            }
+            for pod in pods()
+        }
+        assert ports["pull"] == {"pull", 8002, "admin", 8001}
+        for path in (DEPLOY / "kubernetes").glob("*/*.yaml"):
+            for one in documents(str(path.relative_to(DEPLOY))):
+                for component, port in _led_to(one):
+                    assert port in ports[component], (path.name, port)
 
     def test_pods_are_restricted(self) -> None:
         """Each pod fits the restricted standard, and has bounds."""
         found = list(pods())
-        assert len(found) == 3
+        assert len(found) == 4
         for pod in found:
             spec = pod["spec"]
             (container,) = spec["containers"]
