@@ -1,6 +1,6 @@
 """A program that makes its client first and forks then, as Celery, gunicorn --preload and multiprocessing do.
 
-Threads of the parent use the client all the while, so that its locks are held when it forks.
+Threads of the parent use the client meanwhile, so that its locks are held when it forks.
 """
 
 import json
@@ -12,7 +12,7 @@ from contextlib import suppress
 from receiver.client import Client, ClientError
 from receiver.wiring.ledgers import open_ledger, open_pace
 
-CHILDREN, CALLS = 4, 6
+CHILDREN, CALLS = 3, 3
 
 
 def main(key: str, base_url: str, database_url: str) -> None:
@@ -34,10 +34,10 @@ def main(key: str, base_url: str, database_url: str) -> None:
     for thread in threads:
         thread.start()
     children = [os.fork() or child(client, plain, known, number) for number in range(CHILDREN)]
-    statuses = [os.waitpid(pid, 0)[1] for pid in children]
     stopped.set()
     for thread in threads:
         thread.join()
+    statuses = [os.waitpid(pid, 0)[1] for pid in children]
     after = [client.generations.get(name).id for name in known]
     print(json.dumps({"parent": [known, after], "statuses": statuses}), flush=True)  # noqa: T201  # its result
     client.close()

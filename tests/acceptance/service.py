@@ -4,30 +4,39 @@ import http.client
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from receiver.signatures import sign
 from tests.servers import warm
 from tests.servers.require import free_ports
+from tests.stored import migrated
 
 SECRET = b"whsec_acceptance_0123456789"
 T = TypeVar("T")
 Running = warm.Process | subprocess.Popen[bytes]
 
+MORTAL: Final = {"RECEIVER_LEASE_S": "2"}
+"""For tests that kill: others soon take over. A worker that stalls for so long does its work twice."""
+_PATIENCE_S: Final = 60.0
+"""For what takes a second on a quiet machine."""
+_LONGEST_PAUSE_S: Final = 0.1
 
-def until(look: Callable[[], T], *, seconds: float = 20.0) -> T:
+
+def until(look: Callable[[], T], *, seconds: float = _PATIENCE_S) -> T:
     """Return the first truthy value of *look*; fail after *seconds*."""
-    deadline = time.monotonic() + seconds
+    deadline, pause_s = time.monotonic() + seconds, 0.01
     while not (found := look()):
         if time.monotonic() > deadline:
             raise AssertionError(f"still not so after {seconds} s: {look}")
-        time.sleep(0.02)
+        time.sleep(pause_s)
+        pause_s = min(pause_s * 1.2, _LONGEST_PAUSE_S)
     return found
 
 
@@ -56,7 +65,7 @@ class Service:
     processes: list[Running] = field(default_factory=list)
 
     def start(
-        self, command: str = "serve", *, crash_at: str | None = None, within_s: float = 40.0
+        self, command: str = "serve", *, crash_at: str | None = None, within_s: float = 100.0
     ) -> Running:
         """Start `receiver COMMAND`; with *crash_at*, it kills itself at that point of its work."""
         program = ["tests.acceptance.crashing", crash_at] if crash_at else ["receiver"]
@@ -75,7 +84,7 @@ class Service:
     def command(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """Run a `receiver` command to its end, whatever that is."""
         if self.python is None:
-            return warm.run(["receiver", *words], cwd=self.folder, env=self._environment())
+            return warm.run(["receiver", *words], cwd=self.folder, env=self._environment(), timeout=100)
         return subprocess.run(
             [self.python, "-m", "receiver", *words],
             cwd=self.folder,
@@ -83,7 +92,7 @@ class Service:
             check=False,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=100,
         )
 
     def end(self) -> None:
@@ -101,7 +110,7 @@ class Service:
 
     def request(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] = {}) -> Answer:
         """Send one request on a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_PATIENCE_S)
         try:
             connection.request(method, path, body, dict(headers))
             response = connection.getresponse()
@@ -111,12 +120,16 @@ class Service:
 
     def messages(self, name: str = "messages") -> list[dict[str, Any]]:
         """Return what the file destination *name* holds."""
-        path = self.folder / f"{name}.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return [json.loads(line) for line in _whole_lines(self.folder / f"{name}.jsonl")]
 
     def forwarded(self, event_id: str, name: str = "messages") -> list[dict[str, Any]]:
         """Return the messages of one event."""
         return [message for message in self.messages(name) if message["id"] == event_id]
+
+    def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Look into the SQLite file."""
+        with closing(sqlite3.connect(self.folder / "receiver.db", timeout=_PATIENCE_S)) as database:
+            return database.execute(query, parameters).fetchall()
 
     def log(self) -> str:
         """Return everything the processes wrote."""
@@ -124,8 +137,9 @@ class Service:
 
     def logged(self, fact: str) -> list[dict[str, Any]]:
         """Return the log lines that state *fact*."""
-        lines = (json.loads(line) for line in self.log().splitlines() if line.startswith("{"))
-        return [line for line in lines if line["event"] == fact]
+        lines = _whole_lines(self.folder / "log.jsonl")
+        told = (json.loads(line) for line in lines if f'"{fact}"' in line and line.startswith("{"))
+        return [line for line in told if line["event"] == fact]
 
     def _start(self, *words: str) -> Running:
         with (self.folder / "log.jsonl").open("ab") as log:
@@ -157,16 +171,25 @@ class Service:
             "RECEIVER_ASSETS_URL": f"file://{self.folder}/assets",
             "RECEIVER_DATABASE_URL": f"sqlite:///{self.folder}/receiver.db",
             "RECEIVER_DESTINATIONS__MESSAGES__URL": f"file://{self.folder}/messages.jsonl",
-            "RECEIVER_LEASE_S": "2",
             "RECEIVER_POLL_S": "0.1",
             **self.settings,
         }
 
 
+def _whole_lines(path: Path) -> list[str]:
+    """Return the lines of *path* without those that are being written, or whose writer was killed."""
+    if not path.exists():
+        return []
+    whole, _, _ = path.read_text(errors="replace").rpartition("\n")
+    return [line for line in whole.split("\n") if line.endswith("}")]
+
+
 @contextmanager
 def service(folder: Path, *, python: str | None = None, **settings: str) -> Iterator[Service]:
-    """Offer a service that is ended with the block."""
+    """Offer a service that is ended with the block. Its SQLite is migrated: that is half of a start."""
     offered = Service(folder, settings, python=python)
+    if python is None and not (folder / "receiver.db").exists():
+        migrated(folder / "receiver.db")
     try:
         yield offered
     finally:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from receiver.signatures import sign
-from tests.acceptance.service import SECRET, Service, completed, failed, kill, service, until
+from tests.acceptance.service import MORTAL, SECRET, Service, completed, failed, kill, service, until
 from tests.servers.assets import AssetHost
 from tests.servers.hook import Hook
 
@@ -44,6 +44,7 @@ class TestAClockThatIsSetBack:
         ahead = tmp_path / "ahead"
         ahead.write_text(str(AHEAD_S))
         settings = {
+            **MORTAL,
             "PYTHONPATH": str(tmp_path),
             "AHEAD": str(ahead),
             "RECEIVER_DESTINATIONS__HOOK__URL": hook.url,
@@ -69,6 +70,6 @@ class TestAClockThatIsSetBack:
                 receiver.start()
             deliver(receiver, failed("gen_5"), ahead_s=0)
             wanted = {f"gen_{number}" for number in range(1, 6)}
-            until(lambda: {one["subject"] for one in receiver.messages()} == wanted, seconds=30)
-            until(lambda: len(set(hook.taken())) == len(wanted), seconds=30)
+            until(lambda: {one["subject"] for one in receiver.messages()} == wanted)
+            until(lambda: len(set(hook.taken())) == len(wanted))
             assert receiver.logged("due times corrected")

@@ -35,7 +35,7 @@ class TestForkedClient:
                 cwd=Path(__file__).parents[2],
                 capture_output=True,
                 text=True,
-                timeout=50,
+                timeout=150,
                 check=False,
             )
             charges = sandbox.charges()

@@ -7,12 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 
-from tests.acceptance.service import Service, completed, kill, service, until
+from tests.acceptance.service import MORTAL, Service, completed, kill, service, until
 from tests.servers.assets import PNG
 from tests.servers.relay import relayed
 from tests.servers.require import free_ports
@@ -91,14 +90,16 @@ class Fleet:
             (found,) = connection.execute(query.encode()).fetchone() or (0,)
         return int(found)
 
-    def assets(self) -> list[dict[str, Any]]:
-        """Return the assets of all messages, of whichever worker."""
-        return [message["data"]["asset"] for each in (self.a, self.b) for message in each.messages()]
+    def assets(self) -> dict[str, str]:
+        """Return what became of the asset of each event that was forwarded, by whichever worker."""
+        messages = [*self.a.messages(), *self.b.messages()]
+        return {message["id"]: message["data"]["asset"]["status"] for message in messages}
 
 
 @contextmanager
 def fleet(folder: Path, database_url: str, bucket: str, s3: S3Server, endpoint_port: int) -> Iterator[Fleet]:
     settings = {
+        **MORTAL,
         "RECEIVER_DATABASE_URL": database_url,
         "RECEIVER_ASSETS_URL": f"s3://{bucket}",
         "RECEIVER_S3_ENDPOINT_URL": f"http://127.0.0.1:{endpoint_port}",
@@ -137,19 +138,19 @@ class TestSeveralWorkers:
             with fleet(tmp_path, postgres_database, emptied, s3_server, relay.port) as machines:
                 await asyncio.to_thread(self._wait_for_the_owner, machines, once_only)
                 relay.target = port
-                await asyncio.to_thread(until, lambda: len(machines.assets()) == 24, seconds=60)
-                assert [asset["status"] for asset in machines.assets()] == ["mirrored"] * 24
+                await asyncio.to_thread(until, lambda: len(machines.assets()) == 24)
+                assert [*machines.assets().values()] == ["mirrored"] * 24
 
     def _wait_for_the_owner(self, machines: Fleet, host: OnceOnly) -> None:
         machines.a.run("migrate")
         machines.a.start("web")
         owner = machines.a.start("worker")
         machines.deliver(host, range(12))
-        until(lambda: machines.count("kept_by IS NOT NULL AND lease IS NULL") == 12, seconds=60)
+        until(lambda: machines.count("kept_by IS NOT NULL AND lease IS NULL") == 12)
         machines.b.start("worker")
         machines.deliver(host, range(12, 24))
-        until(lambda: machines.count("kept_by IS NOT NULL AND lease IS NULL") == 24, seconds=60)
+        until(lambda: machines.count("kept_by IS NOT NULL AND lease IS NULL") == 24)
         kill(owner)
         waiting = "last_error LIKE 'waits for the worker that has its download: %'"
-        until(lambda: machines.count(waiting) >= 12, seconds=60)
+        until(lambda: machines.count(waiting) >= 12)
         machines.a.start("worker")

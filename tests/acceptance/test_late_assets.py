@@ -1,6 +1,5 @@
 """An asset host that is down for longer than events wait: forwarded without, told of once when it is back."""
 
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,9 +7,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.acceptance.service import Service, completed, kill, service, until
+from tests.acceptance.service import MORTAL, Service, completed, kill, service, until
 from tests.servers.assets import PNG, AssetHost
-from tests.servers.postgres import PostgresServer, running
 
 FOLLOW_UP = "co.aivisualstudio.generation.asset_mirrored"
 POINTS = ("late claim", "fetch", "upload", "late settle", "late send")
@@ -28,7 +26,6 @@ def settings(folder: Path) -> dict[str, str]:
     return {
         "RECEIVER_ASSET_PATIENCE_S": "0.2",
         "RECEIVER_POLL_S": "0.05",
-        "RECEIVER_LEASE_S": "1",
         "RECEIVER_DESTINATIONS__AUDIT__URL": f"file://{folder}/audit.jsonl",
     }
 
@@ -38,9 +35,9 @@ def gone_without(receiver: Service, host: AssetHost, generation_id: str = "gen_1
     host.status = 503
     answer = receiver.deliver(completed(generation_id, f"{host.url}/{generation_id}.png"))
     event_id = answer.json["event_id"]
-    (message,) = until(lambda: receiver.forwarded(event_id))
+    message, *_ = until(lambda: receiver.forwarded(event_id))
     until(lambda: receiver.forwarded(event_id, "audit"))
-    return dict(message)
+    return message
 
 
 def follow_ups(receiver: Service, name: str = "messages") -> list[dict[str, Any]]:
@@ -75,8 +72,7 @@ class TestLateAsset:
             receiver.start()
             first = gone_without(receiver, asset_host)
         assert first["data"]["asset"]["retried_until"] is None
-        with sqlite3.connect(tmp_path / "receiver.db") as connection:
-            assert connection.execute("SELECT count(*) FROM late_asset").fetchone() == (0,)
+        assert receiver.rows("SELECT count(*) FROM late_asset") == [(0,)]
 
     def test_the_senders_own_word_does_not_stand_in_its_way(
         self, receiver: Service, asset_host: AssetHost
@@ -95,6 +91,7 @@ class TestLateAsset:
     @pytest.mark.parametrize("point", POINTS)
     def test_killed_at(self, receiver: Service, asset_host: AssetHost, point: str) -> None:
         """Killed at any step of a late attempt, one follow-up comes of it, under one id."""
+        receiver.settings |= MORTAL
         process = receiver.start()
         gone_without(receiver, asset_host)
         kill(process)
@@ -104,23 +101,16 @@ class TestLateAsset:
         for name in ("messages", "audit"):
             told = until(lambda name=name: follow_ups(receiver, name))  # type: ignore[misc]
             assert {message["data"]["asset"]["status"] for message in told} == {"mirrored"}
-        until(lambda: not pending(receiver))
+        until(lambda: not receiver.rows("SELECT 1 FROM delivery WHERE state <> 'delivered'"))
         ids = {told["id"] for name in ("messages", "audit") for told in follow_ups(receiver, name)}
         assert len(ids) == 1
         assert [path.name for path in receiver.folder.glob("assets/photoverse/**/*.*")] == ["gen_1.png"]
 
 
 class TestTwoWorkers:
-    @pytest.fixture
-    def postgres(self) -> Iterator[PostgresServer]:
-        with running(durable=True) as server:
-            yield server
-
-    def test_share_what_is_late(
-        self, tmp_path: Path, postgres: PostgresServer, asset_host: AssetHost
-    ) -> None:
+    def test_share_what_is_late(self, tmp_path: Path, postgres_database: str, asset_host: AssetHost) -> None:
         """On PostgreSQL, two workers of which one is killed tell of each late asset once."""
-        both = {**settings(tmp_path), "RECEIVER_DATABASE_URL": postgres.url}
+        both = {**settings(tmp_path), **MORTAL, "RECEIVER_DATABASE_URL": postgres_database}
         with service(tmp_path, **both) as receiver:
             receiver.run("migrate")
             receiver.start("web")
@@ -129,7 +119,7 @@ class TestTwoWorkers:
             asset_host.status = 503
             for name in names:
                 receiver.deliver(completed(name, f"{asset_host.url}/{name}.png"))
-            until(lambda: len(receiver.messages()) == len(names))
+            until(lambda: {message["subject"] for message in receiver.messages()} == set(names))
             asset_host.status = 200
             until(lambda: follow_ups(receiver))
             kill(victim)
@@ -137,9 +127,3 @@ class TestTwoWorkers:
             until(lambda: {told["subject"] for told in follow_ups(receiver)} == set(names))
             for name in ("messages", "audit"):
                 assert len({told["id"] for told in follow_ups(receiver, name)}) == len(names)
-
-
-def pending(receiver: Service) -> list[tuple[object, ...]]:
-    """Return the deliveries that are not confirmed."""
-    with sqlite3.connect(receiver.folder / "receiver.db") as connection:
-        return connection.execute("SELECT * FROM delivery WHERE state <> 'delivered'").fetchall()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.acceptance.service import Service, completed, kill, service, until
+from tests.acceptance.service import MORTAL, Service, completed, kill, service, until
 from tests.servers import assets
 from tests.servers.assets import PNG, AssetHost
 from tests.servers.require import free_ports
@@ -34,6 +34,7 @@ def s3(s3_server: S3Server, s3_bucket: str) -> Iterator["S3Client"]:
 def receiver(tmp_path: Path, s3_server: S3Server, s3_bucket: str, s3: "S3Client") -> Iterator[Service]:
     """Offer a service whose assets go to the bucket."""
     settings = {
+        **MORTAL,
         "RECEIVER_ASSETS_URL": f"s3://{s3_bucket}",
         "RECEIVER_S3_ENDPOINT_URL": s3_server.endpoint_url,
         "RECEIVER_S3_REGION": s3_server.region,
@@ -65,7 +66,7 @@ def kept(receiver: Service) -> list[Path]:
 
 def forwarded(receiver: Service) -> dict[str, Any]:
     """Return the asset of the one message, once it is there."""
-    (message,) = until(receiver.messages)
+    message, *_ = until(receiver.messages)
     asset = message["data"]["asset"]
     assert isinstance(asset, dict)
     return asset
@@ -105,7 +106,7 @@ class TestOutage:
         receiver.settings["RECEIVER_S3_ENDPOINT_URL"] = f"http://127.0.0.1:{free_ports(1)[0]}"
         process = receiver.start()
         receiver.deliver(completed("gen_1", f"{asset_host.url}/a.png"))
-        until(lambda: len(receiver.logged("asset postponed")) >= 2, seconds=40)
+        until(lambda: len(receiver.logged("asset postponed")) >= 2)
         asset_host.status = 404
         kill(process)
         receiver.settings["RECEIVER_S3_ENDPOINT_URL"] = endpoint
@@ -123,7 +124,7 @@ class TestOutage:
         receiver.settings["RECEIVER_SPOOL_MAX_BYTES"] = str(len(PNG) - 1)
         receiver.start()
         receiver.deliver(completed("gen_1", f"{asset_host.url}/a.png"))
-        until(lambda: len(asset_host.asked) >= 2, seconds=40)
+        until(lambda: len(asset_host.asked) >= 2)
         assert receiver.logged("download not kept")[0]["setting"] == "RECEIVER_SPOOL_MAX_BYTES"
 
 

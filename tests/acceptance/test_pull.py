@@ -13,7 +13,7 @@ from typing import Any, Final
 import httpx2
 import pytest
 
-from tests.acceptance.service import Service, failed, kill, service, until
+from tests.acceptance.service import MORTAL, Service, failed, kill, service, until
 from tests.servers.require import free_ports
 
 PAGE: Final = Path(__file__).parents[2] / "docs/destinations/pull.md"
@@ -29,6 +29,7 @@ def block(language: str, holding: str) -> str:
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Service]:
     settings = {
+        **MORTAL,
         "RECEIVER_DESTINATIONS__JOBS__URL": "pull:",
         "RECEIVER_DESTINATIONS__JOBS__VISIBILITY_S": "1",
         "RECEIVER_PULL_TOKEN": TOKEN,

@@ -1,8 +1,8 @@
 """Programs on one database keep the provider's limit together."""
 
-import subprocess
-import sys
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -10,27 +10,24 @@ from pydantic import SecretStr
 from receiver.sandbox import Knobs, Sandbox
 from receiver.settings import Settings
 from receiver.wiring.ledgers import build_ledger
+from tests.servers import warm
 
-WINDOW_S = 3
-SECONDS = 9
+WINDOW_S = 4
+SECONDS = 10
 
 
 def together(sandbox: Sandbox, database_url: str, priorities: Sequence[str]) -> list[int]:
     """Run a program of each priority at the same time; return how often each was answered."""
     key = sandbox.key()
-    programs = [
-        subprocess.Popen(
-            [
-                *(sys.executable, "-m", "tests.acceptance.pacing_program"),
-                *(key, sandbox.url, database_url, priority, str(SECONDS)),
-            ],
-            cwd=Path(__file__).parents[2],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for priority in priorities
-    ]
-    return [int(program.communicate(timeout=50)[0]) for program in programs]
+    words = ("tests.acceptance.pacing_program", key, sandbox.url, database_url)
+    with ThreadPoolExecutor(len(priorities)) as pool:
+        return [*pool.map(lambda priority: printed([*words, priority, str(SECONDS)]), priorities)]
+
+
+def printed(words: Sequence[str]) -> int:
+    done = warm.run(words, cwd=Path(__file__).parents[2], env=os.environ)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
 
 
 class TestSharedPace:

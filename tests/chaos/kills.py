@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from tests.acceptance.service import Running, Service, kill, service
+from tests.acceptance.service import MORTAL, Running, Service, kill, service
 from tests.benchmark.outage_systems import System, destinations
 from tests.chaos.load import REFUSED, Load
 from tests.servers import assets, postgres
@@ -50,7 +50,7 @@ def ended(folder: Path, database: str, rounds: int, how: signal.Signals) -> Ende
         if database == "postgresql":
             settings["RECEIVER_DATABASE_URL"] = stack.enter_context(postgres.running(durable=True)).url
         origin = stack.enter_context(assets.serving()).url
-        offered = stack.enter_context(service(folder, python=sys.executable, **settings))
+        offered = stack.enter_context(service(folder, python=sys.executable, **MORTAL, **settings))
         offered.run("migrate")
         load = Load(offered.port, origin)
         running = [offered.start(command, within_s=_START_S) for command in COMMANDS[database]]

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from receiver.sandbox import Knobs, Sandbox
-from tests.acceptance.service import SECRET, Service, failed, kill, service, until
+from tests.acceptance.service import MORTAL, SECRET, Service, failed, kill, service, until
 from tests.servers.collector import Collector, collector
 from tests.servers.require import free_ports, missing
 
@@ -80,6 +80,7 @@ def _running() -> Iterator[tuple[_Real, Collector, Service]]:
     ):
         real = _Real(Path(name), behind.url)
         settings = {
+            **MORTAL,
             "RECEIVER_WEBHOOK_SECRETS": f"{sandbox.webhook_secret},{SECRET.decode()}",
             "RECEIVER_API_KEY": sandbox.key(),
             "RECEIVER_API_BASE_URL": sandbox.url,

@@ -18,7 +18,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from tests.acceptance.service import kill, service
+from tests.acceptance.service import MORTAL, kill, service
 from tests.field.drill import Report, Ride, run
 from tests.field.failover import Load
 from tests.servers.require import missing
@@ -52,7 +52,7 @@ def _restored(*, restart: bool) -> tuple[Ride, list[str]]:
     """Deliver, kill everything and restore; return what was answered, and what is there."""
     with (
         tempfile.TemporaryDirectory() as name,
-        service(Path(name), python=sys.executable, RECEIVER_POLL_S="1") as receiver,
+        service(Path(name), python=sys.executable, **MORTAL, RECEIVER_POLL_S="1") as receiver,
     ):
         receiver.run("migrate")
         receiver.start()

@@ -146,7 +146,7 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="session")
 def doomed_postgres_server() -> Iterator[PostgresServer]:
-    """Run a server that tests may kill and freeze; its user `stranger` has no password and needs one."""
+    """Run a server that tests may kill and freeze, and start; its user `stranger` needs a password."""
     with running(durable=False) as server:
         with psycopg.connect(server.url, autocommit=True) as connection:
             [hba_file] = connection.execute("SHOW hba_file").fetchone() or [""]
@@ -160,6 +160,14 @@ def doomed_postgres_server() -> Iterator[PostgresServer]:
 def postgres_url(postgres_server: PostgresServer) -> str:
     """Return the URL of the shared server's maintenance database."""
     return postgres_server.url
+
+
+def add_database(server: PostgresServer) -> str:
+    """Return the URL of a fresh database that lasts as long as *server*, which may be killed meanwhile."""
+    name = f"added_{next(_numbers)}"
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "template0"')
+    return server.database_url(name)
 
 
 @contextmanager

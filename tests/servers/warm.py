@@ -7,6 +7,7 @@ Only what depends on importing needs an interpreter of its own.
 import atexit
 import contextlib
 import functools
+import gc
 import json
 import os
 import runpy
@@ -29,6 +30,7 @@ _IMPORTED: Final = (
     "receiver.cli.process",
     "receiver.client",
     "receiver.sandbox",
+    "receiver.wiring.console",
     "sqlalchemy.dialects.postgresql.psycopg",
     "sqlalchemy.dialects.sqlite.pysqlite",
     "tests.acceptance.crashing",
@@ -158,6 +160,7 @@ def _serve(control: socket.socket) -> None:
     atexit.register(_leave)  # the first to be registered is the last to be called
     for name in _IMPORTED:
         import_module(name)
+    gc.freeze()  # what a fork's collector looked at would have to be copied
     sys.modules.pop(_MODULE_LOADED_ANEW, None)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
