@@ -159,7 +159,7 @@ def _proxy(url: str | None) -> str | None:
 def _base_url(url: str) -> str:
     try:
         parts = urlsplit(url)
-        host = parts.hostname
+        host = parts.hostname if parts.port != 0 else None
     except ValueError:
         parts, host = urlsplit(""), None
     if not host or parts.query or parts.fragment or parts.username is not None:

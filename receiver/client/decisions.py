@@ -11,7 +11,6 @@
 A 4xx that names an internal error counts as a 5xx, and a 5xx as one whatever it names.
 """
 
-import json
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, Final, Generic, TypeVar
@@ -144,7 +143,7 @@ def _answered(request: Request[T], answer: Answer, attempt: Attempt, *, last: bo
 def _succeeded(request: Request[T], answer: Answer, attempt: Attempt, *, last: bool) -> Decision[T]:
     try:
         return Done(request.read(_payload(request, answer)))
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         problem = str(error) if isinstance(error, Malformed) else "a body that is not JSON"
         anew = isinstance(error, Misdirected)
     unreadable = UnexpectedResponse(
@@ -159,10 +158,7 @@ def _succeeded(request: Request[T], answer: Answer, attempt: Attempt, *, last: b
 def _payload(request: Request[Any], answer: Answer) -> Any:
     if not request.body_expected:
         return None
-    try:
-        return json.loads(answer.body)
-    except (ValueError, RecursionError):
-        return documents.read(answer.body)  # strange numbers and depths, in what nobody needs
+    return documents.read(answer.body)
 
 
 def _moved(request: Request[T], answer: Answer, attempt: Attempt, *, last: bool) -> Decision[T]:

@@ -139,7 +139,7 @@ def _acceptable(base: str, written: str, name: str) -> str:
     try:
         url = urljoin(base, written)
         parts = urlsplit(url)
-        host = parts.hostname
+        host, _ = parts.hostname, parts.port
     except ValueError:
         raise DownloadFailed(f"{name}: the asset's URL cannot be read") from None
     if not host or not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypedDict, get_args
 
+from receiver import documents
 from receiver.client.errors import InvalidParameter
 from receiver.client.parameters import Inherit, Omit
 from receiver.contract import KINDS, ImageAspectRatio, ImageFormat, Kind, VideoAspectRatio
@@ -115,11 +116,13 @@ def _ref(value: object) -> str:
 
 def _metadata(value: object) -> Mapping[str, object]:
     try:
-        copy = json.loads(json.dumps(value, allow_nan=False))
+        written = json.dumps(value, allow_nan=False, ensure_ascii=False)
+        copy = documents.read(written.encode())
     except (TypeError, ValueError, RecursionError):
-        copy = None
-    if not isinstance(copy, dict) or copy != value:
-        raise InvalidParameter("metadata", "must be an object that JSON can hold")
+        copy = written = None
+    # Read as events are: they carry it, and no serializer writes wider numbers or half a character.
+    if not isinstance(copy, dict) or copy != value or json.dumps(copy, ensure_ascii=False) != written:
+        raise InvalidParameter("metadata", "must be an object that JSON can hold, in numbers of 64 bits")
     return copy
 
 

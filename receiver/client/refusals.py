@@ -4,11 +4,11 @@ A 5xx is a failure of the server whatever its body says: a gateway may word one 
 done. Of the rest the document's code decides first, and the status else.
 """
 
-import json
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
+from receiver import documents
 from receiver.client import errors
 from receiver.client.errors import ApiError
 from receiver.client.wire import Answer
@@ -74,8 +74,8 @@ def _kind(status: int, code: object) -> type[ApiError]:
 
 def _envelope(body: bytes) -> Mapping[str, Any]:
     try:
-        payload = json.loads(body)
-    except (ValueError, RecursionError):
+        payload = documents.read(body)
+    except ValueError:
         return {}
     error = payload.get("error") if isinstance(payload, dict) else None
     if isinstance(error, str):

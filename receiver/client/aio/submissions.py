@@ -223,10 +223,11 @@ class _Row:
                 await asyncio.to_thread(
                     self._ledger.settle, self._client_ref, sent_at=self._sent_at, **outcome
                 )
-            except (StoreUnavailable, GenerationClaimed) as error:
+            except GenerationClaimed as error:
                 _log.warning("submission %s is not settled: %s", self._client_ref, error)
-                if isinstance(error, GenerationClaimed):
-                    return
+                return
+            except Exception as error:  # noqa: BLE001  a ledger may be anybody's
+                _log.warning("submission %s is not settled: %r", self._client_ref, error)
             else:
                 return
 

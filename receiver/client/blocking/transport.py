@@ -77,6 +77,10 @@ class HttpTransport(forks.Forkable):
                 reply = self._answer(response, sink)
         except httpx2.InvalidURL:
             return Unsent("the URL cannot be read")
+        except UnicodeError:  # a host whose labels are too long or empty, or half a character in the path
+            if writing.started:
+                raise
+            return Unsent("the URL cannot be read")
         except httpx2.HTTPError as error:
             if isinstance(error, _NEVER_CONNECTED) and not writing.started:
                 return Unsent(_describe(error))

@@ -54,7 +54,10 @@ class TestConfigure:
 
     @pytest.mark.parametrize(
         "url",
-        ["http://example.com/api", "ftp://x", "x", "https://", "https://u:p@x/", "https://x/?q", "http://[x"],
+        [
+            *("http://example.com/api", "ftp://x", "x", "https://", "https://u:p@x/", "https://x/?q"),
+            *("http://[x", "https://x:99999", "https://x:y", "https://x:0"),
+        ],
     )
     def test_refuses_an_address_the_key_should_not_go_to(self, url: str) -> None:
         """The key travels over TLS, or stays on this machine."""

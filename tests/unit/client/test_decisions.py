@@ -84,6 +84,12 @@ class TestDecide:
         assert isinstance(decision, Done)
         assert decision.result.id == "gen_1"
 
+    def test_half_a_character_can_be_kept(self) -> None:
+        """What the provider sends can be written to a ledger, whatever it is."""
+        decision = after(PAID, Answer(200, {}, rb'{"id": "gen_\ud83d", "output_url": "https://x/\udc00"}'))
+        assert isinstance(decision, Done)
+        assert (decision.result.id, decision.result.output_url) == ("gen_\ufffd", "https://x/\ufffd")
+
     @pytest.mark.parametrize("request_", [PAID, READ, DELETE])
     def test_429_goes_again_once_the_pacer_allows(self, request_: Request[Any]) -> None:
         """A 429 is refused before any work, so it may be repeated; the wait is the pacer's."""

@@ -126,7 +126,16 @@ class TestAssetUrl:
         assert asset_url(generation(output_url=written), base) == url
 
     @pytest.mark.parametrize(
-        "written", [None, "", "http://cdn/a", "ftp://cdn/a", "file:///etc/passwd", "http://[x"]
+        "written",
+        [
+            None,
+            "",
+            "http://cdn/a",
+            "ftp://cdn/a",
+            "file:///etc/passwd",
+            "http://[x",
+            "https://127.0.0.1:99999/",
+        ],
     )
     def test_refuses_what_is_missing_or_unprotected(self, written: str | None) -> None:
         """No file, or not over TLS."""

@@ -1,5 +1,6 @@
 """One paid call as the caller wants it."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -42,6 +43,9 @@ class TestOrder:
             ("metadata", {"a": object()}),
             ("metadata", {"a": float("nan")}),
             ("metadata", {1: "a key that JSON would change"}),
+            ("metadata", {"half of an emoji": "\ud83d"}),
+            ("metadata", {"wide": 2**64}),
+            ("metadata", {"deep": functools.reduce(lambda inner, _: [inner], range(300), [0])}),
             ("on_unknown", "retry"),
             ("max_credits", -1),
             ("max_credits", True),

@@ -65,6 +65,11 @@ class TestRefusal:
         """An error page is never itself an error."""
         assert type(refusal(Answer(404, {}, body))) is errors.NotFound
 
+    def test_half_a_character_in_its_words(self) -> None:
+        """A message that quotes a prompt cut in the middle of an emoji can still be written down."""
+        body = rb'{"error": {"code": "invalid_request", "message": "bad prompt: \ud83d"}}'
+        assert refusal(Answer(400, {}, body)).message == "bad prompt: \ufffd"
+
     def test_error_as_text(self) -> None:
         """Some routers answer with a bare sentence."""
         assert refusal(answer(404, "no such page")).message == "no such page"

@@ -94,7 +94,13 @@ class TestSend:
                 filler.close()
         assert isinstance(reply, Unsent)
 
-    @pytest.mark.parametrize("url", ["http://", "https://x:99999/", "gopher://x/", "http://[x"])
+    @pytest.mark.parametrize(
+        "url",
+        [
+            *("http://", "https://x:99999/", "gopher://x/", "http://[x"),
+            *("https://a..b/", f"https://{'a' * 64}.example/", "https://127.0.0.1/\ud83d"),
+        ],
+    )
     def test_unsent_when_the_address_is_none(self, transport: HttpTransport, url: str) -> None:
         """An address that cannot be read leads nowhere."""
         assert isinstance(transport.send(Outgoing("GET", url, {})), Unsent)
