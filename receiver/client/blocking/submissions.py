@@ -223,7 +223,7 @@ class _Row:
                 _log.warning("submission %s is not settled: %s", self._client_ref, error)
                 return
             except Exception as error:  # noqa: BLE001  a ledger may be anybody's
-                _log.warning("submission %s is not settled: %r", self._client_ref, error)
+                _log.warning("submission %s is not settled: %s", self._client_ref, repr(error))
             else:
                 return
 

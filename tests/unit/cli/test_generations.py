@@ -98,7 +98,7 @@ class TestGet:
             shown = run("generations", "get", "gen_1", **settings)
             exact = run("generations", "get", "gen_1", "--json", **settings)
         assert "prompt\t\ufffd[2Jhello\ufffd\n" in shown.out
-        assert exact.object["prompt"] == "\x1b[2Jhello\ud800"
+        assert exact.object["prompt"] == "\x1b[2Jhello\ufffd"
 
 
 class TestWait:

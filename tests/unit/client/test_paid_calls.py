@@ -1,6 +1,6 @@
 """One paid call as the caller wants it."""
 
-import functools
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -45,7 +45,7 @@ class TestOrder:
             ("metadata", {1: "a key that JSON would change"}),
             ("metadata", {"half of an emoji": "\ud83d"}),
             ("metadata", {"wide": 2**64}),
-            ("metadata", {"deep": functools.reduce(lambda inner, _: [inner], range(300), [0])}),
+            ("metadata", json.loads('{"deep": ' + "[" * 300 + "]" * 300 + "}")),
             ("on_unknown", "retry"),
             ("max_credits", -1),
             ("max_credits", True),
