@@ -30,7 +30,10 @@ _EXTENSIONS: Final = {
 _LONGEST_NAME: Final = 128
 _ODD_IN_A_FILE_NAME: Final = re.compile(r"[^A-Za-z0-9_-]")
 _MOVED: Final = frozenset({301, 302, 303, 307, 308})
-_PASSING: Final = frozenset({408, 425, 429})
+_PASSING: Final = frozenset({202, 204, 403, 404, 408, 409, 423, 425, 429})
+"""Some hosts show a file only seconds after the provider names it; what it is then is in nobody's rules."""
+_PAGE: Final = re.compile(rb"\s*<(?:!doctype html|html)", re.IGNORECASE)
+_HEAD_BYTES: Final = 256
 
 
 class Partial:
@@ -47,7 +50,7 @@ class Partial:
         if self._made:
             self._dest.mkdir(parents=True, exist_ok=True)
         folder = self._dest if self._dest.is_dir() else self._dest.parent
-        self._file = (folder / f".{secrets.token_hex(8)}.part").open("xb")
+        self._file = (folder / f".{secrets.token_hex(8)}.part").open("x+b")
         return self
 
     def __exit__(
@@ -73,6 +76,14 @@ class Partial:
         assert self._file is not None
         self._file.seek(0)
         self._file.truncate()
+
+    @property
+    def fault(self) -> str | None:
+        """Say why what came cannot be the asset; None if it can."""
+        assert self._file is not None
+        self._file.seek(0)
+        head = self._file.read(_HEAD_BYTES)
+        return ("a web page" if _PAGE.match(head) else None) if head else "nothing"
 
     def keep(self, content_type: str) -> Path:
         """Give the file its final name and return that.
@@ -118,21 +129,23 @@ def asset_url(generation: Generation, base_url: str) -> str:
 
 
 def decide_download(
-    name: str, reply: Reply, attempt: Attempt, *, max_retries: int
+    name: str, reply: Reply, attempt: Attempt, *, fault: str | None, max_retries: int
 ) -> Done[str] | Again | Moved | Refused:
-    """Decide what *reply* to this *attempt* means. Done carries the content type."""
+    """Decide what *reply* to this *attempt* means; *fault* is its body's. Done carries the content type."""
     last = attempt.number > max_retries
     match reply:
         case Unsent(reason) | Lost(reason):
             return Refused(DownloadFailed(f"{name}: {reason}")) if last else Again(backoff_s(attempt))
         case Answer(status, headers, _):
-            if status == HTTPStatus.OK:
+            is_ok = status == HTTPStatus.OK
+            if is_ok and fault is None:
                 return Done(headers.get("content-type", ""))
             if status in _MOVED and "location" in headers and not last:
                 return Moved(_acceptable(attempt.url, headers["location"], name))
-            if not last and (status in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR):
+            if not last and (is_ok or status in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR):
                 return Again(backoff_s(attempt, retry_after_of(headers, attempt.sent_at)))
-            return Refused(DownloadFailed(f"{name}: the asset host answered {status}"))
+            what = f"{status} with {fault}" if is_ok else str(status)
+            return Refused(DownloadFailed(f"{name}: the asset host answered {what}"))
 
 
 def _acceptable(base: str, written: str, name: str) -> str:

@@ -96,7 +96,8 @@ class Caller:
             attempt = replace(attempt, sent_at=self.clock(), chance=self._chance())
             outgoing = Outgoing("GET", attempt.url, _ANONYMOUS, timeout=self.config.timeout)
             reply = self._transport.send(outgoing, sink=partial.write)
-            match decide_download(name, reply, attempt, max_retries=self.config.max_retries):
+            retries, fault = self.config.max_retries, partial.fault
+            match decide_download(name, reply, attempt, fault=fault, max_retries=retries):
                 case Done(content_type):
                     return content_type
                 case Refused(error):

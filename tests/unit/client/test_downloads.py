@@ -21,8 +21,8 @@ def generation(name: str = "gen_1", output_url: str | None = URL) -> Generation:
     return parse.generation({"id": name, "status": "completed", "output_url": output_url})
 
 
-def decided(reply: Reply, attempt: Attempt = FIRST) -> Any:
-    return decide_download("gen_1", reply, attempt, max_retries=4)
+def decided(reply: Reply, attempt: Attempt = FIRST, *, fault: str | None = None) -> Any:
+    return decide_download("gen_1", reply, attempt, fault=fault, max_retries=4)
 
 
 class TestPartial:
@@ -49,6 +49,22 @@ class TestPartial:
         with Partial(generation(), tmp_path, max_bytes=10) as partial:
             partial.write(b"12345")
         assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize(
+        ("body", "fault"),
+        [
+            (b"", "nothing"),
+            (b"\n<!DOCTYPE html><title>Soon", "a web page"),
+            (b"<HTML>", "a web page"),
+            (b"<svg>", None),
+            (b"\x89PNG", None),
+        ],
+    )
+    def test_tells_what_cannot_be_the_asset(self, tmp_path: Path, body: bytes, fault: str | None) -> None:
+        """Whatever it is called."""
+        with Partial(generation(), tmp_path, max_bytes=100) as partial:
+            partial.write(body)
+            assert partial.fault == fault
 
     def test_has_a_limit(self, tmp_path: Path) -> None:
         """The disk is not the asset host's to fill."""
@@ -148,13 +164,26 @@ class TestDecideDownload:
         """The content type decides the name."""
         assert decided(Answer(200, {"content-type": "image/png"}, b"")) == Done("image/png")
 
-    @pytest.mark.parametrize("reply", [Unsent("x"), Lost("x"), Answer(503, {}, b""), Answer(429, {}, b"")])
+    @pytest.mark.parametrize(
+        "reply",
+        [
+            Unsent("x"),
+            Lost("x"),
+            *(Answer(status, {}, b"") for status in (503, 429, 202, 204, 403, 404, 423)),
+        ],
+    )
     def test_passing_trouble_goes_again(self, reply: Reply) -> None:
         """A download may always be repeated, a few times."""
         assert decided(reply) == Again(0.25)
         assert isinstance(decided(reply, LAST).error, DownloadFailed)
 
-    @pytest.mark.parametrize("status", [204, 206, 400, 401, 403, 404, 410])
+    def test_a_page_in_place_of_the_file_goes_again(self) -> None:
+        """And is never kept for the file."""
+        assert decided(Answer(200, {}, b""), fault="a web page") == Again(0.25)
+        error = decided(Answer(200, {}, b""), LAST, fault="a web page").error
+        assert str(error) == "gen_1: the asset host answered 200 with a web page"
+
+    @pytest.mark.parametrize("status", [206, 400, 401, 410])
     def test_final_answers(self, status: int) -> None:
         """A link that has expired will not come back; the error hides its signature."""
         error = decided(Answer(status, {}, b"")).error

@@ -204,8 +204,9 @@ class TestFetch:
         assert (tmp_path / "gen_1.png").read_bytes() == b"file"
 
     def test_starts_over_after_trouble(self, tmp_path: Path) -> None:
-        """What a lost answer left is not kept."""
-        self.fetch(tmp_path, Lost("cut"), Answer(503, {}, b""), Answer(200, {}, b"file"))
+        """What a lost answer left is not kept, nor what came in place of the file."""
+        again = (Lost("cut"), Answer(503, {}, b""), Answer(200, {}, b""), Answer(200, {}, b"<html>"))
+        self.fetch(tmp_path, *again, Answer(200, {}, b"file"))
         assert (tmp_path / "gen_1").read_bytes() == b"file"
 
     def test_raises_what_is_final(self, tmp_path: Path) -> None:
