@@ -4,38 +4,23 @@ from itertools import count
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
+import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import settings
 from schemathesis import Case
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi import checks
+from schemathesis.schemas import BaseSchema
 
 from receiver.contract import ERROR_STATUS
 from receiver.sandbox import Knobs, Sandbox
 from receiver.sandbox.keys import KEY_OPERATIONS
 from receiver.sandbox.openapi import describe
 from receiver.sandbox.operations import OPERATIONS
+from tests.contract.described import BOUNDED, CHECKS, ask_everything
 
 # By hand, so that no webhook is sent to the addresses that schemathesis invents.
 SANDBOX = Sandbox(knobs=Knobs(progression="manual", rate_limit=1_000_000_000, credits=1_000_000_000))
 RIGHTS = {"Authorization": f"Bearer {SANDBOX.key()}", "Cookie": SANDBOX.session_cookie("keys")}
 NUMBERS = count()
-SCHEMA = schemathesis.openapi.from_asgi("/openapi.json", SANDBOX.app)
-CHECKS: list[Any] = [
-    not_a_server_error,
-    checks.status_code_conformance,
-    checks.content_type_conformance,
-    checks.response_headers_conformance,
-    checks.response_schema_conformance,
-]
-BOUNDED = settings(
-    max_examples=25,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
 
 
 class TestDescription:
@@ -58,40 +43,48 @@ class TestDescription:
             jsonschema.validate(example, {"$ref": f"#/components/schemas/{name}", **whole})
 
 
-@SCHEMA.parametrize()
-@BOUNDED
-def test_with_every_right(case: Case[Any]) -> None:
+def described() -> BaseSchema:
+    """Read the description from the sandbox itself."""
+    return schemathesis.openapi.from_asgi("/openapi.json", SANDBOX.app)
+
+
+def test_with_every_right(subtests: pytest.Subtests) -> None:
     """Good and bad input, by somebody who may do everything."""
-    case.call_and_validate(headers=RIGHTS, checks=CHECKS)
+
+    def ask(case: Case[Any]) -> None:
+        case.call_and_validate(headers=RIGHTS, checks=CHECKS)
+
+    ask_everything(described(), ask, subtests, examples=25)
 
 
-@SCHEMA.parametrize()
-@settings(BOUNDED, max_examples=3)
-def test_without_any_right(case: Case[Any]) -> None:
+def test_without_any_right(subtests: pytest.Subtests) -> None:
     """Whatever is sent, the answer is 401 and as described."""
-    response = case.call(headers={"Authorization": "", "Cookie": ""})
-    case.validate_response(response, checks=CHECKS)
-    assert response.status_code in {401, 405}  # a verb that is not described may be refused first
+
+    def ask(case: Case[Any]) -> None:
+        response = case.call(headers={"Authorization": "", "Cookie": ""})
+        case.validate_response(response, checks=CHECKS)
+        assert response.status_code in {401, 405}  # a verb that is not described may be refused first
+
+    ask_everything(described(), ask, subtests, examples=3)
 
 
-class Sequences(SCHEMA.as_state_machine()):  # type: ignore[misc]
+def test_sequences() -> None:
     """Calls that follow from each other: what was made is looked at, changed and removed."""
 
-    def setup(self) -> None:
-        # Each sequence as an account of its own, so that none depends on what others left behind.
-        account = f"account {next(NUMBERS)}"
-        key, cookie = SANDBOX.key(account=account), SANDBOX.session_cookie(f"{account}, keys")
-        self.rights = {"Authorization": f"Bearer {key}", "Cookie": cookie}
+    class Sequences(described().as_state_machine()):  # type: ignore[misc]
+        def setup(self) -> None:
+            # Each sequence as an account of its own, so that none depends on what others left behind.
+            account = f"account {next(NUMBERS)}"
+            key, cookie = SANDBOX.key(account=account), SANDBOX.session_cookie(f"{account}, keys")
+            self.rights = {"Authorization": f"Bearer {key}", "Cookie": cookie}
 
-    def get_call_kwargs(self, case: Case[Any]) -> dict[str, Any]:
-        return {"headers": self.rights}
+        def get_call_kwargs(self, case: Case[Any]) -> dict[str, Any]:
+            return {"headers": self.rights}
 
-    def validate_response(self, response: Any, case: Case[Any], **_options: Any) -> None:
-        case.validate_response(response, checks=CHECKS)
+        def validate_response(self, response: Any, case: Case[Any], **_options: Any) -> None:
+            case.validate_response(response, checks=CHECKS)
 
-
-TestSequences = Sequences.TestCase
-TestSequences.settings = settings(BOUNDED, max_examples=15, stateful_step_count=8)
+    Sequences.run(settings=settings(BOUNDED, max_examples=15, stateful_step_count=8))
 
 
 EXAMPLES: dict[str, Any] = {
