@@ -18,7 +18,7 @@ _WITHOUT_CODE: Final = (ConfigError,)
 def main() -> None:
     """Run the command. A refusal is one message and an exit status of its own, never a traceback."""
     # What a command imports stays: looking through those many objects for garbage is in vain.
-    gc.set_threshold(50_000, 20, 20)
+    gc.set_threshold(100_000, 20, 20)
     sys.exit(_run())
 
 

@@ -4,15 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-    WithJsonSchema,
-)
+from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, ValidationError, WithJsonSchema
+from sqlmodel import SQLModel
 from starlette.requests import Request
 
 from receiver.admin.answers import Refusal, invalid
@@ -50,16 +43,16 @@ Moment = Annotated[
 """Milliseconds since the epoch, from a time as people write it."""
 
 
-class Query(BaseModel):
+class Query(SQLModel):
     """A query: its values are text."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = {"extra": "forbid"}
 
 
-class Body(BaseModel):
+class Body(SQLModel):
     """A JSON object: nothing is made of what has another type."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
 
 
 class Paging(Query):

@@ -83,6 +83,7 @@ def _known(session: Session) -> dict[str, bool]:
 
 def _statement(index: Index) -> str:
     dialect: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    index.dialect_options["postgresql"]["where"] = index.dialect_options["sqlite"]["where"]
     return str(CreateIndex(index).compile(dialect=dialect))
 
 
