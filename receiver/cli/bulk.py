@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from receiver.cli.console import ask
-from receiver.cli.output import json_option, say, show_record
+from receiver.cli.output import description, json_option, progress_of, say, show_record
 
 if TYPE_CHECKING:
     from receiver.operations import OnPage
@@ -144,19 +144,9 @@ def _require_some(order: "Order", matched: int) -> None:
 @contextmanager
 def counting(what: str) -> "Iterator[OnPage]":
     """Offer what shows progress, if a person is watching."""
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import SpinnerColumn
 
-    console = Console(stderr=True)
-    columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
-    with Progress(
-        *columns,
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-        redirect_stdout=False,
-        redirect_stderr=False,
-    ) as shown:
+    with progress_of(SpinnerColumn(), description()) as shown:
         task = shown.add_task("", total=None)
         yield lambda matched, changed: shown.update(task, description=f"{matched} matched, {changed} {what}")
 
