@@ -199,6 +199,11 @@ def event_id(unix_ms: int, entropy: bytes) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
+def first_id(received_ms: int) -> str:
+    """Return the lowest id that an event received then can have; time in milliseconds."""
+    return event_id(max(received_ms, 0), bytes(10))
+
+
 def event_ms(event_id: str) -> int:
     """Return the time that an id was made of, in milliseconds."""
     return int(event_id.replace("-", "")[:12], 16)

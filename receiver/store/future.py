@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, case, func, literal, or_, select, update
 
-from receiver.events import event_id, event_ms
+from receiver.events import event_ms, first_id
 from receiver.store.attribution import HOLD_MS
 from receiver.store.tables import (
     DELIVERY,
@@ -111,7 +111,7 @@ def _overdue_delivery(present: Present) -> ColumnElement[bool]:
     overdue = or_(untried, _after(DELIVERY, now_ms + LONGEST_WAIT_MS))
     if present.at_start:
         # Ids begin with the time of receipt.
-        overdue = or_(overdue, DELIVERY.c.event_id > event_id(now_ms + _CLOCKS_DIFFER_MS, bytes(10)))
+        overdue = or_(overdue, DELIVERY.c.event_id > first_id(now_ms + _CLOCKS_DIFFER_MS))
     # What an operator has spread over hours is left as it is.
     return and_(DELIVERY.c.operation.is_(None), overdue)
 

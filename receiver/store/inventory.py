@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 
 from receiver.contract import COMPLETED
-from receiver.events import OUR_TYPES, Asset, event_id
+from receiver.events import OUR_TYPES, Asset, first_id
 from receiver.store.assets import ASSET_COLUMNS, IS_GIVEN_UP, asset_of
 from receiver.store.tables import ASSET, EVENT
 
@@ -77,9 +77,9 @@ def _within(scope: Scope) -> ColumnElement[bool]:
         wanted.append(EVENT.c.source == scope.source)
     # Ids begin with the time of receipt, so the primary key finds a span of time.
     if scope.since_ms is not None:
-        wanted.append(ASSET.c.event_id >= event_id(scope.since_ms, bytes(10)))
+        wanted.append(ASSET.c.event_id >= first_id(scope.since_ms))
     if scope.until_ms is not None:
-        wanted.append(ASSET.c.event_id < event_id(scope.until_ms, bytes(10)))
+        wanted.append(ASSET.c.event_id < first_id(scope.until_ms))
     return and_(*wanted)
 
 

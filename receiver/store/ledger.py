@@ -1,8 +1,7 @@
 """The ledger of submissions, kept beside the events that will answer them."""
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -54,8 +53,10 @@ class StoreLedger:
     def migrate(self) -> None:
         """Bring an embedded database to this release's schema; leave a shared one to `receiver migrate`."""
         if is_sqlite(self._engine):
-            with _refusing():
+            try:
                 migrations.migrate(self._engine)
+            except SQLAlchemyError as failure:
+                raise StoreUnavailable(describe(failure)) from failure
 
     def begin(self, submission: Submission) -> Submission | None:
         """Write *submission* to disk and return None, or return the row that has its `client_ref` already.
@@ -168,7 +169,7 @@ class StoreLedger:
         self._engine.dispose()
 
     def _transact(self, work: Callable[[Connection], Result]) -> Result:
-        with _refusing(), self._writer:
+        with self._writer:
             return transact_in_time(self._engine, work)
 
     def _get(self, connection: Connection, client_ref: str) -> Submission | None:
@@ -210,11 +211,3 @@ def _ms(seconds: float) -> int:
 
 def _sent(sent_at: float | None) -> ColumnElement[bool]:
     return true() if sent_at is None else SUBMISSION.c.sent_ms == _ms(sent_at)
-
-
-@contextmanager
-def _refusing() -> Iterator[None]:
-    try:
-        yield
-    except SQLAlchemyError as failure:
-        raise StoreUnavailable(describe(failure)) from failure
