@@ -117,8 +117,8 @@ def finish(id_: str, *, as_json: bool, deed: tuple[str, str] | None = None) -> N
     from receiver.operations.records import operation_record
 
     try:
-        with counting("done") as told:
-            ended = ask(lambda store: operations.finish(store, id_, told), deed=deed)
+        with counting("done") as on_page:
+            ended = ask(lambda store: operations.finish(store, id_, on_page), deed=deed)
     except (KeyboardInterrupt, click.Abort):
         say(
             f"Operation {id_} is not finished. `receiver operations resume {id_}` continues it,"
@@ -160,9 +160,9 @@ async def _begin(store: "Store", order: "Order") -> "Operation":
 def _count(order: "Order") -> dict[str, Any]:
     from receiver import operations
 
-    with counting("to do") as told:
+    with counting("to do") as on_page:
         counted = ask(
-            lambda store: operations.count(store, order, told), destination=order.wanted.destination
+            lambda store: operations.count(store, order, on_page), destination=order.wanted.destination
         )
     return {"kind": order.kind, "matched": counted.matched, "changed": counted.changed, "dry_run": True}
 

@@ -181,18 +181,18 @@ class HttpEndpoint:
 
     def _outcome(self, response: httpx2.Response, said: bytes) -> Outcome:
         status = response.status_code
-        told = f"{self._url.host} answered {status}"
+        answered = f"{self._url.host} answered {status}"
         if response.is_success:
             return Delivered()
         if response.is_redirect:
-            why = f"{told}, a redirect, which is not followed: correct {setting(self._name, 'url')}"
+            why = f"{answered}, a redirect, which is not followed: correct {setting(self._name, 'url')}"
             return Retry(why, said=said)
         if status in _ABOUT_THE_MESSAGE:
-            return GivenUp(told, said)
+            return GivenUp(answered, said)
         after_s = retry_after_s(
             response.headers.get("Retry-After"), now=self._clock(), date=response.headers.get("Date")
         )
-        return Retry(told + self._advice(status), after_s, said)
+        return Retry(answered + self._advice(status), after_s, said)
 
     def _silence(self) -> str:
         return f"{self._url.host} did not answer within {self._options.timeout_s:g} s"

@@ -68,7 +68,7 @@ def is_wrong_table(error: Error) -> bool:
     return isinstance(error, _WRONG_TABLE)
 
 
-def told(error: Error) -> str:
+def summary(error: Error) -> str:
     """Name *error* and its place without its text, which may quote the event."""
     diagnosis = error.diag
     places = {"constraint": diagnosis.constraint_name, "column": diagnosis.column_name}

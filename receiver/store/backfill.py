@@ -111,8 +111,8 @@ def _events(connection: Connection, past: Past, page: Stretch) -> Sequence[Row[A
 
 def _candidates(connection: Connection, rows: Sequence[Row[Any]], now_ms: int) -> list[Candidate]:
     jobs = {row.id: event_job(EventJob, row, lease="", attempts=row.attempts) for row in rows}
-    told = attribute(connection, list(jobs.values()), now_ms=now_ms) if jobs else {}
-    return [Candidate(jobs[row.id], asset_if_any(row), told[row.id]) for row in rows]
+    attributions = attribute(connection, list(jobs.values()), now_ms=now_ms) if jobs else {}
+    return [Candidate(jobs[row.id], asset_if_any(row), attributions[row.id]) for row in rows]
 
 
 def _due_ms(candidate: Candidate) -> int:

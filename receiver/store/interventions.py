@@ -16,7 +16,7 @@ Hurried = Literal["pending", "late", "given up"]
 def mirror_now(connection: Connection, event_id: str, *, now_ms: int, until_ms: int) -> Hurried | None:
     """Make the asset of one event due at once; None if there is none to mirror, or a worker is at it.
 
-    One that was given up is tried for until *until_ms*, and told of in a follow-up when it comes.
+    One that was given up is retried until *until_ms*; if it comes, a follow-up says so.
     """
     waiting = update(EVENT).where(
         EVENT.c.id == event_id, EVENT.c.state == IS_PENDING, EVENT.c.lease.is_(None)

@@ -61,10 +61,10 @@ def count_assets(connection: Connection, scope: Scope) -> int:
 
 
 def relocate(connection: Connection, known: KnownAsset, *, url: str) -> bool:
-    """Note that *known* now lies at *url*, for every event that told of it; False if it had moved already."""
+    """Note that *known* is at *url* now, for all events of its generation; False if it had moved already."""
     generation = and_(EVENT.c.source == known.source, EVENT.c.generation_id == known.generation_id)
-    told = select(EVENT.c.id).where(generation)
-    moved = update(ASSET).where(ASSET.c.event_id.in_(told), ASSET.c.url == known.asset.url).values(url=url)
+    ids = select(EVENT.c.id).where(generation)
+    moved = update(ASSET).where(ASSET.c.event_id.in_(ids), ASSET.c.url == known.asset.url).values(url=url)
     return bool(connection.execute(moved).rowcount)
 
 

@@ -54,7 +54,7 @@ class LatePostponed:
 
 @dataclass(frozen=True, slots=True)
 class LateGivenUp:
-    """The asset is given up for good; what was told of it stays true."""
+    """The asset is given up for good; what its message said stays true."""
 
     job: LateJob
     error: str

@@ -153,12 +153,12 @@ class StoreLedger:
 
     def outcomes(self, generation_ids: Collection[str]) -> Mapping[str, Mapping[str, object]]:
         """Return the `data` objects of those terminal events that are there, by generation."""
-        told = select(EVENT.c.generation_id, EVENT.c.type, EVENT.c.body).where(
+        endings = select(EVENT.c.generation_id, EVENT.c.type, EVENT.c.body).where(
             EVENT.c.source == self._source,
             EVENT.c.generation_id.in_(generation_ids),
             EVENT.c.type.in_(EVENT_TYPES),
         )
-        rows = self._transact(lambda connection: connection.execute(told).all())
+        rows = self._transact(lambda connection: connection.execute(endings).all())
         # A completion comes last, and so before a failure.
         bodies = {row.generation_id: row.body for row in sorted(rows, key=lambda row: row.type == COMPLETED)}
         events = {name: normalize(body, source=self._source) for name, body in bodies.items()}
@@ -178,14 +178,14 @@ class StoreLedger:
         return None if row is None else self._read(row)
 
     def _values(self, submission: Submission) -> dict[str, Any]:
-        told = {"client_ref": submission.client_ref, "metadata": dict(submission.metadata)}
+        shown = {"client_ref": submission.client_ref, "metadata": dict(submission.metadata)}
         sent_at = submission.sent_at
         return {
             "client_ref": submission.client_ref,
             "source": self._source,
             "kind": submission.kind,
             "request": orjson.dumps(dict(submission.request)).decode(),
-            "told": orjson.dumps(told).decode(),
+            "told": orjson.dumps(shown).decode(),
             "state": submission.state,
             "generation_id": submission.generation_id,
             "sent_ms": None if sent_at is None else _ms(sent_at),

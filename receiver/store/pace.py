@@ -40,9 +40,9 @@ class StorePace:
         """
 
         def work(connection: Connection) -> T:
-            changed, told = change(self._locked(connection, name))
+            changed, result = change(self._locked(connection, name))
             connection.execute(update(PACE).where(PACE.c.name == name).values(_values(changed)))
-            return told
+            return result
 
         with self._writer:
             return transact_in_time(self._engine, work)

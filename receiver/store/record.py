@@ -172,8 +172,8 @@ def _settle_at_once(
         for one in arrivals
         if one.entry.id in places and isinstance(one.entry, NewEvent)
     ]
-    told = attribute(connection, jobs, now_ms=max(job.received_ms for job in jobs))
-    made = fan_out(connection, [Candidate(job, None, told[job.id]) for job in jobs], places)
+    attributions = attribute(connection, jobs, now_ms=max(job.received_ms for job in jobs))
+    made = fan_out(connection, [Candidate(job, None, attributions[job.id]) for job in jobs], places)
     if any(one.is_left for one in made.values()):
         wake_others(connection, FORWARD)
     return made

@@ -237,8 +237,8 @@ def forget_requests(connection: Connection, client_refs: Collection[str]) -> Non
         return
     forgotten: dict[str, Any] = {"request": _NO_REQUEST, "told": bindparam("told_"), "error": None}
     statement = update(SUBMISSION).where(SUBMISSION.c.client_ref == bindparam("ref")).values(forgotten)
-    told = ({"ref": ref, "told_": to_text({"client_ref": ref, "metadata": {}})} for ref in client_refs)
-    connection.execute(statement, list(told))
+    changes = ({"ref": ref, "told_": to_text({"client_ref": ref, "metadata": {}})} for ref in client_refs)
+    connection.execute(statement, list(changes))
 
 
 _STEPS: Final[Mapping[What, Callable[[Connection, Batch, str], Pruned]]] = {

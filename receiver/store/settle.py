@@ -221,8 +221,8 @@ def _deliver(
     """Make the deliveries of events that were just settled."""
     if not settled:
         return {}
-    told = attribute(connection, [one.job for one in settled], now_ms=settled[0].now_ms)
-    candidates = [Candidate(one.job, one.asset, told[one.job.id]) for one in settled]
+    attributions = attribute(connection, [one.job for one in settled], now_ms=settled[0].now_ms)
+    candidates = [Candidate(one.job, one.asset, attributions[one.job.id]) for one in settled]
     made = fan_out(connection, candidates, places)
     if any(one.is_left for one in made.values()):
         wake_others(connection, FORWARD)
@@ -254,8 +254,8 @@ def _arrive(connection: Connection, arrived: LateArrived, fan_out: FanOut) -> bo
     connection.execute(update(ASSET).where(ASSET.c.event_id == arrived.job.id).values(mirrored))
     if insert_new(connection, EVENT, EVENT_KEY, [event_row(event, SETTLED)]):
         connection.execute(_INSERT_ASSETS, [asset_row(event.id, asset, settled_ms=now_ms)])
-        told = replace(arrived.job, id=event.id, body=event.body, received_ms=event.received_ms)
-        _deliver(connection, [EventSettled(told, asset, now_ms)], fan_out, {})
+        follow_up = replace(arrived.job, id=event.id, body=event.body, received_ms=event.received_ms)
+        _deliver(connection, [EventSettled(follow_up, asset, now_ms)], fan_out, {})
     return True
 
 
