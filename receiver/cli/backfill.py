@@ -8,6 +8,7 @@ import click
 
 from receiver.cli.connection import load_settings_and_log
 from receiver.cli.console import use_store
+from receiver.cli.destinations import check_name
 from receiver.cli.moments import Since, to_ms
 from receiver.cli.operator import note
 from receiver.cli.output import description, json_option, progress_of, say, show_rows
@@ -69,9 +70,7 @@ def backfill(
     from receiver.operations.backfill import Tally, backfill_record
 
     settings = load_settings_and_log()
-    if name not in settings.destinations:
-        there_are = ", ".join(sorted(settings.destinations)) or "none"
-        raise click.UsageError(f"there is no destination {name!r}; configured are: {there_are}.")
+    check_name(name, settings.destinations)
     past = _past(name, since, until or datetime.now(UTC))
     tally = Tally()
     try:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from receiver.cli.connection import load_settings_and_warn
-from receiver.cli.console import use_store
+from receiver.cli.console import events_of, use_store
 from receiver.cli.exit_codes import ExitCode
 from receiver.cli.operator import note
 from receiver.cli.output import say
@@ -73,15 +73,7 @@ def _each(names: tuple[str, ...], act: Act, what: str, *, otherwise: str) -> Non
 async def _named(
     store: "Store", name: str, act: "Callable[[Store, str], Awaitable[str | None]]", otherwise: str
 ) -> bool:
-    from receiver.client import NotFound
-    from receiver.operations.records import events_named
-
-    found = await events_named(store, name)
-    if not found:
-        raise NotFound(
-            f"there is no event {name}, and no event about such a generation, in RECEIVER_DATABASE_URL"
-        )
-    said = [(id_, await act(store, id_)) for id_ in found]
+    said = [(id_, await act(store, id_)) for id_ in await events_of(store, name)]
     for id_, done in said:
         say(f"{id_}: {done or otherwise}")
     return any(done for _, done in said)
