@@ -107,7 +107,7 @@ class Asset:
     error: str | None = None
     """Stable code of the reason, when failed."""
     retried_until_ms: int | None = None
-    """Until then it may still come, and `ASSET_MIRRORED` says so; None where it is given up for good."""
+    """Until then it may still come, and `ASSET_MIRRORED` says so; None where it is given up permanently."""
 
 
 def is_ours(event_type: str) -> bool:
@@ -180,7 +180,7 @@ def reread(body: bytes, *, source: str) -> Event:
 
 
 def follow_up(body: bytes, *, now_ms: int) -> bytes:
-    """Write the body of the event that tells of a late asset: the completion's own, under our type and time.
+    """Write the body of the event that reports a late asset: the completion's own, under our type and time.
 
     *body* is that of a stored completion, which was read before.
     """

@@ -55,7 +55,7 @@ class Routing:
     """What one destination wants: options that every destination has. By default it gets everything."""
 
     types: frozenset[str] = option(_any_of(_TYPES, prefix=TYPE_PREFIX), frozenset())
-    """Empty: all that tell of generations. What is for operators goes only where it is named."""
+    """Empty: all about generations. What is for operators goes only where it is named."""
     kinds: frozenset[str] = option(_any_of(EVENT_KINDS), frozenset())
     """Empty: all."""
     sources: frozenset[str] = option(_any_of(), frozenset())

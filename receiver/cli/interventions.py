@@ -1,4 +1,4 @@
-"""`receiver events mirror-now` and `release`: an asset is tried for now, or waited for no longer."""
+"""`receiver events mirror-now` and `release`: retry an asset now, or stop waiting for it."""
 
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from receiver.store import Store
 
 Act = Callable[["Store", str, int], Awaitable[str | None]]
-"""Does something about an event, given how long its asset is tried for on; says what, None: nothing."""
+"""Does something about an event, given for how long to retry its asset; returns what, or None."""
 
 ids = click.argument("names", nargs=-1, required=True, metavar="ID...")
 
@@ -30,7 +30,7 @@ def mirror_now(*, names: tuple[str, ...]) -> None:
     from receiver.operations import interventions
 
     async def act(store: "Store", id_: str, late_ms: int) -> str | None:
-        return await interventions.hurry(store, id_, late_ms=late_ms) and "a worker tries for its asset now"
+        return await interventions.hurry(store, id_, late_ms=late_ms) and "a worker retries its asset now"
 
     _each(names, act, "events.mirror-now", otherwise="it has no asset to mirror, or a worker is at it")
 

@@ -30,7 +30,7 @@ from receiver.signatures import check_secrets, sign
 
 _CONTENT_TYPE: Final = "application/cloudevents+json; charset=utf-8"
 _ABOUT_THE_MESSAGE: Final = frozenset({400, 410, 422})
-"""Refused for good. Every other 4xx is what a proxy, a token or a route says of the endpoint as a whole."""
+"""Refused permanently. Any other 4xx is what a proxy, a token or a route says of the whole endpoint."""
 _NOT_NOW: Final = frozenset({408, 409, 423, 425, 429})
 _CREDENTIALS: Final = frozenset({401, 403, 407})
 _MAX_PORT: Final = 65_535

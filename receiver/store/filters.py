@@ -46,7 +46,7 @@ class Filter:
 
 
 def arrived(id_: ColumnElement[str], wanted: Filter) -> Iterator[ColumnElement[bool]]:
-    """Yield what the primary key alone tells of *wanted*: an id begins with its time of arrival."""
+    """Yield what the primary key alone can answer of *wanted*: an id begins with its time of arrival."""
     if wanted.ids:
         yield id_.in_(wanted.ids)
     if wanted.since_ms is not None:

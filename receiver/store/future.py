@@ -43,7 +43,7 @@ class Present:
     at_start: bool = False
     """Whether the clock may have been set back while no worker ran: then what arrived in the future is due.
 
-    Only then: what is tried for by the clock of now must keep its backoff.
+    Only then: what is retried by the present clock must keep its backoff.
     """
     reconcile_ms: int = 7 * 24 * 3_600_000
     """The time between two passes over one source."""

@@ -1,4 +1,4 @@
-"""What an operator has done to one event's asset: tried for at once, or given up."""
+"""What an operator has done to one event's asset: retried at once, or given up."""
 
 from typing import Literal
 
@@ -10,7 +10,7 @@ from receiver.store.late import is_given_up
 from receiver.store.tables import EVENT, LATE_ASSET
 
 Hurried = Literal["pending", "late", "given up"]
-"""What an asset was that is now due: waited for, tried for after its event went out, or not tried for."""
+"""What an asset was that is now due: waited for, retried after its event went out, or not retried."""
 
 
 def mirror_now(connection: Connection, event_id: str, *, now_ms: int, until_ms: int) -> Hurried | None:

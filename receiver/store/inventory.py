@@ -69,7 +69,7 @@ def relocate(connection: Connection, known: KnownAsset, *, url: str) -> bool:
 
 
 def _within(scope: Scope) -> ColumnElement[bool]:
-    # A follow-up tells of the completion's own file, which is counted there.
+    # A follow-up names the completion's own file, which is counted there.
     mirrored = and_(ASSET.c.status == "mirrored", EVENT.c.type.not_in(sorted(OUR_TYPES)))
     failed = and_(IS_GIVEN_UP, EVENT.c.type == COMPLETED)
     wanted = [or_(mirrored, failed) if scope.with_failed else mirrored]

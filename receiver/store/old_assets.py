@@ -1,6 +1,6 @@
 """Which files of the bucket are older than they are kept, and what the store says of them afterwards.
 
-A file goes once all events of its generation that tell of it are old enough, and none of their deliveries is
+A file goes once all events of its generation that name it are old enough, and none of their deliveries is
 under way or dead. Its name must hold the id of its generation or event: others could have the file, too.
 """
 
@@ -25,7 +25,7 @@ _LEASE_MS: Final = 60_000
 
 @dataclass(frozen=True, slots=True)
 class OldAsset:
-    """One file, and the events that tell of it."""
+    """One file, and the events that name it."""
 
     url: str
     event_ids: tuple[str, ...]

@@ -41,7 +41,7 @@ class NewEvent:
     """How we learnt of it: `webhook`, `reconcile` or `quarantine`, or `mirror` for what we tell ourselves."""
     received_ms: int
     expects_asset: bool = True
-    """Whether there is an asset to try for, be it in vain."""
+    """Whether there is an asset to fetch, be it in vain."""
 
     @property
     def topic(self) -> str:

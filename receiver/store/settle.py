@@ -34,7 +34,7 @@ class EventSettled:
     asset: Asset | None
     now_ms: int
     retry_ms: int | None = None
-    """When a failed asset is tried for again, if it is: until its `retried_until_ms`."""
+    """When a failed asset is retried, if it is: until its `retried_until_ms`."""
     attempt: FailedAttempt | None = field(default=None, compare=False)
     """What is kept of the attempt, for people to see."""
 
@@ -230,7 +230,7 @@ def _deliver(
 
 
 def _try_on(connection: Connection, settled: Sequence[EventSettled]) -> None:
-    """Queue the assets that are still tried for."""
+    """Queue the assets that are still retried."""
     rows = [
         {
             "event_id": one.job.id,
@@ -246,7 +246,7 @@ def _try_on(connection: Connection, settled: Sequence[EventSettled]) -> None:
 
 
 def _arrive(connection: Connection, arrived: LateArrived, fan_out: FanOut) -> bool:
-    """Write the asset down and tell of it, once; False if the lease was lost."""
+    """Write the asset and its follow-up, once; False if the lease was lost."""
     if not remove(connection, arrived.job):
         return False
     event, asset, now_ms = arrived.event, arrived.asset, arrived.now_ms

@@ -121,8 +121,8 @@ LATE_ASSET: Final = Table(
     Column("attempts", Integer, nullable=False, default=0),
     Column("last_error", String),
 )
-"""Assets that are retried after their events went out without them, in a queue of their own: whoever claims
-events does not read it."""
+"""Assets that are retried after their events went out without them, in a queue of their own: claims of
+events do not read it."""
 
 DELIVERY: Final = Table(
     "delivery",
