@@ -163,7 +163,7 @@ def message(job: DeliveryJob, routing: Routing = EVERYTHING) -> Message | Retry 
     """Build the message of a delivery: the same bytes on every attempt."""
     event = reread(job.body, source=job.source)
     traceparent = trace_of(event) if tracing.is_on() else None
-    told = envelope(
+    document = envelope(
         event,
         event_id=job.event_id,
         received_ms=job.received_ms,
@@ -171,9 +171,9 @@ def message(job: DeliveryJob, routing: Routing = EVERYTHING) -> Message | Retry 
         submission=job.submission,
         traceparent=traceparent,
     )
-    if job.undecided and not routing.filter_holds(told, destination=job.destination):
+    if job.undecided and not routing.filter_holds(document, destination=job.destination):
         return Unwanted()
-    body = routing.encode(told, destination=job.destination)
+    body = routing.encode(document, destination=job.destination)
     if isinstance(body, NotApplicable):
         # Never sent whole instead: the projection may be there to keep something back.
         return Retry(body.reason)
@@ -189,7 +189,7 @@ def message(job: DeliveryJob, routing: Routing = EVERYTHING) -> Message | Retry 
 
 
 def trace_of(event: Event) -> str | None:
-    """Return the trace of an event; what operators are told of is no generation, and has none."""
+    """Return the trace of an event; one for operators is about no generation, and has none."""
     return None if event.type.startswith(OPERATOR) else tracing.traceparent(event.generation_id)
 
 

@@ -22,7 +22,7 @@ ASSET_MIRRORED: Final = "generation.asset_mirrored"
 OUR_TYPES: Final = frozenset((ASSET_MIRRORED,))
 """Types of events that we make; a provider that used one would speak in our name."""
 OPERATOR: Final = "receiver.operator."
-"""How the types begin of what is told to operators: facts about this service, not about a generation."""
+"""How the types of events for operators begin: facts about this service, not about a generation."""
 OPERATOR_TYPES: Final = tuple(
     OPERATOR + word
     for word in (
@@ -74,8 +74,8 @@ class Event:
 
     def occurred_at(self, received_ms: int) -> str:
         """Return when it happened, RFC 3339 in UTC: as the body says, else when we received it."""
-        told = (self.sent_at, self.data.get("completed_at"), self.data.get("created_at"))
-        usable = (time for value in told if (time := _canonical_time(value)))
+        times = (self.sent_at, self.data.get("completed_at"), self.data.get("created_at"))
+        usable = (time for value in times if (time := _canonical_time(value)))
         return next(usable, None) or _format(datetime.fromtimestamp(received_ms / 1000, UTC))
 
 
@@ -107,7 +107,7 @@ class Asset:
     error: str | None = None
     """Stable code of the reason, when failed."""
     retried_until_ms: int | None = None
-    """Until then it may still come and be told of by `ASSET_MIRRORED`; None where it is given up for good."""
+    """Until then it may still come, and `ASSET_MIRRORED` says so; None where it is given up permanently."""
 
 
 def is_ours(event_type: str) -> bool:
@@ -115,9 +115,9 @@ def is_ours(event_type: str) -> bool:
     return event_type in OUR_TYPES or event_type.startswith(OPERATOR)
 
 
-def operator_body(subject: str, event_type: str, told: Mapping[str, Any], *, now_ms: int) -> bytes:
-    """Write the body of an event that tells operators of *subject*, an identifier, what is in *told*."""
-    data = {**told, "id": subject}
+def operator_body(subject: str, event_type: str, facts: Mapping[str, Any], *, now_ms: int) -> bytes:
+    """Write the body of an event for operators about *subject*, an identifier; *facts* are its data."""
+    data = {**facts, "id": subject}
     return orjson.dumps({"event": event_type, "data": data, "created_at": _time(now_ms)})
 
 
@@ -180,7 +180,7 @@ def reread(body: bytes, *, source: str) -> Event:
 
 
 def follow_up(body: bytes, *, now_ms: int) -> bytes:
-    """Write the body of the event that tells of a late asset: the completion's own, under our type and time.
+    """Write the body of the event that reports a late asset: the completion's own, under our type and time.
 
     *body* is that of a stored completion, which was read before.
     """
@@ -197,6 +197,11 @@ def event_id(unix_ms: int, entropy: bytes) -> str:
     variant = 0x80 | (entropy[2] & 0x3F)
     text = (head + bytes((version, entropy[1], variant)) + entropy[3:10]).hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def first_id(received_ms: int) -> str:
+    """Return the lowest id that an event received then can have; time in milliseconds."""
+    return event_id(max(received_ms, 0), bytes(10))
 
 
 def event_ms(event_id: str) -> int:

@@ -28,11 +28,11 @@ def watch(thing: Forkable) -> None:
 
 
 def _all(tell: Callable[[Forkable], None]) -> Callable[[], None]:
-    def told() -> None:
+    def call() -> None:
         for thing in list(_watched):
             tell(thing)
 
-    return told
+    return call
 
 
 if hasattr(os, "register_at_fork"):

@@ -29,7 +29,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class GivenUp:
-    """Never: the other side refused this message for good. It becomes a dead letter."""
+    """Never: the other side refused this message permanently. It becomes a dead letter."""
 
     error: str
     """One line for an operator: no secret, no query string."""

@@ -55,7 +55,7 @@ class Routing:
     """What one destination wants: options that every destination has. By default it gets everything."""
 
     types: frozenset[str] = option(_any_of(_TYPES, prefix=TYPE_PREFIX), frozenset())
-    """Empty: all that tell of generations. What is for operators goes only where it is named."""
+    """Empty: all about generations. What is for operators goes only where it is named."""
     kinds: frozenset[str] = option(_any_of(EVENT_KINDS), frozenset())
     """Empty: all."""
     sources: frozenset[str] = option(_any_of(), frozenset())
@@ -85,18 +85,18 @@ class Routing:
         """Whether anything is wanted that is for operators."""
         return any(one.startswith(_ALL_OPERATOR_TYPES) for one in self.types)
 
-    def filter_holds(self, told: Mapping[str, Any], *, destination: str) -> bool:
-        """Whether the filter holds for the message *told*.
+    def filter_holds(self, message: Mapping[str, Any], *, destination: str) -> bool:
+        """Whether the filter holds for *message*.
 
         Where it cannot be applied it holds: a message too many can be skipped, a missing one is lost.
         """
-        return self.filter is None or _holds(self.filter, told, destination=destination)
+        return self.filter is None or _holds(self.filter, message, destination=destination)
 
-    def encode(self, told: Mapping[str, Any], *, destination: str) -> bytes | NotApplicable:
-        """Write the message *told* as this destination gets it."""
+    def encode(self, message: Mapping[str, Any], *, destination: str) -> bytes | NotApplicable:
+        """Write *message* as this destination gets it."""
         if self.projection is None:
-            return encode(told)
-        made = _project(self.projection, told)
+            return encode(message)
+        made = _project(self.projection, message)
         if isinstance(made, bytes):
             return made
         metrics.NOT_APPLICABLE.labels(destination, "projection").inc()
@@ -155,8 +155,8 @@ class Router:
         fitting = [name for name in names if wanted[name].fits(event)]
         if candidate.attribution.held or all(wanted[name].filter is None for name in fitting):
             return fitting
-        told = _told(candidate, event)
-        return [name for name in fitting if wanted[name].filter_holds(told, destination=name)]
+        message = _message(candidate, event)
+        return [name for name in fitting if wanted[name].filter_holds(message, destination=name)]
 
 
 def narrowed(route: Route, chosen: Expression) -> Route:
@@ -164,13 +164,15 @@ def narrowed(route: Route, chosen: Expression) -> Route:
 
     def narrow(candidate: Candidate, names: Sequence[str]) -> Sequence[str]:
         wanted = route(candidate, names)
-        told = _told(candidate, reread(candidate.job.body, source=candidate.job.source)) if wanted else {}
-        return [name for name in wanted if _holds(chosen, told, destination=name)]
+        message = (
+            _message(candidate, reread(candidate.job.body, source=candidate.job.source)) if wanted else {}
+        )
+        return [name for name in wanted if _holds(chosen, message, destination=name)]
 
     return narrow
 
 
-def _told(candidate: Candidate, event: Event) -> dict[str, Any]:
+def _message(candidate: Candidate, event: Event) -> dict[str, Any]:
     job = candidate.job
     return envelope(
         event,
@@ -181,27 +183,27 @@ def _told(candidate: Candidate, event: Event) -> dict[str, Any]:
     )
 
 
-def _holds(condition: Expression, told: Mapping[str, Any], *, destination: str) -> bool:
-    found = condition.search(told)
+def _holds(condition: Expression, message: Mapping[str, Any], *, destination: str) -> bool:
+    found = condition.search(message)
     if isinstance(found, Found):
         return found.is_true
     metrics.NOT_APPLICABLE.labels(destination, "filter").inc()
     log.warning(
         "filter failed; forwarded anyway",
-        event_id=told["id"],
-        generation_id=told["subject"],
+        event_id=message["id"],
+        generation_id=message["subject"],
         destination=destination,
         error=found.reason,
     )
     return True
 
 
-def _project(projection: Expression, told: Mapping[str, Any]) -> bytes | NotApplicable:
-    found = projection.search(told["data"])
+def _project(projection: Expression, message: Mapping[str, Any]) -> bytes | NotApplicable:
+    found = projection.search(message["data"])
     if isinstance(found, NotApplicable):
         return found
     # What the schema describes is gone.
-    kept = {name: value for name, value in told.items() if name != "dataschema"}
+    kept = {name: value for name, value in message.items() if name != "dataschema"}
     try:
         return encode({**kept, "data": found.value})
     except TypeError:

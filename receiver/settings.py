@@ -131,7 +131,7 @@ class Settings(BaseSettings):
     asset_grace_s: float = Field(300.0, ge=0, le=7 * 24 * 3600)
     """For so long after an event's arrival its asset's host may not have the file yet."""
     asset_late_s: float = Field(7 * 24 * 3600.0, ge=0, le=7 * 24 * 3600)
-    """For so long after that its asset is still tried for; 0 gives it up at once."""
+    """For so long after that its asset is still retried; 0 gives it up at once."""
     fetch_allow: Words = ()
     """Networks and hosts that assets may come from although not public, and over plain http."""
     fetch_deny: Words = ()

@@ -138,8 +138,8 @@ def _tell_post(post: PaidPost, ended: Ended) -> None:
             return
         root = _root(provider, post.generation_id)
         links = [trace.Link(caller.get_span_context())] if caller.get_span_context().is_valid else []
-        told = _end(start, ended, post.generation_id, context=_below(root), links=links)
-        caller.add_link(told.get_span_context())
+        span = _end(start, ended, post.generation_id, context=_below(root), links=links)
+        caller.add_link(span.get_span_context())
 
 
 def _end(
@@ -239,10 +239,10 @@ def _pinned(provider: "TracerProvider", root: "SpanContext") -> Callable[..., "S
     return start
 
 
-def _created_ms(told: object, received_ms: int) -> int:
+def _created_ms(created_at: object, received_ms: int) -> int:
     """Return when a generation began, as its event says; when that was received, unless it can be true."""
     try:
-        began = datetime.fromisoformat(str(told))
+        began = datetime.fromisoformat(str(created_at))
         began_ms = int(began.timestamp() * 1000)
     except (ValueError, OverflowError):
         return received_ms

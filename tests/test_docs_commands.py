@@ -118,7 +118,7 @@ EFFECTS: Final[dict[str, Callable[[Ended], bool]]] = {
     "receiver events list --state pending --oldest-first": has("gen_123"),
     "receiver deliveries list --state pending": has("gen_pending_delivery"),
     f"receiver events show {SHOWN}": has("gen_abc123def456"),
-    "receiver events mirror-now gen_123": has("a worker tries for its asset now"),
+    "receiver events mirror-now gen_123": has("a worker retries its asset now"),
     "receiver events release gen_123": has("it is forwarded without its asset"),
     "receiver erase gen_abc123def456 --asset --dry-run": has("would be erased"),
     "receiver erase gen_abc123def456 --asset --yes": has("\terased"),

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from receiver.cli.connection import load_settings_and_log
+from receiver.cli.console import use_store
 from receiver.cli.exit_codes import ExitCode
-from receiver.cli.moments import Since
+from receiver.cli.moments import Since, to_ms
 from receiver.cli.operator import note
 from receiver.cli.output import Record, json_option, say, show_rows
 
 if TYPE_CHECKING:
     from receiver.settings import Settings
+    from receiver.store import Store
     from receiver.store.inventory import Scope
     from receiver.worker.inventory import Finding
 
@@ -61,12 +63,10 @@ def verify(
     Each file must exist, with the right size and checksum. Nothing is ever overwritten. Exits with status 1
     if anything is wrong and was not repaired.
     """
-    import asyncio
-
     from receiver.store.inventory import Scope
 
     settings = load_settings_and_log()
-    scope = Scope(_ms(since), _ms(until), source, failed)
+    scope = Scope(to_ms(since), to_ms(until), source, failed)
     found: list[Record] = []
 
     def report(finding: "Finding") -> None:
@@ -76,7 +76,11 @@ def verify(
         else:
             found.append(record)
 
-    tally = asyncio.run(_verify(settings, scope, report, deep=deep, repair=repair))
+    tally = use_store(
+        settings,
+        lambda store: _verify(settings, store, scope, report, deep=deep, repair=repair),
+        records=repair,
+    )
     if found:
         show_rows(found, columns=_COLUMNS, as_json=False)
     _show_counts(tally, as_json=as_json)
@@ -85,26 +89,21 @@ def verify(
 
 
 async def _verify(
-    settings: "Settings", scope: "Scope", report: Report, *, deep: bool, repair: bool
+    settings: "Settings", store: "Store", scope: "Scope", report: Report, *, deep: bool, repair: bool
 ) -> Counter[str]:
     from receiver.store.filters import to_text
     from receiver.store.inventory import count_assets
     from receiver.wiring.inventory import open_inventory
-    from receiver.wiring.stores import build_store
 
-    store = build_store(settings)
-    try:
-        if repair:
-            await note(store, "assets.repair", to_text(asdict(scope)))
-        async with open_inventory(settings, store, deep=deep, repair=repair) as inventory:
-            total = await store.transact(count_assets, scope)
-            hidden = not sys.stderr.isatty()
-            with click.progressbar(
-                length=total, label="Verifying", file=sys.stderr, hidden=hidden, show_pos=True
-            ) as bar:
-                return await inventory.take(scope, report=report, tick=lambda: bar.update(1))
-    finally:
-        store.close()
+    if repair:
+        await note(store, "assets.repair", to_text(asdict(scope)))
+    async with open_inventory(settings, store, deep=deep, repair=repair) as inventory:
+        total = await store.transact(count_assets, scope)
+        hidden = not sys.stderr.isatty()
+        with click.progressbar(
+            length=total, label="Verifying", file=sys.stderr, hidden=hidden, show_pos=True
+        ) as bar:
+            return await inventory.take(scope, report=report, tick=lambda: bar.update(1))
 
 
 def _show_counts(tally: Counter[str], *, as_json: bool) -> None:
@@ -144,8 +143,3 @@ def _outcome(finding: "Finding") -> dict[str, Any]:
             return {"outcome": "other_bytes", "found_url": url, "found_sha256": sha256}
         case NotRepaired(reason):
             return {"outcome": "not_repaired", "reason": reason}
-
-
-def _ms(moment: datetime | None) -> int | None:
-    """Return *moment* in milliseconds since the epoch; no event is older than that."""
-    return None if moment is None else max(int(moment.timestamp() * 1000), 0)

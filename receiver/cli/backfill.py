@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from receiver.cli.connection import load_settings_and_log
-from receiver.cli.moments import Since
+from receiver.cli.console import use_store
+from receiver.cli.destinations import check_name
+from receiver.cli.moments import Since, to_ms
 from receiver.cli.operator import note
-from receiver.cli.output import json_option, say, show_rows
+from receiver.cli.output import description, json_option, progress_of, say, show_rows
 from receiver.events import event_ms
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from receiver.expressions import Expression
     from receiver.operations.backfill import Tally
     from receiver.settings import Settings
-    from receiver.store import Route
+    from receiver.store import Route, Store
     from receiver.store.backfill import Past
 
 _COLUMNS: Final = ("destination", "since", "until", "events", "made", "there", "dry_run")
@@ -65,18 +67,14 @@ def backfill(
     Workers send them after newer events. Nothing is sent twice, so you can interrupt and repeat the command.
     Start the workers with the new destination first.
     """
-    import asyncio
-
     from receiver.operations.backfill import Tally, backfill_record
 
     settings = load_settings_and_log()
-    if name not in settings.destinations:
-        there_are = ", ".join(sorted(settings.destinations)) or "none"
-        raise click.UsageError(f"there is no destination {name!r}; configured are: {there_are}.")
+    check_name(name, settings.destinations)
     past = _past(name, since, until or datetime.now(UTC))
     tally = Tally()
     try:
-        asyncio.run(_backfill(settings, past, chosen, tally, dry_run=dry_run))
+        use_store(settings, lambda store: _backfill(settings, store, past, chosen, tally, dry_run=dry_run))
     except KeyboardInterrupt:
         say(f"{tally.made} made so far; run the same command to continue.")
         raise
@@ -84,28 +82,28 @@ def backfill(
 
 
 async def _backfill(
-    settings: "Settings", past: "Past", chosen: "Expression | None", tally: "Tally", *, dry_run: bool
+    settings: "Settings",
+    store: "Store",
+    past: "Past",
+    chosen: "Expression | None",
+    tally: "Tally",
+    *,
+    dry_run: bool,
 ) -> None:
     from receiver.operations.backfill import backfill_record, run_backfill
     from receiver.routing import Router, narrowed
-    from receiver.wiring.stores import build_routings, build_store
+    from receiver.wiring.stores import build_routings
 
     route: Route = Router(build_routings(settings))
     if chosen is not None:
         route = narrowed(route, chosen)
-    store = build_store(settings)
-    try:
-        await store.check()
-        if not dry_run:
-            span = backfill_record(past, tally, dry_run=False)
-            await note(
-                store, "destinations.backfill", f"{past.destination} {span['since'] or ''} to {span['until']}"
-            )
-        with _progress(past) as show:
-            async for _ in run_backfill(store, past, tally, route=route, dry_run=dry_run):
-                show(tally)
-    finally:
-        store.close()
+    if not dry_run:
+        span = backfill_record(past, tally, dry_run=False)
+        on = f"{past.destination} {span['since'] or ''} to {span['until']}"
+        await note(store, "destinations.backfill", on)
+    with _progress(past) as show:
+        async for _ in run_backfill(store, past, tally, route=route, dry_run=dry_run):
+            show(tally)
 
 
 def _past(name: str, since: datetime | None, until: datetime) -> "Past":
@@ -113,26 +111,15 @@ def _past(name: str, since: datetime | None, until: datetime) -> "Past":
 
     if since is not None and since >= until:
         raise click.UsageError("--since must lie before --until.")
-    return Past(name, _ms(since) if since else 0, _ms(until))
+    return Past(name, to_ms(since) or 0, to_ms(until))
 
 
 @contextmanager
 def _progress(past: "Past") -> "Iterator[Callable[[Tally], None]]":
     """Yield a function that shows a bar, if a person is watching: the part of the time that was looked at."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn
 
-    console = Console(stderr=True)
-    columns = TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn()
-    bar = Progress(
-        *columns,
-        console=console,
-        transient=True,
-        redirect_stdout=False,
-        redirect_stderr=False,
-        disable=not console.is_terminal,
-    )
-    with bar:
+    with progress_of(description(), BarColumn()) as bar:
         task = bar.add_task(past.destination, total=1.0)
 
         first_ms = past.since_ms
@@ -146,8 +133,3 @@ def _progress(past: "Past") -> "Iterator[Callable[[Tally], None]]":
             bar.update(task, completed=share, description=text)
 
         yield show
-
-
-def _ms(moment: datetime) -> int:
-    """Return *moment* in milliseconds since the epoch; no event is older than that."""
-    return max(int(moment.timestamp() * 1000), 0)

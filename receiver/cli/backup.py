@@ -1,5 +1,6 @@
 """`receiver backup` and `receiver restore`: copies of a SQLite database."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,5 +57,4 @@ def _database() -> Path:
 
 
 def _show(copy: "Copy", *, as_json: bool) -> None:
-    told = {"path": str(copy.path), "size_bytes": copy.size_bytes, "revision": copy.revision}
-    show_record({**told, "events": copy.events}, as_json=as_json)
+    show_record({**asdict(copy), "path": str(copy.path)}, as_json=as_json)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from receiver.sandbox import Dialect
     from receiver.sandbox.controls import QueuedFault
@@ -32,48 +32,61 @@ class Teaching(click.Command):
                 formatter.write_text(", ".join(names))
 
 
-class Knob(click.ParamType[tuple[str, Any]]):
-    """A knob, and how it is turned."""
+class _InWords(click.ParamType[T]):
+    """What `receiver.sandbox.controls` reads, and refuses with what it would take."""
+
+    def read(self, text: str) -> T:
+        """Return what *text* says."""
+        raise NotImplementedError
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> T:
+        """Read it, or say what is wrong with it."""
+        from receiver.sandbox.refusals import Refusal
+
+        try:
+            return self.read(value)
+        except Refusal as refusal:
+            self.fail(str(refusal), param, ctx)
+
+
+class Knob(_InWords[tuple[str, Any]]):
+    """A knob, and how it is turned: `loss_rate=0.5`."""
 
     name = "knob"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, Any]:
-        """Read `loss_rate=0.5`."""
+    def read(self, text: str) -> tuple[str, Any]:
+        """Return both."""
         from receiver.sandbox.controls import knob_in_words
 
-        return _read(self, knob_in_words, value, param, ctx)
+        return knob_in_words(text)
 
 
-class Reading(click.ParamType["str | tuple[str, Any]"]):
-    """A whole dialect, or one switch of it."""
+class Reading(_InWords["str | tuple[str, Any]"]):
+    """A whole dialect, `default` or `random`, or one switch of it, `order=oldest_first`."""
 
     name = "dialect"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> "str | tuple[str, Any]":
-        """Read `default`, `random` or `order=oldest_first`."""
+    def read(self, text: str) -> str | tuple[str, Any]:
+        """Return the name, or the switch and how it is set."""
         from receiver.sandbox.controls import switch_in_words
 
-        if value in {"default", "random"}:
-            return str(value)
-        if "=" not in value:
-            self.fail(f"{value!r} is neither default nor random, nor NAME=VALUE", param, ctx)
-        return _read(self, switch_in_words, value, param, ctx)
+        if text in {"default", "random"}:
+            return text
+        if "=" not in text:
+            self.fail(f"{text!r} is neither default nor random, nor NAME=VALUE")
+        return switch_in_words(text)
 
 
-class FaultOrder(click.ParamType["QueuedFault"]):
-    """What is to go wrong, with which calls."""
+class FaultOrder(_InWords["QueuedFault"]):
+    """What is to go wrong, with which calls: `generate.image:status=503,times=2`."""
 
     name = "fault"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "QueuedFault":
-        """Read `generate.image:status=503,times=2`."""
+    def read(self, text: str) -> "QueuedFault":
+        """Return it."""
         from receiver.sandbox.controls import fault_in_words
 
-        return _read(self, fault_in_words, value, param, ctx)
+        return fault_in_words(text)
 
 
 def dialect_of(readings: "Sequence[str | tuple[str, Any]]", seed: int) -> "Dialect":
@@ -85,18 +98,3 @@ def dialect_of(readings: "Sequence[str | tuple[str, Any]]", seed: int) -> "Diale
     named = [each for each in readings if isinstance(each, str)]
     base = Dialect.random(seed) if named[-1:] == ["random"] else Dialect()
     return replace(base, **dict(each for each in readings if not isinstance(each, str)))
-
-
-def _read(
-    kind: click.ParamType[Any],
-    read: "Callable[[str], T]",
-    value: Any,
-    param: click.Parameter | None,
-    ctx: click.Context | None,
-) -> T:
-    from receiver.sandbox.refusals import Refusal
-
-    try:
-        return read(value)
-    except Refusal as refusal:
-        kind.fail(str(refusal), param, ctx)

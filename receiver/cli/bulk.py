@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from receiver.cli.console import ask
-from receiver.cli.output import json_option, say, show_record
+from receiver.cli.output import description, json_option, progress_of, say, show_record
 
 if TYPE_CHECKING:
     from receiver.operations import OnPage
@@ -117,8 +117,8 @@ def finish(id_: str, *, as_json: bool, deed: tuple[str, str] | None = None) -> N
     from receiver.operations.records import operation_record
 
     try:
-        with counting("done") as told:
-            ended = ask(lambda store: operations.finish(store, id_, told), deed=deed)
+        with counting("done") as on_page:
+            ended = ask(lambda store: operations.finish(store, id_, on_page), deed=deed)
     except (KeyboardInterrupt, click.Abort):
         say(
             f"Operation {id_} is not finished. `receiver operations resume {id_}` continues it,"
@@ -144,19 +144,9 @@ def _require_some(order: "Order", matched: int) -> None:
 @contextmanager
 def counting(what: str) -> "Iterator[OnPage]":
     """Offer what shows progress, if a person is watching."""
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import SpinnerColumn
 
-    console = Console(stderr=True)
-    columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
-    with Progress(
-        *columns,
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-        redirect_stdout=False,
-        redirect_stderr=False,
-    ) as shown:
+    with progress_of(SpinnerColumn(), description()) as shown:
         task = shown.add_task("", total=None)
         yield lambda matched, changed: shown.update(task, description=f"{matched} matched, {changed} {what}")
 
@@ -170,9 +160,9 @@ async def _begin(store: "Store", order: "Order") -> "Operation":
 def _count(order: "Order") -> dict[str, Any]:
     from receiver import operations
 
-    with counting("to do") as told:
+    with counting("to do") as on_page:
         counted = ask(
-            lambda store: operations.count(store, order, told), destination=order.wanted.destination
+            lambda store: operations.count(store, order, on_page), destination=order.wanted.destination
         )
     return {"kind": order.kind, "matched": counted.matched, "changed": counted.changed, "dry_run": True}
 

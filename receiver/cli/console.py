@@ -120,6 +120,20 @@ def use_store(settings: "Settings", work: "Callable[[Store], Awaitable[T]]", *, 
         store.close()
 
 
+async def events_of(store: "Store", name: str) -> list[str]:
+    """Return the ids of the events that *name* is the id of, or that are about the generation *name*.
+
+    Raises:
+        NotFound: there are none.
+    """
+    from receiver.client import NotFound
+    from receiver.operations.records import events_named
+
+    if found := await events_named(store, name):
+        return found
+    raise NotFound(f"there is no event or generation {name} in RECEIVER_DATABASE_URL")
+
+
 def fetch(
     find: "Callable[..., Page[T]]",
     wanted: "Filter",

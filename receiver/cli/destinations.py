@@ -1,13 +1,13 @@
 """`receiver destinations`: how each of them is doing; pause and resume."""
 
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from receiver import clock
 from receiver.cli.connection import load_settings_and_warn
+from receiver.cli.console import use_store
 from receiver.cli.moments import age
 from receiver.cli.operator import note
 from receiver.cli.output import Record, json_option, say, show_rows
@@ -44,10 +44,14 @@ def list_(*, as_json: bool) -> None:
     States: running; paused (see `receiver destinations resume`); breaker open: a worker found it down and
     keeps probing it; not configured: deliveries wait until it is.
     """
-    import asyncio
+    from receiver.store.destinations import destination_statuses, known_destinations
+
+    async def look(store: "Store") -> "list[DestinationStatus]":
+        names = await store.transact(known_destinations, store.destinations)
+        return await store.transact(destination_statuses, names)
 
     settings = load_settings_and_warn()
-    _show(settings, asyncio.run(_list(settings)), as_json=as_json)
+    _show(settings, use_store(settings, look), as_json=as_json)
 
 
 @destinations.command()
@@ -60,13 +64,18 @@ def pause(*, name: str, reason: str | None, as_json: bool) -> None:
     Events are still received, and wait. This applies to all workers on the database, at once and across
     restarts. Batches already being sent are finished.
     """
-    import asyncio
+    from receiver.store import destinations as stored
 
-    settings = load_settings_and_warn()
-    changed, status = asyncio.run(_pause(settings, name, reason))
+    deed = ("destinations.pause", f"{name} {reason or ''}".strip())
+    now_ms = clock.now_ms()
+    changed = _change(
+        name,
+        deed,
+        lambda store: store.transact_promptly(stored.pause, name, reason=reason, now_ms=now_ms),
+        as_json=as_json,
+    )
     if not changed:
         say(f"{name} was paused already.")
-    _show(settings, [status], as_json=as_json)
 
 
 @destinations.command()
@@ -74,53 +83,25 @@ def pause(*, name: str, reason: str | None, as_json: bool) -> None:
 @json_option
 def resume(*, name: str, as_json: bool) -> None:
     """Send to the destination NAME again, starting with its backlog."""
-    import asyncio
+    if not _change(name, ("destinations.resume", name), lambda store: store.resume(name), as_json=as_json):
+        say(f"{name} was not paused.")
+
+
+def _change(
+    name: str, deed: tuple[str, str], act: "Callable[[Store], Awaitable[bool]]", *, as_json: bool
+) -> bool:
+    """Do something about a destination, and show how it is doing; return whether that changed anything."""
+    from receiver.store.destinations import destination_statuses, known_destinations
+
+    async def change(store: "Store") -> "tuple[bool, list[DestinationStatus]]":
+        check_name(name, await store.transact(known_destinations, store.destinations))
+        await note(store, *deed)
+        return await act(store), await store.transact(destination_statuses, [name])
 
     settings = load_settings_and_warn()
-    changed, status = asyncio.run(_resume(settings, name))
-    if not changed:
-        say(f"{name} was not paused.")
-    _show(settings, [status], as_json=as_json)
-
-
-async def _list(settings: "Settings") -> "list[DestinationStatus]":
-    from receiver.store.destinations import destination_statuses, known_destinations
-
-    async with _open_store(settings) as store:
-        names = await store.transact(known_destinations, store.destinations)
-        return await store.transact(destination_statuses, names)
-
-
-async def _pause(settings: "Settings", name: str, reason: str | None) -> "tuple[bool, DestinationStatus]":
-    from receiver.store import destinations as stored
-
-    async with _open_store(settings) as store:
-        check_name(name, await store.transact(stored.known_destinations, store.destinations))
-        await note(store, "destinations.pause", f"{name} {reason or ''}".strip())
-        changed = await store.transact_promptly(stored.pause, name, reason=reason, now_ms=clock.now_ms())
-        return changed, (await store.transact(stored.destination_statuses, [name]))[0]
-
-
-async def _resume(settings: "Settings", name: str) -> "tuple[bool, DestinationStatus]":
-    from receiver.store.destinations import destination_statuses, known_destinations
-
-    async with _open_store(settings) as store:
-        check_name(name, await store.transact(known_destinations, store.destinations))
-        await note(store, "destinations.resume", name)
-        changed = await store.resume(name)
-        return changed, (await store.transact(destination_statuses, [name]))[0]
-
-
-@asynccontextmanager
-async def _open_store(settings: "Settings") -> "AsyncIterator[Store]":
-    from receiver.wiring.operators import open_store
-
-    store = open_store(settings)
-    try:
-        await store.check()  # says what to run, where the schema is older
-        yield store
-    finally:
-        store.close()
+    changed, statuses = use_store(settings, change)
+    _show(settings, statuses, as_json=as_json)
+    return changed
 
 
 def check_name(name: str, known: Collection[str]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from receiver.cli.connection import load_settings_and_log
+from receiver.cli.console import use_store
 from receiver.cli.operator import operator
 from receiver.cli.output import json_option, show_rows
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from receiver.operations.erasing import Wish
     from receiver.operations.schemas import Erased
     from receiver.settings import Settings
+    from receiver.store import Store
 
 _COLUMNS = {
     "generation_id": "generation",
@@ -48,8 +50,6 @@ def erase(
     Repeats of their webhooks are still recognised, so nothing comes back. The audit log records who erased
     what, and when. Messages already sent to destinations cannot be erased.
     """
-    import asyncio
-
     from receiver.operations.erasing import ERASED, Wish
 
     settings = load_settings_and_log(level="ERROR")
@@ -58,22 +58,16 @@ def erase(
             f"This will erase {len(generation_ids)} generations permanently. Continue?", abort=True, err=True
         )
     wish = Wish(operator(), with_assets=with_assets, dry_run=dry_run)
-    done = asyncio.run(_erase(settings, generation_ids, source, wish))
+    done = use_store(settings, lambda store: _erase(settings, store, generation_ids, source, wish))
     show_rows(done, columns=_COLUMNS, as_json=as_json)
     sys.exit(0 if all(row["outcome"] in ERASED for row in done) else 1)
 
 
 async def _erase(
-    settings: "Settings", generation_ids: tuple[str, ...], source: str | None, wish: "Wish"
+    settings: "Settings", store: "Store", generation_ids: tuple[str, ...], source: str | None, wish: "Wish"
 ) -> "list[Erased]":
     from receiver.wiring.assets import open_bucket
     from receiver.wiring.erasing import build_erasing
-    from receiver.wiring.stores import build_store
 
-    store = build_store(settings)
-    try:
-        await store.check()
-        async with aclosing(open_bucket(settings)) as buckets:
-            return await build_erasing(settings, store, buckets).erase(generation_ids, source, wish)
-    finally:
-        store.close()
+    async with aclosing(open_bucket(settings)) as buckets:
+        return await build_erasing(settings, store, buckets).erase(generation_ids, source, wish)

@@ -8,7 +8,7 @@ import click
 from receiver import clock
 from receiver.cli.attempts import show_attempts
 from receiver.cli.bulk import bulk_options, carry_out, rate_option
-from receiver.cli.console import ask, cursor_option, fetch, limit_option, order_option
+from receiver.cli.console import ask, cursor_option, events_of, fetch, limit_option, order_option
 from receiver.cli.filtering import EVENT_FILTERS, filtered
 from receiver.cli.output import json_option, say, show_record, show_rows
 from receiver.states import EVENT_STATES, PRUNED
@@ -199,14 +199,9 @@ def _show(found: Mapping[str, Any], *, as_json: bool) -> None:
 
 
 async def _whole(store: "Store", name: str) -> "list[FullEvent]":
-    from receiver.client import NotFound
-    from receiver.operations.records import events_named, full_event
+    from receiver.operations.records import full_event
 
-    found = [await full_event(store, id_) for id_ in await events_named(store, name)]
-    if not found:
-        raise NotFound(
-            f"there is no event {name}, and no event about such a generation, in RECEIVER_DATABASE_URL"
-        )
+    found = [await full_event(store, id_) for id_ in await events_of(store, name)]
     return [one for one in found if one is not None]
 
 

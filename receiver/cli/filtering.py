@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from receiver.cli.moments import Since
+from receiver.cli.moments import Since, to_ms
 from receiver.events import EVENT_KINDS
 
 Function = Callable[..., Any]
@@ -68,7 +68,6 @@ def filtered(
 def _filter(given: dict[str, Any], state: str | None) -> Any:
     from receiver.store.filters import Filter
 
-    since, until = given.get("since"), given.get("until")
     return Filter(
         destination=given.get("destination"),
         state=state,
@@ -77,6 +76,6 @@ def _filter(given: dict[str, Any], state: str | None) -> Any:
         kind=given.get("kind"),
         type=given.get("type"),
         generation_id=given.get("generation"),
-        since_ms=None if since is None else int(since.timestamp() * 1000),
-        until_ms=None if until is None else int(until.timestamp() * 1000),
+        since_ms=to_ms(given.get("since")),
+        until_ms=to_ms(given.get("until")),
     )

@@ -26,7 +26,7 @@ def find(*, name: str, as_json: bool) -> None:
     found = use_store(load_settings_and_warn(), lambda store: store.transact(stories, name))
     if not found:
         raise NotFound(f"nothing found for {name} in RECEIVER_DATABASE_URL")
-    for told in found:
+    for story in found:
         if not as_json:
-            say(f"{told.generation_id} of {told.source}")
-        show_rows(history(told), columns=_COLUMNS, as_json=as_json)
+            say(f"{story.generation_id} of {story.source}")
+        show_rows(history(story), columns=_COLUMNS, as_json=as_json)

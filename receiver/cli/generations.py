@@ -135,7 +135,7 @@ def _each(ids: Iterable[str], act: Callable[[str], None]) -> None:
 
 
 def _raise_first(failures: "Sequence[ClientError]") -> None:
-    """Raise the first of *failures*, having told the others."""
+    """Raise the first of *failures*, having printed the others."""
     for failure in failures[1:]:
         say("\n".join([f"receiver: {failure}", *getattr(failure, "__notes__", ())]))
     if failures:

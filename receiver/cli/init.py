@@ -79,7 +79,7 @@ In a script:
 @click.option("--api-key-file", type=_FILE, metavar="FILE", help="File with the provider's API key.")
 @click.option("--database", metavar="URL", help="sqlite or postgresql://user@host/name.  [default: sqlite]")
 @click.option("--assets", metavar="URL", help=f"file:folder or s3://bucket/prefix.  [default: {_FOLDER}]")
-@click.option("--s3-endpoint", metavar="URL", help="Of an S3-compatible store.  [default: AWS]")
+@click.option("--s3-endpoint", metavar="URL", help="Endpoint of an S3-compatible store.  [default: AWS]")
 @click.option(
     "--destination",
     "destinations",
@@ -90,7 +90,7 @@ In a script:
 @click.option(
     "--run-with",
     type=click.Choice(_WAYS),
-    help="What starts it: also write a systemd unit or a compose file.  [default: shell]",
+    help="How to start it; also writes a systemd unit or a compose file.  [default: shell]",
 )
 @click.option(
     "--host-name",
@@ -100,10 +100,10 @@ In a script:
 @click.option("--yes", is_flag=True, help="Ask nothing: use the options and defaults.")
 @click.option("--force", is_flag=True, help="Overwrite files.")
 def init(*, folder: Path, force: bool, **given: Any) -> None:
-    """Write receiver.toml, secrets, and what starts the receiver.
+    """Write receiver.toml, secret files, and a unit or compose file.
 
-    Asks for what no option says. Secrets are read from files or typed without an echo. They end up below
-    secrets/, where only you can read them. Nothing is written if a setting is wrong.
+    Prompts for what is not given as an option. Secrets are read from files or typed without echo. They are
+    saved below secrets/, where only you can read them. Nothing is written if a setting is wrong.
     """
     from receiver.cli import scaffold
 

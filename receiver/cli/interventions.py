@@ -1,4 +1,4 @@
-"""`receiver events mirror-now` and `release`: an asset is tried for now, or waited for no longer."""
+"""`receiver events mirror-now` and `release`: retry an asset now, or stop waiting for it."""
 
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from receiver.cli.connection import load_settings_and_warn
-from receiver.cli.console import use_store
+from receiver.cli.console import events_of, use_store
 from receiver.cli.exit_codes import ExitCode
 from receiver.cli.operator import note
 from receiver.cli.output import say
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from receiver.store import Store
 
 Act = Callable[["Store", str, int], Awaitable[str | None]]
-"""Does something about an event, given how long its asset is tried for on; says what, None: nothing."""
+"""Does something about an event, given for how long to retry its asset; returns what, or None."""
 
 ids = click.argument("names", nargs=-1, required=True, metavar="ID...")
 
@@ -30,7 +30,7 @@ def mirror_now(*, names: tuple[str, ...]) -> None:
     from receiver.operations import interventions
 
     async def act(store: "Store", id_: str, late_ms: int) -> str | None:
-        return await interventions.hurry(store, id_, late_ms=late_ms) and "a worker tries for its asset now"
+        return await interventions.hurry(store, id_, late_ms=late_ms) and "a worker retries its asset now"
 
     _each(names, act, "events.mirror-now", otherwise="it has no asset to mirror, or a worker is at it")
 
@@ -73,15 +73,7 @@ def _each(names: tuple[str, ...], act: Act, what: str, *, otherwise: str) -> Non
 async def _named(
     store: "Store", name: str, act: "Callable[[Store, str], Awaitable[str | None]]", otherwise: str
 ) -> bool:
-    from receiver.client import NotFound
-    from receiver.operations.records import events_named
-
-    found = await events_named(store, name)
-    if not found:
-        raise NotFound(
-            f"there is no event {name}, and no event about such a generation, in RECEIVER_DATABASE_URL"
-        )
-    said = [(id_, await act(store, id_)) for id_ in found]
+    said = [(id_, await act(store, id_)) for id_ in await events_of(store, name)]
     for id_, done in said:
         say(f"{id_}: {done or otherwise}")
     return any(done for _, done in said)

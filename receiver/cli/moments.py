@@ -1,7 +1,7 @@
 """Times on the command line; one without a zone is in UTC."""
 
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, overload
 
 import click
 
@@ -17,6 +17,15 @@ def age(seconds: float | None) -> str:
         if seconds >= size:
             return f"{seconds // size}{unit} {seconds % size // part}{smaller}"
     return f"{seconds}s"
+
+
+@overload
+def to_ms(moment: datetime) -> int: ...
+@overload
+def to_ms(moment: datetime | None) -> int | None: ...
+def to_ms(moment: datetime | None) -> int | None:
+    """Return a time in milliseconds since the epoch; no event is older than that."""
+    return None if moment is None else max(int(moment.timestamp() * 1000), 0)
 
 
 class Since(click.ParamType[datetime]):

@@ -83,9 +83,9 @@ def cancel(*, id_: str, patience_s: float, as_json: bool) -> None:
     from receiver import operations as bulk
     from receiver.client import NotFound
 
-    with counting("taken back") as told:
+    with counting("taken back") as on_page:
         ended = ask(
-            lambda store: bulk.cancel(store, id_, patience_s=patience_s, progress=told),
+            lambda store: bulk.cancel(store, id_, patience_s=patience_s, progress=on_page),
             deed=("operations.cancel", id_),
         )
     if ended is None:

@@ -6,9 +6,12 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, ProgressColumn, TextColumn
 
 Record = Mapping[str, Any]
 """One result: what `--json` prints as one object."""
@@ -74,14 +77,35 @@ def progress(message: str) -> Iterator[None]:
     if not console.is_terminal:
         yield
         return
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import SpinnerColumn
 
-    columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
-    with Progress(
-        *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
-    ) as shown:
+    with progress_of(SpinnerColumn(), description()) as shown:
         shown.add_task(printable(message), total=None)
         yield
+
+
+def progress_of(*columns: "ProgressColumn") -> "Progress":
+    """Return what shows these *columns*, and the time that passed, if a person is watching."""
+    from rich.console import Console
+    from rich.progress import Progress, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    return Progress(
+        *columns,
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+        disable=not console.is_terminal,
+    )
+
+
+def description() -> "TextColumn":
+    """Return the column of a task's text, which may be other people's words."""
+    from rich.progress import TextColumn
+
+    return TextColumn("{task.description}", markup=False)
 
 
 def cell(value: object, heading: str) -> str:

@@ -6,6 +6,7 @@ import click
 
 from receiver import clock
 from receiver.cli.connection import load_settings_and_log
+from receiver.cli.console import use_store
 from receiver.cli.operator import note
 from receiver.cli.output import json_option, say, show_record
 
@@ -31,7 +32,6 @@ def prune(*, dry_run: bool, rate: float | None, as_json: bool) -> None:
     Workers do this on their own, gradually; this command does all of it now. Pending work, dead letters, open
     quarantine and running operations stay. Repeats of pruned events are still recognised.
     """
-    import asyncio
     from dataclasses import replace
 
     from receiver.wiring.retention import build_retention
@@ -40,25 +40,22 @@ def prune(*, dry_run: bool, rate: float | None, as_json: bool) -> None:
     retention = build_retention(settings)
     if rate is not None:
         retention = replace(retention, per_s=rate)
-    show_record(asyncio.run(_prune(settings, retention, dry_run=dry_run)), as_json=as_json)
+    counted = use_store(settings, lambda store: _prune(settings, store, retention, dry_run=dry_run))
+    show_record(counted, as_json=as_json)
 
 
-async def _prune(settings: "Settings", retention: "Retention", *, dry_run: bool) -> dict[str, int]:
+async def _prune(
+    settings: "Settings", store: "Store", retention: "Retention", *, dry_run: bool
+) -> dict[str, int]:
     from receiver.operations.pruning import prune_all
-    from receiver.wiring.stores import build_store
 
-    store = build_store(settings)
-    try:
-        await store.check()
-        if not dry_run:
-            await note(store, "prune")
-        counted = await prune_all(store, retention, dry_run=dry_run, waiting=_say_whose_turn)
-        if store.is_embedded and not dry_run:
-            await _say_what_is_free(store)
-        if retention.assets_ms is not None:
-            counted["assets"] = await _delete_assets(settings, store, retention, dry_run=dry_run)
-    finally:
-        store.close()
+    if not dry_run:
+        await note(store, "prune")
+    counted = await prune_all(store, retention, dry_run=dry_run, waiting=_say_whose_turn)
+    if store.is_embedded and not dry_run:
+        await _say_what_is_free(store)
+    if retention.assets_ms is not None:
+        counted["assets"] = await _delete_assets(settings, store, retention, dry_run=dry_run)
     return counted
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from receiver.cli.connection import load_settings_and_log
+from receiver.cli.console import use_store
 from receiver.cli.moments import Since
 from receiver.cli.operator import note
 from receiver.cli.output import json_option, say, show_rows
@@ -29,37 +30,34 @@ def reconcile(*, dry_run: bool, since: datetime | None, max_requests: int | None
 
     A worker does this on its own every RECEIVER_RECONCILE_INTERVAL_S. Requires RECEIVER_API_KEY.
     """
-    import asyncio
-
     settings = load_settings_and_log()
     if max_requests is not None:
         settings = settings.model_copy(update={"reconcile_requests": max_requests})
-    reports = asyncio.run(_reconcile(settings, since, dry_run=dry_run))
+    reports = use_store(
+        settings, lambda store: _reconcile(settings, store, since, dry_run=dry_run), records=True
+    )
     show_rows([_record(one, whole=as_json) for one in reports], columns=_COLUMNS, as_json=as_json)
     for report in reports:
         if report.failure is not None:
             raise report.failure
 
 
-async def _reconcile(settings: "Settings", since: datetime | None, *, dry_run: bool) -> "list[Report]":
+async def _reconcile(
+    settings: "Settings", store: "Store", since: datetime | None, *, dry_run: bool
+) -> "list[Report]":
     from receiver.errors import ConfigError
     from receiver.wiring.accounts import open_accounts
-    from receiver.wiring.stores import build_store
 
-    store = build_store(settings)
-    try:
-        async with open_accounts(settings) as accounts:
-            if not accounts:
-                raise ConfigError("RECEIVER_API_KEY is not set: it is needed to call the provider")
-            if not dry_run:
-                await note(store, "reconcile", f"since {since.isoformat()}" if since else "")
-            return [
-                report
-                for account in accounts
-                if (report := await _look(settings, store, account, since, dry_run=dry_run))
-            ]
-    finally:
-        store.close()
+    async with open_accounts(settings) as accounts:
+        if not accounts:
+            raise ConfigError("RECEIVER_API_KEY is not set: it is needed to call the provider")
+        if not dry_run:
+            await note(store, "reconcile", f"since {since.isoformat()}" if since else "")
+        return [
+            report
+            for account in accounts
+            if (report := await _look(settings, store, account, since, dry_run=dry_run))
+        ]
 
 
 async def _look(

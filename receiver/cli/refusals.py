@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--url", help="The admin API of the process to ask.  [default: as the settings say]")
+@click.option("--url", help="URL of the admin API to ask.  [default: from the settings]")
 @json_option
 def refusals(*, url: str | None, as_json: bool) -> None:
     """List the addresses refused most in the last ten minutes.

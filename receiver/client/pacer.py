@@ -93,7 +93,7 @@ class Pacer(forks.Forkable):
 
     @property
     def skew_s(self) -> float | None:
-        """The provider's clock minus ours, in seconds; None before the first answer that told."""
+        """The provider's clock minus ours, in seconds; None before the first answer with a `Date`."""
         with self._lock:
             return self._skew_s
 

@@ -3,11 +3,26 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from receiver.contract import STATUSES
 
 Raw = Mapping[str, Any]
+T = TypeVar("T")
+
+
+class _Rows(Generic[T]):
+    """Rows that can be walked and counted."""
+
+    __slots__ = ()
+
+    data: tuple[T, ...]
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.data)
+
+    def __len__(self) -> int:
+        return len(self.data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +88,7 @@ class WebhookEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class GenerationPage:
+class GenerationPage(_Rows[Generation]):
     """One page of a list."""
 
     data: tuple[Generation, ...]
@@ -81,40 +96,22 @@ class GenerationPage:
     """As the provider counts, which its document does not explain: a hint, not an end."""
     raw: Any = field(repr=False, compare=False)
 
-    def __iter__(self) -> Iterator[Generation]:
-        return iter(self.data)
-
-    def __len__(self) -> int:
-        return len(self.data)
-
 
 @dataclass(frozen=True, slots=True)
-class ModelList:
+class ModelList(_Rows[Model]):
     """The models on offer."""
 
     data: tuple[Model, ...]
     total: int | None
     raw: Any = field(repr=False, compare=False)
 
-    def __iter__(self) -> Iterator[Model]:
-        return iter(self.data)
-
-    def __len__(self) -> int:
-        return len(self.data)
-
 
 @dataclass(frozen=True, slots=True)
-class WebhookList:
+class WebhookList(_Rows[Webhook]):
     """The registered webhooks."""
 
     data: tuple[Webhook, ...]
     raw: Any = field(repr=False, compare=False)
-
-    def __iter__(self) -> Iterator[Webhook]:
-        return iter(self.data)
-
-    def __len__(self) -> int:
-        return len(self.data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,17 +130,11 @@ class ApiKey:
 
 
 @dataclass(frozen=True, slots=True)
-class ApiKeyList:
+class ApiKeyList(_Rows[ApiKey]):
     """The account's API keys."""
 
     data: tuple[ApiKey, ...]
     raw: Any = field(repr=False, compare=False)
-
-    def __iter__(self) -> Iterator[ApiKey]:
-        return iter(self.data)
-
-    def __len__(self) -> int:
-        return len(self.data)
 
 
 @dataclass(frozen=True, slots=True)

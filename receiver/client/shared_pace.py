@@ -31,7 +31,7 @@ begun the next one already, and would count there what we count here."""
 _SILENCE_S: Final = 30.0
 """A store that failed is not asked again before: it may take seconds to fail."""
 _UNTOLD_WINDOW_S: Final = 60.0
-"""A window that nobody told the end of is over after so long: the program that began it may be gone."""
+"""A window whose end no answer named is over after so long: the program that began it may be gone."""
 
 
 class PaceStore(Protocol):

@@ -35,7 +35,7 @@ class NothingAccepted:
 
 @dataclass(frozen=True, slots=True)
 class StillOpen:
-    """It cannot be told, or not yet; these could be it."""
+    """It is not known, or not yet; these could be it."""
 
     candidates: tuple[Generation, ...]
 

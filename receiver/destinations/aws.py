@@ -99,8 +99,8 @@ class Service(Protocol):
         """
         ...
 
-    def blames_a_message(self, code: str, told: str) -> bool:
-        """Whether an error *code*, with what it *told*, means that the request as such was in order."""
+    def blames_a_message(self, code: str, reason: str) -> bool:
+        """Whether an error *code*, with its *reason*, means that the request as such was in order."""
         ...
 
 
@@ -166,11 +166,11 @@ class AwsDestination:
         try:
             self._service.put([])
         except ClientError as error:
-            told = error.response.get("Error", {})
-            code = told.get("Code", "unknown error")
+            refusal = error.response.get("Error", {})
+            code = refusal.get("Code", "unknown error")
             refused = code.rpartition(".")[2]
             if not _EMPTY.search(code) and not self._service.blames_a_message(
-                refused, told.get("Message", "")
+                refused, refusal.get("Message", "")
             ):
                 return Retry(self._explain(code))
         except ParamValidationError:
@@ -208,9 +208,9 @@ class AwsDestination:
         return [self._detailed(*each) for each in zip(chunk, outcomes, strict=True)]
 
     def _refused(self, chunk: Sequence[Message], error: ClientError) -> Sequence[Outcome]:
-        told = error.response.get("Error", {})
-        code = told.get("Code", "unknown error")
-        if not self._service.blames_a_message(code.rpartition(".")[2], told.get("Message", "")):
+        refusal = error.response.get("Error", {})
+        code = refusal.get("Code", "unknown error")
+        if not self._service.blames_a_message(code.rpartition(".")[2], refusal.get("Message", "")):
             return [Retry(self._explain(code))] * len(chunk)
         if len(chunk) > 1:
             # Which one it means it does not say: ask again one by one, so that the others get through.
@@ -256,5 +256,5 @@ def listed(title: str, answer: Mapping[str, Any], number: int) -> list[Outcome]:
 
 def _failure(title: str, failed: Mapping[str, Any]) -> Outcome:
     code = failed["Code"]
-    told = " ".join(f"{title} refused the event: {code} {failed.get('Message', '')}".split())[:300]
-    return GivenUp(told) if failed["SenderFault"] and not _TEMPORARY.search(code) else Retry(told)
+    why = " ".join(f"{title} refused the event: {code} {failed.get('Message', '')}".split())[:300]
+    return GivenUp(why) if failed["SenderFault"] and not _TEMPORARY.search(code) else Retry(why)

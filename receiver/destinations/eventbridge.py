@@ -81,11 +81,11 @@ class EventBus:
         """Make one request; see `receiver.destinations.aws.Service`."""
         answer = self.client.put_events(Entries=[self._entry(message) for message in chunk])
         if answer["FailedEntryCount"] == 0 and len(answer["Entries"]) == len(chunk):
-            return [Delivered(told["EventId"]) for told in answer["Entries"]]
+            return [Delivered(entry["EventId"]) for entry in answer["Entries"]]
         unsaid: list[PutEventsResultEntryTypeDef] = [{}] * len(chunk)
-        return [_outcome(told) for told in [*answer["Entries"], *unsaid][: len(chunk)]]
+        return [_outcome(entry) for entry in [*answer["Entries"], *unsaid][: len(chunk)]]
 
-    def blames_a_message(self, code: str, _told: str) -> bool:
+    def blames_a_message(self, code: str, _reason: str) -> bool:
         """Whether a refused request is one message's fault."""
         return code in _BLAMES_A_MESSAGE
 
@@ -99,11 +99,11 @@ class EventBus:
         }
 
 
-def _outcome(told: "PutEventsResultEntryTypeDef") -> Outcome:
-    if "EventId" in told:
-        return Delivered(told["EventId"])
-    if "ErrorCode" not in told:
+def _outcome(entry: "PutEventsResultEntryTypeDef") -> Outcome:
+    if "EventId" in entry:
+        return Delivered(entry["EventId"])
+    if "ErrorCode" not in entry:
         return Retry("EventBridge said nothing about this event")
-    code = told["ErrorCode"]
-    said = " ".join(f"EventBridge refused the event: {code} {told.get('ErrorMessage', '')}".split())[:300]
+    code = entry["ErrorCode"]
+    said = " ".join(f"EventBridge refused the event: {code} {entry.get('ErrorMessage', '')}".split())[:300]
     return GivenUp(said) if code in _REFUSED_FOR_GOOD else Retry(said)

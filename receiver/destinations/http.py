@@ -30,7 +30,7 @@ from receiver.signatures import check_secrets, sign
 
 _CONTENT_TYPE: Final = "application/cloudevents+json; charset=utf-8"
 _ABOUT_THE_MESSAGE: Final = frozenset({400, 410, 422})
-"""Refused for good. Every other 4xx is what a proxy, a token or a route says of the endpoint as a whole."""
+"""Refused permanently. Any other 4xx is what a proxy, a token or a route says of the whole endpoint."""
 _NOT_NOW: Final = frozenset({408, 409, 423, 425, 429})
 _CREDENTIALS: Final = frozenset({401, 403, 407})
 _MAX_PORT: Final = 65_535
@@ -181,18 +181,18 @@ class HttpEndpoint:
 
     def _outcome(self, response: httpx2.Response, said: bytes) -> Outcome:
         status = response.status_code
-        told = f"{self._url.host} answered {status}"
+        answered = f"{self._url.host} answered {status}"
         if response.is_success:
             return Delivered()
         if response.is_redirect:
-            why = f"{told}, a redirect, which is not followed: correct {setting(self._name, 'url')}"
+            why = f"{answered}, a redirect, which is not followed: correct {setting(self._name, 'url')}"
             return Retry(why, said=said)
         if status in _ABOUT_THE_MESSAGE:
-            return GivenUp(told, said)
+            return GivenUp(answered, said)
         after_s = retry_after_s(
             response.headers.get("Retry-After"), now=self._clock(), date=response.headers.get("Date")
         )
-        return Retry(told + self._advice(status), after_s, said)
+        return Retry(answered + self._advice(status), after_s, said)
 
     def _silence(self) -> str:
         return f"{self._url.host} did not answer within {self._options.timeout_s:g} s"

@@ -90,7 +90,7 @@ def connect(name: str, url: str, options: Mapping[str, str]) -> "KafkaTopic":
 
 
 def _producer_config(name: str, cluster: Cluster, options: Options) -> dict[str, Any]:
-    # What a broker does not answer in this time is told, while there is still time to tell it.
+    # What a broker does not answer in this time is reported while there still is time.
     silence_ms = max(int(options.timeout_s * 600), 10)
     return {
         "bootstrap.servers": ",".join(cluster.servers),
@@ -289,18 +289,18 @@ class KafkaTopic:
 
     def _troubled(self, error: KafkaError, heard: str) -> str:
         """Say what is wrong with the connection; *heard* is what the library said aside."""
-        url, code, told = setting(self._name, "url"), error.name(), _words(error)
+        url, code, words = setting(self._name, "url"), error.name(), _words(error)
         if not code.startswith("_") and code not in _REFUSED_CREDENTIALS:
             return self._explain(error)
         if code in _REFUSED_CREDENTIALS:
             username, password = setting(self._name, "username"), setting(self._name, "password")
-            return f"Kafka refused the sign-in with {username} and {password} or {url}: {told}"
-        if _UNTRUSTED in told:
-            return f"TLS with Kafka at {url} failed, is {setting(self._name, 'ca_file')} right? {told}"
+            return f"Kafka refused the sign-in with {username} and {password} or {url}: {words}"
+        if _UNTRUSTED in words:
+            return f"TLS with Kafka at {url} failed, is {setting(self._name, 'ca_file')} right? {words}"
         if code in _OTHER_PROTOCOL:
             protocol = setting(self._name, "security_protocol")
-            return f"what answers at {url} does not speak Kafka as {protocol} says: {told}"
-        return self._unreachable(heard[:_MAX_HEARD] if code == "_ALL_BROKERS_DOWN" and heard else told)
+            return f"what answers at {url} does not speak Kafka as {protocol} says: {words}"
+        return self._unreachable(heard[:_MAX_HEARD] if code == "_ALL_BROKERS_DOWN" and heard else words)
 
     def _unreachable(self, why: str) -> str:
         url = setting(self._name, "url")

@@ -105,10 +105,10 @@ class Producer:
             self._on_loop(partial(self._on_trouble, self))
 
     def _hear(self, record: logging.LogRecord) -> None:
-        told = record.getMessage()
-        if told.startswith(_TELLING):
-            self.heard = told.rpartition("]: ")[2]
-        _LOG.debug(told)
+        line = record.getMessage()
+        if line.startswith(_TELLING):
+            self.heard = line.rpartition("]: ")[2]
+        _LOG.debug(line)
 
     def _on_loop(self, call: Callable[[], object]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop may be closed by now

@@ -230,11 +230,11 @@ class JetStream:
 
     def _failure(self, error: Exception) -> Outcome:
         if isinstance(error, APIError) and error.err_code == _LARGER_THAN_STREAM_TAKES:
-            return GivenUp(f"the stream refused the event: {_told(error)}")
+            return GivenUp(f"the stream refused the event: {_words(error)}")
         return Retry(self._explain(error))
 
     def _explain(self, error: Exception) -> str:
-        subject, told = setting(self._name, "subject"), _told(error)
+        subject, words = setting(self._name, "subject"), _words(error)
         match error:
             case NoStreamResponseError():
                 return (
@@ -243,15 +243,15 @@ class JetStream:
                 )
             case NeverAcknowledgesError():
                 return (
-                    f"the stream {told!r} acknowledges nothing (no_ack), so nothing is sent to it: "
+                    f"the stream {words!r} acknowledges nothing (no_ack), so nothing is sent to it: "
                     f"unset that, or correct {subject}"
                 )
             case APIError():
-                return f"the stream did not take the event: {told}"
+                return f"the stream did not take the event: {words}"
             case _:
-                return self._disconnected(error, told)
+                return self._disconnected(error, words)
 
-    def _disconnected(self, error: Exception, told: str) -> str:
+    def _disconnected(self, error: Exception, words: str) -> str:
         url, creds_file, subject = (setting(self._name, each) for each in ("url", "creds_file", "subject"))
         match error:
             case SecureConnWantedError():
@@ -260,11 +260,11 @@ class JetStream:
                 return f"NATS at {url} asks for a certificate: set {setting(self._name, 'cert_file')}"
             case BadCredentialsError():
                 return f"{creds_file} no longer holds a user's JWT and seed"
-            case _ if _DENIED.search(told):
-                return f"NATS refused the user in {url} what {subject} needs: {told}"
-            case _ if _REFUSED_CREDENTIALS.search(told):
+            case _ if _DENIED.search(words):
+                return f"NATS refused the user in {url} what {subject} needs: {words}"
+            case _ if _REFUSED_CREDENTIALS.search(words):
                 where = creds_file if self._options.creds_file else url
-                return f"NATS refused the credentials in {where}: {told}"
+                return f"NATS refused the credentials in {where}: {words}"
             case _:
                 return f"NATS could not be reached: {cause(error)} ({url})"
 
@@ -296,5 +296,5 @@ def _wire_bytes(headers: Mapping[str, str]) -> int:
     return sum(len(f"{line}\r\n".encode()) for line in lines)
 
 
-def _told(error: Exception) -> str:
+def _words(error: Exception) -> str:
     return first_words(error, (error.description or "") if isinstance(error, APIError) else str(error))

@@ -136,10 +136,10 @@ class Connection(Client):
             return
         if (reply.headers or {}).get("Status") == _NO_RESPONDERS:
             waiting.set_exception(NoStreamResponseError())
-        elif isinstance(told := _read(reply.data), Acknowledged):
-            waiting.set_result(told)
-        elif told is not None:
-            waiting.set_exception(told)
+        elif isinstance(answer := _read(reply.data), Acknowledged):
+            waiting.set_result(answer)
+        elif answer is not None:
+            waiting.set_exception(answer)
 
     async def hang_up(self) -> None:
         """Close it, waiting for the server no longer than a moment."""
@@ -174,11 +174,11 @@ class Connection(Client):
 
 def _read(data: bytes) -> Acknowledged | APIError | None:
     """Read a PubAck; None if it is none."""
-    told = _object(data)
-    error = told.get("error")
+    answer = _object(data)
+    error = answer.get("error")
     if isinstance(error, dict) and isinstance(error.get("err_code"), int):
         return APIError(error.get("code"), str(error.get("description", "")), error["err_code"])
-    stream, sequence = told.get("stream"), told.get("seq")
+    stream, sequence = answer.get("stream"), answer.get("seq")
     if not isinstance(stream, str) or type(sequence) is not int or not stream or sequence < 1:
         return None
     return Acknowledged(stream, sequence)
@@ -186,7 +186,7 @@ def _read(data: bytes) -> Acknowledged | APIError | None:
 
 def _object(data: bytes) -> dict[str, Any]:
     with contextlib.suppress(ValueError, RecursionError):
-        told = json.loads(data)
-        if isinstance(told, dict):
-            return told
+        answer = json.loads(data)
+        if isinstance(answer, dict):
+            return answer
     return {}

@@ -20,7 +20,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from receiver.destinations import Message
 from receiver.destinations.options import flag, option, read_options, seconds, setting
-from receiver.destinations.postgresql_table import Table, blames_a_row, is_wrong_table, told
+from receiver.destinations.postgresql_table import Table, blames_a_row, is_wrong_table, summary
 from receiver.destinations.tls import TlsOptions, check_certificate
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
@@ -213,7 +213,7 @@ class PostgresTable:
             if not blames_a_row(error):
                 raise
             if len(batch) == 1:
-                return [GivenUp(f"PostgreSQL refused the event: {told(error)}")]
+                return [GivenUp(f"PostgreSQL refused the event: {summary(error)}")]
             middle = len(batch) // 2
             first = await self._insert_apart(connection, batch[:middle])
             return [*first, *await self._insert_apart(connection, batch[middle:])]
@@ -231,13 +231,15 @@ class PostgresTable:
                 more = ", and CREATE on its schema" if self._options.create else ""
                 return f"the user in {url} lacks INSERT, SELECT (id) ON {self._table}{more}: GRANT it"
             case _ if is_wrong_table(error):
-                return f"the table {self._table} in {table} does not fit ({told(error)}), unlike: {statement}"
+                return (
+                    f"the table {self._table} in {table} does not fit ({summary(error)}), unlike: {statement}"
+                )
             case OperationalError(sqlstate=None):
                 found = _WHY.search(str(error))
                 why = (found[1] or found[2]) if found else type(error).__name__
                 return f"PostgreSQL could not be reached, or refused to sign in: {why} ({url})"
             case _:
-                return f"PostgreSQL refused the batch: {told(error)} ({url})"
+                return f"PostgreSQL refused the batch: {summary(error)} ({url})"
 
 
 def _row(message: Message) -> tuple[str, str, str, str, str]:

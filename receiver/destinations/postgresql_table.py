@@ -36,14 +36,14 @@ class Table:
 
     name: tuple[str, ...]
     channel: str | None = None
-    """Where to tell of each new row, if anywhere."""
+    """Where to notify of each new row, if anywhere."""
 
     def create(self) -> sql.Composed:
         """Return the statement that makes it."""
         return _CREATE.format(table=sql.Identifier(*self.name))
 
     def insert(self, rows: int) -> sql.Composed:
-        """Return the statement that adds *rows* rows, but for ids it has, and tells of the new ones."""
+        """Return the statement that adds *rows* rows, but for ids it has, and notifies of the new ones."""
         values = sql.SQL(", ").join([_ROW] * rows)
         insert = _INSERT.format(table=sql.Identifier(*self.name), columns=_COLUMNS, rows=values)
         if self.channel is None:
@@ -68,7 +68,7 @@ def is_wrong_table(error: Error) -> bool:
     return isinstance(error, _WRONG_TABLE)
 
 
-def told(error: Error) -> str:
+def summary(error: Error) -> str:
     """Name *error* and its place without its text, which may quote the event."""
     diagnosis = error.diag
     places = {"constraint": diagnosis.constraint_name, "column": diagnosis.column_name}

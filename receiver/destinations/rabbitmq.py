@@ -227,7 +227,7 @@ class RabbitExchange:
 
     def _failure(self, cause: Exception) -> Outcome:
         if isinstance(cause, ChannelPreconditionFailed):
-            return GivenUp(f"RabbitMQ refused the event: {_told(cause)}")
+            return GivenUp(f"RabbitMQ refused the event: {_words(cause)}")
         return Retry(self._explain(cause))
 
     def _explain(self, cause: Exception) -> str:
@@ -236,7 +236,7 @@ class RabbitExchange:
             case ChannelNotFoundEntity():
                 return f"RabbitMQ has no such exchange: create it or correct {exchange}"
             case ChannelAccessRefused():
-                return f"RabbitMQ refused the user in {url} the right to write: {_told(cause)}"
+                return f"RabbitMQ refused the user in {url} the right to write: {_words(cause)}"
             case AuthenticationError() | ProbableAuthenticationError():
                 return f"RabbitMQ refused the user or password in {url}"
             case InvalidFrameError():
@@ -246,7 +246,7 @@ class RabbitExchange:
                     " of connections is reached"
                 )
             case ConnectionClosed():
-                return f"RabbitMQ refused the connection to {url}: {_told(cause)}"
+                return f"RabbitMQ refused the connection to {url}: {_words(cause)}"
             case _:
                 return f"RabbitMQ could not be reached: {reason(cause)}{self._hint(cause)} ({url})"
 
@@ -294,5 +294,5 @@ def _is_decided(outcome: Outcome) -> bool:
     return isinstance(outcome, Delivered | GivenUp)
 
 
-def _told(error: Exception) -> str:
+def _words(error: Exception) -> str:
     return first_words(error, " ".join(str(argument) for argument in error.args))

@@ -10,9 +10,9 @@ _MAX_CHARACTERS: Final = 200
 _HUNG_UP: Final = re.compile("closed by server|without sending a response|reset by peer", re.IGNORECASE)
 
 
-def first_words(error: Exception, told: str) -> str:
-    """Return what the other side *told*, shortened to one line; if that is nothing, the class of *error*."""
-    return " ".join(told.split())[:_MAX_CHARACTERS] or type(error).__name__
+def first_words(error: Exception, text: str) -> str:
+    """Return the other side's *text*, shortened to one line; if that is empty, the class of *error*."""
+    return " ".join(text.split())[:_MAX_CHARACTERS] or type(error).__name__
 
 
 def cause(error: BaseException) -> str:

@@ -297,10 +297,10 @@ class RedisStream:
         return Retry(f"{self._explain(error)} ({setting(self._name, 'url')})")
 
     def _explain(self, error: Exception) -> str:
-        told, key = first_words(error, str(error)), repr(self._options.stream)
-        if isinstance(error, ResponseError) and told.startswith("WRONGTYPE"):
+        words, key = first_words(error, str(error)), repr(self._options.stream)
+        if isinstance(error, ResponseError) and words.startswith("WRONGTYPE"):
             return f"the key {key} is not a stream: rename it or change {setting(self._name, 'stream')}"
-        if _NO_PLACE in told:
+        if _NO_PLACE in words:
             return f"redis takes no more connections: {_NO_PLACE}"
         for kinds, why in {
             _REFUSED_CREDENTIALS: f"redis refused {self._who()}: {type(error).__name__}",
@@ -308,8 +308,8 @@ class RedisStream:
             (AskError,): "redis is moving the stream to another node",
             (ReadOnlyError,): "redis has become a replica (read only)",
             (BusyLoadingError,): "redis is still loading its data",
-            (NoPrimaryError, _NotRedisError): told,
-            (ResponseError,): f"redis refused the entry: {told}",
+            (NoPrimaryError, _NotRedisError): words,
+            (ResponseError,): f"redis refused the entry: {words}",
         }.items():
             if isinstance(error, kinds):
                 return why
@@ -351,5 +351,5 @@ def _is_number(answer: Any) -> bool:
 
 
 def _fields(message: Message) -> tuple[str | bytes, ...]:
-    told = ("id", message.id, "type", message.type, "subject", message.generation_id)
-    return (*told, "event", message.body)
+    attributes = ("id", message.id, "type", message.type, "subject", message.generation_id)
+    return (*attributes, "event", message.body)

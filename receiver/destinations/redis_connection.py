@@ -110,12 +110,12 @@ async def named_by_sentinels(sentinels: Iterable[redis.asyncio.Redis], service: 
     for sentinel in sentinels:
         try:
             async with contextlib.aclosing(sentinel):
-                told: Any = await sentinel.sentinel_get_master_addr_by_name(service)
+                address: Any = await sentinel.sentinel_get_master_addr_by_name(service)
         except (RedisError, OSError) as error:
             failures.append(error)
         else:
-            if told:
-                return str(told[0]), int(told[1])
+            if address:
+                return str(address[0]), int(address[1])
             # This says more than a Sentinel that is down.
             failures.insert(0, NoPrimaryError(f"no Sentinel knows a primary called {service!r}"))
     raise failures[0]

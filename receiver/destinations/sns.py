@@ -63,9 +63,9 @@ class SnsTopic:
         answer = self.client.publish_batch(TopicArn=self._arn, PublishBatchRequestEntries=entries)
         return listed(self.title, answer, len(chunk))
 
-    def blames_a_message(self, code: str, told: str) -> bool:
+    def blames_a_message(self, code: str, reason: str) -> bool:
         """Whether a refused request is one message's fault, and not that of the configured topic."""
-        return code in _BLAMES_A_MESSAGE and "TopicArn" not in told
+        return code in _BLAMES_A_MESSAGE and "TopicArn" not in reason
 
 
 def _entry(entry_id: str, message: Message, *, fifo: bool) -> "PublishBatchRequestEntryTypeDef":

@@ -78,7 +78,7 @@ class SqsQueue:
         answer = self.client.send_message_batch(QueueUrl=self.queue_url, Entries=entries)
         return listed(self.title, answer, len(chunk))
 
-    def blames_a_message(self, code: str, _told: str) -> bool:
+    def blames_a_message(self, code: str, _reason: str) -> bool:
         """Whether a refused request is one message's fault."""
         return code in _BLAMES_A_MESSAGE
 

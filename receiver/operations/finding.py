@@ -21,19 +21,19 @@ def stories(connection: Connection, name: str) -> Sequence[Story]:
         read = find_words(connection, name.partition("?")[0], after=None, limit=_MOST).rows
         known = list(dict.fromkeys((one.event.source, one.event.generation_id) for one in read))
     found = (story(connection, source, generation_id) for source, generation_id in known)
-    return [told for told in found if told is not None]
+    return [one for one in found if one is not None]
 
 
-def history(told: Story) -> list[schemas.HistoryEntry]:
+def history(found: Story) -> list[schemas.HistoryEntry]:
     """Return what happened to a generation and what happens next, the earliest first."""
     return [
         {
-            "source": told.source,
-            "generation_id": told.generation_id,
+            "source": found.source,
+            "generation_id": found.generation_id,
             "at": moment(one.at_ms),
             "what": one.what,
             "detail": one.detail,
             "event_id": one.event_id,
         }
-        for one in timeline(told)
+        for one in timeline(found)
     ]

@@ -1,4 +1,4 @@
-"""What an operator may do about one event that waits for its asset: have it tried for now, or not wait."""
+"""What an operator may do about one event that waits for its asset: retry it now, or stop waiting."""
 
 import secrets
 from typing import Final, Literal
@@ -12,15 +12,15 @@ from receiver.store.wake import LATE, MIRROR, SETTLE
 
 RELEASED: Final = "released"
 """The code of an asset that an operator did not wait for."""
-Released = Literal["for good", "with follow-up"]
-"""How an event went out without its asset: with an end of it, or while the asset is tried for on."""
+Released = Literal["permanently", "with follow-up"]
+"""How an event went out without its asset: permanently, or while the asset is still retried."""
 _LEASE_MS: Final = 60_000
 
 
 async def hurry(store: Store, event_id: str, *, late_ms: int) -> Hurried | None:
-    """Have a worker try for an asset at once; None if there is none to mirror, or a worker is at it.
+    """Have a worker retry an asset at once; None if there is none to mirror, or a worker is at it.
 
-    One that was given up is tried for *late_ms* milliseconds more.
+    One that was given up is retried for *late_ms* milliseconds more.
     """
     now_ms = clock.now_ms()
     was = await store.transact(mirror_now, event_id, now_ms=now_ms, until_ms=now_ms + late_ms)
@@ -32,7 +32,7 @@ async def hurry(store: Store, event_id: str, *, late_ms: int) -> Hurried | None:
 async def release(store: Store, event_id: str, *, late_ms: int) -> Released | None:
     """Forward an event without its asset; None if it waits for none, or a worker is at it.
 
-    The asset of a completion is tried for *late_ms* milliseconds more; a follow-up tells when it comes.
+    The asset of a completion is retried for *late_ms* milliseconds more; if it comes, a follow-up says so.
     """
     now_ms = clock.now_ms()
     claim = Claim(now_ms, now_ms + _LEASE_MS, secrets.token_hex(16), 1)
@@ -45,4 +45,4 @@ async def release(store: Store, event_id: str, *, late_ms: int) -> Released | No
         retry_ms = now_ms + _LEASE_MS
     if not await store.settle(EventSettled(job, asset, now_ms, retry_ms=retry_ms)):
         return None
-    return "for good" if retry_ms is None else "with follow-up"
+    return "permanently" if retry_ms is None else "with follow-up"

@@ -32,9 +32,9 @@ class Entry:
     """How the other side's answer began, 2 KiB at most."""
 
 
-def timeline(told: Story) -> Sequence[Entry]:
+def timeline(story: Story) -> Sequence[Entry]:
     """Return what happened to a generation, the earliest first; what is under way stands at the end."""
-    return sorted(_entries(told), key=_time)
+    return sorted(_entries(story), key=_time)
 
 
 def timeline_of(one: EventStory) -> Sequence[Entry]:
@@ -46,12 +46,12 @@ def _time(one: Entry) -> tuple[bool, int]:
     return one.at_ms is None, one.at_ms or 0
 
 
-def _entries(told: Story) -> Iterator[Entry]:
-    if told.submission is not None:
-        submission = told.submission
+def _entries(story: Story) -> Iterator[Entry]:
+    if story.submission is not None:
+        submission = story.submission
         detail = f"as {submission.client_ref}" + (f": {redact(submission.error)}" if submission.error else "")
         yield Entry(submission.sent_ms, f"submission {submission.state}", detail=detail)
-    for one in told.events:
+    for one in story.events:
         yield from _of_event(one)
 
 

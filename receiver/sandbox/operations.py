@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from starlette.requests import Request
@@ -32,14 +33,11 @@ class Operation:
     handle: Handler
 
 
-async def generate_image(provider: Provider, request: Request, account: str) -> Response:
-    """`POST /generate/image`."""
-    return await _generate("image", provider, request, account)
-
-
-async def generate_video(provider: Provider, request: Request, account: str) -> Response:
-    """`POST /generate/video`."""
-    return await _generate("video", provider, request, account)
+async def generate(kind: Kind, provider: Provider, request: Request, account: str) -> Response:
+    """`POST /generate/image` and `POST /generate/video`."""
+    job = jobs.read(kind, await bodies.read_object(request), provider.dialect)
+    made = provider.studio.take(job, account=account, origin=provider.origin(request))
+    return Answer(views.accepted(made, provider.dialect), provider.dialect.generate_status)
 
 
 async def list_generations(provider: Provider, request: Request, account: str) -> Response:
@@ -119,8 +117,8 @@ async def delete_webhook(provider: Provider, request: Request, account: str) -> 
 
 
 OPERATIONS: Final = (
-    Operation("generate.image", ("POST",), "/generate/image", "generate:image", generate_image),
-    Operation("generate.video", ("POST",), "/generate/video", "generate:video", generate_video),
+    Operation("generate.image", ("POST",), "/generate/image", "generate:image", partial(generate, "image")),
+    Operation("generate.video", ("POST",), "/generate/video", "generate:video", partial(generate, "video")),
     Operation("generations.list", ("GET",), "/generations", "read", list_generations),
     Operation("generations.get", ("GET",), "/generations/{id}", "read", get_generation),
     Operation("models.list", ("GET",), "/models", "read", list_models),
@@ -155,12 +153,6 @@ def deleted(provider: Provider) -> Response:
         case "text_200":
             return PlainTextResponse("OK")
     return Response(status_code=200)
-
-
-async def _generate(kind: Kind, provider: Provider, request: Request, account: str) -> Response:
-    job = jobs.read(kind, await bodies.read_object(request), provider.dialect)
-    made = provider.studio.take(job, account=account, origin=provider.origin(request))
-    return Answer(views.accepted(made, provider.dialect), provider.dialect.generate_status)
 
 
 def _webhook(provider: Provider, webhook: Webhook, status: int, *, new: bool = False) -> Response:

@@ -1,4 +1,4 @@
-"""A fixed window for each API key, told in the headers of every answer."""
+"""A fixed window for each API key, stated in the headers of every answer."""
 
 from dataclasses import dataclass
 
@@ -33,8 +33,8 @@ class RateLimits:
 
     def headers(self, key: str, now: float) -> dict[str, str]:
         """Return where *key* stands; empty is no key."""
-        told = self._dialect.rate_headers
-        if told == "never" or (told == "with_key" and not key):
+        shown = self._dialect.rate_headers
+        if shown == "never" or (shown == "with_key" and not key):
             return {}
         window = self._window(key, now)
         scale = 1000 if self._dialect.reset_unit == "milliseconds" else 1

@@ -38,8 +38,8 @@ def event(record: Generation, dialect: Dialect) -> Shown:
         "completed_at": finished,
     }
     inside, beside = _failure(record, dialect)
-    told = {"event": event_type(record), "data": data | inside, "created_at": finished} | beside
-    return told | _extra(dialect, "event")
+    payload = {"event": event_type(record), "data": data | inside, "created_at": finished} | beside
+    return payload | _extra(dialect, "event")
 
 
 def event_type(record: Generation) -> str:
@@ -60,8 +60,8 @@ def webhook(record: Webhook, dialect: Dialect, *, new: bool = False) -> Shown:
         "events": list(record.events),
         "created_at": timestamp(record.created_at, dialect),
     }
-    told = dialect.webhook_secret_field and (new or dialect.webhook_secret_again)
-    secret = {dialect.webhook_secret_field: record.secret} if told else {}
+    is_shown = dialect.webhook_secret_field and (new or dialect.webhook_secret_again)
+    secret = {dialect.webhook_secret_field: record.secret} if is_shown else {}
     return shown | secret | _activity(record, dialect) | _extra(dialect, "webhook")
 
 

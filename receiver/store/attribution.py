@@ -49,12 +49,12 @@ def attribute(connection: Connection, jobs: Sequence[EventJob], *, now_ms: int) 
     """Find the submission of each event, by event id; hold back those that may still get one."""
     # The open ones first, and locked: were they read last, an answer written in between would be missed.
     still_open = _open(connection, {job.source for job in jobs}, since_ms=now_ms - _OPEN_FOR_MS)
-    told = _told(connection, jobs)
-    return {job.id: _attribution(job, told, still_open, now_ms) for job in jobs}
+    submissions = _submissions(connection, jobs)
+    return {job.id: _attribution(job, submissions, still_open, now_ms) for job in jobs}
 
 
-def attach(connection: Connection, source: str, generation_id: str, told: str, *, now_ms: int) -> None:
-    """Give *told* to the events of a generation that are held back for it, and let them go."""
+def attach(connection: Connection, source: str, generation_id: str, submission: str, *, now_ms: int) -> None:
+    """Give *submission* to the events of a generation that are held back for it, and let them go."""
     deliveries = connection.execute(
         select(
             DELIVERY.c.event_id,
@@ -71,7 +71,7 @@ def attach(connection: Connection, source: str, generation_id: str, told: str, *
     begun = {row.event_id for row in deliveries if _may_have_been_sent(row) or row.due_ms <= now_ms}
     held = {row.event_id for row in deliveries} - begun
     if held:
-        released = {"submission": told, "due_ms": now_ms}
+        released = {"submission": submission, "due_ms": now_ms}
         connection.execute(update(DELIVERY).where(DELIVERY.c.event_id.in_(sorted(held))).values(released))
         wake_others(connection, FORWARD)
 
@@ -95,17 +95,17 @@ def _open(connection: Connection, sources: set[str], *, since_ms: int) -> list[_
     return [_Open(source, kind, orjson.loads(request).get("prompt")) for source, kind, request, _ in rows]
 
 
-def _told(connection: Connection, jobs: Sequence[EventJob]) -> Mapping[tuple[str, str], str]:
+def _submissions(connection: Connection, jobs: Sequence[EventJob]) -> Mapping[tuple[str, str], str]:
     key = ("source", "generation_id")
     wanted = sorted({(job.source, job.generation_id) for job in jobs})
     rows = find(connection, SUBMISSION, key, wanted, (*key, "told"))
-    return {(source, generation_id): told for source, generation_id, told in rows}
+    return {(source, generation_id): submission for source, generation_id, submission in rows}
 
 
 def _attribution(
-    job: EventJob, told: Mapping[tuple[str, str], str], still_open: Sequence[_Open], now_ms: int
+    job: EventJob, submissions: Mapping[tuple[str, str], str], still_open: Sequence[_Open], now_ms: int
 ) -> Attribution:
-    found = told.get((job.source, job.generation_id))
+    found = submissions.get((job.source, job.generation_id))
     if found is None and still_open and _may_answer(job, still_open):
         return Attribution(None, now_ms + HOLD_MS, held=True)
     return Attribution(found, now_ms)

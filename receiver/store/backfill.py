@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, and_, func, select
 
-from receiver.events import event_id
+from receiver.events import first_id
 from receiver.store.assets import ASSET_COLUMNS, asset_if_any
 from receiver.store.attribution import attribute
 from receiver.store.claim import EventJob, event_job
@@ -98,8 +98,8 @@ def _events(connection: Connection, past: Past, page: Stretch) -> Sequence[Row[A
         .where(
             EVENT.c.state == SETTLED,
             EVENT.c.id > page.after,
-            EVENT.c.id >= _first_id(past.since_ms),
-            EVENT.c.id < _first_id(past.until_ms),
+            EVENT.c.id >= first_id(past.since_ms),
+            EVENT.c.id < first_id(past.until_ms),
         )
         .order_by(EVENT.c.id)
         .limit(page.limit)
@@ -109,15 +109,10 @@ def _events(connection: Connection, past: Past, page: Stretch) -> Sequence[Row[A
     return connection.execute(statement).all()
 
 
-def _first_id(received_ms: int) -> str:
-    """Return the lowest id that an event received at *received_ms* can have."""
-    return event_id(received_ms, bytes(10))
-
-
 def _candidates(connection: Connection, rows: Sequence[Row[Any]], now_ms: int) -> list[Candidate]:
     jobs = {row.id: event_job(EventJob, row, lease="", attempts=row.attempts) for row in rows}
-    told = attribute(connection, list(jobs.values()), now_ms=now_ms) if jobs else {}
-    return [Candidate(jobs[row.id], asset_if_any(row), told[row.id]) for row in rows]
+    attributions = attribute(connection, list(jobs.values()), now_ms=now_ms) if jobs else {}
+    return [Candidate(jobs[row.id], asset_if_any(row), attributions[row.id]) for row in rows]
 
 
 def _due_ms(candidate: Candidate) -> int:

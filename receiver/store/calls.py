@@ -80,15 +80,15 @@ class Calls:
             return
         topics, self._untold = self._untold, frozenset()
         with suppress(StoreUnavailable):
-            told = self.begin(
+            notice = self.begin(
                 lambda connection: notify(connection, topics), within_s=PATIENCE_S, engine=self._telling
             )
             self._tells = True
-            told.add_done_callback(self._rest)
+            notice.add_done_callback(self._rest)
 
-    def _rest(self, told: "asyncio.Future[None]") -> None:
-        if not told.cancelled():
-            told.exception()
+    def _rest(self, notice: "asyncio.Future[None]") -> None:
+        if not notice.cancelled():
+            notice.exception()
         asyncio.get_running_loop().call_later(_TELL_EVERY_S, self._tell_on)
 
     def _tell_on(self) -> None:

@@ -74,7 +74,7 @@ class EventJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LateJob(EventJob):
-    """A claimed event that went out without its asset, which is still tried for."""
+    """A claimed event that went out without its asset, which is still retried."""
 
     until_ms: int
     """After this no further attempt is made."""

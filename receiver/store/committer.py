@@ -51,13 +51,14 @@ class Committer(Generic[Item, Result]):
         self._pace_s = pace_s
         self._paced_until = 0.0
         self._unpaced = 0
+        """So many batches begin at once."""
         self._put_off = False
+        """Whether one that is waited for was put off, for others to join it."""
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._busy = False
         self._hurries = False
         """Whether one of those that wait is waited for."""
         self._alarm: asyncio.Handle | None = None
-        self._alarm_at = 0.0
 
     async def submit(self, item: Item) -> Result:
         """Return the result for *item* once its transaction has been committed to disk.
@@ -90,16 +91,13 @@ class Committer(Generic[Item, Result]):
 
     def _go_on(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin the next batch, now or once others may have come."""
-        now = loop.time()
-        wait_s = self._paced_until - now if self._hurries else PATIENCE_S
+        wait_s = self._paced_until - loop.time() if self._hurries else PATIENCE_S
         if wait_s <= 0 or len(self._waiting) >= MANY:
             self._begin(loop)
-        elif self._waiting and (not self._alarm or self._alarm_at > now + wait_s):
+        elif self._waiting and (not self._alarm or (self._hurries and not self._put_off)):
             if self._alarm:
                 self._alarm.cancel()
             self._put_off = self._hurries
-            # Kept apart: a wait under a millisecond gets a handle from uvloop that does not know its time.
-            self._alarm_at = now + wait_s
             self._alarm = loop.call_later(wait_s, self._begin, loop)
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -68,7 +68,7 @@ def _postgres(rest: str) -> URL:
     user, found, hosts = authority.rpartition("@")
     name, _, password = user.partition(":")
     host, port = _hosts(hosts)
-    told = _query(query) | ({"host": host, "port": port} if "," in host else {})
+    parameters = _query(query) | ({"host": host, "port": port} if "," in host else {})
     return URL.create(
         "postgresql+psycopg",
         username=unquote(name) or None,
@@ -76,7 +76,7 @@ def _postgres(rest: str) -> URL:
         host=host if host and "," not in host else None,
         port=int(port) if port and "," not in host else None,
         database=unquote(database) or None,
-        query={key: value for key, value in told.items() if value},
+        query={key: value for key, value in parameters.items() if value},
     )
 
 
@@ -93,15 +93,15 @@ def _hosts(text: str) -> tuple[str, str]:
 
 
 def _query(text: str) -> dict[str, str]:
-    told: dict[str, list[str]] = {}
+    parameters: dict[str, list[str]] = {}
     for name, value in parse_qsl(text, keep_blank_values=True):
-        told.setdefault(name, []).append(value)
-    for name, values in told.items():
+        parameters.setdefault(name, []).append(value)
+    for name, values in parameters.items():
         if _shown(name, text) != name:
             raise bad_url(f"the part after the question mark is not a list of parameters: {_ENCODE}")
         if len(values) > 1 and name not in _REPEATABLE:
             raise unknown_parameter(name, "appears twice")
-    joined = {name: (" " if name == "options" else ",").join(values) for name, values in told.items()}
+    joined = {name: (" " if name == "options" else ",").join(values) for name, values in parameters.items()}
     if "host" in joined and "port" not in joined and ":" in joined["host"].replace("::", ""):
         joined["host"], joined["port"] = _hosts(joined["host"])
     return joined

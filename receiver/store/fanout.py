@@ -33,8 +33,8 @@ class Candidate:
     @property
     def submission(self) -> Mapping[str, object] | None:
         """What the message says of the submission that the event answers."""
-        told = self.attribution.submission
-        return orjson.loads(told) if told else None
+        text = self.attribution.submission
+        return orjson.loads(text) if text else None
 
 
 Route = Callable[[Candidate, Sequence[str]], Sequence[str]]

@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any
 
 import orjson
 from sqlalchemy import ColumnElement
 
-from receiver.events import UNKNOWN_KIND, Event, event_id, normalize
-
-_EARLIEST_RANDOM: Final = bytes(10)
+from receiver.events import UNKNOWN_KIND, Event, first_id, normalize
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +46,13 @@ class Filter:
 
 
 def arrived(id_: ColumnElement[str], wanted: Filter) -> Iterator[ColumnElement[bool]]:
-    """Yield what the primary key alone tells of *wanted*: an id begins with its time of arrival."""
+    """Yield what the primary key alone can answer of *wanted*: an id begins with its time of arrival."""
     if wanted.ids:
         yield id_.in_(wanted.ids)
     if wanted.since_ms is not None:
-        yield id_ >= event_id(max(wanted.since_ms, 0), _EARLIEST_RANDOM)
+        yield id_ >= first_id(wanted.since_ms)
     if wanted.until_ms is not None:
-        yield id_ < event_id(max(wanted.until_ms, 0), _EARLIEST_RANDOM)
+        yield id_ < first_id(wanted.until_ms)
 
 
 def is_kind(kind: str | None, body: bytes | None, source: str) -> bool:

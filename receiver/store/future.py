@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, case, func, literal, or_, select, update
 
-from receiver.events import event_id, event_ms
+from receiver.events import event_ms, first_id
 from receiver.store.attribution import HOLD_MS
 from receiver.store.tables import (
     DELIVERY,
@@ -43,7 +43,7 @@ class Present:
     at_start: bool = False
     """Whether the clock may have been set back while no worker ran: then what arrived in the future is due.
 
-    Only then: what is tried for by the clock of now must keep its backoff.
+    Only then: what is retried by the present clock must keep its backoff.
     """
     reconcile_ms: int = 7 * 24 * 3_600_000
     """The time between two passes over one source."""
@@ -111,7 +111,7 @@ def _overdue_delivery(present: Present) -> ColumnElement[bool]:
     overdue = or_(untried, _after(DELIVERY, now_ms + LONGEST_WAIT_MS))
     if present.at_start:
         # Ids begin with the time of receipt.
-        overdue = or_(overdue, DELIVERY.c.event_id > event_id(now_ms + _CLOCKS_DIFFER_MS, bytes(10)))
+        overdue = or_(overdue, DELIVERY.c.event_id > first_id(now_ms + _CLOCKS_DIFFER_MS))
     # What an operator has spread over hours is left as it is.
     return and_(DELIVERY.c.operation.is_(None), overdue)
 

@@ -1,4 +1,4 @@
-"""What an operator has done to one event's asset: tried for at once, or given up."""
+"""What an operator has done to one event's asset: retried at once, or given up."""
 
 from typing import Literal
 
@@ -10,13 +10,13 @@ from receiver.store.late import is_given_up
 from receiver.store.tables import EVENT, LATE_ASSET
 
 Hurried = Literal["pending", "late", "given up"]
-"""What an asset was that is now due: waited for, tried for after its event went out, or not tried for."""
+"""What an asset was that is now due: waited for, retried after its event went out, or not retried."""
 
 
 def mirror_now(connection: Connection, event_id: str, *, now_ms: int, until_ms: int) -> Hurried | None:
     """Make the asset of one event due at once; None if there is none to mirror, or a worker is at it.
 
-    One that was given up is tried for until *until_ms*, and told of in a follow-up when it comes.
+    One that was given up is retried until *until_ms*; if it comes, a follow-up says so.
     """
     waiting = update(EVENT).where(
         EVENT.c.id == event_id, EVENT.c.state == IS_PENDING, EVENT.c.lease.is_(None)

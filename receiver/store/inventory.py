@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 
 from receiver.contract import COMPLETED
-from receiver.events import OUR_TYPES, Asset, event_id
+from receiver.events import OUR_TYPES, Asset, first_id
 from receiver.store.assets import ASSET_COLUMNS, IS_GIVEN_UP, asset_of
 from receiver.store.tables import ASSET, EVENT
 
@@ -61,15 +61,15 @@ def count_assets(connection: Connection, scope: Scope) -> int:
 
 
 def relocate(connection: Connection, known: KnownAsset, *, url: str) -> bool:
-    """Note that *known* now lies at *url*, for every event that told of it; False if it had moved already."""
+    """Note that *known* is at *url* now, for all events of its generation; False if it had moved already."""
     generation = and_(EVENT.c.source == known.source, EVENT.c.generation_id == known.generation_id)
-    told = select(EVENT.c.id).where(generation)
-    moved = update(ASSET).where(ASSET.c.event_id.in_(told), ASSET.c.url == known.asset.url).values(url=url)
+    ids = select(EVENT.c.id).where(generation)
+    moved = update(ASSET).where(ASSET.c.event_id.in_(ids), ASSET.c.url == known.asset.url).values(url=url)
     return bool(connection.execute(moved).rowcount)
 
 
 def _within(scope: Scope) -> ColumnElement[bool]:
-    # A follow-up tells of the completion's own file, which is counted there.
+    # A follow-up names the completion's own file, which is counted there.
     mirrored = and_(ASSET.c.status == "mirrored", EVENT.c.type.not_in(sorted(OUR_TYPES)))
     failed = and_(IS_GIVEN_UP, EVENT.c.type == COMPLETED)
     wanted = [or_(mirrored, failed) if scope.with_failed else mirrored]
@@ -77,9 +77,9 @@ def _within(scope: Scope) -> ColumnElement[bool]:
         wanted.append(EVENT.c.source == scope.source)
     # Ids begin with the time of receipt, so the primary key finds a span of time.
     if scope.since_ms is not None:
-        wanted.append(ASSET.c.event_id >= event_id(scope.since_ms, bytes(10)))
+        wanted.append(ASSET.c.event_id >= first_id(scope.since_ms))
     if scope.until_ms is not None:
-        wanted.append(ASSET.c.event_id < event_id(scope.until_ms, bytes(10)))
+        wanted.append(ASSET.c.event_id < first_id(scope.until_ms))
     return and_(*wanted)
 
 

@@ -1,7 +1,7 @@
-"""Late assets: tried for in the background after their events went out without them.
+"""Late assets: retried in the background after their events went out without them.
 
-Only completions are: the file of another event is superseded by the completion's. The follow-up that tells of
-one is an event like any other, settled from the start: who sends, replays or routes it needs to know nothing.
+Only those of completions are: the file of another event is superseded by the completion's. The follow-up is
+an event like any other, settled from the start: sending, replaying and routing treat it alike.
 """
 
 from collections.abc import Collection, Sequence
@@ -33,7 +33,7 @@ _COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class LateArrived:
-    """The asset came after all; *event* tells of it."""
+    """The asset came after all; *event* says so."""
 
     job: LateJob
     asset: Asset
@@ -43,7 +43,7 @@ class LateArrived:
 
 @dataclass(frozen=True, slots=True)
 class LatePostponed:
-    """The asset is to be tried for again at *due_ms*."""
+    """The asset is to be retried at *due_ms*."""
 
     job: LateJob
     due_ms: int
@@ -54,7 +54,7 @@ class LatePostponed:
 
 @dataclass(frozen=True, slots=True)
 class LateGivenUp:
-    """The asset is given up for good; what was told of it stays true."""
+    """The asset is given up permanently; what its message said stays true."""
 
     job: LateJob
     error: str

@@ -1,8 +1,7 @@
 """The ledger of submissions, kept beside the events that will answer them."""
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -54,8 +53,10 @@ class StoreLedger:
     def migrate(self) -> None:
         """Bring an embedded database to this release's schema; leave a shared one to `receiver migrate`."""
         if is_sqlite(self._engine):
-            with _refusing():
+            try:
                 migrations.migrate(self._engine)
+            except SQLAlchemyError as failure:
+                raise StoreUnavailable(describe(failure)) from failure
 
     def begin(self, submission: Submission) -> Submission | None:
         """Write *submission* to disk and return None, or return the row that has its `client_ref` already.
@@ -152,12 +153,12 @@ class StoreLedger:
 
     def outcomes(self, generation_ids: Collection[str]) -> Mapping[str, Mapping[str, object]]:
         """Return the `data` objects of those terminal events that are there, by generation."""
-        told = select(EVENT.c.generation_id, EVENT.c.type, EVENT.c.body).where(
+        endings = select(EVENT.c.generation_id, EVENT.c.type, EVENT.c.body).where(
             EVENT.c.source == self._source,
             EVENT.c.generation_id.in_(generation_ids),
             EVENT.c.type.in_(EVENT_TYPES),
         )
-        rows = self._transact(lambda connection: connection.execute(told).all())
+        rows = self._transact(lambda connection: connection.execute(endings).all())
         # A completion comes last, and so before a failure.
         bodies = {row.generation_id: row.body for row in sorted(rows, key=lambda row: row.type == COMPLETED)}
         events = {name: normalize(body, source=self._source) for name, body in bodies.items()}
@@ -168,7 +169,7 @@ class StoreLedger:
         self._engine.dispose()
 
     def _transact(self, work: Callable[[Connection], Result]) -> Result:
-        with _refusing(), self._writer:
+        with self._writer:
             return transact_in_time(self._engine, work)
 
     def _get(self, connection: Connection, client_ref: str) -> Submission | None:
@@ -177,14 +178,14 @@ class StoreLedger:
         return None if row is None else self._read(row)
 
     def _values(self, submission: Submission) -> dict[str, Any]:
-        told = {"client_ref": submission.client_ref, "metadata": dict(submission.metadata)}
+        shown = {"client_ref": submission.client_ref, "metadata": dict(submission.metadata)}
         sent_at = submission.sent_at
         return {
             "client_ref": submission.client_ref,
             "source": self._source,
             "kind": submission.kind,
             "request": orjson.dumps(dict(submission.request)).decode(),
-            "told": orjson.dumps(told).decode(),
+            "told": orjson.dumps(shown).decode(),
             "state": submission.state,
             "generation_id": submission.generation_id,
             "sent_ms": None if sent_at is None else _ms(sent_at),
@@ -210,11 +211,3 @@ def _ms(seconds: float) -> int:
 
 def _sent(sent_at: float | None) -> ColumnElement[bool]:
     return true() if sent_at is None else SUBMISSION.c.sent_ms == _ms(sent_at)
-
-
-@contextmanager
-def _refusing() -> Iterator[None]:
-    try:
-        yield
-    except SQLAlchemyError as failure:
-        raise StoreUnavailable(describe(failure)) from failure

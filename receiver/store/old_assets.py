@@ -1,6 +1,6 @@
 """Which files of the bucket are older than they are kept, and what the store says of them afterwards.
 
-A file goes once all events of its generation that tell of it are old enough, and none of their deliveries is
+A file goes once all events of its generation that name it are old enough, and none of their deliveries is
 under way or dead. Its name must hold the id of its generation or event: others could have the file, too.
 """
 
@@ -25,7 +25,7 @@ _LEASE_MS: Final = 60_000
 
 @dataclass(frozen=True, slots=True)
 class OldAsset:
-    """One file, and the events that tell of it."""
+    """One file, and the events that name it."""
 
     url: str
     event_ids: tuple[str, ...]
@@ -57,11 +57,11 @@ def find_old_assets(connection: Connection, batch: Batch) -> OldAssets | None:
             end_turn(connection, _AGAIN, "", batch.now_ms + _LOOK_AGAIN_MS)
             after = ""
     rows = _oldest(connection, batch, after)
-    told = _tellers(connection, {(row.source, row.generation_id) for row in rows})
-    busy = _busy(connection, {teller.event_id for tellers in told.values() for teller in tellers})
+    mirrored = _tellers(connection, {(row.source, row.generation_id) for row in rows})
+    busy = _busy(connection, {teller.event_id for tellers in mirrored.values() for teller in tellers})
     found: dict[str, OldAsset] = {}
     for row in rows:
-        tellers = [one for one in told[row.source, row.generation_id] if one.url == row.url]
+        tellers = [one for one in mirrored[row.source, row.generation_id] if one.url == row.url]
         ids = tuple(one.event_id for one in tellers)
         young = any(one.settled_ms >= batch.before_ms for one in tellers)
         if not (young or busy.intersection(ids)) and _is_its_own(row.url, {row.generation_id, *ids}):
@@ -75,9 +75,9 @@ def note_deleted(connection: Connection, assets: Collection[OldAsset]) -> int:
     """Note that these files are gone; return how many were noted."""
     noted = 0
     for asset in assets:
-        told = and_(ASSET.c.event_id.in_(asset.event_ids), ASSET.c.url == asset.url)
+        these = and_(ASSET.c.event_id.in_(asset.event_ids), ASSET.c.url == asset.url)
         gone = {"status": "failed", "url": None, "error": DELETED}
-        noted += bool(connection.execute(update(ASSET).where(told).values(gone)).rowcount)
+        noted += bool(connection.execute(update(ASSET).where(these).values(gone)).rowcount)
     return noted
 
 
@@ -112,10 +112,10 @@ def _tellers(connection: Connection, generations: Collection[tuple[str, str]]) -
         .join(ASSET, ASSET.c.event_id == EVENT.c.id)
         .where(tuple_(*key).in_(sorted(generations)), IS_MIRRORED)
     )
-    told: dict[Any, list[Any]] = defaultdict(list)
+    mirrored: dict[Any, list[Any]] = defaultdict(list)
     for row in connection.execute(found):
-        told[row.source, row.generation_id].append(row)
-    return told
+        mirrored[row.source, row.generation_id].append(row)
+    return mirrored
 
 
 def _busy(connection: Connection, ids: Collection[str]) -> set[str]:

@@ -5,13 +5,11 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Engine, event, select, update
-from sqlalchemy.exc import SQLAlchemyError
 
-from receiver.errors import StoreUnavailable
 from receiver.pace import KeyPace
 from receiver.store.engine import insert_into, is_sqlite
 from receiver.store.tables import PACE
-from receiver.store.transactions import describe, transact_in_time
+from receiver.store.transactions import transact_in_time
 from receiver.store.writer import Writer
 
 _NEW: Final = {"opened_ms": 0, "paused_ms": 0, "skew_ms": 0}
@@ -42,15 +40,12 @@ class StorePace:
         """
 
         def work(connection: Connection) -> T:
-            changed, told = change(self._locked(connection, name))
+            changed, result = change(self._locked(connection, name))
             connection.execute(update(PACE).where(PACE.c.name == name).values(_values(changed)))
-            return told
+            return result
 
-        try:
-            with self._writer:
-                return transact_in_time(self._engine, work)
-        except SQLAlchemyError as failure:
-            raise StoreUnavailable(describe(failure)) from failure
+        with self._writer:
+            return transact_in_time(self._engine, work)
 
     def close(self) -> None:
         """Close every connection."""

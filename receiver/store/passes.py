@@ -84,7 +84,7 @@ def known_endings(
 
 
 def awaited(connection: Connection, source: str, *, since_ms: int, now_ms: int) -> dict[str, int]:
-    """Return what our client asked for since then and no event told the end of, with when that was.
+    """Return what our client asked for since then, and whose end no event reported, with when that was.
 
     What was looked at waits behind all that was sent before that; what is put off is left out.
     """

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, literal, select
 
-from receiver.events import event_id
+from receiver.events import first_id
 from receiver.store.backlog import SETTLED_ONES, names_in_use
 from receiver.store.tables import ASSET, DELIVERED, DELIVERY, EVENT
 
-_EARLIEST = bytes(10)
 IS_MIRRORED = ASSET.c.status == literal("mirrored", literal_execute=True)
 
 
@@ -45,8 +44,8 @@ def count_delivered(connection: Connection, destination: str, since_ms: int, unt
 
 def _received(connection: Connection, since_ms: int, until_ms: int) -> int:
     # An id begins with its time of arrival.
-    first, behind = event_id(max(since_ms, 0), _EARLIEST), event_id(max(until_ms, 0), _EARLIEST)
-    counted = select(func.count()).where(EVENT.c.id >= first, EVENT.c.id < behind)
+    within = EVENT.c.id >= first_id(since_ms), EVENT.c.id < first_id(until_ms)
+    counted = select(func.count()).where(*within)
     return connection.execute(counted).scalar_one()
 
 

@@ -41,7 +41,7 @@ class NewEvent:
     """How we learnt of it: `webhook`, `reconcile` or `quarantine`, or `mirror` for what we tell ourselves."""
     received_ms: int
     expects_asset: bool = True
-    """Whether there is an asset to try for, be it in vain."""
+    """Whether there is an asset to fetch, be it in vain."""
 
     @property
     def topic(self) -> str:
@@ -172,8 +172,8 @@ def _settle_at_once(
         for one in arrivals
         if one.entry.id in places and isinstance(one.entry, NewEvent)
     ]
-    told = attribute(connection, jobs, now_ms=max(job.received_ms for job in jobs))
-    made = fan_out(connection, [Candidate(job, None, told[job.id]) for job in jobs], places)
+    attributions = attribute(connection, jobs, now_ms=max(job.received_ms for job in jobs))
+    made = fan_out(connection, [Candidate(job, None, attributions[job.id]) for job in jobs], places)
     if any(one.is_left for one in made.values()):
         wake_others(connection, FORWARD)
     return made

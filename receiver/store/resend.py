@@ -177,7 +177,7 @@ def _make(
     connection: Connection, operation: str, missing: Sequence[tuple[str, str]], dues: Sequence[int]
 ) -> None:
     if missing:
-        told = _submissions(connection, {event_id for event_id, _ in missing})
+        submissions = _submissions(connection, {event_id for event_id, _ in missing})
         rows = [
             {
                 "event_id": event_id,
@@ -185,7 +185,7 @@ def _make(
                 "state": PENDING,
                 "due_ms": due,
                 "attempts": 0,
-                "submission": told.get(event_id),
+                "submission": submissions.get(event_id),
                 "operation": operation,
             }
             for (event_id, destination), due in zip(missing, dues, strict=True)
@@ -215,18 +215,18 @@ def _theirs(event_ids: Sequence[str], chunk: Chunk) -> ColumnElement[bool]:
 
 
 def _submissions(connection: Connection, event_ids: set[str]) -> dict[str, str | None]:
-    """Find what the messages of these events say of their submissions: what others were told already."""
+    """Find what the messages of these events say of their submissions, as other destinations got it."""
     answered = and_(
         SUBMISSION.c.source == EVENT.c.source, SUBMISSION.c.generation_id == EVENT.c.generation_id
     )
     known = connection.execute(
         select(EVENT.c.id, SUBMISSION.c.told).join(SUBMISSION, answered).where(EVENT.c.id.in_(event_ids))
     )
-    told = {row.id: row.told for row in known}
+    noted = {row.id: row.told for row in known}
     others = connection.execute(
         select(DELIVERY.c.event_id, DELIVERY.c.submission).where(DELIVERY.c.event_id.in_(event_ids))
     )
-    return told | {row.event_id: row.submission for row in others}
+    return noted | {row.event_id: row.submission for row in others}
 
 
 def _key(row: Any) -> dict[str, Any]:

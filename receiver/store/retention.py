@@ -23,7 +23,7 @@ from sqlalchemy import (
     update,
 )
 
-from receiver.events import event_id
+from receiver.events import first_id
 from receiver.store.engine import insert_into
 from receiver.store.filters import to_text
 from receiver.store.operations import RUNNING
@@ -152,7 +152,7 @@ def take_place(connection: Connection, what: str, now_ms: int) -> str | None:
 
 
 def _bodies(connection: Connection, batch: Batch, after: str) -> Pruned:
-    rows = _events(connection, after, _first_id(batch.before_ms), batch.limit)
+    rows = _events(connection, after, first_id(batch.before_ms), batch.limit)
     ids = [row.id for row in rows if row.state != PRUNED]
     pruned = _empty(connection, ids, batch)
     needed = [{"event_id": id_, "due_ms": batch.now_ms + _LOOK_AGAIN_MS} for id_ in ids if id_ not in pruned]
@@ -175,7 +175,7 @@ def _retained(connection: Connection, batch: Batch, after: str) -> Pruned:
         connection.execute(delete(RETAINED).where(RETAINED.c.event_id.in_(pruned)))
         connection.execute(update(RETAINED).where(ours).values(due_ms=later))
         if batch.deliveries_before_ms is not None:
-            end = _first_id(batch.deliveries_before_ms)
+            end = first_id(batch.deliveries_before_ms)
             _delete_deliveries(connection, [id_ for id_ in pruned if id_ < end])
     more = len(looked_at) == batch.limit and batch.dry_run_after is None
     return Pruned(len(pruned), len(looked_at) - len(pruned), "", more)
@@ -183,7 +183,7 @@ def _retained(connection: Connection, batch: Batch, after: str) -> Pruned:
 
 def _deliveries(connection: Connection, batch: Batch, after: str) -> Pruned:
     """Delete the deliveries of events whose bodies are gone: others may be requested again."""
-    end, dry_run = _first_id(batch.before_ms), batch.dry_run_after is not None
+    end, dry_run = first_id(batch.before_ms), batch.dry_run_after is not None
     if not dry_run:
         emptied_to = place(connection, "bodies")
         # Up to and with that one, and so below what would come right behind it.
@@ -198,7 +198,7 @@ def _deliveries(connection: Connection, batch: Batch, after: str) -> Pruned:
 
 
 def _quarantine(connection: Connection, batch: Batch, after: str) -> Pruned:
-    closed = and_(_IS_CLOSED, QUARANTINE.c.id > after, QUARANTINE.c.id < _first_id(batch.before_ms))
+    closed = and_(_IS_CLOSED, QUARANTINE.c.id > after, QUARANTINE.c.id < first_id(batch.before_ms))
     found = select(QUARANTINE.c.id).where(closed).order_by(QUARANTINE.c.id).limit(batch.limit)
     ids = list(connection.execute(found.with_for_update(skip_locked=True)).scalars())
     if batch.dry_run_after is None:
@@ -237,8 +237,8 @@ def forget_requests(connection: Connection, client_refs: Collection[str]) -> Non
         return
     forgotten: dict[str, Any] = {"request": _NO_REQUEST, "told": bindparam("told_"), "error": None}
     statement = update(SUBMISSION).where(SUBMISSION.c.client_ref == bindparam("ref")).values(forgotten)
-    told = ({"ref": ref, "told_": to_text({"client_ref": ref, "metadata": {}})} for ref in client_refs)
-    connection.execute(statement, list(told))
+    changes = ({"ref": ref, "told_": to_text({"client_ref": ref, "metadata": {}})} for ref in client_refs)
+    connection.execute(statement, list(changes))
 
 
 _STEPS: Final[Mapping[What, Callable[[Connection, Batch, str], Pruned]]] = {
@@ -261,11 +261,6 @@ def _events(connection: Connection, after: str, end: str, limit: int) -> Sequenc
     between = and_(EVENT.c.id > after, EVENT.c.id < end)
     statement = select(EVENT.c.id, EVENT.c.state).where(between).order_by(EVENT.c.id).limit(limit)
     return connection.execute(statement).all()
-
-
-def _first_id(received_ms: int) -> str:
-    """Return the lowest id that an event received then can have."""
-    return event_id(max(received_ms, 0), bytes(10))
 
 
 def _empty(connection: Connection, ids: Sequence[str], batch: Batch) -> set[str]:

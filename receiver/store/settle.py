@@ -34,7 +34,7 @@ class EventSettled:
     asset: Asset | None
     now_ms: int
     retry_ms: int | None = None
-    """When a failed asset is tried for again, if it is: until its `retried_until_ms`."""
+    """When a failed asset is retried, if it is: until its `retried_until_ms`."""
     attempt: FailedAttempt | None = field(default=None, compare=False)
     """What is kept of the attempt, for people to see."""
 
@@ -221,8 +221,8 @@ def _deliver(
     """Make the deliveries of events that were just settled."""
     if not settled:
         return {}
-    told = attribute(connection, [one.job for one in settled], now_ms=settled[0].now_ms)
-    candidates = [Candidate(one.job, one.asset, told[one.job.id]) for one in settled]
+    attributions = attribute(connection, [one.job for one in settled], now_ms=settled[0].now_ms)
+    candidates = [Candidate(one.job, one.asset, attributions[one.job.id]) for one in settled]
     made = fan_out(connection, candidates, places)
     if any(one.is_left for one in made.values()):
         wake_others(connection, FORWARD)
@@ -230,7 +230,7 @@ def _deliver(
 
 
 def _try_on(connection: Connection, settled: Sequence[EventSettled]) -> None:
-    """Queue the assets that are still tried for."""
+    """Queue the assets that are still retried."""
     rows = [
         {
             "event_id": one.job.id,
@@ -246,7 +246,7 @@ def _try_on(connection: Connection, settled: Sequence[EventSettled]) -> None:
 
 
 def _arrive(connection: Connection, arrived: LateArrived, fan_out: FanOut) -> bool:
-    """Write the asset down and tell of it, once; False if the lease was lost."""
+    """Write the asset and its follow-up, once; False if the lease was lost."""
     if not remove(connection, arrived.job):
         return False
     event, asset, now_ms = arrived.event, arrived.asset, arrived.now_ms
@@ -254,8 +254,8 @@ def _arrive(connection: Connection, arrived: LateArrived, fan_out: FanOut) -> bo
     connection.execute(update(ASSET).where(ASSET.c.event_id == arrived.job.id).values(mirrored))
     if insert_new(connection, EVENT, EVENT_KEY, [event_row(event, SETTLED)]):
         connection.execute(_INSERT_ASSETS, [asset_row(event.id, asset, settled_ms=now_ms)])
-        told = replace(arrived.job, id=event.id, body=event.body, received_ms=event.received_ms)
-        _deliver(connection, [EventSettled(told, asset, now_ms)], fan_out, {})
+        follow_up = replace(arrived.job, id=event.id, body=event.body, received_ms=event.received_ms)
+        _deliver(connection, [EventSettled(follow_up, asset, now_ms)], fan_out, {})
     return True
 
 

@@ -1,7 +1,7 @@
 """The file under an open SQLite connection: whether it is still the one that its path names.
 
 What is committed to a file that was moved, removed or replaced is nowhere that a restart would look. So every
-commit is followed by a look, before anybody is told of it.
+commit is followed by a look, before anybody hears of it.
 """
 
 import os

@@ -35,7 +35,7 @@ class EventStory:
     event: FoundEvent
     body: bytes
     due_ms: int | None
-    """While its asset is waited for: when it is tried for next."""
+    """While its asset is waited for: when it is retried."""
     is_claimed: bool
     """Whether a worker is at its asset."""
     asset_settled_ms: int | None

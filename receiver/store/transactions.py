@@ -87,7 +87,11 @@ def transact(engine: Engine, work: Callable[[Connection], Result], call: Call | 
 
 
 def transact_in_time(engine: Engine, work: Callable[[Connection], Result]) -> Result:
-    """Run *work* as `transact` does, for `PATIENCE_S` at most. For callers that block."""
+    """Run *work* as `transact` does, for `PATIENCE_S` at most. For callers that block.
+
+    Raises:
+        StoreUnavailable: the database failed, or did not answer in time.
+    """
     call = Call()
     alarm = threading.Timer(PATIENCE_S, call.cut)
     alarm.daemon = True
@@ -95,10 +99,9 @@ def transact_in_time(engine: Engine, work: Callable[[Connection], Result]) -> Re
     try:
         result = transact(engine, work, call)
         _wake(engine, call)
-    except DBAPIError as error:
-        if call.is_cut:
-            raise StoreUnavailable(f"no answer within {PATIENCE_S:g} s") from error
-        raise
+    except SQLAlchemyError as error:
+        late = call.is_cut and isinstance(error, DBAPIError)
+        raise StoreUnavailable(f"no answer within {PATIENCE_S:g} s" if late else describe(error)) from error
     finally:
         alarm.cancel()
     return result

@@ -23,7 +23,7 @@ LogFormat = Literal["auto", "console", "json"]
 _QUIET: Final = ("httpx2", "httpcore2", "botocore", "boto3", "urllib3", "alembic", "uvicorn")
 """Libraries whose information lines repeat ours or carry whole URLs."""
 _SILENT: Final = ("aiormq", "confluent_kafka", "nats")
-"""Libraries that log, as errors, each refused connection that an outcome of ours already tells of."""
+"""Libraries that log, as errors, each refused connection that an outcome of ours already reports."""
 
 
 _json_lines: TextIO | None = None

@@ -1,11 +1,9 @@
 """Where assets come from, go to, and what they are called there."""
 
 import re
-import ssl
-from collections.abc import Sequence
-from ipaddress import IPv6Network
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from receiver.assets import ReadableBucket
 from receiver.assets.allowlist import AllowList
@@ -20,6 +18,9 @@ from receiver.assets.nat64 import parse_prefixes
 from receiver.assets.trust import trusting
 from receiver.errors import ConfigError
 from receiver.settings import Settings
+
+Value = TypeVar("Value")
+Result = TypeVar("Result")
 
 _SUFFIX: Final = re.compile(r"(?:\.?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)?")
 """A host with its subdomains; nothing, if the list is set but empty."""
@@ -56,6 +57,7 @@ def _open_bucket(settings: Settings, url: str) -> ReadableBucket:
             from receiver.assets.s3 import open_s3  # noqa: PLC0415  boto3 is slow to import
             from receiver.assets.s3_options import Dialect, ObjectOptions  # noqa: PLC0415  of the same part
 
+            _read(trusting, settings.ca_file, "ca_file")
             return open_s3(
                 url,
                 endpoint_url=settings.s3_endpoint_url or None,
@@ -70,7 +72,7 @@ def _open_bucket(settings: Settings, url: str) -> ReadableBucket:
                 dialect=Dialect(
                     conditional=settings.s3_conditional_writes, md5=settings.s3_checksums == "md5"
                 ),
-                ca_file=_checked_ca_file(settings),
+                ca_file=settings.ca_file,
                 threads=8,
             )
         case _:
@@ -83,10 +85,7 @@ def build_key_template(settings: Settings) -> KeyTemplate:
     Raises:
         ConfigError: an asset could get no safe name, or another's.
     """
-    try:
-        return KeyTemplate.parse(settings.assets_key)
-    except ValueError as error:
-        raise ConfigError(str(error), "assets_key") from error
+    return _read(KeyTemplate.parse, settings.assets_key, "assets_key")
 
 
 def build_fetcher(settings: Settings) -> Fetcher:
@@ -98,15 +97,15 @@ def build_fetcher(settings: Settings) -> Fetcher:
     """
     try:
         return Fetcher(
-            allow=_host_list(settings.fetch_allow, "fetch_allow"),
-            deny_hosts=_host_list(settings.fetch_deny, "fetch_deny"),
+            allow=_read(AllowList.parse, settings.fetch_allow, "fetch_allow"),
+            deny_hosts=_read(AllowList.parse, settings.fetch_deny, "fetch_deny"),
             hosts=_asset_hosts(settings),
             types=_types(settings),
             spool_dir=Path(settings.spool_dir),
             max_bytes=settings.asset_max_bytes,
-            nat64_prefixes=_nat64_prefixes(settings),
+            nat64_prefixes=_read(parse_prefixes, settings.nat64_prefixes, "nat64_prefixes"),
             total_timeout_s=settings.fetch_timeout_s,
-            ssl_context=_trust(settings),
+            ssl_context=_read(trusting, settings.ca_file, "ca_file"),
             unnamed_ssl_context=trusting(settings.ca_file, check_name=False),
         )
     except OSError as error:
@@ -131,25 +130,18 @@ def _unusable_spool(settings: Settings, error: OSError) -> ConfigError:
     return ConfigError(f"cannot write to {settings.spool_dir}: {error.strerror}", "spool_dir")
 
 
+def _read(parse: Callable[[Value], Result], value: Value, setting: str) -> Result:
+    """Return what *parse* makes of a setting, which the refusal names."""
+    try:
+        return parse(value)
+    except ValueError as error:
+        raise ConfigError(str(error), setting) from error
+
+
 def _types(settings: Settings) -> frozenset[str]:
     if settings.asset_types is None:
         return frozenset(MEDIA_TYPES)
-    try:
-        return parse_types(settings.asset_types)
-    except ValueError as error:
-        raise ConfigError(str(error), "asset_types") from error
-
-
-def _checked_ca_file(settings: Settings) -> str | None:
-    _trust(settings)
-    return settings.ca_file
-
-
-def _trust(settings: Settings) -> ssl.SSLContext:
-    try:
-        return trusting(settings.ca_file)
-    except ValueError as error:
-        raise ConfigError(str(error), "ca_file") from error
+    return _read(parse_types, settings.asset_types, "asset_types")
 
 
 def _asset_hosts(settings: Settings) -> tuple[str, ...] | None:
@@ -169,17 +161,3 @@ def _asset_host(entry: str) -> str:
             "asset_hosts",
         )
     return name
-
-
-def _nat64_prefixes(settings: Settings) -> tuple[IPv6Network, ...]:
-    try:
-        return parse_prefixes(settings.nat64_prefixes)
-    except ValueError as error:
-        raise ConfigError(str(error), "nat64_prefixes") from error
-
-
-def _host_list(entries: Sequence[str], setting: str) -> AllowList:
-    try:
-        return AllowList.parse(entries)
-    except ValueError as error:
-        raise ConfigError(str(error), setting) from error

@@ -26,12 +26,12 @@ def build_mirror(settings: Settings, fetch: Fetch, bucket: Bucket, refresh: Refr
 
 
 def build_mirror_late(mirror: Mirror) -> MirrorLate:
-    """Return what tries for assets whose events went without them."""
+    """Return what retries assets whose events went without them."""
     return MirrorLate(mirror, partial(secrets.token_bytes, 10))
 
 
 def mirror_rules(settings: Settings) -> MirrorRules:
-    """Return how long an asset is tried for, and how it is named.
+    """Return how long an asset is retried, and how it is named.
 
     Raises:
         ConfigError: the template of the names is wrong.

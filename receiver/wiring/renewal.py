@@ -25,7 +25,7 @@ def renewed(old: Settings, new: Settings) -> Settings:
 
 
 def used_by_worker(settings: Settings) -> object:
-    """Return what a worker uses of the settings that can be taken over: secrets only if it tells of them."""
+    """Return what a worker uses of the settings that can be taken over: secrets if it reports on them."""
     marks = fingerprints(settings) if is_wanted(settings) else None
     return settings.destinations, settings.forward_attempts, sorted(settings.sources), marks
 

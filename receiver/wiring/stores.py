@@ -13,7 +13,7 @@ def build_store(settings: Settings, *, settles_at_once: bool = False) -> Store:
     A process that also forwards settles what needs no mirroring as it is recorded.
 
     Raises:
-        ConfigError: the database URL is not usable, or it cannot be told what a destination wants.
+        ConfigError: the database URL is not usable, or an option says wrongly what a destination wants.
         StoreUnavailable: the embedded database could not be migrated.
     """
     routings = build_routings(settings)
@@ -28,7 +28,7 @@ def reroute(settings: Settings, store: Store) -> None:
     """Let *store* fan out as *settings* say from now on.
 
     Raises:
-        ConfigError: it cannot be told what a destination wants.
+        ConfigError: an option says wrongly what a destination wants.
     """
     routings = build_routings(settings)
     store.reroute(tuple(routings), Router(routings))

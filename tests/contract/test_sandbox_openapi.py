@@ -10,7 +10,17 @@ from hypothesis import settings
 from schemathesis import Case
 from schemathesis.schemas import BaseSchema
 
-from receiver.contract import ERROR_STATUS
+from receiver.contract import (
+    ERROR_STATUS,
+    EVENT_TYPES,
+    IMAGE_ASPECT_RATIOS,
+    IMAGE_FORMATS,
+    KINDS,
+    SCOPES,
+    STATUSES,
+    VIDEO_ASPECT_RATIOS,
+    VIDEO_SECONDS,
+)
 from receiver.sandbox import Knobs, Sandbox
 from receiver.sandbox.keys import KEY_OPERATIONS
 from receiver.sandbox.openapi import describe
@@ -35,6 +45,27 @@ class TestDescription:
         schema = describe("")["components"]["schemas"]["Error"]
         assert schema["properties"]["error"]["properties"]["code"]["enum"] == list(ERROR_STATUS)
         assert len(ERROR_STATUS) == 10
+
+    def test_has_the_contracts_words(self) -> None:
+        """The same values as everywhere else."""
+        schemas = describe("")["components"]["schemas"]
+        image, video, key, event = (
+            schemas[name]["properties"] for name in ("ImageOrder", "VideoOrder", "Key", "Event")
+        )
+        generation = schemas["Generation"]["properties"]
+        assert [
+            tuple(each["enum"])
+            for each in (
+                image["aspect_ratio"],
+                image["output_format"],
+                video["aspect_ratio"],
+                generation["type"],
+                generation["status"],
+                key["scopes"]["items"],
+                event["event"],
+            )
+        ] == [IMAGE_ASPECT_RATIOS, IMAGE_FORMATS, VIDEO_ASPECT_RATIOS, KINDS, STATUSES, SCOPES, EVENT_TYPES]
+        assert range(video["duration"]["minimum"], video["duration"]["maximum"] + 1) == VIDEO_SECONDS
 
     def test_the_documents_examples_fit(self) -> None:
         """What the document shows is what is described."""

@@ -128,7 +128,7 @@ class AsyncClient:
 
     @property
     def rate_limit(self) -> RateLimit | None:
-        """The rate limit as last seen; None before the first answer that told."""
+        """The rate limit as last seen; None before the first answer that carried one."""
         return self._caller.pacer.rate_limit
 
     def with_options(

@@ -46,7 +46,7 @@ class Keys:
         return await self._caller.call(requests.list_api_keys())
 
     async def revoke(self, key_id: str) -> None:
-        """Make an API key useless, for good.
+        """Revoke an API key, permanently.
 
         Raises:
             NotFound: no such key, or another account's.

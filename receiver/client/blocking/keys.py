@@ -47,7 +47,7 @@ class Keys:
         return self._caller.call(requests.list_api_keys())
 
     def revoke(self, key_id: str) -> None:
-        """Make an API key useless, for good.
+        """Revoke an API key, permanently.
 
         Raises:
             NotFound: no such key, or another account's.

@@ -30,8 +30,8 @@ def holders(session: Session) -> str:
 def described(session: Session, pids: Sequence[int]) -> str:
     """Describe the sessions with these numbers."""
     rows: Any = session.execute(_ABOUT, {"pids": list(pids)}).fetchall()
-    told = (
+    lines = (
         f"process {pid} ({application}, user {user}, {state}, since {began} UTC, last query at {query})"
         for pid, application, user, state, began, query in rows
     )
-    return ", ".join(told) or "nobody by now"
+    return ", ".join(lines) or "nobody by now"

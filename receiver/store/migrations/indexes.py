@@ -27,8 +27,3 @@ def retire_index(name: str, table: str) -> None:
         op.execute(f"ALTER INDEX IF EXISTS {name} RENAME TO {RETIRED}{name}")
     else:
         op.drop_index(name, table)
-
-
-def drop_index(name: str, table: str) -> None:
-    """Drop an index on the way back, if it was made."""
-    op.drop_index(name, table, if_exists=True)

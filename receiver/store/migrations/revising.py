@@ -32,12 +32,12 @@ _BUSY: Final = {"55P03", "40P01"}
 def alone(target: Target, tell: Tell) -> Iterator[Session]:
     """Hold the right to migrate, in the transaction of a connection of its own; offer that connection."""
     with open_session(target) as session:
-        told = False
+        said = False
         # Asked for again and again: a statement that waited would be a transaction that an index waits for.
         while not _take(session):
-            if not told:
+            if not said:
                 tell("another migration is under way; waiting for its end")
-                told = True
+                said = True
             time.sleep(_PAUSE_S)
         yield session
 

@@ -95,7 +95,7 @@ class TestBackfill:
     @pytest.mark.parametrize(
         ("arguments", "says"),
         [
-            (("old",), "there is no destination 'old'; configured are: new."),
+            (("old",), "There is no destination 'old'; there are: new."),
             (("new", "--since=1h", "--until=2h"), "--since must lie before --until"),
             (("new", "--since=tomorrow"), "neither a time"),
             (("new", "--filter=kind ="), "at character 6"),

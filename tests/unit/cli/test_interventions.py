@@ -23,7 +23,7 @@ class TestMirrorNow:
         """A worker finds it at once, by the name of its generation, too."""
         in_store(tmp_path, _postponed)
         ended = run("events", "mirror-now", "gen_1")
-        assert (ended.status, ended.err) == (0, f"{EVENT.id}: a worker tries for its asset now\n")
+        assert (ended.status, ended.err) == (0, f"{EVENT.id}: a worker retries its asset now\n")
         jobs = in_store(tmp_path, lambda store: store.claim(claim_events, claim(at=FAR - 1), with_asset=True))
         assert [job.id for job in jobs] == [EVENT.id]
 

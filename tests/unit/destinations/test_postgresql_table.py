@@ -3,7 +3,7 @@
 import pytest
 from psycopg import Error, errors
 
-from receiver.destinations.postgresql_table import Table, blames_a_row, is_wrong_table, told
+from receiver.destinations.postgresql_table import Table, blames_a_row, is_wrong_table, summary
 
 
 class TestTable:
@@ -54,7 +54,7 @@ class TestBlame:
         assert (blames_a_row(error), is_wrong_table(error)) == (False, False)
 
 
-class TestTold:
+class TestSummary:
     def test_the_text_is_left_out(self) -> None:
         """What the database says may quote the event; name and code do not."""
-        assert told(errors.CheckViolation("hunter2")) == "CheckViolation 23514"
+        assert summary(errors.CheckViolation("hunter2")) == "CheckViolation 23514"

@@ -85,7 +85,7 @@ class TestMigrate:
         assert found == "event"
 
     def test_rows_stay_as_they_are(self, engine: Engine) -> None:
-        """Later revisions change nothing of what is there, settled or not, on the way forth and back."""
+        """Later revisions change nothing of what is there, settled or not."""
         _to(engine, "0008")
         with engine.begin() as connection:
             rows = [_event("1", None), _event("2", "cdn.example.com"), _event("3", "cdn.example.com")]
@@ -93,10 +93,6 @@ class TestMigrate:
             connection.execute(ASSET.insert(), [{"event_id": "3", "status": "mirrored", "settled_ms": 1}])
             connection.execute(DELIVERY.insert(), [_delivery("1", "lease"), _delivery("2", None)])
         before = _rows(engine)
-        migrate(engine)
-        assert _rows(engine, columns=before) == before
-        _to(engine, "0008", backwards=True)
-        assert _rows(engine) == before
         migrate(engine)
         assert _rows(engine, columns=before) == before
 
@@ -113,9 +109,9 @@ def _rows(engine: Engine, *, columns: Tables | None = None) -> Tables:
     return found
 
 
-def _to(engine: Engine, revision: str, *, backwards: bool = False) -> None:
+def _to(engine: Engine, revision: str) -> None:
     with engine.begin() as connection:
-        (command.downgrade if backwards else command.upgrade)(_config(connection), revision)
+        command.upgrade(_config(connection), revision)
 
 
 def _event(id_: str, host: str | None) -> dict[str, object]:

@@ -7,8 +7,6 @@ from receiver.store.migrations.indexes import create_index
 
 revision = "0001"
 down_revision = None
-branch_labels = None
-depends_on = None
 
 _PENDING = sa.text("state = 'pending'")
 
@@ -73,8 +71,3 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_quarantine"),
         sa.UniqueConstraint("source", "sha256", name="uq_quarantine_source_sha256"),
     )
-
-
-def downgrade() -> None:
-    for table in ("quarantine", "delivery", "asset", "event"):
-        op.drop_table(table)

@@ -7,8 +7,6 @@ from receiver.store.migrations.indexes import create_index
 
 revision = "0002"
 down_revision = "0001"
-branch_labels = None
-depends_on = None
 
 _OPEN = sa.text("generation_id IS NULL")
 
@@ -38,9 +36,3 @@ def upgrade() -> None:
         sa.Column("lease", sa.String(32)),
         sa.PrimaryKeyConstraint("source", name="pk_reconcile"),
     )
-
-
-def downgrade() -> None:
-    op.drop_table("reconcile")
-    op.drop_table("submission")
-    op.drop_column("delivery", "submission")

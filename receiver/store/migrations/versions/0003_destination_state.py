@@ -3,12 +3,10 @@
 import sqlalchemy as sa
 from alembic import op
 
-from receiver.store.migrations.indexes import create_index, drop_index
+from receiver.store.migrations.indexes import create_index
 
 revision = "0003"
 down_revision = "0002"
-branch_labels = None
-depends_on = None
 
 _SETTLED = sa.text("settled_ms IS NOT NULL")
 
@@ -23,8 +21,3 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name="pk_destination_state"),
     )
     create_index("ix_delivery_settled", "delivery", ["destination", "state", "settled_ms"], _SETTLED)
-
-
-def downgrade() -> None:
-    drop_index("ix_delivery_settled", "delivery")
-    op.drop_table("destination_state")

@@ -1,4 +1,4 @@
-"""Assets that are still tried for after their events went out without them."""
+"""Assets that are still retried after their events went out without them."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -7,8 +7,6 @@ from receiver.store.migrations.indexes import create_index
 
 revision = "0006"
 down_revision = "0005"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
@@ -27,8 +25,3 @@ def upgrade() -> None:
         ),
     )
     create_index("ix_late_asset_due_ms", "late_asset", ["due_ms"])
-
-
-def downgrade() -> None:
-    op.drop_table("late_asset")
-    op.drop_column("asset", "retried_until_ms")

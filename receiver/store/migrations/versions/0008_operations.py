@@ -3,12 +3,10 @@
 import sqlalchemy as sa
 from alembic import op
 
-from receiver.store.migrations.indexes import create_index, drop_index
+from receiver.store.migrations.indexes import create_index
 
 revision = "0008"
 down_revision = "0007"
-branch_labels = None
-depends_on = None
 
 _DEAD = sa.text("state = 'dead'")
 _TOUCHED = sa.text("operation IS NOT NULL")
@@ -38,13 +36,3 @@ def upgrade() -> None:
     )
     op.add_column("quarantine", sa.Column("event_id", sa.String(36)))
     op.add_column("quarantine", sa.Column("operation", sa.String(36)))
-
-
-def downgrade() -> None:
-    for column in ("operation", "event_id", "state"):
-        op.drop_column("quarantine", column)
-    for index in ("ix_delivery_operation", "ix_delivery_dead"):
-        drop_index(index, "delivery")
-    op.drop_column("delivery", "before")
-    op.drop_column("delivery", "operation")
-    op.drop_table("operation")

@@ -5,13 +5,7 @@ from alembic import op
 
 revision = "0009"
 down_revision = "0008"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
     op.add_column("submission", sa.Column("next_look_ms", sa.BigInteger()))
-
-
-def downgrade() -> None:
-    op.drop_column("submission", "next_look_ms")

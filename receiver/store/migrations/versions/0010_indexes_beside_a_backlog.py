@@ -1,14 +1,11 @@
 """Indexes that find what is held, and what may be claimed, beside any backlog of what may not."""
 
 import sqlalchemy as sa
-from alembic import op
 
-from receiver.store.migrations.indexes import create_index, drop_index, retire_index
+from receiver.store.migrations.indexes import create_index, retire_index
 
 revision = "0010"
 down_revision = "0009"
-branch_labels = None
-depends_on = None
 
 _PENDING = sa.text("state = 'pending'")
 _WITH_ASSET = sa.text("state = 'pending' AND asset_host IS NOT NULL")
@@ -22,10 +19,3 @@ def upgrade() -> None:
     create_index("ix_event_due_without_asset", "event", ["due_ms"], _WITHOUT_ASSET)
     create_index("ix_event_lease", "event", ["lease"], _HELD)
     create_index("ix_delivery_lease", "delivery", ["lease"], _HELD)
-
-
-def downgrade() -> None:
-    drop_index("ix_delivery_lease", "delivery")
-    for index in ("ix_event_lease", "ix_event_due_without_asset", "ix_event_due"):
-        drop_index(index, "event")
-    op.create_index("ix_event_due", "event", ["due_ms"], postgresql_where=_PENDING, sqlite_where=_PENDING)

@@ -3,12 +3,10 @@
 import sqlalchemy as sa
 from alembic import op
 
-from receiver.store.migrations.indexes import create_index, drop_index
+from receiver.store.migrations.indexes import create_index
 
 revision = "0013"
 down_revision = "0012"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
@@ -23,9 +21,3 @@ def upgrade() -> None:
     )
     create_index("ix_asset_settled", "asset", ["settled_ms"], sa.text("status = 'mirrored'"))
     create_index("ix_quarantine_open", "quarantine", ["id"], sa.text("state = 'open'"))
-
-
-def downgrade() -> None:
-    drop_index("ix_quarantine_open", "quarantine")
-    drop_index("ix_asset_settled", "asset")
-    op.drop_table("audit")

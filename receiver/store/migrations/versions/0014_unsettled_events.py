@@ -2,18 +2,12 @@
 
 import sqlalchemy as sa
 
-from receiver.store.migrations.indexes import create_index, drop_index
+from receiver.store.migrations.indexes import create_index
 
 revision = "0014"
 down_revision = "0013"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
     unsettled = sa.text("state <> 'settled' AND state <> 'pruned'")
     create_index("ix_event_unsettled", "event", ["state", "id"], unsettled)
-
-
-def downgrade() -> None:
-    drop_index("ix_event_unsettled", "event")

@@ -3,12 +3,10 @@
 import sqlalchemy as sa
 from alembic import op
 
-from receiver.store.migrations.indexes import create_index, drop_index
+from receiver.store.migrations.indexes import create_index
 
 revision = "0015"
 down_revision = "0014"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
@@ -27,9 +25,3 @@ def upgrade() -> None:
     )
     create_index("ix_retained_due_ms", "retained", ["due_ms"])
     create_index("ix_quarantine_closed", "quarantine", ["id"], sa.text("state IN ('resolved', 'dropped')"))
-
-
-def downgrade() -> None:
-    drop_index("ix_quarantine_closed", "quarantine")
-    op.drop_table("retained")
-    op.drop_table("retention")

@@ -5,8 +5,6 @@ from alembic import op
 
 revision = "0016"
 down_revision = "0015"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
@@ -22,7 +20,3 @@ def upgrade() -> None:
         sa.Column("said", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("event_id", "destination", "slot", name="pk_attempt"),
     )
-
-
-def downgrade() -> None:
-    op.drop_table("attempt")

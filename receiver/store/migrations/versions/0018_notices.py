@@ -5,8 +5,6 @@ from alembic import op
 
 revision = "0018"
 down_revision = "0016"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
@@ -25,8 +23,3 @@ def upgrade() -> None:
         sa.Column("used_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("source", "fingerprint", name="pk_secret_use"),
     )
-
-
-def downgrade() -> None:
-    op.drop_table("secret_use")
-    op.drop_table("notice")

@@ -2,18 +2,12 @@
 
 import sqlalchemy as sa
 
-from receiver.store.migrations.indexes import create_index, drop_index
+from receiver.store.migrations.indexes import create_index
 
 revision = "0021"
 down_revision = "0018"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
     kept = sa.text("state IN ('submitted', 'refused') AND request <> '{}'")
     create_index("ix_submission_request", "submission", ["sent_ms"], kept)
-
-
-def downgrade() -> None:
-    drop_index("ix_submission_request", "submission")
