@@ -36,7 +36,7 @@ class TestInit:
         for line in ended.out.split("\n\n")[0].splitlines():
             assert (tmp_path / line.removeprefix("wrote ")).is_file()
         assert "receiver serve" in ended.out
-        shown = {one["setting"]: one for one in run("config", "--json").objects}
+        shown = {one["name"]: one for one in run("config", "--json").objects}
         assert shown["RECEIVER_WEBHOOK_SECRETS"]["origin"] == "receiver.toml"
         assert shown["RECEIVER_DATABASE_URL"]["value"] == "sqlite:///data/receiver.db"
         checked = run("check")
