@@ -37,9 +37,9 @@ class Front:
     def connect(self, *, client: str = "127.0.0.1") -> http.client.HTTPSConnection:
         """Connect from the address *client*."""
         plain = socket.create_connection(
-            ("127.0.0.1", self.proxy.port), timeout=20, source_address=(client, 0)
+            ("127.0.0.1", self.proxy.port), timeout=60, source_address=(client, 0)
         )
-        connection = http.client.HTTPSConnection(HOST, self.proxy.port, timeout=20)
+        connection = http.client.HTTPSConnection(HOST, self.proxy.port, timeout=60)
         connection.sock = self.proxy.trust.wrap_socket(plain, server_hostname=HOST)
         return connection
 
@@ -80,13 +80,13 @@ class Front:
         for one in self.services:
             (running,) = one.processes
             running.send_signal(signal.SIGTERM)
-            assert running.wait(30) == 0
+            assert running.wait(60) == 0
             one.processes.clear()
             before = len(one.logged("accepted"))
             one.start("web", within_s=120)
             until(lambda one=one, before=before: len(one.logged("accepted")) > before, seconds=120)  # type: ignore[misc]
             seen = load.answers.total()
-            until(lambda seen=seen: load.answers.total() > seen + A_SECOND, seconds=120)  # type: ignore[misc]
+            until(lambda seen=seen: load.answers.total() > seen + load.a_second, seconds=120)  # type: ignore[misc]
 
 
 def signed(body: bytes) -> dict[str, str]:
@@ -95,17 +95,17 @@ def signed(body: bytes) -> dict[str, str]:
 
 
 @contextmanager
-def fronted(kind: str, folder: Path) -> Iterator[Front]:
+def fronted(kind: str, folder: Path, database: postgres.PostgresServer) -> Iterator[Front]:
     """Run everything, from the first start on, until the block ends."""
     with ExitStack() as stack:
-        database = stack.enter_context(postgres.running(durable=False))
+        database_url = postgres.add_database(database)
         folders = [folder / name for name in ("one", "two", "proxy")]
         services = []
         for each in folders:
             each.mkdir()
         for each, admin_port in zip(folders[:2], free_ports(2), strict=True):
             settings = {
-                "RECEIVER_DATABASE_URL": database.url,
+                "RECEIVER_DATABASE_URL": database_url,
                 "RECEIVER_TRUSTED_PROXIES": "127.0.0.1",
                 "RECEIVER_ADMIN_PORT": str(admin_port),
                 "RECEIVER_ADMIN_TOKEN": "acceptance-0123456789",
@@ -125,6 +125,7 @@ class Load:
     """Deliveries at a steady rate, however long the answers take; each sender keeps its connection."""
 
     front: Front
+    a_second: int = A_SECOND
     answers: Counter[str] = field(default_factory=Counter)
     took_s: list[float] = field(default_factory=list)
     """From the moment that a delivery was due."""
@@ -153,7 +154,7 @@ class Load:
         began = time.monotonic()
         with ThreadPoolExecutor(_SENDERS) as senders:
             for number in itertools.count():
-                due = began + number / A_SECOND
+                due = began + number / self.a_second
                 if self._stop.wait(max(0.0, due - time.monotonic())):
                     return
                 senders.submit(self._deliver, number, due)

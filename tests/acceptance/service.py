@@ -29,7 +29,7 @@ _PATIENCE_S: Final = 60.0
 _LONGEST_PAUSE_S: Final = 0.1
 
 
-def until(look: Callable[[], T], *, seconds: float = _PATIENCE_S) -> T:
+def until(look: Callable[[], T | None], *, seconds: float = _PATIENCE_S) -> T:
     """Return the first truthy value of *look*; fail after *seconds*."""
     deadline, pause_s = time.monotonic() + seconds, 0.01
     while not (found := look()):

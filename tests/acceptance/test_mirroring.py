@@ -15,8 +15,8 @@ from tests.servers.seaweedfs import S3Server
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-LARGE = PNG + bytes(20 * 1024 * 1024)
-"""Three parts of 8 MiB."""
+LARGE = PNG + bytes(9 * 1024 * 1024)
+"""Two parts, of 8 MiB and the rest."""
 KEY = "photoverse/image/2025/01/09/gen_1.png"
 
 

@@ -5,9 +5,8 @@ import json
 import math
 import re
 import signal
-import sqlite3
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +16,7 @@ import yaml  # type: ignore[import-untyped]
 from prometheus_client.parser import text_string_to_metric_families
 
 from receiver.sandbox import Sandbox
-from tests.acceptance.service import Service, completed, failed, service, until
+from tests.acceptance.service import MORTAL, Service, completed, failed, service, until
 from tests.servers.assets import serving
 from tests.servers.http_sink import Answer, http_sink
 from tests.servers.promtool import promtool
@@ -108,7 +107,7 @@ def _metrics(port: int) -> str:
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/metrics", headers={"Authorization": f"Bearer {TOKEN}"}
     )
-    with urllib.request.urlopen(request, timeout=20) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return str(answer.read().decode())
 
 
@@ -119,8 +118,8 @@ def trouble(receiver: Service, host: str, ports: tuple[int, int]) -> Iterator[Lo
         receiver.start(command)
     receiver.deliver(completed("gen_1", f"{host}/a.png"))
     forge(receiver, 1)
-    until(lambda: receiver.messages() and _is_measured(ports))
-    yield scrape(*ports)
+    until(receiver.messages)
+    yield until(lambda: _look(ports, _is_measured))
     receiver.deliver(b'{"event": "generation.completed"}')
     receiver.deliver(completed("gen_2", "ftp://127.0.0.1/no"))
     for number in range(4):
@@ -128,16 +127,13 @@ def trouble(receiver: Service, host: str, ports: tuple[int, int]) -> Iterator[Lo
         receiver.deliver(failed(f"gen_{number}"))
     forge(receiver, 8)
     receiver.request("GET", "/nowhere")
-    until(lambda: _is_in_trouble(scrape(*ports)))
-    assert scrape(ports[0]).value("receiver_bucket_away", source="acme") == 1, "the worker found it down"
-    yield scrape(*ports)
+    # The web process says it, too, although the worker found it.
+    until(lambda: scrape(ports[0]).value("receiver_bucket_away", source="acme"))
+    yield until(lambda: _look(ports, _is_in_trouble))
     receiver.processes[1].send_signal(signal.SIGKILL)
     receiver.processes[1].wait()
-    until(lambda: scrape(ports[0]).value("receiver_workers") == 0)
-    yield scrape(*ports)
-    with sqlite3.connect(receiver.folder / "receiver.db", timeout=20) as database:
-        database.execute("ALTER TABLE quarantine RENAME TO away")
-    database.close()
+    yield until(lambda: _look(ports, lambda found: found.value("receiver_workers") == 0))
+    receiver.rows("ALTER TABLE quarantine RENAME TO away")
     assert receiver.deliver(b'{"event": "generation.failed"}').status == 503
     yield scrape(*ports)
 
@@ -148,17 +144,24 @@ def forge(receiver: Service, count: int) -> None:
         receiver.deliver(failed(f"gen_{number}"), source="quiet")
 
 
-def _is_measured(ports: tuple[int, int]) -> bool:
+def _look(ports: tuple[int, int], is_it: Callable[[Look], bool]) -> Look | None:
+    """Return a look at which *is_it* is so."""
     found = scrape(*ports)
+    return found if is_it(found) else None
+
+
+def _is_measured(found: Look) -> bool:
     return (
-        found.value("receiver_provider_requests_limit", source="photoverse") > 0
+        found.value("receiver_workers") > 0
+        and found.value("receiver_provider_requests_limit", source="photoverse") > 0
         and found.value("receiver_delivery_delay_seconds_count", destination="messages") > 0
     )
 
 
 def _is_in_trouble(found: Look) -> bool:
     return (
-        found.value("receiver_destination_down", destination="gone") > 0
+        found.value("receiver_workers") > 0
+        and found.value("receiver_destination_down", destination="gone") > 0
         and found.value("receiver_bucket_away", source="acme") > 0
         and found.value("receiver_dead_letters", destination="picky") > 0
         and found.value("receiver_assets_given_up_total") > 0
@@ -171,6 +174,7 @@ async def _tell(folder: Path) -> Story:
         async with http_sink() as picky:
             picky.answer = lambda _: Answer(422)
             settings = {
+                **MORTAL,
                 "RECEIVER_ADMIN_TOKEN": TOKEN,
                 "RECEIVER_API_KEY": sandbox.key(),
                 "RECEIVER_API_BASE_URL": sandbox.url,
@@ -211,6 +215,28 @@ def watched() -> list[str]:
     """Return every expression that the alerts and the dashboard have."""
     shown = [target["expr"] for panel in panels() for target in panel["targets"]]
     return [rule["expr"] for rule in rules()] + [one.replace("$__rate_interval", "5m") for one in shown]
+
+
+class TestFiring:
+    def test_what_fires(self, story: Story, tmp_path: Path, subtests: pytest.Subtests) -> None:
+        """A service that works wakes nobody; each trouble has its alert."""
+        with subtests.test("all is well"):
+            assert story.firing(0, 0, after="30m", folder=tmp_path) == set()
+        with subtests.test("a bucket and a destination are down, and much is refused or given up"):
+            assert story.firing(0, 1, after="7m", folder=tmp_path) == {
+                "ReceiverAssetsGivenUp",
+                "ReceiverBucketDown",
+                "ReceiverDeadLetters",
+                "ReceiverDestinationDown",
+                "ReceiverEveryDeliveryRefused",
+                "ReceiverQuarantine",
+            }
+        with subtests.test("the worker was killed"):
+            found = story.firing(1, 2, after="7m", folder=tmp_path)
+            assert {"ReceiverNoWorker", "ReceiverProcessDown", "ReceiverDestinationDown"} <= found
+        with subtests.test("the database cannot be read, and deliveries are answered 503"):
+            found = story.firing(2, 3, after="4m", folder=tmp_path)
+            assert {"ReceiverStoreDown", "ReceiverDeliveriesRefused"} <= found
 
 
 class TestNames:
@@ -264,30 +290,3 @@ class TestPromtool:
         document = {"groups": [{"name": "dashboard", "rules": recorded}]}
         (tmp_path / "dashboard.yml").write_text(yaml.safe_dump(document))
         promtool("check", "rules", "dashboard.yml", folder=tmp_path)
-
-
-class TestFiring:
-    def test_nothing_while_all_is_well(self, story: Story, tmp_path: Path) -> None:
-        """A service that works wakes nobody."""
-        assert story.firing(0, 0, after="30m", folder=tmp_path) == set()
-
-    def test_what_is_down(self, story: Story, tmp_path: Path) -> None:
-        """A bucket, a destination, refused messages, unreadable and forged webhooks, an asset given up."""
-        assert story.firing(0, 1, after="7m", folder=tmp_path) == {
-            "ReceiverAssetsGivenUp",
-            "ReceiverBucketDown",
-            "ReceiverDeadLetters",
-            "ReceiverDestinationDown",
-            "ReceiverEveryDeliveryRefused",
-            "ReceiverQuarantine",
-        }
-
-    def test_no_worker(self, story: Story, tmp_path: Path) -> None:
-        """A worker that was killed: its target is down, and no other worker is alive."""
-        found = story.firing(1, 2, after="7m", folder=tmp_path)
-        assert {"ReceiverNoWorker", "ReceiverProcessDown", "ReceiverDestinationDown"} <= found
-
-    def test_no_database(self, story: Story, tmp_path: Path) -> None:
-        """Deliveries that are answered 503, and a database that cannot be read."""
-        found = story.firing(2, 3, after="4m", folder=tmp_path)
-        assert {"ReceiverStoreDown", "ReceiverDeliveriesRefused"} <= found

@@ -20,7 +20,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, LiteralString
 
@@ -50,6 +50,8 @@ class Run:
     seconds: float = 10.0
     settled: bool = True
     """Whether every event is settled before the next outage begins, so that latencies can be compared."""
+    queues: tuple[str, ...] = ()
+    """Those that die; by default all there are."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def prove(run: Run, folder: Path) -> Figures:
     began = time.monotonic()
     with ExitStack() as stack:
         database = stack.enter_context(postgres.running(durable=True))
-        queues, store = stack.enter_context(destinations()), stack.enter_context(bucket())
+        queues, store = stack.enter_context(destinations(*run.queues)), stack.enter_context(bucket())
         host = stack.enter_context(assets.serving())
         settings = {name: value for system in (*queues, store) for name, value in system.settings.items()}
         receiver = stack.enter_context(service(folder, RECEIVER_DATABASE_URL=database.url, **settings))
@@ -115,7 +117,7 @@ def _bring_down_each(
     for system in systems:
         sent += _load(run, receiver, host, f"{CALM}-{system.name}")
         # What is on its way when the system dies was neither received in the calm nor while it was away.
-        sent += _load(Run(run.rate, min(run.seconds, 1)), receiver, host, f"edge-{system.name}")
+        sent += _load(replace(run, seconds=min(run.seconds, 1)), receiver, host, f"edge-{system.name}")
         system.kill()
         sent += _load(run, receiver, host, f"down-{system.name}")
         system.start()
@@ -128,7 +130,7 @@ def _bring_down_each(
 
 def _load(run: Run, receiver: Service, host: str, stretch: str) -> list[str]:
     """Deliver a stretch of signed webhooks at a steady rate; each must be acknowledged."""
-    connection = http.client.HTTPConnection("127.0.0.1", receiver.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", receiver.port, timeout=60)
     generations = []
     for at, number in _beat(run):
         generation = f"gen_{stretch}_{number}"

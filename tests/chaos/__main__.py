@@ -17,6 +17,7 @@ from tests.acceptance.service import service, until
 from tests.chaos.costs import costs
 from tests.chaos.hostile import ATTACKS, attacked
 from tests.chaos.kills import ended
+from tests.servers import postgres
 from tests.servers.proxies import KINDS
 
 P99_MS: Final = 250
@@ -89,7 +90,11 @@ def _restarted(folder: Path, proxy: str) -> int:
         print(f"{proxy:24} SKIPPED: it is not installed (.ci/run installs it)", flush=True)
         return 0
     folder.mkdir()
-    with fronted(proxy, folder) as front, Load(front).running() as load:
+    with (
+        postgres.running(durable=False) as database,
+        fronted(proxy, folder, database) as front,
+        Load(front).running() as load,
+    ):
         until(lambda: load.answers)
         for _ in range(RESTARTS):
             front.restart_each(load)
