@@ -27,7 +27,10 @@ finally:
 """
 
 
-_NEVER = "alembic boto3 psycopg prometheus_client rich starlette structlog uvicorn httpx2 receiver.client"
+_NEVER = (
+    "alembic boto3 psycopg prometheus_client rich starlette structlog uvicorn httpx2 receiver.client"
+    " sqlmodel sqlalchemy.orm sqlalchemy.dialects.postgresql"
+)
 _NOR = "asyncio pydantic sqlalchemy"
 
 
