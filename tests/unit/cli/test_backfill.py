@@ -96,7 +96,7 @@ class TestBackfill:
         ("arguments", "says"),
         [
             (("old",), "there is no destination 'old'; configured are: new."),
-            (("new", "--since=1h", "--until=2h"), "--since must lie before --until"),
+            (("new", "--since=1h", "--until=2h"), "--since must be before --until"),
             (("new", "--since=tomorrow"), "neither a time"),
             (("new", "--filter=kind ="), "at character 6"),
         ],
