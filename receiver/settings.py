@@ -233,13 +233,14 @@ class Settings(BaseSettings):
         Raises:
             ConfigError: a value is wrong, or a `RECEIVER_*` variable is none of ours; each line names one.
         """
-        if problems := [*_unknown(os.environ), *_quoted(os.environ), *_unreadable(os.environ)]:
+        environ = os.environ
+        if problems := [*_unknown(environ), *_quoted(environ), *_unreadable(environ), *_no_file()]:
             raise ConfigError("\n".join(problems))
         try:
             return cls()
         except ValidationError as error:
             raise ConfigError("\n".join(_line(problem) for problem in error.errors())) from None
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             raise ConfigError(f"{CONFIG_FILE} or a nested variable cannot be read: {error}") from None
 
 
@@ -295,9 +296,10 @@ def _with_contents(table: Mapping[str, Any], *path: str) -> dict[str, Any]:
         elif not kept_in_a_file(name) or not isinstance(value, str):
             read[key] = value
         elif key.removesuffix(_IN_A_FILE.lower()) in table:
-            raise ConfigError(f"{CONFIG_FILE}: {key} and the setting itself are both set: set one")
+            full = ".".join((*path, key))
+            raise ConfigError(f"{CONFIG_FILE}: {full} and the setting itself are both set: set one")
         elif fault := _fault(value):
-            raise ConfigError(f"{CONFIG_FILE}: {key}: {fault}")
+            raise ConfigError(f"{CONFIG_FILE}: {'.'.join((*path, key))}: {fault}")
         else:
             read[key.removesuffix(_IN_A_FILE.lower())] = _content(value)
     return read
@@ -316,6 +318,12 @@ def _unreadable(environ: Mapping[str, str]) -> Iterator[str]:
             yield f"{setting} and {name} are both set: set one"
         if fault := _fault(path):
             yield f"{name}: {fault}"
+
+
+def _no_file() -> Iterator[str]:
+    """Refuse what container engines make where a file that is to be mounted is missing."""
+    if Path(CONFIG_FILE).is_dir():
+        yield f"{CONFIG_FILE} is a folder: remove it, and write the file"
 
 
 def _fault(path: str) -> str | None:

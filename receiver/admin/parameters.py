@@ -2,9 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal, TypeVar, get_args
+from typing import Annotated, Any, Final, Literal, Self, TypeVar, get_args
 
-from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, ValidationError, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 from sqlmodel import SQLModel
 from starlette.requests import Request
 
@@ -62,7 +70,18 @@ class Paging(Query):
     cursor: Text | None = None
 
 
-class Listing(Paging):
+class _Span(BaseModel):
+    since: Moment | None = None
+    until: Moment | None = None
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if self.since is not None and self.until is not None and self.since >= self.until:
+            raise ValueError("since must be before until")
+        return self
+
+
+class Listing(Paging, _Span):
     """Which rows of a list. What does not apply to a list is ignored."""
 
     id: list[Text] = []
@@ -72,8 +91,6 @@ class Listing(Paging):
     kind: Literal["image", "video", "unknown"] | None = None
     type: Text | None = None
     generation_id: Text | None = None
-    since: Moment | None = None
-    until: Moment | None = None
     order: Literal["newest", "oldest"] = "newest"
 
 
@@ -95,12 +112,10 @@ class BodyListing(Listing):
     state: Literal["open", "resolved", "dropped", "pruned"] | None = None
 
 
-class _Chosen(Body):
+class _Chosen(Body, _Span):
     ids: list[Text] = []
     error: Text | None = None
     source: Text | None = None
-    since: Moment | None = None
-    until: Moment | None = None
 
 
 class EventFilter(_Chosen):
@@ -181,11 +196,9 @@ class Pause(Body):
     reason: Annotated[Text, Field(max_length=500)] | None = None
 
 
-class Backfill(Body):
+class Backfill(Body, _Span):
     """Which events a destination has missed."""
 
-    since: Moment | None = None
-    until: Moment | None = None
     filter: Text | None = None
     dry_run: bool = False
 
@@ -303,6 +316,8 @@ def _mistake(error: ValidationError, model: type[BaseModel]) -> Refusal:
     if first["type"] == "extra_forbidden":
         return invalid(_unknown(last, _fields(model, outer)))
     said = first["msg"].removeprefix("Value error, ")
+    if not first["loc"] and first["type"] == "value_error":
+        return invalid(said)
     return invalid(f"{'.'.join([*outer, last])}: {said}")
 
 

@@ -110,7 +110,7 @@ def _past(name: str, since: datetime | None, until: datetime) -> "Past":
     from receiver.store.backfill import Past
 
     if since is not None and since >= until:
-        raise click.UsageError("--since must lie before --until.")
+        raise click.UsageError("--since must be before --until, which is now unless you give it.")
     return Past(name, to_ms(since) or 0, to_ms(until))
 
 

@@ -5,7 +5,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -86,6 +86,7 @@ def carry_out(order: "Order", manner: BulkManner) -> None:
     """
     if order.wanted.is_open and not manner.mean_all:
         raise click.UsageError("Give an id, a filter, or --all.")
+    order = _resolved(order)
     if manner.dry_run:
         counted = _count(order)
         show_record(counted, as_json=manner.as_json)
@@ -102,6 +103,20 @@ def carry_out(order: "Order", manner: BulkManner) -> None:
         deed=(order.kind, aim(order)),
     )
     finish(operation.id, as_json=manner.as_json)
+
+
+def _resolved(order: "Order") -> "Order":
+    """Return *order* with the ids of events in place of those of generations."""
+    from receiver.operations.records import events_named
+
+    names = order.wanted.ids
+    if not names or order.kind.startswith("quarantine"):
+        return order
+
+    async def resolve(store: "Store") -> list[str]:
+        return [id_ for name in names for id_ in await events_named(store, name) or [name]]
+
+    return replace(order, wanted=replace(order.wanted, ids=tuple(dict.fromkeys(ask(resolve)))))
 
 
 def finish(id_: str, *, as_json: bool, deed: tuple[str, str] | None = None) -> None:

@@ -13,6 +13,8 @@ from receiver.states import DEAD, DELIVERY_STATES, RETRIABLE
 
 if TYPE_CHECKING:
     from receiver.cli.bulk import BulkManner
+    from receiver.operations import schemas
+    from receiver.store import Store
     from receiver.store.filters import Filter
     from receiver.store.window import Key
 
@@ -58,26 +60,31 @@ def list_(*, wanted: "Filter", limit: int, oldest_first: bool, after: "Key | Non
 
 
 @deliveries.command()
-@click.argument("event_id")
+@click.argument("name", metavar="ID")
 @click.argument("destination")
 @json_option
-def show(*, event_id: str, destination: str, as_json: bool) -> None:
-    """Show the delivery of EVENT_ID to DESTINATION, and its last 20 failed attempts."""
+def show(*, name: str, destination: str, as_json: bool) -> None:
+    """Show each delivery of an event or generation ID to DESTINATION, and its last 20 failed attempts."""
     from receiver.client import NotFound
-    from receiver.operations.records import full_delivery
+    from receiver.operations.records import events_named, full_delivery
 
-    found = ask(lambda store: full_delivery(store, event_id, destination))
-    if found is None:
-        raise NotFound(f"there is no delivery of {event_id} to {destination} in RECEIVER_DATABASE_URL")
-    if as_json:
-        show_record(found, as_json=True)
-        return
-    show_record({**found, "failed_attempts": None}, as_json=False)
-    show_attempts(found["failed_attempts"])
+    async def look(store: "Store") -> "list[schemas.FullDelivery]":
+        looked = [await full_delivery(store, id_, destination) for id_ in await events_named(store, name)]
+        return [one for one in looked if one is not None]
+
+    found = ask(look)
+    if not found:
+        raise NotFound(f"there is no delivery of {name} to {destination} in RECEIVER_DATABASE_URL")
+    for one in found:
+        if as_json:
+            show_record(one, as_json=True)
+        else:
+            show_record({**one, "failed_attempts": None}, as_json=False)
+            show_attempts(one["failed_attempts"])
 
 
 @deliveries.command()
-@click.argument("event_ids", nargs=-1, metavar="[EVENT_ID]...")
+@click.argument("event_ids", nargs=-1, metavar="[ID]...")
 @filtered(*DELIVERY_FILTERS, states=RETRIABLE, default=DEAD)
 @rate_option
 @bulk_options
@@ -105,7 +112,7 @@ def retry(
 
 
 @deliveries.command()
-@click.argument("event_ids", nargs=-1, metavar="[EVENT_ID]...")
+@click.argument("event_ids", nargs=-1, metavar="[ID]...")
 @filtered(*DELIVERY_FILTERS)
 @bulk_options
 def drop(

@@ -77,7 +77,7 @@ def show(*, name: str, as_json: bool) -> None:
 
 
 @events.command()
-@click.argument("event_ids", nargs=-1, metavar="[EVENT_ID]...")
+@click.argument("event_ids", nargs=-1, metavar="[ID]...")
 @filtered(*EVENT_FILTERS)
 @click.option(
     "--to", "destinations", multiple=True, metavar="NAME", help="Only to this destination; repeatable."

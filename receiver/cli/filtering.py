@@ -68,6 +68,9 @@ def filtered(
 def _filter(given: dict[str, Any], state: str | None) -> Any:
     from receiver.store.filters import Filter
 
+    since, until = given.get("since"), given.get("until")
+    if since is not None and until is not None and since >= until:
+        raise click.UsageError("--since must be before --until: nothing arrived in between.")
     return Filter(
         destination=given.get("destination"),
         state=state,

@@ -23,6 +23,8 @@ def find(*, name: str, as_json: bool) -> None:
     from receiver.client import NotFound
     from receiver.operations.finding import history, stories
 
+    if not name.strip():
+        raise click.UsageError("X is empty.")
     found = use_store(load_settings_and_warn(), lambda store: store.transact(stories, name))
     if not found:
         raise NotFound(f"nothing found for {name} in RECEIVER_DATABASE_URL")

@@ -4,8 +4,9 @@ import contextlib
 import re
 import shlex
 import shutil
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -107,7 +108,14 @@ def init(*, folder: Path, force: bool, **given: Any) -> None:
     """
     from receiver.cli import scaffold
 
-    answers = _ask(**given)
+    try:
+        answers = _ask(**given)
+    except (EOFError, click.Abort) as error:
+        if sys.stdin.isatty():
+            raise
+        raise click.UsageError(
+            "There is nobody to ask: give --yes, and as options what the defaults do not fit."
+        ) from error
     files = scaffold.files(answers)
     if not force and (there := [name for name in files if (folder / name).exists()]):
         raise click.UsageError(f"{', '.join(there)}: already there. --force overwrites.")
@@ -135,7 +143,7 @@ def _ask(**given: Any) -> "Answers":
     assets = given["assets"] or _prompt(asks, "Assets (file:folder, or s3://bucket/prefix)", _FOLDER)
     is_s3 = assets.startswith("s3:")
     endpoint = given["s3_endpoint"] or _prompt(asks and is_s3, "S3 endpoint (empty: AWS)", "")
-    destinations = dict(given["destinations"] or _destinations(asks=asks))
+    destinations = _by_name(given["destinations"] or _destinations(asks=asks))
     ways = click.Choice(_WAYS)
     run_with: RunWith = given["run_with"] or _prompt(asks, "Run with", "shell", kind=ways)
     host_name = given["host_name"] or _prompt(
@@ -152,6 +160,15 @@ def _ask(**given: Any) -> "Answers":
         host_name=host_name or None,
         run_with=run_with,
     )
+
+
+def _by_name(destinations: Iterable[tuple[str, str]]) -> dict[str, str]:
+    named: dict[str, str] = {}
+    for name, url in destinations:
+        if name in named:
+            raise click.UsageError(f"Two destinations are called {name}: each needs a name of its own.")
+        named[name] = url
+    return named
 
 
 def _prompt(asks: bool, question: str, default: str, kind: Any = None) -> Any:  # noqa: FBT001
@@ -175,15 +192,22 @@ def _account(given: dict[str, Any], *, asks: bool) -> dict[str, Any]:
 def _content(path: str | None) -> str:
     if path is None:
         return ""
-    with click.open_file(path, encoding="utf-8") as file:
-        text = file.read().strip()
+    try:
+        with click.open_file(path, encoding="utf-8") as file:
+            text = file.read().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"{path} cannot be read: {_why(error)}") from error
     if not text:
         raise click.UsageError(f"{path} is empty.")
     return str(text)
 
 
+def _why(error: OSError | UnicodeDecodeError) -> str:
+    return getattr(error, "strerror", None) or "not text in UTF-8"
+
+
 def _sandbox(path: Path) -> dict[str, Any]:
-    found = dict(_EXPORT.findall(path.read_text("utf-8")))
+    found = dict(_EXPORT.findall(_content(str(path))))
     try:
         return {
             "webhook_secrets": found["WEBHOOK_SECRETS"],

@@ -30,12 +30,15 @@ def back_up(database: Path, to: Path) -> Copy:
     """Copy *database* as it is at this moment to a new file; writers meanwhile wait for nothing.
 
     Raises:
-        ConfigError: there is no database, or there is a file already.
+        ConfigError: there is no database, or no folder for the copy, or there is a file already.
         StoreUnavailable: it cannot be read or written, or the copy is not whole.
     """
     if not database.is_file():
         raise ConfigError(f"there is no {database} to back up", "database_url")
-    with _new(to) as copy, _explained(database), closing(sqlite3.connect(database)) as connection:
+    if not to.parent.is_dir():
+        raise ConfigError(f"there is no folder {to.parent} to write {to.name} to")
+    what = f"copy {database} to {to}"
+    with _new(to) as copy, _explained(what), closing(sqlite3.connect(database)) as connection:
         if connection.execute("PRAGMA auto_vacuum").fetchone()[0] == 0:
             connection.execute(
                 "PRAGMA auto_vacuum=INCREMENTAL"
@@ -78,7 +81,7 @@ def verify(path: Path) -> Copy:
     """
     # Immutable: nothing is created beside it, and one that lacks its log is not taken for whole.
     source = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
-    with _explained(path), closing(sqlite3.connect(source, uri=True)) as connection:
+    with _explained(f"use {path}"), closing(sqlite3.connect(source, uri=True)) as connection:
         found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if found != "ok":
             raise StoreUnavailable(f"{path} is damaged ({' '.join(found.split())})")
@@ -113,11 +116,11 @@ def _new(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def _explained(what: str) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise StoreUnavailable(f"cannot use {path} ({error})") from error
+        raise StoreUnavailable(f"cannot {what} ({error})") from error
 
 
 def _sync(path: Path) -> None:

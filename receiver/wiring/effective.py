@@ -49,7 +49,10 @@ def _secrets(name: str, value: Any) -> str:
 
 def _secret(name: str, text: str) -> str:
     mark = f"sha256:{fingerprint(text)}"
-    return f"{_address(text)} ({mark})" if name.endswith("URL") else mark
+    if not name.endswith("URL"):
+        return mark
+    shown = _address(text)
+    return shown if shown == text else f"{shown} ({mark})"
 
 
 def _address(url: str) -> str:

@@ -50,4 +50,9 @@ def _secrets(secrets: Sequence[SecretStr], setting: str) -> tuple[bytes, ...]:
         check_secrets(encoded)
     except ValueError as error:
         raise ConfigError(f"{setting}: {error}") from error
+    for place, secret in enumerate(encoded, start=1):
+        if b"\n" in secret:
+            raise ConfigError(
+                f"{setting}: signing secret {place} has several lines: separate secrets with commas"
+            )
     return encoded

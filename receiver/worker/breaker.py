@@ -53,6 +53,11 @@ class Breaker:
         """How often it opened since something got through, failed probes included; 0 while closed."""
         return self._openings
 
+    @property
+    def has_passed(self) -> bool:
+        """Whether anything ever got through."""
+        return self._passed > 0
+
     def wait_s(self) -> float:
         """Return the seconds until something may be sent: while open, until the next probe."""
         return max(0.0, self._probe_at - self._clock()) if self._openings else 0.0

@@ -245,6 +245,9 @@ class Forwarding:
         breaker, name = self._outlet.breaker, self._outlet.name
         if breaker is None or breaker.openings == self._told_openings:
             return
+        if not breaker.openings and not breaker.has_passed:
+            # A worker that begins knows nothing yet: the one before may have found it down.
+            return
         told, self._told_openings = self._told_openings, breaker.openings
         metrics.BREAKER_OPEN.labels(name).set(bool(breaker.openings))
         if breaker.openings:

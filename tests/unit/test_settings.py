@@ -149,6 +149,16 @@ class TestLoad:
         assert names in message
         assert LEAK not in message
 
+    def test_a_folder_in_its_place(self, folder: Path) -> None:
+        """Docker makes one where a file to mount is missing; the settings would be the defaults."""
+        (folder / "receiver.toml").mkdir()
+        assert "receiver.toml is a folder" in refusal()
+
+    def test_names_the_secret_file_that_is_missing(self, folder: Path) -> None:
+        """Also which of several destinations names it."""
+        (folder / "receiver.toml").write_text('[destinations.orders]\nurl_file = "nowhere"\n')
+        assert "destinations.orders.url_file: cannot read nowhere" in refusal()
+
     def test_numbers_in_the_file(self, folder: Path) -> None:
         """A destination's number may be written as one, as anyone would in TOML."""
         (folder / "receiver.toml").write_text('[destinations.orders]\nurl = "stdout:"\ntimeout_s = 5\n')

@@ -43,6 +43,7 @@ class TestLists:
             ("limit=²", "limit"),
             ("limit=0000011000", "limit"),
             ("order=up", "order"),
+            ("since=1h&until=2h", "since must be before until"),
             ("cursor=x", "cursor"),
             ("source=%00", "source"),
             ("id=%00", "id.0"),
@@ -176,6 +177,7 @@ class TestOrders:
             ("deliveries/drop", {"filter": {"state": "pending", "destination": "orders"}}, "state"),
             ("deliveries/retry", {"all": True, "destinations": ["orders"]}, "destinations"),
             ("quarantine/drop", {"filter": {"destination": "orders"}}, "destination"),
+            ("events/replay", {"filter": {"since": "1h", "until": "2h"}}, "since must be before until"),
         ],
     )
     async def test_mistakes(self, caller: Caller, path: str, order: object, about: str) -> None:

@@ -96,7 +96,7 @@ class TestBackfill:
         ("arguments", "says"),
         [
             (("old",), "There is no destination 'old'; there are: new."),
-            (("new", "--since=1h", "--until=2h"), "--since must lie before --until"),
+            (("new", "--since=1h", "--until=2h"), "--since must be before --until"),
             (("new", "--since=tomorrow"), "neither a time"),
             (("new", "--filter=kind ="), "at character 6"),
         ],

@@ -43,6 +43,12 @@ class TestBackup:
         run("backup", "other.db")
         assert "receiver.db exists: stop every process" in run("restore", "other.db").err
 
+    def test_where_it_cannot_be_written(self, run: Run, tmp_path: Path) -> None:
+        """The message is of the copy: nobody is to think that the database is broken."""
+        in_store(tmp_path, lambda store: delivered(store, an_event()))
+        assert "there is no folder nowhere" in run("backup", "nowhere/copy.db").err
+        assert "cannot copy data/receiver.db to /proc/copy.db" in run("backup", "/proc/copy.db").err
+
     def test_no_database(self, run: Run) -> None:
         """Nothing is made where there is nothing to back up, and PostgreSQL has its own tools."""
         assert "there is no data/receiver.db" in run("backup", "copy.db").err

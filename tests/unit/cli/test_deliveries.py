@@ -36,6 +36,12 @@ class TestList:
         assert [one["event_id"] for one in ended.objects] == [letters[2]]
         assert run("deliveries", "list", "--since", "2h", "--json").objects == []
 
+    def test_a_span_that_is_empty(self, run: Run, letters: list[str]) -> None:
+        """Ages the wrong way round match nothing, for sure: that is a mistake."""
+        ended = run("deliveries", "list", "--since", "1h", "--until", "2h")
+        assert ended.status == 2
+        assert "--since must be before --until" in ended.err
+
     def test_says_which_values_there_are(self, run: Run, letters: list[str]) -> None:
         """Where nothing matches, without secrets, on standard error."""
         ended = run("deliveries", "list", "--state", "dead", "--error", "HTTP 401", "--json")
@@ -97,6 +103,11 @@ class TestShow:
         assert "after 0.2 s: HTTP 422; the answer: no such order\n" in shown
         assert "failed attempts" not in shown
 
+    def test_by_generation(self, run: Run, letters: list[str]) -> None:
+        """Each delivery of its events to that destination."""
+        [found] = run("deliveries", "show", "gen_1", "orders", "--json").objects
+        assert found["event_id"] == letters[1]
+
     def test_tells_what_is_not_there(self, run: Run, letters: list[str]) -> None:
         """A status of its own."""
         ended = run("deliveries", "show", letters[0], "nowhere")
@@ -116,6 +127,11 @@ class TestRetry:
     def test_by_id(self, run: Run, letters: list[str]) -> None:
         """Just those."""
         assert run("deliveries", "retry", letters[1], letters[2], "--json").object["changed"] == 2
+
+    def test_by_generation(self, run: Run, letters: list[str]) -> None:
+        """An id of the provider's does as well as ours."""
+        ended = run("deliveries", "retry", "gen_1", letters[1], "--json")
+        assert (ended.object["matched"], ended.object["filter"]["ids"]) == (1, [letters[1]])
 
     def test_dry_run_counts(self, run: Run, letters: list[str]) -> None:
         """And does nothing."""

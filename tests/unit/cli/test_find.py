@@ -35,6 +35,10 @@ class TestFind:
         assert ended.err == "gen_1 of photoverse\n"
         assert "delivered to orders\t1 attempt" in ended.out
 
+    def test_nothing(self, run: Run) -> None:
+        """An empty variable in a script is not every generation."""
+        assert run("find", "").status == 2
+
     def test_unknown(self, run: Run) -> None:
         """The status of what is not found."""
         ended = run("find", "gen_none")

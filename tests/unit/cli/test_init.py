@@ -100,7 +100,9 @@ class TestInit:
         assert found["fetch_allow"] == ["127.0.0.1"]
         assert found["api_base_url"] == "http://127.0.0.1:8900/api/v1"
         assert (tmp_path / "secrets/api_key").read_text() == "avs_x\n"
-        (tmp_path / "sandbox.env").write_text("")
+        (tmp_path / "sandbox.env").write_text("\n")
+        assert "is empty" in run("init", "--yes", "--force", "--sandbox", "sandbox.env").err
+        (tmp_path / "sandbox.env").write_text("export RECEIVER_PORT=1\n")
         assert "has no RECEIVER_" in run("init", "--yes", "--force", "--sandbox", "sandbox.env").err
 
     def test_overwrites_only_by_force(self, run: Run, secret: str, tmp_path: Path) -> None:
@@ -145,6 +147,20 @@ class TestInit:
 
 
 class TestCompose:
+    def test_nobody_to_ask(self, run: Run) -> None:
+        """A script is told what to give."""
+        ended = run("init", stdin="")
+        assert ended.status == 2
+        assert "give --yes" in ended.err
+
+    def test_two_of_one_name(self, run: Run, secret: str, tmp_path: Path) -> None:
+        """Neither would be dropped without a word."""
+        twice = ("--destination", "a=file:x", "--destination", "a=file:y")
+        ended = run("init", "--yes", "--secret-file", secret, *twice)
+        assert ended.status == 2
+        assert "called a" in ended.err
+        assert not (tmp_path / "receiver.toml").exists()
+
     def test_runs_as_the_owner_of_the_files(self, run: Run, secret: str, tmp_path: Path) -> None:
         """Secrets are readable by their owner alone, and what is mounted is there."""
         ended = run(

@@ -19,7 +19,6 @@ class TestEffective:
             ("https://me:hunter2@x.example/?token=hunter2", "https://x.example/…"),
             ("amqps://me:hunter2@mq.example/vhost", "amqps://[redacted]@mq.example/vhost"),
             ("redis://me:hunter2/@mq.example/0", "redis:…"),
-            ("pull:", "pull:"),
         ],
     )
     def test_addresses(self, url: str, expected: str) -> None:
@@ -28,6 +27,12 @@ class TestEffective:
         assert one.value.startswith(f"{expected} (sha256:")
         assert "hunter2" not in one.value
         assert one.is_secret
+
+    @pytest.mark.parametrize("url", ["pull:", "file:out.jsonl", "redis://mq.example:6379/0"])
+    def test_addresses_without_a_secret(self, url: str) -> None:
+        """These are shown as they are."""
+        one = shown(destinations={"jobs": {"url": url}})["RECEIVER_DESTINATIONS__JOBS__URL"]
+        assert one.value == url
 
     def test_options(self) -> None:
         """Only what may be a secret is hidden."""

@@ -24,7 +24,7 @@ class TestBuildSources:
         assert (sources["acme"].name, sources["acme"].signature_header) == ("acme", "X-Acme")
         assert {source.mode for source in sources.values()} == {"raw"}
 
-    @pytest.mark.parametrize("secrets", ["", "short", f"{SECRET},", f"{SECRET},short"])
+    @pytest.mark.parametrize("secrets", ["", "short", f"{SECRET},", f"{SECRET},short", f"{SECRET}\n{SECRET}"])
     def test_weak_secret(self, secrets: str) -> None:
         """An empty or short secret lets anyone sign: refused by its setting and place, never by its value."""
         with pytest.raises(ConfigError, match="RECEIVER_WEBHOOK_SECRETS: signing secret") as refused:

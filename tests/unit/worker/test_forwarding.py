@@ -356,8 +356,7 @@ class TestBreaker:
         down.is_down = False
         await turn(forwarding)
         assert gauge._value.get() == 0
-        first, opened, closed = scripted.noted
-        assert first is None
+        opened, closed = scripted.noted
         assert opened is not None
         assert opened > NOW
         assert closed is None
@@ -377,6 +376,18 @@ class TestBreaker:
             await forwarding.drain()
         assert scripted.noted == [None]
         assert {line["event"] for line in lines} == {"forwarded"}
+
+    async def test_what_a_worker_before_it_told_still_holds(
+        self, store: Store, leases: Leases, scripted: ScriptedStore
+    ) -> None:
+        """A worker that begins while the destination is down does not tell that it is back."""
+        down = Down()
+        forwarding = Forwarding(store, leases, down.outlet())
+        scripted.deliveries = [delivery_job("event-1")]
+        await turn(forwarding)
+        assert not down.breaker.openings
+        assert scripted.noted == []
+        await forwarding.abandon()
 
     async def test_one_probe_at_a_time(self, store: Store, leases: Leases, scripted: ScriptedStore) -> None:
         """However many batches may be under way, a destination that is down gets one message at once."""
