@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
@@ -372,12 +373,11 @@ class TestMessage:
             if handled == ["a"]:
                 raise ValueError("the first attempt fails")
 
-        given = {"db": sqlite3.connect(":memory:"), "handle": handle, "json": json}
-        for lines in (['{"id": "a"}'], ['{"id": "a"}', '{"id": "b"}', '{"id": "a"}']):
-            try:
-                exec(code("docs/message.md", "python")[0], {**given, "sys": _Stdin(lines)})
-            except ValueError:
-                continue
+        with closing(sqlite3.connect(":memory:")) as db:
+            given = {"db": db, "handle": handle, "json": json}
+            for lines in (['{"id": "a"}'], ['{"id": "a"}', '{"id": "b"}', '{"id": "a"}']):
+                with suppress(ValueError):
+                    exec(code("docs/message.md", "python")[0], {**given, "sys": _Stdin(lines)})
         assert handled == ["a", "a", "b"]
 
 

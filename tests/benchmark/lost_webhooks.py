@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -164,7 +165,7 @@ def _forwards(receiver: Service) -> Counter[tuple[str, int]]:
 
 def _events(receiver: Service) -> dict[str, str]:
     """Return by which way the event of each generation came."""
-    with sqlite3.connect(receiver.folder / "receiver.db") as connection:
+    with closing(sqlite3.connect(receiver.folder / "receiver.db")) as connection, connection:
         return dict(connection.execute("SELECT generation_id, via FROM event").fetchall())
 
 

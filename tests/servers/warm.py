@@ -200,6 +200,8 @@ def _become(words: list[str], cwd: str, env: dict[str, str]) -> NoReturn:
     os.environ.clear()
     os.environ.update(env)
     time.tzset()
+    # Whoever runs the tests in the background of a script has it ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     module, *sys.argv[1:] = words
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -193,9 +193,9 @@ class TestOccurredAt:
         """Times with any offset become RFC 3339 in UTC."""
         assert an_event(sent_at=told).occurred_at(NOW) == canonical
 
-    @pytest.mark.parametrize(
-        "told",
-        [
+    def test_unusable_is_when_received(self, subtests: pytest.Subtests) -> None:
+        """What is no time, or has no offset, gives way to the moment of receipt."""
+        for told in (
             None,
             7,
             "",
@@ -204,11 +204,9 @@ class TestOccurredAt:
             "2025-01-09T12:00:15",
             "0001-01-01T00:00:00+23:59",
             "9" * 5000,
-        ],
-    )
-    def test_unusable_is_when_received(self, told: object) -> None:
-        """What is no time, or has no offset, gives way to the moment of receipt."""
-        assert an_event(sent_at=told).occurred_at(NOW) == "2025-01-09T12:00:15.250000Z"
+        ):
+            with subtests.test(told=told):
+                assert an_event(sent_at=told).occurred_at(NOW) == "2025-01-09T12:00:15.250000Z"
 
     def test_order(self) -> None:
         """The event's own time comes before the completion's, that before the creation's."""
@@ -284,9 +282,9 @@ class TestEnvelope:
         told = sent(an_event(output_url="https://cdn.example.com/a.png"), asset)["data"]["asset"]
         assert told["retried_until"] == "2025-01-09T12:00:15.250000Z"
 
-    @pytest.mark.parametrize(
-        ("told", "error"),
-        [
+    def test_why_it_failed(self, subtests: pytest.Subtests) -> None:
+        """The reason is found in every natural place, and bounded."""
+        for told, error in (
             ({}, None),
             ({"error": ""}, None),
             ({"error": ["x"]}, None),
@@ -297,11 +295,9 @@ class TestEnvelope:
             ({"failure_reason": "b"}, {"code": None, "message": "b"}),
             ({"error": None, "message": "c"}, {"code": None, "message": "c"}),
             ({"error": "x" * 5000}, {"code": None, "message": "x" * 2000}),
-        ],
-    )
-    def test_why_it_failed(self, told: dict[str, Any], error: object) -> None:
-        """The reason is found in every natural place, and bounded."""
-        assert sent(an_event("generation.failed", **told))["data"]["error"] == error
+        ):
+            with subtests.test(told=told):
+                assert sent(an_event("generation.failed", **told))["data"]["error"] == error
 
     def test_why_it_failed_told_beside_the_data(self) -> None:
         """A reason beside `data` counts where `data` has none; one within wins."""

@@ -44,9 +44,9 @@ class TestCompileExpression:
             "  " + " " * (place - 1) + "^",
         ]
 
-    @pytest.mark.parametrize(
-        ("text", "place", "fault"),
-        [
+    def test_calls_that_can_never_work(self, subtests: pytest.Subtests) -> None:
+        """What the library would find out with the first event is refused before it."""
+        for text, place, fault in (
             ("contain(data.tags, 'a')", 1, "there is no function contain()"),
             ("data.kind == 'image' && lower(data.kind)", 25, "there is no function lower()"),
             ("length(data.tags, 'a')", 1, "length() takes 1 argument, not 2"),
@@ -57,11 +57,11 @@ class TestCompileExpression:
             ("data.tags[?length(@) == `1`].nope(@)", 30, "there is no function nope()"),
             ("a && {b: &c}", 10, "& stands only before an argument of a function"),
             ("&a", 1, "& stands only before an argument of a function"),
-        ],
-    )
-    def test_calls_that_can_never_work(self, text: str, place: int, fault: str) -> None:
-        """What the library would find out with the first event is refused before it."""
-        assert refusal(text).splitlines()[0] == f"a JMESPath expression; at character {place}: {fault}"
+        ):
+            with subtests.test(text=text):
+                assert (
+                    refusal(text).splitlines()[0] == f"a JMESPath expression; at character {place}: {fault}"
+                )
 
     def test_arrow_on_the_right_line(self) -> None:
         """An expression of several lines is shown at the one that is wrong."""

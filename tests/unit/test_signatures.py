@@ -165,10 +165,11 @@ class TestVerify:
         """Five minutes either way are genuine, edges included."""
         assert outcome(signed(BODY), now=NOW + age_s) == "raw"
 
-    @pytest.mark.parametrize("age_s", [-301, -300.5, 300.5, 301, 1e9, -1e9, float("inf"), float("nan")])
-    def test_outside_window(self, age_s: float) -> None:
+    def test_outside_window(self, subtests: pytest.Subtests) -> None:
         """Earlier or later than that is refused, although the signature is good."""
-        assert outcome(signed(BODY), now=NOW + age_s) == "timestamp_outside_window"
+        for age_s in (-301, -300.5, 300.5, 301, 1e9, -1e9, float("inf"), float("nan")):
+            with subtests.test(age_s=age_s):
+                assert outcome(signed(BODY), now=NOW + age_s) == "timestamp_outside_window"
 
     def test_tolerance(self) -> None:
         """The window is as wide as asked."""

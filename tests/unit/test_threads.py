@@ -82,8 +82,9 @@ class TestSubmit:
         last.result(WITHIN_S)
         assert made == [2]
 
-    def test_threads_end_with_the_work(self, threads: DaemonThreads) -> None:
+    def test_threads_end_with_the_work(self, threads: DaemonThreads, monkeypatch: pytest.MonkeyPatch) -> None:
         """Nothing idles about that nobody shuts down."""
+        monkeypatch.setattr("receiver.threads._IDLE_S", 0.1)
         name = threads.submit(threading.current_thread).result(WITHIN_S)
         name.join(WITHIN_S)
         assert not name.is_alive()

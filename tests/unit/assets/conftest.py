@@ -150,11 +150,10 @@ async def serve(authority: trustme.CA) -> AsyncIterator[Serve]:
 async def make_fetcher(authority: trustme.CA, tmp_path: Path) -> AsyncIterator[MakeFetcher]:
     """Return a function that makes a fetcher to which the CDN is on loopback, by the operator's leave."""
     fetchers: list[Fetcher] = []
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    unnamed = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context, unnamed = (ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) for _ in range(2))
     unnamed.check_hostname = False
-    authority.configure_trust(unnamed)
+    for each in (context, unnamed):
+        authority.configure_trust(each)
 
     def make(**settings: Any) -> Fetcher:
         defaults: dict[str, Any] = {

@@ -54,9 +54,9 @@ UNDATED = WAV.index(b"data") + 4
 
 
 class TestAudioDuration:
-    @pytest.mark.parametrize(
-        ("kind", "codec", "options"),
-        [
+    def test_whole_files(self, subtests: pytest.Subtests) -> None:
+        """Each format tells its seconds."""
+        for kind, codec, options in (
             ("wav", "pcm_s16le", {}),
             ("wav", "pcm_f32le", {}),
             ("wav", "adpcm_ima_wav", {}),
@@ -65,11 +65,9 @@ class TestAudioDuration:
             ("ogg", "libopus", {}),
             ("ogg", "libopus", {"page_duration": "20000"}),
             ("ipod", "aac", {}),
-        ],
-    )
-    def test_whole_files(self, kind: str, codec: str, options: dict[str, str]) -> None:
-        """Each format tells its seconds."""
-        assert told(sound(kind, codec, options=options)) == pytest.approx(SECONDS, abs=0.1)
+        ):
+            with subtests.test(kind=kind):
+                assert told(sound(kind, codec, options=options)) == pytest.approx(SECONDS, abs=0.1)
 
     @pytest.mark.parametrize(
         ("quality", "options"),

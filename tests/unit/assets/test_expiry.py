@@ -8,9 +8,9 @@ XML = b"<?xml version='1.0' encoding='UTF-8'?><Error><Code>%s</Code><Message>%s<
 
 
 class TestTellsOfExpiry:
-    @pytest.mark.parametrize(
-        "said",
-        [
+    def test_run_out(self, subtests: pytest.Subtests) -> None:
+        """Each of these hosts says, in its own way, that the URL will never work again."""
+        for said in (
             XML % (b"AccessDenied", b"Request has expired"),  # Amazon, R2
             XML % (b"ExpiredToken", b"The provided token has expired."),  # Amazon and Google
             XML % (b"AccessDenied", b"Request has expired."),  # Alibaba
@@ -28,15 +28,13 @@ class TestTellsOfExpiry:
             XML % (b"SecurityTokenExpired", b""),
             b"ExpiredSignatureError",
             b"The URL has been expired",
-        ],
-    )
-    def test_run_out(self, said: bytes) -> None:
-        """Each of these hosts says, in its own way, that the URL will never work again."""
-        assert tells_of_expiry(said)
+        ):
+            with subtests.test(said=said):
+                assert tells_of_expiry(said)
 
-    @pytest.mark.parametrize(
-        "said",
-        [
+    def test_not_there(self, subtests: pytest.Subtests) -> None:
+        """What may only be missing is not called expired, nor what a page for people guesses."""
+        for said in (
             b"",
             XML % (b"AccessDenied", b"Access Denied"),
             XML % (b"NoSuchKey", b"The specified key does not exist."),
@@ -46,11 +44,9 @@ class TestTellsOfExpiry:
             b"<!DOCTYPE html><p>The page has moved, or the link has expired.",
             b"\n<html lang=en><title>404</title>Your session expired",
             b"Expires: Thu, 01 Jan 1970 00:00:00 GMT",
-        ],
-    )
-    def test_not_there(self, said: bytes) -> None:
-        """What may only be missing is not called expired, nor what a page for people guesses."""
-        assert not tells_of_expiry(said)
+        ):
+            with subtests.test(said=said):
+                assert not tells_of_expiry(said)
 
 
 class TestTellsOfDenial:

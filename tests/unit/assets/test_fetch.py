@@ -311,7 +311,7 @@ class TestNetworkFaults:
         server = await serve(whole(), tls=False)
         started = time.monotonic()
         assert await make_fetcher(connect_timeout_s=0.2).fetch(server.url()) == retryable("timeout")
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 8
 
     async def test_stalled_dns(self, make_fetcher: MakeFetcher) -> None:
         """And it covers DNS."""
@@ -334,7 +334,7 @@ class TestNetworkFaults:
         server = await serve(drip)
         started = time.monotonic()
         assert await make_fetcher(total_timeout_s=0.3).fetch(server.url()) == retryable("timeout")
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 8
 
     async def test_endless_informational_responses(self, make_fetcher: MakeFetcher, serve: Serve) -> None:
         """The deadline ends a head that never comes."""

@@ -120,9 +120,9 @@ class TestCheckUrl:
         """A URL without a path asks for /."""
         assert check_url(f"https://cdn.example.com{suffix}").path_and_query == path
 
-    @pytest.mark.parametrize(
-        ("written", "sent"),
-        [
+    def test_what_browsers_take(self, subtests: pytest.Subtests) -> None:
+        """What no request may hold is encoded, once and in UTF-8; a fragment is not sent."""
+        for written, sent in (
             ("/a b.png", "/a%20b.png"),
             ("/図/é.png?q=ü", "/%E5%9B%B3/%C3%A9.png?q=%C3%BC"),
             ("/\U0001f468\u200d\U0001f467.png", "/%F0%9F%91%A8%E2%80%8D%F0%9F%91%A7.png"),
@@ -132,15 +132,13 @@ class TestCheckUrl:
             ("/#?@:/", "/"),
             ("?a#b", "/?a"),
             ("/a.png  ", "/a.png"),
-        ],
-    )
-    def test_what_browsers_take(self, written: str, sent: str) -> None:
-        """What no request may hold is encoded, once and in UTF-8; a fragment is not sent."""
-        assert check_url(f"https://cdn.example.com{written}").path_and_query == sent
+        ):
+            with subtests.test(written=written):
+                assert check_url(f"https://cdn.example.com{written}").path_and_query == sent
 
-    @pytest.mark.parametrize(
-        ("written", "host"),
-        [
+    def test_names_that_browsers_take(self, subtests: pytest.Subtests) -> None:
+        """A root dot is left out; a name that is not ASCII is what DNS knows it by, and gated as that."""
+        for written, host in (
             ("CDN.example.com.", "cdn.example.com"),
             ("my_bucket.s3.amazonaws.com", "my_bucket.s3.amazonaws.com"),
             ("_a_.example.com", "_a_.example.com"),
@@ -149,14 +147,12 @@ class TestCheckUrl:
             ("bu\u0308cher.a_b.com", "xn--bcher-kva.a_b.com"),
             ("straße.de", "xn--strae-oqa.de"),
             ("例え.テスト", "xn--r8jz45g.xn--zckzah"),
-        ],
-    )
-    def test_names_that_browsers_take(self, written: str, host: str) -> None:
-        """A root dot is left out; a name that is not ASCII is what DNS knows it by, and gated as that."""
-        target = check_url(f"https://{written}/a")
-        assert (target.host, target.authority) == (host, host)
-        with pytest.raises(BlockedUrl):
-            check_url(f"https://{written}/a", hosts=["example.org"])
+        ):
+            with subtests.test(written=written):
+                target = check_url(f"https://{written}/a")
+                assert (target.host, target.authority) == (host, host)
+                with pytest.raises(BlockedUrl):
+                    check_url(f"https://{written}/a", hosts=["example.org"])
 
     def test_longest_url(self) -> None:
         """8,192 characters are taken, one more is not."""
@@ -253,14 +249,13 @@ class TestCheckAddress:
                         with pytest.raises(BlockedAddress):
                             check_address(address)
 
-    @pytest.mark.parametrize(
-        "text", ["", "x", "127.1", "010.0.0.1", "8.8.8.8 ", "8.8.8.8/32", "2606:4700::1%eth0", "1" * 500]
-    )
-    def test_refuses_what_is_not_a_plain_address(self, text: str) -> None:
+    def test_refuses_what_is_not_a_plain_address(self, subtests: pytest.Subtests) -> None:
         """Zones, short forms and anything else than one address are refused, with a short message."""
-        with pytest.raises(BlockedAddress) as refusal:
-            check_address(text)
-        assert len(str(refusal.value)) < 100
+        for text in ("", "x", "127.1", "010.0.0.1", "8.8.8.8 ", "8.8.8.8/32", "2606:4700::1%eth0", "1" * 500):
+            with subtests.test(text=text):
+                with pytest.raises(BlockedAddress) as refusal:
+                    check_address(text)
+                assert len(str(refusal.value)) < 100
 
     @pytest.mark.parametrize("address", ["10.0.0.7", "::ffff:10.0.0.7", "fd00::1"])
     def test_allowed_networks(self, address: str) -> None:
@@ -303,9 +298,9 @@ class TestAssetHost:
         """The host in lower case, without its port."""
         assert asset_host(url) == host
 
-    @pytest.mark.parametrize(
-        "url",
-        [
+    def test_of_what_may_not(self, subtests: pytest.Subtests) -> None:
+        """What can be fetched from nowhere has no host, and never one too long for its column."""
+        for url in (
             None,
             7,
             "",
@@ -318,11 +313,9 @@ class TestAssetHost:
             "https://\u212a.example.com/",
             "https://" + "ü" * 250 + "/",
             "https://./",
-        ],
-    )
-    def test_of_what_may_not(self, url: object) -> None:
-        """What can be fetched from nowhere has no host, and never one too long for its column."""
-        assert asset_host(url) is None
+        ):
+            with subtests.test(url=url):
+                assert asset_host(url) is None
 
     @pytest.mark.parametrize(
         "url",

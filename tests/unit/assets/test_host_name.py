@@ -19,9 +19,9 @@ class TestToAscii:
         """ASCII is lowered, every other label encoded; an underscore beside it is no hindrance."""
         assert to_ascii(written) == name
 
-    @pytest.mark.parametrize(
-        "written",
-        [
+    def test_refused(self, subtests: pytest.Subtests) -> None:
+        """What stands for another name, or for none, is a ValueError."""
+        for written in (
             "\u212a.com",
             "examp\xadle.com",
             "127。0。0。1",
@@ -30,9 +30,6 @@ class TestToAscii:
             "é-.com",
             "🦊.com",
             "ü" * 64,
-        ],
-    )
-    def test_refused(self, written: str) -> None:
-        """What stands for another name, or for none, is a ValueError."""
-        with pytest.raises(ValueError, match=r"."):
-            to_ascii(written)
+        ):
+            with subtests.test(written=written), pytest.raises(ValueError, match=r"."):
+                to_ascii(written)

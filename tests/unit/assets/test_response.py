@@ -32,9 +32,9 @@ class TestDeclaredLength:
         """A chunked body declares none."""
         assert declared_length(200, [(b"transfer-encoding", b"Chunked")], max_bytes=1, now=NOW) is None
 
-    @pytest.mark.parametrize(
-        "headers",
-        [
+    def test_uncertain_end(self, subtests: pytest.Subtests) -> None:
+        """Anything but one plain length, or chunked alone, is refused: a cut body could look whole."""
+        for headers in (
             (),
             ((b"Content-Length", b"5"), (b"Transfer-Encoding", b"chunked")),
             ((b"Content-Length", b"5"), (b"Content-Length", b"5")),
@@ -45,11 +45,9 @@ class TestDeclaredLength:
             ((b"Content-Length", b"5, 5"),),
             ((b"Content-Length", b""),),
             ((b"Content-Length", b"9" * 5000),),
-        ],
-    )
-    def test_uncertain_end(self, headers: Headers) -> None:
-        """Anything but one plain length, or chunked alone, is refused: a cut body could look whole."""
-        assert refused(200, *headers) == NotFetched("framing", permanent=True, may_appear=True)
+        ):
+            with subtests.test(headers=headers):
+                assert refused(200, *headers) == NotFetched("framing", permanent=True, may_appear=True)
 
     def test_head_too_large(self) -> None:
         """All header names and values together are bounded."""
@@ -145,20 +143,22 @@ class TestDeclaredLength:
         assert refused(status, said=b"<Code>AccessDenied</Code>").code == "expired"
         assert refused(status, said=b"<Code>AccessDenied</Code>").may_appear
 
-    @pytest.mark.parametrize("status", [101, 201, 202, 207, 208, 226, 300, 305, 400, 401, 409, 423, 451, 499])
-    def test_other_statuses(self, status: int) -> None:
+    def test_other_statuses(self, subtests: pytest.Subtests) -> None:
         """What no other row has carries its status, and holds once the file had time to appear."""
-        assert refused(status, (b"Retry-After", b"5")) == NotFetched(
-            f"http_{status}", permanent=True, after_s=5, may_appear=True
-        )
+        for status in (101, 201, 202, 207, 208, 226, 300, 305, 400, 401, 409, 423, 451, 499):
+            with subtests.test(status=status):
+                assert refused(status, (b"Retry-After", b"5")) == NotFetched(
+                    f"http_{status}", permanent=True, after_s=5, may_appear=True
+                )
 
-    @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
-    def test_statuses_to_try_again(self, status: int) -> None:
+    def test_statuses_to_try_again(self, subtests: pytest.Subtests) -> None:
         """What a busy or broken server gives is retryable, when it asks for it."""
-        assert refused(status, (b"Retry-After", b"5")) == NotFetched(
-            f"http_{status}", permanent=False, after_s=5
-        )
-        assert refused(status).after_s is None
+        for status in (408, 425, 429, 500, 502, 503, 504, 599):
+            with subtests.test(status=status):
+                assert refused(status, (b"Retry-After", b"5")) == NotFetched(
+                    f"http_{status}", permanent=False, after_s=5
+                )
+                assert refused(status).after_s is None
 
     def test_when_to_try_again(self) -> None:
         """The first Retry-After counts, in any case: seconds, or a date counted from now."""

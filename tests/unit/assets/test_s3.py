@@ -158,9 +158,9 @@ def streaming(size: int) -> Iterator[str]:
 
 
 class TestOpenS3:
-    @pytest.mark.parametrize(
-        "url",
-        [
+    def test_malformed_url(self, subtests: pytest.Subtests) -> None:
+        """Anything but s3://bucket/prefix is refused with the setting's name."""
+        for url in (
             "",
             "s3://",
             "s3://B/p",
@@ -169,12 +169,9 @@ class TestOpenS3:
             "file:///x",
             "s3://u:p@bucket/x",
             "s3://bucket/a//b",
-        ],
-    )
-    def test_malformed_url(self, url: str) -> None:
-        """Anything but s3://bucket/prefix is refused with the setting's name."""
-        with pytest.raises(ConfigError, match="RECEIVER_ASSETS_URL"):
-            open_s3(url)
+        ):
+            with subtests.test(url=url), pytest.raises(ConfigError, match="RECEIVER_ASSETS_URL"):
+                open_s3(url)
 
     @pytest.mark.parametrize("endpoint", ["nonsense", "http://", "ftp://host", "http:// host", ""])
     def test_malformed_endpoint(self, endpoint: str) -> None:

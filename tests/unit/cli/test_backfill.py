@@ -8,6 +8,7 @@ import secrets
 import signal
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,7 @@ def past(tmp_path: Path) -> Path:
 
 
 def deliveries(folder: Path) -> list[str]:
-    with sqlite3.connect(folder / "data/receiver.db") as connection:
+    with closing(sqlite3.connect(folder / "data/receiver.db")) as connection, connection:
         rows = connection.execute(
             "SELECT generation_id FROM delivery JOIN event ON id = event_id ORDER BY delivery.due_ms"
         )

@@ -139,5 +139,5 @@ class TestRun:
             process.send_signal(first)
             until(lambda: receiver.logged("stopping"))
             process.send_signal(second)
-            assert process.wait(5) != 0
+            assert process.wait(WITHIN_S) != 0
             assert "Traceback" not in receiver.log()

@@ -1,6 +1,7 @@
 """`receiver prune`, and what the other commands say of what was pruned."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from receiver.clock import now_ms
@@ -49,12 +50,12 @@ class TestPrune:
     def test_a_file_of_an_earlier_release_says_what_it_needs(self, run: Run, tmp_path: Path) -> None:
         """Such a file gives nothing back before a VACUUM."""
         (tmp_path / "data").mkdir()
-        with sqlite3.connect(tmp_path / "data/receiver.db") as connection:
+        with closing(sqlite3.connect(tmp_path / "data/receiver.db")) as connection, connection:
             connection.execute("PRAGMA auto_vacuum=NONE")
             connection.execute("CREATE TABLE other (filler)")
             connection.execute("INSERT INTO other VALUES (zeroblob(100000))")
         run("migrate")
         in_store(tmp_path, lambda store: delivered(store, an_event(at=NOW)))
-        with sqlite3.connect(tmp_path / "data/receiver.db") as connection:
+        with closing(sqlite3.connect(tmp_path / "data/receiver.db")) as connection, connection:
             connection.execute("DROP TABLE other")
         assert "gives none back before one VACUUM" in run("prune").err

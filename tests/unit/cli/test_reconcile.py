@@ -1,6 +1,7 @@
 """`receiver reconcile`, against a provider on loopback."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ def made(sandbox: Sandbox) -> set[str]:
 
 
 def recorded(folder: Path) -> set[str]:
-    with sqlite3.connect(folder / "data/receiver.db") as connection:
+    with closing(sqlite3.connect(folder / "data/receiver.db")) as connection, connection:
         return {
             row[0] for row in connection.execute("SELECT generation_id FROM event WHERE via = 'reconcile'")
         }
@@ -85,7 +86,7 @@ class TestReconcile:
     def test_while_a_worker_is_at_it(self, ask: Run, tmp_path: Path) -> None:
         """Two at once would only compete for the rate limit."""
         ask("reconcile")
-        with sqlite3.connect(tmp_path / "data/receiver.db") as connection:
+        with closing(sqlite3.connect(tmp_path / "data/receiver.db")) as connection, connection:
             connection.execute("UPDATE reconcile SET lease = 'theirs', due_ms = 9999999999999")
         ended = ask("reconcile")
         assert "A worker is reconciling photoverse" in ended.err

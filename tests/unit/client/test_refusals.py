@@ -36,9 +36,9 @@ class TestRefusal:
         assert type(error) is errors.ServerError
         assert (error.code, error.status, error.documented) == (code, 503, True)
 
-    @pytest.mark.parametrize(
-        ("status", "kind"),
-        [
+    def test_class_by_status(self, subtests: pytest.Subtests) -> None:
+        """A proxy's page has no code; the status decides."""
+        for status, kind in (
             (400, errors.InvalidRequest),
             (401, errors.Unauthorized),
             (403, errors.Forbidden),
@@ -51,14 +51,12 @@ class TestRefusal:
             (500, errors.ServerError),
             (502, errors.ServerError),
             (599, errors.ServerError),
-        ],
-    )
-    def test_class_by_status(self, status: int, kind: type[errors.ApiError]) -> None:
-        """A proxy's page has no code; the status decides."""
-        error = refusal(Answer(status, {}, b"<html>Bad Gateway</html>"))
-        assert type(error) is kind
-        assert error.status == status
-        assert not error.documented
+        ):
+            with subtests.test(status=status):
+                error = refusal(Answer(status, {}, b"<html>Bad Gateway</html>"))
+                assert type(error) is kind
+                assert error.status == status
+                assert not error.documented
 
     @pytest.mark.parametrize("body", [b"", b"null", b"[]", b'{"error": 7}', b"\xff", b"[" * 100_000])
     def test_survives_any_body(self, body: bytes) -> None:

@@ -31,9 +31,9 @@ async def said(browser: Browser, path: str, **form: str) -> str:
 
 async def shows(browser: Browser, path: str, part: bytes, *, gone: bool = False) -> bytes:
     """Load a page until it shows *part*, or does so no more; return it."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (part in (page := (await browser.get(path)).body)) == gone:  # noqa: ASYNC110  as a person does
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
     return page
 
 

@@ -16,12 +16,10 @@ async def consume(page: str, **given: Any) -> list[dict[str, Any]]:
     """Run the Python example of *page* with the names *given*; return what it handled until nothing came."""
     [example] = re.findall(r"```python\n(.*?)```", (PAGES / page).read_text(), re.DOTALL)
     code = compile(example, page, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    db = sqlite3.connect(":memory:")
-    db.execute("CREATE TABLE seen (id TEXT PRIMARY KEY)")
     handled: list[dict[str, Any]] = []
-    running = eval(code, {"db": db, "json": json, "handle": handled.append, **given})
-    with contextlib.suppress(TimeoutError):
+    with contextlib.closing(sqlite3.connect(":memory:")) as db, contextlib.suppress(TimeoutError):
+        db.execute("CREATE TABLE seen (id TEXT PRIMARY KEY)")
+        running = eval(code, {"db": db, "json": json, "handle": handled.append, **given})
         if inspect.isawaitable(running):
             await running
-    db.close()
     return handled

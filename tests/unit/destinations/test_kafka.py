@@ -83,9 +83,9 @@ class TestConnect:
         config = _kafka(url, **options)._config
         assert (config["security.protocol"], config.get("sasl.username")) == (protocol, username)
 
-    @pytest.mark.parametrize(
-        ("options", "named"),
-        [
+    def test_options_that_cannot_work_are_refused(self, subtests: pytest.Subtests) -> None:
+        """A mistake is found at start, and the message names the setting and no secret."""
+        for options, named in (
             ({"username": "u"}, "PASSWORD"),
             ({"password": "hunter2"}, "USERNAME"),
             ({"username": "u", "password": "hunter2", "security_protocol": "SSL"}, "SECURITY_PROTOCOL"),
@@ -95,13 +95,11 @@ class TestConnect:
             ({"topic": ".."}, "TOPIC"),
             ({"max_message_bytes": "999"}, "MAX_MESSAGE_BYTES"),
             ({"max_message_bytes": "1000000001"}, "MAX_MESSAGE_BYTES"),
-        ],
-    )
-    def test_options_that_cannot_work_are_refused(self, options: dict[str, str], named: str) -> None:
-        """A mistake is found at start, and the message names the setting and no secret."""
-        with pytest.raises(ConfigError, match=f"RECEIVER_DESTINATIONS__QUEUE__{named}") as refused:
-            open_destination("queue", "kafka://a", options)
-        assert "hunter2" not in str(refused.value)
+        ):
+            with subtests.test(options=options):
+                with pytest.raises(ConfigError, match=f"RECEIVER_DESTINATIONS__QUEUE__{named}") as refused:
+                    open_destination("queue", "kafka://a", options)
+                assert "hunter2" not in str(refused.value)
 
 
 class TestSendOnTheMockCluster:

@@ -281,7 +281,7 @@ class TestSend:
             await asyncio.to_thread(control, "set_vm_memory_high_watermark", "absolute", "512MB")
         assert isinstance(outcome, Retry)
         assert "memory" in outcome.error
-        assert elapsed < 4
+        assert elapsed < 15
         assert await _send(rabbit_server.url, queue=queue) == [Delivered()]
 
     async def test_the_documented_consumer_handles_a_repeat_once(

@@ -194,7 +194,7 @@ class TestSend:
         server = await asyncio.start_server(drip, "127.0.0.1", 0)
         url = f"sqs+http://127.0.0.1:{server.sockets[0].getsockname()[1]}/000000000000/events"
         sending = asyncio.ensure_future(_send(_open(url, timeout_s="0.3"), message(1)))
-        done, _ = await asyncio.wait({sending}, timeout=5)
+        done, _ = await asyncio.wait({sending}, timeout=15)
         dripping.set()
         server.close()
         await server.wait_closed()

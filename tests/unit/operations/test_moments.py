@@ -10,9 +10,9 @@ NOW = datetime(2025, 1, 9, 12, tzinfo=UTC)
 
 
 class TestReadMoment:
-    @pytest.mark.parametrize(
-        ("text", "moment"),
-        [
+    def test_reads(self, subtests: pytest.Subtests) -> None:
+        """An age counts back from now; a day begins, and a time without an offset is, in UTC."""
+        for text, moment in (
             ("90s", NOW - timedelta(seconds=90)),
             ("30m", NOW - timedelta(minutes=30)),
             ("2h", NOW - timedelta(hours=2)),
@@ -23,16 +23,12 @@ class TestReadMoment:
             ("2025-01-09", NOW.replace(hour=0)),
             ("today", NOW.replace(hour=0)),
             ("yesterday", NOW.replace(day=8, hour=0)),
-        ],
-    )
-    def test_reads(self, text: str, moment: datetime) -> None:
-        """An age counts back from now; a day begins, and a time without an offset is, in UTC."""
-        assert read_moment(text, now=NOW) == moment
+        ):
+            with subtests.test(text=text):
+                assert read_moment(text, now=NOW) == moment
 
-    @pytest.mark.parametrize(
-        "text", ["", "tomorrow", "2", "-2h", "2w", "²h", "999999d", "2025-13-01", "12:00"]
-    )
-    def test_refuses(self, text: str) -> None:
+    def test_refuses(self, subtests: pytest.Subtests) -> None:
         """The message shows how to write it."""
-        with pytest.raises(ValueError, match="36h"):
-            read_moment(text, now=NOW)
+        for text in ("", "tomorrow", "2", "-2h", "2w", "²h", "999999d", "2025-13-01", "12:00"):
+            with subtests.test(text=text), pytest.raises(ValueError, match="36h"):
+                read_moment(text, now=NOW)

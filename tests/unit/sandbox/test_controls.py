@@ -45,9 +45,9 @@ class TestKnobInWords:
         """Each kind of knob in the plainest form it has."""
         assert knob_in_words(text)[1] == value
 
-    @pytest.mark.parametrize(
-        ("text", "message"),
-        [
+    def test_refuses_others(self, subtests: pytest.Subtests) -> None:
+        """The message says what it must be."""
+        for text, message in (
             ("loss_rate", "NAME=VALUE"),
             ("los_rate=1", "did you mean loss_rate?"),
             ("loss-rate=1", "did you mean loss_rate?"),
@@ -59,13 +59,11 @@ class TestKnobInWords:
             ("asset_delay_s=NaN", "a number of 0 or more"),
             ("refund_failures=1", "true or false"),
             ("progression=slow", "one of: timed, immediate, manual"),
-        ],
-    )
-    def test_refuses_others(self, text: str, message: str) -> None:
-        """The message says what it must be."""
-        with pytest.raises(Refusal) as refused:
-            knob_in_words(text)
-        assert message in str(refused.value)
+        ):
+            with subtests.test(text=text):
+                with pytest.raises(Refusal) as refused:
+                    knob_in_words(text)
+                assert message in str(refused.value)
 
 
 class TestSwitchInWords:
@@ -122,9 +120,9 @@ class TestFaultInWords:
         """The value of a kind is what that kind is about."""
         assert fault_in_words(text) == queued
 
-    @pytest.mark.parametrize(
-        ("text", "message"),
-        [
+    def test_refuses_others(self, subtests: pytest.Subtests) -> None:
+        """The message says which part is wrong."""
+        for text, message in (
             ("generate.image", "does not say what goes wrong"),
             ("generate.imag:stall", "did you mean generate.image?"),
             ("generate.image:stal", "did you mean stall?"),
@@ -135,10 +133,8 @@ class TestFaultInWords:
             ("generate.image:status=503,2", "NAME=VALUE"),
             ("generate.image:status=503,times=0", "times must be"),
             ("generate.image:latency=long", "seconds must be"),
-        ],
-    )
-    def test_refuses_others(self, text: str, message: str) -> None:
-        """The message says which part is wrong."""
-        with pytest.raises(Refusal) as refused:
-            fault_in_words(text)
-        assert message in str(refused.value)
+        ):
+            with subtests.test(text=text):
+                with pytest.raises(Refusal) as refused:
+                    fault_in_words(text)
+                assert message in str(refused.value)

@@ -46,7 +46,7 @@ async def hang(calls: Calls, freed: threading.Event) -> "asyncio.Future[bool]":
         begun.set()
         return freed.wait(WITHIN_S)
 
-    answer = calls.begin(work, within_s=0.2)
+    answer = calls.begin(work, within_s=1)
     assert await asyncio.to_thread(begun.wait, WITHIN_S)
     return answer
 

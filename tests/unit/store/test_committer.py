@@ -204,7 +204,7 @@ class TestSubmit:
     ) -> None:
         """Work that comes during the shutdown is refused and left to nobody's patience."""
         executor.shutdown()
-        async with asyncio.timeout(0.5):
+        async with asyncio.timeout(WITHIN_S):
             with pytest.raises(StoreUnavailable):
                 await Committer(engine, executor, work).submit(1)
 

@@ -45,9 +45,9 @@ class TestParse:
         """Percent-encoded, or as it is where that can be read in one way."""
         assert parse(f"postgresql://u:{written}@h/d").password == password
 
-    @pytest.mark.parametrize(
-        "text",
-        [
+    def test_refused(self, subtests: pytest.Subtests) -> None:
+        """What cannot be read is refused by the name of the setting, without what may be a password."""
+        for text in (
             "jdbc:postgresql://h/d",
             "mysql://h/d",
             "postgresql:h/d",
@@ -62,13 +62,11 @@ class TestParse:
             "postgresql://h/d?sslmode=require&sslmode=disable",
             "sqlite://receiver.db",
             "sqlite:///receiver.db?mode=ro",
-        ],
-    )
-    def test_refused(self, text: str) -> None:
-        """What cannot be read is refused by the name of the setting, without what may be a password."""
-        with pytest.raises(ConfigError, match="RECEIVER_DATABASE_URL") as refused:
-            parse(text)
-        assert LEAK not in str(refused.value)
+        ):
+            with subtests.test(text=text):
+                with pytest.raises(ConfigError, match="RECEIVER_DATABASE_URL") as refused:
+                    parse(text)
+                assert LEAK not in str(refused.value)
 
     def test_parameters_are_named(self) -> None:
         """SQLite takes none, and says which it was given."""

@@ -23,13 +23,13 @@ def quick_reconnect(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def listening(url: str, wake: Wake, *, within_s: float = WITHIN_S) -> AsyncIterator[None]:
+async def listening(url: str, wake: Wake) -> AsyncIterator[None]:
     """Listen within the block, from the moment the connection stands."""
     engine = connect(url)
     woken = wake.subscribe(MIRROR)
     task = asyncio.create_task(listen(engine, wake))
     try:
-        async with asyncio.timeout(within_s):
+        async with asyncio.timeout(WITHIN_S):
             await woken.wait()
         yield
     finally:
@@ -89,5 +89,5 @@ class TestListen:
     async def test_options_of_the_url(self, postgres_database: str) -> None:
         """A URL that the store can use, LISTEN can use as well, blanks in its options and all."""
         wake = Wake()
-        async with listening(f"{postgres_database}?options=-c%20search_path%3Dpublic", wake, within_s=1.5):
+        async with listening(f"{postgres_database}?options=-c%20search_path%3Dpublic", wake):
             await notify(postgres_database, MIRROR)

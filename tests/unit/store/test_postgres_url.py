@@ -1,7 +1,5 @@
 """The parameters that libpq and other tools put into a URL."""
 
-from typing import Any
-
 import pytest
 
 from receiver.errors import ConfigError
@@ -14,9 +12,9 @@ def target(query: str, place: str = "u:p@h/d") -> Target:
 
 
 class TestReadTarget:
-    @pytest.mark.parametrize(
-        ("query", "parameter", "value"),
-        [
+    def test_of_libpq(self, subtests: pytest.Subtests) -> None:
+        """The library gets its own, and what others call differently."""
+        for query, parameter, value in (
             ("ssl=true", "sslmode", "require"),
             ("ssl=false", "sslmode", "disable"),
             ("ssl=verify-full", "sslmode", "verify-full"),
@@ -31,11 +29,9 @@ class TestReadTarget:
             ("host=/run/postgresql", "host", "/run/postgresql"),
             ("encoding=utf8", "client_encoding", "UTF8"),
             ("options=endpoint%3Dep-1", "options", "endpoint=ep-1"),
-        ],
-    )
-    def test_of_libpq(self, query: str, parameter: str, value: str) -> None:
-        """The library gets its own, and what others call differently."""
-        assert target(query).parameters[parameter] == value
+        ):
+            with subtests.test(query=query):
+                assert target(query).parameters[parameter] == value
 
     @pytest.mark.parametrize(
         ("query", "settings"),
@@ -53,9 +49,9 @@ class TestReadTarget:
         assert found.settings == settings
         assert "options" not in found.parameters
 
-    @pytest.mark.parametrize(
-        ("query", "attribute", "value"),
-        [
+    def test_of_ours(self, subtests: pytest.Subtests) -> None:
+        """What a pooler or a limit needs is done, in the words of whoever wrote it."""
+        for query, attribute, value in (
             ("pgbouncer=true", "is_pooled", True),
             ("pgbouncer=false", "is_pooled", False),
             ("prepare_threshold=none", "prepare_threshold", None),
@@ -66,15 +62,13 @@ class TestReadTarget:
             ("statement_cache_size=100", "prepare_threshold", 5),
             ("connection_limit=3", "most_connections", 3),
             ("pool_timeout=7", "pool_timeout_s", 7.0),
-        ],
-    )
-    def test_of_ours(self, query: str, attribute: str, value: Any) -> None:
-        """What a pooler or a limit needs is done, in the words of whoever wrote it."""
-        assert getattr(target(query), attribute) == value
+        ):
+            with subtests.test(query=query):
+                assert getattr(target(query), attribute) == value
 
-    @pytest.mark.parametrize(
-        ("query", "named"),
-        [
+    def test_refused(self, subtests: pytest.Subtests) -> None:
+        """What nobody knows is refused before anything is dialled, by its name and without the password."""
+        for query, named in (
             ("bogus=1", "bogus"),
             ("targetServerType=primary", "targetServerType"),
             ("replication=database", "replication"),
@@ -86,13 +80,11 @@ class TestReadTarget:
             ("connection_limit=many", "connection_limit"),
             ("encoding=latin1", "encoding"),
             ("sslrootcert=/nowhere/ca.pem", "sslrootcert"),
-        ],
-    )
-    def test_refused(self, query: str, named: str) -> None:
-        """What nobody knows is refused before anything is dialled, by its name and without the password."""
-        with pytest.raises(ConfigError, match=f"RECEIVER_DATABASE_URL: .*{named}") as refused:
-            target(query, "u:hunter2@h/d")
-        assert "hunter2" not in str(refused.value)
+        ):
+            with subtests.test(query=query):
+                with pytest.raises(ConfigError, match=f"RECEIVER_DATABASE_URL: .*{named}") as refused:
+                    target(query, "u:hunter2@h/d")
+                assert "hunter2" not in str(refused.value)
 
     def test_several_hosts(self) -> None:
         """Each has a port, and the one that takes writes is found by libpq."""
@@ -101,9 +93,9 @@ class TestReadTarget:
 
 
 class TestWithLast:
-    @pytest.mark.parametrize(
-        ("query", "last", "hosts", "ports"),
-        [
+    def test_moves_host_and_port(self, subtests: pytest.Subtests) -> None:
+        """The host that is meant, and no other of that name, is tried behind all others."""
+        for query, last, hosts, ports in (
             ("host=a,b,c&port=1,2,3", ("a", "1"), "b,c,a", "2,3,1"),
             ("host=a,a,c&port=1,2,3", ("a", "2"), "a,c,a", "1,3,2"),
             ("host=a,b", ("a", "5432"), "b,a", None),
@@ -112,14 +104,10 @@ class TestWithLast:
             ("host=a,b&port=7", ("a", "5432"), "a,b", "7"),
             ("host=a,b&port=1,2", None, "a,b", "1,2"),
             ("host=a", ("a", "5432"), "a", None),
-        ],
-    )
-    def test_moves_host_and_port(
-        self, query: str, last: tuple[str, str] | None, hosts: str | None, ports: str | None
-    ) -> None:
-        """The host that is meant, and no other of that name, is tried behind all others."""
-        found = target(query, place="u@/d").with_last(last)
-        assert (found.get("host"), found.get("port")) == (hosts, ports)
+        ):
+            with subtests.test(query=query):
+                found = target(query, place="u@/d").with_last(last)
+                assert (found.get("host"), found.get("port")) == (hosts, ports)
 
     def test_addresses_move_along(self) -> None:
         """Who gives addresses beside the names keeps the pairs."""

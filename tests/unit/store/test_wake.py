@@ -20,7 +20,7 @@ class TestWake:
         wake = Wake()
         woken = wake.subscribe(MIRROR)
         wake.signal(MIRROR)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(10):
             await woken.wait()
 
     def test_clearing_is_ones_own(self) -> None:

@@ -10,9 +10,9 @@ SECRET = "hunter2hunter2"
 
 
 class TestRedact:
-    @pytest.mark.parametrize(
-        ("text", "left"),
-        [
+    def test_hides(self, subtests: pytest.Subtests) -> None:
+        """Query strings, passwords, keys and signatures go; what an operator needs stays."""
+        for text, left in (
             (f"GET https://cdn.example.com/a.png?sig={SECRET} failed", "cdn.example.com/a.png"),
             (f"'https://h/a#{SECRET}'", "https://h/a"),
             (f"https://h?x={SECRET}&y=http://i?z={SECRET}", "https://h"),
@@ -22,15 +22,13 @@ class TestRedact:
             (f"whsec_{SECRET}", "whsec_"),
             (f"t=1736424015,v1={'0a' * 32}", "t=1736424015"),
             (f"S3://h/a?x={SECRET}", "S3://h/a"),
-        ],
-    )
-    def test_hides(self, text: str, left: str) -> None:
-        """Query strings, passwords, keys and signatures go; what an operator needs stays."""
-        redacted = redact(text)
-        assert SECRET not in redacted
-        assert "0a0a" not in redacted
-        assert left in redacted
-        assert REDACTED in redacted
+        ):
+            with subtests.test(text=text):
+                redacted = redact(text)
+                assert SECRET not in redacted
+                assert "0a0a" not in redacted
+                assert left in redacted
+                assert REDACTED in redacted
 
     @pytest.mark.parametrize(
         "text", ["", "mirrored", "s3://bucket/a/b.png", "gen_1", "what? no", "v1=abc", "file:///a/b"]

@@ -132,7 +132,7 @@ class TestTurn:
         scripted.events = jobs(9)
         await turn_until_full(mirroring)
         mirror.free.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             await woken.wait()
         await work_off(mirroring)
         assert len(scripted.settled) == 9
@@ -355,7 +355,7 @@ class TestGates:
         outage.begin()
         woken.clear()
         await gated.turn()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             await woken.wait()
         await gated.abandon()
 
