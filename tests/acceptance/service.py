@@ -131,6 +131,11 @@ class Service:
         with closing(sqlite3.connect(self.folder / "receiver.db", timeout=_PATIENCE_S)) as database:
             return database.execute(query, parameters).fetchall()
 
+    def delivered(self) -> int:
+        """Count the deliveries that are noted as confirmed, which is a little later than they are made."""
+        [(count,)] = self.rows("SELECT count(*) FROM delivery WHERE state = 'delivered'")
+        return int(count)
+
     def log(self) -> str:
         """Return everything the processes wrote."""
         return (self.folder / "log.jsonl").read_text()

@@ -33,6 +33,7 @@ class TestDeadLetters:
                 words = ("deliveries", "retry", "--destination", "shop", "--error", "422")
                 await asyncio.to_thread(operate, receiver, *words)
                 await asyncio.to_thread(until, lambda: len(sink.received) == 2)
+                await asyncio.to_thread(until, lambda: receiver.delivered() == 2)  # the file has it, too
                 after = ("deliveries", "show", letter["event_id"], "shop")
                 (delivery,) = await asyncio.to_thread(operate, receiver, *after)
         assert letter["event_id"] == answer.json["event_id"]
@@ -50,6 +51,7 @@ class TestReplay:
             receiver.start()
             receiver.deliver(completed("gen_1", f"{asset_host.url}/a.png"))
             (first,) = until(receiver.messages)
+            until(receiver.delivered)
             asset_host.status = 410
             operate(receiver, "events", "replay", first["id"])
             until(lambda: len(receiver.messages()) == 2)
@@ -64,10 +66,10 @@ class TestReplay:
             receiver.start()
             for number in range(30):
                 receiver.deliver(failed(f"gen_{number}"))
-            until(lambda: len(receiver.messages()) == 30)
-            (operation,) = operate(receiver, "events", "replay", "--all", "--rate", "0.2")
+            until(lambda: receiver.delivered() == 30)
+            (operation,) = operate(receiver, "events", "replay", "--all", "--rate", "0.05")
             assert operation["changed"] == 30
-            until(lambda: len(receiver.messages()) > 30)
+            until(lambda: len(receiver.messages()) > 30 and receiver.delivered())
             (cancelled,) = operate(receiver, "operations", "cancel", operation["id"])
             (after,) = operate(receiver, "operations", "show", operation["id"])
             sent = after["deliveries"]["delivered"]

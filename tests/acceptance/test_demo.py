@@ -20,7 +20,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.Completed
         check=False,
         capture_output=True,
         text=True,
-        timeout=55,
+        timeout=150,
     )
     return done, folder / "data/demo"
 

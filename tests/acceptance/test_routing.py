@@ -48,6 +48,7 @@ def test_filters_and_a_latecomer(
         until(lambda: set(subjects(receiver, "images")) == {f"gen_i{n}" for n in range(2)})
         until(lambda: set(subjects(receiver, "failures")) == {f"gen_f{n}" for n in range(2)})
         kill(process)
+        del receiver.settings["RECEIVER_LEASE_S"]
         first, *_ = [one for one in receiver.messages("failures") if one["subject"] == "gen_f0"]
         assert first["data"] == {"generation": "gen_f0", "why": "broken 0"}
         assert "dataschema" not in first

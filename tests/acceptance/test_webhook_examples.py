@@ -59,7 +59,7 @@ class TestExamples:
         with served(framework, tmp_path) as url:
 
             def answered(headers: dict[str, str], body: bytes = BODY) -> tuple[int, str]:
-                answer = httpx2.post(url, content=body, headers=headers)
+                answer = httpx2.post(url, content=body, headers=headers, timeout=60)
                 return answer.status_code, answer.text
 
             assert answered(signed()) == (200, "OK")
