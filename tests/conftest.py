@@ -2,6 +2,7 @@
 
 import functools
 import gc
+import json
 from collections.abc import Generator, Iterator
 from typing import Any
 
@@ -33,6 +34,12 @@ def pytest_collection() -> Generator[None]:
     yield
     gc.freeze()
     gc.enable()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, dict[str, Any] | None, Any]:
+    """Replace halves of surrogate pairs, which a failure may show: xdist would end the whole run."""
+    return json.loads(json.dumps((yield), ensure_ascii=False, default=repr).encode(errors="replace"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -16,8 +16,8 @@ WITHIN_S = 10
 
 @pytest.fixture
 def engine() -> Iterator[Engine]:
-    """Return a database of which each thread has one of its own."""
-    opened = create_engine("sqlite://")
+    """Return a database of which each thread has one of its own, which any may close."""
+    opened = create_engine("sqlite://", connect_args={"check_same_thread": False})
     yield opened
     opened.dispose()
 
