@@ -6,11 +6,20 @@ Every field can be set as `RECEIVER_<FIELD>`; nested ones as `RECEIVER_SOURCES__
 import difflib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -45,6 +54,7 @@ _SERVICE_LINK: Final = re.compile(
 )
 _LINKED_ADDRESS: Final = re.compile(r"(tcp|udp|sctp)://\S+:[0-9]+")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def _words(value: object) -> object:
@@ -58,9 +68,16 @@ def _name(value: str) -> str:
     return value
 
 
+def _header(value: str) -> str:
+    if not _HEADER.fullmatch(value):
+        raise ValueError(f"{value!r} is not the name of a header")
+    return value
+
+
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_words)]
 Name = Annotated[str, BeforeValidator(_name)]
+Host = Annotated[str, Field(min_length=1)]
 Seconds = Annotated[float, Field(gt=0, le=7 * 24 * 3600)]
 
 
@@ -73,7 +90,7 @@ class SourceSettings(BaseModel):
     """Signing secrets, newest first; at least 16 bytes each."""
     api_key: SecretStr | None = None
     """The account's API key, for reconciling and for fresh asset URLs; unset: neither happens for it."""
-    signature_header: str = SIGNATURE_HEADER
+    signature_header: Annotated[str, AfterValidator(_header)] = SIGNATURE_HEADER
     """The header that its signatures come in, in upper or lower case."""
     assets_url: str | None = None
     """A bucket or folder of its own; unset: `RECEIVER_ASSETS_URL`."""
@@ -168,7 +185,7 @@ class Settings(BaseSettings):
     """Downstream queues, by name: `url` and the options of that kind of queue."""
     forward_attempts: int = Field(100, gt=0)
     """Failures that count, about two days, until a delivery becomes a dead letter."""
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     """Address of the public listener; `0.0.0.0` to be reached from other machines."""
     port: int = Field(8000, ge=0, le=65535, validation_alias=AliasChoices("RECEIVER_PORT", "PORT"))
     """Of the public listener, also read from `PORT`; 0 takes a free one and logs it."""
@@ -176,13 +193,13 @@ class Settings(BaseSettings):
     """Addresses or networks of proxies whose X-Forwarded-For says who was refused."""
     shutdown_delay_s: float = Field(1.0, ge=0, le=300)
     """For so long after SIGTERM connections are still taken, each for one answer; `readyz` is 503 at once."""
-    admin_host: str = "127.0.0.1"
+    admin_host: Host = "127.0.0.1"
     """Address of the private listener; keep it where only operators reach it."""
     admin_port: int = Field(8001, ge=0, le=65535)
     """Of the private listener. Set, `web` and `worker` have one, too."""
     admin_token: SecretStr | None = None
     """What the private listener asks for. Without one, a token is made, and kept beside the SQLite file."""
-    pull_host: str = "127.0.0.1"
+    pull_host: Host = "127.0.0.1"
     """Address that consumers of `pull:` destinations ask at; `0.0.0.0` to be reached from other machines."""
     pull_port: int = Field(8002, ge=0, le=65535)
     """Of the same. Set, `web` and `worker` answer consumers, too."""
@@ -233,8 +250,8 @@ class Settings(BaseSettings):
         Raises:
             ConfigError: a value is wrong, or a `RECEIVER_*` variable is none of ours; each line names one.
         """
-        environ = os.environ
-        if problems := [*_unknown(environ), *_quoted(environ), *_unreadable(environ), *_no_file()]:
+        judges = (_unknown, _quoted, _unreadable, _not_text)
+        if problems := [*_no_file(), *(problem for judge in judges for problem in judge(os.environ))]:
             raise ConfigError("\n".join(problems))
         try:
             return cls()
@@ -352,15 +369,15 @@ def _unknown(environ: Mapping[str, str]) -> Iterator[str]:
         if name.startswith(PREFIX) and not _is_service_link(name, value) and not kept_in_a_file(name):
             field, nested, _ = name.removeprefix(PREFIX).lower().partition("__")
             if field not in Settings.model_fields or bool(nested) != (field in _NESTED):
-                yield f"{name} is not a setting.{_suggestion(field)}"
+                yield f"{name} is not a setting.{_suggestion(field, Settings.model_fields)}"
 
 
-def _suggestion(field: str) -> str:
-    close = difflib.get_close_matches(field, Settings.model_fields, n=1)
+def _suggestion(field: str, known: Iterable[str], *path: str) -> str:
+    close = difflib.get_close_matches(field, known, n=1)
     if not close:
         return ""
     nested = "__<NAME>__<FIELD>" if close[0] in _NESTED else ""
-    return f" Did you mean {variable(close[0])}{nested}?"
+    return f" Did you mean {variable(*path, close[0])}{nested}?"
 
 
 def _quoted(environ: Mapping[str, str]) -> Iterator[str]:
@@ -371,6 +388,14 @@ def _quoted(environ: Mapping[str, str]) -> Iterator[str]:
                 f"{name}: the value is in quotes, which docker's --env-file keeps: write it without them "
                 f"(if they belong to it, put it into {CONFIG_FILE})"
             )
+
+
+def _not_text(environ: Mapping[str, str]) -> Iterator[str]:
+    for name, value in environ.items():
+        if (name.startswith(PREFIX) or name in _PLATFORMS) and any(
+            "\ud800" <= each <= "\udfff" for each in value
+        ):
+            yield f"{name}: the value is not UTF-8"
 
 
 def _has_kept_quotes(name: str, value: str) -> bool:
@@ -389,4 +414,7 @@ def _is_in_quotes(text: str) -> bool:
 def _line(problem: Any) -> str:
     path = [str(part) for part in problem["loc"] if part != "[key]"]
     name = path[0] if path[0].isupper() else variable(*path)
-    return f"{name}: {problem['msg']}"
+    if problem["type"] != "extra_forbidden":
+        return f"{name}: {problem['msg']}"
+    known = SourceSettings.model_fields if len(path) > 1 else Settings.model_fields
+    return f"{name} is not a setting.{_suggestion(path[-1], known, *path[:-1])}"

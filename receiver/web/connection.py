@@ -157,7 +157,8 @@ class Connection(asyncio.Protocol):
         """Take in a header; trailers are dropped."""
         request = self._reading
         if not request.head_is_whole:
-            request.headers.append((name.lower(), value))
+            # Blanks around a value are no part of it (RFC 9110, section 5.5). The parser drops those before.
+            request.headers.append((name.lower(), value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         """Judge the headers before anything of the body is read."""
@@ -231,12 +232,13 @@ class Connection(asyncio.Protocol):
             self._read(data)
 
     def _feed(self, data: bytes) -> None:
+        offered_at = None
         try:
             self._parser.feed_data(data)
             if self._request is not None:
                 self._request.check_incoming(len(data))
         except httptools.HttpParserUpgrade as upgrade:
-            self._decline(data[upgrade.args[0] :])
+            offered_at = upgrade.args[0]
         except httptools.HttpParserCallbackError as error:
             if not isinstance(error.__context__, Refused):
                 raise
@@ -245,6 +247,9 @@ class Connection(asyncio.Protocol):
             self._refuse(refusal)
         except httptools.HttpParserError:
             self._refuse(Refused(MALFORMED, "malformed"))
+        # Not while that exception is handled: it would take the place of what says why a request is refused.
+        if offered_at is not None:
+            self._decline(data[offered_at:])
 
     def _decline(self, rest: bytes) -> None:
         """Read a request again without its offer to upgrade, as of h2c, which we do not take up.
@@ -252,8 +257,9 @@ class Connection(asyncio.Protocol):
         httptools takes all that follows such a head for another protocol, the body of the request too.
         """
         if self._request is not None:
+            head = self._request.head_without_offer(self._parser.get_http_version())
             self._parser = self._new_parser()
-            self._feed(self._request.head_without_offer() + rest)
+            self._feed(head + rest)
 
     def _note_progress(self) -> None:
         """Bound what is not whole: in time from its first byte, and in memory."""

@@ -69,15 +69,15 @@ class Request:
         """Take in the headers, now that they are whole.
 
         Raises:
-            Refused: they are too many or too large, the body is declared larger than 256 KiB, or there is not
-                exactly one Host (RFC 9112, section 3.2).
+            Refused: they are too many or too large, the body is declared larger than 256 KiB or has no end
+                (RFC 9112, section 6.3), or there is not exactly one Host (section 3.2).
         """
         self.head_is_whole = True
         self.method = method
         self.path = _path(self.target)
         self._check_size()
         hosts = 0
-        is_chunked = False
+        is_chunked, has_end = False, True
         for name, value in self.headers:
             if name == b"host":
                 hosts += 1
@@ -85,11 +85,12 @@ class Request:
                 self.length = int(value)
             elif name == b"transfer-encoding":
                 is_chunked = True
+                has_end = value.lower().endswith(b"chunked")
             elif name == b"content-encoding":
                 self.is_encoded |= any(word.strip().lower() in _CODINGS for word in value.split(b","))
             elif name == b"expect":
-                self.expects_continue = value.lower() == b"100-continue"
-        if hosts != 1 and (is_http_1_1 or hosts):
+                self.expects_continue = is_http_1_1 and value.lower() == b"100-continue"
+        if not has_end or (hosts != 1 and (is_http_1_1 or hosts)):
             raise Refused(MALFORMED, "malformed")
         self.must_close = method == b"CONNECT" or (is_chunked and self.length is not None)
         if is_chunked:
@@ -97,9 +98,9 @@ class Request:
         if self.length is not None and self.length > MAX_BODY_BYTES:
             raise Refused(TOO_LARGE, "too_large")
 
-    def head_without_offer(self) -> bytes:
+    def head_without_offer(self, http_version: str) -> bytes:
         """Write the head as it came, but for an offer to upgrade the connection."""
-        lines = [b"%b %b HTTP/1.1\r\n" % (self.method, self.target)]
+        lines = [b"%b %b HTTP/%b\r\n" % (self.method, self.target, http_version.encode())]
         for name, value in self.headers:
             kept = value
             if name == b"connection":

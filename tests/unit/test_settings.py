@@ -93,9 +93,37 @@ class TestLoad:
         monkeypatch.setenv(name, LEAK)
         assert refusal() == f"{name} is not a setting. Did you mean {suggestion}?"
 
+    def test_mistyped_name_of_an_account_or_in_the_file(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The likely one is named there, too."""
+        (folder / "receiver.toml").write_text(f'webhook_secret = "{LEAK}"\n')
+        monkeypatch.setenv("RECEIVER_SOURCES__ACME__SECRETS", LEAK)
+        monkeypatch.setenv("RECEIVER_SOURCES__ACME__APIKEY", LEAK)
+        assert set(refusal().splitlines()) == {
+            "RECEIVER_WEBHOOK_SECRET is not a setting. Did you mean RECEIVER_WEBHOOK_SECRETS?",
+            "RECEIVER_SOURCES__ACME__APIKEY is not a setting. Did you mean RECEIVER_SOURCES__ACME__API_KEY?",
+        }
+
+    @pytest.mark.parametrize("name", ["RECEIVER_WEBHOOK_SECRETS", "RECEIVER_HOST", "DATABASE_URL"])
+    def test_bytes_that_are_no_text(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        """A secret in Latin-1, say, is refused by its name."""
+        monkeypatch.setenv(name, f"{LEAK}\udce9")
+        assert refusal() == f"{name}: the value is not UTF-8"
+
+    @pytest.mark.parametrize("value", ["", "X Signature", "X-Signature:", "X-Signatur\u00e9"])
+    def test_a_signature_header_that_never_comes(self, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+        """With it, every delivery would be refused."""
+        monkeypatch.setenv("RECEIVER_SOURCES__ACME__SECRETS", LEAK)
+        monkeypatch.setenv("RECEIVER_SOURCES__ACME__SIGNATURE_HEADER", value)
+        assert "RECEIVER_SOURCES__ACME__SIGNATURE_HEADER" in refusal()
+
     @pytest.mark.parametrize(
         ("name", "value"),
         [
+            ("RECEIVER_HOST", ""),
+            ("RECEIVER_ADMIN_HOST", " "),
+            ("RECEIVER_PULL_HOST", ""),
             ("RECEIVER_PORT", LEAK),
             ("RECEIVER_PORT", "65536"),
             ("RECEIVER_PORT", "-1"),
@@ -295,7 +323,7 @@ class TestLoad:
     def test_every_field_has_its_variable(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """No field's own variable is refused as unknown."""
         for field in Settings.model_fields:
-            nested = "__ACME__URL" if field in {"sources", "destinations"} else ""
+            nested = {"sources": "__ACME__SECRETS", "destinations": "__ACME__URL"}.get(field, "")
             monkeypatch.setenv(variable(field) + nested, "no value at all")
         assert "is not a setting" not in refusal()
 
@@ -378,8 +406,8 @@ class TestSecretFiles:
             ('api_key_file = "nowhere"', "api_key_file: cannot read nowhere (No such file or directory)"),
             ('api_key = "a"\napi_key_file = "empty"', "api_key_file and the setting itself are both set"),
             ('[sources.acme]\nsecrets_file = "empty"', "secrets_file: empty is empty"),
-            ('lease_s_file = "empty"', "RECEIVER_LEASE_S_FILE: "),
-            ("api_key_file = 5", "RECEIVER_API_KEY_FILE: "),
+            ('lease_s_file = "empty"', "RECEIVER_LEASE_S_FILE is not"),
+            ("api_key_file = 5", "RECEIVER_API_KEY_FILE is not"),
         ],
     )
     def test_refused_in_the_settings_file(self, folder: Path, content: str, said: str) -> None:

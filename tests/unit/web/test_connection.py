@@ -158,6 +158,37 @@ class TestWire:
                 await wire.say(request("POST", "/webhooks/photoverse", b"{}", headers))
                 assert (await wire.hear()).status == 200
 
+    async def test_offer_of_an_old_client(self, site: Site) -> None:
+        """HTTP/1.0 knows no Host, also beside an offer."""
+        async with site.wire() as wire:
+            await wire.say(b"GET /healthz HTTP/1.0\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n")
+            assert (await wire.hear()).status == 200
+
+    async def test_refusal_right_behind_an_offer(self, site: Site) -> None:
+        """What follows an offer may be refused like anything else."""
+        offer = request("GET", "/healthz", headers={"Connection": "Upgrade", "Upgrade": "h2c"})
+        async with site.wire() as wire:
+            await wire.say(offer + b"GET /healthz HTTP/1.1\r\n\r\n")
+            assert [(await wire.hear()).status for _ in range(2)] == [200, 400]
+
+    @pytest.mark.parametrize("blanks", [" ", "\t", " \t "])
+    async def test_blanks_behind_a_value(self, site: Site, blanks: str) -> None:
+        """They are no part of it: RFC 9110, section 5.5."""
+        headers = {name: value + blanks for name, value in signed(b"{}", now=int(time.time())).items()}
+        assert (await site.request("POST", "/webhooks/photoverse", b"{}", headers)).status == 200
+
+    async def test_a_body_without_an_end(self, site: Site) -> None:
+        """A request whose last coding is not chunked is refused, not waited for: RFC 9112, section 6.3."""
+        async with site.wire() as wire:
+            await wire.say(POST + b"Host: h\r\nTransfer-Encoding: identity\r\n\r\n")
+            assert (await wire.hear()).status == 400
+
+    async def test_an_old_client_is_not_told_to_go_on(self, site: Site) -> None:
+        """HTTP/1.0 knows no 100 Continue: RFC 9110, section 10.1.1."""
+        async with site.wire() as wire:
+            await wire.say(b"GET /healthz HTTP/1.0\r\nExpect: 100-continue\r\n\r\n")
+            assert (await wire.hear()).status == 200
+
     async def test_expects_continue(self, site: Site) -> None:
         """A client that asks first is told to go on, or gets its refusal without sending the body."""
         async with site.wire() as wire:
