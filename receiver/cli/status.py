@@ -1,6 +1,7 @@
 """`receiver status` and `receiver workers`: what waits, how soon it is gone, and who works on it."""
 
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -10,6 +11,7 @@ from receiver.cli.connection import load_settings_and_warn
 from receiver.cli.console import use_store
 from receiver.cli.moments import age
 from receiver.cli.output import Record, json_option, say, show_record, show_rows
+from receiver.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from receiver.operations.stages import Overview
@@ -41,14 +43,14 @@ def status(*, watch: bool, as_json: bool) -> None:
     rows of a stage are counted.
     """
     settings = load_settings_and_warn()
-    while True:
-        found = _look(settings)
-        if watch and not as_json:
-            click.clear()
-        _show(found, _rate_limits(settings, found), as_json=as_json)
-        if not watch:
-            return
+    _show_screen(settings, clears=watch and not as_json, as_json=as_json)
+    while watch:
         time.sleep(_EVERY_S)
+        try:
+            _show_screen(settings, clears=not as_json, as_json=as_json)
+        except StoreUnavailable as error:
+            # Who watches watches most of all while something is down.
+            say(f"{datetime.now(UTC):%H:%M:%S} UTC: the figures above are old: {error}")
 
 
 @click.command()
@@ -63,6 +65,13 @@ def workers(*, as_json: bool) -> None:
 
     found = _look(load_settings_and_warn())
     show_rows(worker_records(found), columns=_WORKERS, as_json=as_json)
+
+
+def _show_screen(settings: "Settings", *, clears: bool, as_json: bool) -> None:
+    found = _look(settings)
+    if clears:
+        click.clear()
+    _show(found, _rate_limits(settings, found), as_json=as_json)
 
 
 def _look(settings: "Settings") -> "Overview":

@@ -9,7 +9,7 @@ from typing import Final
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
@@ -86,6 +86,9 @@ async def _problem(pages: Pages, request: Request, error: Exception) -> Response
 
 async def _unavailable(pages: Pages, request: Request, _error: Exception) -> Response:
     text = "The database does not answer, or its schema belongs to another release. See the log."
+    if request.headers.get("hx-request") == "true":
+        # A part of a page is shown only with a 200; old figures would look like new ones.
+        return HTMLResponse(f'<p class="notice" role="alert">{text} This page asks again every 5 s.</p>')
     answer = pages.page(request, "problem.html", 503, text=text)
     answer.headers["Retry-After"] = "5"
     return answer

@@ -51,7 +51,14 @@ class Pages:
             lstrip_blocks=True,
         )
         self._environment.filters.update(
-            when=when, span=span, size=size, plain=redact, body=body, document=document, segment=segment
+            when=when,
+            exact=exact,
+            span=span,
+            size=size,
+            plain=redact,
+            body=body,
+            document=document,
+            segment=segment,
         )
         self._environment.globals.update(navigation=NAVIGATION, home=HOME)
 
@@ -74,13 +81,17 @@ class Pages:
         return RedirectResponse(f"{HOME}{path}{joined}{signed}", 303)
 
 
+def exact(ms: int) -> str:
+    """Write a time as a clock shows it."""
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
 def when(ms: int | None) -> Markup:
     """Write a time as how long ago it was, with the exact one beside it."""
     if ms is None:
         return escape(_NONE)
-    exact = datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     machine = datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(machine, exact, _relative(ms))
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(machine, exact(ms), _relative(ms))
 
 
 def _relative(ms: int) -> str:

@@ -1,8 +1,16 @@
 """`receiver status` and `receiver workers`."""
 
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
+from receiver.cli import status as module
 from receiver.clock import now_ms
+from receiver.errors import StoreUnavailable
+from receiver.operations.stages import Overview
+from receiver.settings import Settings
 from receiver.store import Store
 from receiver.store.destinations import pause
 from receiver.store.outages import note_outages
@@ -73,6 +81,26 @@ class TestStatus:
         in_store(tmp_path, lambda store: store.transact(lambda c: c.execute(PACE.insert(), [row])))
         assert run("status", "--json", **key).object["rate_limits"] == [{**unknown, "limit": 60, "left": 7}]
         assert "7 of 60 requests left" in run("status", **key).out
+
+    def test_watched_while_the_database_is_away(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The last figures stay, with a line that says so, until it is back; Ctrl-C ends it."""
+        look, looks = module._look, iter(["look", "away", "away", "look"])
+
+        def looked(settings: Settings) -> Overview:
+            if next(looks) == "away":
+                raise StoreUnavailable("connection refused")
+            return look(settings)
+
+        def slept(_seconds: float, times: Iterator[int] = iter(range(3))) -> None:  # noqa: B008
+            if next(times, None) is None:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(module, "_look", looked)
+        monkeypatch.setattr(time, "sleep", slept)
+        ended = run("status", "--watch")
+        assert ended.status == 130
+        assert ended.out.count("stage\tstate") == 2
+        assert ended.err.count("the figures above are old: connection refused") == 2
 
     def test_without_a_worker(self, run: Run, tmp_path: Path) -> None:
         """What waits waits for somebody to start one."""

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
 from sqlalchemy import Connection
 from sqlalchemy.event import listen, remove
 
 from receiver.clock import now_ms
+from receiver.errors import StoreUnavailable
 from receiver.events import Asset
 from receiver.store import Store
+from receiver.store.outages import note_outages
+from receiver.store.spools import see_spool
 from receiver.store.tables import PACE
 from tests.contract.test_console_views import a_submission, submit, with_asset
 from tests.stored import FAR, NOW, a_body, an_event, claimed, dead, delivered, settled
@@ -100,6 +104,34 @@ class TestLists:
 
 
 class TestOverview:
+    async def test_while_the_database_is_away(
+        self, browser: Browser, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The part that renews itself says so, and is shown: htmx shows no error's. The page is a 503."""
+        assert b"As of " in (await browser.get("/live")).body
+
+        async def away(*_args: object, **_kwargs: object) -> None:
+            raise StoreUnavailable("connection refused")
+
+        monkeypatch.setattr(store, "transact", away)
+        part = await browser.get("/live", **{"HX-Request": "true"})
+        assert (part.status, b"The database does not answer" in part.body) == (200, True)
+        assert b"<html" not in part.body
+        assert (await browser.get("")).status == 503
+
+    async def test_what_is_down(self, browser: Browser, store: Store) -> None:
+        """Buckets and hosts, as workers of any process find them; unknown where none is alive."""
+        assert b"not known: no worker is alive" in (await browser.get("")).body
+        await store.transact(see_spool, "0" * 32, now_ms=now_ms())
+        assert b"badge up" in (await browser.get("")).body
+        down = {("bucket", "*"): "AccessDenied", ("asset_host", "cdn.example"): "http_503"}
+        await store.transact(note_outages, down, now_ms=now_ms())
+        page = (await browser.get("")).body
+        assert b"badge up" not in page
+        assert page.count(b"badge down") == 2
+        assert b"AccessDenied" in page
+        assert b"cdn.example" in page
+
     async def test_tells_what_waits(self, browser: Browser, store: Store) -> None:
         """Stage by stage."""
         await dead(store, an_event("gen_1"))
