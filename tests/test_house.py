@@ -26,3 +26,7 @@ class TestTables:
         table = "\n".join(house.prose_table(by_page=True))
         assert all(f"| {page.relative_to(house.ROOT)} |" in table for page in house.pages())
         assert sum(house.packages().values()) == house.lines([house.ROOT / "receiver"]) > 0
+
+    def test_of_what_is_generated(self) -> None:
+        """The blocking client is counted apart, as nobody reads or edits it."""
+        assert {file.parent.name for file in house.generated()} == {"blocking"}

@@ -17,16 +17,7 @@ if TYPE_CHECKING:
     from receiver.store import Store
     from receiver.store.destinations import DestinationStatus
 
-_COLUMNS: Final = {
-    "name": "name",
-    "kind": "kind",
-    "state": "state",
-    "pending": "pending",
-    "oldest": "oldest",
-    "delivered": "delivered",
-    "dead": "dead",
-    "last_error": "last error",
-}
+_COLUMNS: Final = ("name", "kind", "state", "pending", "oldest", "delivered", "dead", "last_error")
 
 
 @click.group()

@@ -144,31 +144,37 @@ def settle(connection: Connection, closings: Sequence[Closing], *, fan_out: FanO
     made = _settle_events(connection, _only(EventSettled, settlements), fan_out, places)
     written = {(id_, "") for id_ in made}
     # Before any delivery is locked: who attributes a delivery locks its submission first, and so do these.
-    for arrived in _only(LateArrived, settlements):
-        written |= _written(arrived.job, _arrive(connection, arrived, fan_out))
+    arrivals = _only(LateArrived, settlements)
+    written |= {_key(one.job) for one in arrivals if _arrive(connection, one, fan_out)}
     written |= _confirm(connection, _only(DeliveryConfirmed, settlements))
-    written |= _note_kept(connection, _only(EventKept, settlements))
-    for settlement in settlements:
-        match settlement:
-            case EventPostponed():
-                written |= _postpone_event(connection, settlement)
-            case DeliveryPostponed(job, due_ms, error, parked=parked):
-                written |= _close(connection, job, PENDING, due_ms, error, given_back=int(parked))
-            case DeliveryDead(job, now_ms, error):
-                written |= _close(connection, job, DEAD, now_ms, error)
-            case DeliveryUnwanted(job):
-                written |= _remove(connection, job)
-            case LatePostponed(job, due_ms, error):
-                written |= _written(job, postpone(connection, job, due_ms, _clean(error)))
-            case LateGivenUp(job):
-                written |= _written(job, remove(connection, job))
-            case EventSettled() | EventKept() | LateArrived() | DeliveryConfirmed():
-                pass
+    written |= {_key(one.job) for one in settlements if _settle_one(connection, one)}
     keep_failures(connection, _failures(settlements, written))
     return [
         Closed(_key(one.job) in written, made.get(one.job.id) if isinstance(one, EventSettled) else None)
         for one in settlements
     ]
+
+
+def _settle_one(connection: Connection, settlement: Settlement) -> bool:
+    """Write what is not written for many at once; False if the lease was lost, and for what is."""
+    match settlement:
+        case EventPostponed():
+            held = _postpone_event(connection, settlement)
+        case EventKept(job, spool):
+            held = _note_kept(connection, job, spool)
+        case DeliveryPostponed(job, due_ms, error, parked=parked):
+            held = _close(connection, job, PENDING, due_ms, error, given_back=int(parked))
+        case DeliveryDead(job, now_ms, error):
+            held = _close(connection, job, DEAD, now_ms, error)
+        case DeliveryUnwanted(job):
+            held = _remove(connection, job)
+        case LatePostponed(job, due_ms, error):
+            held = postpone(connection, job, due_ms, _clean(error))
+        case LateGivenUp(job):
+            held = remove(connection, job)
+        case EventSettled() | LateArrived() | DeliveryConfirmed():
+            held = False
+    return held
 
 
 def _settle_events(
@@ -303,39 +309,35 @@ _CLOSE_DELIVERY: Final = (
 )
 
 
-def _postpone_event(connection: Connection, postponed: EventPostponed) -> set[_Key]:
-    job = postponed.job
+def _postpone_event(connection: Connection, postponed: EventPostponed) -> bool:
     values = {
-        "job": job.id,
-        "held": job.lease,
+        "job": postponed.job.id,
+        "held": postponed.job.lease,
         "due": postponed.due_ms,
         "error": _clean(postponed.error),
         "spool": postponed.kept_by,
         "given_back": int(postponed.parked),
     }
-    return {_key(job)} if connection.execute(_POSTPONE_EVENT, values).rowcount else set()
+    return connection.execute(_POSTPONE_EVENT, values).rowcount > 0
 
 
-def _note_kept(connection: Connection, downloaded: Sequence[EventKept]) -> set[_Key]:
-    written: set[_Key] = set()
-    for one in downloaded:
-        values = {"job": one.job.id, "held": one.job.lease, "spool": one.spool}
-        written |= {_key(one.job)} if connection.execute(_KEEP_EVENT, values).rowcount else set()
-    return written
+def _note_kept(connection: Connection, job: EventJob, spool: str) -> bool:
+    values = {"job": job.id, "held": job.lease, "spool": spool}
+    return connection.execute(_KEEP_EVENT, values).rowcount > 0
 
 
-def _remove(connection: Connection, job: DeliveryJob) -> set[_Key]:
+def _remove(connection: Connection, job: DeliveryJob) -> bool:
     held = and_(
         DELIVERY.c.event_id == job.event_id,
         DELIVERY.c.destination == job.destination,
         DELIVERY.c.lease == job.lease,
     )
-    return {_key(job)} if connection.execute(delete(DELIVERY).where(held)).rowcount else set()
+    return connection.execute(delete(DELIVERY).where(held)).rowcount > 0
 
 
 def _close(
     connection: Connection, job: DeliveryJob, state: str, due_ms: int, error: str, *, given_back: int = 0
-) -> set[_Key]:
+) -> bool:
     values = {
         "job": job.event_id,
         "where": job.destination,
@@ -346,7 +348,7 @@ def _close(
         "error": _clean(error),
         "given_back": given_back,
     }
-    return {_key(job)} if connection.execute(_CLOSE_DELIVERY, values).rowcount else set()
+    return connection.execute(_CLOSE_DELIVERY, values).rowcount > 0
 
 
 def _clean(error: str) -> str:
@@ -375,7 +377,3 @@ def _key(job: EventJob | DeliveryJob) -> _Key:
             return job.id, ""
         case DeliveryJob():
             return job.event_id, job.destination
-
-
-def _written(job: LateJob, held: bool) -> set[_Key]:  # noqa: FBT001  what the statement said
-    return {_key(job)} if held else set()
