@@ -146,10 +146,10 @@ class TestHttpDate:
             with subtests.test(text=text):
                 assert http_date(text, now=NOW) is None
 
-    @given(st.floats(0, 4e9))
-    def test_reads_what_python_writes(self, at: float) -> None:
+    @given(st.integers(0, 4_000_000_000))
+    def test_reads_what_python_writes(self, at: int) -> None:
         """To the second."""
-        assert http_date(formatdate(at, usegmt=True), now=NOW) == at // 1
+        assert http_date(formatdate(at, usegmt=True), now=NOW) == at
 
     @given(
         st.text()

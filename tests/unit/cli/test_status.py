@@ -1,5 +1,6 @@
 """`receiver status` and `receiver workers`."""
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,7 +63,7 @@ class TestStatus:
             ("asset_host", "cdn.example", "http_503"),
         ]
         said = run("status").err
-        assert "The bucket has been down for 1m 5s: AccessDenied" in said
+        assert re.search(r"The bucket has been down for \dm \d+s: AccessDenied", said)
         assert "The asset host cdn.example has been down for" in said
         checked = run("check", "--json", RECEIVER_WEBHOOK_SECRETS="whsec_0123456789abcdef")
         assert checked.status == 1
