@@ -68,14 +68,13 @@ async def _check() -> list[Finding]:
 
 
 def _settings(settings: "Settings") -> Iterator[Finding]:
-    from receiver.wiring.usable import check_usable
+    from receiver.wiring.sources import build_sources
+    from receiver.wiring.usable import find_faults
 
-    try:
-        names = check_usable(settings)
-    except ConfigError as error:
-        yield Finding("settings", str(error), is_well=False)
+    if faults := find_faults(settings):
+        yield from (Finding("settings", str(fault), is_well=False) for fault in faults)
     else:
-        yield Finding("settings", f"sources: {', '.join(names)}")
+        yield Finding("settings", f"sources: {', '.join(sorted(build_sources(settings)))}")
 
 
 async def _store(settings: "Settings") -> AsyncIterator[Finding]:

@@ -258,11 +258,12 @@ def _write_one(path: Path, text: str) -> None:
 
 def _refuse_unusable(folder: Path) -> None:
     from receiver.settings import Settings
-    from receiver.wiring.usable import check_usable
+    from receiver.wiring.usable import find_faults
 
     with contextlib.chdir(folder):
         settings = Settings.load()
-    check_usable(settings)
+    for fault in find_faults(settings):
+        raise fault
 
 
 def _next_steps(folder: Path, answers: "Answers") -> Iterator[str]:

@@ -41,6 +41,25 @@ class TestCheck:
         ]
         assert found["store"][0] == "ok"
 
+    def test_everything_that_serve_refuses(self, run: Run) -> None:
+        """Whatever keeps it from starting has a line here, all of them at once."""
+        wrong = {
+            "RECEIVER_DESTINATIONS__JOBS__URL": "pull:",
+            "RECEIVER_TRUSTED_PROXIES": "proxy",
+            "RECEIVER_FETCH_ALLOW": "",
+            "RECEIVER_ASSETS_KEY": "x",
+            "RECEIVER_KEEP_DELIVERIES_DAYS": "10",
+            "RECEIVER_ADMIN_TOKEN": "short",
+        }
+        ended = run("check", "--json", **{**SETTINGS, **wrong})
+        assert ended.status == 1
+        told = " ".join(one["detail"] for one in ended.objects if one["part"] == "settings")
+        for name in ("PULL_TOKEN", *(name.removeprefix("RECEIVER_") for name in list(wrong)[1:])):
+            assert f"RECEIVER_{name}" in told
+        for name, value in {"CA_FILE": "nowhere.pem", "NAT64_PREFIXES": "x", "ASSET_TYPES": "x"}.items():
+            found = parts(run("check", "--json", **SETTINGS, **{f"RECEIVER_{name}": value}))
+            assert found["settings"][1].startswith(f"RECEIVER_{name}: ")
+
     def test_settings_that_cannot_be_read(self, run: Run) -> None:
         """Nothing else can be looked at."""
         ended = run("check", "--json", RECEIVER_POLL_S="soon")
