@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from receiver import documents
 from receiver.client import parse
@@ -17,6 +17,9 @@ Headers = Mapping[str, Any] | Iterable[tuple[str | bytes, Any]] | str | bytes | 
 """A request's headers as its framework has them, or the value of `X-Webhook-Signature` alone, if any."""
 Secrets = str | bytes | Iterable[str | bytes]
 """One signing secret, or several: each is tried, so that one can be replaced by the next."""
+
+_NAMES: Final = frozenset((SIGNATURE_HEADER.lower().encode(), b"http_x_webhook_signature"))
+"""As in HTTP, and as in a WSGI environ: PEP 3333."""
 
 
 def unwrap(body: Body, headers: Headers, *, secrets: Secrets, now: float | None = None) -> WebhookEvent:
@@ -33,11 +36,13 @@ def unwrap(body: Body, headers: Headers, *, secrets: Secrets, now: float | None 
             which rule failed.
         NotJson: signed, but not an event.
         ValueError: *secrets* is empty, or one is shorter than 16 bytes or has whitespace around it.
+        TypeError: *body* is neither bytes nor text, so not what was received.
     """
     given = (secrets,) if isinstance(secrets, str | bytes) else secrets
     verified = verify(
-        [_latin1(value) for value in _signatures(headers)],
-        body.encode("utf-8", "surrogatepass") if isinstance(body, str) else bytes(body),
+        # Some servers leave blanks around a value, which are no part of it: RFC 9110, section 5.5.
+        [_latin1(value).strip(b" \t") for value in _signatures(headers)],
+        _octets(body),
         secrets=tuple(secret.encode() if isinstance(secret, str) else secret for secret in given),
         now=time.time() if now is None else now,
     )
@@ -45,6 +50,14 @@ def unwrap(body: Body, headers: Headers, *, secrets: Secrets, now: float | None 
         return parse.event(documents.read(verified.body))
     except (ValueError, RecursionError):
         raise NotJson("a signed delivery that is not an event of the API document") from None
+
+
+def _octets(body: object) -> bytes:
+    if isinstance(body, str):
+        return body.encode("utf-8", "surrogatepass")
+    if isinstance(body, bytes | bytearray | memoryview):
+        return bytes(body)
+    raise TypeError(f"the body must be bytes or text, exactly as received; not {type(body).__name__}")
 
 
 def _signatures(headers: Headers) -> Iterator[str | bytes]:
@@ -55,7 +68,7 @@ def _signatures(headers: Headers) -> Iterator[str | bytes]:
         return
     # Not every framework's headers are a Mapping, but those that are not pairs have `items`.
     for name, value in headers.items() if hasattr(headers, "items") else headers:
-        if _latin1(name).lower() == SIGNATURE_HEADER.lower().encode():
+        if value is not None and _latin1(name).lower() in _NAMES:
             yield from value if isinstance(value, list | tuple) else (value,)
 
 

@@ -38,6 +38,7 @@ class TestUnwrap:
         ("headers", "reason"),
         [
             ({}, "header_count"),
+            ({"X-Webhook-Signature": None}, "header_count"),
             (list(signed().items()) * 2, "header_count"),
             ({"X-Webhook-Signature": "☃"}, "no_signature"),
             (signed(secret="another_secret_123"), "mismatch"),
@@ -71,12 +72,20 @@ class TestUnwrap:
             lambda h: h["X-Webhook-Signature"].encode(),
             lambda h: [(name.lower().encode(), value.encode()) for name, value in h.items()],
             lambda h: {name: [value] for name, value in h.items()},
+            lambda h: {"HTTP_" + name.upper().replace("-", "_"): value for name, value in h.items()},
+            lambda h: {name: f" {value}\t" for name, value in h.items()},
             lambda h: email.message_from_string("".join(f"{n}: {v}\n" for n, v in h.items())),
         ],
     )
     def test_takes_headers_as_they_come(self, form: Any) -> None:
         """The value alone, ASGI's pairs, lists of values, the standard library's message."""
         assert unwrap(BODY, form(signed()), secrets=SECRETS, now=NOW).generation.id == "gen_1"
+
+    @pytest.mark.parametrize("body", [json.loads(BODY), None, 7])
+    def test_a_body_that_is_not_what_came(self, body: Any) -> None:
+        """What was parsed already is refused in words that say so."""
+        with pytest.raises(TypeError, match="exactly as received"):
+            unwrap(body, signed(), secrets=SECRETS, now=NOW)
 
     def test_no_header_at_all(self) -> None:
         """As `headers.get` says it."""
