@@ -26,6 +26,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 from botocore.httpsession import get_cert_path
+from botocore.parsers import ResponseParserError
 
 from receiver.assets import Fetched, Held, Stored
 from receiver.assets.object_keys import beside, is_safe, of_its_own, require_safe
@@ -54,6 +55,8 @@ _ATTEMPTS: Final = 2
 _CLOSE_S: Final = 3.0
 _NO_CREDENTIALS: Final = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
 
+_NO_S3_ANSWER: Final = (ResponseParserError, KeyError)
+"""What becomes of a 200 by something else than a store: it cannot be read, or lacks what each answer has."""
 _READING: Final = frozenset(("HeadObject", "GetObject"))
 _TOO_LARGE: Final = frozenset(("413", "EntityTooLarge"))
 _BEHIND_THE_END: Final = "InvalidRange"
@@ -299,11 +302,12 @@ class S3Bucket:
                 if error_code(error) in NOT_THERE:
                     return None
                 raise
+            size_bytes = head["ContentLength"]
         checksum = head.get("ChecksumSHA256", "")
         # That of an object made of parts is one of the parts' checksums.
         whole = checksum and "-" not in checksum
         sha256 = b64decode(checksum).hex() if whole else told_sha256(head)
-        return Held(head["ContentLength"], sha256)
+        return Held(size_bytes, sha256)
 
     def _part(self, key: str, start: int, size: int) -> bytes | None:
         wanted = f"bytes={start}-{start + size - 1}"
@@ -346,7 +350,7 @@ class S3Bucket:
             raise refusals.refusal(error) from error
         except _NO_CREDENTIALS as error:
             raise ConfigError(f"no usable AWS credentials: set {CREDENTIALS}") from error
-        except BotoCoreError as error:
+        except (BotoCoreError, *_NO_S3_ANSWER) as error:
             raise BucketUnavailable(
                 f"S3 does not answer ({type(error).__name__}): check {variable('s3_endpoint_url')}"
             ) from error
@@ -379,6 +383,8 @@ def _failures() -> Iterator[None]:
         raise BucketUnavailable(_client_error(error)) from error
     except (BotoCoreError, OSError) as error:
         raise BucketUnavailable(f"S3: {type(error).__name__}") from error
+    except _NO_S3_ANSWER as error:
+        raise BucketUnavailable(f"what answers is no S3 store ({type(error).__name__})") from error
 
 
 def _client_error(error: ClientError) -> str:

@@ -77,6 +77,8 @@ class Spool:
             if self._abandoned:
                 raise OSError("abandoned")
             if self._file is None:
+                # Whatever cleans temporary folders up may have taken it.
+                self._directory.mkdir(parents=True, exist_ok=True)
                 self._file = tempfile.NamedTemporaryFile(  # noqa: SIM115  closed by _finish or _abandon
                     prefix=_PREFIX, dir=self._directory, delete=False
                 )

@@ -4,6 +4,7 @@ Sources: https://docs.slack.dev/messaging/sending-messages-using-incoming-webhoo
 https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -12,16 +13,17 @@ import orjson
 from receiver.events import TYPE_PREFIX
 
 _MOST_CHARS: Final = 2_000
-"""Slack takes 3,000 characters in the text of a section, escapes included."""
+_MOST_ESCAPED_CHARS: Final = 3_000
+"""Slack takes so many in the text of a section, escapes included."""
 _MOST_VALUE_CHARS: Final = 300
 
 
 def slack(envelope: bytes) -> bytes:
     """Write a message for an incoming webhook of Slack."""
     title, lines = _told(envelope)
-    text = _escaped("\n".join([title, *(f"{name}: {value}" for name, value in lines)])[:_MOST_CHARS])
+    text = _escaped("\n".join([title, *(f"{name}: {value}" for name, value in lines)]))
     section = {"type": "section", "text": {"type": "mrkdwn", "text": text}}
-    return orjson.dumps({"text": _escaped(title[:_MOST_CHARS]), "blocks": [section]})
+    return orjson.dumps({"text": _escaped(title), "blocks": [section]})
 
 
 def teams(envelope: bytes) -> bytes:
@@ -65,8 +67,12 @@ def _lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _escaped(text: str) -> str:
-    """Write the characters that Slack reads as its own markup as what they are.
+    """Write the characters that Slack reads as its own markup as what they are, as many as it takes.
 
     Source: https://docs.slack.dev/messaging/formatting-message-text#escaping
     """
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    escaped = text[:_MOST_CHARS].replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    if len(escaped) <= _MOST_ESCAPED_CHARS:
+        return escaped
+    # No escape is cut in two: what is left of one would be shown as it is.
+    return re.sub("&[a-z]*$", "", escaped[:_MOST_ESCAPED_CHARS])

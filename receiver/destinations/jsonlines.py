@@ -13,6 +13,7 @@ import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -21,8 +22,11 @@ from receiver.destinations import Message
 from receiver.destinations.options import option, read_options, seconds, setting
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, Outcome, Retry
+from receiver.threads import DaemonThreads
 
 _LOCK_POLL_S: Final = 0.01
+_FOR_THE_LOCK: Final = 0.9
+"""The share of the deadline in which it is waited for, so that there is time to say who holds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,8 @@ class JsonLinesFile:
         self._setting = setting(name, "url")
         self._path = path
         self._options = options
+        # A network drive may hang for hours, and no process waits for it to end.
+        self._threads = DaemonThreads(1, name=f"file-{name}")
 
     async def send(self, batch: Sequence[Message]) -> Sequence[Outcome]:
         """Append *batch*, all of it or nothing, and return once it is on disk."""
@@ -69,14 +75,19 @@ class JsonLinesFile:
         return outcome if isinstance(outcome, Retry) else Delivered(f"{self._path} can be written")
 
     async def _append(self, lines: bytes) -> Delivered | Retry:
+        timeout_s = self._options.timeout_s
+        work = partial(append, self._path, lines, timeout_s=timeout_s * _FOR_THE_LOCK)
         try:
-            await asyncio.to_thread(append, self._path, lines, timeout_s=self._options.timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except OSError as error:
-            return Retry(f"cannot append to {self._path} ({self._setting}): {error.strerror}")
+            why = error.strerror or f"the disk did not answer within {timeout_s:g} s"
+            return Retry(f"cannot append to {self._path} ({self._setting}): {why}")
         return Delivered()
 
     async def aclose(self) -> None:
-        """Do nothing: no file stays open between batches."""
+        """Let go of the thread; no file stays open between batches."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def append(path: Path, lines: bytes, *, timeout_s: float) -> None:

@@ -1,5 +1,6 @@
 """The table that events go into: its SQL, and which of the database's errors are whose fault."""
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,7 +28,15 @@ _WRONG_TABLE: Final = (
     # There is no unique index on the id.
     errors.InvalidColumnReference,
 )
-_REFUSED_ROW: Final = (DataError, IntegrityError, errors.RaiseException, errors.ProgramLimitExceeded)
+_REFUSED_ROW: Final = (
+    *(DataError, IntegrityError, errors.ProgramLimitExceeded),
+    # What a trigger raises, and what a view with a check option refuses.
+    *(errors.RaiseException, errors.NoDataFound, errors.TooManyRows, errors.AssertFailure),
+    *(errors.CaseNotFound, errors.WithCheckOptionViolation),
+)
+_OWN_CODE: Final = re.compile("[I-Z5-9].{4}")
+"""The standard leaves these classes to whoever raises an error; of PostgreSQL's, see `_OF_POSTGRESQL`."""
+_OF_POSTGRESQL: Final = frozenset({"53", "54", "55", "57", "58", "72", "P0", "XX"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +69,14 @@ class Table:
 
 def blames_a_row(error: Error) -> bool:
     """Whether *error* is about what one row holds."""
-    return isinstance(error, _REFUSED_ROW) and not isinstance(error, _WRONG_TABLE)
+    if isinstance(error, _WRONG_TABLE):
+        return False
+    return isinstance(error, _REFUSED_ROW) or _is_raised(error.sqlstate or "")
+
+
+def _is_raised(code: str) -> bool:
+    """Whether it is no error of PostgreSQL's: `RAISE` in a trigger may give any code."""
+    return bool(_OWN_CODE.fullmatch(code)) and code[:2] not in _OF_POSTGRESQL
 
 
 def is_wrong_table(error: Error) -> bool:

@@ -215,6 +215,7 @@ class Forwarding:
         try:
             results = await self._forward(jobs)
             await self._settle(results)
+            await self._put_back_queue(_error(results))
             await self._tell_of_breaker(results)
         except asyncio.CancelledError:
             for job in jobs:
@@ -240,6 +241,24 @@ class Forwarding:
             else:
                 # The lease runs out and the message is sent again, under the same id.
                 log.warning("not settled", event_id=result.job.event_id, error=str(error))
+
+    async def _put_back_queue(self, error: str) -> None:
+        """While the destination is down, hold nothing: it may be paused, erased or dropped meanwhile."""
+        breaker = self._outlet.breaker
+        if breaker is None or not breaker.openings or not self._queue:
+            return
+        due_ms = int((time.time() + breaker.wait_s()) * 1000)
+        left = [self._queue.popleft() for _ in range(len(self._queue))]
+        parked = [DeliveryPostponed(job, due_ms, error, parked=True) for job in left]
+        try:
+            await settle_all(self._store, parked)
+        except asyncio.CancelledError:
+            for job in left:
+                self._leases.leave(job.lease)
+            raise
+        finally:
+            for job in left:
+                self._forget(job)
 
     async def _tell_of_breaker(self, results: Sequence[ForwardResult]) -> None:
         breaker, name = self._outlet.breaker, self._outlet.name

@@ -157,6 +157,40 @@ def streaming(size: int) -> Iterator[str]:
         server.server_close()
 
 
+@contextmanager
+def down_for_maintenance(*, shows: bool) -> Iterator[str]:
+    """Serve a page with a 200 for all that is asked for, or a 404 where an object is looked at."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        page = b"<html><p>Down for maintenance"
+
+        def do_HEAD(self) -> None:
+            self.send_response(200 if shows else 404)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"] or 0))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(self.page)))
+            self.end_headers()
+            self.wfile.write(self.page)
+
+        do_GET = do_PUT = do_DELETE = do_POST  # noqa: N815  the standard library's names
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the standard library's name
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 class TestOpenS3:
     def test_malformed_url(self, subtests: pytest.Subtests) -> None:
         """Anything but s3://bucket/prefix is refused with the setting's name."""
@@ -371,6 +405,26 @@ class TestPut:
             events.register("after-call.s3.PutObject", lambda parsed, **_: parsed.update(ETag=etag))
         await bucket.put(KEY, asset(), metadata={})
         assert looks == (["look"] if etag else [])
+
+    @pytest.mark.parametrize("data", [PNG, LARGE], ids=["whole", "in parts"])
+    @pytest.mark.parametrize("shows", [True, False])
+    async def test_what_answers_is_no_store(
+        self, asset: MakeAsset, monkeypatch: pytest.MonkeyPatch, data: bytes, *, shows: bool
+    ) -> None:
+        """A page that a proxy shows with a 200 is an outage of the bucket, at the check and at any call."""
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "any")
+        with down_for_maintenance(shows=shows) as url:
+            bucket = open_s3("s3://bucket", endpoint_url=url, region="us-east-1")
+            with pytest.raises(BucketUnavailable):
+                await bucket.check()
+            monkeypatch.setattr(S3Bucket, "_require_checked", lambda _: None)
+            with pytest.raises(BucketUnavailable):
+                await bucket.put(KEY, asset(data), metadata={})
+            if shows:
+                with pytest.raises(BucketUnavailable, match="no S3 store"):
+                    await bucket.look(KEY)
+            await bucket.aclose()
 
     async def test_completion_whose_answer_was_lost(
         self, open_bucket: Open, s3: "S3Client", s3_bucket: str, asset: MakeAsset

@@ -41,6 +41,14 @@ class TestSpool:
         assert (fetched.path, fetched.size_bytes) == (None, BLOCK_BYTES - 1)
         assert fetched.sha256 == hashlib.sha256(part + part[1:]).hexdigest()
 
+    async def test_folder_that_is_gone(self, tmp_path: Path) -> None:
+        """It is made again: else no large file would be downloaded until a restart."""
+        async with Spool(tmp_path / "cleaned" / "up") as spool:
+            await spool.write(b"x" * BLOCK_BYTES)
+            fetched = await spool.keep("video/mp4")
+        assert fetched.path
+        assert fetched.path.stat().st_size == BLOCK_BYTES
+
     async def test_unfinished_file_is_deleted(self, tmp_path: Path) -> None:
         """Leaving the block without keeping deletes the file."""
         async with Spool(tmp_path) as spool:

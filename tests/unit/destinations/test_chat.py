@@ -1,5 +1,6 @@
 """The shapes that chat systems take."""
 
+import html
 from typing import Any, Final
 
 import orjson
@@ -54,6 +55,14 @@ class TestSlack:
         long = {**OPERATORS, "data": {"summary": "x" * 9_000, "facts": {"a": "y" * 9_000}}}
         made = shaped(slack, long)
         assert len(made["blocks"][0]["text"]["text"]) <= 3_000
+
+    def test_fits_escaped(self) -> None:
+        """The limit holds for the escapes, too, and none is cut in two."""
+        for letters in ("&", "<", "x&", "xyz>"):
+            long = {**OPERATORS, "data": {"summary": letters * 3_000, "facts": {}}}
+            text = shaped(slack, long)["blocks"][0]["text"]["text"]
+            assert len(text) <= 3_000
+            assert html.unescape(text).strip(letters) == ""
 
 
 class TestTeams:

@@ -4,6 +4,9 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,27 @@ from receiver.outcomes import Delivered, Retry
 from tests.messages import message
 
 ROOT = Path(__file__).parents[3]
+
+
+_LEASE = """
+import fcntl, os, signal, sys
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+fcntl.fcntl(os.open(sys.argv[1], os.O_RDWR), fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def leased(path: Path) -> Iterator[None]:
+    """Let whoever opens *path* hang, as on a network drive that is away."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _LEASE, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout
+        assert holder.stdout.readline()
+        yield
+        holder.communicate()
 
 
 class TestConnect:
@@ -50,6 +74,26 @@ class TestSend:
         path.rename(tmp_path / "events.jsonl.1")
         await destination.send([message(2)])
         assert path.read_bytes() == message(2).body + b"\n"
+
+    async def test_a_disk_that_hangs_is_a_retry_within_the_timeout(self, tmp_path: Path) -> None:
+        """Opening hangs while another process has a lease on the file; nothing waits for it but the message.
+
+        Once the disk answers again, the same destination goes on.
+        """
+        path = tmp_path / "events.jsonl"
+        path.touch()
+        destination = open_destination("q", f"file:{path}", {"timeout_s": "0.5"})
+        with leased(path):
+            began = time.monotonic()
+            [outcome] = await destination.send([message(1)])
+            assert isinstance(outcome, Retry)
+            assert "did not answer within 0.5 s" in outcome.error
+            assert "RECEIVER_DESTINATIONS__Q__URL" in outcome.error
+            assert time.monotonic() - began < 20
+        async with asyncio.timeout(20):
+            while await destination.send([message(2)]) != [Delivered()]:
+                pass
+        await destination.aclose()
 
 
 class TestAppend:

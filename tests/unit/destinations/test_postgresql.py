@@ -25,6 +25,17 @@ _REFUSE_7: LiteralString = (
     "CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
     "  IF new.subject = 'gen_7' THEN RAISE 'no %', new.event; END IF; RETURN new; END $$;"
 )
+_REFUSE_7_BY_ITS_OWN_CODE: LiteralString = (
+    "CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF new.subject = 'gen_7'"
+    "  THEN RAISE 'no %', new.event USING ERRCODE = 'UX001'; END IF; RETURN new; END $$;"
+)
+_FAIL_ON_7: LiteralString = (
+    "CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+    "  ASSERT new.subject <> 'gen_7'; RETURN new; END $$;"
+)
+_BEFORE_INSERT: LiteralString = (
+    "CREATE TRIGGER odd BEFORE INSERT ON receiver_events FOR EACH ROW EXECUTE FUNCTION odd()"
+)
 
 _SSL_REQUEST = bytes.fromhex("0000000804d2162f")
 """https://www.postgresql.org/docs/current/protocol-message-formats.html"""
@@ -213,12 +224,13 @@ class TestRefusals:
         [
             "ALTER TABLE receiver_events ADD CONSTRAINT odd CHECK (subject <> 'gen_7')",
             "ALTER TABLE receiver_events ADD CONSTRAINT odd EXCLUDE (event WITH =)",
-            _REFUSE_7
-            + "CREATE TRIGGER odd BEFORE INSERT ON receiver_events FOR EACH ROW EXECUTE FUNCTION odd()",
+            _REFUSE_7 + _BEFORE_INSERT,
+            _REFUSE_7_BY_ITS_OWN_CODE + _BEFORE_INSERT,
+            _FAIL_ON_7 + _BEFORE_INSERT,
             _REFUSE_7 + "CREATE CONSTRAINT TRIGGER odd AFTER INSERT ON receiver_events"
             " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION odd()",
         ],
-        ids=["check", "unique", "trigger", "at-commit"],
+        ids=["check", "unique", "trigger", "own-code", "assert", "at-commit"],
     )
     async def test_a_refused_row_takes_no_other_down(
         self, postgres_database: str, database: Database, rule: LiteralString

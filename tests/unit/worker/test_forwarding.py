@@ -1,6 +1,7 @@
 """Forwarding the due deliveries of one destination."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -341,6 +342,26 @@ class TestBreaker:
         facts = [line["event"] for line in lines if line["event"] not in {"forward postponed", "forwarded"}]
         assert facts == ["breaker opened", "probe failed", "breaker closed"]
         assert [line["error"] for line in lines if line["event"] == "breaker opened"] == ["down"]
+        await forwarding.abandon()
+
+    async def test_open_it_holds_nothing(self, store: Store, leases: Leases, scripted: ScriptedStore) -> None:
+        """What was claimed ahead is put back: whoever pauses or erases does not wait for the outage's end."""
+        down = Down()
+        forwarding = Forwarding(store, leases, down.outlet())
+        scripted.deliveries = [delivery_job(f"event-{number}") for number in range(9)]
+        await turn(forwarding)
+        down.hold.release.clear()
+        await forwarding.turn()
+        await forwarding.turn()
+        down.hold.release.set()
+        await until(lambda: not forwarding._tasks)
+        assert not leases._held
+        put_back = scripted.settled[6:]
+        assert [one.job.event_id for one in put_back] == ["event-6", "event-7", "event-8"]
+        for one in put_back:
+            assert isinstance(one, DeliveryPostponed)
+            assert (one.parked, one.error) == (True, "down")
+            assert one.due_ms > time.time() * 1000 - 60_000
         await forwarding.abandon()
 
     async def test_tells_other_processes(self, store: Store, leases: Leases, scripted: ScriptedStore) -> None:
