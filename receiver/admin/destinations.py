@@ -116,7 +116,7 @@ class Destinations:
         name = asked.path_text(request, "name")
         found = self._parts.runner.backfills.get(name)
         if found is None:
-            raise answers.unknown("backfill in this process, of", name)
+            raise answers.unknown("backfill in this process for destination", name)
         return answers.json(found)
 
     async def _counted(self, past: Past, route: Route) -> schemas.Progress:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -103,6 +104,8 @@ def use_store(settings: "Settings", work: "Callable[[Store], Awaitable[T]]", *, 
 
     from receiver.wiring.operators import open_store
 
+    if missing := _missing_file(settings):
+        say(f"{missing} is new: there was no such file. If yours is elsewhere, set RECEIVER_DATABASE_URL.")
     if records:
         from receiver.wiring.stores import build_store
 
@@ -118,6 +121,16 @@ def use_store(settings: "Settings", work: "Callable[[Store], Awaitable[T]]", *, 
         return asyncio.run(using())
     finally:
         store.close()
+
+
+def _missing_file(settings: "Settings") -> str | None:
+    """Return the SQLite file that is about to be created: in another folder, all is well and empty."""
+    from receiver.store.database_url import parse
+
+    url = parse(settings.database_url.get_secret_value())
+    if url.get_backend_name() != "sqlite" or not url.database or Path(url.database).exists():
+        return None
+    return url.database
 
 
 async def events_of(store: "Store", name: str) -> list[str]:

@@ -95,7 +95,7 @@ def retry(
     rate: float,
     manner: "BulkManner",
 ) -> None:
-    """Send dead letters again, with the same event ids and all their attempts.
+    """Send dead letters again, with the same event ids and a fresh set of attempts.
 
     With --state pending, send pending deliveries now. Deliveries that a worker holds are left alone.
 

@@ -108,7 +108,7 @@ def check_name(name: str, known: Collection[str]) -> None:
     close = difflib.get_close_matches(name.lower(), known, n=1)
     if close:
         raise click.UsageError(f"There is no destination {name!r}. Did you mean {close[0]!r}?")
-    there_are = ", ".join(sorted(known)) or "none"
+    there_are = ", ".join(sorted(known)) or "none. RECEIVER_DESTINATIONS__<NAME>__URL adds one"
     raise click.UsageError(f"There is no destination {name!r}; there are: {there_are}.")
 
 

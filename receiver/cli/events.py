@@ -207,4 +207,5 @@ async def _whole(store: "Store", name: str) -> "list[FullEvent]":
 
 def _line(delivery: Any) -> str:
     error = f": {delivery['error']}" if delivery["error"] else ""
-    return f"{delivery['destination']} {delivery['state']} after {delivery['attempts']} attempts{error}"
+    attempts = "1 attempt" if delivery["attempts"] == 1 else f"{delivery['attempts']} attempts"
+    return f"{delivery['destination']} {delivery['state']} after {attempts}{error}"

@@ -170,7 +170,7 @@ def _ask(client: "Client", kind: Kind, parameters: Parameters, manner: AskManner
 
 def _receipt(asked: "Generation") -> str:
     cost = "" if asked.credits_charged is None else f": {asked.credits_charged} credits"
-    return f"{asked.id} was asked for{cost}"
+    return f"{asked.id} was requested{cost}"
 
 
 def _request(client: "Client", base_url: str, kind: Kind, parameters: Parameters) -> Record:

@@ -160,7 +160,7 @@ def _show(diagnosis: "Diagnosis", *, as_json: bool) -> None:
 
 def _curl(url: str, header: str, file: str, body: bytes) -> str:
     data = _inline(body) if file == "-" else f"@{file}"
-    words = ["curl", url, "-H", "Content-Type: application/json", "-H", header, "--data-binary", data]
+    words = ["curl", "-sS", url, "-H", "Content-Type: application/json", "-H", header, "--data-binary", data]
     return shlex.join(words)
 
 

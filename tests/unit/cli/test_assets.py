@@ -41,6 +41,7 @@ class TestVerify:
 
     def test_nothing_to_verify(self, run: Run) -> None:
         """An empty store is in order."""
+        run("migrate")
         ended = run("assets", "verify")
         assert (ended.status, ended.err) == (0, "0 checked\n")
 

@@ -49,7 +49,7 @@ class TestShow:
             assert "https://h/x?[redacted]" in ended.out
             assert "secret" not in ended.out
             assert "\x1b" not in ended.out
-        assert "orders delivered after 1 attempts" in run("events", "show", event.id).out
+        assert "orders delivered after 1 attempt\n" in run("events", "show", event.id).out
 
     def test_prints_every_field_of_the_asset(self, run: Run, tmp_path: Path) -> None:
         """As the message has them, with the time until which it is tried for."""

@@ -69,7 +69,7 @@ class TestImage:
         ended = ask("image", "a fox", "--wait", "--json")
         assert ended.status == 0
         assert ended.object["status"] == "completed"
-        assert ended.err == f"{ended.object['id']} was asked for: 5 credits\n"
+        assert ended.err == f"{ended.object['id']} was requested: 5 credits\n"
 
     def test_downloads_to_a_file(self, ask: Run, tmp_path: Path) -> None:
         """--download waits, and the file has the name that was given, over whatever had it."""

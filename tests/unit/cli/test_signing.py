@@ -127,7 +127,7 @@ class TestSign:
         """With the body in it, or the file's name, for the receiver on this machine."""
         inline = shlex.split(run("sign", "--curl", "--at", str(NOW), stdin=BODY, **SECRETS).out)
         assert inline == [
-            *("curl", "http://127.0.0.1:8000/webhooks/photoverse"),
+            *("curl", "-sS", "http://127.0.0.1:8000/webhooks/photoverse"),
             *("-H", "Content-Type: application/json"),
             *("-H", f"X-Webhook-Signature: {header()}"),
             *("--data-binary", BODY),
@@ -135,7 +135,7 @@ class TestSign:
         (tmp_path / "it's.json").write_text(BODY)
         options = ("--file", "it's.json", "--url", "https://example.com/hook")
         named = shlex.split(run("sign", "--curl", *options, **SECRETS).out)
-        assert named[1] == "https://example.com/hook"
+        assert named[2] == "https://example.com/hook"
         assert named[-1] == "@it's.json"
 
     @pytest.mark.parametrize("body", [b"\xff", b"@/etc/hostname", b"a\0b"])

@@ -33,6 +33,14 @@ async def _some(store: Store) -> None:
 
 
 class TestStatus:
+    def test_says_that_the_file_is_new(self, run: Run) -> None:
+        """In the wrong folder, nothing waits and all seems well; the second time the file is there."""
+        first, second = run("status"), run("status")
+        assert "data/receiver.db is new" in first.err
+        assert "RECEIVER_DATABASE_URL" in first.err
+        assert (first.status, second.status) == (0, 0)
+        assert "is new" not in second.err
+
     def test_as_an_object(self, run: Run, tmp_path: Path) -> None:
         """Each stage with what waits in it and since when; dead letters, quarantine and workers."""
         in_store(tmp_path, _some)
