@@ -3,6 +3,7 @@
 Every field can be set as `RECEIVER_<FIELD>`; nested ones as `RECEIVER_SOURCES__<NAME>__<FIELD>`.
 """
 
+import codecs
 import difflib
 import os
 import re
@@ -41,6 +42,7 @@ _NESTED: Final = {"sources", "destinations"}
 _PLATFORMS: Final = {"PORT", "DATABASE_URL"}
 """Names without our prefix, which give way to ours."""
 _EXPRESSIONS: Final = ("__FILTER", "__PROJECTION")
+_JSON_LIST: Final = re.compile(r'\[\s*(".*"\s*)?\]', re.DOTALL)
 _IN_A_FILE: Final = "_FILE"
 _SECRETS: Final = {
     "": {"WEBHOOK_SECRETS", "API_KEY", "SESSION_COOKIE", "DATABASE_URL", "ADMIN_TOKEN", "PULL_TOKEN"},
@@ -250,8 +252,8 @@ class Settings(BaseSettings):
         Raises:
             ConfigError: a value is wrong, or a `RECEIVER_*` variable is none of ours; each line names one.
         """
-        judges = (_unknown, _quoted, _unreadable, _not_text)
-        if problems := [*_no_file(), *(problem for judge in judges for problem in judge(os.environ))]:
+        judges = (_unknown, _quoted, _json_list, _unreadable, _not_text)
+        if problems := [*_unusable_file(), *(problem for judge in judges for problem in judge(os.environ))]:
             raise ConfigError("\n".join(problems))
         try:
             return cls()
@@ -337,10 +339,13 @@ def _unreadable(environ: Mapping[str, str]) -> Iterator[str]:
             yield f"{name}: {fault}"
 
 
-def _no_file() -> Iterator[str]:
-    """Refuse what container engines make where a file that is to be mounted is missing."""
-    if Path(CONFIG_FILE).is_dir():
+def _unusable_file() -> Iterator[str]:
+    """Refuse what container engines make where a file is missing, and what some editors put first in one."""
+    file = Path(CONFIG_FILE)
+    if file.is_dir():
         yield f"{CONFIG_FILE} is a folder: remove it, and write the file"
+    elif file.is_file() and file.read_bytes().startswith(codecs.BOM_UTF8):
+        yield f"{CONFIG_FILE} begins with a byte order mark: save it as UTF-8 without one"
 
 
 def _fault(path: str) -> str | None:
@@ -388,6 +393,17 @@ def _quoted(environ: Mapping[str, str]) -> Iterator[str]:
                 f"{name}: the value is in quotes, which docker's --env-file keeps: write it without them "
                 f"(if they belong to it, put it into {CONFIG_FILE})"
             )
+
+
+def _json_list(environ: Mapping[str, str]) -> Iterator[str]:
+    """Refuse a list in the form of other programs' settings: its brackets would be part of a value."""
+    for name, value in environ.items():
+        if (
+            name.startswith(PREFIX)
+            and not name.endswith(_EXPRESSIONS)
+            and _JSON_LIST.fullmatch(value.strip())
+        ):
+            yield f"{name}: the value is a list in JSON: write its values separated by commas, nothing else"
 
 
 def _not_text(environ: Mapping[str, str]) -> Iterator[str]:

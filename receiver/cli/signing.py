@@ -144,9 +144,10 @@ def _others(sources: "dict[str, Source]", chosen: "Source") -> dict[str, bytes]:
 
 
 def _value(header: str, name: str) -> str:
-    """Return the value of a header that may have been copied with its name."""
+    """Return the value of a header that may have been copied with its name, and with blanks around it."""
     before, colon, after = header.partition(":")
-    return after.strip() if colon and before.strip().lower() == name.lower() else header
+    is_named = colon and before.strip().lower() == name.lower()
+    return (after if is_named else header).strip(" \t")
 
 
 def _show(diagnosis: "Diagnosis", *, as_json: bool) -> None:

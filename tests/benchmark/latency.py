@@ -38,6 +38,8 @@ _PICTURED: Final = (10, 25, 50, 100, 200, 400, 800)
 _PERCENTILES: Final = {"p50": 0.5, "p99": 0.99}
 _SETTLES_S: Final = 30.0
 _AGAIN_S: Final = 0.5
+_HOPELESS_MS: Final = 2_000.0
+"""A build whose median is beyond this does not keep up: it is not tried at higher rates."""
 _WARM_UP_S: Final = 2.0
 """Before it, processes that have just started import what they need at their first event."""
 
@@ -66,6 +68,8 @@ def main() -> None:
             print(f"{name:14} {options.database}, {rate}/s: {said}, {cpu:.2f} ms CPU per event", flush=True)
             for label, ms in percentiles.items():
                 curves.setdefault(f"{name}, {label}", []).append((rate, ms))
+            if percentiles["p50"] > _HOPELESS_MS:
+                compared = [build for build in compared if build.name != name]
     if options.picture:
         across = f"deliveries a second to {_NAMES[options.processes]} on {options.database}"
         _PICTURE.write_text(

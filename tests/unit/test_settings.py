@@ -274,6 +274,26 @@ class TestLoad:
         assert message.startswith(f"{name}: the value is in quotes")
         assert LEAK not in message
 
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "RECEIVER_WEBHOOK_SECRETS",
+            "RECEIVER_SOURCES__ACME__SECRETS",
+            "RECEIVER_DESTINATIONS__ORDERS__TYPES",
+        ],
+    )
+    def test_a_list_in_json(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        """Its brackets would be part of a secret, and every delivery would be refused."""
+        monkeypatch.setenv(name, f'["{LEAK}", "b"]')
+        message = refusal()
+        assert message.startswith(f"{name}: the value is a list in JSON")
+        assert LEAK not in message
+
+    def test_a_file_with_a_byte_order_mark(self, folder: Path) -> None:
+        """As some editors write it; TOML has none."""
+        (folder / "receiver.toml").write_bytes(b"\xef\xbb\xbfport = 8080\n")
+        assert refusal() == "receiver.toml begins with a byte order mark: save it as UTF-8 without one"
+
     def test_nothing_between_quotes(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """An env file that means to unset something sets two quotes."""
         monkeypatch.setenv("RECEIVER_API_KEY", '""')
@@ -292,6 +312,7 @@ class TestLoad:
             ("RECEIVER_DESTINATIONS__ORDERS__FILTER", "'image' == data.kind || data.kind == 'video'"),
             ("RECEIVER_DESTINATIONS__ORDERS__PROJECTION", '"subject"'),
             ("RECEIVER_DESTINATIONS__ORDERS__PROJECTION", "{a: 'b'}"),
+            ("RECEIVER_DESTINATIONS__ORDERS__PROJECTION", '["a", "b"]'),
             ("RECEIVER_SESSION_COOKIE", 'session="x y"'),
             ("RECEIVER_WEBHOOK_SECRETS", 'half"quoted\'secret"'),
         ],

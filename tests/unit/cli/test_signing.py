@@ -62,6 +62,10 @@ class TestVerify:
         """As it is copied from a log."""
         assert judged(run, f"x-webhook-signature: {header()}", "--at", str(NOW)).status == 0
 
+    def test_takes_blanks_around_a_value(self, run: Run) -> None:
+        """The listener drops them, too: they are no part of it (RFC 9110, section 5.5)."""
+        assert judged(run, f" {header()}\t", "--at", str(NOW)).status == 0
+
     def test_tells_of_two_headers(self, run: Run) -> None:
         """A receiver takes only one."""
         ended = judged(run, header(), "--header", header(), "--at", str(NOW))
