@@ -11,6 +11,7 @@ import click
 from receiver.cli.connection import load_settings_and_warn
 from receiver.cli.operator import note
 from receiver.cli.output import say
+from receiver.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from receiver.settings import Settings
@@ -104,8 +105,7 @@ def use_store(settings: "Settings", work: "Callable[[Store], Awaitable[T]]", *, 
 
     from receiver.wiring.operators import open_store
 
-    if missing := _missing_file(settings):
-        say(f"{missing} is new: there was no such file. If yours is elsewhere, set RECEIVER_DATABASE_URL.")
+    missing = _missing_file(settings)
     if records:
         from receiver.wiring.stores import build_store
 
@@ -113,12 +113,18 @@ def use_store(settings: "Settings", work: "Callable[[Store], Awaitable[T]]", *, 
     else:
         store = open_store(settings)
 
+    if missing:
+        say(f"{missing} is new: there was no such file. If yours is elsewhere, set RECEIVER_DATABASE_URL.")
+
     async def using() -> T:
         await store.check()
         return await work(store)
 
     try:
         return asyncio.run(using())
+    except StoreUnavailable as error:
+        error.add_note("RECEIVER_DATABASE_URL says which database that is.")
+        raise
     finally:
         store.close()
 

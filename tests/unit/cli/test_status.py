@@ -41,6 +41,12 @@ class TestStatus:
         assert (first.status, second.status) == (0, 0)
         assert "is new" not in second.err
 
+    def test_names_the_setting_of_a_database_that_is_away(self, run: Run) -> None:
+        """The driver says only where it tried to connect."""
+        ended = run("status", RECEIVER_DATABASE_URL="postgresql://user@127.0.0.1:1/receiver")
+        assert ended.status == 1
+        assert ended.err.endswith("RECEIVER_DATABASE_URL says which database that is.\n")
+
     def test_as_an_object(self, run: Run, tmp_path: Path) -> None:
         """Each stage with what waits in it and since when; dead letters, quarantine and workers."""
         in_store(tmp_path, _some)
