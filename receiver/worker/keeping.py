@@ -11,8 +11,12 @@ from receiver.errors import StoreUnavailable
 from receiver.store import EventJob, EventKept, Store
 from receiver.store.awaiting import awaiting_asset
 from receiver.store.spools import recall, see_spool
+from receiver.worker.leases import RENEWALS_PER_LEASE
 
 EVERY_S: Final = 3600.0
+
+_SEEN_EVERY_S: Final = 60.0
+"""At least this often, however long leases are: who is silent for three minutes is shown as gone."""
 
 log = structlog.get_logger()
 
@@ -23,6 +27,11 @@ async def note_kept(store: Store, spool: str, job: EventJob) -> None:
         await store.settle(EventKept(job, spool))
     except StoreUnavailable as error:
         log.warning("kept download not recorded", event_id=job.id, error=str(error))
+
+
+def seen_every_s(lease_s: float) -> float:
+    """Return how often a worker whose leases last *lease_s* says that it is there."""
+    return min(lease_s / RENEWALS_PER_LEASE, _SEEN_EVERY_S)
 
 
 async def stay_seen(store: Store, spool: str, *, every_s: float) -> None:

@@ -19,7 +19,7 @@ from receiver.worker.clockwatch import ClockWatch, watch_clock
 from receiver.worker.due import Settling
 from receiver.worker.forwarding import Forwarding, Outlet
 from receiver.worker.host_gates import HostGates
-from receiver.worker.keeping import stay_seen, sweep_kept
+from receiver.worker.keeping import seen_every_s, stay_seen, sweep_kept
 from receiver.worker.latecomers import offer_backfill
 from receiver.worker.leases import RENEWALS_PER_LEASE, Leases
 from receiver.worker.lookout import Lookout
@@ -142,7 +142,7 @@ class Worker:
         return watch_clock(self.store, present, every_s=every_s, watch=ClockWatch())
 
     def _keeping(self, kept: KeptDownloads) -> list[Coroutine[Any, Any, None]]:
-        seen = stay_seen(self.store, kept.spool, every_s=self.timing.lease_s / RENEWALS_PER_LEASE)
+        seen = stay_seen(self.store, kept.spool, every_s=seen_every_s(self.timing.lease_s))
         return [seen, sweep_kept(self.store, kept)]
 
     def _duties(self, leases: Leases, lookout: Lookout) -> list[Coroutine[Any, Any, None]]:

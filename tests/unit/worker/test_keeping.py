@@ -9,8 +9,9 @@ import structlog.testing
 
 from receiver.assets.kept import KEPT, KeptDownloads
 from receiver.errors import StoreUnavailable
+from receiver.operations.stages import WORKER_GONE_MS
 from receiver.store import EventKept, Store
-from receiver.worker.keeping import note_kept, stay_seen, sweep_kept
+from receiver.worker.keeping import note_kept, seen_every_s, stay_seen, sweep_kept
 from tests.unit.work import event_job
 from tests.unit.worker.scripted import ScriptedStore, Transacting, until
 
@@ -100,3 +101,8 @@ class TestStaySeen:
         await asyncio.gather(task, return_exceptions=True)
         assert scripted.seen[:2] == ["ours", "ours"]
         assert [line["event"] for line in lines] == ["spool folder not recorded"]
+
+    def test_is_never_shown_as_gone(self) -> None:
+        """Whoever looks knows nothing of the leases of the worker."""
+        assert seen_every_s(60.0) == 20.0
+        assert seen_every_s(86_400.0) * 1000 < WORKER_GONE_MS / 2
