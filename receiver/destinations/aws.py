@@ -21,6 +21,7 @@ from botocore.exceptions import (
     ParamValidationError,
     PartialCredentialsError,
 )
+from botocore.parsers import ResponseParserError
 
 from receiver.destinations import Message
 from receiver.destinations.aws_messages import MAX_ENTRIES, Limits, chunks
@@ -37,6 +38,8 @@ _MISSING: Final = re.compile("NonExistent|DoesNotExist|(?<!KMS)(?<!Kms)NotFound"
 _REFUSED_CREDENTIALS: Final = re.compile(
     "AccessDenied|Authoriz|Token|Signature|Credential|AccessKey|InvalidSecurity|AuthFailure|^40[13]$"
 )
+_NO_AWS_ANSWER: Final = (ResponseParserError, KeyError, AttributeError, TypeError)
+"""What boto3, and our reading of it, make of a 200 by something else than AWS, as a proxy's page is."""
 _NO_CREDENTIALS: Final = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
 
 
@@ -177,6 +180,8 @@ class AwsDestination:
             return Delivered("configured; only a message shows whether it is taken")
         except BotoCoreError as error:
             return Retry(self._unreachable(error))
+        except _NO_AWS_ANSWER as error:
+            return Retry(self._unreadable(error))
         return Delivered(f"the {self._service.target} takes requests")
 
     async def aclose(self) -> None:
@@ -205,6 +210,8 @@ class AwsDestination:
             return self._refused(chunk, error)
         except BotoCoreError as error:
             return [Retry(self._unreachable(error))] * len(chunk)
+        except _NO_AWS_ANSWER as error:
+            return [Retry(self._unreadable(error))] * len(chunk)
         return [self._detailed(*each) for each in zip(chunk, outcomes, strict=True)]
 
     def _refused(self, chunk: Sequence[Message], error: ClientError) -> Sequence[Outcome]:
@@ -234,6 +241,10 @@ class AwsDestination:
         if isinstance(error, _NO_CREDENTIALS):
             return f"no AWS credentials for the {self._service.target} in {url}: {what}"
         return f"{self._service.title} could not be reached: {what} ({url})"
+
+    def _unreadable(self, error: Exception) -> str:
+        url = setting(self._name, "url")
+        return f"what answers for {url} does not speak like {self._service.title}: {type(error).__name__}"
 
     def _explain(self, code: str) -> str:
         title, target, url = self._service.title, self._service.target, setting(self._name, "url")

@@ -805,7 +805,9 @@ class TestResources:
         server = await serve(whole(PNG.ljust(2 * 1024 * 1024)))
         fetcher = make_fetcher()
         await asyncio.to_thread(spool_dir.rmdir)
+        await asyncio.to_thread(spool_dir.touch)  # no folder can be made there
         assert await fetcher.fetch(server.url()) == retryable("spool")
+        await asyncio.to_thread(spool_dir.unlink)
 
     async def test_many_at_once(self, make_fetcher: MakeFetcher, serve: Serve) -> None:
         """One fetcher serves many downloads, and a host that hangs holds up only its own."""

@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from receiver.destinations import Message
+from receiver.destinations import Message, open_destination
 from receiver.destinations.aws import AwsDestination, Options, Service, endpoint, listed, open_client
 from receiver.destinations.aws_messages import Limits
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
 from tests.messages import message
 from tests.processes import ends
+from tests.servers.http_sink import Answer, http_sink
 
 HANGING_REQUEST = """
 import asyncio, threading
@@ -136,6 +137,26 @@ class TestSend:
         """What a service says of the target gives up no message."""
         [outcome] = await _send(_Shelf(_refusal("Blame", "the board")), message(1))
         assert isinstance(outcome, Retry)
+
+
+class TestOtherAnswers:
+    @pytest.mark.parametrize(
+        "destination",
+        ["sqs:{}/1/q", "sns:arn:aws:sns:eu-west-1:123456789012:events", "eventbridge:default"],
+        ids=["sqs", "sns", "eventbridge"],
+    )
+    @pytest.mark.parametrize("page", [b"<p>Down", b"{}", b"", b'{"Successful": [{}]}', b"[]", b"null"])
+    async def test_what_answers_is_not_aws(self, destination: str, page: bytes) -> None:
+        """A page that a proxy shows with a 200 is a Retry that names the setting, whatever is in it."""
+        async with http_sink() as sink:
+            sink.answer = lambda _: Answer(200, body=page)
+            options = {"region": "eu-west-1", "endpoint_url": sink.url}
+            opened = open_destination("queue", destination.format(sink.url), options)
+            [outcome] = await opened.send([message(1)])
+            await opened.check()
+            await opened.aclose()
+        assert isinstance(outcome, Retry)
+        assert "RECEIVER_DESTINATIONS__QUEUE__URL" in outcome.error
 
 
 class TestAclose:
