@@ -3,7 +3,7 @@
 import errno
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,6 +44,7 @@ def connect_sqlite(url: URL, busy_timeout_s: float) -> Engine:
     if not url.database or url.database == ":memory:":
         raise bad_url("an in-memory database would lose events")
     _make_folder(Path(url.database).parent)
+    _make_file(url.database)
     try:
         _try(url.database)
     except sqlite3.Error as error:
@@ -67,6 +68,12 @@ def _make_folder(folder: Path) -> None:
         if error.errno in _NO_ROOM:
             raise StoreUnavailable(f"cannot create {folder} ({error.strerror})") from error
         raise bad_url(f"cannot create {folder} ({error.strerror})") from error
+
+
+def _make_file(path: str) -> None:
+    """Keep prompts from other users of the machine: SQLite's own files are for all to read."""
+    with suppress(OSError):  # it is there, or SQLite meets what is wrong as well
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o640))
 
 
 def _try(path: str) -> None:
@@ -112,7 +119,7 @@ def _refusal(path: str, error: sqlite3.Error) -> ReceiverError:
 def _cannot_open(path: str, error: sqlite3.Error) -> ReceiverError:
     """Ask the system why: SQLite does not tell."""
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o644))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o640))
     except OSError as reason:
         why = f"cannot open {path} ({reason.strerror})"
         return StoreUnavailable(why) if reason.errno in _NO_ROOM else bad_url(why)

@@ -197,6 +197,12 @@ class TestConnectSqlite:
             engine.raw_connection().close()
             engine.dispose()
 
+    def test_a_new_file_is_private(self, path: Path, store: Store) -> None:
+        """Bodies hold prompts: other users of the machine read neither the file nor its log."""
+        record(store, "gen_1")
+        for file in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
+            assert file.stat().st_mode & 0o007 == 0
+
     def test_a_new_file_can_give_space_back(self, path: Path, store: Store) -> None:
         """It can without a VACUUM, which would keep everybody out."""
         with closing(sqlite3.connect(path)) as connection:
