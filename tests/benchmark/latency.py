@@ -32,7 +32,7 @@ from tests.servers import postgres, valkey
 _STREAM: Final = "receiver:events"
 _CONNECTIONS: Final = 16
 _COMMANDS: Final[Mapping[str, Sequence[str]]] = {"one": ("serve",), "two": ("web", "worker")}
-_NAMES: Final = {"one": "`serve`", "two": "`web` and `worker`"}
+_NAMES: Final = {"one": "serve", "two": "web and worker"}
 _PICTURE: Final = Path(__file__).parents[2] / "docs" / "images" / "latency.svg"
 _PICTURED: Final = (10, 25, 50, 100, 200, 400, 800)
 _PERCENTILES: Final = {"p50": 0.5, "p99": 0.99}
