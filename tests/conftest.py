@@ -2,7 +2,6 @@
 
 import functools
 import gc
-import json
 from collections.abc import Generator, Iterator
 from typing import Any
 
@@ -39,7 +38,18 @@ def pytest_collection() -> Generator[None]:
 @pytest.hookimpl(wrapper=True)
 def pytest_report_to_serializable() -> Generator[None, dict[str, Any] | None, Any]:
     """Replace halves of surrogate pairs, which a failure may show: xdist would end the whole run."""
-    return json.loads(json.dumps((yield), ensure_ascii=False, default=repr).encode(errors="replace"))
+    return _sendable((yield))
+
+
+def _sendable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {name: _sendable(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        sent = [_sendable(one) for one in value]
+        return tuple(sent) if isinstance(value, tuple) else sent
+    return value
 
 
 @pytest.fixture(scope="session", autouse=True)
