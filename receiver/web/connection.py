@@ -96,6 +96,11 @@ class Connection(asyncio.Protocol):
         """Whether it waits for a request, or for the client to hang up."""
         return self._is_finishing or not (self._turns or self._request or self._unparsed)
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing has come yet."""
+        return not self._said
+
     # What asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

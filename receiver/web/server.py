@@ -13,6 +13,8 @@ from receiver.web.registry import Registry
 _BACKLOG: Final = 2048
 _LONGEST_GRACE_S: Final = 15.0
 _LAST_LINGER_S: Final = 1.0
+_FIRST_BYTES_S: Final = 0.5
+"""For so long one that has just connected may take to begin its request."""
 _LOOK_EVERY_S: Final = 0.02
 
 
@@ -43,6 +45,7 @@ class Server:
         self._registry.is_draining = True
         await asyncio.sleep(self._shutdown_delay_s)
         await self._close_listener()
+        await _until(lambda: not any(one.is_silent for one in self._registry.all()), within_s=_FIRST_BYTES_S)
         await _until(lambda: all(one.is_idle for one in self._registry.all()), within_s=_LONGEST_GRACE_S)
         for connection in self._registry.all():
             connection.finish()

@@ -101,6 +101,8 @@ def _missing(look: Callable[[], set[str]], accepted: set[str]) -> int:
 
 def _whole(path: Path) -> Iterator[str]:
     """Read the ids of messages whose asset, if they have one, is in the bucket."""
+    if not path.exists():
+        return  # nothing was forwarded yet
     with path.open() as lines:
         for line in lines:
             message = json.loads(line)

@@ -92,3 +92,16 @@ class TestStop:
                     await asyncio.wait_for(waiting.reader.read(1), 0.4)
             assert (await waiting.hear()).status == 200
         await stopping
+
+    async def test_waits_for_the_first_bytes(self, store: FakeStore) -> None:
+        """One that connected just before the end may ask; one that says nothing delays it little."""
+        serving = served(build_app(SOURCES, store, Refusals()))
+        site = await serving.__aenter__()
+        async with site.wire() as new, site.wire() as silent:
+            stopping = asyncio.create_task(serving.__aexit__(None, None, None))
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(new.reader.read(1), 0.1)
+            await new.say(post())
+            assert (await new.hear()).status == 200
+            assert await silent.rest() == b""
+        await stopping
