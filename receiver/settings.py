@@ -253,7 +253,7 @@ class Settings(BaseSettings):
             ConfigError: a value is wrong, or a `RECEIVER_*` variable is none of ours; each line names one.
         """
         judges = (_unknown, _quoted, _json_list, _unreadable, _not_text)
-        if problems := [*_unusable_file(), *(problem for judge in judges for problem in judge(os.environ))]:
+        if problems := [*_no_file(), *(problem for judge in judges for problem in judge(os.environ))]:
             raise ConfigError("\n".join(problems))
         try:
             return cls()
@@ -302,6 +302,8 @@ class _File(TomlConfigSettingsSource):
     """`receiver.toml`, and the files that it names for secrets: `webhook_secrets_file = "path"`."""
 
     def _read_file(self, file_path: Any) -> dict[str, Any]:
+        if Path(file_path).read_bytes().startswith(codecs.BOM_UTF8):
+            raise ConfigError(f"{CONFIG_FILE} begins with a byte order mark: save it as UTF-8 without one")
         return _with_contents(super()._read_file(file_path))
 
 
@@ -339,13 +341,10 @@ def _unreadable(environ: Mapping[str, str]) -> Iterator[str]:
             yield f"{name}: {fault}"
 
 
-def _unusable_file() -> Iterator[str]:
-    """Refuse what container engines make where a file is missing, and what some editors put first in one."""
-    file = Path(CONFIG_FILE)
-    if file.is_dir():
+def _no_file() -> Iterator[str]:
+    """Refuse what container engines make where a file that is to be mounted is missing."""
+    if Path(CONFIG_FILE).is_dir():
         yield f"{CONFIG_FILE} is a folder: remove it, and write the file"
-    elif file.is_file() and file.read_bytes().startswith(codecs.BOM_UTF8):
-        yield f"{CONFIG_FILE} begins with a byte order mark: save it as UTF-8 without one"
 
 
 def _fault(path: str) -> str | None:

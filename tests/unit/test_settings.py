@@ -289,6 +289,17 @@ class TestLoad:
         assert message.startswith(f"{name}: the value is a list in JSON")
         assert LEAK not in message
 
+    def test_a_file_that_nobody_may_read(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It is refused by name. Root may read all, so the refusal of the system is played."""
+        (folder / "receiver.toml").write_text("port = 8080")
+
+        def refuse(*_: object, **__: object) -> None:
+            raise PermissionError(13, "Permission denied", "receiver.toml")
+
+        monkeypatch.setattr(Path, "open", refuse)
+        monkeypatch.setattr(Path, "read_bytes", refuse)
+        assert "receiver.toml or a nested variable cannot be read" in refusal()
+
     def test_a_file_with_a_byte_order_mark(self, folder: Path) -> None:
         """As some editors write it; TOML has none."""
         (folder / "receiver.toml").write_bytes(b"\xef\xbb\xbfport = 8080\n")
