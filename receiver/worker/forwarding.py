@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -212,11 +212,17 @@ class Forwarding:
             self._woken.set()
 
     async def _finish(self, jobs: Sequence[DeliveryJob]) -> None:
-        try:
+        with self._holding(jobs):
             results = await self._forward(jobs)
             await self._settle(results)
             await self._put_back_queue(_error(results))
             await self._tell_of_breaker(results)
+
+    @contextlib.contextmanager
+    def _holding(self, jobs: Sequence[DeliveryJob]) -> Iterator[None]:
+        """Let go of *jobs* at the end; if cancelled, leave them to others."""
+        try:
+            yield
         except asyncio.CancelledError:
             for job in jobs:
                 self._leases.leave(job.lease)
@@ -250,15 +256,8 @@ class Forwarding:
         due_ms = int((time.time() + breaker.wait_s()) * 1000)
         left = [self._queue.popleft() for _ in range(len(self._queue))]
         parked = [DeliveryPostponed(job, due_ms, error, parked=True) for job in left]
-        try:
+        with self._holding(left):
             await settle_all(self._store, parked)
-        except asyncio.CancelledError:
-            for job in left:
-                self._leases.leave(job.lease)
-            raise
-        finally:
-            for job in left:
-                self._forget(job)
 
     async def _tell_of_breaker(self, results: Sequence[ForwardResult]) -> None:
         breaker, name = self._outlet.breaker, self._outlet.name
