@@ -45,15 +45,15 @@ def restore(*, file: Path, as_json: bool) -> None:
 
 def _database() -> Path:
     from receiver.errors import ConfigError
-    from receiver.store.database_url import parse
+    from receiver.store.database_url import sqlite_file
 
-    url = parse(load_settings_and_log(level="ERROR").database_url.get_secret_value())
-    if url.get_backend_name() != "sqlite" or not url.database:
+    database = sqlite_file(load_settings_and_log(level="ERROR").database_url.get_secret_value())
+    if database is None:
         raise ConfigError(
             "RECEIVER_DATABASE_URL is not a SQLite file: back up PostgreSQL with pg_dump or pg_basebackup"
             " (docs/databases.md)"
         )
-    return Path(url.database)
+    return database
 
 
 def _show(copy: "Copy", *, as_json: bool) -> None:

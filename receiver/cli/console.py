@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -14,6 +13,8 @@ from receiver.cli.output import say
 from receiver.errors import StoreUnavailable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from receiver.settings import Settings
     from receiver.store import Store
     from receiver.store.filters import Filter
@@ -129,14 +130,12 @@ def use_store(settings: "Settings", work: "Callable[[Store], Awaitable[T]]", *, 
         store.close()
 
 
-def _missing_file(settings: "Settings") -> str | None:
+def _missing_file(settings: "Settings") -> "Path | None":
     """Return the SQLite file that is about to be created: in another folder, all is well and empty."""
-    from receiver.store.database_url import parse
+    from receiver.store.database_url import sqlite_file
 
-    url = parse(settings.database_url.get_secret_value())
-    if url.get_backend_name() != "sqlite" or not url.database or Path(url.database).exists():
-        return None
-    return url.database
+    database = sqlite_file(settings.database_url.get_secret_value())
+    return database if database and not database.exists() else None
 
 
 async def events_of(store: "Store", name: str) -> list[str]:

@@ -4,6 +4,7 @@ No refusal repeats a part of the URL that may belong to a password.
 """
 
 import re
+from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, unquote
 
@@ -34,6 +35,16 @@ def parse(text: str) -> URL:
     if kind == "sqlite":
         return _sqlite(rest)
     raise bad_url(f"{kind!r} is not supported" if _PLAIN_NAME.fullmatch(kind) else "it is not a URL")
+
+
+def sqlite_file(text: str) -> Path | None:
+    """Return the file of an embedded database; None if *text* is the URL of a server.
+
+    Raises:
+        ConfigError: as for `parse`.
+    """
+    url = parse(text)
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
 def bad_url(why: str) -> ConfigError:

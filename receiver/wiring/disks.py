@@ -4,7 +4,7 @@ from pathlib import Path
 
 from receiver.assets.folder import open_folder
 from receiver.settings import Settings
-from receiver.store.database_url import parse
+from receiver.store.database_url import sqlite_file
 from receiver.wiring.assets import own_bucket_urls
 
 
@@ -19,7 +19,6 @@ def watched_folders(settings: Settings) -> dict[str, Path]:
     for use, url in {"assets": settings.assets_url, **own}.items():
         if url.startswith("file:"):
             folders[use] = open_folder(url).root
-    database = parse(settings.database_url.get_secret_value())
-    if database.get_backend_name() == "sqlite" and database.database:
-        folders["database"] = Path(database.database).parent
+    if database := sqlite_file(settings.database_url.get_secret_value()):
+        folders["database"] = database.parent
     return {use: folder.resolve() for use, folder in folders.items()}
