@@ -46,7 +46,7 @@ test-failed: setup  ## run the tests again that failed last, one at a time
 coverage: setup  ## show the lines and branches of receiving, mirroring and forwarding that their unit tests miss
 	$(PYTEST) --numprocesses $(TEST_PROCESSES) --cov=receiver --cov-branch --cov-report= \
 		tests/unit/test_*.py tests/unit/worker/test_forwarding.py tests/unit/worker/test_mirroring.py
-	$(BIN)/coverage report --show-missing --fail-under=91 --include="$$(printf 'receiver/%s.py,' $(COVERED))"
+	$(BIN)/coverage report --show-missing --fail-under=100 --include="$$(printf 'receiver/%s.py,' $(COVERED))"
 
 test-dialects: setup  ## run the client's and the sandbox's tests on 25 more dialects of the provider
 	RECEIVER_TEST_DIALECTS=25 $(PYTEST) --numprocesses $(TEST_PROCESSES) --dist worksteal tests/contract tests/unit/cli $(PYTEST_ARGS)

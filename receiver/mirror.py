@@ -265,8 +265,9 @@ class MirrorLate:
                 return LatePostponed(job, due_ms, error, failed)
             case EventSettled(asset=Asset("mirrored") as asset, now_ms=now_ms):
                 return LateArrived(job, asset, _follow_up(job, now_ms, self.entropy()), now_ms)
-            case EventSettled(asset=asset, attempt=failed):
-                return LateGivenUp(job, (asset and asset.error) or "no asset", failed)
+            case EventSettled() as settled:
+                why = settled.asset and settled.asset.error
+                return LateGivenUp(job, why or "no asset", settled.attempt)
 
 
 def _trace(result: MirrorResult, began_ms: int) -> None:

@@ -23,7 +23,7 @@ from receiver.mirror import (
     NoteKept,
     Refresh,
 )
-from receiver.outcomes import FailedAttempt
+from receiver.outcomes import FailedAttempt, Retry
 from receiver.store import (
     EventJob,
     EventPostponed,
@@ -422,6 +422,29 @@ class TestMirrorLate:
             return "https://cdn.example.com/new"
 
         assert isinstance(await run_late(late_job(), fetch, refresh=refresh), LateArrived)
+
+    @pytest.mark.parametrize(
+        ("answer", "due_ms"), [(Retry("rate limited", after_s=600), NOW + 600_000 + 5_000), (None, None)]
+    )
+    async def test_provider_gives_no_other_url(self, answer: Retry | None, due_ms: int | None) -> None:
+        """It is asked again when it says so, and an expired URL without another ends it."""
+
+        async def refresh(_event: Event) -> Retry | None:
+            return answer
+
+        result = await run_late(late_job(), fetching(NotFetched(EXPIRED, permanent=True)), refresh=refresh)
+        assert getattr(result, "due_ms", None) == due_ms
+        assert isinstance(result, LateGivenUp) == (answer is None)
+
+    async def test_provider_says_that_the_file_is_there(self) -> None:
+        """A host that does not have it yet will."""
+        missing = NotFetched("http_404", permanent=True, may_appear=True)
+
+        async def refresh(_event: Event) -> str:
+            return URL
+
+        result = await run_late(late_job(), fetching(missing), refresh=refresh, at=NOW + GRACE_MS)
+        assert isinstance(result, LatePostponed)
 
     async def test_bug_ends_it(self, fetched: Fetched) -> None:
         """Work that nothing can come of does not come back for ever."""

@@ -3,7 +3,8 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import pytest
 from cloudevents.core.formats.json import JSONFormat
@@ -16,18 +17,21 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBasedTraceIdRatio
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from receiver import tracing
+from receiver.assets import Fetched, NotFetched
 from receiver.backoff import Backoff
 from receiver.client import Client, NotSent
 from receiver.client.wire import Answer, Outgoing, Reply, Unsent
 from receiver.deliver import Forward, ForwardRules, message, trace_of
 from receiver.destinations import Message
 from receiver.events import OPERATOR, Event
-from receiver.outcomes import Delivered, Outcome, Retry
-from receiver.receive import trace_generation
+from receiver.mirror import Mirror, MirrorRules
+from receiver.outcomes import Delivered, GivenUp, Judged, Outcome, Parked, Retry
+from receiver.receive import record_delivery, trace_generation
 from receiver.routing import take
-from receiver.store import NewEvent
+from receiver.store import Duplicate, Entry, NewEvent, NewQuarantine, Recorded, RecordResult
 from receiver.tracing import Ended
-from tests.unit.work import delivery_job
+from tests.acceptance.service import failed
+from tests.unit.work import NOW, MemoryBucket, delivery_job, event_job
 
 RECEIVED_MS = 1_736_424_030_000
 FIRST = "2025-01-09T12:00:00Z"
@@ -130,6 +134,87 @@ class TestMessage:
         assert (told.attributes or {})["error.type"] == "postponed"
         assert told.status.description
         assert "hunter2" not in told.to_json()
+
+
+class TestAttempts:
+    """A span for each delivery to us, each attempt to mirror and each attempt to forward."""
+
+    @pytest.mark.parametrize("is_new", [True, False])
+    async def test_a_delivery_to_us(self, spans: Spans, *, is_new: bool) -> None:
+        """The first one also tells of the generation; a repeat does not."""
+        one = entry()
+
+        async def record(_: Entry) -> RecordResult:
+            return Recorded(one.id) if is_new else Duplicate(one.id)
+
+        await record_delivery(one, record)
+        told = spans.one("POST /webhooks/{source}").attributes or {}
+        assert told["receiver.outcome"] == ("accepted" if is_new else "duplicate")
+        assert len(spans.told) == 1 + is_new
+
+    async def test_what_is_quarantined_has_no_generation(self, spans: Spans) -> None:
+        """So it has no trace."""
+
+        async def record(one: Entry) -> RecordResult:
+            return Recorded(one.id)
+
+        await record_delivery(
+            NewQuarantine("1", "photoverse", "0" * 64, "no_event", b"{}", RECEIVED_MS), record
+        )
+        assert spans.told == ()
+
+    @pytest.mark.parametrize(
+        ("fetched", "error"),
+        [
+            (None, None),
+            (NotFetched("http_404", permanent=True), "http_404"),
+            (NotFetched("http_503", permanent=False), "http_503"),
+        ],
+    )
+    async def test_an_asset(
+        self, spans: Spans, tmp_path: Path, fetched: NotFetched | None, error: str | None
+    ) -> None:
+        """With where it went and its size, or with what kept it from there."""
+        path = tmp_path / "spooled"
+        path.write_bytes(b"png")
+
+        async def fetch(_: object) -> Fetched | NotFetched:
+            return fetched or Fetched(path, 3, "0" * 64, "image/png")
+
+        await Mirror(fetch, MemoryBucket(), MirrorRules(), lambda: NOW, lambda: 0.5)(event_job())
+        told = spans.one("mirror").attributes or {}
+        assert told.get("error.type") == error
+        assert told.get("receiver.asset.size") == (None if error else 3)
+
+    async def test_an_event_without_an_asset_is_not_mirrored(self, spans: Spans) -> None:
+        """There was no attempt to tell of."""
+        job = event_job(body=failed("gen_1"), host=None)
+        await Mirror(_no_fetch, MemoryBucket(), MirrorRules(), lambda: NOW, lambda: 0.5)(job)
+        assert spans.told == ()
+
+    @pytest.mark.parametrize(
+        ("judged", "error"),
+        [(Delivered(), None), (GivenUp("http_422"), "dead"), (Parked("connection refused", 5.0), "parked")],
+    )
+    async def test_a_message(self, spans: Spans, judged: Judged, error: str | None) -> None:
+        """Without an error, or with the word that the metric has for it."""
+        rules = ForwardRules(Backoff(first_s=8, max_s=60))
+
+        def judge(outcomes: Mapping[str, Outcome]) -> Mapping[str, Judged]:
+            return dict.fromkeys(outcomes, judged)
+
+        await Forward(Scripted(Delivered()), rules, lambda: NOW, lambda: 0.5, judge)([delivery_job()])
+        assert (spans.one("send orders").attributes or {}).get("error.type") == error
+
+    async def test_a_message_that_could_not_be_made_was_not_sent(self, spans: Spans) -> None:
+        """Nor was one that nobody wanted."""
+        rules = ForwardRules(Backoff(first_s=8, max_s=60))
+        await Forward(Scripted(Delivered()), rules, lambda: NOW, lambda: 0.5)([delivery_job(body=b"{")])
+        assert spans.told == ()
+
+
+async def _no_fetch(_: object) -> Fetched | NotFetched:
+    raise AssertionError("nothing to fetch")
 
 
 class Scripted:
