@@ -46,6 +46,7 @@ async def a_mirrored(store: Store, tmp_path: Path, content: bytes, content_type:
     path = tmp_path / "assets" / "a.bin"
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(content)
+    path.with_name(".receiver-bucket").touch()
     asset = Asset("mirrored", path.as_uri(), content_type, len(content), "0" * 64)
     [id_] = await settled(store, an_event(), asset=asset)
     return id_
