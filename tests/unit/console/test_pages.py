@@ -239,7 +239,7 @@ class TestButtons:
         page = await said(browser, "/destinations/orders/backfill", since="the day it broke")
         assert "neither a time" in page
         await said(browser, "/destinations/orders/backfill", since="1d")
-        await shows(browser, "/destinations", b"Backfill done: 0 made of 0 events")
+        await shows(browser, "/destinations", b"Backfill done: 0 created of 0 events")
         assert (await browser.post("/destinations/none/pause")).status == 404
 
     async def test_dead_letters(self, browser: Browser, store: Store) -> None:
