@@ -15,6 +15,8 @@ from receiver.admin.parameters import path_text
 from receiver.admin.parts import Parts
 from receiver.operations import interventions, records, schemas
 from receiver.operations.audit import aim
+from receiver.operations.names import named_in
+from receiver.store.filters import Filter
 from receiver.store.operations import Kind, Operation, Order, find_operation, latest_operations, take_back
 from receiver.store.search import find_deliveries, find_events, find_quarantined
 from receiver.store.window import Page
@@ -167,7 +169,7 @@ class Rows:
         async def handle(_request: Request, given: asked.Listing) -> Response:
             page = await self._store.transact(
                 find,
-                asked.to_filter(given),
+                await self._checked(asked.to_filter(given)),
                 limit=given.limit,
                 after=asked.read_cursor(given.cursor, parts),
                 newest_first=given.order == "newest",
@@ -182,9 +184,20 @@ class Rows:
 
         return handle
 
+    async def _checked(self, wanted: Filter) -> Filter:
+        """Return *wanted*, unless it is about a destination or a source that there is not."""
+        for one in await self._store.transact(
+            named_in, wanted, destinations=tuple(self._parts.targets), sources=self._parts.erasing.sources
+        ):
+            if not one.is_known:
+                there_are = ", ".join(sorted(one.known)) or "none"
+                raise answers.invalid(f"{one.what}: {one.name[:100]!r} is not known; there are: {there_are}")
+        return wanted
+
     def _orderer(self, kind: Kind) -> Handler:
         async def handle(request: Request, given: Any) -> Response:
             order = self._order(kind, given)
+            await self._checked(order.wanted)
             if given.dry_run:
                 counted = await operations.count(self._store, order)
                 return answers.json(

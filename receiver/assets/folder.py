@@ -6,7 +6,7 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,8 +15,9 @@ from typing import IO, Final, ParamSpec, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from receiver.assets import Fetched, Held, Stored
+from receiver.assets.folder_marker import Marker
 from receiver.assets.object_keys import beside, is_safe, require_safe
-from receiver.errors import BucketUnavailable, ConfigError
+from receiver.errors import BucketUnavailable, ConfigError, StoreUnavailable
 from receiver.threads import DaemonThreads
 
 STALE_AFTER_S: Final = 24 * 3600.0
@@ -30,10 +31,14 @@ _CLOSE_S: Final = 3.0
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
+WasUsed = Callable[[str], Awaitable[bool]]
+"""Tells whether an asset was kept below a `file:` URL."""
 
 
-def open_folder(url: str) -> "FolderBucket":
+def open_folder(url: str, *, was_used: WasUsed | None = None) -> "FolderBucket":
     """Return the folder that `file:///absolute` or `file:relative` names; create nothing yet.
+
+    *was_used* is asked before it is made.
 
     Raises:
         ConfigError: *url* has another form.
@@ -42,7 +47,7 @@ def open_folder(url: str) -> "FolderBucket":
     path = unquote(match["path"]) if match else ""
     if not path or path.startswith("//") or "\0" in path:
         raise ConfigError("write file:///absolute/folder or file:folder", "assets_url")
-    return FolderBucket(Path(path).resolve())
+    return FolderBucket(Path(path).resolve(), was_used)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +58,14 @@ class FolderBucket:
     """
 
     root: Path
+    was_used: WasUsed | None = field(default=None, repr=False, compare=False)
     threads: DaemonThreads = field(
         default_factory=lambda: DaemonThreads(_THREADS, name="receiver-folder"), repr=False, compare=False
     )
+    marker: Marker = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "marker", Marker(self.root))
 
     async def put(self, key: str, asset: Fetched, *, metadata: dict[str, str]) -> Stored:  # noqa: ARG002
         """Keep *asset* under *key*. *metadata* has no place in a file and is left out.
@@ -65,6 +75,8 @@ class FolderBucket:
             ValueError: *key* is not safe.
         """
         require_safe(key)
+        if not self.marker.is_known:
+            await self._check_again()
         return await self._in_thread(self._put, key, asset)
 
     def key_of(self, url: str) -> str | None:
@@ -99,10 +111,28 @@ class FolderBucket:
     async def check(self) -> None:
         """Refuse if the folder cannot be written; sweep up what killed processes left in it.
 
+        Only this makes the folder, and not where assets were kept before: its disk may not be mounted.
+
         Raises:
+            BucketUnavailable: the folder is not the one that was used.
             ConfigError: the folder cannot be made, or takes no files or links.
         """
+        if await self._in_thread(self._is_new) and await self._was_used():
+            await self._in_thread(self._require)
         await self._in_thread(self._check)
+
+    async def _was_used(self) -> bool:
+        try:
+            return self.was_used is not None and await self.was_used(f"{self.root.as_uri()}/")
+        except StoreUnavailable as error:
+            raise BucketUnavailable(f"it is not known whether {self.root} was used: {error}") from error
+
+    async def _check_again(self) -> None:
+        """Check what could not be checked at start, such as a disk that was not mounted."""
+        try:
+            await self.check()
+        except ConfigError as error:
+            raise BucketUnavailable(str(error)) from error
 
     async def aclose(self) -> None:
         """Let go of the threads; a call that hangs ends with the process."""
@@ -113,8 +143,29 @@ class FolderBucket:
         work = partial(call, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self.threads, work)
 
+    def _is_new(self) -> bool:
+        # A folder of a release before the marker has one of these.
+        return self.marker.is_missing and not (self.root / _INCOMING).is_dir()
+
+    @contextmanager
+    def _in_place(self) -> Iterator[None]:
+        """Do something in the folder that was made, or in none.
+
+        Raises:
+            BucketUnavailable: the folder is not there, or the disk failed.
+        """
+        try:
+            self.marker.require()
+            yield
+        except OSError as error:
+            raise BucketUnavailable(f"{self.root}: {error.strerror}") from error
+
+    def _require(self) -> None:
+        with self._in_place():
+            pass
+
     def _put(self, key: str, asset: Fetched) -> Stored:
-        with _failures(self.root):
+        with self._in_place():
             if self._place(key, asset):
                 return Stored(self._path(key).as_uri())
             other = beside(key, asset.sha256)
@@ -165,12 +216,12 @@ class FolderBucket:
             temporary.unlink(missing_ok=True)
 
     def _look(self, key: str) -> Held | None:
-        with _failures(self.root):
+        with self._in_place():
             path = self._path(key)
             return Held(path.stat().st_size, None) if path.is_file() else None
 
     def _part(self, key: str, start: int, size: int) -> bytes | None:
-        with _failures(self.root):
+        with self._in_place():
             path = self._path(key)
             if not path.is_file():
                 return None
@@ -179,16 +230,19 @@ class FolderBucket:
                 return file.read(size)
 
     def _read(self, key: str) -> Held | None:
-        with _failures(self.root):
+        with self._in_place():
             path = self._path(key)
             return Held(path.stat().st_size, _sha256(path)) if path.is_file() else None
 
     def _remove(self, key: str) -> None:
-        with _failures(self.root):
+        with self._in_place():
             self._path(key).unlink(missing_ok=True)
 
     def _check(self) -> None:
         try:
+            _make_folders(self.root)
+            self.marker.make()
+            _sync(self.root)
             with self._incoming() as (temporary, _):
                 probe = temporary.with_suffix(".check")
                 _link(temporary, probe)
@@ -204,14 +258,6 @@ class FolderBucket:
 
     def _path(self, key: str) -> Path:
         return self.root.joinpath(*key.split("/"))
-
-
-@contextmanager
-def _failures(root: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise BucketUnavailable(f"{root}: {error.strerror}") from error
 
 
 def _copy(asset: Fetched, file: IO[bytes]) -> None:

@@ -21,9 +21,9 @@ from typing import Final
 import structlog
 
 from receiver.assets import Fetched, NotFetched
+from receiver.assets.folder_id import folder_id
 from receiver.assets.media import MEDIA_TYPES
 from receiver.assets.spool import described
-from receiver.assets.spool_id import spool_id
 from receiver.errors import variable
 from receiver.threads import SharedThreads
 
@@ -64,7 +64,7 @@ class KeptDownloads:
         Raises:
             OSError: the folder cannot be read or written.
         """
-        return spool_id(self._spool_dir)
+        return folder_id(self._spool_dir / "id")
 
     async def fetch(
         self, event_id: str, download: Download, *, is_first: bool = False

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from receiver.cli.connection import load_settings_and_log
-from receiver.cli.console import use_store
+from receiver.cli.console import check_names, use_store
 from receiver.cli.exit_codes import ExitCode
-from receiver.cli.moments import Since, to_ms
+from receiver.cli.moments import Since, check_order, to_ms
 from receiver.cli.operator import note
 from receiver.cli.output import Record, json_option, say, show_rows
 
@@ -65,6 +65,7 @@ def verify(
     """
     from receiver.store.inventory import Scope
 
+    check_order(since, until)
     settings = load_settings_and_log()
     scope = Scope(to_ms(since), to_ms(until), source, failed)
     found: list[Record] = []
@@ -91,10 +92,11 @@ def verify(
 async def _verify(
     settings: "Settings", store: "Store", scope: "Scope", report: Report, *, deep: bool, repair: bool
 ) -> Counter[str]:
-    from receiver.store.filters import to_text
+    from receiver.store.filters import Filter, to_text
     from receiver.store.inventory import count_assets
     from receiver.wiring.inventory import open_inventory
 
+    await check_names(settings, store, Filter(source=scope.source))
     if repair:
         await note(store, "assets.repair", to_text(asdict(scope)))
     async with open_inventory(settings, store, deep=deep, repair=repair) as inventory:

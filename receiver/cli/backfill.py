@@ -9,7 +9,7 @@ import click
 from receiver.cli.connection import load_settings_and_log
 from receiver.cli.console import use_store
 from receiver.cli.destinations import check_name
-from receiver.cli.moments import Since, to_ms
+from receiver.cli.moments import Since, check_order, to_ms
 from receiver.cli.operator import note
 from receiver.cli.output import description, json_option, progress_of, say, show_rows
 from receiver.events import event_ms
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from receiver.store import Route, Store
     from receiver.store.backfill import Past
 
-_COLUMNS: Final = ("destination", "since", "until", "events", "made", "there", "dry_run")
+_COLUMNS: Final = ("destination", "since", "until", "events", "created", "existing", "dry_run")
 
 
 class JMESPath(click.ParamType["Expression"]):
@@ -76,7 +76,7 @@ def backfill(
     try:
         use_store(settings, lambda store: _backfill(settings, store, past, chosen, tally, dry_run=dry_run))
     except KeyboardInterrupt:
-        say(f"{tally.made} made so far; run the same command to continue.")
+        say(f"{tally.created} created so far; run the same command to continue.")
         raise
     show_rows([backfill_record(past, tally, dry_run=dry_run)], columns=_COLUMNS, as_json=as_json)
 
@@ -109,8 +109,7 @@ async def _backfill(
 def _past(name: str, since: datetime | None, until: datetime) -> "Past":
     from receiver.store.backfill import Past
 
-    if since is not None and since >= until:
-        raise click.UsageError("--since must be before --until, which is now unless you give it.")
+    check_order(since, until)
     return Past(name, to_ms(since) or 0, to_ms(until))
 
 
@@ -129,7 +128,7 @@ def _progress(past: "Past") -> "Iterator[Callable[[Tally], None]]":
             last_ms = event_ms(tally.last)
             first_ms = first_ms or last_ms
             share = (last_ms - first_ms) / max(past.until_ms - first_ms, 1)
-            text = f"{past.destination}: {tally.made:,} of {tally.events:,} events"
+            text = f"{past.destination}: {tally.created:,} of {tally.events:,} events"
             bar.update(task, completed=share, description=text)
 
         yield show

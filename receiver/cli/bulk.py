@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from receiver.cli.console import ask
+from receiver.cli.operator import note
 from receiver.cli.output import description, json_option, progress_of, say, show_record
 
 if TYPE_CHECKING:
@@ -79,14 +80,13 @@ def carry_out(order: "Order", manner: BulkManner) -> None:
     """Count *order*, or do it and print what it came to.
 
     Raises:
-        UsageError: the order is open, and all were not meant; or there is no such destination.
+        UsageError: the order is open, and all were not meant; or there is no such destination or source.
         NotFound: none of the ids that it names is there, in a state that it is about.
         ConfigError: a setting is wrong.
         StoreUnavailable: the database does not answer, or has not the schema of this release.
     """
     if order.wanted.is_open and not manner.mean_all:
         raise click.UsageError("Give an id, a filter, or --all.")
-    order = _resolved(order)
     if manner.dry_run:
         counted = _count(order)
         show_record(counted, as_json=manner.as_json)
@@ -95,28 +95,19 @@ def carry_out(order: "Order", manner: BulkManner) -> None:
     if not (manner.yes or order.wanted.ids) and _is_watched() and not _is_confirmed(order):
         say("Nothing was done.")
         return
-    from receiver.operations.audit import aim
-
-    operation = ask(
-        lambda store: _begin(store, order),
-        destination=order.wanted.destination,
-        deed=(order.kind, aim(order)),
-    )
+    operation = ask(lambda store: _begin(store, order), wanted=order.wanted)
     finish(operation.id, as_json=manner.as_json)
 
 
-def _resolved(order: "Order") -> "Order":
+async def _resolved(store: "Store", order: "Order") -> "Order":
     """Return *order* with the ids of events in place of those of generations."""
     from receiver.operations.records import events_named
 
     names = order.wanted.ids
     if not names or order.kind.startswith("quarantine"):
         return order
-
-    async def resolve(store: "Store") -> list[str]:
-        return [id_ for name in names for id_ in await events_named(store, name) or [name]]
-
-    return replace(order, wanted=replace(order.wanted, ids=tuple(dict.fromkeys(ask(resolve)))))
+    ids = [id_ for name in names for id_ in await events_named(store, name) or [name]]
+    return replace(order, wanted=replace(order.wanted, ids=tuple(dict.fromkeys(ids))))
 
 
 def finish(id_: str, *, as_json: bool, deed: tuple[str, str] | None = None) -> None:
@@ -168,7 +159,10 @@ def counting(what: str) -> "Iterator[OnPage]":
 
 async def _begin(store: "Store", order: "Order") -> "Operation":
     from receiver import operations
+    from receiver.operations.audit import aim
 
+    order = await _resolved(store, order)
+    await note(store, order.kind, aim(order))
     return await operations.begin(store, order)
 
 
@@ -176,9 +170,11 @@ def _count(order: "Order") -> dict[str, Any]:
     from receiver import operations
 
     with counting("to do") as on_page:
-        counted = ask(
-            lambda store: operations.count(store, order, on_page), destination=order.wanted.destination
-        )
+
+        async def count(store: "Store") -> "operations.Counted":
+            return await operations.count(store, await _resolved(store, order), on_page)
+
+        counted = ask(count, wanted=order.wanted)
     return {"kind": order.kind, "matched": counted.matched, "changed": counted.changed, "dry_run": True}
 
 

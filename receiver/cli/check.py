@@ -170,13 +170,15 @@ async def _proxies() -> AsyncIterator[Finding]:
 
 
 async def _bucket(settings: "Settings") -> Finding:
-    from contextlib import aclosing
+    from contextlib import aclosing, closing
 
     from receiver.wiring.assets import open_bucket
+    from receiver.wiring.operators import open_store
 
     try:
-        async with aclosing(open_bucket(settings)) as bucket:
-            await bucket.check()
+        with closing(open_store(settings)) as store:
+            async with aclosing(open_bucket(settings, store)) as bucket:
+                await bucket.check()
     except ReceiverError as error:
         return Finding("bucket", str(error), is_well=False)
     return Finding("bucket", "an object was written and read")

@@ -68,7 +68,7 @@ def cursor_option(parts: int) -> Callable[[Function], Function]:
 def ask(
     work: "Callable[[Store], Awaitable[T]]",
     *,
-    destination: str | None = None,
+    wanted: "Filter | None" = None,
     deed: tuple[str, str] | None = None,
 ) -> T:
     """Return what *work* finds out from the store of `RECEIVER_DATABASE_URL`.
@@ -76,21 +76,35 @@ def ask(
     If it changes something, the *deed* says what and on what, for the audit log.
 
     Raises:
-        UsageError: there is no such *destination*.
+        UsageError: there is no such destination or source as *wanted* names.
         ConfigError: a setting is wrong.
         StoreUnavailable: the database does not answer, or has not the schema of this release.
     """
-    from receiver.cli.destinations import check_name
-    from receiver.store.destinations import known_destinations
+    settings = load_settings_and_warn()
 
     async def asking(store: "Store") -> T:
-        if destination is not None:
-            check_name(destination, await store.transact(known_destinations, store.destinations))
+        if wanted is not None:
+            await check_names(settings, store, wanted)
         if deed is not None:
             await note(store, *deed)
         return await work(store)
 
-    return use_store(load_settings_and_warn(), asking)
+    return use_store(settings, asking)
+
+
+async def check_names(settings: "Settings", store: "Store", wanted: "Filter") -> None:
+    """Refuse a filter for a destination or a source that there is not.
+
+    Raises:
+        UsageError: it says which there are.
+    """
+    from receiver.cli.destinations import check_name
+    from receiver.operations.names import named_in
+    from receiver.wiring.sources import source_names
+
+    sources = source_names(settings)
+    for one in await store.transact(named_in, wanted, destinations=store.destinations, sources=sources):
+        check_name(one.name, one.known, one.what)
 
 
 def use_store(settings: "Settings", work: "Callable[[Store], Awaitable[T]]", *, records: bool = False) -> T:
@@ -180,7 +194,7 @@ def fetch(
             say(f"There may be more: continue with --cursor {write_cursor(last)}")
         return rows
 
-    return ask(look, destination=wanted.destination)
+    return ask(look, wanted=wanted)
 
 
 async def _say_what_there_is(store: "Store", find: "Callable[..., Page[Any]]", wanted: "Filter") -> None:

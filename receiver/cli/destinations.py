@@ -95,11 +95,11 @@ def _change(
     return changed
 
 
-def check_name(name: str, known: Collection[str]) -> None:
+def check_name(name: str, known: Collection[str], what: str = "destination") -> None:
     """Refuse a *name* that is not *known*, with the one that was probably meant.
 
     Raises:
-        UsageError: there is no such destination.
+        UsageError: there is no such one.
     """
     if name in known:
         return
@@ -107,9 +107,9 @@ def check_name(name: str, known: Collection[str]) -> None:
 
     close = difflib.get_close_matches(name.lower(), known, n=1)
     if close:
-        raise click.UsageError(f"There is no destination {name!r}. Did you mean {close[0]!r}?")
+        raise click.UsageError(f"There is no {what} {name!r}. Did you mean {close[0]!r}?")
     there_are = ", ".join(sorted(known)) or "none. RECEIVER_DESTINATIONS__<NAME>__URL adds one"
-    raise click.UsageError(f"There is no destination {name!r}; there are: {there_are}.")
+    raise click.UsageError(f"There is no {what} {name!r}; there are: {there_are}.")
 
 
 def _show(settings: "Settings", statuses: "Sequence[DestinationStatus]", *, as_json: bool) -> None:

@@ -148,7 +148,7 @@ def tail(*, wanted: "Filter", last: int, as_json: bool) -> None:
 
     Prints one line per event, oldest first, until Ctrl-C.
     """
-    ask(lambda store: _tail(store, wanted, last, as_json=as_json))
+    ask(lambda store: _tail(store, wanted, last, as_json=as_json), wanted=wanted)
 
 
 async def _tail(store: "Store", wanted: "Filter", last: int, *, as_json: bool) -> None:

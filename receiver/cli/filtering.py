@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from receiver.cli.moments import Since, to_ms
+from receiver.cli.moments import Since, check_order, to_ms
 from receiver.events import EVENT_KINDS
 
 Function = Callable[..., Any]
@@ -68,9 +68,7 @@ def filtered(
 def _filter(given: dict[str, Any], state: str | None) -> Any:
     from receiver.store.filters import Filter
 
-    since, until = given.get("since"), given.get("until")
-    if since is not None and until is not None and since >= until:
-        raise click.UsageError("--since must be before --until: nothing arrived in between.")
+    check_order(given.get("since"), given.get("until"))
     return Filter(
         destination=given.get("destination"),
         state=state,

@@ -28,6 +28,16 @@ def to_ms(moment: datetime | None) -> int | None:
     return None if moment is None else max(int(moment.timestamp() * 1000), 0)
 
 
+def check_order(since: datetime | None, until: datetime | None) -> None:
+    """Refuse a span of time in which nothing can have arrived.
+
+    Raises:
+        UsageError: it ends before it begins.
+    """
+    if since is not None and until is not None and since >= until:
+        raise click.UsageError("--since must be before --until, which is now unless you give it.")
+
+
 class Since(click.ParamType[datetime]):
     """A time, or how long ago it was."""
 

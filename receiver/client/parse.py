@@ -82,6 +82,19 @@ def generation(payload: Any) -> Generation:
     )
 
 
+def accepted(payload: Any) -> Generation:
+    """Read the answer to an order.
+
+    Raises:
+        Malformed: it is an error whose id may be anything's, such as the request's.
+    """
+    made = generation(payload)
+    said = payload.get("error") or made.raw.get("error")
+    if said and not _text(made.raw, "status"):
+        raise Malformed(f"an error beside the id {made.id!r}")
+    return made
+
+
 def generations(payload: Any) -> GenerationPage:
     """Read one page of generations."""
     return GenerationPage(_rows(payload, generation), _total(payload), payload)

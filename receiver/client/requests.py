@@ -29,7 +29,7 @@ from receiver.client.wire import Request
 
 def generate(kind: str, body: Mapping[str, Any]) -> Request[Generation]:
     """Ask for a generation. It costs credits, so it is never repeatable."""
-    return Request("POST", f"/generate/{kind}", parse.generation, body=body, repeatable=False)
+    return Request("POST", f"/generate/{kind}", parse.accepted, body=body, repeatable=False)
 
 
 def kind_of(request: Request[Any]) -> str:

@@ -110,9 +110,9 @@ class Destinations:
         tally, parts = Tally(), self._parts
         async for _ in run_backfill(parts.store, past, tally, route=parts.route, dry_run=True):
             if tally.events >= MOST_COUNTED:
-                so_far = f"{tally.made:,} of the first {tally.events:,} events"
+                so_far = f"{tally.created:,} of the first {tally.events:,} events"
                 return f"{past.destination} lacks {so_far}; there are more."
-        return f"{past.destination} lacks {tally.made:,} of {tally.events:,} events."
+        return f"{past.destination} lacks {tally.created:,} of {tally.events:,} events."
 
     async def _known(self, request: Request) -> str:
         name = path_text(request, "name")
@@ -128,4 +128,4 @@ def _said(one: schemas.Progress) -> str:
     so_far = " so far" if one["state"] == "running" else ""
     again = ": start it again" if one["state"] == "interrupted" else ""
     state = "" if one["state"] == "running" else f" {one['state']}"
-    return f"Backfill{state}: {one['made']:,} made of {one['events']:,} events{so_far}{again}."
+    return f"Backfill{state}: {one['created']:,} created of {one['events']:,} events{so_far}{again}."

@@ -5,9 +5,10 @@ Credentials come from where every AWS tool looks for them: environment, profile,
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
+from functools import partial
+from typing import Any, Final, ParamSpec, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import boto3.session
@@ -41,6 +42,9 @@ _REFUSED_CREDENTIALS: Final = re.compile(
 _NO_AWS_ANSWER: Final = (ResponseParserError, KeyError, AttributeError, TypeError)
 """What boto3, and our reading of it, make of a 200 by something else than AWS, as a proxy's page is."""
 _NO_CREDENTIALS: Final = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
 
 
 def endpoint(text: str) -> str:
@@ -93,8 +97,12 @@ class Service(Protocol):
         """Return the size of *message* as the service counts it."""
         ...
 
-    def put(self, chunk: Sequence[Message]) -> Sequence[Outcome]:
-        """Make one request with at most `MAX_ENTRIES` messages; blocks.
+    def entries(self, chunk: Sequence[Message]) -> Sequence[Any]:
+        """Return the messages of one request as its API takes them."""
+        ...
+
+    def put(self, entries: Sequence[Any]) -> Sequence[Outcome]:
+        """Make one request with at most `MAX_ENTRIES` of them; blocks.
 
         Raises:
             ClientError: the service refused the request.
@@ -143,6 +151,7 @@ class AwsDestination:
         self._service = service
         self._options = options
         self._lanes = 1 if service.ordered else options.concurrency
+        self._turns = asyncio.Semaphore(self._lanes)
         self._threads = DaemonThreads(self._lanes, name=f"{service.title}-{name}")
 
     @property
@@ -153,17 +162,26 @@ class AwsDestination:
     async def send(self, batch: Sequence[Message]) -> Sequence[Outcome]:
         """Send *batch* in as few requests as its sizes allow."""
         service = self._service
-        cut = chunks(batch, size_bytes=service.size_bytes, max_bytes=service.limits.request)
+        return await self._send_each(
+            chunks(batch, size_bytes=service.size_bytes, max_bytes=service.limits.request)
+        )
+
+    async def _send_each(self, cut: Iterable[Sequence[Message]]) -> Sequence[Outcome]:
         outcomes = await asyncio.gather(*(self._send_chunk(chunk) for chunk in cut))
         return [outcome for of_chunk in outcomes for outcome in of_chunk]
 
     async def check(self) -> Delivered | Retry:
         """Make a request without a message: the service refuses that, and first what else is wrong."""
+        return await self._in_time(self._ask_in_vain) or Retry(self._silent)
+
+    async def _in_time(self, call: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result | None:
+        """Make *call* in a thread; return None if it took too long, apart from waiting for a turn."""
+        work = partial(call, *args, **kwargs)
         try:
-            async with asyncio.timeout(self._options.timeout_s):
-                return await asyncio.get_running_loop().run_in_executor(self._threads, self._ask_in_vain)
+            async with self._turns, asyncio.timeout(self._options.timeout_s):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except TimeoutError:
-            return Retry(f"{self._service.title} did not answer within {self._options.timeout_s:g} s")
+            return None
 
     def _ask_in_vain(self) -> Delivered | Retry:
         try:
@@ -197,15 +215,17 @@ class AwsDestination:
         )
         if size > most:
             return [GivenUp(f"the event has {size} bytes; {title} takes {most} at most")]
-        try:
-            async with asyncio.timeout(self._options.timeout_s):
-                return await asyncio.get_running_loop().run_in_executor(self._threads, self._request, chunk)
-        except TimeoutError:
-            return [Retry(f"{title} did not answer within {self._options.timeout_s:g} s")] * len(chunk)
+        outcomes = await self._in_time(self._request, chunk)
+        if outcomes is None:
+            return [Retry(self._silent)] * len(chunk)
+        # Which one it means it does not say: ask again one by one, so that the others get through.
+        return outcomes or await self._send_each([message] for message in chunk)
 
     def _request(self, chunk: Sequence[Message]) -> Sequence[Outcome]:
+        """Return the outcomes; none if the service blames one of several messages."""
+        entries = self._service.entries(chunk)
         try:
-            outcomes = self._service.put(chunk)
+            outcomes = self._service.put(entries)
         except ClientError as error:
             return self._refused(chunk, error)
         except BotoCoreError as error:
@@ -220,8 +240,7 @@ class AwsDestination:
         if not self._service.blames_a_message(code.rpartition(".")[2], refusal.get("Message", "")):
             return [Retry(self._explain(code))] * len(chunk)
         if len(chunk) > 1:
-            # Which one it means it does not say: ask again one by one, so that the others get through.
-            return [outcome for message in chunk for outcome in self._request([message])]
+            return []
         return [self._detailed(chunk[0], GivenUp(f"{self._service.title} refused the event: {code}"))]
 
     def _detailed(self, message: Message, outcome: Outcome) -> Outcome:
@@ -235,6 +254,10 @@ class AwsDestination:
                 return replace(outcome, error=f"{error} ({limit})")
             case _:
                 return outcome
+
+    @property
+    def _silent(self) -> str:
+        return f"{self._service.title} did not answer within {self._options.timeout_s:g} s"
 
     def _unreachable(self, error: BotoCoreError) -> str:
         what, url = type(error).__name__, setting(self._name, "url")

@@ -77,13 +77,17 @@ class EventBus:
         words = (self._source, message.type, message.generation_id)
         return len(message.body) + sum(len(word.encode()) for word in words)
 
-    def put(self, chunk: Sequence[Message]) -> Sequence[Outcome]:
+    def entries(self, chunk: Sequence[Message]) -> "Sequence[PutEventsRequestEntryTypeDef]":
+        """Return *chunk* as `PutEvents` takes it."""
+        return [self._entry(message) for message in chunk]
+
+    def put(self, entries: "Sequence[PutEventsRequestEntryTypeDef]") -> Sequence[Outcome]:
         """Make one request; see `receiver.destinations.aws.Service`."""
-        answer = self.client.put_events(Entries=[self._entry(message) for message in chunk])
-        if answer["FailedEntryCount"] == 0 and len(answer["Entries"]) == len(chunk):
+        answer = self.client.put_events(Entries=entries)
+        if answer["FailedEntryCount"] == 0 and len(answer["Entries"]) == len(entries):
             return [Delivered(entry["EventId"]) for entry in answer["Entries"]]
-        unsaid: list[PutEventsResultEntryTypeDef] = [{}] * len(chunk)
-        return [_outcome(entry) for entry in [*answer["Entries"], *unsaid][: len(chunk)]]
+        unsaid: list[PutEventsResultEntryTypeDef] = [{}] * len(entries)
+        return [_outcome(entry) for entry in [*answer["Entries"], *unsaid][: len(entries)]]
 
     def blames_a_message(self, code: str, _reason: str) -> bool:
         """Whether a refused request is one message's fault."""

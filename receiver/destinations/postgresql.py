@@ -208,7 +208,8 @@ class PostgresTable:
     async def _insert_apart(self, connection: _Connection, batch: Sequence[Message]) -> Sequence[Outcome]:
         """Insert *batch* at once, or by halves as long as a row of it is refused."""
         try:
-            await connection.execute(self._table.insert(len(batch)), [*chain.from_iterable(map(_row, batch))])
+            rows = [*chain.from_iterable(map(_row, batch))]
+            done = await connection.execute(self._table.insert(len(batch)), rows)
         except Error as error:
             if not blames_a_row(error):
                 raise
@@ -217,7 +218,22 @@ class PostgresTable:
             middle = len(batch) // 2
             first = await self._insert_apart(connection, batch[:middle])
             return [*first, *await self._insert_apart(connection, batch[middle:])]
-        return [Delivered()] * len(batch)
+        return await self._confirm(connection, batch, new_rows=done.rowcount)
+
+    async def _confirm(
+        self, connection: _Connection, batch: Sequence[Message], *, new_rows: int
+    ) -> Sequence[Outcome]:
+        """Look for the rows that are not new: a repeat has one, what a trigger dropped silently has none."""
+        wanted = {message.id for message in batch}
+        if new_rows == len(wanted):
+            return [Delivered()] * len(batch)
+        found = await connection.execute(self._table.find(), [list(wanted)])
+        held = {str(row[0]) for row in await found.fetchall()}
+        dropped = Retry(
+            f"{self._table} has no row of the event, though PostgreSQL reported no error: does a trigger "
+            f"drop rows, or row-level security hide them? ({setting(self._name, 'table')})"
+        )
+        return [Delivered() if message.id in held else dropped for message in batch]
 
     def _explain(self, error: Error) -> str:
         url, table, create = (setting(self._name, each) for each in ("url", "table", "create"))

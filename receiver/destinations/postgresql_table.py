@@ -12,6 +12,7 @@ _INSERT: Final = sql.SQL("INSERT INTO {table} ({columns}) VALUES {rows} ON CONFL
 _INSERT_AND_NOTIFY: Final = sql.SQL(
     "WITH inserted AS ({insert} RETURNING id) SELECT pg_notify({channel}, id::text) FROM inserted"
 )
+_FIND: Final = sql.SQL("SELECT id FROM {table} WHERE id = ANY(%s::uuid[])")
 _CREATE: Final = sql.SQL(
     "CREATE TABLE IF NOT EXISTS {table} ("
     "id uuid PRIMARY KEY, type text NOT NULL, source text NOT NULL, subject text NOT NULL, "
@@ -58,6 +59,10 @@ class Table:
         if self.channel is None:
             return insert
         return _INSERT_AND_NOTIFY.format(insert=insert, channel=sql.Literal(self.channel))
+
+    def find(self) -> sql.Composed:
+        """Return the query for those of a list of ids that have a row."""
+        return _FIND.format(table=sql.Identifier(*self.name))
 
     def plan(self) -> sql.Composed:
         """Return the statement that has the insert of one row planned, and not done."""

@@ -55,13 +55,14 @@ class SnsTopic:
         self.ordered = arn.endswith(".fifo")
         self._arn = arn
 
-    def put(self, chunk: Sequence[Message]) -> Sequence[Outcome]:
+    def entries(self, chunk: Sequence[Message]) -> "Sequence[PublishBatchRequestEntryTypeDef]":
+        """Return *chunk* as `PublishBatch` takes it."""
+        return [_entry(str(position), message, fifo=self.ordered) for position, message in enumerate(chunk)]
+
+    def put(self, entries: "Sequence[PublishBatchRequestEntryTypeDef]") -> Sequence[Outcome]:
         """Make one request; see `receiver.destinations.aws.Service`."""
-        entries = [
-            _entry(str(position), message, fifo=self.ordered) for position, message in enumerate(chunk)
-        ]
         answer = self.client.publish_batch(TopicArn=self._arn, PublishBatchRequestEntries=entries)
-        return listed(self.title, answer, len(chunk))
+        return listed(self.title, answer, len(entries))
 
     def blames_a_message(self, code: str, reason: str) -> bool:
         """Whether a refused request is one message's fault, and not that of the configured topic."""

@@ -72,11 +72,14 @@ class SqsQueue:
         self.queue_url = queue_url
         self.ordered = queue_url.endswith(".fifo")
 
-    def put(self, chunk: Sequence[Message]) -> Sequence[Outcome]:
+    def entries(self, chunk: Sequence[Message]) -> "Sequence[SendMessageBatchRequestEntryTypeDef]":
+        """Return *chunk* as `SendMessageBatch` takes it."""
+        return [entry(str(position), message, fifo=self.ordered) for position, message in enumerate(chunk)]
+
+    def put(self, entries: "Sequence[SendMessageBatchRequestEntryTypeDef]") -> Sequence[Outcome]:
         """Make one request; see `receiver.destinations.aws.Service`."""
-        entries = [entry(str(position), message, fifo=self.ordered) for position, message in enumerate(chunk)]
         answer = self.client.send_message_batch(QueueUrl=self.queue_url, Entries=entries)
-        return listed(self.title, answer, len(chunk))
+        return listed(self.title, answer, len(entries))
 
     def blames_a_message(self, code: str, _reason: str) -> bool:
         """Whether a refused request is one message's fault."""

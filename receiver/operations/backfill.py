@@ -16,16 +16,16 @@ class Tally:
     """How far a backfill is."""
 
     events: int = 0
-    made: int = 0
-    there: int = 0
+    created: int = 0
+    existing: int = 0
     last: str = ""
     """Id of the last event that was looked at."""
 
     def add(self, page: Backfilled) -> None:
         """Count one page in."""
         self.events += page.events
-        self.made += page.made
-        self.there += page.there
+        self.created += page.created
+        self.existing += page.existing
         self.last = page.last
 
 
@@ -58,7 +58,7 @@ def backfill_record(past: Past, tally: Tally, *, dry_run: bool) -> schemas.Backf
         "since": moment(past.since_ms or None),
         "until": moment(past.until_ms),
         "events": tally.events,
-        "made": tally.made,
-        "there": tally.there,
+        "created": tally.created,
+        "existing": tally.existing,
         "dry_run": dry_run,
     }

@@ -188,8 +188,8 @@ class Backfill(TypedDict):
     since: datetime | None
     until: datetime
     events: int
-    made: int
-    there: int
+    created: int
+    existing: int
     dry_run: bool
 
 

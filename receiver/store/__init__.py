@@ -335,7 +335,7 @@ class Store:
         They are due behind everything else.
         """
         done = await self.transact(backfill, past, stretch, route=route, dry_run=dry_run)
-        if done.made and not dry_run:
+        if done.created and not dry_run:
             self.wake.signal(FORWARD)
         return done
 

@@ -3,7 +3,7 @@
 from dataclasses import fields
 from typing import Any, Final
 
-from sqlalchemy import and_
+from sqlalchemy import Connection, and_, func, select
 
 from receiver.events import Asset
 from receiver.store.tables import ASSET
@@ -30,3 +30,10 @@ def asset_if_any(row: Any) -> Asset | None:
 def asset_row(event_id: str, asset: Asset, *, settled_ms: int) -> dict[str, Any]:
     """Return the row of an event's *asset*."""
     return {"event_id": event_id, **{name: getattr(asset, name) for name in _NAMES}, "settled_ms": settled_ms}
+
+
+def has_assets_below(connection: Connection, prefix: str) -> bool:
+    """Tell whether an asset was mirrored to a URL that begins with *prefix*. No index has the URL."""
+    is_below = func.substr(ASSET.c.url, 1, len(prefix)) == prefix
+    one = select(ASSET.c.event_id).where(ASSET.c.status == "mirrored", is_below).limit(1)
+    return connection.execute(one).first() is not None

@@ -51,9 +51,9 @@ class Backfilled:
 
     events: int
     """How many settled events there were; fewer than the limit: it was the last page."""
-    made: int
+    created: int
     """How many of them now go to the destination; on a dry run: would go."""
-    there: int
+    existing: int
     """How many had gone, or were to go, before."""
     last: str
     """Id of the last event, to go on behind."""
@@ -64,12 +64,12 @@ def backfill(connection: Connection, past: Past, page: Stretch, *, route: Route,
     rows = _events(connection, past, page)
     missing = [row for row in rows if row.destination is None]
     wanted = [one for one in _candidates(connection, missing, page.now_ms) if route(one, [past.destination])]
-    made = len(wanted)
+    created = len(wanted)
     if wanted and not dry_run:
         deliveries = [delivery_row(one, past.destination, _due_ms(one)) for one in wanted]
-        made = insert_new(connection, DELIVERY, ("event_id", "destination"), deliveries)
+        created = insert_new(connection, DELIVERY, ("event_id", "destination"), deliveries)
         wake_others(connection, FORWARD)
-    return Backfilled(len(rows), made, len(rows) - len(missing), rows[-1].id if rows else page.after)
+    return Backfilled(len(rows), created, len(rows) - len(missing), rows[-1].id if rows else page.after)
 
 
 def count_missed(connection: Connection, destination: str) -> int:

@@ -1,10 +1,10 @@
 """The sources that there are rows of, and what each knows of one generation."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from sqlalchemy import Connection, Table, func, select
 
-from receiver.store.tables import EVENT
+from receiver.store.tables import EVENT, QUARANTINE
 
 
 def sources_of(connection: Connection, table: Table) -> Iterator[str]:
@@ -17,6 +17,12 @@ def sources_of(connection: Connection, table: Table) -> Iterator[str]:
     while name is not None:
         yield name
         name = connection.execute(first.where(table.c.source > name)).scalar()
+
+
+def known_sources(connection: Connection, configured: Collection[str]) -> list[str]:
+    """Return the *configured* names and all that have events or quarantined bodies, in order."""
+    stored = (name for table in (EVENT, QUARANTINE) for name in sources_of(connection, table))
+    return sorted({*configured, *stored})
 
 
 def events_of_generation(connection: Connection, generation_id: str, source: str | None) -> Iterator[str]:

@@ -285,9 +285,12 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, refusal: Refused) -> None:
         """Answer what is read no further, behind what is owed already."""
-        self._application.note_refusal(self._request, self.peer, refusal.reason)
+        request = self._request
+        self._application.note_refusal(request, self.peer, refusal.reason)
         self._is_finishing = True
-        turn = _Turn(closes=True, with_body=True)
+        # The parser knows the method as soon as there is a target, long before the head is whole.
+        is_head = request is not None and request.target and self._parser.get_method() == b"HEAD"
+        turn = _Turn(closes=True, with_body=not is_head)
         turn.answer = refusal.answer
         self._turns.append(turn)
         self._flush()

@@ -9,7 +9,7 @@ from receiver.assets import ReadableBucket
 from receiver.assets.allowlist import AllowList
 from receiver.assets.by_source import BucketsBySource, own_mistake
 from receiver.assets.fetch import Fetcher
-from receiver.assets.folder import open_folder
+from receiver.assets.folder import WasUsed, open_folder
 from receiver.assets.host_name import to_ascii
 from receiver.assets.kept import KeptDownloads
 from receiver.assets.key_template import KeyTemplate
@@ -18,6 +18,8 @@ from receiver.assets.nat64 import parse_prefixes
 from receiver.assets.trust import trusting
 from receiver.errors import ConfigError
 from receiver.settings import Settings
+from receiver.store import Store
+from receiver.store.assets import has_assets_below
 
 Value = TypeVar("Value")
 Result = TypeVar("Result")
@@ -26,14 +28,17 @@ _SUFFIX: Final = re.compile(r"(?:\.?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)?")
 """A host with its subdomains; nothing, if the list is set but empty."""
 
 
-def open_bucket(settings: Settings) -> BucketsBySource:
+def open_bucket(settings: Settings, store: Store | None = None) -> BucketsBySource:
     """Return the configured bucket, and those that sources have of their own; nothing is dialled yet.
+
+    A check of theirs needs *store*, which knows whether a folder that is empty should be.
 
     Raises:
         ConfigError: an address or an option of theirs is malformed.
     """
-    default = _open_bucket(settings, settings.assets_url)
-    own = {name: _open_own(settings, name, url) for name, url in own_bucket_urls(settings).items()}
+    was_used = (lambda url: store.transact(has_assets_below, url)) if store else None
+    default = _open_bucket(settings, settings.assets_url, was_used)
+    own = {name: _open_own(settings, name, url, was_used) for name, url in own_bucket_urls(settings).items()}
     return BucketsBySource(default, own)
 
 
@@ -42,17 +47,17 @@ def own_bucket_urls(settings: Settings) -> dict[str, str]:
     return {name: url for name, account in settings.sources.items() if (url := account.assets_url)}
 
 
-def _open_own(settings: Settings, source: str, url: str) -> ReadableBucket:
+def _open_own(settings: Settings, source: str, url: str, was_used: WasUsed | None) -> ReadableBucket:
     try:
-        return _open_bucket(settings, url)
+        return _open_bucket(settings, url, was_used)
     except ConfigError as error:
         raise own_mistake(source, error) from error
 
 
-def _open_bucket(settings: Settings, url: str) -> ReadableBucket:
+def _open_bucket(settings: Settings, url: str, was_used: WasUsed | None) -> ReadableBucket:
     match url.partition(":")[0]:
         case "file":
-            return open_folder(url)
+            return open_folder(url, was_used=was_used)
         case "s3":
             from receiver.assets.s3 import open_s3  # noqa: PLC0415  boto3 is slow to import
             from receiver.assets.s3_options import Dialect, ObjectOptions  # noqa: PLC0415  of the same part

@@ -7,10 +7,9 @@ from receiver.operations.erasing import Erasing
 from receiver.settings import Settings
 from receiver.store import Store
 from receiver.wiring.assets import open_kept
-from receiver.wiring.sources import DEFAULT_SOURCE
+from receiver.wiring.sources import source_names
 
 
 def build_erasing(settings: Settings, store: Store, buckets: BucketsBySource) -> Erasing:
     """Return what erases generations of every configured source."""
-    sources = sorted({DEFAULT_SOURCE, *settings.sources})
-    return Erasing(store, buckets, partial(open_kept, settings), sources)
+    return Erasing(store, buckets, partial(open_kept, settings), source_names(settings))

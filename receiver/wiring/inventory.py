@@ -27,7 +27,7 @@ async def open_inventory(
         BucketUnavailable: the bucket does not answer.
     """
     async with AsyncExitStack() as stack:
-        bucket = open_bucket(settings)
+        bucket = open_bucket(settings, store)
         stack.push_async_callback(bucket.aclose)
         # Refused credentials would pass for missing objects.
         await bucket.check()

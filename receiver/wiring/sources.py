@@ -13,6 +13,11 @@ from receiver.signatures import check_secrets
 DEFAULT_SOURCE: Final = "photoverse"
 
 
+def source_names(settings: Settings) -> list[str]:
+    """Return every name that a source has, whatever else is wrong with it."""
+    return sorted({DEFAULT_SOURCE, *settings.sources})
+
+
 def build_sources(settings: Settings) -> dict[str, Source]:
     """Return the configured sources by name.
 

@@ -48,7 +48,7 @@ async def open_worker(settings: Settings, store: Store) -> AsyncIterator[Worker]
         ConfigError: the bucket cannot be written or a destination is wrongly configured.
     """
     async with AsyncExitStack() as stack:
-        bucket = open_bucket(settings)
+        bucket = open_bucket(settings, store)
         stack.push_async_callback(bucket.aclose)
         await _try(bucket)
         fetcher = build_fetcher(settings)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from receiver.assets.spool_id import spool_id
+from receiver.assets.folder_id import folder_id
 from receiver.sandbox import Sandbox
 from receiver.sandbox.knobs import Knobs
 from receiver.telemetry.redact import fingerprint
@@ -192,7 +192,7 @@ class TestOurselves:
         others["stopped"].wait()
         assert _expected(running) == 2
         kill(others["killed"])
-        killed = spool_id(tmp_path / "killed")
+        killed = folder_id(tmp_path / "killed/id")
         gone = is_told(running, "worker_gone", worker=killed)
         running.settings["RECEIVER_SPOOL_DIR"] = f"{tmp_path}/killed"
         running.start("worker")

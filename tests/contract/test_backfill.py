@@ -213,14 +213,14 @@ class TestBackfill:
         """Pages are bounded, none overlaps, and together they are everything."""
         told = await settled(store, *(completed(f"gen_{n}", None) for n in range(7)))
         pages = await backfill(store, Past("late"), limit=3)
-        assert [page.made for page in pages] == [3, 3, 1]
+        assert [page.created for page in pages] == [3, 3, 1]
         assert [page.last for page in pages] == [told[2], told[5], told[6]]
 
     async def test_routed_like_new_events(self, store: Store) -> None:
         """The destination's own options choose."""
         await settled(store, completed("gen_1", None, type="video"), completed("gen_2", None))
         (page,) = await backfill(store, Past("images"))
-        assert (page.events, page.made, page.there) == (2, 0, 1)
+        assert (page.events, page.created, page.existing) == (2, 0, 1)
 
     async def test_since_and_until(self, store: Store) -> None:
         """The range is by time of receipt: the first moment is in it, the last is not."""
@@ -232,7 +232,7 @@ class TestBackfill:
         """It counts what would be made."""
         await settled(store, completed("gen_1", None), completed("gen_2", None))
         done = await store.backfill(Past("late"), Stretch(NOW), route=ROUTE, dry_run=True)
-        assert (done.events, done.made) == (2, 2)
+        assert (done.events, done.created) == (2, 2)
         assert await due(store, "late") == []
 
     async def test_only_what_is_settled(self, store: Store) -> None:
@@ -255,7 +255,7 @@ class TestBackfill:
         ledger.begin(a_submission(generation_id=f"gen_{NOW}", state="submitted"))
         (page,) = await backfill(store, Past("ads"))
         (job,) = await due(store, "ads")
-        assert page.made == 1
+        assert page.created == 1
         assert job.submission == {"client_ref": "order-1", "metadata": {"team": "ads"}}
 
     async def test_live_events_go_first(self, store: Store, url: str) -> None:

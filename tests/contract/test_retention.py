@@ -151,7 +151,7 @@ class TestWhatIsPruned:
         assert await operations.count(store, order) == Counted(0, 0)
         assert await pruned(store, "deliveries") == 2
         found = await store.backfill(Past("orders"), Stretch(NOW), route=everywhere)
-        assert (found.events, found.made) == (0, 0)
+        assert (found.events, found.created) == (0, 0)
         assert await store.transact(count_missed, "orders") == 0
 
     async def test_is_not_restored(self, store: Store) -> None:
@@ -256,5 +256,5 @@ class TestBesideOthers:
         done = await replaying
         assert done is not None
         assert done.changed == 0
-        assert (await backfilling).made == 0
+        assert (await backfilling).created == 0
         assert set(await states(postgres, DELIVERY)) == {"delivered"}

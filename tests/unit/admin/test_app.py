@@ -31,6 +31,29 @@ class TestLists:
         assert (await caller.get("/v1/deliveries?until=2023-11-14T22:13:20Z")).json["data"] == []
         assert len((await caller.get("/v1/events?since=2023-11-14T22:13:20Z")).json["data"]) == 2
 
+    async def test_an_unknown_name(self, caller: Caller, store: Store, subtests: pytest.Subtests) -> None:
+        """A list, or an order, about what there is not says what there is: configured, or in the store."""
+        await dead(store, an_event(source="removed"))
+        destinations, sources = "audit, orders", "photoverse, removed"
+        for path in ("deliveries", "events", "quarantine"):
+            for name, there_are in (("destination", destinations), ("source", sources)):
+                with subtests.test(path, name=name):
+                    answer = await caller.get(f"/v1/{path}?{name}=x")
+                    assert (answer.status, answer.code) == (400, "invalid_request")
+                    said = f"{name}: 'x' is not known; there are: {there_are}"
+                    assert answer.json["error"]["message"] == said
+        for order, name in (
+            ("deliveries/retry", "destination"),
+            ("deliveries/drop", "source"),
+            ("events/replay", "source"),
+            ("quarantine/retry", "source"),
+            ("quarantine/drop", "source"),
+        ):
+            with subtests.test(order):
+                answer = await caller.post(f"/v1/{order}", {"filter": {name: "x"}})
+                assert (answer.status, answer.code) == (400, "invalid_request")
+        assert len((await caller.get("/v1/deliveries?destination=orders&source=removed")).json["data"]) == 1
+
     @pytest.mark.parametrize(
         ("query", "about"),
         [

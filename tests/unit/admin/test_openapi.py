@@ -81,7 +81,7 @@ class TestAnswers:
             for verb, described in sorted(item.items()):
                 names = {**ids, "id": body.id if "quarantine" in path else event}
                 if "/operations/" in path:
-                    begun = await caller.post("/v1/deliveries/retry", {"filter": {"source": "none"}})
+                    begun = await caller.post("/v1/deliveries/retry", {"filter": {"error": "none"}})
                     names["id"] = begun.json["id"]
                 url = path.format(**names) + ("?q=gen_a" if path == "/v1/find" else "")
                 answer = await caller.ask(verb.upper(), url, BODIES.get(path, b"{}"))
@@ -113,7 +113,7 @@ class TestAudit:
             before = await deeds(caller)
             names = {"id": event, "name": "orders", "ref": "a/b"}
             if "/operations/" in path:
-                begun = await caller.post("/v1/deliveries/retry", {"filter": {"source": "none"}})
+                begun = await caller.post("/v1/deliveries/retry", {"filter": {"error": "none"}})
                 names["id"], before = begun.json["id"], await deeds(caller)
             answer = await caller.ask("POST", path.format(**names), BODIES.get(path, b"{}"))
             assert answer.status in (200, 202), (path, answer.body)

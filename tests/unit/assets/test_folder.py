@@ -13,11 +13,12 @@ import pytest
 
 from receiver.assets import Fetched, Held, ReadableBucket, Stored
 from receiver.assets.folder import STALE_AFTER_S, FolderBucket, open_folder
-from receiver.errors import BucketUnavailable, ConfigError
+from receiver.errors import BucketUnavailable, ConfigError, StoreUnavailable
 from tests.processes import ends
 from tests.unit.assets.conftest import PNG, files
 
 MakeAsset = Callable[..., Fetched]
+_EMPTY = [".incoming", ".receiver-bucket"]
 KEY = "photoverse/image/2025/01/09/gen_1.png"
 DEAD_FOLDER = """
 import asyncio, os, sys
@@ -25,6 +26,7 @@ from pathlib import Path
 from receiver.assets import Fetched
 from receiver.assets import folder
 root = Path(sys.argv[1])
+(root / ".receiver-bucket").touch()
 os.mkfifo(root / "never written")
 folder._CLOSE_S = 0.1
 async def main():
@@ -44,8 +46,10 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def bucket(root: Path) -> ReadableBucket:
-    return open_folder(root.as_uri())
+async def bucket(root: Path) -> ReadableBucket:
+    opened = open_folder(root.as_uri())
+    await opened.check()
+    return opened
 
 
 class TestOpenFolder:
@@ -111,7 +115,7 @@ class TestPut:
     async def test_everything_is_on_disk_before_it_returns(
         self, bucket: ReadableBucket, root: Path, asset: MakeAsset, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The file is synced before it gets its name, its folder after, and every new folder's parent."""
+        """The file is synced before it gets its name, its folder after, and each new folder's parent."""
         done: list[str] = []
         fsync, link = os.fsync, os.link
 
@@ -126,10 +130,9 @@ class TestPut:
         monkeypatch.setattr(os, "fsync", record_sync)
         monkeypatch.setattr(os, "link", record_link)
         await bucket.put("a/b.png", asset(), metadata={})
-        assert done[:2] == [root.parent.name, root.name]
-        assert done[2] == root.name
-        assert len(done[3]) == 32
-        assert done[4:] == ["link", "a"]
+        assert done[0] == root.name
+        assert len(done[1]) == 32
+        assert done[2:] == ["link", "a"]
 
     async def test_kept_download_gets_another_name(
         self, bucket: ReadableBucket, root: Path, asset: MakeAsset, monkeypatch: pytest.MonkeyPatch
@@ -180,7 +183,7 @@ class TestPut:
         """A key that is not plain names is refused before anything is written."""
         with pytest.raises(ValueError, match="key"):
             await bucket.put(key, asset(), metadata={})
-        assert files(root) == []
+        assert sorted(files(root)) == _EMPTY
 
     async def test_spooled_file_changed(self, bucket: ReadableBucket, root: Path, asset: MakeAsset) -> None:
         """Bytes that are not those that were checked get no name."""
@@ -189,7 +192,7 @@ class TestPut:
         await asyncio.to_thread(changed.path.write_bytes, PNG[:-1])
         with pytest.raises(BucketUnavailable, match="changed"):
             await bucket.put("b.png", changed, metadata={})
-        assert files(root) == [".incoming"]
+        assert sorted(files(root)) == _EMPTY
         assert files(root / ".incoming") == []
 
     async def test_full_disk(
@@ -212,6 +215,7 @@ class TestKeyOf:
     async def test_of_what_was_put(self, root: Path, asset: MakeAsset) -> None:
         """The URL that a put returned leads back to the key, whatever the folder and key are called."""
         bucket = open_folder(root.with_name("a b%20c").as_uri())
+        await bucket.check()
         key = "acme/image/gen:1+2=@.png"
         assert bucket.key_of((await bucket.put(key, asset(), metadata={})).url) == key
 
@@ -273,7 +277,7 @@ class TestCheck:
     async def test_makes_the_folder(self, bucket: ReadableBucket, root: Path) -> None:
         """A folder that can be written is made, and left empty."""
         await bucket.check()
-        assert files(root) == [".incoming"]
+        assert sorted(files(root)) == _EMPTY
         assert files(root / ".incoming") == []
 
     async def test_removes_what_killed_processes_left(self, bucket: ReadableBucket, root: Path) -> None:
@@ -292,6 +296,97 @@ class TestCheck:
         (tmp_path / "file").touch()
         with pytest.raises(ConfigError, match="RECEIVER_ASSETS_URL"):
             await open_folder((tmp_path / "file" / "assets").as_uri()).check()
+
+
+def _unmount(root: Path) -> None:
+    root.rename(root.with_name("unmounted"))
+
+
+def _mount_again(root: Path) -> None:
+    root.rename(root.with_name("below"))
+    root.with_name("unmounted").rename(root)
+
+
+def _make(root: Path, marker: str | None = None) -> None:
+    root.mkdir()
+    if marker:
+        Path(marker).touch()
+
+
+def _tree(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*"))
+
+
+class TestLostDisk:
+    async def test_nothing_is_done_in_the_folder_below_a_mount(
+        self, bucket: ReadableBucket, root: Path, asset: MakeAsset
+    ) -> None:
+        """No asset is kept on another disk, nor is one that cannot be seen called gone; all come back."""
+        await bucket.put(KEY, asset(), metadata={})
+        _unmount(root)
+        for below in ("nothing", "empty", "another"):
+            if below == "empty":
+                _make(root)
+            if below == "another":
+                await open_folder(root.as_uri()).check()
+            found = _tree(root.parent)
+            for call in (
+                bucket.put("b.png", asset(), metadata={}),
+                bucket.look(KEY),
+                bucket.part(KEY, 0, 1),
+                bucket.read(KEY),
+                bucket.remove(KEY),
+            ):
+                with pytest.raises(BucketUnavailable, match="is its disk mounted"):
+                    await call
+            assert _tree(root.parent) == found
+        _mount_again(root)
+        assert await bucket.look(KEY) == Held(len(PNG), None)
+
+    async def test_a_start_makes_no_folder_where_assets_were(self, root: Path, asset: MakeAsset) -> None:
+        """Who knows of assets in it misses them; the message says what to do if they went on purpose."""
+        asked: list[str] = []
+
+        async def was_used(url: str) -> bool:
+            asked.append(url)
+            return True
+
+        bucket = open_folder(root.as_uri(), was_used=was_used)
+        with pytest.raises(BucketUnavailable) as refused:
+            await bucket.check()
+        assert "assets" not in files(root.parent)
+        _make(root, marker=str(refused.value).rpartition(" run: touch ")[2])
+        await bucket.put(KEY, asset(), metadata={})
+        await bucket.check()
+        assert asked == [f"{root.as_uri()}/"]
+
+    async def test_it_is_made_later_if_the_store_did_not_answer(self, root: Path, asset: MakeAsset) -> None:
+        """Nothing is made on a guess, and nothing waits for a restart."""
+        answers: list[bool] = []
+
+        async def was_used(_url: str) -> bool:
+            if not answers:
+                raise StoreUnavailable("it is down")
+            return answers.pop()
+
+        bucket = open_folder(root.as_uri(), was_used=was_used)
+        for call in (bucket.check(), bucket.put(KEY, asset(), metadata={})):
+            with pytest.raises(BucketUnavailable, match="it is down"):
+                await call
+        assert "assets" not in files(root.parent)
+        answers.append(False)
+        await bucket.put(KEY, asset(), metadata={})
+
+    async def test_a_folder_of_a_release_without_markers(self, root: Path, asset: MakeAsset) -> None:
+        """It is known by what is in every folder of ours, and gets its marker."""
+
+        async def was_used(_url: str) -> bool:
+            return True
+
+        (root / ".incoming").mkdir(parents=True)
+        bucket = open_folder(root.as_uri(), was_used=was_used)
+        await bucket.check()
+        await bucket.put(KEY, asset(), metadata={})
 
 
 class TestFolderBucket:

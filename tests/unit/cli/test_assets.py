@@ -77,7 +77,6 @@ class TestVerify:
             (["--until", "1960-01-01"], 0),
             (["--until", "1h"], 0),
             (["--source", "photoverse"], 3),
-            (["--source", "acme"], 0),
         ],
     )
     def test_scope(self, run: Run, stock: Stock, options: list[str], checked: int) -> None:

@@ -65,16 +65,16 @@ class TestBackfill:
         """The report says how many, and a second run finds them there."""
         first = run("destinations", "backfill", "new", "--json", **NEW)
         assert first.status == 0, first.err
-        assert (first.object["events"], first.object["made"], first.object["there"]) == (5, 5, 0)
+        assert (first.object["events"], first.object["created"], first.object["existing"]) == (5, 5, 0)
         assert deliveries(past) == [f"gen_{n}" for n in range(5)]
         again = run("destinations", "backfill", "new", "--json", **NEW).object
-        assert (again["made"], again["there"]) == (0, 5)
+        assert (again["created"], again["existing"]) == (0, 5)
 
     def test_dry_run(self, run: Run, past: Path) -> None:
         """It counts, and makes nothing."""
         heading, line = run("destinations", "backfill", "new", "--dry-run", **NEW).out.splitlines()
         told = dict(zip(heading.split("\t"), line.split("\t"), strict=True))
-        assert (told["events"], told["made"], told["dry run"]) == ("5", "5", "True")
+        assert (told["events"], told["created"], told["dry run"]) == ("5", "5", "True")
         assert deliveries(past) == []
 
     def test_chooses(self, run: Run, past: Path) -> None:
@@ -90,7 +90,7 @@ class TestBackfill:
             **NEW,
             RECEIVER_DESTINATIONS__NEW__KINDS="video",
         )
-        assert (ended.object["events"], ended.object["made"]) == (3, 2)
+        assert (ended.object["events"], ended.object["created"]) == (3, 2)
         assert deliveries(past) == ["gen_1", "gen_3"]
 
     @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ class TestProgress:
         made = len(deliveries(tmp_path))
         assert 0 < made < 1_600
         assert made % 200 == 0
-        assert f"{made} made so far; run the same command to continue.".encode() in shown
+        assert f"{made} created so far; run the same command to continue.".encode() in shown
         assert b"new: " in shown
         ended = json.loads(command.run("destinations", "backfill", "new", "--json", **NEW).stdout)
-        assert (ended["made"], ended["there"]) == (1_600 - made, made)
+        assert (ended["created"], ended["existing"]) == (1_600 - made, made)

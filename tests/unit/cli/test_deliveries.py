@@ -42,6 +42,17 @@ class TestList:
         assert ended.status == 2
         assert "--since must be before --until" in ended.err
 
+    def test_an_unknown_name(self, run: Run, letters: list[str], subtests: pytest.Subtests) -> None:
+        """A list, or an order, about what there is not is a mistake, and the message says what there is."""
+        for command in (
+            *(("deliveries", "list"), ("events", "list"), ("quarantine", "list"), ("events", "tail")),
+            *(("assets", "verify"), ("deliveries", "retry", "--yes"), ("quarantine", "drop", "--dry-run")),
+        ):
+            with subtests.test(" ".join(command)):
+                ended = run(*command, "--source", "nope")
+                assert (ended.status, ended.out) == (2, "")
+                assert "There is no source 'nope'; there are: photoverse" in ended.err
+
     def test_says_which_values_there_are(self, run: Run, letters: list[str]) -> None:
         """Where nothing matches, without secrets, on standard error."""
         ended = run("deliveries", "list", "--state", "dead", "--error", "HTTP 401", "--json")

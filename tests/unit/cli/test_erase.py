@@ -15,6 +15,7 @@ class TestErase:
         path = tmp_path / "data/assets/gen_1.png"
         path.parent.mkdir(parents=True)
         path.write_bytes(b"x")
+        path.with_name(".receiver-bucket").touch()
         event = an_event()
         asset = replace(ASSET, url=path.as_uri())
         in_store(tmp_path, lambda store: delivered(store, event, asset=asset))

@@ -32,6 +32,7 @@ class TestPrune:
         file = tmp_path / "assets/gen_old.png"
         file.parent.mkdir()
         file.write_bytes(b"a file")
+        file.with_name(".receiver-bucket").touch()
         old = an_event("gen_old")
         asset = Asset("mirrored", file.as_uri(), "image/png", 6, "0" * 64)
         in_store(tmp_path, lambda store: delivered(store, old, asset=asset))

@@ -77,6 +77,25 @@ class TestDecide:
                 assert isinstance(refused, Refused)
                 assert not isinstance(refused.error, errors.OutcomeUnknown)
 
+    def test_an_error_with_an_id_is_a_generation_only_with_a_status(self, subtests: pytest.Subtests) -> None:
+        """The id may be the request's: what it became is looked up, not waited for under that name."""
+        for body in (b'{"id": "x_1", "error": {"code": "c"}}', b'{"data": {"id": "x_1"}, "error": "no"}'):
+            with subtests.test(body=body):
+                decision = after(PAID, Answer(200, {}, body))
+                assert isinstance(decision, Refused)
+                assert isinstance(decision.error, errors.OutcomeUnknown)
+                assert "an error beside the id 'x_1'" in decision.error.reason
+        for body in (
+            b'{"id": "x_1", "error": null}',
+            b'{"id": "x_1", "status": "failed", "error": "too dark"}',
+            b'{"data": {"id": "x_1", "status": "processing"}, "error": "late"}',
+            b'{"id": "x_1", "message": "accepted"}',
+        ):
+            with subtests.test(body=body):
+                decision = after(PAID, Answer(200, {}, body))
+                assert isinstance(decision, Done)
+                assert decision.result.id == "x_1"
+
     @pytest.mark.parametrize("odd", [b"1e400", b"NaN", b"9" * 5000, b"[" * 5000 + b"]" * 5000])
     def test_what_nobody_needs_puts_no_order_in_doubt(self, odd: bytes) -> None:
         """A field that we do not know may hold whatever a serializer writes."""

@@ -46,6 +46,7 @@ async def a_mirrored(store: Store, tmp_path: Path, content: bytes, content_type:
     path = tmp_path / "assets" / "a.bin"
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(content)
+    path.with_name(".receiver-bucket").touch()
     asset = Asset("mirrored", path.as_uri(), content_type, len(content), "0" * 64)
     [id_] = await settled(store, an_event(), asset=asset)
     return id_
@@ -238,7 +239,7 @@ class TestButtons:
         page = await said(browser, "/destinations/orders/backfill", since="the day it broke")
         assert "neither a time" in page
         await said(browser, "/destinations/orders/backfill", since="1d")
-        await shows(browser, "/destinations", b"Backfill done: 0 made of 0 events")
+        await shows(browser, "/destinations", b"Backfill done: 0 created of 0 events")
         assert (await browser.post("/destinations/none/pause")).status == 404
 
     async def test_dead_letters(self, browser: Browser, store: Store) -> None:

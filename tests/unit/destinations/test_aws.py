@@ -1,5 +1,6 @@
 """What the AWS destinations share: options, the client, and what an answer means."""
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -48,8 +49,11 @@ class _Shelf:
     def size_bytes(self, message: Message) -> int:
         return len(message.body)
 
-    def put(self, chunk: Sequence[Message]) -> Sequence[Outcome]:
-        self.asked.append(len(chunk))
+    def entries(self, chunk: Sequence[Message]) -> Sequence[Message]:
+        return chunk
+
+    def put(self, entries: Sequence[Message]) -> Sequence[Outcome]:
+        self.asked.append(len(entries))
         answer = self._answers.pop(0)
         if isinstance(answer, ClientError):
             raise answer
@@ -61,6 +65,30 @@ class _Shelf:
 
 def _refusal(code: str, told: str = "") -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": told}}, "Put")
+
+
+class _Slow(_Shelf):
+    """One that takes its time, and finds fault with any request of several."""
+
+    limits = Limits(request=10_000, message=10_000)
+
+    def __init__(self, takes_s: float) -> None:
+        super().__init__()
+        self._takes_s = takes_s
+
+    def put(self, entries: Sequence[Message]) -> Sequence[Outcome]:
+        self.asked.append(len(entries))
+        if len(entries) > 1:
+            raise _refusal("Blame")
+        threading.Event().wait(self._takes_s)
+        return [Delivered()]
+
+
+class _Faulty(_Shelf):
+    """One whose messages cannot be made, by a mistake of ours."""
+
+    def entries(self, chunk: Sequence[Message]) -> Sequence[Message]:
+        raise TypeError(chunk[0].id)
 
 
 async def _send(service: Service, *batch: Message) -> Sequence[Outcome]:
@@ -110,6 +138,20 @@ class TestSend:
         [outcome] = await _send(service, message(1, prompt="x" * 1000))
         assert isinstance(outcome, GivenUp)
         assert "Shelf takes 1000 at most" in outcome.error
+
+    @pytest.mark.parametrize("lanes", [1, 4])
+    async def test_each_request_has_its_own_deadline(self, lanes: int) -> None:
+        """One bad message makes ten requests of one, which together take longer than `timeout_s`."""
+        service = _Slow(takes_s=0.5)
+        destination = AwsDestination("queue", service, Options(concurrency=lanes, timeout_s=2.0))
+        outcomes = await destination.send([message(number) for number in range(10)])
+        assert outcomes == [Delivered()] * 10
+        assert service.asked == [10, *[1] * 10]
+
+    async def test_a_mistake_of_ours_is_no_answer_of_aws(self) -> None:
+        """It is told as what it is, not as a proxy in the way."""
+        with pytest.raises(TypeError):
+            await _send(_Faulty(), message(1))
 
     async def test_a_failed_entry_names_the_setting(self) -> None:
         """A Retry says where to look."""

@@ -33,6 +33,15 @@ _FAIL_ON_7: LiteralString = (
     "CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
     "  ASSERT new.subject <> 'gen_7'; RETURN new; END $$;"
 )
+_DROP_7: LiteralString = (
+    "CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+    "  IF new.subject = 'gen_7' THEN RETURN NULL; END IF; RETURN new; END $$;"
+)
+_INTO_A_CHILD: LiteralString = (
+    "CREATE TABLE child (PRIMARY KEY (id)) INHERITS (receiver_events);"
+    "CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+    "  INSERT INTO child VALUES (new.*) ON CONFLICT DO NOTHING; RETURN NULL; END $$;"
+)
 _BEFORE_INSERT: LiteralString = (
     "CREATE TRIGGER odd BEFORE INSERT ON receiver_events FOR EACH ROW EXECUTE FUNCTION odd()"
 )
@@ -247,6 +256,49 @@ class TestRefusals:
         assert [type(outcome) for outcome in outcomes] == expected
         assert "lighthouse" not in repr(outcomes)
         assert await _rows(database, "SELECT count(*) FROM receiver_events") == [(20,)]
+
+    @pytest.mark.parametrize("notify", [{}, {"notify": "events"}], ids=["insert", "notify"])
+    async def test_a_row_that_is_dropped_silently_is_not_delivered(
+        self, postgres_database: str, database: Database, notify: dict[str, str]
+    ) -> None:
+        """A trigger that returns no row, without an error, has not taken the event; a repeat has its row."""
+        batch = [message(number) for number in (1, 1, 7, 9)]
+        async with _open(postgres_database, create="true", **notify) as destination:
+            await destination.send([message(9)])
+            await database.execute(f"{_DROP_7}{_BEFORE_INSERT}".encode())
+            outcomes = await destination.send(batch)
+        assert [type(outcome) for outcome in outcomes] == [Delivered, Delivered, Retry, Delivered]
+        assert "does a trigger drop rows" in repr(outcomes[2])
+        assert "RECEIVER_DESTINATIONS__QUEUE__TABLE" in repr(outcomes[2])
+
+    async def test_a_trigger_may_put_the_row_into_a_child(
+        self, postgres_database: str, database: Database
+    ) -> None:
+        """Partitions by inheritance report no new row, and the table has it all the same."""
+        async with _open(postgres_database, create="true") as destination:
+            await destination.send([message(1)])
+            await database.execute(f"{_INTO_A_CHILD}{_BEFORE_INSERT}".encode())
+            assert await destination.send([message(1), message(2)]) == [Delivered()] * 2
+        assert await _rows(database, "SELECT count(*) FROM ONLY receiver_events") == [(1,)]
+
+    async def test_row_level_security_costs_no_event(
+        self, postgres_database: str, database: Database
+    ) -> None:
+        """A policy that lets no event in, or shows none, leaves it to be retried."""
+        await _send(postgres_database, message(1), create="true")
+        await database.execute("CREATE ROLE clerk LOGIN")
+        try:
+            await database.execute("GRANT INSERT, SELECT (id) ON receiver_events TO clerk")
+            await database.execute("ALTER TABLE receiver_events ENABLE ROW LEVEL SECURITY")
+            url = postgres_database.replace("receiver@", "clerk@")
+            refused = await _send(url, message(2))
+            await database.execute("CREATE POLICY give ON receiver_events FOR INSERT WITH CHECK (true)")
+            blind = await _send(url, message(1), message(2))
+            assert [type(outcome) for outcome in (*refused, *blind)] == [Retry] * 3
+            await database.execute("CREATE POLICY see ON receiver_events FOR SELECT USING (true)")
+            assert await _send(url, message(1), message(2)) == [Delivered()] * 2
+        finally:
+            await database.execute("DROP OWNED BY clerk; DROP ROLE clerk")
 
     @pytest.mark.parametrize(
         "change",

@@ -49,7 +49,7 @@ class TestRunBackfill:
         tally = Tally()
         with pytest.raises(StoreUnavailable):
             await run(Pages(200, None), tally)
-        assert tally.made == 199
+        assert tally.created == 199
 
     async def test_cancelled_half_way(self) -> None:
         """A page under way is waited for and counted, and nothing comes after it."""
@@ -62,4 +62,4 @@ class TestRunBackfill:
         pages.released.set()
         with pytest.raises(asyncio.CancelledError):
             await work
-        assert (tally.made, pages.after) == (199, [""])
+        assert (tally.created, pages.after) == (199, [""])

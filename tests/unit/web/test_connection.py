@@ -248,6 +248,27 @@ class TestWire:
             answer = await wire.hear()
         assert (answer.status, answer.json["error"]["code"]) == (400, "headers_too_large")
 
+    async def test_a_refused_head_has_no_body(self, site: Site, subtests: pytest.Subtests) -> None:
+        """As any answer to HEAD has none, whether its end had come or not: RFC 9110, section 9.3.2."""
+        bad = {
+            "a long target": b"/%b HTTP/1.1\r\nHost: h\r\n\r\n" % (b"x" * 17_000),
+            "a target without end": b"/%b" % (b"x" * 17_000),
+            "headers without end": b"/healthz HTTP/1.1\r\nX: %b" % (b"x" * 17_000),
+            "no host": b"/healthz HTTP/1.1\r\n\r\n",
+            "a large body": b"/healthz HTTP/1.1\r\nHost: h\r\nContent-Length: 999999\r\n\r\n",
+            "no header": b"/healthz HTTP/1.1\r\nHost: h\r\n:\r\n\r\n",
+        }
+        for name, rest in bad.items():
+            with subtests.test(name):
+                async with site.wire() as wire:
+                    wire.writer.write(b"HEAD " + rest)
+                    head, _, body = (await wire.rest()).partition(b"\r\n\r\n")
+                    assert head.startswith(b"HTTP/1.1 4")
+                    assert body == b""
+                async with site.wire() as wire:
+                    await wire.say(b"GET " + rest)
+                    assert (await wire.hear()).json["error"]
+
     async def test_one_byte_at_a_time(self, site: Site) -> None:
         """However finely a request is cut, it is the same request."""
         signature = signed(b"{}", now=int(time.time()))

@@ -10,8 +10,12 @@ from receiver.errors import BucketUnavailable, ConfigError
 from receiver.store import Store
 from receiver.wiring.stores import build_store
 from receiver.wiring.worker import open_worker
+from tests.stored import migrated
 from tests.unit.wiring.configured import settings
 from tests.unit.work import MemoryBucket
+from tests.unit.worker.stocked import Stock, stock
+
+__all__ = ["stock"]  # a fixture
 
 
 class TestOpenWorker:
@@ -37,16 +41,26 @@ class TestOpenWorker:
         """A folder that cannot be written stops the start, by the name of its setting."""
         (folder / "taken").write_text("a file")
         configured = settings(assets_url=f"file:{folder}/taken/assets")
-        store = Store(f"sqlite:///{folder}/receiver.db")
+        store = Store(migrated(folder / "receiver.db"))
         with pytest.raises(ConfigError, match="RECEIVER_ASSETS_URL"):
             async with open_worker(configured, store):
                 pass
         store.close()
 
+    async def test_a_folder_that_lost_its_assets_is_waited_for(self, folder: Path, stock: Stock) -> None:
+        """Its disk may not be mounted yet: nothing is made where it should be, and the rest goes on."""
+        await stock.add("gen_1")
+        (folder / "assets").rename(folder / "unmounted")
+        with structlog.testing.capture_logs() as lines:
+            async with open_worker(settings(assets_url=f"file:{folder}/assets"), stock.store):
+                pass
+        assert "is its disk mounted" in str(lines)
+        assert not (folder / "assets").exists()
+
     async def test_silent_bucket_is_waited_for(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A bucket that does not answer now may answer later: the start goes on, with a warning."""
         monkeypatch.setattr(
-            "receiver.wiring.worker.open_bucket", lambda _: MemoryBucket(BucketUnavailable("no answer"))
+            "receiver.wiring.worker.open_bucket", lambda *_: MemoryBucket(BucketUnavailable("no answer"))
         )
         store = Store(f"sqlite:///{folder}/receiver.db")
         with structlog.testing.capture_logs() as lines:
@@ -64,7 +78,7 @@ class TestOpenWorker:
             async def check(self) -> None:
                 await asyncio.Event().wait()
 
-        monkeypatch.setattr("receiver.wiring.worker.open_bucket", lambda _: Hanging())
+        monkeypatch.setattr("receiver.wiring.worker.open_bucket", lambda *_: Hanging())
         monkeypatch.setattr("receiver.wiring.worker._TRIAL_S", 0.01)
         store = Store(f"sqlite:///{folder}/receiver.db")
         with structlog.testing.capture_logs() as lines:

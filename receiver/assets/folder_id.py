@@ -1,4 +1,4 @@
-"""The name of a spool folder: the same for every process that uses it, after every restart."""
+"""The name of a folder: the same for every process that uses it, after every restart."""
 
 import re
 import secrets
@@ -6,20 +6,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-_NAME: Final = "id"
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
-def spool_id(spool_dir: Path) -> str:
-    """Return the id that is written down in *spool_dir*; the first who asks makes it.
+def folder_id(path: Path) -> str:
+    """Return the id that is written down in the file *path*; the first who asks makes it.
 
     Raises:
-        OSError: the folder cannot be read or written.
+        OSError: its folder cannot be read or written.
     """
-    path = spool_dir / _NAME
     if found := _read(path):
         return found
-    spool_dir.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     made = secrets.token_hex(16)
     draft = path.with_name(f".{made}")
     try:

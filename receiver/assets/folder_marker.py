@@ -1,0 +1,60 @@
+"""Tells a folder from what stands in its place once its disk is gone: the empty folder below a mount."""
+
+from pathlib import Path
+from typing import Final
+
+from receiver.assets.folder_id import folder_id
+from receiver.errors import BucketUnavailable
+
+_NAME: Final = ".receiver-bucket"
+
+
+class Marker:
+    """A file in the folder, which is made once, and which nothing is done without."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._path = root / _NAME
+        self._known: str | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether this process has seen it."""
+        return self._known is not None
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether the folder was never used, or is not the one that was; not, if that cannot be seen."""
+        try:
+            return not self._path.exists()
+        except OSError:
+            return False
+
+    def require(self) -> None:
+        """Refuse a folder without marker, or with another one than this process has seen.
+
+        Raises:
+            BucketUnavailable: the disk is not there.
+            OSError: it cannot be read.
+        """
+        if self.is_missing:
+            raise BucketUnavailable(
+                f"{self._root} has lost its marker: is its disk mounted? "
+                f"If the folder was emptied on purpose, run: touch {self._path}"
+            )
+        found = self.make()
+        if found != self._known:
+            raise BucketUnavailable(
+                f"{self._root} is another folder than it was: is its disk mounted? "
+                "If it was replaced on purpose, restart the worker"
+            )
+
+    def make(self) -> str:
+        """Return what the marker holds, which is written if there is none.
+
+        Raises:
+            OSError: the folder cannot be read or written.
+        """
+        found = folder_id(self._path)
+        self._known = self._known or found
+        return found

@@ -1,0 +1,42 @@
+"""The names in a filter, beside those that there are: a mistyped one would quietly match nothing."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from receiver.store.destinations import known_destinations
+from receiver.store.filters import Filter
+from receiver.store.sources import known_sources
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a filter names."""
+
+    what: str
+    """`destination` or `source`."""
+    name: str
+    known: Collection[str]
+    """What could be meant: configured, or in the store."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is one of that name."""
+        return self.name in self.known
+
+
+def named_in(
+    connection: Connection, wanted: Filter, *, destinations: Collection[str], sources: Collection[str]
+) -> list[Named]:
+    """Return what *wanted* names. *destinations* and *sources* are configured."""
+    return list(_named(connection, wanted, destinations, sources))
+
+
+def _named(
+    connection: Connection, wanted: Filter, destinations: Collection[str], sources: Collection[str]
+) -> Iterator[Named]:
+    if wanted.destination is not None:
+        yield Named("destination", wanted.destination, known_destinations(connection, destinations))
+    if wanted.source is not None:
+        yield Named("source", wanted.source, known_sources(connection, sources))
