@@ -9,8 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+import click
 import pytest
 
+from receiver.cli import cli
 from receiver.settings import PREFIX, Settings
 from receiver.store import Store
 from tests.acceptance.service import service
@@ -176,6 +178,21 @@ class TestCommands:
         assert rest == []
         assert all((ROOT / page).is_file() for page in ELSEWHERE)
 
+    def test_those_in_running_text_exist(self, subtests: pytest.Subtests) -> None:
+        """Pages, messages of the program and files of `deploy/` name commands and options that there are."""
+        targets = set(re.findall(r"(?m)^([\w-]+):", (ROOT / "Makefile").read_text()))
+        for said in sorted(set(_in_text())):
+            with subtests.test(said):
+                first, *rest = re.sub(r"{[^}]*}|'[^']*'|\"[^\"]*\"", "X", said).split()
+                if first == "receiver":
+                    assert _is_command(rest)
+                elif first == "make":
+                    assert rest[0] in targets
+                else:
+                    assert (ROOT / rest[1].replace(".", "/")).with_suffix(".py").is_file() or rest[
+                        1
+                    ] == "tests.field"
+
     def test_every_setting_is_accepted(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
     ) -> None:
@@ -211,6 +228,28 @@ class TestAdminApi:
         first, dry, *_ = told.values()
         assert [one["destination"] for one in first["data"]] == ["queue"]
         assert dry == {"kind": "deliveries.retry", "matched": 1, "changed": 1, "dry_run": True}
+
+
+def _in_text() -> Iterator[str]:
+    """Yield what stands between backticks like a command."""
+    for page in (
+        *PAGES,
+        ROOT / "CONTRIBUTING.md",
+        *ROOT.glob("receiver/**/*.py"),
+        *ROOT.glob("deploy/**/*.*"),
+    ):
+        if page.suffix != ".png":
+            yield from re.findall(r"`((?:receiver|make|python -m) [^`\n]+)`", page.read_text())
+
+
+def _is_command(rest: list[str]) -> bool:
+    """Whether *rest* leads from `receiver` to a command, and has no options but its own."""
+    at: click.Command = cli
+    while rest and isinstance(at, click.Group) and (inner := at.commands.get(rest[0])):
+        at, rest = inner, rest[1:]
+    options = {name for one in at.params for name in (*one.opts, *one.secondary_opts)}
+    is_found = not isinstance(at, click.Group) or not rest or rest[0] in ("X", "--version")
+    return is_found and all(word in options for word in rest if word.startswith("--"))
 
 
 def _ask(running: Any, line: str) -> tuple[int, Any]:

@@ -161,12 +161,26 @@ def _provider(found: Standing, watched: Watched, now_ms: int) -> Iterable[Metric
         "receiver_provider_requests_limit", "Requests that an API key has a minute.", ["source"], limits
     )
     yield _gauge("receiver_provider_requests_remaining", "Of these, how many are left.", ["source"], left)
+    yield from _credits(found)
     yield _gauge(
         "receiver_clock_skew_seconds",
         "A clock less ours: that of the database, and of the provider by source.",
         ["clock"],
         skews,
     )
+
+
+def _credits(found: Standing) -> Iterable[Metric]:
+    refused = found.credits_refused
+    left: list[Sample] = [([one.source], one.left) for one in refused if one.left is not None]
+    at: list[Sample] = [([one.source], one.at_ms / 1000) for one in refused]
+    yield _gauge(
+        "receiver_provider_credits_left",
+        "Credits left when the provider last refused a generation for lack of them.",
+        ["source"],
+        left,
+    )
+    yield _gauge("receiver_provider_credits_refused_timestamp_seconds", "When that was.", ["source"], at)
 
 
 def _by_host(waiting: Sequence[WaitingEvents]) -> list[Sample]:

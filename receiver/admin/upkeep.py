@@ -97,7 +97,7 @@ class Upkeep:
         """Stages, dead letters, quarantine and workers."""
         names = tuple(self._parts.targets)
         found = await self._store.transact(overview, names, now_ms=clock.now_ms())
-        return answers.json(status_record(found))
+        return answers.json(status_record(found, self._parts.watched.paces))
 
     async def workers(self, _request: Request, _given: None) -> Response:
         """The latest seen first."""

@@ -1,6 +1,7 @@
 """`receiver status` and `receiver workers`: what waits, how soon it is gone, and who works on it."""
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +15,7 @@ from receiver.cli.output import Record, json_option, say, show_record, show_rows
 from receiver.errors import StoreUnavailable
 
 if TYPE_CHECKING:
+    from receiver.operations.schemas import Credits
     from receiver.operations.stages import Overview
     from receiver.settings import Settings
 
@@ -71,7 +73,7 @@ def _show_screen(settings: "Settings", *, clears: bool, as_json: bool) -> None:
     found = _look(settings)
     if clears:
         click.clear()
-    _show(found, _rate_limits(settings, found), as_json=as_json)
+    _show(found, settings, as_json=as_json)
 
 
 def _look(settings: "Settings") -> "Overview":
@@ -81,33 +83,36 @@ def _look(settings: "Settings") -> "Overview":
     return use_store(settings, lambda store: store.transact(overview, names, now_ms=clock.now_ms()))
 
 
-def _rate_limits(settings: "Settings", found: "Overview") -> list[Record]:
+def _pace_names(settings: "Settings") -> Mapping[str, str]:
     if settings.api_key is None and not any(one.api_key for one in settings.sources.values()):
-        return []
+        return {}
     from receiver.wiring.accounts import pace_names
 
-    return [
-        {"source": source, "limit": one and one.limit, "left": one and one.left(found.now_ms)}
-        for source, one in found.standing.rate_limits(pace_names(settings)).items()
-    ]
+    return pace_names(settings)
 
 
-def _show(found: "Overview", rate_limits: list[Record], *, as_json: bool) -> None:
+def _show(found: "Overview", settings: "Settings", *, as_json: bool) -> None:
     from receiver.operations.status import status_record
 
-    record = status_record(found)
+    record = status_record(found, _pace_names(settings))
     if as_json:
-        show_record({**record, "rate_limits": rate_limits}, as_json=True)
+        show_record(record, as_json=True)
         return
     show_rows([_for_people(one) for one in record["stages"]], columns=_COLUMNS, as_json=False)
-    left = {f"rate_limit_{one['source']}": _of(one["left"], one["limit"]) for one in rate_limits}
-    show_record({**{name: record[name] for name in _FIGURES}, **left}, as_json=False)
+    limits = {f"rate_limit_{one['source']}": _of(one["left"], one["limit"]) for one in record["rate_limits"]}
+    credits_left = {f"credits_{one['source']}": _when_refused(one, found) for one in record["credits"]}
+    show_record({**{name: record[name] for name in _FIGURES}, **limits, **credits_left}, as_json=False)
     for line in _advice(found, record["workers_alive"]):
         say(line)
 
 
 def _of(left: int | None, limit: int | None) -> str:
     return "not known before the first request" if limit is None else f"{left} of {limit} requests left"
+
+
+def _when_refused(one: "Credits", found: "Overview") -> str:
+    left = "too few" if one["left"] is None else f"{one['left']} left"
+    return f"{left} when a request was refused {age(found.now_ms / 1000 - one['refused_at'].timestamp())} ago"
 
 
 def _for_people(one: Record) -> Record:

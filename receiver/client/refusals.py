@@ -12,6 +12,7 @@ from receiver import documents
 from receiver.client import errors
 from receiver.client.errors import ApiError
 from receiver.client.wire import Answer
+from receiver.errors import ClientError
 
 _BY_CODE: Final[Mapping[str, type[ApiError]]] = {
     kind.code: kind
@@ -58,6 +59,14 @@ def refusal(answer: Answer) -> ApiError:
         request_id=request_id(answer),
         documented=known,
     )
+
+
+def noted(error: ClientError) -> str:
+    """Return what the ledger keeps of *error*: in one wording, whatever the provider's, if credits lack."""
+    if not isinstance(error, errors.InsufficientCredits):
+        return str(error)
+    left = "" if error.available is None else f" ({error.available} left)"
+    return f"{errors.InsufficientCredits.code}: {error}{left}"
 
 
 def request_id(answer: Answer) -> str | None:

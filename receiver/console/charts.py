@@ -10,7 +10,7 @@ from markupsafe import Markup
 from receiver.console.history import Point, Span
 
 _WIDTH: Final = 960
-_HEIGHT: Final = 280
+_HEIGHT: Final = 340
 _SEEN: Final = f"14 52 {_WIDTH - 46} {_HEIGHT - 92}"
 """Without most of the margin, and without the legend, which is the page's own."""
 _TICKS: Final = 6

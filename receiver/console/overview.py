@@ -79,6 +79,7 @@ class Overview:
             "spools": [(one, _is_alive(one, now_ms)) for one in found.spools[:_SPOOLS]],
             "is_anyone_alive": any(_is_alive(one, now_ms) for one in found.spools),
             "rate_limits": found.rate_limits(self._parts.watched.paces),
+            "credits": {one.source: one for one in found.credits_refused},
             "buckets": [(one, buckets_down.get(one.source)) for one in self._parts.addresses],
             "hosts_down": found.down(ASSET_HOST, now_ms)[:_HOSTS],
             "faults": sorted(_faults().items(), key=lambda item: -item[1]),

@@ -238,6 +238,22 @@ class Outage(TypedDict):
     error: str
 
 
+class RateLimit(TypedDict):
+    """Requests per minute of an API key, as the provider last said."""
+
+    source: str
+    limit: int | None
+    left: int | None
+
+
+class Credits(TypedDict):
+    """What the provider said of credits when it last refused a generation for lack of them."""
+
+    source: str
+    left: int | None
+    refused_at: datetime
+
+
 class Status(TypedDict):
     """One screen of what goes on."""
 
@@ -247,6 +263,8 @@ class Status(TypedDict):
     quarantined: int
     workers_alive: int
     workers: list[Worker]
+    rate_limits: list[RateLimit]
+    credits: list[Credits]
 
 
 class HistoryEntry(TypedDict):

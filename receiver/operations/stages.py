@@ -14,6 +14,7 @@ from receiver.store.standing import Standing, standing
 
 _LATELY_MS: Final = 5 * 60_000
 """What the present rate is taken from."""
+_STOPPED: Final = ("paused", "down", "not configured")
 WORKER_GONE_MS: Final = 3 * 60_000
 """A worker that was not seen for so long is gone: it says three times per lease that it is there."""
 
@@ -36,11 +37,11 @@ class Stage:
 
     @property
     def gone_s(self) -> float | None:
-        """Seconds until nothing waits, at the present rate and if nothing new came; None if unknown.
+        """Seconds until nothing waits, at the present rate, if nothing new came; None if unknown or never.
 
         At least this many if more may wait than was counted.
         """
-        if not self.waiting.count or not self.per_minute:
+        if not self.waiting.count or not self.per_minute or self.state in _STOPPED:
             return None
         return self.waiting.count / self.per_minute * 60
 

@@ -8,8 +8,8 @@ from receiver.operations.stages import WORKER_GONE_MS, Overview, Stage, state_of
 from receiver.store.destinations import DestinationStatus
 
 
-def status_record(found: Overview) -> schemas.Status:
-    """Return one screen of everything."""
+def status_record(found: Overview, paces: Mapping[str, str]) -> schemas.Status:
+    """Return one screen of everything; *paces* has the sources with an API key, by the name of its pace."""
     workers = worker_records(found)
     return {
         "stages": [_stage(one, found.now_ms) for one in found.stages],
@@ -21,6 +21,8 @@ def status_record(found: Overview) -> schemas.Status:
         "quarantined": found.standing.quarantined,
         "workers_alive": sum(one["state"] == "alive" for one in workers),
         "workers": workers,
+        "rate_limits": _rate_limits(found, paces),
+        "credits": _credits(found),
     }
 
 
@@ -54,6 +56,24 @@ def destination_record(
         "paused_at": moment(status.paused_ms),
         "reason": status.reason,
     }
+
+
+def _rate_limits(found: Overview, paces: Mapping[str, str]) -> list[schemas.RateLimit]:
+    return [
+        {
+            "source": source,
+            "limit": None if one is None else one.limit,
+            "left": None if one is None else one.left(found.now_ms),
+        }
+        for source, one in found.standing.rate_limits(paces).items()
+    ]
+
+
+def _credits(found: Overview) -> list[schemas.Credits]:
+    return [
+        {"source": one.source, "left": one.left, "refused_at": moment(one.at_ms)}
+        for one in found.standing.credits_refused
+    ]
 
 
 def _stage(one: Stage, now_ms: int) -> schemas.Stage:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, delete, func, select, update
 
 from receiver.events import OPERATOR, OPERATOR_SOURCE, event_id, event_ms, operator_body
 from receiver.store.claim import IS_PENDING
+from receiver.store.credits import CreditsRefused, credits_refused
 from receiver.store.destinations import DestinationStatus, destination_statuses
 from receiver.store.engine import insert_into, wake_others
 from receiver.store.insert import insert_new
@@ -30,7 +31,6 @@ from receiver.store.tables import (
     QUARANTINE,
     SECRET_USE,
     SPOOL,
-    SUBMISSION,
 )
 from receiver.store.wake import MIRROR
 
@@ -39,11 +39,6 @@ QUIET_MS: Final = 3_600_000
 _MOST_CAUSE_CHARS: Final = 110
 _NO_IDENTIFIER: Final = re.compile(r"[^A-Za-z0-9_.:-]")
 _WORKER: Final = "worker:"
-_LATEST_REFUSALS: Final = 100
-_NO_CREDITS: Final = re.compile(
-    r"insufficient_credits|you need \d+ credits|not enough credits", re.IGNORECASE
-)
-"""What a refusal for want of credits says, of which the text alone is kept."""
 _FORGET_MS: Final = 30 * 24 * 3600 * 1000
 
 
@@ -82,8 +77,7 @@ class Sight:
     """When each secret of a source was last of use, by source and fingerprint."""
     outages: Sequence[Outage]
     """Buckets and asset hosts that some worker finds down, the longest first."""
-    refused_ms: Mapping[str, int]
-    """When the provider last refused a generation for want of credits, by source."""
+    credits_refused: Sequence[CreditsRefused]
 
 
 def look(connection: Connection, destinations: Collection[str]) -> Sight:
@@ -99,7 +93,7 @@ def look(connection: Connection, destinations: Collection[str]) -> Sight:
         workers=_workers(connection),
         outages=find_outages(connection),
         secrets={(source, mark): used_ms for source, mark, used_ms in connection.execute(used)},
-        refused_ms=_refused_ms(connection),
+        credits_refused=credits_refused(connection),
     )
 
 
@@ -206,14 +200,3 @@ def _workers(connection: Connection) -> dict[str, int]:
     spools = [cause.removeprefix(_WORKER) for cause in connection.execute(expected).scalars()]
     seen = select(SPOOL.c.id, SPOOL.c.seen_ms).where(SPOOL.c.id.in_(spools))
     return {row.id: row.seen_ms for row in connection.execute(seen)}
-
-
-def _refused_ms(connection: Connection) -> dict[str, int]:
-    refused = (
-        select(SUBMISSION.c.source, SUBMISSION.c.sent_ms, SUBMISSION.c.error)
-        .where(SUBMISSION.c.generation_id.is_(None), SUBMISSION.c.sent_ms.is_not(None))
-        .order_by(SUBMISSION.c.sent_ms.desc())
-        .limit(_LATEST_REFUSALS)
-    )
-    rows = [row for row in connection.execute(refused) if _NO_CREDITS.search(row.error or "")]
-    return {row.source: row.sent_ms for row in reversed(rows)}

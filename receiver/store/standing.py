@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, select, text
 from receiver.store import backlog
 from receiver.store.backlog import SAMPLED, Waiting, count_some
 from receiver.store.claim import IS_PENDING
+from receiver.store.credits import CreditsRefused, credits_refused
 from receiver.store.destinations import DestinationStatus, destination_statuses, known_destinations
 from receiver.store.engine import is_sqlite
 from receiver.store.outages import Outage, find_outages
@@ -79,6 +80,7 @@ class Standing:
     database_bytes: int
     database_now_ms: int | None
     """The database's clock; SQLite has none of its own."""
+    credits_refused: Sequence[CreditsRefused] = ()
 
     @property
     def mirroring(self) -> Waiting:
@@ -121,6 +123,7 @@ def standing(connection: Connection, configured: Collection[str]) -> Standing:
         outages=find_outages(connection),
         database_bytes=_database_bytes(connection),
         database_now_ms=_database_now_ms(connection),
+        credits_refused=credits_refused(connection),
     )
 
 

@@ -180,9 +180,11 @@ def _happenings(sight: Sight) -> Iterator[Observed]:
     if sight.quarantined_ms:
         summary = "A genuine webhook could not be read: receiver quarantine list"
         yield _happened("quarantine", "quarantined", summary, {}, sight.quarantined_ms)
-    for source, refused_ms in sight.refused_ms.items():
-        summary = f"The provider refused a generation of {source} for lack of credits."
-        yield _happened(f"credits:{source}", "credits_low", summary, {"source": source}, refused_ms)
+    for one in sight.credits_refused:
+        left = "" if one.left is None else f": {one.left} were left"
+        summary = f"The provider refused a generation of {one.source} for lack of credits{left}."
+        facts = {"source": one.source, "left": one.left}
+        yield _happened(f"credits:{one.source}", "credits_low", summary, facts, one.at_ms)
 
 
 def _happened(cause: str, word: str, summary: str, facts: Mapping[str, Any], latest_ms: int) -> Observed:

@@ -111,7 +111,7 @@ def _metrics(port: int) -> str:
         return str(answer.read().decode())
 
 
-def trouble(receiver: Service, host: str, ports: tuple[int, int]) -> Iterator[Look]:
+def trouble(receiver: Service, sandbox: Sandbox, host: str, ports: tuple[int, int]) -> Iterator[Look]:
     """Let one thing after another go wrong, and look."""
     for command, port in zip(("web", "worker"), ports, strict=True):
         receiver.settings["RECEIVER_ADMIN_PORT"] = str(port)
@@ -127,6 +127,8 @@ def trouble(receiver: Service, host: str, ports: tuple[int, int]) -> Iterator[Lo
         receiver.deliver(failed(f"gen_{number}"))
     forge(receiver, 8)
     receiver.request("GET", "/nowhere")
+    sandbox.set_credits(2)
+    assert receiver.command("image", "a fox", "--ref", "order-1").returncode == 4
     # The web process says it, too, although the worker found it.
     until(lambda: scrape(ports[0]).value("receiver_bucket_away", source="acme"))
     yield until(lambda: _look(ports, _is_in_trouble))
@@ -192,7 +194,7 @@ async def _tell(folder: Path) -> Story:
                 "AWS_EC2_METADATA_DISABLED": "true",
             }
             with service(folder, **settings) as receiver:
-                told = trouble(receiver, host.url, (web, worker))
+                told = trouble(receiver, sandbox, host.url, (web, worker))
                 return Story(await asyncio.to_thread(list, told))
 
 
@@ -226,6 +228,7 @@ class TestFiring:
             assert story.firing(0, 1, after="7m", folder=tmp_path) == {
                 "ReceiverAssetsGivenUp",
                 "ReceiverBucketDown",
+                "ReceiverCreditsUsedUp",
                 "ReceiverDeadLetters",
                 "ReceiverDestinationDown",
                 "ReceiverEveryDeliveryRefused",

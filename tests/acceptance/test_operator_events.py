@@ -169,13 +169,14 @@ class TestOurselves:
 
     def test_credits(self, running: Service) -> None:
         """A generation that the provider refused for want of credits is told."""
-        with Sandbox(knobs=Knobs(credits=0)) as sandbox:
+        with Sandbox(knobs=Knobs(credits=2)) as sandbox:
             running.settings["RECEIVER_API_KEY"] = sandbox.key()
             running.settings["RECEIVER_API_BASE_URL"] = sandbox.url
             running.start()
             done = running.command("image", "a lighthouse in fog", "--ref", "order-1")
             assert done.returncode == 4, done.stderr
-            assert is_told(running, "credits_low")["data"]["facts"]["source"] == "photoverse"
+            facts = is_told(running, "credits_low")["data"]["facts"]
+            assert facts == {"source": "photoverse", "left": 2}
 
     def test_worker_gone_and_back(self, running: Service, tmp_path: Path) -> None:
         """A worker that was killed is missed by another; one that was stopped is not."""

@@ -1,7 +1,7 @@
 """What waits in each stage: the same figures from both databases, at a bounded cost."""
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
@@ -14,14 +14,19 @@ from receiver.events import Asset, event_id
 from receiver.store import DeliveryConfirmed, EventPostponed, EventSettled, NewEvent, Store, backlog, standing
 from receiver.store.backlog import Waiting
 from receiver.store.claim import claim_events
+from receiver.store.credits import CreditsRefused
 from receiver.store.filters import Filter
 from receiver.store.operations import Order
 from receiver.store.spools import see_spool
 from receiver.store.standing import Allowance, Standing, WaitingEvents
-from receiver.store.tables import PACE
+from receiver.store.tables import PACE, SUBMISSION
 from tests.stored import FAR, LEASE_MS, NOW, an_event, claim, claimed, settled
 
 FAILED = Asset("failed", error="http_503", retried_until_ms=NOW + 1000)
+_INDEXES = (
+    *("ix_event_due", "ix_event_unsettled", "pk_event", "sqlite_autoindex_event_1"),
+    "ix_submission_open",
+)
 PACE_ROW = {"most": 60, "remaining": 3, "reset_ms": NOW, "opened_ms": 0, "paused_ms": 0, "skew_ms": -1500}
 
 
@@ -45,6 +50,13 @@ async def look(store: Store) -> Standing:
 
 def _keep_pace(connection: Connection, name: str) -> None:
     connection.execute(insert(PACE).values(name=name, **PACE_ROW))
+
+
+def _refuse(connection: Connection, rows: Sequence[tuple[str, str, int, str | None]]) -> None:
+    for name, source, at, error in rows:
+        named = {"client_ref": name, "source": source, "kind": "image", "request": "{}", "told": "{}"}
+        refused = {"state": "refused", "sent_ms": NOW + at, "error": error}
+        connection.execute(insert(SUBMISSION).values(**named, **refused))
 
 
 class TestStanding:
@@ -115,6 +127,22 @@ class TestStanding:
         assert [one.name for one in (await look(store)).allowances] == ["ours", "theirs"]
         assert (await look(store)).allowances[0] == Allowance("ours", 60, 3, NOW, -1500)
 
+    async def test_credits(self, store: Store) -> None:
+        """The latest refusal for lack of them of each source, however it is worded, and what was left."""
+        rows = [
+            ("a", "acme", 1, "insufficient_credits: pay (7 left)"),
+            ("b", "acme", 2, "Not enough credits"),
+            ("c", "acme", 3, "model_disabled"),
+            ("d", "photoverse", 5, "You need 5 credits but only have 2"),
+            ("e", "photoverse", 4, "insufficient_credits: pay (9 left)"),
+            ("f", "quiet", 6, None),
+        ]
+        await store.transact(_refuse, rows)
+        assert (await look(store)).credits_refused == [
+            CreditsRefused("acme", NOW + 2, None),
+            CreditsRefused("photoverse", NOW + 5, 2),
+        ]
+
     async def test_a_replay_is_told_from_a_first_delivery(self, either_database: str) -> None:
         """What an operator has sent again is claimed as such, so that its age counts as nobody's delay."""
         store = Store(either_database, destinations=("orders", "audit"))
@@ -130,22 +158,22 @@ class TestStanding:
         assert (first.is_first, again.is_first) == (True, False)
 
     async def test_reads_indexes(self, store: Store) -> None:
-        """No look reads the table of events: it only grows."""
+        """No look reads the tables of events and submissions: they only grow."""
         seen: list[tuple[str, Any]] = []
 
         def note(*call: Any) -> None:
             seen.append((call[2], call[3]))
 
         listen(store.engine, "before_cursor_execute", note)
+        await store.transact(_refuse, [("a", "acme", 1, "not enough credits")])
         await look(store)
         remove(store.engine, "before_cursor_execute", note)
-        queries = [one for one in seen if "FROM event" in one[0]]
-        assert len(queries) == 6
+        queries = [one for one in seen if "FROM event" in one[0] or "FROM submission" in one[0]]
+        assert len(queries) == 9
         with store.engine.begin() as connection:
             for query, parameters in queries:
                 if not store.is_embedded:
                     connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
                 explain = "EXPLAIN QUERY PLAN " if store.is_embedded else "EXPLAIN "
                 plan = str(connection.exec_driver_sql(explain + query, parameters).all())
-                indexes = ("ix_event_due", "ix_event_unsettled", "pk_event", "sqlite_autoindex_event_1")
-                assert any(index in plan for index in indexes), (query, plan)
+                assert any(index in plan for index in _INDEXES), (query, plan)

@@ -12,6 +12,7 @@ from receiver.client.ledger import SETTLING_S, Ledger
 from receiver.client.paid_calls import PaidCall
 from receiver.client.pricing import check_price
 from receiver.client.recovery import LOOKS_S, InDoubt, Search
+from receiver.client.refusals import noted
 from receiver.client.results import Generation
 from receiver.client.verdicts import Became, Evidence, NothingAccepted, StillOpen, Verdict, judge
 from receiver.errors import ClientError, GenerationClaimed, StoreUnavailable
@@ -107,7 +108,7 @@ class Submissions:
             row.settle(state="unknown", error=unknown.reason)
             raise
         except ClientError as refusal:
-            row.settle(state="refused", error=str(refusal))
+            row.settle(state="refused", error=noted(refusal))
             raise
         row.settle(state="submitted", generation_id=made.id)
         return made

@@ -8,6 +8,7 @@ from prometheus_client.metrics_core import Metric
 from receiver.admin.gauges import Watched, disks, gauges
 from receiver.operations.disks import Room
 from receiver.store.backlog import Waiting
+from receiver.store.credits import CreditsRefused
 from receiver.store.destinations import DestinationStatus
 from receiver.store.outages import ASSET_HOST, BUCKET, Outage
 from receiver.store.standing import Allowance, Standing, WaitingEvents
@@ -94,6 +95,19 @@ class TestGauges:
         assert found["receiver_provider_requests_limit,source=photoverse"] == 60
         assert found["receiver_provider_requests_remaining,source=photoverse"] == left
         assert found["receiver_clock_skew_seconds,clock=photoverse"] == -0.5
+
+    def test_credits(self) -> None:
+        """They are told only by a refusal, with its time; some say no number."""
+        assert not any("credits" in name for name in shown(NOTHING))
+        refused = [CreditsRefused("acme", NOW, None), CreditsRefused("photoverse", NOW - 500, 2)]
+        found = shown(replace(NOTHING, credits_refused=refused))
+        assert found["receiver_provider_credits_left,source=photoverse"] == 2
+        assert "receiver_provider_credits_left,source=acme" not in found
+        at = "receiver_provider_credits_refused_timestamp_seconds"
+        assert (found[f"{at},source=acme"], found[f"{at},source=photoverse"]) == (
+            NOW / 1000,
+            NOW / 1000 - 0.5,
+        )
 
     def test_clock_of_the_database(self) -> None:
         """It is told where the database has one."""

@@ -16,7 +16,7 @@ from receiver.store import Store
 from receiver.store.destinations import pause
 from receiver.store.outages import note_outages
 from receiver.store.spools import see_spool
-from receiver.store.tables import PACE
+from receiver.store.tables import PACE, SUBMISSION
 from receiver.wiring.accounts import pace_names
 from tests.stored import an_event, dead, settled
 from tests.unit.cli.running import Run
@@ -96,6 +96,31 @@ class TestStatus:
         in_store(tmp_path, lambda store: store.transact(lambda c: c.execute(PACE.insert(), [row])))
         assert run("status", "--json", **key).object["rate_limits"] == [{**unknown, "limit": 60, "left": 7}]
         assert "7 of 60 requests left" in run("status", **key).out
+
+    def test_credits(self, run: Run, tmp_path: Path) -> None:
+        """What the provider said when it last refused a generation for lack of them, and when that was."""
+        assert run("status", "--json").object["credits"] == []
+        row = {
+            "client_ref": "order-1",
+            "source": "photoverse",
+            "kind": "image",
+            "request": "{}",
+            "told": "{}",
+        }
+        refused = {
+            "state": "refused",
+            "sent_ms": now_ms() - 65_000,
+            "error": "insufficient_credits: x (2 left)",
+        }
+        in_store(
+            tmp_path,
+            lambda store: store.transact(lambda c: c.execute(SUBMISSION.insert(), [{**row, **refused}])),
+        )
+        [found] = run("status", "--json").object["credits"]
+        assert (found["source"], found["left"]) == ("photoverse", 2)
+        assert re.search(
+            r"credits photoverse\t2 left when a request was refused \dm \d+s ago", run("status").out
+        )
 
     def test_watched_while_the_database_is_away(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         """The last figures stay, with a line that says so, until it is back; Ctrl-C ends it."""

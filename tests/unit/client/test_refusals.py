@@ -5,7 +5,7 @@ import json
 import pytest
 
 from receiver.client import errors
-from receiver.client.refusals import refusal
+from receiver.client.refusals import noted, refusal
 from receiver.client.wire import Answer
 from receiver.contract import ERROR_STATUS
 
@@ -71,6 +71,16 @@ class TestRefusal:
     def test_error_as_text(self) -> None:
         """Some routers answer with a bare sentence."""
         assert refusal(answer(404, "no such page")).message == "no such page"
+
+    def test_what_the_ledger_keeps(self, subtests: pytest.Subtests) -> None:
+        """A lack of credits is told in one wording, whatever the provider's; the rest as it is."""
+        for status, error, kept in (
+            (403, {"code": "insufficient_credits", "message": "no money"}, "insufficient_credits: no money"),
+            (402, {"message": "pay", "details": {"available": 2}}, "insufficient_credits: pay (2 left)"),
+            (404, {"message": "pay", "details": {"available": 2}}, "pay"),
+        ):
+            with subtests.test(kept):
+                assert noted(refusal(answer(status, error))) == kept
 
     @pytest.mark.parametrize("header", ["x-request-id", "request-id", "cf-ray"])
     def test_request_id(self, header: str) -> None:

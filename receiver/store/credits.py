@@ -1,0 +1,56 @@
+"""When the provider last refused a generation for lack of credits: nothing else tells how many are left."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, func, select
+
+from receiver.store.tables import SUBMISSION
+
+_LATEST: Final = 100
+"""Submissions of a source that are looked at."""
+_IS_LACK: Final = re.compile(r"insufficient_credits|you need \d+ credits|not enough credits", re.IGNORECASE)
+"""What a refusal for lack of credits says, of which the text alone is kept."""
+_LEFT: Final = re.compile(r"only have (\d{1,15})\b|\((\d{1,15}) left\)", re.IGNORECASE)
+_UNSETTLED: Final = SUBMISSION.c.generation_id.is_(None)
+
+
+@dataclass(frozen=True, slots=True)
+class CreditsRefused:
+    """The latest refusal for lack of credits of one source."""
+
+    source: str
+    at_ms: int
+    """When the request was sent, in milliseconds since the epoch."""
+    left: int | None
+    """How many there were then, if the provider said so."""
+
+
+def credits_refused(connection: Connection) -> list[CreditsRefused]:
+    """Return the latest of each source, by source, among its latest 100 requests without a generation."""
+    return [one for source in _sources(connection) if (one := _latest(connection, source))]
+
+
+def _sources(connection: Connection) -> Iterator[str]:
+    """Yield each by one look into the index; `SELECT DISTINCT` would read every row."""
+    first = select(func.min(SUBMISSION.c.source)).where(_UNSETTLED)
+    source = connection.execute(first).scalar()
+    while source is not None:
+        yield source
+        source = connection.execute(first.where(SUBMISSION.c.source > source)).scalar()
+
+
+def _latest(connection: Connection, source: str) -> CreditsRefused | None:
+    latest = (
+        select(SUBMISSION.c.sent_ms, SUBMISSION.c.error)
+        .where(_UNSETTLED, SUBMISSION.c.source == source, SUBMISSION.c.sent_ms > 0)
+        .order_by(SUBMISSION.c.sent_ms.desc())
+        .limit(_LATEST)
+    )
+    for at_ms, error in connection.execute(latest):
+        if _IS_LACK.search(error or ""):
+            told = _LEFT.search(error)
+            return CreditsRefused(source, at_ms, int(told[1] or told[2]) if told else None)
+    return None
