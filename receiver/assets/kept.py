@@ -28,9 +28,11 @@ from receiver.errors import variable
 from receiver.threads import SharedThreads
 
 KEPT: Final = "kept"
-"""The folder in the spool folder that holds one folder per event."""
+"""The folder in the spool folder that holds the files, in folders by the end of their events' ids."""
 
-_TYPES: Final = {f".{extension}": content_type for content_type, extension in MEDIA_TYPES.items()}
+_TYPES: Final = {extension: content_type for content_type, extension in MEDIA_TYPES.items()}
+_SPREAD_CHARS: Final = 2
+"""Of an id's random end: 256 folders, which stay. A folder for each file cost more than the file itself."""
 _LEAVE_FREE_BYTES: Final = 512 * 1024 * 1024
 """The database may be on the same disk; a bucket's outage must not become its own."""
 _THREADS: Final = 4
@@ -104,7 +106,7 @@ class KeptDownloads:
 
     async def event_ids(self) -> list[str]:
         """Return the events that a download is kept of."""
-        return await asyncio.to_thread(lambda: [folder.name for folder in self._folders()])
+        return await asyncio.to_thread(lambda: [_event_id(path) for path in self._files()])
 
     async def discard_all(self, event_ids: Collection[str]) -> None:
         """Delete the downloads of *event_ids*."""
@@ -112,29 +114,23 @@ class KeptDownloads:
             await self.discard(event_id)
 
     def _find(self, event_id: str) -> Fetched | None:
-        with suppress(FileNotFoundError):
-            for path in (self._folder / event_id).iterdir():
-                if found := _whole(path):
-                    return found
-                path.unlink()
+        for path in self._files_of(event_id):
+            if found := _whole(path):
+                return found
+            path.unlink()
         return None
 
     def _has(self, event_id: str) -> bool:
         try:
-            return any((self._folder / event_id).iterdir())
-        except OSError as error:  # what cannot be read now may be there
-            return not isinstance(error, FileNotFoundError)
+            return bool(self._files_of(event_id))
+        except OSError:  # what cannot be read now may be there
+            return True
 
     def _name(self, event_id: str, fetched: Fetched) -> Fetched:
-        folder = self._folder / event_id
-        path = folder / f"{fetched.sha256}.{MEDIA_TYPES[fetched.content_type]}"
+        extension = MEDIA_TYPES[fetched.content_type]
+        path = self._folder_of(event_id) / f"{event_id}.{fetched.sha256}.{extension}"
         try:
-            _make_folder(folder)
-            if fetched.path:
-                fetched.path.replace(path)
-            else:
-                path.unlink(missing_ok=True)  # it may be linked into the bucket
-                path.write_bytes(fetched.content or b"")
+            _put_at(path, fetched)
         except OSError:
             fetched.discard()
             path.unlink(missing_ok=True)
@@ -144,7 +140,7 @@ class KeptDownloads:
     def _hold(self, event_id: str) -> None:
         if self._has_room(event_id):
             with suppress(OSError):  # then a power cut may spoil it, which its digest shows
-                for path in (self._folder / event_id).iterdir():
+                for path in self._files_of(event_id):
                     _sync(path)
             return
         log.warning("download not kept", event_id=event_id, setting=variable("spool_max_bytes"))
@@ -154,57 +150,81 @@ class KeptDownloads:
     def _has_room(self, event_id: str) -> bool:
         with self._counting:
             if time.monotonic() > self._count_again_at:
-                self._sizes = {folder.name: _size_bytes(folder) for folder in self._folders()}
+                self._sizes = {_event_id(path): _size_bytes(path) for path in self._files()}
                 self._count_again_at = time.monotonic() + _COUNT_EVERY_S
-            self._sizes[event_id] = _size_bytes(self._folder / event_id)
+            self._sizes[event_id] = sum(map(_size_bytes, self._files_of(event_id)))
             has_room = sum(self._sizes.values()) <= self._max_bytes
             return has_room and _free_bytes(self._folder) > _LEAVE_FREE_BYTES
 
     def _discard(self, event_id: str) -> None:
-        _remove(self._folder / event_id)
+        with suppress(OSError):
+            for path in self._files_of(event_id):
+                path.unlink(missing_ok=True)
         self.is_full = False
         with self._counting:
             self._sizes.pop(event_id, None)
 
-    def _folders(self) -> list[Path]:
-        with suppress(FileNotFoundError):
-            return list(self._folder.iterdir())
-        return []
+    def _folder_of(self, event_id: str) -> Path:
+        return self._folder / event_id[-_SPREAD_CHARS:]
+
+    def _files_of(self, event_id: str) -> list[Path]:
+        prefix = f"{event_id}."
+        return [path for path in _listed(self._folder_of(event_id)) if path.name.startswith(prefix)]
+
+    def _files(self) -> list[Path]:
+        return [path for folder in _listed(self._folder) for path in _listed(folder)]
+
+
+def _event_id(path: Path) -> str:
+    return path.name.partition(".")[0]
+
+
+def _listed(folder: Path) -> list[Path]:
+    with suppress(FileNotFoundError):
+        return list(folder.iterdir())
+    return []
 
 
 def _whole(path: Path) -> Fetched | None:
     """Describe the file at *path*, if its content is what its name says."""
-    content_type = _TYPES.get(path.suffix)
+    _, named, extension = path.name.rsplit(".", 2)
+    content_type = _TYPES.get(extension)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if content_type is None or digest != path.stem:
+        if content_type is None or digest != named:
             return None
         return described(file, path, digest, content_type)
 
 
-def _remove(folder: Path) -> None:
+def _put_at(path: Path, fetched: Fetched) -> None:
+    """Move or write *fetched* to *path*, whose folder may be missing."""
     try:
-        for path in folder.iterdir():
-            path.unlink()
-        folder.rmdir()
+        if fetched.path:
+            fetched.path.replace(path)
+        else:
+            _write_new(path, fetched.content or b"")
     except FileNotFoundError:
-        pass
-    except OSError:  # not as we made it
-        shutil.rmtree(folder, ignore_errors=True)
+        if path.parent.exists():
+            raise
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _put_at(path, fetched)
 
 
-def _make_folder(folder: Path) -> None:
+def _write_new(path: Path, content: bytes) -> None:
     try:
-        folder.mkdir()
+        file = path.open("xb", buffering=0)
     except FileExistsError:
-        pass
-    except FileNotFoundError:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)  # it may be linked into the bucket
+        file = path.open("xb", buffering=0)
+    with file:
+        left = memoryview(content)
+        while left:
+            left = left[file.write(left) :]
 
 
-def _size_bytes(folder: Path) -> int:
+def _size_bytes(path: Path) -> int:
     try:
-        return sum(entry.stat().st_size for entry in os.scandir(folder))
+        return path.stat().st_size
     except OSError:  # another attempt just discarded it
         return 0
 

@@ -61,7 +61,7 @@ def unfinished(s3: "S3Client", bucket: str) -> list[Any]:
 
 
 def kept(receiver: Service) -> list[Path]:
-    return list((receiver.folder / "data/spool/kept").glob("*"))
+    return list((receiver.folder / "data/spool/kept").glob("*/*"))
 
 
 def forwarded(receiver: Service) -> dict[str, Any]:
@@ -135,7 +135,7 @@ class TestSweep:
         receiver.deliver(completed("gen_1", f"{asset_host.url}/a.png"))
         event_id = until(receiver.messages)[0]["id"]
         kill(process)
-        left = receiver.folder / "data/spool/kept" / event_id
-        left.mkdir()
+        left = receiver.folder / "data/spool/kept" / event_id[-2:] / f"{event_id}.00.png"
+        left.touch()
         receiver.start()
         until(lambda: not left.exists())

@@ -19,8 +19,9 @@ class TestErase:
         event = an_event()
         asset = replace(ASSET, url=path.as_uri())
         in_store(tmp_path, lambda store: delivered(store, event, asset=asset))
-        kept = tmp_path / "data/spool/kept" / event.id
-        kept.mkdir(parents=True)
+        kept = tmp_path / "data/spool/kept" / event.id[-2:] / f"{event.id}.00.png"
+        kept.parent.mkdir(parents=True)
+        kept.touch()
         told = run("erase", "gen_1", "--asset", "--dry-run", "--json").object
         assert told["outcome"] == "would be erased"
         assert (told["bodies"], told["deliveries"], told["assets"]) == (1, 2, 1)

@@ -39,15 +39,15 @@ class PendingEvents(Transacting):
 @pytest.fixture
 def kept(tmp_path: Path) -> KeptDownloads:
     for event_id in ("waits", "settled", "unknown"):
-        (tmp_path / KEPT / event_id).mkdir(parents=True)
-        (tmp_path / KEPT / event_id / "file").write_bytes(b"x")
+        (tmp_path / KEPT / event_id[-2:]).mkdir(parents=True)
+        (tmp_path / KEPT / event_id[-2:] / f"{event_id}.00.png").write_bytes(b"x")
     return KeptDownloads(tmp_path, max_bytes=100)
 
 
 async def swept(kept: KeptDownloads, store: PendingEvents, tmp_path: Path) -> list[str]:
     """Sweep until only one download is left, or fail."""
     task = asyncio.create_task(sweep_kept(store, kept, every_s=0.01))  # type: ignore[arg-type]
-    await until(lambda: len(list((tmp_path / KEPT).iterdir())) == 1)
+    await until(lambda: len(list((tmp_path / KEPT).glob("*/*"))) == 1)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     return await kept.event_ids()

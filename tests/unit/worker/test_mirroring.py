@@ -219,7 +219,8 @@ class TestKeptDownload:
     ) -> None:
         """Not before: until the database says so, another attempt may need it."""
         kept = KeptDownloads(tmp_path, max_bytes=100)
-        (tmp_path / KEPT / "event-1").mkdir(parents=True)
+        (tmp_path / KEPT / "-1").mkdir(parents=True)
+        (tmp_path / KEPT / "-1/event-1.00.png").touch()
         scripted.events = [event_job()]
         scripted.settle_error = StoreUnavailable("down") if fate == "not written" else None
         scripted.holds = fate != "lease lost"
