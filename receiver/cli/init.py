@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from receiver.cli.own_machine import is_own_machine
+from receiver.cli.scaffold import ADMIN_PORT, PORT
 from receiver.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 _SQLITE: Final = "sqlite:///data/receiver.db"
 _FOLDER: Final = "file:data/assets"
 _WAYS: Final = ("shell", "systemd", "compose")
+_PORT: Final = click.IntRange(1, 65_535)
 _FILE: Final = click.Path(exists=True, dir_okay=False, allow_dash=True)
 _EXPORT: Final = re.compile(r"(?m)^(?:export )?RECEIVER_(\w+)=(.*)$")
 
@@ -98,6 +101,8 @@ In a script:
     type=_HostName(),
     help="Public host name: also write a Caddyfile that serves it by HTTPS.",
 )
+@click.option("--port", type=_PORT, default=PORT, show_default=True, help="Port for webhooks.")
+@click.option("--admin-port", type=_PORT, default=ADMIN_PORT, show_default=True, help="Port of the console.")
 @click.option("--yes", is_flag=True, help="Ask nothing: use the options and defaults.")
 @click.option("--force", is_flag=True, help="Overwrite files.")
 def init(*, folder: Path, force: bool, **given: Any) -> None:
@@ -149,9 +154,7 @@ def _ask(**given: Any) -> "Answers":
     host_name = given["host_name"] or _prompt(
         asks and not given["sandbox"], "Public host name (empty: no HTTPS yet)", "", kind=_HostName()
     )
-    if run_with == "compose" and not host_name:
-        raise click.UsageError("--run-with compose needs --host-name: Caddy gets a certificate for it.")
-    return Answers(
+    answers = Answers(
         **account,
         database_url=_SQLITE if database == "sqlite" else database,
         assets_url=assets,
@@ -159,7 +162,33 @@ def _ask(**given: Any) -> "Answers":
         destinations=destinations,
         host_name=host_name or None,
         run_with=run_with,
+        port=given["port"],
+        admin_port=given["admin_port"],
     )
+    if run_with == "compose":
+        _check_compose(answers)
+    return answers
+
+
+def _check_compose(answers: "Answers") -> None:
+    """Refuse what cannot be in containers.
+
+    Raises:
+        click.UsageError: it says what to give instead.
+    """
+    if not answers.host_name:
+        raise click.UsageError("--run-with compose needs --host-name: Caddy gets a certificate for it.")
+    if answers.port != PORT:
+        raise click.UsageError("--port is not for --run-with compose: Caddy takes webhooks on 443.")
+    named = {f"--destination {name}": url for name, url in answers.destinations.items()}
+    named |= {"--database": answers.database_url, "--s3-endpoint": answers.s3_endpoint_url or ""}
+    named |= {"--sandbox": str(answers.further.get("api_base_url", ""))}
+    for option, url in named.items():
+        if is_own_machine(url):
+            raise click.UsageError(
+                f"{option} is on this machine, and in a container that is the container: "
+                "give a host that containers reach, or another --run-with."
+            )
 
 
 def _by_name(destinations: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -181,12 +210,20 @@ def _account(given: dict[str, Any], *, asks: bool) -> dict[str, Any]:
     secret, key = _content(given["secret_file"]), _content(given["api_key_file"])
     if not secret and not asks:
         raise click.UsageError("With --yes, give --secret-file, or --sandbox.")
-    secret = secret or click.prompt("Signing secret, from the provider's webhook page", hide_input=True)
+    secret = secret or _hidden("Signing secret, from the provider's webhook page")
     if not key and asks:
-        key = click.prompt(
-            "API key, to find lost webhooks (empty: none)", hide_input=True, default="", show_default=False
-        )
+        key = _hidden("API key, to find lost webhooks (empty: none)", default="", show_default=False)
     return {"webhook_secrets": secret.strip(), "api_key": key.strip() or None}
+
+
+def _hidden(question: str, **manner: Any) -> str:
+    """Ask for a secret. Python would warn of a terminal that is not there, and that could echo it."""
+    if sys.stdin.isatty():
+        return str(click.prompt(question, hide_input=True, **manner))
+    click.echo(f"{question}: ", nl=False)
+    if not (line := sys.stdin.readline()):
+        raise EOFError
+    return line
 
 
 def _content(path: str | None) -> str:
@@ -276,7 +313,7 @@ def _next_steps(folder: Path, answers: "Answers") -> Iterator[str]:
     yield from _STARTS[answers.run_with]
     if answers.host_name and answers.run_with != "compose":
         yield "  caddy run --config Caddyfile      # HTTPS, in another terminal or as a service"
-    yield "  cat secrets/admin_token           # to sign in at http://127.0.0.1:8001/console"
+    yield f"  cat secrets/admin_token           # to sign in at http://127.0.0.1:{answers.admin_port}/console"
     if answers.host_name:
         yield f"\nRegister https://{answers.host_name}/webhooks/photoverse on the provider's webhook page."
 

@@ -15,10 +15,13 @@ import receiver
 SETTINGS: Final = "receiver.toml"
 SECRETS: Final = "secrets"
 ADMIN_TOKEN: Final = f"{SECRETS}/admin_token"
+PORT: Final = 8000
+ADMIN_PORT: Final = 8001
 RunWith = Literal["shell", "systemd", "compose"]
 
 _PACKAGE: Final = Path(receiver.__file__).parent
 _EXAMPLE_HOST: Final = "hooks.example.com"
+_PUBLISHED: Final = f'"127.0.0.1:{ADMIN_PORT}:{ADMIN_PORT}"'
 _EXAMPLE_UPSTREAMS: Final = "127.0.0.1:8000 127.0.0.1:8002"
 
 
@@ -37,6 +40,8 @@ class Answers:
     host_name: str | None
     """The public one; None: no Caddyfile."""
     run_with: RunWith
+    port: int = PORT
+    admin_port: int = ADMIN_PORT
     further: Mapping[str, str | list[str]] = field(default_factory=dict)
     """More settings for the file: those of a sandbox."""
 
@@ -47,11 +52,13 @@ def files(answers: Answers) -> dict[str, str]:
     written = {f"{SECRETS}/{name}": text + "\n" for name, text in kept.items()}
     written[SETTINGS] = _settings(answers, kept)
     if answers.host_name:
-        written["Caddyfile"] = _caddyfile(answers.host_name, in_compose=answers.run_with == "compose")
+        upstream = "web:8000" if answers.run_with == "compose" else f"127.0.0.1:{answers.port}"
+        written["Caddyfile"] = _caddyfile(answers.host_name, upstream)
     if answers.run_with == "systemd":
         written["receiver.service"] = shipped("systemd/receiver.service")
     if answers.run_with == "compose":
-        written["compose.yaml"] = shipped("compose.small.yaml")
+        published = f'"127.0.0.1:{answers.admin_port}:{ADMIN_PORT}"'
+        written["compose.yaml"] = shipped("compose.small.yaml").replace(_PUBLISHED, published)
         written[".env"] = f"# Who owns the files in this folder.\nOWNER={os.getuid()}:{os.getgid()}\n"
     return written
 
@@ -90,8 +97,9 @@ def _settings(answers: Answers, kept: Mapping[str, str]) -> str:
         api_key=("" if answers.api_key else "# ") + f'api_key_file = "{SECRETS}/api_key"',
         database=_line("database_url", answers.database_url, kept, "database_url"),
         assets=_value("assets_url", answers.assets_url),
+        admin_port=answers.admin_port,
     )
-    further = {**answers.further}
+    further = {**_ports(answers), **answers.further}
     if answers.assets_url.startswith("s3:"):
         text += _S3
         further |= {"s3_endpoint_url": answers.s3_endpoint_url} if answers.s3_endpoint_url else {}
@@ -108,19 +116,27 @@ def _settings(answers: Answers, kept: Mapping[str, str]) -> str:
     return text
 
 
+def _ports(answers: Answers) -> dict[str, int]:
+    """Return those that are not the default; in a container they all are."""
+    chosen = {"port": (answers.port, PORT), "admin_port": (answers.admin_port, ADMIN_PORT)}
+    if answers.run_with == "compose":
+        return {}
+    return {name: port for name, (port, usual) in chosen.items() if port != usual}
+
+
 def _line(setting: str, value: str, kept: Mapping[str, str], name: str) -> str:
     return f'{setting}_file = "{SECRETS}/{name}"' if name in kept else _value(setting, value)
 
 
-def _value(setting: str, value: str | list[str]) -> str:
+def _value(setting: str, value: str | int | list[str]) -> str:
     # A basic string of TOML has the escapes of JSON.
     return f"{setting} = {json.dumps(value, ensure_ascii=False)}"
 
 
-def _caddyfile(host_name: str, *, in_compose: bool) -> str:
+def _caddyfile(host_name: str, upstream: str) -> str:
     _, brace, rest = shipped("Caddyfile").partition("\n{\n")
     rest = rest.replace(_EXAMPLE_HOST, host_name)
-    rest = rest.replace(_EXAMPLE_UPSTREAMS, "web:8000" if in_compose else "127.0.0.1:8000")
+    rest = rest.replace(_EXAMPLE_UPSTREAMS, upstream)
     return (
         f"# Caddy in front of `receiver serve`. It gets the certificate of {host_name} itself.{brace}{rest}"
     )
@@ -137,7 +153,7 @@ webhook_secrets_file = "{SECRETS}/webhook_secrets"
 # The provider's API key. With it, workers find generations whose webhook never arrived.
 $api_key
 
-# The token to sign in to the console with, at http://127.0.0.1:8001/console
+# The token to sign in to the console with, at http://127.0.0.1:$admin_port/console
 admin_token_file = "{SECRETS}/admin_token"
 
 # Everything that was acknowledged: sqlite:///path, or postgresql://user@host/name for several machines.
@@ -150,6 +166,8 @@ $assets
 _S3: Final = "# Credentials come from the environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, or a role.\n"
 
 _COMMENTS: Final = {
+    "port": "\n# Where webhooks come in.\n",
+    "admin_port": "\n# Of the console.\n",
     "s3_endpoint_url": "# Of an S3-compatible store.\n",
     "trusted_proxies": "\n# The proxy in front, whose X-Forwarded-For is believed.\n",
     "api_base_url": "\n# The sandbox instead of the provider. Remove both lines for a real account.\n",

@@ -13,6 +13,7 @@ from receiver.cli.scaffold import shipped
 from tests.unit.cli.running import Run
 
 SECRET = "whsec_0123456789abcdef"
+_COMPOSE = ("--run-with", "compose", "--host-name", "h.acme.org")
 QUEUE = "redis://:hunter2@127.0.0.1:6379/0"
 ROOT = Path(__file__).parents[3]
 
@@ -84,6 +85,7 @@ class TestInit:
         ended = run("init", stdin="\n".join(answers) + "\n")
         assert ended.status == 0, ended.err
         assert "is not NAME=URL" in ended.err
+        assert "Warning" not in ended.err
         assert SECRET not in ended.out
         assert (tmp_path / "secrets/webhook_secrets").read_text() == f"{SECRET}\n"
         assert settings(tmp_path)["destinations"] == {"log": {"url": "file:data/log.jsonl"}}
@@ -126,6 +128,13 @@ class TestInit:
             (("--destination", "queue"), "is not NAME=URL"),
             (("--run-with", "compose"), "needs --host-name"),
             (("--host-name", "https://x/"), "is not a host name"),
+            (("--port", "65536"), "--port"),
+            ((*_COMPOSE, "--port", "9000"), "--port is not for --run-with compose"),
+            ((*_COMPOSE, "--destination", "q=redis://u:p@127.0.0.1:6379/0"), "--destination q is on this"),
+            ((*_COMPOSE, "--destination", "q=nats://n1,LocalHost:4222"), "--destination q is on this"),
+            ((*_COMPOSE, "--destination", "q=sqs:http://[::1]:9324/1/q"), "--destination q is on this"),
+            ((*_COMPOSE, "--database", "postgresql://me@localhost/x"), "--database is on this machine"),
+            ((*_COMPOSE, "--s3-endpoint", "http://0.0.0.0:9000"), "--s3-endpoint is on this machine"),
         ],
     )
     def test_writes_nothing_that_is_wrong(
@@ -173,6 +182,25 @@ class TestCompose:
         services = yaml.safe_load((tmp_path / "compose.yaml").read_text())["services"]
         mounted = {one.split(":")[0] for each in services.values() for one in each.get("volumes", [])}
         assert all((tmp_path / one).exists() for one in mounted if one.startswith("./"))
+
+
+class TestPorts:
+    def test_are_where_they_are_needed(self, run: Run, secret: str, tmp_path: Path) -> None:
+        """The settings, the proxy and what to do next agree."""
+        ports = ("--port", "9000", "--admin-port", "9001")
+        ended = run("init", "--yes", "--secret-file", secret, "--host-name", "h.acme.org", *ports)
+        assert (settings(tmp_path)["port"], settings(tmp_path)["admin_port"]) == (9000, 9001)
+        assert "reverse_proxy 127.0.0.1:9000 {" in (tmp_path / "Caddyfile").read_text()
+        assert "http://127.0.0.1:9001/console" in ended.out
+        assert "8001" not in ended.out + (tmp_path / "receiver.toml").read_text()
+
+    def test_of_a_container_are_published(self, run: Run, secret: str, tmp_path: Path) -> None:
+        """In it, nothing changes."""
+        ended = run("init", "--yes", "--secret-file", secret, *_COMPOSE, "--admin-port", "9001")
+        assert ended.status == 0, ended.err
+        web = yaml.safe_load((tmp_path / "compose.yaml").read_text())["services"]["web"]
+        assert "127.0.0.1:9001:8001" in web["ports"]
+        assert "admin_port" not in settings(tmp_path)
 
 
 class TestCaddyfile:
