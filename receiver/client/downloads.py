@@ -4,6 +4,7 @@ import filecmp
 import os
 import re
 import secrets
+from collections.abc import Mapping
 from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
@@ -32,6 +33,8 @@ _ODD_IN_A_FILE_NAME: Final = re.compile(r"[^A-Za-z0-9_-]")
 _MOVED: Final = frozenset({301, 302, 303, 307, 308})
 _PASSING: Final = frozenset({202, 204, 403, 404, 408, 409, 423, 425, 429})
 """Some hosts show a file only seconds after the provider names it; what it is then is in nobody's rules."""
+_FRAMED: Final = frozenset({"content-length", "transfer-encoding"})
+"""With either the end of a body is known, and its lack noticed."""
 _PAGE: Final = re.compile(rb"\s*<(?:!doctype html|html)", re.IGNORECASE)
 _HEAD_BYTES: Final = 256
 
@@ -139,13 +142,21 @@ def decide_download(
         case Answer(status, headers, _):
             is_ok = status == HTTPStatus.OK
             if is_ok and fault is None:
-                return Done(headers.get("content-type", ""))
+                return _whole(name, headers)
             if status in _MOVED and "location" in headers and not last:
                 return Moved(_acceptable(attempt.url, headers["location"], name))
             if not last and (is_ok or status in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR):
                 return Again(backoff_s(attempt, retry_after_of(headers, attempt.sent_at)))
             what = f"{status} with {fault}" if is_ok else str(status)
             return Refused(DownloadFailed(f"{name}: the asset host answered {what}"))
+
+
+def _whole(name: str, headers: Mapping[str, str]) -> Done[str] | Refused:
+    """Take a file that cannot have been cut: one without a length looks whole then (RFC 9112, section 8)."""
+    if not headers.keys() & _FRAMED:
+        what = "200 without the length of the file, which may have been cut"
+        return Refused(DownloadFailed(f"{name}: the asset host answered {what}"))
+    return Done(headers.get("content-type", ""))
 
 
 def _acceptable(base: str, written: str, name: str) -> str:

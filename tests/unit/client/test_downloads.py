@@ -1,17 +1,19 @@
 """Keeping an asset on disk, whole or not at all."""
 
+import socket
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
 
-from receiver.client import parse
+from receiver.client import Client, parse
 from receiver.client.decisions import Again, Attempt, Done, Moved, Refused
 from receiver.client.downloads import Partial, asset_url, decide_download
 from receiver.client.errors import DownloadFailed
 from receiver.client.results import Generation
 from receiver.client.wire import Answer, Lost, Reply, Unsent
+from tests.unit.client import raw_server
 
 URL = "https://cdn.example.com/a.png?X-Signature=hush"
 FIRST, LAST = Attempt(1, URL, 0.0, chance=0.5), Attempt(5, URL, 0.0)
@@ -159,10 +161,29 @@ class TestAssetUrl:
             asset_url(generation(output_url=written), "https://x/api/v1")
 
 
+class TestCut:
+    def test_a_file_without_a_length_is_not_kept(self, tmp_path: Path, subtests: pytest.Subtests) -> None:
+        """It ends with the connection, whether it is whole or not: nobody could tell."""
+        for version in (b"1.0", b"1.1"):
+            with subtests.test(version=version):
+
+                def half(connection: socket.socket, version: bytes = version) -> None:
+                    connection.sendall(b"HTTP/%b 200 OK\r\nConnection: close\r\n\r\n\x89PNG" % version)
+                    connection.close()
+
+                with raw_server.raw_server(half) as server, Client("avs_x", base_url=server.url) as client:
+                    wanted = generation(output_url=f"{server.url}/a.png")
+                    with pytest.raises(DownloadFailed, match="without the length"):
+                        client.generations.download(wanted, tmp_path)
+                assert list(tmp_path.iterdir()) == []
+
+
 class TestDecideDownload:
     def test_done(self) -> None:
         """The content type decides the name."""
-        assert decided(Answer(200, {"content-type": "image/png"}, b"")) == Done("image/png")
+        headers = {"content-type": "image/png", "content-length": "9"}
+        assert decided(Answer(200, headers, b"")) == Done("image/png")
+        assert decided(Answer(200, {"transfer-encoding": "chunked"}, b"")) == Done("")
 
     @pytest.mark.parametrize(
         "reply",

@@ -186,6 +186,9 @@ class TestCall:
         assert script.times == [0.0]
 
 
+LENGTH = {"content-length": "4"}
+
+
 class TestFetch:
     def fetch(self, tmp_path: Path, *replies: Reply) -> tuple[str, Script]:
         caller, script = calling(*replies)
@@ -198,7 +201,7 @@ class TestFetch:
     def test_the_asset_host_never_sees_the_key(self, tmp_path: Path) -> None:
         """Neither does the host it redirects to."""
         moved = Answer(302, {"location": "https://x/api/v1/steal"}, b"")
-        _, script = self.fetch(tmp_path, moved, Answer(200, {"content-type": "image/png"}, b"file"))
+        _, script = self.fetch(tmp_path, moved, Answer(200, {**LENGTH, "content-type": "image/png"}, b"file"))
         assert [sent.url for sent in script.sent] == ["https://cdn/a?sig=hush", "https://x/api/v1/steal"]
         assert all("Authorization" not in sent.headers for sent in script.sent)
         assert (tmp_path / "gen_1.png").read_bytes() == b"file"
@@ -206,7 +209,7 @@ class TestFetch:
     def test_starts_over_after_trouble(self, tmp_path: Path) -> None:
         """What a lost answer left is not kept, nor what came in place of the file."""
         again = (Lost("cut"), Answer(503, {}, b""), Answer(200, {}, b""), Answer(200, {}, b"<html>"))
-        self.fetch(tmp_path, *again, Answer(200, {}, b"file"))
+        self.fetch(tmp_path, *again, Answer(200, LENGTH, b"file"))
         assert (tmp_path / "gen_1").read_bytes() == b"file"
 
     def test_raises_what_is_final(self, tmp_path: Path) -> None:
