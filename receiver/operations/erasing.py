@@ -1,7 +1,7 @@
 """Erasing: what is personal of a generation goes, in the store, in the bucket and on this machine's disk."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from receiver import clock
@@ -12,6 +12,7 @@ from receiver.operations.audit import new_deed
 from receiver.store import Store, erasure
 from receiver.store.erasure import Generation, Traces
 from receiver.store.filters import to_text
+from receiver.store.removals import announce, end_removal, is_its_own
 
 ERASED: Final = ("erased", "would be erased")
 _UNKNOWN: Final = "unknown"
@@ -55,18 +56,26 @@ class Erasing:
         if wish.dry_run or traces.is_claimed or traces.is_empty:
             return _row(generation, traces, wish, "would be erased")
         # The files first: once the store has forgotten them, nobody could find them again.
+        urls, ids = traces.asset_urls, (*traces.event_ids, generation.id)
+        shareable = [url for url in urls if not is_its_own(url, ids)] if wish.with_assets else []
+        if shareable and not await self.store.transact(announce, shareable, now_ms=clock.now_ms()):
+            return _row(generation, replace(traces, is_claimed=True), wish, "erased")
         if wish.with_assets:
-            await self._remove(traces)
+            await self._remove(generation, urls)
         on = {"source": generation.source, "generation_id": generation.id, "asset": wish.with_assets}
         deed = new_deed(wish.who, "erase", to_text(on))
         traces = await self.store.transact(erasure.erase, generation, deed, with_assets=wish.with_assets)
+        if shareable:
+            await self.store.transact(end_removal, shareable)
         if not traces.is_claimed:
             await self.open_kept().discard_all(traces.event_ids)
         return _row(generation, traces, wish, "erased")
 
-    async def _remove(self, traces: Traces) -> None:
-        for url in traces.asset_urls:
-            if holding := self.buckets.holding(url):
+    async def _remove(self, generation: Generation, urls: Collection[str]) -> None:
+        """Remove those of *urls* that only *generation* has: another may have one since it was announced."""
+        again = await self.store.transact(erasure.find_traces, generation, now_ms=clock.now_ms())
+        for url in again.asset_urls:
+            if url in urls and (holding := self.buckets.holding(url)):
                 await holding[0].remove(holding[1])
 
 

@@ -4,17 +4,16 @@ A file goes once all events of its generation that name it are old enough, and n
 under way or dead. Its name must hold the id of its generation or event: others could have the file, too.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import unquote
 
 from sqlalchemy import Connection, and_, select, tuple_, update
 
 from receiver.store.assets import DELETED
 from receiver.store.rates import IS_MIRRORED
+from receiver.store.removals import is_its_own
 from receiver.store.retention import Batch, end_turn, take_place
 from receiver.store.tables import ASSET, DEAD, DELIVERY, EVENT, PENDING
 
@@ -64,7 +63,7 @@ def find_old_assets(connection: Connection, batch: Batch) -> OldAssets | None:
         tellers = [one for one in mirrored[row.source, row.generation_id] if one.url == row.url]
         ids = tuple(one.event_id for one in tellers)
         young = any(one.settled_ms >= batch.before_ms for one in tellers)
-        if not (young or busy.intersection(ids)) and _is_its_own(row.url, {row.generation_id, *ids}):
+        if not (young or busy.intersection(ids)) and is_its_own(row.url, {row.generation_id, *ids}):
             found[row.url] = OldAsset(row.url, ids)
     needed = sum(row.url not in found for row in rows)
     last = rows[-1].event_id if rows else after
@@ -121,8 +120,3 @@ def _tellers(connection: Connection, generations: Collection[tuple[str, str]]) -
 def _busy(connection: Connection, ids: Collection[str]) -> set[str]:
     waiting = and_(DELIVERY.c.event_id.in_(ids), DELIVERY.c.state.in_((PENDING, DEAD)))
     return set(connection.execute(select(DELIVERY.c.event_id).where(waiting)).scalars())
-
-
-def _is_its_own(url: str, ids: Collection[str]) -> bool:
-    names = "|".join(map(re.escape, ids))
-    return re.search(rf"(?<![A-Za-z0-9_])(?:{names})(?![A-Za-z0-9_])", unquote(url)) is not None

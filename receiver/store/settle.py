@@ -22,6 +22,7 @@ from receiver.store.insert import insert_new
 from receiver.store.late import LateArrived, LateGivenUp, LatePostponed, LateSettlement, postpone, remove
 from receiver.store.matching import change
 from receiver.store.record import EVENT_KEY, event_row
+from receiver.store.removals import announced, is_its_own
 from receiver.store.tables import ASSET, DEAD, DELIVERED, DELIVERY, EVENT, LATE_ASSET, PENDING, SETTLED
 from receiver.store.wake import FORWARD
 
@@ -185,10 +186,24 @@ def _settle_events(
 ) -> dict[str, Made]:
     if not settled:
         return {}
-    held_by = [(one.job.id, one.job.lease) for one in settled]
+    lost = _being_removed(connection, settled)
+    held_by = [(one.job.id, one.job.lease) for one in settled if one.job.id not in lost]
+    if not held_by:
+        return {}
     done = _SETTLED | {"due_ms": settled[0].now_ms}
     ids = {id_ for (id_,) in change(connection, EVENT, ("id", "lease"), held_by, done)}
     return _complete(connection, [one for one in settled if one.job.id in ids], fan_out, places)
+
+
+def _being_removed(connection: Connection, settled: Sequence[EventSettled | LateArrived]) -> set[str]:
+    """Return whose file is being removed as another's: the next attempt uploads it once more."""
+    urls = {one.job.id: one.asset.url for one in settled if one.asset is not None and one.asset.url}
+    ids = {one.job.id: (one.job.id, one.job.generation_id) for one in settled}
+    shareable = {url for id_, url in urls.items() if not is_its_own(url, ids[id_])}
+    if not shareable:
+        return set()
+    gone = announced(connection, shareable, now_ms=max(one.now_ms for one in settled))
+    return {id_ for id_, url in urls.items() if url in gone}
 
 
 def settle_locked(
@@ -253,7 +268,7 @@ def _try_on(connection: Connection, settled: Sequence[EventSettled]) -> None:
 
 def _arrive(connection: Connection, arrived: LateArrived, fan_out: FanOut) -> bool:
     """Write the asset and its follow-up, once; False if the lease was lost."""
-    if not remove(connection, arrived.job):
+    if _being_removed(connection, [arrived]) or not remove(connection, arrived.job):
         return False
     event, asset, now_ms = arrived.event, arrived.asset, arrived.now_ms
     mirrored = asset_row(arrived.job.id, asset, settled_ms=now_ms)

@@ -3,18 +3,27 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Table, select
 
+from receiver import clock
+from receiver.assets.by_source import BucketsBySource
+from receiver.assets.folder import FolderBucket
+from receiver.assets.kept import KeptDownloads
 from receiver.contract import COMPLETED, FAILED
-from receiver.store import Duplicate, Store, audit
+from receiver.operations.erasing import Erasing, Wish
+from receiver.store import Duplicate, EventSettled, Store, audit
 from receiver.store.audit import Deed
+from receiver.store.claim import claim_events
 from receiver.store.erasure import Generation, erase, find_traces
+from receiver.store.removals import announce, end_removal
 from receiver.store.tables import ASSET, ATTEMPT, DELIVERY, EVENT, QUARANTINE, SUBMISSION
 from tests.stored import ASSET as AN_ASSET
-from tests.stored import FAR, NOW, an_event, claimed, dead, delivered, settled
+from tests.stored import FAR, NOW, an_event, claim, claimed, dead, delivered, settled
 
 PROMPT = "a portrait of Ada Example"
 BODY = b'{"event": "generation.completed", "data": {"id": "gen_1", "prompt": "%s"}}' % PROMPT.encode()
@@ -100,6 +109,74 @@ class TestErase:
         """What nothing found for leaves no word in the audit log."""
         assert (await store.transact(erase, GENERATION, DEED, with_assets=True)).is_empty
         assert (await store.transact(audit.deeds, before=None, limit=10)).rows == []
+
+
+class TestRemovals:
+    """A file named by its content, which the next event may have just as it is erased as this one's."""
+
+    async def test_nobody_settles_with_a_file_that_is_going(self, store: Store) -> None:
+        """The event stays its worker's, to be mirrored again; others, and other files, are not held up."""
+        url = "s3://b/0123abcd.png"
+        shared, own = replace(AN_ASSET, url=url), replace(AN_ASSET, url="s3://b/gen_3.png")
+        events = [an_event(f"gen_{number}") for number in (2, 3, 4)]
+        await asyncio.gather(*(store.record(event) for event in events))
+        jobs = await store.claim(claim_events, claim(at=FAR), with_asset=False)
+        by_generation = {job.generation_id: job for job in jobs}
+        two, three, four = (by_generation[f"gen_{number}"] for number in (2, 3, 4))
+        elsewhere = "s3://b/4567ef.png"
+        other = replace(AN_ASSET, url=elsewhere)
+        assert await store.transact(announce, [url], now_ms=NOW)
+        assert not await store.transact(announce, [elsewhere], now_ms=NOW)
+        assert not await store.settle(EventSettled(two, shared, NOW))
+        assert await store.settle(EventSettled(three, own, NOW))
+        assert await store.settle(EventSettled(four, other, NOW))
+        await store.transact(end_removal, [elsewhere])
+        assert not await store.settle(EventSettled(two, shared, NOW))
+        await store.transact(end_removal, [url])
+        assert await store.settle(EventSettled(two, shared, NOW))
+
+    async def test_who_died_meanwhile_holds_up_nothing_for_ever(self, store: Store) -> None:
+        """After some minutes nobody is removing it any more."""
+        url = "s3://b/0123abcd.png"
+        await store.record(an_event("gen_2"))
+        [job] = await store.claim(claim_events, claim(at=FAR), with_asset=False)
+        assert await store.transact(announce, [url, "s3://b/more.png"], now_ms=NOW)
+        assert not await store.settle(EventSettled(job, replace(AN_ASSET, url=url), NOW))
+        assert await store.transact(announce, ["s3://b/another.png"], now_ms=NOW + 3_600_000)
+        assert await store.settle(EventSettled(job, replace(AN_ASSET, url=url), NOW + 3_600_000))
+
+    @pytest.mark.parametrize("when", ["before", "meanwhile"])
+    async def test_the_file_of_another_is_there_afterwards(
+        self, store: Store, tmp_path: Path, when: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whether it settled just before the file would go, or tries to just as it went."""
+        bucket = FolderBucket(tmp_path / "assets")
+        await bucket.check()
+        file = tmp_path / "assets/0123abcd.png"
+        file.write_bytes(b"the same")
+        asset = replace(AN_ASSET, url=file.as_uri())
+        await delivered(store, an_event("gen_1"), asset=asset)
+        await store.record(an_event("gen_2"))
+        [job] = await store.claim(claim_events, claim(at=FAR), with_asset=False)
+        outcomes: list[bool] = []
+        real, looks = store.transact, 0
+
+        async def transact(function: Any, *args: Any, **kwargs: Any) -> Any:
+            nonlocal looks
+            found = await real(function, *args, **kwargs)
+            looks += function is find_traces
+            if function is find_traces and looks == (1 if when == "before" else 2):
+                outcomes.append(await store.settle(EventSettled(job, asset, clock.now_ms())))
+            return found
+
+        monkeypatch.setattr(store, "transact", transact)
+        buckets = BucketsBySource(bucket)
+        erasing = Erasing(store, buckets, partial(KeptDownloads, tmp_path, max_bytes=0), ["photoverse"])
+        [row] = await erasing.erase(["gen_1"], None, Wish("ada", with_assets=True))
+        assert row["outcome"] == "erased"
+        assert outcomes == [when == "before"]
+        assert file.exists() == (when == "before")
+        assert await store.settle(EventSettled(job, asset, clock.now_ms())) == (when == "meanwhile")
 
 
 class TestSqlite:

@@ -1,0 +1,84 @@
+"""Removing a file that others could have, too: while that is announced, nobody settles an event with it.
+
+A file that is named by its content alone may be found in the bucket for another event just before it goes,
+and be noted as that one's just after. So who removes it announces that, and looks at who has it again. Who
+settles locks the announcement: that look sees what it wrote, or it sees the announcement and uploads again.
+"""
+
+import hashlib
+import re
+from collections.abc import Collection, Iterable
+from typing import Final
+from urllib.parse import unquote
+
+from sqlalchemy import Connection, and_, select, update
+
+from receiver.store.engine import insert_into
+from receiver.store.tables import RETENTION
+
+_NAME: Final = "removal"
+_IN_WORD: Final = re.compile("[A-Za-z0-9_]")
+_ANY: Final = "*"
+"""Stands for several files: whoever may share one waits."""
+_LEASE_MS: Final = 300_000
+"""Longer than any look and removal takes; who dies meanwhile holds up no other file."""
+_PLACE: Final = select(RETENTION.c.cursor, RETENTION.c.due_ms).where(RETENTION.c.name == _NAME)
+
+
+def is_its_own(url: str, ids: Iterable[str]) -> bool:
+    """Whether the name of the file at *url* holds one of *ids*: then no other event's can have it."""
+    name = f"/{unquote(url)}/"
+    return any(_stands_in(name, id_) for id_ in ids)
+
+
+def _stands_in(name: str, id_: str) -> bool:
+    """Whether *id_* is a word of *name*. A pattern would be compiled anew for each event."""
+    at = name.find(id_)
+    while at > 0:
+        if not (_IN_WORD.match(name, at - 1) or _IN_WORD.match(name, at + len(id_))):
+            return True
+        at = name.find(id_, at + 1)
+    return False
+
+
+def announce(connection: Connection, urls: Collection[str], *, now_ms: int) -> bool:
+    """Announce the removal of *urls*, once nobody settles just now; False while others are announced."""
+    _make_place(connection)
+    row = connection.execute(_PLACE.with_for_update()).one()
+    mark = _mark(urls)
+    if row.due_ms > now_ms and row.cursor != mark:
+        return False
+    _write(connection, mark, now_ms + _LEASE_MS, row.cursor)
+    return True
+
+
+def announced(connection: Connection, urls: Collection[str], *, now_ms: int) -> set[str]:
+    """Return which of *urls* are being removed. No removal is announced before the transaction ends."""
+    row = connection.execute(_PLACE.with_for_update(read=True)).one_or_none()
+    if row is None:
+        _make_place(connection)
+        row = connection.execute(_PLACE.with_for_update(read=True)).one()
+    if row.due_ms <= now_ms:
+        return set()
+    return {url for url in urls if row.cursor in (_ANY, _mark([url]))}
+
+
+def end_removal(connection: Connection, urls: Collection[str]) -> None:
+    """Take back the announcement of *urls*: the store has forgotten whose they were."""
+    _write(connection, "", 0, _mark(urls))
+
+
+def _mark(urls: Collection[str]) -> str:
+    if len(urls) > 1:
+        return _ANY
+    return hashlib.sha256("".join(urls).encode()).hexdigest()[:32]
+
+
+def _make_place(connection: Connection) -> None:
+    first = insert_into(RETENTION, connection.dialect).values(name=_NAME, cursor="", due_ms=0)
+    connection.execute(first.on_conflict_do_nothing())
+
+
+def _write(connection: Connection, mark: str, due_ms: int, instead_of: str) -> None:
+    ours = and_(RETENTION.c.name == _NAME, RETENTION.c.cursor == instead_of)
+    connection.execute(update(RETENTION).where(ours).values(cursor=mark, due_ms=due_ms))
