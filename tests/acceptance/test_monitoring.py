@@ -5,8 +5,10 @@ import json
 import math
 import re
 import signal
+import sqlite3
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -67,7 +69,7 @@ class Story:
             series.append(
                 {
                     "series": f"{name}{{{shown}}}",
-                    "values": f"{'_' if first is None else _number(first)} {_number(value)}+0x60",
+                    "values": f"{'_' if first is None else _number(first)} {_number(value)}+0x360",
                 }
             )
         (folder / "alerts.yml").write_text(ALERTS.read_text())
@@ -129,6 +131,10 @@ def trouble(receiver: Service, sandbox: Sandbox, host: str, ports: tuple[int, in
     receiver.request("GET", "/nowhere")
     sandbox.set_credits(2)
     assert receiver.command("image", "a fox", "--ref", "order-1").returncode == 4
+    for number in range(6):
+        receiver.deliver(completed(f"gen_host_{number}", f"http://127.0.0.2:{ports[0]}/{number}.png"))
+    receiver.run("destinations", "pause", "messages", "--reason", "upgrade")
+    _grow_old(receiver)
     # The web process says it, too, although the worker found it.
     until(lambda: scrape(ports[0]).value("receiver_bucket_away", source="acme"))
     yield until(lambda: _look(ports, _is_in_trouble))
@@ -138,6 +144,12 @@ def trouble(receiver: Service, sandbox: Sandbox, host: str, ports: tuple[int, in
     receiver.rows("ALTER TABLE quarantine RENAME TO away")
     assert receiver.deliver(b'{"event": "generation.failed"}').status == 503
     yield scrape(*ports)
+
+
+def _grow_old(receiver: Service) -> None:
+    """Have everything received two hours ago."""
+    with closing(sqlite3.connect(receiver.folder / "receiver.db", timeout=60)) as database, database:
+        database.execute("UPDATE event SET received_ms = received_ms - 7200000")
 
 
 def forge(receiver: Service, count: int) -> None:
@@ -165,6 +177,8 @@ def _is_in_trouble(found: Look) -> bool:
         found.value("receiver_workers") > 0
         and found.value("receiver_destination_down", destination="gone") > 0
         and found.value("receiver_bucket_away", source="acme") > 0
+        and found.value("receiver_asset_hosts_away") > 0
+        and found.value("receiver_oldest_pending_seconds", destination="gone") > 3600
         and found.value("receiver_dead_letters", destination="picky") > 0
         and found.value("receiver_assets_given_up_total") > 0
     )
@@ -230,10 +244,15 @@ class TestFiring:
                 "ReceiverBucketDown",
                 "ReceiverCreditsUsedUp",
                 "ReceiverDeadLetters",
+                "ReceiverDeliveriesWaiting",
                 "ReceiverDestinationDown",
+                "ReceiverEventsWaiting",
                 "ReceiverEveryDeliveryRefused",
                 "ReceiverQuarantine",
             }
+        with subtests.test("an asset host stays down, and a destination paused"):
+            found = story.firing(0, 1, after="5h", folder=tmp_path)
+            assert {"ReceiverAssetHostDown", "ReceiverDestinationPaused"} <= found
         with subtests.test("the worker was killed"):
             found = story.firing(1, 2, after="7m", folder=tmp_path)
             assert {"ReceiverNoWorker", "ReceiverProcessDown", "ReceiverDestinationDown"} <= found
