@@ -21,7 +21,8 @@ import httpcore2
 
 from receiver.assets import Fetched, NotFetched
 from receiver.assets.allowlist import AllowList
-from receiver.assets.connections import Connections, Headers, Response
+from receiver.assets.answer import HungUp, Malformed
+from receiver.assets.connections import Connections, Response
 from receiver.assets.dial import GuardedBackend, NameNotResolved, Resolve, SystemResolver
 from receiver.assets.expiry import MAX_SAID_BYTES
 from receiver.assets.guard import BlockedAddress, BlockedUrl, Target, check_url
@@ -166,9 +167,7 @@ class Fetcher:
     async def _response(self, target: Target) -> Response:
         with _network_faults(malformed="framing", cut="connect"):
             async with asyncio.timeout(HEAD_TIMEOUT_S):
-                return await self._connections.get(
-                    target, _headers(target), connect_timeout_s=self._connect_timeout_s
-                )
+                return await self._connections.get(target, connect_timeout_s=self._connect_timeout_s)
 
     async def _save(self, response: Response, spool: Spool) -> str:
         """Write the body to *spool* once its first bytes have shown what it is; return its content type.
@@ -214,15 +213,6 @@ def _prepared(spool_dir: Path) -> Path:
     return spool_dir
 
 
-def _headers(target: Target) -> Headers:
-    return [
-        (b"Host", target.authority.encode()),
-        (b"Accept", b"*/*"),
-        (b"Accept-Encoding", b"identity"),
-        (b"User-Agent", b"avs-receiver"),
-    ]
-
-
 async def _said(response: Response) -> bytes:
     """Return how the body of a refusal begins; what of it comes soon, for none must hold a download up."""
     said = bytearray()
@@ -253,7 +243,7 @@ def _blocked_hops(count: int) -> Iterator[None]:
 
 @contextmanager
 def _network_faults(*, malformed: str, cut: str) -> Iterator[None]:
-    """Translate what the HTTP library raises; *malformed* and *cut* are the codes for those two faults."""
+    """Translate what goes wrong on the wire; *malformed* and *cut* are the codes for those two faults."""
     try:
         yield
     except NameNotResolved as error:
@@ -262,10 +252,9 @@ def _network_faults(*, malformed: str, cut: str) -> Iterator[None]:
         raise NotAcceptable("timeout") from error
     except httpcore2.ConnectError as error:
         raise NotAcceptable("tls" if _is_caused_by(error, ssl.SSLError) else "connect") from error
-    except httpcore2.ProtocolError as error:
-        # Only h11's own complaints are wrapped; a hang-up before the head is the library's text.
-        raise NotAcceptable(malformed if _is_caused_by(error, Exception) else cut) from error
-    except httpcore2.NetworkError as error:
+    except Malformed as error:
+        raise NotAcceptable(malformed) from error
+    except (HungUp, httpcore2.NetworkError) as error:
         raise NotAcceptable(cut) from error
 
 
