@@ -67,20 +67,17 @@ class Answer:
         self._has_begun = True
         try:
             self._parser.feed_data(data)
-            self._check_overhead(len(data))
         except httptools.HttpParserUpgrade:
             self.may_be_followed = False
-        except (httptools.HttpParserError, Malformed) as error:
+        except httptools.HttpParserError as error:
             self.may_be_followed = False
             self._fault = Malformed(str(error))
-        if self._fault and not self.status:
-            raise self._fault
-
-    def _check_overhead(self, size: int) -> None:
-        self._overhead_bytes = 0 if self._has_got_on else self._overhead_bytes + size
+        self._overhead_bytes = 0 if self._has_got_on else self._overhead_bytes + len(data)
         self._has_got_on = False
         if self._overhead_bytes > _MAX_OVERHEAD_BYTES:
-            raise Malformed("too much besides a body")
+            self._fault = Malformed("too much besides a body")
+        if self._fault and not self.status:
+            raise self._fault
 
     def end(self) -> None:
         """Take in that the host hung up.

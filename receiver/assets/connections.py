@@ -117,20 +117,14 @@ class Connections:
         return _Connection(stream)
 
     async def _take(self, origin: _Origin) -> "_Connection | None":
-        while connection := self._pop(origin):
+        while kept := self._idle.get(origin):
+            connection = kept.pop()
+            if not kept:
+                del self._idle[origin]
             if not connection.has_news():
                 return connection
             await connection.aclose()
         return None
-
-    def _pop(self, origin: _Origin) -> "_Connection | None":
-        kept = self._idle.get(origin)
-        if not kept:
-            return None
-        connection = kept.pop()
-        if not kept:
-            del self._idle[origin]
-        return connection
 
     def _keep(self, origin: _Origin, connection: "_Connection") -> None:
         connection.answers += 1

@@ -112,8 +112,7 @@ class Fetcher:
         """Download *url*, noting in *hops* where it led."""
         try:
             hops.append(self._admit(url))
-            async with asyncio.timeout(self._total_timeout_s):
-                return await self._download(hops)
+            return await self._download(hops)
         except NotAcceptable as refusal:
             return refusal.outcome
         except (BlockedUrl, BlockedAddress) as refusal:
@@ -135,19 +134,22 @@ class Fetcher:
         return target
 
     async def _download(self, hops: list[Target]) -> Fetched:
+        ends_at = asyncio.get_running_loop().time() + self._total_timeout_s
         async with Spool(self._spool_dir) as spool:
-            response = await self._last_response(hops)
+            response = await self._last_response(hops, ends_at)
             try:
-                content_type = await self._save(response, spool)
+                # What is whole is waited for no more; most images are.
+                async with asyncio.timeout_at(None if response.is_whole else ends_at):
+                    content_type = await self._save(response, spool)
             finally:
                 await response.aclose()
             return await spool.keep(content_type)
 
-    async def _last_response(self, hops: list[Target]) -> Response:
+    async def _last_response(self, hops: list[Target], ends_at: float) -> Response:
         """Follow redirects, each as distrusted as the first URL, to the response that is none."""
         while True:
             with _blocked_hops(len(hops)):
-                response = await self._response(hops[-1])
+                response = await self._response(hops[-1], ends_at)
             try:
                 url = next_url(response.status, response.headers, hops[-1])
                 if url is None:
@@ -164,9 +166,10 @@ class Fetcher:
             require_followable(target, hops)
             return target
 
-    async def _response(self, target: Target) -> Response:
+    async def _response(self, target: Target, ends_at: float) -> Response:
+        head_by = asyncio.get_running_loop().time() + HEAD_TIMEOUT_S
         with _network_faults(malformed="framing", cut="connect"):
-            async with asyncio.timeout(HEAD_TIMEOUT_S):
+            async with asyncio.timeout_at(min(head_by, ends_at)):
                 return await self._connections.get(target, connect_timeout_s=self._connect_timeout_s)
 
     async def _save(self, response: Response, spool: Spool) -> str:
@@ -179,7 +182,7 @@ class Fetcher:
             response.headers,
             max_bytes=self._max_bytes,
             now=datetime.now(UTC),
-            said=await _said(response),
+            said=await _said(response) if response.status >= HTTPStatus.BAD_REQUEST else b"",
         )
         size, head, content_type = 0, b"", ""
         while part := await _part(response):
@@ -216,8 +219,6 @@ def _prepared(spool_dir: Path) -> Path:
 async def _said(response: Response) -> bytes:
     """Return how the body of a refusal begins; what of it comes soon, for none must hold a download up."""
     said = bytearray()
-    if response.status < HTTPStatus.BAD_REQUEST:
-        return b""
     with suppress(TimeoutError, NotAcceptable):
         async with asyncio.timeout(SAID_TIMEOUT_S):
             while len(said) < MAX_SAID_BYTES and (part := await _part(response)):

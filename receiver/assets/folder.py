@@ -6,7 +6,7 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 from receiver.assets import Fetched, Held, Stored
 from receiver.assets.object_keys import beside, is_safe, require_safe
 from receiver.errors import BucketUnavailable, ConfigError
-from receiver.threads import DaemonThreads
+from receiver.threads import Batches, DaemonThreads
 
 STALE_AFTER_S: Final = 24 * 3600.0
 """Age at which a file in `.incoming` can only be what a killed process left."""
@@ -26,7 +26,12 @@ _URL: Final = re.compile(r"file:(?://(?=/))?(?P<path>[^?#]+)")
 _INCOMING: Final = ".incoming"
 _BLOCK_BYTES: Final = 1024 * 1024
 _THREADS: Final = 8
+_MOST_BATCHES: Final = 4
+"""Of small assets at once: the file system then syncs several with one write of its journal."""
 _CLOSE_S: Final = 3.0
+
+_Put = tuple[str, Fetched]
+"""A key, and what to keep under it."""
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
@@ -56,6 +61,13 @@ class FolderBucket:
     threads: DaemonThreads = field(
         default_factory=lambda: DaemonThreads(_THREADS, name="receiver-folder"), repr=False, compare=False
     )
+    _small: "Batches[_Put, Stored]" = field(init=False, repr=False, compare=False)
+    """What is in memory: it takes one sync of a folder for all that came together."""
+
+    def __post_init__(self) -> None:
+        """See to it that small assets share a thread."""
+        small = Batches(self._put_all, most=_MOST_BATCHES, threads=self.threads)
+        object.__setattr__(self, "_small", small)
 
     async def put(self, key: str, asset: Fetched, *, metadata: dict[str, str]) -> Stored:  # noqa: ARG002
         """Keep *asset* under *key*. *metadata* has no place in a file and is left out.
@@ -65,7 +77,12 @@ class FolderBucket:
             ValueError: *key* is not safe.
         """
         require_safe(key)
-        return await self._in_thread(self._put, key, asset)
+        if asset.content is not None:
+            return await self._small.submit((key, asset))
+        [stored] = await self._in_thread(self._put_all, [(key, asset)])
+        if isinstance(stored, Exception):
+            raise stored
+        return stored
 
     def key_of(self, url: str) -> str | None:
         """Return the key of a file in this folder."""
@@ -113,24 +130,29 @@ class FolderBucket:
         work = partial(call, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self.threads, work)
 
-    def _put(self, key: str, asset: Fetched) -> Stored:
-        with _failures(self.root):
-            if self._place(key, asset):
-                return Stored(self._path(key).as_uri())
-            other = beside(key, asset.sha256)
-            if self._place(other, asset):
-                return Stored(self._path(other).as_uri(), conflict=True)
-        raise BucketUnavailable(f"{self._path(other)} does not match the digest in its name")
-
-    def _place(self, key: str, asset: Fetched) -> bool:
-        """Make *asset* durable under *key*; False if the key holds other bytes."""
-        path = self._path(key)
-        _make_folders(path.parent)
-        is_ours = self._bring_in(asset, path)
-        same = is_ours or _sha256(path) == asset.sha256
+    def _put_all(self, puts: "Sequence[_Put]") -> "list[Stored | BucketUnavailable]":
+        """Make assets durable: each file, then once each folder that has a new name."""
+        placed = [_tried(self.root, self._place, key, asset) for key, asset in puts]
+        folders = {one[0].parent for one in placed if not isinstance(one, BucketUnavailable)}
         # Also when the file was there before: its writer may have died before its folder was on disk.
-        _sync(path.parent)
-        return same
+        synced = {folder: _tried(self.root, _sync, folder) for folder in folders}
+        return [
+            one
+            if isinstance(one, BucketUnavailable)
+            else synced[one[0].parent] or Stored(one[0].as_uri(), one[1])
+            for one in placed
+        ]
+
+    def _place(self, key: str, asset: Fetched) -> tuple[Path, bool]:
+        """Bring *asset* in; return its path, and whether the key held other bytes."""
+        name = key
+        for is_other in (False, True):
+            path = self._path(name)
+            _make_folders(path.parent)
+            if self._bring_in(asset, path) or _sha256(path) == asset.sha256:
+                return path, is_other
+            name = beside(key, asset.sha256)
+        raise BucketUnavailable(f"{path} does not match the digest in its name")
 
     def _bring_in(self, asset: Fetched, path: Path) -> bool:
         """Give *asset* the name *path*; False if another file took that first."""
@@ -204,6 +226,18 @@ class FolderBucket:
 
     def _path(self, key: str) -> Path:
         return self.root.joinpath(*key.split("/"))
+
+
+def _tried(
+    root: Path, call: Callable[P, Result], /, *args: P.args, **kwargs: P.kwargs
+) -> "Result | BucketUnavailable":
+    """Return what *call* returns, or why the disk failed."""
+    try:
+        return call(*args, **kwargs)
+    except OSError as error:
+        return BucketUnavailable(f"{root}: {error.strerror}")
+    except BucketUnavailable as error:
+        return error
 
 
 @contextmanager

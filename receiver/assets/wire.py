@@ -92,9 +92,6 @@ class Wire(asyncio.Protocol, httpcore2.AsyncNetworkStream):
             if isinstance(self._ended, EOFError):
                 return b""
             raise httpcore2.ReadError(self._ended)
-        return self._take(max_bytes)
-
-    def _take(self, max_bytes: int) -> bytes:
         data = self._came.popleft()
         if len(data) > max_bytes:
             self._came.appendleft(data[max_bytes:])
