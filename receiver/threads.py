@@ -3,65 +3,87 @@
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, wait
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final, Generic, ParamSpec, TypeVar
 
 _IDLE_S: Final = 10.0
 """A thread that waits costs nothing; starting one for each call costs as much as a short call."""
 
 P = ParamSpec("P")
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class SharedThreads:
-    """Makes short calls in a few threads; those that come while all are at work share the next hop.
+class Batches(Generic[Item, Result]):
+    """Has *make* do many items in one thread; those that come while all threads are at work share the next.
 
-    Use from one event loop.
+    *make* returns a result or an error for each, in order. Use from one event loop.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(
+        self,
+        make: Callable[[list[Item]], Sequence[Result | Exception]],
+        *,
+        most: int,
+        threads: Executor | None = None,
+    ) -> None:
+        """Work in at most *most* threads, which are the event loop's own unless others are given."""
+        self._make = make
+        self._threads = threads
         self._idle = most
-        self._waiting: list[tuple[asyncio.Future[Any], Callable[[], Any]]] = []
+        self._waiting: list[tuple[asyncio.Future[Result], Item]] = []
 
-    async def run(self, call: Callable[P, Result], /, *args: P.args, **kwargs: P.kwargs) -> Result:
-        """Return what *call* returns; cancelled, it is made all the same."""
+    async def submit(self, item: Item) -> Result:
+        """Return what came of *item*; cancelled, it is done all the same."""
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append((future, partial(call, *args, **kwargs)))
+        self._waiting.append((future, item))
         if self._idle:
             self._begin()
         return await future
 
     def _begin(self) -> None:
         batch, self._waiting = self._waiting, []
+        asked = [future for future, _ in batch]
+        items = [item for _, item in batch]
+        try:
+            made = asyncio.get_running_loop().run_in_executor(self._threads, self._make, items)
+        except RuntimeError as error:  # the threads were shut down
+            for future in asked:
+                future.set_exception(error)
+            return
         self._idle -= 1
-        made = asyncio.get_running_loop().run_in_executor(None, _make, [call for _, call in batch])
-        made.add_done_callback(lambda done: self._end([future for future, _ in batch], done))
+        made.add_done_callback(lambda done: self._end(asked, done))
 
     def _end(
-        self, asked: "list[asyncio.Future[Any]]", done: "asyncio.Future[list[tuple[Any, Exception | None]]]"
+        self, asked: "list[asyncio.Future[Result]]", done: "asyncio.Future[Sequence[Result | Exception]]"
     ) -> None:
         self._idle += 1
-        for future, (result, error) in zip(asked, done.result(), strict=True):
-            if future.done():
+        error = None if done.cancelled() else done.exception()
+        made: Sequence[Any] = [error] * len(asked) if error or done.cancelled() else done.result()
+        for future, one in zip(asked, made, strict=True):
+            if done.cancelled():
+                future.cancel()
+            elif future.done():
                 continue
-            if error is None:
-                future.set_result(result)
+            elif isinstance(one, BaseException):
+                future.set_exception(one)
             else:
-                future.set_exception(error)
+                future.set_result(one)
         if self._waiting:
             self._begin()
 
 
-def _make(calls: list[Callable[[], Any]]) -> list[tuple[Any, Exception | None]]:
-    made: list[tuple[Any, Exception | None]] = []
+def make_calls(calls: list[Callable[[], Any]]) -> list[Any]:
+    """Return what each of *calls* returns or raises."""
+    made: list[Any] = []
     for call in calls:
         try:
-            made.append((call(), None))
+            made.append(call())
         except Exception as error:  # noqa: BLE001  the waiter is told
-            made.append((None, error))
+            made.append(error)
     return made
 
 

@@ -21,7 +21,8 @@ import httpcore2
 
 from receiver.assets import Fetched, NotFetched
 from receiver.assets.allowlist import AllowList
-from receiver.assets.connections import Connections, Headers, Response
+from receiver.assets.answer import HungUp, Malformed
+from receiver.assets.connections import Connections, Response
 from receiver.assets.dial import GuardedBackend, NameNotResolved, Resolve, SystemResolver
 from receiver.assets.expiry import MAX_SAID_BYTES
 from receiver.assets.guard import BlockedAddress, BlockedUrl, Target, check_url
@@ -111,8 +112,7 @@ class Fetcher:
         """Download *url*, noting in *hops* where it led."""
         try:
             hops.append(self._admit(url))
-            async with asyncio.timeout(self._total_timeout_s):
-                return await self._download(hops)
+            return await self._download(hops)
         except NotAcceptable as refusal:
             return refusal.outcome
         except (BlockedUrl, BlockedAddress) as refusal:
@@ -134,19 +134,22 @@ class Fetcher:
         return target
 
     async def _download(self, hops: list[Target]) -> Fetched:
+        ends_at = asyncio.get_running_loop().time() + self._total_timeout_s
         async with Spool(self._spool_dir) as spool:
-            response = await self._last_response(hops)
+            response = await self._last_response(hops, ends_at)
             try:
-                content_type = await self._save(response, spool)
+                # What is whole is waited for no more; most images are.
+                async with asyncio.timeout_at(None if response.is_whole else ends_at):
+                    content_type = await self._save(response, spool)
             finally:
                 await response.aclose()
             return await spool.keep(content_type)
 
-    async def _last_response(self, hops: list[Target]) -> Response:
+    async def _last_response(self, hops: list[Target], ends_at: float) -> Response:
         """Follow redirects, each as distrusted as the first URL, to the response that is none."""
         while True:
             with _blocked_hops(len(hops)):
-                response = await self._response(hops[-1])
+                response = await self._response(hops[-1], ends_at)
             try:
                 url = next_url(response.status, response.headers, hops[-1])
                 if url is None:
@@ -163,12 +166,11 @@ class Fetcher:
             require_followable(target, hops)
             return target
 
-    async def _response(self, target: Target) -> Response:
+    async def _response(self, target: Target, ends_at: float) -> Response:
+        head_by = asyncio.get_running_loop().time() + HEAD_TIMEOUT_S
         with _network_faults(malformed="framing", cut="connect"):
-            async with asyncio.timeout(HEAD_TIMEOUT_S):
-                return await self._connections.get(
-                    target, _headers(target), connect_timeout_s=self._connect_timeout_s
-                )
+            async with asyncio.timeout_at(min(head_by, ends_at)):
+                return await self._connections.get(target, connect_timeout_s=self._connect_timeout_s)
 
     async def _save(self, response: Response, spool: Spool) -> str:
         """Write the body to *spool* once its first bytes have shown what it is; return its content type.
@@ -180,7 +182,7 @@ class Fetcher:
             response.headers,
             max_bytes=self._max_bytes,
             now=datetime.now(UTC),
-            said=await _said(response),
+            said=await _said(response) if response.status >= HTTPStatus.BAD_REQUEST else b"",
         )
         size, head, content_type = 0, b"", ""
         while part := await _part(response):
@@ -214,20 +216,9 @@ def _prepared(spool_dir: Path) -> Path:
     return spool_dir
 
 
-def _headers(target: Target) -> Headers:
-    return [
-        (b"Host", target.authority.encode()),
-        (b"Accept", b"*/*"),
-        (b"Accept-Encoding", b"identity"),
-        (b"User-Agent", b"avs-receiver"),
-    ]
-
-
 async def _said(response: Response) -> bytes:
     """Return how the body of a refusal begins; what of it comes soon, for none must hold a download up."""
     said = bytearray()
-    if response.status < HTTPStatus.BAD_REQUEST:
-        return b""
     with suppress(TimeoutError, NotAcceptable):
         async with asyncio.timeout(SAID_TIMEOUT_S):
             while len(said) < MAX_SAID_BYTES and (part := await _part(response)):
@@ -253,7 +244,7 @@ def _blocked_hops(count: int) -> Iterator[None]:
 
 @contextmanager
 def _network_faults(*, malformed: str, cut: str) -> Iterator[None]:
-    """Translate what the HTTP library raises; *malformed* and *cut* are the codes for those two faults."""
+    """Translate what goes wrong on the wire; *malformed* and *cut* are the codes for those two faults."""
     try:
         yield
     except NameNotResolved as error:
@@ -262,10 +253,9 @@ def _network_faults(*, malformed: str, cut: str) -> Iterator[None]:
         raise NotAcceptable("timeout") from error
     except httpcore2.ConnectError as error:
         raise NotAcceptable("tls" if _is_caused_by(error, ssl.SSLError) else "connect") from error
-    except httpcore2.ProtocolError as error:
-        # Only h11's own complaints are wrapped; a hang-up before the head is the library's text.
-        raise NotAcceptable(malformed if _is_caused_by(error, Exception) else cut) from error
-    except httpcore2.NetworkError as error:
+    except Malformed as error:
+        raise NotAcceptable(malformed) from error
+    except (HungUp, httpcore2.NetworkError) as error:
         raise NotAcceptable(cut) from error
 
 

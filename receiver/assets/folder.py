@@ -6,7 +6,7 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,7 +18,7 @@ from receiver.assets import Fetched, Held, Stored
 from receiver.assets.folder_marker import Marker
 from receiver.assets.object_keys import beside, is_safe, require_safe
 from receiver.errors import BucketUnavailable, ConfigError, StoreUnavailable
-from receiver.threads import DaemonThreads
+from receiver.threads import Batches, DaemonThreads
 
 STALE_AFTER_S: Final = 24 * 3600.0
 """Age at which a file in `.incoming` can only be what a killed process left."""
@@ -27,7 +27,12 @@ _URL: Final = re.compile(r"file:(?://(?=/))?(?P<path>[^?#]+)")
 _INCOMING: Final = ".incoming"
 _BLOCK_BYTES: Final = 1024 * 1024
 _THREADS: Final = 8
+_MOST_BATCHES: Final = 4
+"""Of small assets at once: the file system then syncs several with one write of its journal."""
 _CLOSE_S: Final = 3.0
+
+_Put = tuple[str, Fetched]
+"""A key, and what to keep under it."""
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
@@ -63,9 +68,14 @@ class FolderBucket:
         default_factory=lambda: DaemonThreads(_THREADS, name="receiver-folder"), repr=False, compare=False
     )
     marker: Marker = field(init=False, repr=False, compare=False)
+    _small: "Batches[_Put, Stored]" = field(init=False, repr=False, compare=False)
+    """What is in memory: it takes one sync of a folder for all that came together."""
 
     def __post_init__(self) -> None:
+        """See to it that small assets share a thread."""
         object.__setattr__(self, "marker", Marker(self.root))
+        small = Batches(self._put_all, most=_MOST_BATCHES, threads=self.threads)
+        object.__setattr__(self, "_small", small)
 
     async def put(self, key: str, asset: Fetched, *, metadata: dict[str, str]) -> Stored:  # noqa: ARG002
         """Keep *asset* under *key*. *metadata* has no place in a file and is left out.
@@ -77,7 +87,12 @@ class FolderBucket:
         require_safe(key)
         if not self.marker.is_known:
             await self._check_again()
-        return await self._in_thread(self._put, key, asset)
+        if asset.content is not None:
+            return await self._small.submit((key, asset))
+        [stored] = await self._in_thread(self._put_all, [(key, asset)])
+        if isinstance(stored, Exception):
+            raise stored
+        return stored
 
     def key_of(self, url: str) -> str | None:
         """Return the key of a file in this folder."""
@@ -164,24 +179,39 @@ class FolderBucket:
         with self._in_place():
             pass
 
-    def _put(self, key: str, asset: Fetched) -> Stored:
-        with self._in_place():
-            if self._place(key, asset):
-                return Stored(self._path(key).as_uri())
-            other = beside(key, asset.sha256)
-            if self._place(other, asset):
-                return Stored(self._path(other).as_uri(), conflict=True)
-        raise BucketUnavailable(f"{self._path(other)} does not match the digest in its name")
+    def _tried(
+        self, call: Callable[P, Result], /, *args: P.args, **kwargs: P.kwargs
+    ) -> "Result | BucketUnavailable":
+        """Return what *call* returns, or why the folder failed."""
+        try:
+            with self._in_place():
+                return call(*args, **kwargs)
+        except BucketUnavailable as error:
+            return error
 
-    def _place(self, key: str, asset: Fetched) -> bool:
-        """Make *asset* durable under *key*; False if the key holds other bytes."""
-        path = self._path(key)
-        _make_folders(path.parent)
-        is_ours = self._bring_in(asset, path)
-        same = is_ours or _sha256(path) == asset.sha256
+    def _put_all(self, puts: "Sequence[_Put]") -> "list[Stored | BucketUnavailable]":
+        """Make assets durable: each file, then once each folder that has a new name."""
+        placed = [self._tried(self._place, key, asset) for key, asset in puts]
+        folders = {one[0].parent for one in placed if not isinstance(one, BucketUnavailable)}
         # Also when the file was there before: its writer may have died before its folder was on disk.
-        _sync(path.parent)
-        return same
+        synced = {folder: self._tried(_sync, folder) for folder in folders}
+        return [
+            one
+            if isinstance(one, BucketUnavailable)
+            else synced[one[0].parent] or Stored(one[0].as_uri(), one[1])
+            for one in placed
+        ]
+
+    def _place(self, key: str, asset: Fetched) -> tuple[Path, bool]:
+        """Bring *asset* in; return its path, and whether the key held other bytes."""
+        name = key
+        for is_other in (False, True):
+            path = self._path(name)
+            _make_folders(path.parent)
+            if self._bring_in(asset, path) or _sha256(path) == asset.sha256:
+                return path, is_other
+            name = beside(key, asset.sha256)
+        raise BucketUnavailable(f"{path} does not match the digest in its name")
 
     def _bring_in(self, asset: Fetched, path: Path) -> bool:
         """Give *asset* the name *path*; False if another file took that first."""

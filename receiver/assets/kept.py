@@ -14,9 +14,9 @@ import time
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -25,7 +25,7 @@ from receiver.assets.folder_id import folder_id
 from receiver.assets.media import MEDIA_TYPES
 from receiver.assets.spool import described
 from receiver.errors import variable
-from receiver.threads import SharedThreads
+from receiver.threads import Batches, make_calls
 
 KEPT: Final = "kept"
 """The folder in the spool folder that holds the files, in folders by the end of their events' ids."""
@@ -36,6 +36,7 @@ _SPREAD_CHARS: Final = 2
 _LEAVE_FREE_BYTES: Final = 512 * 1024 * 1024
 """The database may be on the same disk; a bucket's outage must not become its own."""
 _THREADS: Final = 4
+_MOST_WRITTEN: Final = 10_000
 _COUNT_EVERY_S: Final = 60.0
 """What others put in or took out shows so late."""
 
@@ -52,7 +53,9 @@ class KeptDownloads:
         self._spool_dir = spool_dir
         self._folder = spool_dir / KEPT
         self._max_bytes = max_bytes
-        self._threads = SharedThreads(_THREADS)
+        self._threads: Batches[Callable[[], Any], Any] = Batches(make_calls, most=_THREADS)
+        self._written: dict[str, Path] = {}
+        """Where files are, as far as it need not be looked for."""
         self._counting = threading.Lock()
         self._sizes: dict[str, int] = {}
         self._count_again_at = -1.0
@@ -88,9 +91,10 @@ class KeptDownloads:
             # Our own disk may be better the next time.
             return NotFetched("spool", permanent=False) if unreadable else fetched
         try:
-            return await self._threads.run(self._name, event_id, fetched)
+            named: Fetched = await self._threads.submit(partial(self._name, event_id, fetched))
         except OSError:
             return NotFetched("spool", permanent=False)
+        return named
 
     async def hold(self, event_id: str) -> None:
         """Make the download of *event_id* last until the bucket is back, or let it go for want of room."""
@@ -102,7 +106,7 @@ class KeptDownloads:
 
     async def discard(self, event_id: str) -> None:
         """Delete the download of *event_id*, which is settled. That there is none is no error."""
-        await self._threads.run(self._discard, event_id)
+        await self._threads.submit(partial(self._discard, event_id))
 
     async def event_ids(self) -> list[str]:
         """Return the events that a download is kept of."""
@@ -135,9 +139,12 @@ class KeptDownloads:
             fetched.discard()
             path.unlink(missing_ok=True)
             raise
+        if len(self._written) < _MOST_WRITTEN:
+            self._written[event_id] = path
         return replace(fetched, path=path)
 
     def _hold(self, event_id: str) -> None:
+        self._written.pop(event_id, None)
         if self._has_room(event_id):
             with suppress(OSError):  # then a power cut may spoil it, which its digest shows
                 for path in self._files_of(event_id):
@@ -157,8 +164,9 @@ class KeptDownloads:
             return has_room and _free_bytes(self._folder) > _LEAVE_FREE_BYTES
 
     def _discard(self, event_id: str) -> None:
+        written = self._written.pop(event_id, None)
         with suppress(OSError):
-            for path in self._files_of(event_id):
+            for path in [written] if written else self._files_of(event_id):
                 path.unlink(missing_ok=True)
         self.is_full = False
         with self._counting:

@@ -76,7 +76,7 @@ class KeyTemplate:
             "sha256": asset.sha256,
             "extension": MEDIA_TYPES[asset.content_type],
         }
-        return _fill(self.text, fields)
+        return self.text.format_map(fields)  # `parse` let no other braces through
 
 
 def _fill(text: str, fields: dict[str, str]) -> str:

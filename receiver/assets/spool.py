@@ -16,7 +16,7 @@ from receiver.assets.dimensions import measure
 
 BLOCK_BYTES: Final = 1024 * 1024
 """Memory one download may hold; what is larger is written to a file."""
-_IN_THE_LOOP_BYTES: Final = 64 * 1024
+_IN_THE_LOOP_BYTES: Final = 256 * 1024
 """What is smaller is hashed and measured sooner than a thread would be asked to."""
 STALE_AFTER_S: Final = 24 * 3600.0
 """Age at which a file can only be what a killed process left."""

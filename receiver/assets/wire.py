@@ -7,6 +7,7 @@ answer.
 import asyncio
 import select
 import ssl
+from collections import deque
 from collections.abc import Iterable
 from typing import Any, Final, cast
 
@@ -47,11 +48,13 @@ class Wire(asyncio.Protocol, httpcore2.AsyncNetworkStream):
 
     def __init__(self) -> None:
         self._transport: Any = None
-        self._buffer = bytearray()
+        self._came: deque[bytes] = deque()
+        self._came_bytes = 0
         self._is_paused = False
         self._ended: Exception | None = None
         """Why nothing more will come; EOFError where the other side hung up."""
-        self._came = asyncio.Event()
+        self._reader: asyncio.Future[None] | None = None
+        """What waits for something to come."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -59,9 +62,10 @@ class Wire(asyncio.Protocol, httpcore2.AsyncNetworkStream):
 
     def data_received(self, data: bytes) -> None:
         """Take what came."""
-        self._buffer += data
-        self._came.set()
-        if len(self._buffer) > _READ_AHEAD_BYTES and not self._is_paused:
+        self._came.append(data)
+        self._came_bytes += len(data)
+        self._wake()
+        if self._came_bytes > _READ_AHEAD_BYTES and not self._is_paused:
             self._is_paused = True
             self._transport.pause_reading()
 
@@ -73,7 +77,7 @@ class Wire(asyncio.Protocol, httpcore2.AsyncNetworkStream):
     def connection_lost(self, exc: Exception | None) -> None:
         """Note that it is over."""
         self._ended = self._ended or exc or EOFError()
-        self._came.set()
+        self._wake()
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002, ASYNC109
         """Return what came, at least a byte; nothing once the other side hung up.
@@ -81,17 +85,26 @@ class Wire(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         Raises:
             httpcore2.ReadError: the connection broke.
         """
-        if not self._buffer and self._ended is None:
-            self._came.clear()
-            await self._came.wait()
-        if not self._buffer and not isinstance(self._ended, EOFError | None):
+        if not self._came and self._ended is None:
+            self._reader = asyncio.get_running_loop().create_future()
+            await self._reader
+        if not self._came:
+            if isinstance(self._ended, EOFError):
+                return b""
             raise httpcore2.ReadError(self._ended)
-        data = bytes(self._buffer[:max_bytes])
-        del self._buffer[:max_bytes]
-        if self._is_paused and not self._buffer:
+        data = self._came.popleft()
+        if len(data) > max_bytes:
+            self._came.appendleft(data[max_bytes:])
+            data = data[:max_bytes]
+        self._came_bytes -= len(data)
+        if self._is_paused and not self._came:
             self._is_paused = False
             self._transport.resume_reading()
         return data
+
+    def _wake(self) -> None:
+        if self._reader and not self._reader.done():
+            self._reader.set_result(None)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109
         """Send *buffer*, which is small.
@@ -137,7 +150,7 @@ class Wire(asyncio.Protocol, httpcore2.AsyncNetworkStream):
     def get_extra_info(self, info: str) -> Any:
         """Tell of the connection: `is_readable` is whether anything came that was not read."""
         if info == "is_readable":
-            return bool(self._buffer) or self._ended is not None or self._is_socket_readable()
+            return bool(self._came) or self._ended is not None or self._is_socket_readable()
         return self._transport.get_extra_info(info)
 
     def _is_socket_readable(self) -> bool:

@@ -12,6 +12,7 @@ import structlog
 
 from receiver.assets.kept import KeptDownloads
 from receiver.errors import StoreUnavailable
+from receiver.events import Asset
 from receiver.mirror import MirrorResult
 from receiver.store import (
     ALL_SOURCES,
@@ -32,7 +33,7 @@ from receiver.store import (
 )
 from receiver.store.claim import claim_events
 from receiver.store.late import claim_late
-from receiver.telemetry import metrics
+from receiver.telemetry import logs, metrics
 from receiver.worker.gate import Gate
 from receiver.worker.host_gates import HostGates
 from receiver.worker.leases import Leases
@@ -297,6 +298,8 @@ async def mirror_and_settle(store: Store, mirror: MirrorJob[Job], job: Job) -> b
 def _report(result: MirrorResult | LateSettlement) -> None:
     if isinstance(result, LateArrived | LatePostponed | LateGivenUp):
         _report_late(result)
+    elif isinstance(result, EventSettled) and result.asset and result.asset.status == "mirrored":
+        _report_mirrored(result, result.asset)
     else:
         _report_live(result)
 
@@ -310,15 +313,19 @@ def _report_live(result: MirrorResult) -> None:
         facts.warning("asset postponed", error=result.error, attempts=attempts, parked=result.parked)
     elif result.asset is None:
         facts.info("no asset")
-    elif result.asset.status == "mirrored":
-        metrics.ASSETS.labels("mirrored").inc()
-        took_ms = max(0, result.now_ms - result.job.received_ms)
-        metrics.MIRROR_DELAY.labels(result.job.source).observe(took_ms / 1000)
-        facts.info("mirrored", url=result.asset.url, size_bytes=result.asset.size_bytes, attempts=attempts)
     else:
         metrics.ASSETS.labels(result.asset.error).inc()
         metrics.ASSETS_GIVEN_UP.inc()
         facts.warning("asset given up", error=result.asset.error, attempts=attempts)
+
+
+def _report_mirrored(result: EventSettled, asset: Asset) -> None:
+    """Tell of the usual end. The URL is made of settings and ids alone, and has no query."""
+    job = result.job
+    metrics.ASSETS.labels("mirrored").inc()
+    metrics.MIRROR_DELAY.labels(job.source).observe(max(0, result.now_ms - job.received_ms) / 1000)
+    about = {"event_id": job.id, "generation_id": job.generation_id, "url": asset.url or ""}
+    logs.info("mirrored", **about, size_bytes=asset.size_bytes or 0, attempts=job.attempts)
 
 
 def _report_late(result: LateSettlement) -> None:

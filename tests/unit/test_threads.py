@@ -6,10 +6,12 @@ import threading
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future
+from functools import partial
+from typing import Any
 
 import pytest
 
-from receiver.threads import DaemonThreads, SharedThreads
+from receiver.threads import Batches, DaemonThreads, make_calls
 from tests.processes import ends
 
 WITHIN_S = 15
@@ -193,18 +195,49 @@ class TestLeaveBehind:
         assert threads.submit(pow, 2, 3).result(WITHIN_S) == 8
 
 
-class TestSharedThreads:
+class TestBatches:
+    async def test_threads_that_were_shut_down(self, freed: threading.Event) -> None:
+        """Nobody waits for ever: who comes behind is told, and what was dropped is cancelled."""
+        threads = DaemonThreads(1, name="batches")
+        begun = threading.Event()
+
+        def hang() -> bool:
+            begun.set()
+            return freed.wait()
+
+        busy = threads.submit(hang)
+        assert await asyncio.to_thread(begun.wait, WITHIN_S)
+        batches: Batches[int, int] = Batches(list, most=1, threads=threads)
+        dropped = asyncio.create_task(batches.submit(1))
+        await asyncio.sleep(0)
+        behind = asyncio.create_task(batches.submit(2))
+        await asyncio.sleep(0)
+        threads.shutdown(wait=False, cancel_futures=True)
+        async with asyncio.timeout(WITHIN_S):
+            ended = await asyncio.gather(dropped, behind, return_exceptions=True)
+        assert [type(each) for each in ended] == [asyncio.CancelledError, RuntimeError]
+        freed.set()
+        busy.result(WITHIN_S)
+
+    async def test_a_batch_that_fails(self) -> None:
+        """All of it fail, and the next is made."""
+        batches: Batches[int, float] = Batches(lambda items: [1 / item for item in items], most=1)
+        with pytest.raises(ZeroDivisionError):
+            await batches.submit(0)
+        assert await batches.submit(2) == 0.5
+
     async def test_what_waits_shares_a_hop(self, freed: threading.Event) -> None:
         """One call at a time, in order, each answered with its own result or error."""
-        shared, threads = SharedThreads(1), list[int]()
+        shared: Batches[Any, Any] = Batches(make_calls, most=1)
+        threads = list[int]()
 
         def note(number: int) -> int:
             threads.append(threading.get_ident())
             return 1 // number
 
-        first = asyncio.create_task(shared.run(freed.wait))
+        first = asyncio.create_task(shared.submit(freed.wait))
         await asyncio.sleep(0)
-        others = [asyncio.create_task(shared.run(note, number)) for number in (1, 0, 2)]
+        others = [asyncio.create_task(shared.submit(partial(note, number))) for number in (1, 0, 2)]
         await asyncio.sleep(0)
         freed.set()
         async with asyncio.timeout(WITHIN_S):
@@ -215,13 +248,14 @@ class TestSharedThreads:
 
     async def test_cancelled_call_is_made(self, freed: threading.Event) -> None:
         """Whoever comes behind it is answered all the same."""
-        shared, made = SharedThreads(1), list[int]()
-        first = asyncio.create_task(shared.run(freed.wait))
+        shared: Batches[Any, Any] = Batches(make_calls, most=1)
+        made = list[int]()
+        first = asyncio.create_task(shared.submit(freed.wait))
         await asyncio.sleep(0)
-        cancelled = asyncio.create_task(shared.run(made.append, 1))
+        cancelled = asyncio.create_task(shared.submit(partial(made.append, 1)))
         await asyncio.sleep(0)
         cancelled.cancel()
         freed.set()
         async with asyncio.timeout(WITHIN_S):
-            await asyncio.gather(first, shared.run(made.append, 2))
+            await asyncio.gather(first, shared.submit(partial(made.append, 2)))
         assert made == [1, 2]

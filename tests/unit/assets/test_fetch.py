@@ -900,7 +900,7 @@ class TestKeptConnections:
         self, make_fetcher: MakeFetcher, serve: Serve
     ) -> None:
         """What is left of a refusal is no beginning of an answer."""
-        refusal = response(b"x" * 100_000, "Content-Length: 100000", status="500 No")
+        refusal = response(b"x" * 10_000_000, "Content-Length: 10000000", status="500 No")
         server = await serve(refusal, stays=True)
         fetcher = make_fetcher()
         for _ in range(2):

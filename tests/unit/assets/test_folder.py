@@ -153,6 +153,38 @@ class TestPut:
         assert (root / "b.png").samefile(kept.path)
         assert done[-3:] == [kept.path.name, "link", root.name]
 
+    async def test_small_ones_share_a_sync(
+        self, bucket: ReadableBucket, root: Path, asset: MakeAsset, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Those that come together sync their folder once, after the last got its name; one fails alone."""
+        await bucket.put("a/first.png", asset(), metadata={})
+        (root / "file").touch()
+        done: list[str] = []
+        link, sync = os.link, os.fsync
+
+        def record_sync(descriptor: int) -> None:
+            done.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+            sync(descriptor)
+
+        def record_link(source: Path, target: Path) -> None:
+            done.append(Path(target).name)
+            link(source, target)
+
+        monkeypatch.setattr(os, "fsync", record_sync)
+        monkeypatch.setattr(os, "link", record_link)
+        monkeypatch.setattr(bucket._small, "_idle", 0)  # type: ignore[attr-defined]
+        keys = ["a/1.png", "file/2.png", "a/3.png"]
+        puts = [bucket.put(key, replace(asset(), content=PNG), metadata={}) for key in keys]
+        tasks = [asyncio.create_task(put) for put in puts]
+        await asyncio.sleep(0)
+        bucket._small._begin()  # type: ignore[attr-defined]
+        one, failed, other = await asyncio.gather(*tasks, return_exceptions=True)
+        assert one == Stored((root / "a/1.png").as_uri())
+        assert other == Stored((root / "a/3.png").as_uri())
+        assert isinstance(failed, BucketUnavailable)
+        assert done.count("a") == 1
+        assert [name for name in done if name in {"1.png", "3.png", "a"}] == ["1.png", "3.png", "a"]
+
     @pytest.mark.parametrize("where", ["elsewhere", "gone"])
     async def test_kept_download_on_another_disk(
         self, bucket: ReadableBucket, root: Path, asset: MakeAsset, where: str

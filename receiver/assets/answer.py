@@ -1,0 +1,157 @@
+"""One HTTP/1.1 answer, while it arrives. llhttp reads it; what it takes too lightly is refused here.
+
+| llhttp takes                             | here |
+|------------------------------------------|------|
+| blank lines, RTSP or ICE before the head | malformed |
+| a status below 100                       | malformed |
+| a head, trailers or extensions of chunks of any size | malformed beyond 100 KiB without a byte of body |
+| another answer behind the end            | the connection is not used again |
+| a transfer coding other than `chunked`, or that beside a length | the same |
+"""
+
+from http import HTTPStatus
+from typing import Final
+
+import httptools
+
+Headers = list[tuple[bytes, bytes]]
+
+_MAX_OVERHEAD_BYTES: Final = 100 * 1024
+_FIRST_BYTE: Final = b"H"
+_NO_BODY: Final = frozenset((204, 304))
+
+
+class Malformed(Exception):
+    """What came is no answer."""
+
+
+class HungUp(Exception):
+    """The host closed the connection before its answer was whole."""
+
+
+class Answer:
+    """The answer to one request, filled in by `feed`."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        """0 until the head is whole; the heads of 1xx are dropped."""
+        self.headers: Headers = []
+        """Those of the head, as they came."""
+        self.is_whole = False
+        self.may_be_followed = False
+        """Whether the connection may be used again."""
+        self._parts: list[bytes] = []
+        self._is_chunked = False
+        self._overhead_bytes = 0
+        self._has_got_on = False
+        """Whether a piece of the body, or a whole 1xx, came."""
+        self._has_begun = False
+        self._fault: Malformed | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        # As browsers do: lines may end with LF alone, blanks may follow a chunk's size. A length beside
+        # `chunked` does not count, and such an answer is the connection's last.
+        self._parser.set_dangerous_leniencies(
+            lenient_chunked_length=True,
+            lenient_optional_cr_before_lf=True,
+            lenient_spaces_after_chunk_size=True,
+        )
+
+    def feed(self, data: bytes) -> None:
+        """Take in *data*, which is not empty.
+
+        Raises:
+            Malformed: the head is. Of the body, `take` says so.
+        """
+        if not self._has_begun and not data.startswith(_FIRST_BYTE):
+            raise Malformed("no status line")
+        self._has_begun = True
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.may_be_followed = False
+        except httptools.HttpParserError as error:
+            self.may_be_followed = False
+            self._fault = Malformed(str(error))
+        self._overhead_bytes = 0 if self._has_got_on else self._overhead_bytes + len(data)
+        self._has_got_on = False
+        if self._overhead_bytes > _MAX_OVERHEAD_BYTES:
+            self._fault = Malformed("too much besides a body")
+        if self._fault and not self.status:
+            raise self._fault
+
+    def end(self) -> None:
+        """Take in that the host hung up.
+
+        Raises:
+            HungUp: it had not said all.
+            Malformed: what it had said is no answer.
+        """
+        if self._fault:
+            raise self._fault
+        has_length = bool(self._values(b"content-length"))
+        if not self.status or self._is_chunked or (has_length and not self._values(b"transfer-encoding")):
+            raise HungUp("the host hung up before its answer was whole")
+        self.is_whole = True
+
+    def take(self) -> bytes:
+        """Return what came of the body since this was last asked.
+
+        Raises:
+            Malformed: nothing did, and nothing can.
+        """
+        if self._fault and not (self._parts or self.is_whole):
+            raise self._fault
+        parts, self._parts = self._parts, []
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    # What httptools calls
+
+    def on_message_begin(self) -> None:
+        """Note an answer behind the end of ours."""
+        if self.is_whole:
+            self.may_be_followed = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header; not a trailer."""
+        if not self.status:
+            self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Read the head, or drop one that is not the last."""
+        if self.is_whole:
+            return
+        status = self._parser.get_status_code()
+        if HTTPStatus.CONTINUE <= status < HTTPStatus.OK and status != HTTPStatus.SWITCHING_PROTOCOLS:
+            self.headers.clear()
+            self._has_got_on = True
+            return
+        if status < HTTPStatus.CONTINUE:
+            self._fault = Malformed("an impossible status")
+            return
+        self.status = status
+        codings = self._values(b"transfer-encoding")
+        self._is_chunked = bool(codings) and codings[-1].endswith(b"chunked")
+
+    def on_body(self, data: bytes) -> None:
+        """Keep a piece of the body."""
+        if not self.is_whole:
+            self._parts.append(data)
+            self._has_got_on = True
+
+    def on_message_complete(self) -> None:
+        """Note the end, unless it is that of a 1xx."""
+        if self.status and not self.is_whole:
+            self.is_whole = True
+            self.may_be_followed = self._parser.should_keep_alive() and self._is_framed_plainly()
+
+    def _is_framed_plainly(self) -> bool:
+        """Whether nobody could see its end elsewhere."""
+        if self._parser.get_http_version() != "1.1" or self.status < HTTPStatus.OK:
+            return False
+        codings, lengths = self._values(b"transfer-encoding"), self._values(b"content-length")
+        if self.status in _NO_BODY:
+            return not codings and not lengths
+        return (codings, len(lengths)) in (([b"chunked"], 0), ([], 1))
+
+    def _values(self, name: bytes) -> list[bytes]:
+        return [value.strip().lower() for key, value in self.headers if key.lower() == name]

@@ -1,0 +1,165 @@
+"""An answer while it arrives, in one piece and byte by byte."""
+
+from collections.abc import Iterable
+
+import pytest
+
+from receiver.assets.answer import Answer, HungUp, Malformed
+
+OK = b"HTTP/1.1 200 OK\r\n"
+LENGTH = b"Content-Length: 2\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
+BODY = b"2\r\nab\r\n0\r\n\r\n"
+PLAIN = OK + LENGTH + b"\r\nab"
+
+
+def read(pieces: Iterable[bytes]) -> tuple[Answer, bytes]:
+    """Read an answer until its end, or that of *pieces*, where the host hangs up."""
+    answer, body, left = Answer(), b"", iter(pieces)
+    while not answer.is_whole:
+        if data := next(left, None):
+            answer.feed(data)
+        else:
+            answer.end()
+        body += answer.take() if answer.status else b""
+    return answer, body
+
+
+def each_way(data: bytes) -> Iterable[Iterable[bytes]]:
+    yield [data]
+    yield [data[at : at + 1] for at in range(len(data))]
+
+
+class TestAnswer:
+    def test_bodies(self, subtests: pytest.Subtests) -> None:
+        """These are read alike in whatever pieces they come; some may be followed by another answer."""
+        for data, status, followed in (
+            (PLAIN, 200, True),
+            (OK + CHUNKED + b"\r\n" + BODY, 200, True),
+            (OK + CHUNKED + b"\r\n2;name=value\r\nab\r\n0\r\nTrailer: x\r\n\r\n", 200, True),
+            (OK + b"transfer-encoding:  Chunked \r\n\r\n" + BODY, 200, True),
+            (PLAIN.replace(b"\r\n", b"\n"), 200, True),
+            (OK + CHUNKED + b"\r\n2 \r\nab\r\n0\r\n\r\n", 200, True),
+            (b"HTTP/1.1 404\r\n" + LENGTH + b"\r\nab", 404, True),
+            (b"HTTP/1.1 999 Odd\r\n" + LENGTH + b"\r\nab", 999, True),
+            (
+                b"HTTP/1.1 100 Continue\r\n\r\n" * 9 + b"HTTP/1.1 103 Hints\r\nLink: x\r\n\r\n" + PLAIN,
+                200,
+                True,
+            ),
+            (OK + b"Upgrade: h2c\r\nConnection: Upgrade\r\n" + LENGTH + b"\r\nab", 200, True),
+            (OK + b"Connection: close\r\n" + LENGTH + b"\r\nab", 200, False),
+            (b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n" + LENGTH + b"\r\nab", 200, False),
+            (b"HTTP/2.0 200 OK\r\n" + LENGTH + b"\r\nab", 200, False),
+            (OK + b"\r\nab", 200, False),
+            (OK + LENGTH + CHUNKED + b"\r\n" + BODY, 200, False),
+            (OK + CHUNKED + LENGTH + b"\r\n" + BODY, 200, False),
+            (OK + CHUNKED + CHUNKED + b"\r\n" + BODY, 200, False),
+            (OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n" + BODY, 200, False),
+            (OK + b"Transfer-Encoding:\r\n" + LENGTH + b"\r\nab", 200, False),
+        ):
+            for way in each_way(data):
+                with subtests.test(data=data):
+                    answer, body = read(way)
+                    assert (answer.status, body) == (status, b"ab")
+                    assert answer.may_be_followed is followed
+
+    def test_without_body(self, subtests: pytest.Subtests) -> None:
+        """Some have none, whatever their headers say; a change of protocol is an end."""
+        for head, followed in (
+            (b"204 No Content\r\n", True),
+            (b"304 Not Modified\r\n", True),
+            (b"304 Not Modified\r\n" + LENGTH, False),
+            (b"101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n", False),
+            (b"101 Switching\r\n", False),
+        ):
+            for way in each_way(b"HTTP/1.1 " + head + b"\r\n"):
+                with subtests.test(head=head):
+                    answer, body = read(way)
+                    assert (answer.status, body) == (int(head[:3]), b"")
+                    assert answer.may_be_followed is followed
+
+    def test_malformed(self, subtests: pytest.Subtests) -> None:
+        """What two readers could read differently, or none, is no answer."""
+        for data in (
+            b"\r\n" + PLAIN,
+            b"RTSP/1.0 200 OK\r\n" + LENGTH + b"\r\nab",
+            b"ICE/1.0 200 OK\r\n" + LENGTH + b"\r\nab",
+            b"http/1.1 200 OK\r\n" + LENGTH + b"\r\nab",
+            b"HTTP/1.1  200 OK\r\n" + LENGTH + b"\r\nab",
+            b"HTTP/1.1 000 No\r\n" + LENGTH + b"\r\nab",
+            b"HTTP/1.1 099 No\r\n" + LENGTH + b"\r\nab",
+            b"HTTP/1.1 20 OK\r\n" + LENGTH + b"\r\nab",
+            b"HTTP/1.1 2000 OK\r\n" + LENGTH + b"\r\nab",
+            OK + LENGTH + LENGTH + b"\r\nab",
+            OK + b"Content-Length: 2, 2\r\n\r\nab",
+            OK + b"Content-Length: +2\r\n\r\nab",
+            OK + b"Content-Length: \r\n\r\nab",
+            OK + b"Content-Length: 99999999999999999999\r\n\r\nab",
+            OK + b"Content-Length : 2\r\n\r\nab",
+            OK + b"A: b\r\n folded\r\n" + LENGTH + b"\r\nab",
+            OK + b" A: b\r\n" + LENGTH + b"\r\nab",
+            OK + b": b\r\n" + LENGTH + b"\r\nab",
+            OK + b"A b: c\r\n" + LENGTH + b"\r\nab",
+            OK + b"A: b\rc\r\n" + LENGTH + b"\r\nab",
+            OK + b"A: b\0\r\n" + LENGTH + b"\r\nab",
+            OK + CHUNKED + b"\r\n0x2\r\nab\r\n0\r\n\r\n",
+            OK + CHUNKED + b"\r\n-2\r\nab\r\n0\r\n\r\n",
+            OK + CHUNKED + b"\r\nfffffffffffffffff\r\nab\r\n0\r\n\r\n",
+            OK + CHUNKED + b"\r\n2\r\nabX0\r\n\r\n",
+            OK + CHUNKED + b"\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+        ):
+            for way in each_way(data):
+                with subtests.test(data=data), pytest.raises(Malformed):
+                    read(way)
+
+    def test_hung_up(self, subtests: pytest.Subtests) -> None:
+        """An answer of known framing is not whole before its last byte."""
+        for data in (PLAIN, OK + CHUNKED + b"\r\n" + BODY, OK + LENGTH + CHUNKED + b"\r\n" + BODY):
+            for cut in range(len(data)):
+                with subtests.test(data=data[:cut]), pytest.raises(HungUp):
+                    read([data[:cut]] if cut else [])
+
+    def test_answer_behind_the_end(self, subtests: pytest.Subtests) -> None:
+        """Nobody asked for what stands there: it belongs to no answer, and ends the connection's use."""
+        for first in (
+            PLAIN,
+            OK + CHUNKED + b"\r\n" + BODY,
+            OK + b"Connection: close\r\n" + LENGTH + b"\r\nab",
+        ):
+            for behind in (
+                PLAIN,
+                b"HTTP/1.1 200",
+                b"H",
+                b"x",
+                b"\r\n" + PLAIN,
+                b"HTTP/1.1 100 Go on\r\n\r\n",
+            ):
+                with subtests.test(first=first, behind=behind):
+                    answer, body = read([first + behind])
+                    assert (answer.status, body, answer.may_be_followed) == (200, b"ab", False)
+                    assert len(answer.headers) <= 2
+
+    def test_overhead(self, subtests: pytest.Subtests) -> None:
+        """A head, a trailer or an extension without end is not kept; one of 64 KiB is."""
+        much = b"x" * 1024
+        for before, after in (
+            (OK + b"A: ", b"\r\n" + LENGTH + b"\r\nab"),
+            (b"HTTP/1.1 200 ", b"\r\n" + LENGTH + b"\r\nab"),
+            (OK + CHUNKED + b"\r\n2;a=", b"\r\nab\r\n0\r\n\r\n"),
+            (OK + CHUNKED + b"\r\n2\r\nab\r\n0\r\nA: ", b"\r\n\r\n"),
+        ):
+            with subtests.test(before=before):
+                assert read([before, *[much] * 64, after])[1] == b"ab"
+                with pytest.raises(Malformed):
+                    read([before, *[much] * 200, after])
+
+    def test_long_bodies_of_small_chunks(self) -> None:
+        """Framing is no overhead while the body gets on."""
+        pieces = [b"1\r\nx\r\n"] * 50_000
+        assert read([OK + CHUNKED + b"\r\n", *pieces, b"0\r\n\r\n"])[1] == b"x" * 50_000
+
+    def test_trailers_are_no_headers(self) -> None:
+        """What follows a body says nothing of it."""
+        answer, _ = read([OK + CHUNKED + b"\r\n2\r\nab\r\n0\r\nContent-Length: 9\r\n\r\n"])
+        assert answer.headers == [(b"Transfer-Encoding", b"chunked")]
