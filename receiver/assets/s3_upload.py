@@ -56,7 +56,7 @@ class Upload:
     def run(self, part_bytes: int) -> bool:
         """Create the object, in parts if it is larger than *part_bytes*.
 
-        Returns whether the answer proves that the store has these very bytes: it told their MD5.
+        Returns whether the answer proves that the store has these very bytes.
 
         Raises:
             KeyTaken: nothing was created now.
@@ -65,12 +65,19 @@ class Upload:
             BotoCoreError: S3 did not answer; what was created is not known.
         """
         if self.asset.size_bytes <= part_bytes:
-            return self._is_md5(self.put_whole().get("ETag", ""))
+            return self.is_proven_by(self.put_whole())
         self.put_in_parts(max(part_bytes, -(-self.asset.size_bytes // _MAX_PARTS)))
         return False
 
-    def _is_md5(self, etag: str) -> bool:
-        """Whether *etag* is the MD5 of the asset; that of an encrypted object may be anything."""
+    def is_told_by(self, answer: Mapping[str, Any]) -> bool:
+        """Whether the *answer* tells the SHA-256 that the store found the bytes to have."""
+        return answer.get("ChecksumSHA256") == _sha256(self.asset)
+
+    def is_proven_by(self, answer: Mapping[str, Any]) -> bool:
+        """Whether it tells that, or their MD5. The ETag of an encrypted object may be anything."""
+        if self.is_told_by(answer):
+            return True
+        etag = str(answer.get("ETag", ""))
         with self.asset.open() as file:
             return etag.strip('"') == hashlib.md5(file.read(), usedforsecurity=False).hexdigest()
 
@@ -88,14 +95,17 @@ class Upload:
         with self.asset.open() as file:
             body = file.read()
         answer = self.client.put_object(
-            Bucket=self.bucket,
-            Key=self.key,
-            Body=body,
-            **self._checksum(ChecksumSHA256=b64encode(bytes.fromhex(self.asset.sha256)).decode(), of=body),
-            **self._condition(),
-            **self._described(),
+            Bucket=self.bucket, Key=self.key, Body=body, **self.parameters_of_whole(body)
         )
         return dict(answer)
+
+    def parameters_of_whole(self, body: bytes) -> dict[str, Any]:
+        """Return the parameters of PutObject, but for where and what: boto3's names for its headers."""
+        return {
+            **self._checksum(ChecksumSHA256=_sha256(self.asset), of=body),
+            **self._condition(),
+            **self._described(),
+        }
 
     def _put_in_parts(self, part_bytes: int) -> dict[str, Any]:
         self._abort_abandoned()
@@ -218,6 +228,10 @@ def _taken(key: str) -> Iterator[None]:
         if error_code(error) in _TAKEN:
             raise KeyTaken(key) from error
         raise
+
+
+def _sha256(asset: Fetched) -> str:
+    return b64encode(bytes.fromhex(asset.sha256)).decode()
 
 
 def _base64(crc32: int) -> str:

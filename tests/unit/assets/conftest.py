@@ -5,16 +5,20 @@ import functools
 import hashlib
 import json
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
 
 from receiver.assets import Fetched
 from receiver.assets.fetch import Fetcher
+from tests.servers.seaweedfs import S3Server
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 HOST = "cdn.example.com"
 VECTORS = Path(__file__).parents[2] / "vectors" / "asset_fetch.json"
@@ -193,3 +197,10 @@ def asset(tmp_path: Path) -> Callable[..., Fetched]:
         return Fetched(path, len(data), digest, content_type)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def s3(s3_server: S3Server) -> Iterator["S3Client"]:
+    client = s3_server.client()
+    yield client
+    client.close()
