@@ -26,13 +26,16 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from receiver.assets import Fetched, Held, Stored
+from receiver.assets.digests import PART_BYTES
 from receiver.assets.object_keys import beside, is_safe, of_its_own, require_safe
 from receiver.assets.s3_check import Once, Trial, look_after_put
 from receiver.assets.s3_client import AddressingStyle, certificates, open_client, open_session, secrets
+from receiver.assets.s3_direct_parts import DirectParts
 from receiver.assets.s3_direct_put import DirectPut
 from receiver.assets.s3_options import Dialect, ObjectOptions
 from receiver.assets.s3_refusals import CREDENTIALS, DENIED, NOT_THERE, Refusals
 from receiver.assets.s3_upload import KeyTaken, Upload, error_code, told_sha256
+from receiver.assets.s3_way import ObservedWay
 from receiver.errors import BucketUnavailable, ConfigError, variable
 from receiver.threads import DaemonThreads
 
@@ -62,7 +65,7 @@ def open_s3(  # noqa: PLR0913  one keyword per setting
     addressing_style: AddressingStyle = "auto",
     options: ObjectOptions = ObjectOptions(),  # noqa: B008  frozen
     dialect: Dialect = Dialect(),  # noqa: B008  frozen
-    part_bytes: int = 8 * 1024 * 1024,
+    part_bytes: int = PART_BYTES,
     threads: int = 4,
     ca_file: str | None = None,
 ) -> "S3Bucket":
@@ -94,6 +97,7 @@ def open_s3(  # noqa: PLR0913  one keyword per setting
     _require_safe_prefix(prefix)
     session, trusted = open_session(region), certificates(ca_file)
     client = open_client(session, endpoint_url, threads, addressing_style, trusted)
+    observed = ObservedWay(client, session.get_credentials)
     return S3Bucket(
         client,
         match["bucket"],
@@ -103,7 +107,8 @@ def open_s3(  # noqa: PLR0913  one keyword per setting
         options,
         dialect,
         partial(secrets, session),
-        DirectPut(client, session.get_credentials, trusted, at_once=threads),
+        DirectPut(client, observed, trusted, at_once=threads),
+        DirectParts(observed, trusted, at_once=threads),
     )
 
 
@@ -127,6 +132,7 @@ class S3Bucket:
     dialect: Dialect
     secrets: Callable[[], list[str]]
     direct: DirectPut
+    direct_parts: DirectParts
     _once: Once = field(default_factory=Once)
 
     async def put(self, key: str, asset: Fetched, *, metadata: dict[str, str]) -> Stored:
@@ -186,6 +192,7 @@ class S3Bucket:
         self.threads.shutdown(wait=False, cancel_futures=True)
         await self.threads.finish(within_s=_CLOSE_S)
         self.direct.close()
+        self.direct_parts.close()
         self.client.close()
 
     async def _put_directly(self, key: str, asset: Fetched, metadata: dict[str, str]) -> bool:
@@ -239,8 +246,8 @@ class S3Bucket:
         return True
 
     def _upload(self, key: str, asset: Fetched, metadata: dict[str, str]) -> Upload:
-        full = self._full(key)
-        return Upload(self.client, self.bucket, full, asset, metadata, self.options, self.dialect)
+        full, of = self._full(key), (self.options, self.dialect, self.direct_parts)
+        return Upload(self.client, self.bucket, full, asset, metadata, *of)
 
     def _require_proven(self, key: str, upload: Upload, *, is_proven: bool) -> None:
         asset = upload.asset

@@ -12,7 +12,9 @@ from typing import Any, Final, NamedTuple
 
 import httptools
 
-_KEPT_S: Final = 4.0
+from receiver.assets.s3_way import Address
+
+KEPT_S: Final = 4.0
 """Servers hang up after five seconds or more without a request."""
 _MAX_ANSWER_BYTES: Final = 1024 * 1024
 _FIRST_FINAL_STATUS: Final = 200
@@ -24,14 +26,6 @@ class Answer(NamedTuple):
     status: int
     headers: dict[str, str]
     """By names in lower case."""
-
-
-class Address(NamedTuple):
-    """Where a store listens."""
-
-    host: str
-    port: int
-    is_encrypted: bool
 
 
 class Connection(asyncio.Protocol):
@@ -142,7 +136,7 @@ class Connections:
     def _take(self, address: Address) -> Connection | None:
         while self._kept:
             of, connection = self._kept.pop()
-            if connection.is_open and of == address and time.monotonic() - connection.kept_since < _KEPT_S:
+            if connection.is_open and of == address and time.monotonic() - connection.kept_since < KEPT_S:
                 return connection
             connection.close()
         return None

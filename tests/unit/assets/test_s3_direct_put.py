@@ -120,7 +120,7 @@ class TestDirectPut:
             )
             for is_direct in (True, False):
                 if not is_direct:
-                    bucket.direct._way = None
+                    bucket.direct._observed.way = None
                 key = f"a:=+@/{is_direct}.png"
                 fetched = asset(PNG, content_type="video/mp4")
                 assert await bucket.put(key, fetched, metadata=OF_AN_EVENT) == Stored(f"{name}/{key}")
@@ -241,8 +241,8 @@ class TestDirectPut:
         expiry = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
         renewed = {"access_key": "NEW", "secret_key": "s", "token": "new-token", "expiry_time": expiry}
         old = RefreshableCredentials("OLD", "s", "old", datetime.now(UTC), lambda: renewed, "test")
-        bucket.direct._credentials = lambda: old
-        bucket.direct._way = None
+        bucket.direct._observed._credentials = lambda: old
+        bucket.direct._observed.way = None
         await bucket.put("1.png", asset(), metadata={})
         await bucket.put("2.png", asset(), metadata={})
         assert "Credential=NEW/" in store.direct[0]
