@@ -256,14 +256,19 @@ class TestDirectPut:
         asset: MakeAsset,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """A proxy of the environment is boto3's to go through."""
-        monkeypatch.setenv("HTTP_PROXY", bucket_url(told[0]))
-        bucket, by_boto3 = await opened("s3://bucket", "http://store.example", asset)
+        """A proxy of the environment is boto3's to go through, though the store could be reached."""
+        proxy = Store()
+        server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        url = told[0].client.meta.endpoint_url
+        bucket, by_boto3 = await opened("s3://bucket", url, asset)
         await bucket.put("1.png", asset(), metadata={})
         assert by_boto3 == ["PUT"]
-        assert not store.direct
-        assert "PUT http://store.example/bucket/1.png" in store.heads[-1]
+        assert len(store.heads) == 1
+        assert f"PUT {url}/bucket/1.png" in proxy.heads[-1]
         await bucket.aclose()
+        proxy.hang_up()
+        server.close()
 
     async def test_encrypted(self, store: Store, asset: MakeAsset, tmp_path: Path) -> None:
         """TLS is trusted as boto3 trusts it: the authorities of the file, and the name."""
@@ -283,7 +288,3 @@ class TestDirectPut:
             await opened("s3://bucket", url, asset, ca_file=str(tmp_path / "other.pem"))
         store.hang_up()
         server.close()
-
-
-def bucket_url(bucket: S3Bucket) -> str:
-    return bucket.client.meta.endpoint_url
