@@ -20,7 +20,7 @@ class Digests:
         self._parts: list[Part] = []
         self._part = self._whole
         """That of the first part is the whole so far: an asset of one part is hashed once."""
-        self._crc32, self._size_bytes = 0, 0
+        self._start, self._size_bytes, self._crc32 = 0, 0, 0
 
     @property
     def sha256(self) -> str:
@@ -58,6 +58,6 @@ class Digests:
             self._end_part()
 
     def _end_part(self) -> None:
-        start = sum(part.size_bytes for part in self._parts[-1:]) * len(self._parts)
-        self._parts.append(Part(start, self._size_bytes, self._part.hexdigest(), self._crc32))
-        self._part, self._crc32, self._size_bytes = hashlib.sha256(), 0, 0
+        self._parts.append(Part(self._start, self._size_bytes, self._part.hexdigest(), self._crc32))
+        self._start += self._size_bytes
+        self._part, self._size_bytes, self._crc32 = hashlib.sha256(), 0, 0

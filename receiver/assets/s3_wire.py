@@ -153,6 +153,9 @@ class Connections:
             self._context = await asyncio.to_thread(self._trusting)
         context = self._context if address.is_encrypted else None
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(connect_s):
-            made = await loop.create_connection(Connection, address.host, address.port, ssl=context)
+        try:
+            async with asyncio.timeout(connect_s):
+                made = await loop.create_connection(Connection, address.host, address.port, ssl=context)
+        except TimeoutError as error:
+            raise ConnectionError("not connected in time") from error
         return made[1]

@@ -43,15 +43,6 @@ LARGE = os.urandom(MIN_PART_BYTES + 1000)
 
 
 @pytest.fixture
-def credentials(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_server.access_key)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.secret_key)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-
-
-@pytest.fixture
 async def open_bucket(s3_server: S3Server, s3_bucket: str, credentials: None) -> AsyncIterator[Open]:
     """Return a function that opens the server's bucket, with a prefix and small parts."""
     opened: list[S3Bucket] = []

@@ -21,7 +21,7 @@ from receiver.assets.s3_way import Address
 from receiver.errors import BucketUnavailable
 from tests.servers.require import free_ports
 from tests.servers.seaweedfs import S3Server
-from tests.unit.assets.test_s3 import LARGE, credentials, keys
+from tests.unit.assets.test_s3 import LARGE, keys
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -31,7 +31,6 @@ KEY = "a:=+@/large.mp4"
 DATA = LARGE * 4
 
 pytestmark = pytest.mark.usefixtures("credentials")
-__all__ = ["credentials"]
 
 
 @pytest.fixture

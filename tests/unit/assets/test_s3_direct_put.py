@@ -22,6 +22,7 @@ from tests.unit.assets.conftest import PNG
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+pytestmark = pytest.mark.usefixtures("credentials")
 MakeAsset = Callable[..., Fetched]
 OF_AN_EVENT = {"event-id": "event-1", "generation-id": "gen_1", "source": "photoverse"}
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"
@@ -71,12 +72,6 @@ async def _head(reader: asyncio.StreamReader) -> str:
 def _proof(head: str) -> bytes:
     told = re.search(r"(?i)x-amz-checksum-sha256: \S+", head)
     return OK + (f"{told[0]}\r\n\r\n".encode() if told else b"\r\n")
-
-
-@pytest.fixture(autouse=True)
-def credentials(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_server.access_key)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.secret_key)
 
 
 @pytest.fixture
