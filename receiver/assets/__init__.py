@@ -1,9 +1,36 @@
 """Mirroring: fetch an asset from the provider's CDN safely and keep a copy in our bucket."""
 
+from base64 import b64encode
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of an asset, as S3 gets it."""
+
+    start: int
+    size_bytes: int
+    sha256: str
+    crc32: int
+
+    @property
+    def crc32_base64(self) -> str:
+        """The checksum as S3 writes it."""
+        return b64encode(self.crc32.to_bytes(4, "big")).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a large asset is made of."""
+
+    part_bytes: int
+    """Of each but the last."""
+    crc32: int
+    """Of the whole."""
+    all: tuple[Part, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +51,8 @@ class Fetched:
     """Seconds of a video or sound, where the file tells cheaply."""
     content: bytes | None = field(default=None, repr=False, compare=False)
     """The whole of it, if it is small."""
+    parts: Parts | None = field(default=None, repr=False, compare=False)
+    """What the download told of its parts, if it has any."""
 
     def open(self) -> BinaryIO:
         """Open it for reading.

@@ -53,6 +53,7 @@ class Fetcher:
         spool_dir: Path | None = None,
         types: Collection[str] = frozenset(MEDIA_TYPES),
         max_bytes: int = 512 * 1024 * 1024,
+        part_bytes: int | None = None,
         total_timeout_s: float = 300.0,
         connect_timeout_s: float = 10.0,
         nat64_prefixes: Sequence[IPv6Network] = (),
@@ -69,6 +70,7 @@ class Fetcher:
             spool_dir: where temporary files go, created if missing; None for the system's own place.
             types: content types that are kept.
             max_bytes: the largest asset.
+            part_bytes: what a bucket will be sent at a time; its digests are then taken, too.
             total_timeout_s: for a whole download, DNS to last byte.
             connect_timeout_s: for each of DNS, connecting and TLS.
             nat64_prefixes: under which the network writes IPv4 addresses, besides those it tells of itself.
@@ -86,6 +88,7 @@ class Fetcher:
         self._spool_dir = _prepared(spool_dir or Path(tempfile.gettempdir()))
         self._types = types
         self._max_bytes = max_bytes
+        self._part_bytes = part_bytes
         self._total_timeout_s = total_timeout_s
         self._connect_timeout_s = connect_timeout_s
         self._system_resolver = SystemResolver()
@@ -135,7 +138,7 @@ class Fetcher:
 
     async def _download(self, hops: list[Target]) -> Fetched:
         ends_at = asyncio.get_running_loop().time() + self._total_timeout_s
-        async with Spool(self._spool_dir) as spool:
+        async with Spool(self._spool_dir, part_bytes=self._part_bytes) as spool:
             response = await self._last_response(hops, ends_at)
             try:
                 # What is whole is waited for no more; most images are.

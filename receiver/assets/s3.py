@@ -14,10 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -25,33 +23,29 @@ from botocore.exceptions import (
     NoCredentialsError,
     PartialCredentialsError,
 )
-from botocore.httpsession import get_cert_path
 from botocore.parsers import ResponseParserError
 
 from receiver.assets import Fetched, Held, Stored
+from receiver.assets.digests import PART_BYTES
 from receiver.assets.object_keys import beside, is_safe, of_its_own, require_safe
 from receiver.assets.s3_check import Once, Trial, look_after_put
+from receiver.assets.s3_client import AddressingStyle, certificates, open_client, open_session, secrets
+from receiver.assets.s3_direct_parts import DirectParts
+from receiver.assets.s3_direct_put import DirectPut
 from receiver.assets.s3_options import Dialect, ObjectOptions
 from receiver.assets.s3_refusals import CREDENTIALS, DENIED, NOT_THERE, Refusals
 from receiver.assets.s3_upload import KeyTaken, Upload, error_code, told_sha256
-from receiver.assets.trust import bundle
+from receiver.assets.s3_way import ObservedWay
 from receiver.errors import BucketUnavailable, ConfigError, variable
 from receiver.threads import DaemonThreads
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-AddressingStyle = Literal["auto", "path", "virtual"]
-
 MIN_PART_BYTES: Final = 5 * 1024 * 1024
 """Every part but the last (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html)."""
 
 _URL: Final = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?P<prefix>/[^?#]*)?")
-_CONNECT_TIMEOUT_S: Final = 5
-_READ_TIMEOUT_S: Final = 20
-"""A completion may take longer; the attempt after it finds what it made."""
-_ATTEMPTS: Final = 2
-"""An upload is tried again before long, and a bucket that hangs keeps its place for as many timeouts."""
 _CLOSE_S: Final = 3.0
 _NO_CREDENTIALS: Final = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
 
@@ -71,7 +65,7 @@ def open_s3(  # noqa: PLR0913  one keyword per setting
     addressing_style: AddressingStyle = "auto",
     options: ObjectOptions = ObjectOptions(),  # noqa: B008  frozen
     dialect: Dialect = Dialect(),  # noqa: B008  frozen
-    part_bytes: int = 8 * 1024 * 1024,
+    part_bytes: int = PART_BYTES,
     threads: int = 4,
     ca_file: str | None = None,
 ) -> "S3Bucket":
@@ -101,16 +95,20 @@ def open_s3(  # noqa: PLR0913  one keyword per setting
         raise ConfigError("write s3://bucket/prefix", "assets_url")
     prefix = (match["prefix"] or "").strip("/")
     _require_safe_prefix(prefix)
-    session = _session(region)
+    session, trusted = open_session(region), certificates(ca_file)
+    client = open_client(session, endpoint_url, threads, addressing_style, trusted)
+    observed = ObservedWay(client, session.get_credentials)
     return S3Bucket(
-        _client(session, endpoint_url, threads, addressing_style, ca_file),
+        client,
         match["bucket"],
         prefix,
         part_bytes,
         DaemonThreads(threads, name="receiver-s3"),
         options,
         dialect,
-        partial(_secrets, session),
+        partial(secrets, session),
+        DirectPut(client, observed, trusted, at_once=threads),
+        DirectParts(observed, trusted, at_once=threads),
     )
 
 
@@ -119,58 +117,6 @@ def _require_safe_prefix(prefix: str) -> None:
         require_safe(prefix or "none")
     except ValueError as error:
         raise ConfigError(f"the prefix {prefix!r} is not plain names", "assets_url") from error
-
-
-def _session(region: str | None) -> boto3.Session:
-    try:
-        return boto3.Session(region_name=region)
-    except BotoCoreError as error:
-        raise _unusable(error) from error
-
-
-def _not_a_url() -> ConfigError:
-    # Never quoted: people write credentials into URLs.
-    return ConfigError("write an http or https URL", "s3_endpoint_url")
-
-
-def _unusable(error: BotoCoreError) -> ConfigError:
-    return ConfigError(f"the AWS configuration is unusable: {type(error).__name__}")
-
-
-def _secrets(session: boto3.Session) -> list[str]:
-    """Return what a store's answer may quote and no one is to read."""
-    found = session.get_credentials()
-    return [each for each in (found.access_key, found.secret_key, found.token) if each] if found else []
-
-
-def _client(
-    session: boto3.Session,
-    endpoint_url: str | None,
-    threads: int,
-    addressing_style: AddressingStyle,
-    ca_file: str | None,
-) -> "S3Client":
-    if addressing_style == "auto" and endpoint_url is not None:
-        addressing_style = "path"
-    if endpoint_url is not None and not endpoint_url.startswith(("https://", "http://")):
-        raise _not_a_url()
-    config = Config(
-        connect_timeout=_CONNECT_TIMEOUT_S,
-        read_timeout=_READ_TIMEOUT_S,
-        retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
-        max_pool_connections=threads,
-        s3={"addressing_style": addressing_style},
-        # Every upload names its own checksum; trailing checksums are unknown to some compatible stores.
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-    )
-    verify = bundle(str(get_cert_path(True)), ca_file) if ca_file else None  # noqa: FBT003  botocore's
-    try:
-        return session.client("s3", endpoint_url=endpoint_url, config=config, verify=verify)
-    except ValueError as error:  # only the endpoint is parsed here
-        raise _not_a_url() from error
-    except BotoCoreError as error:
-        raise _unusable(error) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +131,8 @@ class S3Bucket:
     options: ObjectOptions
     dialect: Dialect
     secrets: Callable[[], list[str]]
+    direct: DirectPut
+    direct_parts: DirectParts
     _once: Once = field(default_factory=Once)
 
     async def put(self, key: str, asset: Fetched, *, metadata: dict[str, str]) -> Stored:
@@ -198,6 +146,8 @@ class S3Bucket:
             ValueError: *key* is not safe.
         """
         require_safe(key)
+        if await self._put_directly(key, asset, metadata):
+            return Stored(self._url(key))
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.threads, self._put, key, asset, metadata)
 
@@ -241,7 +191,25 @@ class S3Bucket:
         """Let go of the connections. Uploads under way have a few seconds to end; then the process may."""
         self.threads.shutdown(wait=False, cancel_futures=True)
         await self.threads.finish(within_s=_CLOSE_S)
+        self.direct.close()
+        self.direct_parts.close()
         self.client.close()
+
+    async def _put_directly(self, key: str, asset: Fetched, metadata: dict[str, str]) -> bool:
+        """Create the object without boto3; False where that cannot be done, or did not go well."""
+        if not (self._once.has_passed and self.dialect.conditional and asset.size_bytes <= self.part_bytes):
+            return False
+        upload = self._upload(key, asset, metadata)
+        with _failures():
+            answer = await self.direct(upload)
+        if answer and not upload.is_told_by(answer):
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self.threads, self._require_held, key, upload, answer)
+        return answer is not None
+
+    def _require_held(self, key: str, upload: Upload, answer: Mapping[str, Any]) -> None:
+        with _failures():
+            self._require_proven(key, upload, is_proven=upload.is_proven_by(answer))
 
     def _put(self, key: str, asset: Fetched, metadata: dict[str, str]) -> Stored:
         self._require_checked()
@@ -269,16 +237,22 @@ class S3Bucket:
         # what a store would replace.
         if (asset.size_bytes > self.part_bytes or not self.dialect.conditional) and (held := self._look(key)):
             return held == ours
-        upload = Upload(
-            self.client, self.bucket, self._full(key), asset, metadata, self.options, self.dialect
-        )
+        upload = self._upload(key, asset, metadata)
         try:
             is_proven = upload.run(self.part_bytes)
         except KeyTaken:
             return self._look_after_put(key) == ours
-        if not is_proven and self._look_after_put(key) != ours:
-            raise BucketUnavailable(f"{self._url(key)} does not hold what was just uploaded")
+        self._require_proven(key, upload, is_proven=is_proven)
         return True
+
+    def _upload(self, key: str, asset: Fetched, metadata: dict[str, str]) -> Upload:
+        full, of = self._full(key), (self.options, self.dialect, self.direct_parts)
+        return Upload(self.client, self.bucket, full, asset, metadata, *of)
+
+    def _require_proven(self, key: str, upload: Upload, *, is_proven: bool) -> None:
+        asset = upload.asset
+        if not is_proven and self._look_after_put(key) != _Object(asset.size_bytes, asset.sha256):
+            raise BucketUnavailable(f"{self._url(key)} does not hold what was just uploaded")
 
     def _look(self, key: str) -> "_Object | None":
         try:

@@ -254,6 +254,11 @@ class Once:
         self._failure: Exception | None = None
         self._passed = False
 
+    @property
+    def has_passed(self) -> bool:
+        """Whether it ever succeeded."""
+        return self._passed
+
     def __call__(self, check: Callable[[], None], *, again: bool = False) -> None:
         """Call *check* unless it passed before; *again* calls it anyhow. Raises what it raises."""
         seen = self._tries

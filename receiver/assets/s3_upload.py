@@ -12,11 +12,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from receiver.assets import Fetched
+from receiver.assets import Fetched, Part
+from receiver.assets.s3_direct_parts import DirectParts
 from receiver.assets.s3_options import Dialect, ObjectOptions
 from receiver.errors import BucketUnavailable
 
@@ -52,11 +54,12 @@ class Upload:
     metadata: dict[str, str]
     options: ObjectOptions = field(default_factory=ObjectOptions)
     dialect: Dialect = field(default_factory=Dialect)
+    direct: DirectParts | None = None
 
     def run(self, part_bytes: int) -> bool:
         """Create the object, in parts if it is larger than *part_bytes*.
 
-        Returns whether the answer proves that the store has these very bytes: it told their MD5.
+        Returns whether the answer proves that the store has these very bytes.
 
         Raises:
             KeyTaken: nothing was created now.
@@ -65,12 +68,19 @@ class Upload:
             BotoCoreError: S3 did not answer; what was created is not known.
         """
         if self.asset.size_bytes <= part_bytes:
-            return self._is_md5(self.put_whole().get("ETag", ""))
+            return self.is_proven_by(self.put_whole())
         self.put_in_parts(max(part_bytes, -(-self.asset.size_bytes // _MAX_PARTS)))
         return False
 
-    def _is_md5(self, etag: str) -> bool:
-        """Whether *etag* is the MD5 of the asset; that of an encrypted object may be anything."""
+    def is_told_by(self, answer: Mapping[str, Any]) -> bool:
+        """Whether the *answer* tells the SHA-256 that the store found the bytes to have."""
+        return answer.get("ChecksumSHA256") == _sha256(self.asset)
+
+    def is_proven_by(self, answer: Mapping[str, Any]) -> bool:
+        """Whether it tells that, or their MD5. The ETag of an encrypted object may be anything."""
+        if self.is_told_by(answer):
+            return True
+        etag = str(answer.get("ETag", ""))
         with self.asset.open() as file:
             return etag.strip('"') == hashlib.md5(file.read(), usedforsecurity=False).hexdigest()
 
@@ -88,14 +98,17 @@ class Upload:
         with self.asset.open() as file:
             body = file.read()
         answer = self.client.put_object(
-            Bucket=self.bucket,
-            Key=self.key,
-            Body=body,
-            **self._checksum(ChecksumSHA256=b64encode(bytes.fromhex(self.asset.sha256)).decode(), of=body),
-            **self._condition(),
-            **self._described(),
+            Bucket=self.bucket, Key=self.key, Body=body, **self.parameters_of_whole(body)
         )
         return dict(answer)
+
+    def parameters_of_whole(self, body: bytes) -> dict[str, Any]:
+        """Return the parameters of PutObject, but for where and what: boto3's names for its headers."""
+        return {
+            **self._checksum(ChecksumSHA256=_sha256(self.asset), of=body),
+            **self._condition(),
+            **self._described(),
+        }
 
     def _put_in_parts(self, part_bytes: int) -> dict[str, Any]:
         self._abort_abandoned()
@@ -129,17 +142,39 @@ class Upload:
 
     def _send_parts(self, upload_id: str, part_bytes: int) -> tuple[list["CompletedPartTypeDef"], int]:
         """Send the file; return its parts and the CRC-32 of the whole."""
+        known = self.asset.parts
+        if self.direct and known and known.part_bytes == part_bytes and not self.dialect.md5:
+            send = partial(self._send_part, self.direct, upload_id)
+            return self.direct.each(send, enumerate(known.all, start=1)), known.crc32
         digest, crc32 = hashlib.sha256(), 0
         parts: list[CompletedPartTypeDef] = []
         for number, block in enumerate(self._blocks(part_bytes), start=1):
             digest.update(block)
             crc32 = zlib.crc32(block, crc32)
-            parts.append(self._send_part(upload_id, number, block))
+            parts.append(self._send_block(upload_id, number, block))
         if digest.hexdigest() != self.asset.sha256:
-            raise BucketUnavailable(f"{self.asset.path} changed since it was downloaded")
+            raise self._changed()
         return parts, crc32
 
-    def _send_part(self, upload_id: str, number: int, block: bytes) -> "CompletedPartTypeDef":
+    def _send_part(
+        self, direct: DirectParts, upload_id: str, numbered: tuple[int, Part]
+    ) -> "CompletedPartTypeDef":
+        """Send a part that the download told of."""
+        number, part = numbered
+        with self.asset.open() as file:
+            query = {"partNumber": str(number), "uploadId": upload_id}
+            if etag := direct.send(file, part, self.key, query):
+                return {"PartNumber": number, "ETag": etag, "ChecksumCRC32": part.crc32_base64}
+            file.seek(part.start)
+            block = file.read(part.size_bytes)
+        if hashlib.sha256(block).hexdigest() != part.sha256:
+            raise self._changed()
+        return self._send_block(upload_id, number, block)
+
+    def _changed(self) -> BucketUnavailable:
+        return BucketUnavailable(f"{self.asset.path} changed since it was downloaded")
+
+    def _send_block(self, upload_id: str, number: int, block: bytes) -> "CompletedPartTypeDef":
         checksum = self._checksum(ChecksumCRC32=_base64(zlib.crc32(block)), of=block)
         answer = self.client.upload_part(
             Bucket=self.bucket,
@@ -218,6 +253,10 @@ def _taken(key: str) -> Iterator[None]:
         if error_code(error) in _TAKEN:
             raise KeyTaken(key) from error
         raise
+
+
+def _sha256(asset: Fetched) -> str:
+    return b64encode(bytes.fromhex(asset.sha256)).decode()
 
 
 def _base64(crc32: int) -> str:

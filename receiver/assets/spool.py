@@ -7,11 +7,13 @@ import tempfile
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import IO, BinaryIO, Final, Self
 
 from receiver.assets import Fetched
+from receiver.assets.digests import Digests
 from receiver.assets.dimensions import measure
 
 BLOCK_BYTES: Final = 1024 * 1024
@@ -31,10 +33,11 @@ class Spool:
     cancelled while a write is under way.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, part_bytes: int | None = None) -> None:
+        """Write nothing yet. With *part_bytes*, tell of the parts of that size, too."""
         self._directory = directory
         self._file: IO[bytes] | None = None
-        self._digest = hashlib.sha256()
+        self._digests = Digests(part_bytes)
         self._size_bytes = 0
         self._block = bytearray()
         self._in_use = threading.Lock()
@@ -83,7 +86,7 @@ class Spool:
                     prefix=_PREFIX, dir=self._directory, delete=False
                 )
             block, self._block = self._block, bytearray()
-            self._digest.update(block)
+            self._digests.update(block)
             self._file.write(block)
             return self._file
 
@@ -95,7 +98,8 @@ class Spool:
         with self._flush() as file:
             path = Path(file.name)
         with path.open("rb") as whole:
-            return described(whole, path, self._digest.hexdigest(), content_type)
+            fetched = described(whole, path, self._digests.sha256, content_type)
+        return replace(fetched, parts=self._digests.parts())
 
     def _abandon(self) -> None:
         with self._in_use:

@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 from receiver.assets import ReadableBucket
 from receiver.assets.allowlist import AllowList
 from receiver.assets.by_source import BucketsBySource, own_mistake
+from receiver.assets.digests import PART_BYTES
 from receiver.assets.fetch import Fetcher
 from receiver.assets.folder import WasUsed, open_folder
 from receiver.assets.host_name import to_ascii
@@ -45,6 +46,11 @@ def open_bucket(settings: Settings, store: Store | None = None) -> BucketsBySour
 def own_bucket_urls(settings: Settings) -> dict[str, str]:
     """Return the address of each bucket that a source has to itself, by the source's name."""
     return {name: url for name, account in settings.sources.items() if (url := account.assets_url)}
+
+
+def _has_s3(settings: Settings) -> bool:
+    urls = (settings.assets_url, *own_bucket_urls(settings).values())
+    return any(url.startswith("s3:") for url in urls)
 
 
 def _open_own(settings: Settings, source: str, url: str, was_used: WasUsed | None) -> ReadableBucket:
@@ -108,6 +114,7 @@ def build_fetcher(settings: Settings) -> Fetcher:
             types=_types(settings),
             spool_dir=Path(settings.spool_dir),
             max_bytes=settings.asset_max_bytes,
+            part_bytes=PART_BYTES if _has_s3(settings) else None,
             nat64_prefixes=_read(parse_prefixes, settings.nat64_prefixes, "nat64_prefixes"),
             total_timeout_s=settings.fetch_timeout_s,
             ssl_context=_read(trusting, settings.ca_file, "ca_file"),

@@ -4,17 +4,22 @@ import asyncio
 import functools
 import hashlib
 import json
+import os
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
 
 from receiver.assets import Fetched
 from receiver.assets.fetch import Fetcher
+from tests.servers.seaweedfs import S3Server
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 HOST = "cdn.example.com"
 VECTORS = Path(__file__).parents[2] / "vectors" / "asset_fetch.json"
@@ -193,3 +198,19 @@ def asset(tmp_path: Path) -> Callable[..., Fetched]:
         return Fetched(path, len(data), digest, content_type)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def s3(s3_server: S3Server) -> Iterator["S3Client"]:
+    client = s3_server.client()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def credentials(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_server.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.secret_key)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)

@@ -18,10 +18,12 @@ class TestSpool:
     async def test_keeps_what_was_written(self, tmp_path: Path) -> None:
         """A kept file holds every byte in order, and is described by count and digest."""
         parts = [os.urandom(size) for size in (10, 700_000, 600_000, 0, 5)]
-        async with Spool(tmp_path) as spool:
+        async with Spool(tmp_path, part_bytes=1_000_000) as spool:
             for part in parts:
                 await spool.write(part)
             fetched = await spool.keep("video/mp4")
+        assert fetched.parts
+        assert [part.size_bytes for part in fetched.parts.all] == [1_000_000, 300_015]
         whole = b"".join(parts)
         assert fetched.path
         assert fetched.path.read_bytes() == whole

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from receiver.assets import Fetched, NotFetched
+from receiver.assets.digests import PART_BYTES
 from receiver.assets.folder import FolderBucket
 from receiver.assets.guard import BlockedUrl
 from receiver.assets.key_template import KeyTemplate
@@ -141,6 +142,13 @@ class TestBuildFetcher:
         """A type that is never kept is refused by its variable, and so is an empty list."""
         with pytest.raises(ConfigError, match="RECEIVER_ASSET_TYPES"):
             build_fetcher(settings(asset_types=types))
+
+    async def test_parts(self) -> None:
+        """Only what goes to S3 is hashed in its parts, too."""
+        for url, part_bytes in (("file:data/assets", None), ("s3://my-bucket/x", PART_BYTES)):
+            fetcher = build_fetcher(settings(assets_url=url))
+            assert fetcher._part_bytes == part_bytes
+            await fetcher.aclose()
 
     @pytest.mark.parametrize("hosts", ["", ()], ids=["environment", "file"])
     async def test_no_host_at_all(self, hosts: object) -> None:

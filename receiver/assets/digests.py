@@ -1,0 +1,63 @@
+"""Digests of an asset while it is downloaded: of the whole, and of the parts in which S3 will get it."""
+
+import hashlib
+import zlib
+from typing import Final
+
+from receiver.assets import Part, Parts
+
+PART_BYTES: Final = 8 * 1024 * 1024
+"""A larger asset goes to S3 in parts of this size."""
+
+
+class Digests:
+    """Takes the bytes as they come. Without *part_bytes*, parts are not told of."""
+
+    def __init__(self, part_bytes: int | None) -> None:
+        self._part_bytes = part_bytes
+        self._whole = hashlib.sha256()
+        self._whole_crc32 = 0
+        self._parts: list[Part] = []
+        self._part = self._whole
+        """That of the first part is the whole so far: an asset of one part is hashed once."""
+        self._start, self._size_bytes, self._crc32 = 0, 0, 0
+
+    @property
+    def sha256(self) -> str:
+        """The hex digest of the whole so far."""
+        return self._whole.hexdigest()
+
+    def update(self, block: bytes | bytearray) -> None:
+        """Append *block*."""
+        if self._part_bytes is None:
+            self._whole.update(block)
+            return
+        self._whole_crc32 = zlib.crc32(block, self._whole_crc32)
+        with memoryview(block) as left:
+            start = 0
+            while start < len(block):
+                with left[start : start + self._part_bytes - self._size_bytes] as piece:
+                    self._append(piece)
+                    start += len(piece)
+
+    def parts(self) -> Parts | None:
+        """Return the parts, once all bytes came; None where there is only one."""
+        if self._part_bytes is None or not self._parts:
+            return None
+        if self._size_bytes:
+            self._end_part()
+        return Parts(self._part_bytes, self._whole_crc32, tuple(self._parts))
+
+    def _append(self, piece: memoryview) -> None:
+        self._whole.update(piece)
+        if self._parts:
+            self._part.update(piece)
+        self._crc32 = zlib.crc32(piece, self._crc32)
+        self._size_bytes += len(piece)
+        if self._size_bytes == self._part_bytes:
+            self._end_part()
+
+    def _end_part(self) -> None:
+        self._parts.append(Part(self._start, self._size_bytes, self._part.hexdigest(), self._crc32))
+        self._start += self._size_bytes
+        self._part, self._size_bytes, self._crc32 = hashlib.sha256(), 0, 0

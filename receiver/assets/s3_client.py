@@ -1,0 +1,100 @@
+"""boto3's client for one bucket's store: its credentials, whom it trusts, and how long it waits."""
+
+import os
+from typing import TYPE_CHECKING, Final, Literal
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError
+from botocore.httpsession import get_cert_path
+
+from receiver.assets.trust import bundle
+from receiver.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+AddressingStyle = Literal["auto", "path", "virtual"]
+
+CONNECT_TIMEOUT_S: Final = 5
+READ_TIMEOUT_S: Final = 20
+"""A completion may take longer; the attempt after it finds what it made."""
+_ATTEMPTS: Final = 2
+"""An upload is tried again before long, and a bucket that hangs keeps its place for as many timeouts."""
+
+
+def open_session(region: str | None) -> boto3.Session:
+    """Return what credentials come from: boto3's own chain.
+
+    Raises:
+        ConfigError: the AWS configuration is malformed.
+    """
+    try:
+        return boto3.Session(region_name=region)
+    except BotoCoreError as error:
+        raise _unusable(error) from error
+
+
+def certificates(ca_file: str | None) -> str:
+    """Return the file with the authorities that are trusted: botocore's choice, and those in *ca_file*.
+
+    Raises:
+        ConfigError: the AWS configuration is malformed.
+    """
+    if ca_file:
+        return bundle(str(get_cert_path(True)), ca_file)  # noqa: FBT003  botocore's
+    try:
+        told = botocore.session.get_session().get_config_variable("ca_bundle")
+    except BotoCoreError as error:
+        raise _unusable(error) from error
+    return str(told or os.environ.get("REQUESTS_CA_BUNDLE") or get_cert_path(True))  # noqa: FBT003
+
+
+def open_client(
+    session: boto3.Session,
+    endpoint_url: str | None,
+    threads: int,
+    addressing_style: AddressingStyle,
+    verify: str,
+) -> "S3Client":
+    """Return a client that dials nowhere yet; `open_s3` says what its arguments are.
+
+    Raises:
+        ConfigError: *endpoint_url* or the AWS configuration is malformed.
+    """
+    if addressing_style == "auto" and endpoint_url is not None:
+        addressing_style = "path"
+    if endpoint_url is not None and not endpoint_url.startswith(("https://", "http://")):
+        raise _not_a_url()
+    config = Config(
+        connect_timeout=CONNECT_TIMEOUT_S,
+        read_timeout=READ_TIMEOUT_S,
+        retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+        max_pool_connections=threads,
+        s3={"addressing_style": addressing_style},
+        # Every upload names its own checksum; trailing checksums are unknown to some compatible stores.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    try:
+        return session.client("s3", endpoint_url=endpoint_url, config=config, verify=verify)
+    except ValueError as error:  # only the endpoint is parsed here
+        raise _not_a_url() from error
+    except BotoCoreError as error:
+        raise _unusable(error) from error
+
+
+def secrets(session: boto3.Session) -> list[str]:
+    """Return what a store's answer may quote and no one is to read."""
+    found = session.get_credentials()
+    return [each for each in (found.access_key, found.secret_key, found.token) if each] if found else []
+
+
+def _not_a_url() -> ConfigError:
+    # Never quoted: people write credentials into URLs.
+    return ConfigError("write an http or https URL", "s3_endpoint_url")
+
+
+def _unusable(error: BotoCoreError) -> ConfigError:
+    return ConfigError(f"the AWS configuration is unusable: {type(error).__name__}")
