@@ -23,6 +23,7 @@ pytest_plugins = [
     "tests.servers.seaweedfs",
     "tests.servers.sqs",
     "tests.servers.valkey",
+    "tests.databases",
 ]
 
 
