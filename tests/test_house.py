@@ -30,3 +30,10 @@ class TestTables:
     def test_of_what_is_generated(self) -> None:
         """The blocking client is counted apart, as nobody reads or edits it."""
         assert {file.parent.name for file in house.generated()} == {"blocking"}
+
+    def test_of_later_features(self) -> None:
+        """Each of their modules is there, and counted once."""
+        names = [name for listed in house.LATER.values() for name in listed.split()]
+        assert len({*names}) == len(names)
+        assert all(house.later().values())
+        assert sum(house.later().values()) == house.lines(map(house._module, names))

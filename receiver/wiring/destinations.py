@@ -1,12 +1,10 @@
 """Where events go, and how each destination is to be sent to."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 
 from receiver.destinations import Destination, open_destination, own_options, pull
 from receiver.destinations.policy import DeliveryPolicy, take_policy
 from receiver.errors import ConfigError, variable
-from receiver.routing import Routing
 from receiver.settings import Settings
 
 
@@ -40,11 +38,6 @@ def pull_options(name: str, options: Mapping[str, str]) -> pull.Options:
         ConfigError: an option is wrong, or is one of destinations that are sent to.
     """
     return pull.read(name, *_address(name, options))
-
-
-def common_options() -> frozenset[str]:
-    """Return the names of the options that every destination has."""
-    return frozenset(one.name for kind in (DeliveryPolicy, Routing) for one in fields(kind))
 
 
 def delivery_policy(name: str, options: Mapping[str, str]) -> DeliveryPolicy:

@@ -29,13 +29,6 @@ WITHIN_S = 60.0
 DOWN = {"attempts": "2", "breaker_failures": "2", "breaker_max_s": "0.3", "backoff_max_s": "1"}
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/receiver.db"
-    return str(request.getfixturevalue("postgres_database"))
-
-
 @pytest.fixture
 async def sink() -> AsyncIterator[HttpSink]:
     async with http_sink() as started:
@@ -100,7 +93,6 @@ async def bench(database_url: str, sink: HttpSink, folder: Path, **options: str)
         destinations={"hooks": {"url": sink.url, **options}, "file": {"url": f"file:{file}"}},
     )
     store = build_store(settings)
-    store.migrate()
     async with open_worker(settings, store) as worker:
         working = asyncio.create_task(worker.run())
         try:
@@ -129,12 +121,12 @@ def refusing(name: str) -> Callable[[Received], Answer]:
 
 class TestOutage:
     async def test_costs_no_attempt_and_ends_soon(
-        self, database_url: str, sink: HttpSink, tmp_path: Path
+        self, either_database: str, sink: HttpSink, tmp_path: Path
     ) -> None:
         """Down for many probes with two attempts allowed, nothing dies, nobody else waits, all is sent."""
         await sink.stop()
         names = {f"gen_{number}" for number in range(40)}
-        async with bench(database_url, sink, tmp_path, **DOWN) as running:
+        async with bench(either_database, sink, tmp_path, **DOWN) as running:
             with structlog.testing.capture_logs() as lines:
                 await running.record(*names)
                 await until(lambda: running.filed() == names)
@@ -146,10 +138,10 @@ class TestOutage:
                 await until(lambda: "breaker closed" in [line["event"] for line in lines])
         assert running.hooked() == names
 
-    async def test_is_seen_by_others(self, database_url: str, sink: HttpSink, tmp_path: Path) -> None:
+    async def test_is_seen_by_others(self, either_database: str, sink: HttpSink, tmp_path: Path) -> None:
         """While it lasts the store says so, with the error; afterwards it does not."""
         await sink.stop()
-        async with bench(database_url, sink, tmp_path, **DOWN) as running:
+        async with bench(either_database, sink, tmp_path, **DOWN) as running:
             await running.record(*(f"gen_{number}" for number in range(20)))
             await until(lambda: running.probe_noted() and running.states("file") == {"delivered": 20})
             filed, hooked = await running.store.transact(destination_statuses, ["file", "hooks"])
@@ -161,12 +153,12 @@ class TestOutage:
 
 class TestBadMessage:
     async def test_ends_as_a_dead_letter_and_holds_up_nobody(
-        self, database_url: str, sink: HttpSink, tmp_path: Path
+        self, either_database: str, sink: HttpSink, tmp_path: Path
     ) -> None:
         """One that always fails, alone at first, is waited for by none of those that come after it."""
         sink.answer = refusing("gen_bad")
         quick = {"backoff_first_s": "0.1", "backoff_max_s": "0.3", "breaker_max_s": "0.3"}
-        async with bench(database_url, sink, tmp_path, attempts="3", **quick) as running:
+        async with bench(either_database, sink, tmp_path, attempts="3", **quick) as running:
             await running.record("gen_bad")
             await until(lambda: len(sink.received) >= 3)
             assert running.states("hooks") == {"pending": 1}, "alone, it may be the destination's fault"
@@ -183,11 +175,11 @@ class TestBadMessage:
 
 class TestPause:
     async def test_events_pile_up_until_it_is_resumed(
-        self, database_url: str, sink: HttpSink, tmp_path: Path
+        self, either_database: str, sink: HttpSink, tmp_path: Path
     ) -> None:
         """Paused by another process nothing more is sent; resumed, everything is; the rest goes on."""
-        async with bench(database_url, sink, tmp_path) as running:
-            other = Store(database_url)
+        async with bench(either_database, sink, tmp_path) as running:
+            other = Store(either_database)
             await running.record("gen_before")
             await until(lambda: running.hooked() == {"gen_before"})
             await other.transact_promptly(pause, "hooks", reason="maintenance", now_ms=0)
@@ -204,7 +196,7 @@ class TestPause:
 
 
 class TestRateLimit:
-    async def test_is_held(self, database_url: str, sink: HttpSink, tmp_path: Path) -> None:
+    async def test_is_held(self, either_database: str, sink: HttpSink, tmp_path: Path) -> None:
         """However much waits, what arrives is never more than the rate and one second's worth."""
         arrived: list[float] = []
 
@@ -214,7 +206,7 @@ class TestRateLimit:
 
         sink.answer = note
         began = time.monotonic()
-        async with bench(database_url, sink, tmp_path, rate_limit="20") as running:
+        async with bench(either_database, sink, tmp_path, rate_limit="20") as running:
             await running.record(*(f"gen_{number}" for number in range(50)))
             await until(lambda: len(arrived) == 50)
         for count, moment in enumerate(arrived, 1):

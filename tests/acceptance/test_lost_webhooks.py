@@ -18,6 +18,7 @@ from receiver.worker.cursor import Cursor
 from receiver.worker.reconcile_pass import Account, Pass, Report
 from tests.acceptance.service import Service, service, until
 from tests.benchmark.lost_webhooks import Run, prove
+from tests.stored import migrated
 
 
 class Ahead(SystemClock):
@@ -31,8 +32,7 @@ class Ahead(SystemClock):
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    opened = Store(f"sqlite:///{tmp_path}/receiver.db")
-    opened.migrate()
+    opened = Store(migrated(tmp_path / "receiver.db"))
     yield opened
     opened.close()
 

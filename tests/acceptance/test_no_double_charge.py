@@ -38,6 +38,7 @@ from receiver.store.engine import connect
 from receiver.store.ledger import StoreLedger
 from tests.contract.provider_clients import KINDS, Make, clients
 from tests.contract.sandbox_dialects import DIALECTS
+from tests.stored import migrated
 from tests.unit.client.memory_ledger import Crash, CrashingLedger
 from tests.unit.client.relay import Cut, relay
 
@@ -237,8 +238,7 @@ def providers() -> Iterator["queue.SimpleQueue[Provider]"]:
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """Return the store's database, which every eighth run has its ledger in."""
-    engine = connect(f"sqlite:///{tmp_path_factory.mktemp('ledger')}/receiver.db", busy_timeout_s=30)
-    stored(engine, "photoverse").migrate()
+    engine = connect(migrated(tmp_path_factory.mktemp("ledger") / "receiver.db"), busy_timeout_s=30)
     yield engine
     engine.dispose()
 

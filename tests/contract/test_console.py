@@ -429,10 +429,10 @@ class TestRace:
 
 
 class TestLocksOnPostgres:
-    async def test_a_deadlock_costs_no_settlement(self, postgres_database: str) -> None:
+    async def test_a_deadlock_costs_no_settlement(self, migrated_postgres_database: str) -> None:
         """A batch that lost against another transaction, each waiting for the other, is written again."""
-        store = Store(f"{postgres_database}?options=-c%20deadlock_timeout%3D3000", destinations=("orders",))
-        store.migrate()
+        url = f"{migrated_postgres_database}?options=-c%20deadlock_timeout%3D3000"
+        store = Store(url, destinations=("orders",))
         await settled(store, an_event("gen_a"), an_event("gen_b", at=NOW + 1))
         first, second = await claimed(store)
 
@@ -450,10 +450,10 @@ class TestLocksOnPostgres:
         assert await settling == [True, True]
         store.close()
 
-    async def test_a_deadlock_costs_no_lease(self, postgres_database: str) -> None:
+    async def test_a_deadlock_costs_no_lease(self, migrated_postgres_database: str) -> None:
         """Whatever else lost against another transaction is done again too: leases that it renews hold."""
-        store = Store(f"{postgres_database}?options=-c%20deadlock_timeout%3D3000", destinations=("orders",))
-        store.migrate()
+        url = f"{migrated_postgres_database}?options=-c%20deadlock_timeout%3D3000"
+        store = Store(url, destinations=("orders",))
         await settled(store, an_event("gen_a"))
         (delivery,) = await claimed(store)
         await store.record(an_event("gen_b", at=NOW + 1))
@@ -473,10 +473,9 @@ class TestLocksOnPostgres:
         store.close()
         assert (FAR, event.lease) in [tuple(row) for row in due]
 
-    async def test_a_retry_waits_for_no_worker(self, postgres_database: str) -> None:
+    async def test_a_retry_waits_for_no_worker(self, migrated_postgres_database: str) -> None:
         """Of what waits, what a worker is just settling is left to it."""
-        store = Store(postgres_database, destinations=("orders",))
-        store.migrate()
+        store = Store(migrated_postgres_database, destinations=("orders",))
         await settled(store, an_event("gen_a"), an_event("gen_b", at=NOW + 1))
         waiting, held = await claimed(store)
         await store.settle(DeliveryPostponed(waiting, FAR, "HTTP 503"))
@@ -487,10 +486,9 @@ class TestLocksOnPostgres:
         store.close()
         assert operation.changed == 1
 
-    async def test_a_replay_waits_for_no_worker(self, postgres_database: str) -> None:
+    async def test_a_replay_waits_for_no_worker(self, migrated_postgres_database: str) -> None:
         """What a worker is settling is left alone, its lock included: two that wait for each other lose."""
-        store = Store(postgres_database, destinations=("orders", "audit"))
-        store.migrate()
+        store = Store(migrated_postgres_database, destinations=("orders", "audit"))
         await settled(store, an_event())
         for job in await claimed(store):
             await store.settle(DeliveryConfirmed(job, NOW))

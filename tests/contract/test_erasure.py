@@ -23,7 +23,7 @@ from receiver.store.erasure import Generation, erase, find_traces
 from receiver.store.removals import announce, end_removal
 from receiver.store.tables import ASSET, ATTEMPT, DELIVERY, EVENT, QUARANTINE, SUBMISSION
 from tests.stored import ASSET as AN_ASSET
-from tests.stored import FAR, NOW, an_event, claim, claimed, dead, delivered, settled
+from tests.stored import FAR, NOW, an_event, claim, claimed, dead, delivered, migrated, settled
 
 PROMPT = "a portrait of Ada Example"
 BODY = b'{"event": "generation.completed", "data": {"id": "gen_1", "prompt": "%s"}}' % PROMPT.encode()
@@ -34,7 +34,6 @@ DEED = Deed("deed-1", NOW, "ada@host", "erase", "{}")
 @pytest.fixture
 async def store(either_database: str) -> AsyncIterator[Store]:
     opened = Store(either_database, destinations=("orders", "audit"))
-    opened.migrate()
     yield opened
     opened.close()
 
@@ -183,8 +182,7 @@ class TestSqlite:
     def test_the_file_does_not_hold_it_either(self, tmp_path: Path) -> None:
         """What is freed is overwritten, not only left out."""
         path = tmp_path / "receiver.db"
-        store = Store(f"sqlite:///{path}", destinations=("orders", "audit"))
-        store.migrate()
+        store = Store(migrated(path), destinations=("orders", "audit"))
 
         async def working() -> None:
             await delivered(store, replace(an_event(), body=BODY))

@@ -30,6 +30,7 @@ from receiver.store.destinations import pause
 from receiver.store.tables import DELIVERY
 from tests.acceptance.service import completed, failed
 from tests.contract.test_store import LEASE_MS, NOW, an_event, claim, store
+from tests.stored import migrated
 
 __all__ = ["store"]
 
@@ -236,10 +237,9 @@ class TestAtOnce:
             await asyncio.gather(*(embedded.record(without_asset()) for _ in range(50)))
         assert (len(outbox.taken), outbox.room) == (1, 99)
 
-    async def test_on_postgres_it_waits(self, postgres_database: str) -> None:
+    async def test_on_postgres_it_waits(self, migrated_postgres_database: str) -> None:
         """There the look for its submission may wait for another's lock, which no delivery may."""
-        opened = Store(postgres_database, destinations=("orders",), settles_at_once=True)
-        opened.migrate()
+        opened = Store(migrated_postgres_database, destinations=("orders",), settles_at_once=True)
         await opened.record(without_asset())
         assert len(await opened.claim(claim_events, claim(), with_asset=False)) == 1
         opened.close()
@@ -247,8 +247,8 @@ class TestAtOnce:
 
 @pytest.fixture
 def embedded(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(f"sqlite:///{tmp_path}/r.db", destinations=("orders", "audit"), settles_at_once=True)
-    opened.migrate()
+    url = migrated(tmp_path / "receiver.db")
+    opened = Store(url, destinations=("orders", "audit"), settles_at_once=True)
     yield opened
     opened.close()
 

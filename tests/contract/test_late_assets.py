@@ -296,10 +296,9 @@ class TestTakeFailed:
 
 
 class TestTakeFailedOnPostgres:
-    async def test_while_the_file_arrives(self, postgres_database: str) -> None:
+    async def test_while_the_file_arrives(self, migrated_postgres_database: str) -> None:
         """Taken at the moment in which a worker tells that it came, neither transaction loses: it came."""
-        store = Store(postgres_database, destinations=("orders",))
-        store.migrate()
+        store = Store(migrated_postgres_database, destinations=("orders",))
         event = an_event()
         await given_up(store, event)
         with store.engine.begin() as worker:
@@ -313,11 +312,10 @@ class TestTakeFailedOnPostgres:
 
 
 class TestSettleOnPostgres:
-    async def test_while_a_submission_is_answered(self, postgres_database: str) -> None:
+    async def test_while_a_submission_is_answered(self, migrated_postgres_database: str) -> None:
         """A late asset settled together with deliveries waits for a client's answer, and all is written."""
-        store = Store(postgres_database, destinations=("orders",))
-        store.migrate()
-        ledger = open_ledger(postgres_database)
+        store = Store(migrated_postgres_database, destinations=("orders",))
+        ledger = open_ledger(migrated_postgres_database)
         for generation_id in ("gen_1", "gen_2"):
             await given_up(store, an_event(generation_id))
         arrival = arrived((await store.claim(claim_late, claim(1)))[0])

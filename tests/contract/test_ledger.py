@@ -352,11 +352,10 @@ class TestAttribution:
 
 
 class TestAttributionOnPostgres:
-    async def test_waits_for_an_answer_that_is_being_written(self, postgres_database: str) -> None:
+    async def test_waits_for_an_answer_that_is_being_written(self, migrated_postgres_database: str) -> None:
         """An answer that is being written while its event is settled is waited for, not overlooked."""
-        store = Store(postgres_database, destinations=("orders",))
-        store.migrate()
-        ledger = open_ledger(postgres_database)
+        store = Store(migrated_postgres_database, destinations=("orders",))
+        ledger = open_ledger(migrated_postgres_database)
         ledger.begin(a_submission())
         await recorded(store, completed("gen_1", None))
         with store.engine.begin() as answering:

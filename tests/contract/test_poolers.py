@@ -87,11 +87,10 @@ class TestPooler:
 
 
 class TestListen:
-    async def test_through_sessions(self, session_pooler: PgBouncer, postgres_database: str) -> None:
+    async def test_through_sessions(self, session_pooler: PgBouncer, migrated_postgres_database: str) -> None:
         """Notifications arrive."""
-        url = session_pooler.database_url(postgres_database)
+        url = session_pooler.database_url(migrated_postgres_database)
         with closing(Store(url)) as store, closing(Store(url)) as other:
-            store.migrate()
             listening = asyncio.create_task(store.listen())
             woken = store.wake.subscribe(SETTLE)
             async with asyncio.timeout(WITHIN_S):

@@ -6,7 +6,6 @@ Everything runs in this process, over real connections: sandbox, endpoint, SQLit
 import asyncio
 import hashlib
 import json
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -27,6 +26,7 @@ from receiver.store.tables import EVENT
 from receiver.telemetry.refusals import Refusals
 from receiver.wiring.stores import build_store
 from tests.contract.provider_clients import QUICK
+from tests.stored import migrated
 from tests.unit.worker.scripted import until
 
 COMPLETED: Final = "co.aivisualstudio.generation.completed"
@@ -80,18 +80,8 @@ class Journey:
         assert (asset["size_bytes"], asset["content_type"]) == (len(content), "image/png")
 
 
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database, migrated once for all dialects."""
-    path = tmp_path_factory.mktemp("database") / "receiver.db"
-    store = Store(f"sqlite:///{path}")
-    store.migrate()
-    store.close()
-    return path
-
-
 @pytest.fixture
-async def journey(dialect: Dialect, database: Path, tmp_path: Path) -> AsyncIterator[Journey]:
+async def journey(dialect: Dialect, tmp_path: Path) -> AsyncIterator[Journey]:
     async with AsyncExitStack() as stack:
         sandbox = await stack.enter_async_context(Sandbox(knobs=QUICK, dialect=dialect))
         key = sandbox.key()
@@ -99,7 +89,7 @@ async def journey(dialect: Dialect, database: Path, tmp_path: Path) -> AsyncIter
         hook = await client.webhooks.create("https://example.com/later")
         # Where the API does not show it, the provider's web page does.
         secret = hook.secret or sandbox.secret_of(hook.id)
-        shutil.copy(database, tmp_path)
+        migrated(tmp_path / "receiver.db")
         settings = settings_of(tmp_path, secret=secret, key=key, base_url=sandbox.url)
         store = build_store(settings)
         stack.callback(store.close)

@@ -36,9 +36,8 @@ async def store(either_database: str) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-async def postgres(postgres_database: str) -> AsyncIterator[Store]:
-    opened = Store(postgres_database, destinations=("orders", "audit"))
-    opened.migrate()
+async def postgres(migrated_postgres_database: str) -> AsyncIterator[Store]:
+    opened = Store(migrated_postgres_database, destinations=("orders", "audit"))
     yield opened
     opened.close()
 

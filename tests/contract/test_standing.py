@@ -146,7 +146,6 @@ class TestStanding:
     async def test_a_replay_is_told_from_a_first_delivery(self, either_database: str) -> None:
         """What an operator has sent again is claimed as such, so that its age counts as nobody's delay."""
         store = Store(either_database, destinations=("orders", "audit"))
-        store.migrate()
         await settled(store, an_event())
         (first,) = await claimed(store)
         await store.settle(DeliveryConfirmed(first, NOW))

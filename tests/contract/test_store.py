@@ -100,10 +100,9 @@ class TestRecord:
         with store.engine.begin() as connection:
             assert connection.execute(select(EVENT.c.repeats)).scalars().all() == [2]
 
-    async def test_repeats_rewrite_rows_in_place(self, postgres_database: str) -> None:
+    async def test_repeats_rewrite_rows_in_place(self, migrated_postgres_database: str) -> None:
         """On PostgreSQL a page keeps room for the new version of a row, so no index changes for a repeat."""
-        store = Store(postgres_database)
-        store.migrate()
+        store = Store(migrated_postgres_database)
         events = [an_event(f"gen_{number:03}") for number in range(100)]
         await asyncio.gather(*(store.record(event) for event in events))
         await store.record(an_event("gen_000"))

@@ -162,22 +162,20 @@ def postgres_url(postgres_server: PostgresServer) -> str:
     return postgres_server.url
 
 
-def add_database(server: PostgresServer) -> str:
-    """Return the URL of a fresh database that lasts as long as *server*, which may be killed meanwhile."""
+def add_database(server: PostgresServer, *, template: str = "template0") -> str:
+    """Return the URL of a copy of *template* that lasts as long as *server*, which may be killed."""
     name = f"added_{next(_numbers)}"
     with psycopg.connect(server.url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "template0"')
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     return server.database_url(name)
 
 
 @contextmanager
-def new_database(
-    server: PostgresServer, *, prefix: str = "test", template: str = "template0"
-) -> Iterator[str]:
-    """Yield the URL of a database that is a copy of *template*, which is an empty one."""
-    name = f"{prefix}_{next(_numbers)}"
+def new_database(server: PostgresServer) -> Iterator[str]:
+    """Yield the URL of an empty database."""
+    name = f"test_{next(_numbers)}"
     with psycopg.connect(server.url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "template0"')
         try:
             yield server.database_url(name)
         finally:

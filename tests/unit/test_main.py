@@ -4,15 +4,14 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from receiver.client import Client
 from receiver.sandbox import Knobs, Sandbox
-from receiver.store import Store
 from tests.contract.provider_clients import until
+from tests.stored import migrated
 from tests.unit.cli.command import Command, environment
 
 _PROGRAM = """
@@ -86,8 +85,7 @@ class TestMain:
     @pytest.mark.parametrize("words", ["events list", "destinations list"])
     def test_looking_is_quick(self, words: str, command: Command) -> None:
         """A command that reads the database loads nothing that migrates, serves, forwards or measures."""
-        with closing(Store(f"sqlite:///{command.folder}/receiver.db")) as store:
-            store.migrate()
+        url = migrated(command.folder / "receiver.db")
         argv = [sys.executable, "-c", _PROGRAM, _NEVER, "receiver", *words.split()]
-        settings = environment({"RECEIVER_DATABASE_URL": f"sqlite:///{command.folder}/receiver.db"})
+        settings = environment({"RECEIVER_DATABASE_URL": url})
         subprocess.run(argv, check=True, capture_output=True, timeout=55, env=settings)

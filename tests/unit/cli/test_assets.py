@@ -10,6 +10,7 @@ from receiver.assets.folder import FolderBucket
 from receiver.events import Asset
 from receiver.store import Store
 from tests.servers.assets import PNG
+from tests.stored import migrated
 from tests.unit.cli.running import Run
 from tests.unit.worker.stocked import Stock
 
@@ -19,8 +20,7 @@ GONE = Asset("failed", error="http_404")
 @pytest.fixture
 def stock(tmp_path: Path) -> Iterator[Stock]:
     """What the default settings name, with three assets in it."""
-    store = Store(f"sqlite:///{tmp_path}/data/receiver.db")
-    store.migrate()
+    store = Store(migrated(tmp_path / "data/receiver.db"))
     (tmp_path / "spool").mkdir()
     stocked = Stock(store, FolderBucket(tmp_path / "data/assets"), tmp_path / "spool")
 

@@ -19,6 +19,7 @@ from receiver.store import Claim, EventSettled, NewEvent, Store
 from receiver.store.claim import claim_events
 from tests.acceptance.service import completed, until
 from tests.servers import warm
+from tests.stored import migrated
 from tests.unit.cli.command import Command, environment
 from tests.unit.cli.running import Run
 
@@ -33,8 +34,7 @@ def _event(number: int, at_ms: int) -> NewEvent:
 
 
 async def _settle(folder: Path, ages_h: list[int]) -> None:
-    store = Store(f"sqlite:///{folder}/data/receiver.db")
-    store.migrate()
+    store = Store(migrated(folder / "data/receiver.db"))
     now_ms = int(time.time() * 1000)
     events = [_event(number, now_ms - age_h * HOUR_MS) for number, age_h in enumerate(ages_h)]
     await asyncio.gather(*(store.record(event) for event in events))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import click
@@ -13,6 +14,7 @@ from receiver.events import event_id
 from receiver.store import Claim, DeliveryDead, EventSettled, NewEvent, Store
 from receiver.store.claim import claim_deliveries, claim_events
 from receiver.store.destinations import note_breaker
+from tests.stored import migrated
 from tests.unit.cli.running import Run
 
 URLS: Final = {
@@ -40,8 +42,7 @@ async def _fill(store: Store, events: int) -> None:
 
 
 def fill(*, events: int = 3, destinations: Sequence[str] = ("orders", "audit")) -> None:
-    store = Store("sqlite:///data/receiver.db", destinations=destinations)
-    store.migrate()
+    store = Store(migrated(Path("data/receiver.db")), destinations=destinations)
     asyncio.run(_fill(store, events))
     store.close()
 

@@ -10,6 +10,7 @@ from receiver.client import Client
 from receiver.sandbox import Sandbox
 from receiver.store import NewEvent, Store
 from tests.contract.provider_clients import quickly
+from tests.stored import migrated
 from tests.unit.cli.running import Run, nothing_is_sent
 from tests.unit.client.raw_server import answer, raw_server
 
@@ -111,9 +112,8 @@ class TestWait:
 
     def test_an_event_that_is_there_costs_no_request(self, run: Run, tmp_path: Path) -> None:
         """For any generation: the database knows how it ended, and nobody else is asked."""
-        url = f"sqlite:///{tmp_path}/receiver.db"
+        url = migrated(tmp_path / "receiver.db")
         store = Store(url)
-        store.migrate()
         data = {"id": "gen_1", "type": "image", "status": "completed", "output_url": "https://cdn/1"}
         body = json.dumps({"event": "generation.completed", "data": data}).encode()
         event = NewEvent("e1", "photoverse", "gen_1", "generation.completed", None, body, "webhook", 0)

@@ -8,29 +8,16 @@ import orjson
 import pytest
 from botocore.stub import ANY, Stubber
 
-from receiver.destinations import Message, open_destination
 from receiver.destinations.aws import AwsDestination
 from receiver.destinations.eventbridge import EventBus
 from receiver.errors import ConfigError
-from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
+from receiver.outcomes import Delivered, GivenUp, Retry
 from tests.messages import TYPE, message
 from tests.servers.sqs import SqsServer
+from tests.unit.destinations.sending import open_aws, send_and_close
 
 ARN = "arn:aws:events:eu-central-1:123456789012:event-bus/events"
 pytestmark = pytest.mark.usefixtures("aws_environment")
-
-
-def _open(bus: str, **options: str) -> AwsDestination:
-    destination = open_destination("queue", f"eventbridge:{bus}", options)
-    assert isinstance(destination, AwsDestination)
-    return destination
-
-
-async def _send(bus: AwsDestination, *batch: Message) -> list[Outcome]:
-    try:
-        return list(await bus.send(batch))
-    finally:
-        await bus.aclose()
 
 
 def _receive(server: SqsServer, queue_url: str) -> list[Any]:
@@ -42,7 +29,7 @@ def _receive(server: SqsServer, queue_url: str) -> list[Any]:
 @pytest.fixture
 def bus() -> AwsDestination:
     """Return a destination at AWS, for tests that let nothing leave it, with its requests in order."""
-    return _open(ARN, concurrency="1")
+    return open_aws(f"eventbridge:{ARN}", concurrency="1")
 
 
 @pytest.fixture
@@ -57,19 +44,19 @@ class TestConnect:
     @pytest.mark.parametrize(("bus", "region"), [(ARN, "eu-central-1"), ("default", "eu-west-1")])
     def test_the_region_is_the_arn_s_or_the_environment_s(self, bus: str, region: str) -> None:
         """An ARN says where the bus is; a name alone does not."""
-        assert _open(bus)._service.client.meta.region_name == region
+        assert open_aws(f"eventbridge:{bus}")._service.client.meta.region_name == region
 
     @pytest.mark.parametrize("bus", ["", "my bus", "arn:aws:sns:eu-west-1:123456789012:events"])
     def test_what_is_no_bus_is_refused(self, bus: str) -> None:
         """The message names the setting and shows both forms."""
         with pytest.raises(ConfigError, match=r"QUEUE__URL must be `eventbridge:`.*eventbridge:default"):
-            _open(bus)
+            open_aws(f"eventbridge:{bus}")
 
     @pytest.mark.parametrize("source", ["aws.events", "", "two words"])
     def test_a_source_that_is_refused_there_is_refused_at_start(self, source: str) -> None:
         """`aws.` is Amazon's own: every event would be refused."""
         with pytest.raises(ConfigError, match="RECEIVER_DESTINATIONS__QUEUE__SOURCE"):
-            _open(ARN, source=source)
+            open_aws(f"eventbridge:{ARN}", source=source)
 
 
 class TestMessage:
@@ -77,7 +64,8 @@ class TestMessage:
         """Source, type and subject are where rules look for them; the envelope is the detail."""
         name = sqs_queue.rpartition("/")[2]
         arn = sqs_server.create_bus(name, queue=name)
-        [outcome] = await _send(_open(arn, endpoint_url=sqs_server.endpoint_url), message(1))
+        bus = open_aws(f"eventbridge:{arn}", endpoint_url=sqs_server.endpoint_url)
+        [outcome] = await send_and_close(bus, message(1))
         [received] = _receive(sqs_server, sqs_queue)
         assert outcome == Delivered(received["id"])
         assert (received["source"], received["detail-type"]) == ("co.aivisualstudio", TYPE)
@@ -89,7 +77,8 @@ class TestMessage:
         name = sqs_queue.rpartition("/")[2]
         arn = sqs_server.create_bus(name, queue=name, pattern='{"source": ["com.example.media"]}')
         for source in ("co.aivisualstudio", "com.example.media"):
-            await _send(_open(arn, endpoint_url=sqs_server.endpoint_url, source=source), message(1))
+            bus = open_aws(f"eventbridge:{arn}", endpoint_url=sqs_server.endpoint_url, source=source)
+            await send_and_close(bus, message(1))
         assert [each["source"] for each in _receive(sqs_server, sqs_queue)] == ["com.example.media"]
 
 
@@ -112,13 +101,13 @@ class TestSend:
             {"ErrorCode": "NotAuthorizedForSourceException"},
         ]
         aws.add_response("put_events", {"FailedEntryCount": 3, "Entries": entries})
-        outcomes = await _send(bus, *(message(n) for n in range(5)))
+        outcomes = await send_and_close(bus, *(message(n) for n in range(5)))
         assert [type(outcome) for outcome in outcomes] == [GivenUp, Retry, Delivered, Retry, Retry]
 
     async def test_a_count_alone_delivers_nothing(self, bus: AwsDestination, aws: Stubber) -> None:
         """`FailedEntryCount: 0` without entries confirms no event."""
         aws.add_response("put_events", {"FailedEntryCount": 0, "Entries": []})
-        [outcome] = await _send(bus, message(1))
+        [outcome] = await send_and_close(bus, message(1))
         assert isinstance(outcome, Retry)
 
     async def test_a_request_stays_below_a_mebibyte(self, bus: AwsDestination, aws: Stubber) -> None:
@@ -129,7 +118,7 @@ class TestSend:
                 "put_events", {"FailedEntryCount": 0, "Entries": entries}, {"Entries": [ANY] * len(ids)}
             )
         batch = [message(n, prompt="x" * 400_000) for n in range(3)]
-        *taken, given_up = await _send(bus, *batch, message(4, prompt="x" * 1_048_576))
+        *taken, given_up = await send_and_close(bus, *batch, message(4, prompt="x" * 1_048_576))
         assert taken == [Delivered("a"), Delivered("b"), Delivered("c")]
         assert isinstance(given_up, GivenUp)
         assert "takes 1048575 at most" in given_up.error
@@ -140,7 +129,7 @@ class TestSend:
     async def test_a_refused_request_is_a_retry(self, bus: AwsDestination, aws: Stubber, code: str) -> None:
         """Bus, rights and trouble are not the event's fault; the error names the setting."""
         aws.add_client_error("put_events", code, "hunter2")
-        [outcome] = await _send(bus, message(1))
+        [outcome] = await send_and_close(bus, message(1))
         assert isinstance(outcome, Retry)
         assert "RECEIVER_DESTINATIONS__QUEUE__URL" in outcome.error
         assert "hunter2" not in outcome.error
@@ -150,5 +139,5 @@ class TestSend:
         aws.add_client_error("put_events", "ValidationException")
         aws.add_response("put_events", {"FailedEntryCount": 0, "Entries": [{"EventId": "a"}]})
         aws.add_client_error("put_events", "ValidationException")
-        outcomes = await _send(bus, message(0), message(1))
+        outcomes = await send_and_close(bus, message(0), message(1))
         assert [type(outcome) for outcome in outcomes] == [Delivered, GivenUp]

@@ -1,9 +1,8 @@
 """Kafka, on librdkafka's mock cluster: what is produced, and what each refusal means."""
 
 import asyncio
-import contextlib
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,29 +11,19 @@ import trustme
 from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka_event
 from confluent_kafka import Consumer, KafkaError
 
-from receiver.destinations import Destination, open_destination
+from receiver.destinations import open_destination
 from receiver.destinations.kafka import KafkaTopic
 from receiver.destinations.kafka_producer import Producer
 from receiver.errors import ConfigError
-from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
+from receiver.outcomes import Delivered, GivenUp, Retry
 from tests.messages import TRACEPARENT, message
 from tests.servers.kafka import KafkaMockCluster
 from tests.servers.require import free_ports
 from tests.servers.silent import silent_url
 from tests.unit.destinations.consumers import consume
+from tests.unit.destinations.sending import opened, send
 
 _STRUCTURED = b'{"specversion":"1.0","id":"1","source":"s","type":"t"}'
-
-
-@contextlib.asynccontextmanager
-async def _open(url: str, **options: str) -> AsyncIterator[Destination]:
-    async with contextlib.aclosing(open_destination("queue", url, options)) as destination:
-        yield destination
-
-
-async def _send(url: str, *numbers: int, **options: str) -> list[Outcome]:
-    async with _open(url, **options) as destination:
-        return list(await destination.send([message(number) for number in numbers or (1,)]))
 
 
 def _kafka(url: str, **options: str) -> KafkaTopic:
@@ -107,7 +96,7 @@ class TestSendOnTheMockCluster:
         self, kafka_mock_cluster: KafkaMockCluster, kafka_topic: str, consumer: Consumer
     ) -> None:
         """The generation id is the key, the envelope the value; the only header says structured mode."""
-        [outcome] = await _send(kafka_mock_cluster.url, topic=kafka_topic)
+        [outcome] = await send(kafka_mock_cluster.url, topic=kafka_topic)
         consumer.subscribe([kafka_topic])
         [record] = consumer.consume(1, timeout=10)
         assert outcome == Delivered(f"{record.partition()}:{record.offset()}")
@@ -121,7 +110,7 @@ class TestSendOnTheMockCluster:
         self, kafka_mock_cluster: KafkaMockCluster, kafka_topic: str, consumer: Consumer
     ) -> None:
         """Where events are traced, consumers' tracing finds it; it is still no binary mode."""
-        async with _open(kafka_mock_cluster.url, topic=kafka_topic) as destination:
+        async with opened(kafka_mock_cluster.url, topic=kafka_topic) as destination:
             await destination.send([message(1, traceparent=TRACEPARENT)])
         consumer.subscribe([kafka_topic])
         [record] = consumer.consume(1, timeout=10)
@@ -134,13 +123,13 @@ class TestSendOnTheMockCluster:
     ) -> None:
         """An event above `max_message_bytes` is given up, its neighbours are not, and raising it helps."""
         big = message(2, prompt="x" * 5000)
-        async with _open(kafka_mock_cluster.url, topic=kafka_topic, max_message_bytes="5000") as destination:
+        async with opened(kafka_mock_cluster.url, topic=kafka_topic, max_message_bytes="5000") as destination:
             one, outcome, three = await destination.send([message(1), big, message(3)])
         assert isinstance(one, Delivered)
         assert isinstance(three, Delivered)
         assert isinstance(outcome, GivenUp)
         assert "5000 bytes (RECEIVER_DESTINATIONS__QUEUE__MAX_MESSAGE_BYTES)" in outcome.error
-        async with _open(kafka_mock_cluster.url, topic=kafka_topic, max_message_bytes="9000") as destination:
+        async with opened(kafka_mock_cluster.url, topic=kafka_topic, max_message_bytes="9000") as destination:
             [outcome] = await destination.send([big])
             assert isinstance(outcome, Delivered)
 
@@ -148,7 +137,7 @@ class TestSendOnTheMockCluster:
         self, kafka_mock_cluster: KafkaMockCluster, kafka_topic: str
     ) -> None:
         """A broker refuses all that travelled together: sent again one by one, the innocent get through."""
-        async with _open(kafka_mock_cluster.url, topic=kafka_topic) as destination:
+        async with opened(kafka_mock_cluster.url, topic=kafka_topic) as destination:
             await destination.send([message(0)])
             kafka_mock_cluster.refuse(KafkaError.MSG_SIZE_TOO_LARGE)
             outcomes = await destination.send([message(number) for number in range(1, 20)])
@@ -162,7 +151,7 @@ class TestSendOnTheMockCluster:
         self, kafka_mock_cluster: KafkaMockCluster, kafka_topic: str
     ) -> None:
         """What the library would go on trying until the delivery timed out is a Retry with its reason."""
-        async with _open(kafka_mock_cluster.url, topic=kafka_topic, timeout_s="4") as destination:
+        async with opened(kafka_mock_cluster.url, topic=kafka_topic, timeout_s="4") as destination:
             await destination.send([message(0)])
             kafka_mock_cluster.refuse(KafkaError.NOT_ENOUGH_REPLICAS, times=5)
             [outcome] = await destination.send([message(1)])
@@ -175,7 +164,7 @@ class TestSendOnTheMockCluster:
         self, kafka_mock_cluster: KafkaMockCluster, kafka_topic: str
     ) -> None:
         """A refused time costs no event, and nothing else of its batch."""
-        async with _open(kafka_mock_cluster.url, topic=kafka_topic) as destination:
+        async with opened(kafka_mock_cluster.url, topic=kafka_topic) as destination:
             await destination.send([message(0)])
             kafka_mock_cluster.refuse(KafkaError.INVALID_TIMESTAMP)
             outcomes = await destination.send([message(number) for number in range(1, 4)])
@@ -189,7 +178,7 @@ class TestSendOnTheMockCluster:
         """A port that takes connections and says nothing is named before the deadline."""
         with silent_url() as url:
             started = time.monotonic()
-            [outcome] = await _send(url.replace("http", "kafka"), timeout_s="4")
+            [outcome] = await send(url.replace("http", "kafka"), timeout_s="4")
         assert time.monotonic() - started < 4
         assert isinstance(outcome, Retry)
         assert "RECEIVER_DESTINATIONS__QUEUE__URL hangs, or does not speak Kafka" in outcome.error
@@ -202,7 +191,7 @@ class TestSendOnTheMockCluster:
             writer.close()
 
         server = await asyncio.start_server(banner, "127.0.0.1", 0)
-        [outcome] = await _send(f"kafka://127.0.0.1:{server.sockets[0].getsockname()[1]}", timeout_s="5")
+        [outcome] = await send(f"kafka://127.0.0.1:{server.sockets[0].getsockname()[1]}", timeout_s="5")
         server.close()
         await server.wait_closed()
         assert isinstance(outcome, Retry)
@@ -216,7 +205,7 @@ class TestSendOnTheMockCluster:
             writer.transport.abort()
 
         server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
-        [outcome] = await _send(f"kafka://127.0.0.1:{server.sockets[0].getsockname()[1]}", timeout_s="3")
+        [outcome] = await send(f"kafka://127.0.0.1:{server.sockets[0].getsockname()[1]}", timeout_s="3")
         server.close()
         await server.wait_closed()
         assert isinstance(outcome, Retry)
@@ -227,7 +216,7 @@ class TestSendOnTheMockCluster:
         self, kafka_mock_cluster: KafkaMockCluster, kafka_topic: str, error: int
     ) -> None:
         """What ends a producer for good is a Retry in its own words, and the next attempt gets through."""
-        async with _open(kafka_mock_cluster.url, topic=kafka_topic) as destination:
+        async with opened(kafka_mock_cluster.url, topic=kafka_topic) as destination:
             await destination.send([message(1)])
             kafka_mock_cluster.refuse(error)
             [ended] = await destination.send([message(2)])
@@ -240,7 +229,7 @@ class TestSendOnTheMockCluster:
     async def test_brokers_that_are_down_are_a_retry_at_once(self) -> None:
         """Refused connections are not waited for, and the reason names the setting."""
         started = time.monotonic()
-        [outcome] = await _send(f"kafka://127.0.0.1:{free_ports(1)[0]}", timeout_s="30")
+        [outcome] = await send(f"kafka://127.0.0.1:{free_ports(1)[0]}", timeout_s="30")
         assert time.monotonic() - started < 10
         assert isinstance(outcome, Retry)
         assert "Connection refused" in outcome.error or "_ALL_BROKERS_DOWN" in outcome.error
@@ -252,7 +241,7 @@ class TestSendOnTheMockCluster:
         """A file that has lost its certificates since the start is a Retry that names the setting."""
         ca_file = tmp_path / "ca.pem"
         trustme.CA().cert_pem.write_to_path(ca_file)
-        async with _open(
+        async with opened(
             kafka_mock_cluster.url, security_protocol="SSL", ca_file=str(ca_file)
         ) as destination:
             ca_file.write_text("not a certificate")
@@ -262,7 +251,7 @@ class TestSendOnTheMockCluster:
 
     async def test_a_broker_without_tls_is_a_retry(self, kafka_mock_cluster: KafkaMockCluster) -> None:
         """Nothing is sent in the clear where TLS was asked for, and the reason is the handshake's."""
-        [outcome] = await _send(kafka_mock_cluster.url, security_protocol="SSL")
+        [outcome] = await send(kafka_mock_cluster.url, security_protocol="SSL")
         assert isinstance(outcome, Retry)
         assert "SSL" in outcome.error
 
@@ -270,8 +259,8 @@ class TestSendOnTheMockCluster:
         self, kafka_mock_cluster: KafkaMockCluster, kafka_topic: str, consumer: Consumer
     ) -> None:
         """The example of the page acts on each id once."""
-        await _send(kafka_mock_cluster.url, 1, 2, topic=kafka_topic)
-        await _send(kafka_mock_cluster.url, 1, topic=kafka_topic)
+        await send(kafka_mock_cluster.url, 1, 2, topic=kafka_topic)
+        await send(kafka_mock_cluster.url, 1, topic=kafka_topic)
         consumer.subscribe([kafka_topic])
         handled: list[dict[str, Any]] = []
         deadline = time.monotonic() + 20

@@ -1,7 +1,6 @@
 """NATS JetStream: what is published, and what each refusal means."""
 
 import asyncio
-import contextlib
 import ssl
 import time
 from collections.abc import AsyncIterator
@@ -15,11 +14,11 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.api import DiscardPolicy
 
-from receiver.destinations import Destination, open_destination
+from receiver.destinations import open_destination
 from receiver.destinations.nats import JetStream
 from receiver.destinations.nats_connection import Connection
 from receiver.errors import ConfigError
-from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
+from receiver.outcomes import Delivered, GivenUp, Retry
 from tests.messages import TRACEPARENT, TYPE, message
 from tests.servers import nats as nats_servers
 from tests.servers.nats import MAX_PAYLOAD, PASSWORD, READER, WRITER, NatsServer
@@ -27,23 +26,13 @@ from tests.servers.relay import client_files
 from tests.servers.require import free_ports
 from tests.servers.silent import silent_url
 from tests.unit.destinations.consumers import consume
+from tests.unit.destinations.sending import opened, send
 
 _SEED = "SUAI7WRJR2WZD62T5OZF36IF7SAQ57TOKUXKYWCXQEYK6PGVW6SBEX2YDA"
 
 
 def _creds(seed: str) -> str:
     return f"-----BEGIN NATS USER JWT-----\nx\n---\n-----BEGIN USER NKEY SEED-----\n{seed}\n---\n"
-
-
-@contextlib.asynccontextmanager
-async def _open(url: str, **options: str) -> AsyncIterator[Destination]:
-    async with contextlib.aclosing(open_destination("queue", url, options)) as destination:
-        yield destination
-
-
-async def _send(url: str, *numbers: int, **options: str) -> list[Outcome]:
-    async with _open(url, **options) as destination:
-        return list(await destination.send([message(number) for number in numbers or (1,)]))
 
 
 @pytest.fixture
@@ -106,7 +95,7 @@ class TestConnect:
 class TestSend:
     async def test_what_a_message_is(self, nats_server: NatsServer, client: Client, subject: str) -> None:
         """The envelope is the data; id and attributes are headers; the receipt is stream and sequence."""
-        outcomes = await _send(nats_server.url, subject=subject)
+        outcomes = await send(nats_server.url, subject=subject)
         name = subject.replace(".", "-")
         assert outcomes == [Delivered(f"{name}:1")]
         got = await client.jetstream().get_msg(name, 1)
@@ -122,7 +111,7 @@ class TestSend:
 
     async def test_the_trace_is_a_header(self, nats_server: NatsServer, client: Client, subject: str) -> None:
         """Where events are traced, consumers' tracing finds it where it looks for it."""
-        async with _open(nats_server.url, subject=subject) as destination:
+        async with opened(nats_server.url, subject=subject) as destination:
             await destination.send([message(1, traceparent=TRACEPARENT)])
         got = await client.jetstream().get_msg(subject.replace(".", "-"), 1)
         assert (got.headers or {})["traceparent"] == TRACEPARENT
@@ -132,7 +121,7 @@ class TestSend:
     ) -> None:
         """An event sent again is delivered, and there once."""
         for _ in range(2):
-            [outcome] = await _send(nats_server.url, subject=subject)
+            [outcome] = await send(nats_server.url, subject=subject)
             assert isinstance(outcome, Delivered)
         assert (await client.jetstream().stream_info(subject.replace(".", "-"))).state.messages == 1
 
@@ -140,7 +129,7 @@ class TestSend:
         self, nats_server: NatsServer, client: Client, nats_subject: str
     ) -> None:
         """Without a stream it is a Retry with the setting and the command; with one it works."""
-        async with _open(nats_server.url, subject=nats_subject) as destination:
+        async with opened(nats_server.url, subject=nats_subject) as destination:
             [outcome] = await destination.send([message(1)])
             assert isinstance(outcome, Retry)
             assert "RECEIVER_DESTINATIONS__QUEUE__SUBJECT" in outcome.error
@@ -162,11 +151,11 @@ class TestSend:
 
         await client.subscribe(nats_subject, cb=reply)
         await client.flush()
-        [alone] = await _send(nats_server.url, subject=nats_subject, timeout_s="0.5")
+        [alone] = await send(nats_server.url, subject=nats_subject, timeout_s="0.5")
         assert isinstance(alone, Retry)
         assert "or no stream that has most of its servers takes" in alone.error
         name = await _add_stream(client, nats_subject)
-        assert await _send(nats_server.url, 1, 2, subject=nats_subject) == [
+        assert await send(nats_server.url, 1, 2, subject=nats_subject) == [
             Delivered(f"{name}:1"),
             Delivered(f"{name}:2"),
         ]
@@ -187,14 +176,14 @@ class TestSend:
 
         monkeypatch.setattr(Connection, "_ask", ask)
         name = await _add_stream(client, nats_subject)
-        assert await _send(nats_server.url, subject=nats_subject) == [Delivered(f"{name}:1")]
+        assert await send(nats_server.url, subject=nats_subject) == [Delivered(f"{name}:1")]
 
     async def test_a_stream_that_never_acknowledges_is_refused_at_start(
         self, nats_server: NatsServer, client: Client, nats_subject: str
     ) -> None:
         """With `no_ack` nothing is sent, where each attempt would store the event once more."""
         name = await _add_stream(client, nats_subject, no_ack=True)
-        [outcome] = await _send(nats_server.url, subject=nats_subject)
+        [outcome] = await send(nats_server.url, subject=nats_subject)
         assert isinstance(outcome, Retry)
         assert f"the stream '{name}' acknowledges nothing (no_ack)" in outcome.error
         assert "RECEIVER_DESTINATIONS__QUEUE__SUBJECT" in outcome.error
@@ -206,7 +195,7 @@ class TestSend:
         """Credentials that the server refuses, and a file that went bad, name the file's setting."""
         (tmp_path / "user.creds").write_text(_creds(_SEED))
         url = f"nats://127.0.0.1:{nats_server.port}"
-        async with _open(url, creds_file=f"{tmp_path}/user.creds") as destination:
+        async with opened(url, creds_file=f"{tmp_path}/user.creds") as destination:
             [refused] = await destination.send([message(1)])
             (tmp_path / "user.creds").write_text("hunter2")
             [bad] = await destination.send([message(1)])
@@ -220,7 +209,7 @@ class TestSend:
     ) -> None:
         """What a full stream refuses is tried again; what it took is delivered."""
         await _add_stream(client, nats_subject, max_msgs=2, discard=DiscardPolicy.NEW)
-        outcomes = await _send(nats_server.url, 1, 2, 3, subject=nats_subject)
+        outcomes = await send(nats_server.url, 1, 2, 3, subject=nats_subject)
         assert [type(each) for each in outcomes] == [Delivered, Delivered, Retry]
         assert isinstance(outcomes[2], Retry)
         assert "maximum messages exceeded" in outcomes[2].error
@@ -230,7 +219,7 @@ class TestSend:
         overhead = len(message(2).body) - len("a lighthouse in fog, ü 🎉".encode())
         big = message(2, prompt="x" * (MAX_PAYLOAD - overhead))
         assert len(big.body) == MAX_PAYLOAD
-        async with _open(nats_server.url, subject=subject) as destination:
+        async with opened(nats_server.url, subject=subject) as destination:
             one, outcome, three = await destination.send([message(1), big, message(3)])
         assert isinstance(one, Delivered)
         assert isinstance(three, Delivered)
@@ -242,7 +231,7 @@ class TestSend:
     ) -> None:
         """The server says so aside and never answers; we wait no longer, and name user and subject."""
         started = time.monotonic()
-        [outcome] = await _send(nats_server.url_of(READER, PASSWORD), subject=subject, timeout_s="30")
+        [outcome] = await send(nats_server.url_of(READER, PASSWORD), subject=subject, timeout_s="30")
         assert time.monotonic() - started < 10
         assert isinstance(outcome, Retry)
         assert "permissions violation" in outcome.error
@@ -251,7 +240,7 @@ class TestSend:
 
     async def test_the_documented_rights_are_enough(self, nats_server: NatsServer, subject: str) -> None:
         """A user who may publish to the subject and hear the acknowledgements needs nothing else."""
-        [outcome] = await _send(nats_server.url_of(WRITER, PASSWORD), subject=subject)
+        [outcome] = await send(nats_server.url_of(WRITER, PASSWORD), subject=subject)
         assert isinstance(outcome, Delivered)
 
     async def test_the_first_server_that_answers_is_taken(
@@ -261,12 +250,12 @@ class TestSend:
         dead = free_ports(1)[0]
         url = nats_server.url.replace("127.0.0.1", f"127.0.0.1:{dead},127.0.0.1")
         for _ in range(4):  # the order is random
-            assert all(isinstance(each, Delivered) for each in await _send(url, subject=subject))
+            assert all(isinstance(each, Delivered) for each in await send(url, subject=subject))
 
     async def test_a_server_that_does_not_greet_is_told_apart(self) -> None:
         """A port where nothing is said may be anything but NATS: the reason names the URL."""
         with silent_url() as url:
-            [outcome] = await _send(url.replace("http", "nats"), timeout_s="0.3")
+            [outcome] = await send(url.replace("http", "nats"), timeout_s="0.3")
         assert isinstance(outcome, Retry)
         assert "did not greet us" in outcome.error
         assert "RECEIVER_DESTINATIONS__QUEUE__URL" in outcome.error
@@ -274,14 +263,14 @@ class TestSend:
     async def test_a_cluster_that_is_down_is_a_retry_at_once(self) -> None:
         """Refused connections are not waited for, and the reason is the connection's."""
         started = time.monotonic()
-        [outcome] = await _send(f"nats://127.0.0.1:{free_ports(1)[0]}", timeout_s="30")
+        [outcome] = await send(f"nats://127.0.0.1:{free_ports(1)[0]}", timeout_s="30")
         assert time.monotonic() - started < 10
         assert isinstance(outcome, Retry)
         assert "ConnectionRefusedError" in outcome.error
 
     async def test_batches_share_one_connection(self, nats_server: NatsServer, subject: str) -> None:
         """Several sends at once dial once."""
-        async with _open(nats_server.url, subject=subject) as destination:
+        async with opened(nats_server.url, subject=subject) as destination:
             assert isinstance(destination, JetStream)
             await asyncio.gather(*(destination.send([message(number)]) for number in range(5)))
             connection = destination._connection
@@ -293,12 +282,12 @@ class TestSend:
     ) -> None:
         """The example of the page acts on each id once, also past the stream's own window."""
         await _add_stream(client, nats_subject, duplicate_window=0.1)
-        await _send(nats_server.url, 1, 2, subject=nats_subject)
+        await send(nats_server.url, 1, 2, subject=nats_subject)
         stream = client.jetstream()
         deadline = time.monotonic() + 10
         while (await stream.stream_info(nats_subject.replace(".", "-"))).state.messages < 3:
             assert time.monotonic() < deadline, "the window never ended"
-            await _send(nats_server.url, 1, subject=nats_subject)
+            await send(nats_server.url, 1, subject=nats_subject)
         subscription = await stream.pull_subscribe(nats_subject, "worker")
         handled = await consume("nats.md", subscription=subscription)
         assert [event["id"] for event in handled] == [message(1).id, message(2).id]
@@ -322,8 +311,8 @@ class TestTls:
                 await _add_stream(client, "receiver.events")
             for scheme in ("nats", "nats+tls"):
                 url = server.url.replace("nats:", f"{scheme}:")
-                [stranger] = await _send(url)
-                [known] = await _send(url, ca_file=f"{tmp_path}/ca.pem")
+                [stranger] = await send(url)
+                [known] = await send(url, ca_file=f"{tmp_path}/ca.pem")
                 assert isinstance(stranger, Retry)
                 assert "SSLCertVerificationError" in stranger.error
                 assert isinstance(known, Delivered)
@@ -339,8 +328,8 @@ class TestTls:
         tls = {"cert_file": f"{tmp_path}/cert.pem", "key_file": f"{tmp_path}/key.pem"}
         server = nats_servers.start(tmp_path, tls=tls | {"ca_file": files["ca_file"], "verify": True})
         try:
-            [anonymous] = await _send(server.url, ca_file=files["ca_file"])
-            [known] = await _send(server.url, **files)
+            [anonymous] = await send(server.url, ca_file=files["ca_file"])
+            [known] = await send(server.url, **files)
         finally:
             server.kill()
         assert isinstance(anonymous, Retry)
@@ -359,7 +348,7 @@ class TestTls:
 
         server = await asyncio.start_server(offer_none, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        [outcome] = await _send(f"nats+tls://me:hunter2@127.0.0.1:{port}")
+        [outcome] = await send(f"nats+tls://me:hunter2@127.0.0.1:{port}")
         server.close()
         await server.wait_closed()
         assert isinstance(outcome, Retry)

@@ -1,7 +1,6 @@
 """RabbitMQ: what is published, and what each refusal of the server means."""
 
 import asyncio
-import contextlib
 import ssl
 import time
 from collections.abc import AsyncIterator
@@ -15,25 +14,15 @@ import pytest
 import trustme
 from aiormq.abc import AbstractChannel
 
-from receiver.destinations import Destination, open_destination
+from receiver.destinations import open_destination
 from receiver.destinations.rabbitmq import RabbitExchange
 from receiver.errors import ConfigError
-from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
+from receiver.outcomes import Delivered, GivenUp, Retry
 from tests.messages import TRACEPARENT, TYPE, message
 from tests.servers.rabbitmq import MAX_MESSAGE_BYTES, RabbitServer
 from tests.servers.relay import asking, client_files, relayed
 from tests.unit.destinations.consumers import consume
-
-
-@contextlib.asynccontextmanager
-async def _open(url: str, **options: str) -> AsyncIterator[Destination]:
-    async with contextlib.aclosing(open_destination("queue", url, options)) as destination:
-        yield destination
-
-
-async def _send(url: str, *numbers: int, **options: str) -> list[Outcome]:
-    async with _open(url, **options) as destination:
-        return list(await destination.send([message(number) for number in numbers or (1,)]))
+from tests.unit.destinations.sending import opened, send
 
 
 @pytest.fixture
@@ -93,7 +82,7 @@ class TestSend:
         self, rabbit_server: RabbitServer, queue: str, channel: AbstractChannel
     ) -> None:
         """The envelope is the body; id and attributes stand in properties and headers; it is persistent."""
-        assert await _send(rabbit_server.url, queue=queue) == [Delivered()]
+        assert await send(rabbit_server.url, queue=queue) == [Delivered()]
         got = await channel.basic_get(queue, no_ack=True)
         properties = got.header.properties
         assert got.body == message(1).body
@@ -110,7 +99,7 @@ class TestSend:
         self, rabbit_server: RabbitServer, queue: str, channel: AbstractChannel
     ) -> None:
         """Where events are traced, consumers' tracing finds it where it looks for it."""
-        async with _open(rabbit_server.url, queue=queue) as destination:
+        async with opened(rabbit_server.url, queue=queue) as destination:
             await destination.send([message(1, traceparent=TRACEPARENT)])
         got = await channel.basic_get(queue, no_ack=True)
         assert (got.header.properties.headers or {})["traceparent"] == TRACEPARENT
@@ -127,14 +116,14 @@ class TestSend:
     ) -> None:
         """Under its routing key, by default the event's type, a message goes where the exchange is bound."""
         await channel.queue_bind(queue, exchange, routing_key=key)
-        assert await _send(rabbit_server.url, exchange=exchange, **options) == [Delivered()]
+        assert await send(rabbit_server.url, exchange=exchange, **options) == [Delivered()]
         assert (await channel.basic_get(queue, no_ack=True)).body == message(1).body
 
     async def test_a_missing_queue_is_named_and_loses_nothing(
         self, rabbit_server: RabbitServer, rabbit_queue: str, channel: AbstractChannel
     ) -> None:
         """Unroutable messages are a Retry that names queue and setting; once there is a queue, it works."""
-        async with _open(rabbit_server.url, queue=rabbit_queue) as destination:
+        async with opened(rabbit_server.url, queue=rabbit_queue) as destination:
             outcomes = await destination.send([message(1), message(2)])
             assert all(isinstance(each, Retry) for each in outcomes)
             assert isinstance(outcomes[0], Retry)
@@ -145,14 +134,14 @@ class TestSend:
 
     async def test_an_unbound_exchange_is_named(self, rabbit_server: RabbitServer, exchange: str) -> None:
         """An exchange that leads nowhere is a Retry that names it, the key and both settings."""
-        [outcome] = await _send(rabbit_server.url, exchange=exchange)
+        [outcome] = await send(rabbit_server.url, exchange=exchange)
         assert isinstance(outcome, Retry)
         for told in (exchange, TYPE, "__QUEUE__EXCHANGE", "__QUEUE__ROUTING_KEY"):
             assert told in outcome.error
 
     async def test_a_missing_exchange_is_named(self, rabbit_server: RabbitServer) -> None:
         """An exchange that does not exist is a Retry for the whole batch, which names the setting."""
-        outcomes = await _send(rabbit_server.url, *range(200), exchange="nowhere")
+        outcomes = await send(rabbit_server.url, *range(200), exchange="nowhere")
         [outcome] = set(outcomes)
         assert isinstance(outcome, Retry)
         assert "RECEIVER_DESTINATIONS__QUEUE__EXCHANGE" in outcome.error
@@ -163,7 +152,7 @@ class TestSend:
         """What a full queue refuses (nack) is tried again; what it took is delivered."""
         full: dict[str, Any] = {"x-max-length": 1, "x-overflow": "reject-publish"}
         await channel.queue_declare(rabbit_queue, arguments=full)
-        async with _open(rabbit_server.url, queue=rabbit_queue) as destination:
+        async with opened(rabbit_server.url, queue=rabbit_queue) as destination:
             assert await destination.send([message(1)]) == [Delivered()]
             [outcome] = await destination.send([message(2)])
             assert isinstance(outcome, Retry)
@@ -174,7 +163,7 @@ class TestSend:
     async def test_an_oversize_message_is_told_apart(self, rabbit_server: RabbitServer, queue: str) -> None:
         """The server closes the channel over it and names no message; the reason we give names both sizes."""
         big = message(2, prompt="x" * MAX_MESSAGE_BYTES)
-        async with _open(rabbit_server.url, queue=queue) as destination:
+        async with opened(rabbit_server.url, queue=queue) as destination:
             one, outcome, three = await destination.send([message(1), big, message(3)])
         assert (one, three) == (Delivered(), Delivered())
         assert isinstance(outcome, GivenUp)
@@ -186,7 +175,7 @@ class TestSend:
     ) -> None:
         """What is on its way when the server closes the channel may cost the connection, but no message."""
         big = message(0, prompt="x" * MAX_MESSAGE_BYTES)
-        async with _open(rabbit_server.url, queue=queue) as destination:
+        async with opened(rabbit_server.url, queue=queue) as destination:
             for _ in range(2):
                 refused, *others = await destination.send(
                     [big, *(message(number) for number in range(1, 200))]
@@ -197,7 +186,7 @@ class TestSend:
     async def test_another_batch_is_not_blamed(self, rabbit_server: RabbitServer, queue: str) -> None:
         """A message that closes its channel does no harm to a batch sent at the same time."""
         big = message(0, prompt="x" * MAX_MESSAGE_BYTES)
-        async with _open(rabbit_server.url, queue=queue) as destination:
+        async with opened(rabbit_server.url, queue=queue) as destination:
             await destination.send([message(1)])
             refused, *others = await asyncio.gather(
                 destination.send([big]), *(destination.send([message(number)]) for number in range(1, 6))
@@ -207,7 +196,7 @@ class TestSend:
 
     async def test_batches_share_one_connection(self, rabbit_server: RabbitServer, queue: str) -> None:
         """Several sends at once dial once."""
-        async with _open(rabbit_server.url, queue=queue) as destination:
+        async with opened(rabbit_server.url, queue=queue) as destination:
             await asyncio.gather(*(destination.send([message(number)]) for number in range(5)))
             listed = await asyncio.to_thread(rabbit_server.control, "list_connections", "client_properties")
         assert listed.count("receiver queue") == 1
@@ -216,7 +205,7 @@ class TestSend:
         self, rabbit_server: RabbitServer, queue: str
     ) -> None:
         """The library ends a stuck connection by cancelling who waits: that is no cancellation of ours."""
-        async with _open(rabbit_server.url, queue=queue, timeout_s="30") as destination:
+        async with opened(rabbit_server.url, queue=queue, timeout_s="30") as destination:
             assert isinstance(destination, RabbitExchange)
             await destination.send([message(1)])
             rabbit_server.freeze()
@@ -234,7 +223,7 @@ class TestSend:
 
     async def test_a_virtual_host_that_does_not_exist(self, rabbit_server: RabbitServer) -> None:
         """The refusal is a Retry that names the setting."""
-        [outcome] = await _send(f"{rabbit_server.url}/nowhere")
+        [outcome] = await send(f"{rabbit_server.url}/nowhere")
         assert isinstance(outcome, Retry)
         assert "the virtual host in RECEIVER_DESTINATIONS__QUEUE__URL" in outcome.error
 
@@ -246,7 +235,7 @@ class TestSend:
             ("set_vhost_limits", "-p", "narrow", '{"max-connections": 0}'),
         ):
             await asyncio.to_thread(rabbit_server.control, *command)
-        [outcome] = await _send(f"{rabbit_server.url}/narrow")
+        [outcome] = await send(f"{rabbit_server.url}/narrow")
         assert isinstance(outcome, Retry)
         assert "a limit of connections is reached" in outcome.error
 
@@ -257,11 +246,11 @@ class TestSend:
         url = rabbit_server.url_of("someone", "hunter2")
         await asyncio.to_thread(rabbit_server.control, "add_user", "someone", "hunter2")
         await asyncio.to_thread(rabbit_server.control, "set_permissions", "someone", "^$", "^$", ".*")
-        [outcome] = await _send(url, queue=queue)
+        [outcome] = await send(url, queue=queue)
         await asyncio.to_thread(
             rabbit_server.control, "set_permissions", "someone", "^$", r"^amq\.default$", "^$"
         )
-        assert await _send(url, queue=queue) == [Delivered()]
+        assert await send(url, queue=queue) == [Delivered()]
         assert isinstance(outcome, Retry)
         assert "amq.default" in outcome.error
         assert "RECEIVER_DESTINATIONS__QUEUE__URL" in outcome.error
@@ -275,21 +264,21 @@ class TestSend:
         await asyncio.to_thread(control, "set_vm_memory_high_watermark", "absolute", "1MB")
         try:
             started = time.monotonic()
-            [outcome] = await _send(rabbit_server.url, queue=queue, timeout_s="0.5")
+            [outcome] = await send(rabbit_server.url, queue=queue, timeout_s="0.5")
             elapsed = time.monotonic() - started
         finally:
             await asyncio.to_thread(control, "set_vm_memory_high_watermark", "absolute", "512MB")
         assert isinstance(outcome, Retry)
         assert "memory" in outcome.error
         assert elapsed < 15
-        assert await _send(rabbit_server.url, queue=queue) == [Delivered()]
+        assert await send(rabbit_server.url, queue=queue) == [Delivered()]
 
     async def test_the_documented_consumer_handles_a_repeat_once(
         self, rabbit_server: RabbitServer, queue: str
     ) -> None:
         """The example of the page acts on each id once, and acknowledges the repetition too."""
-        await _send(rabbit_server.url, 1, 2, queue=queue)
-        await _send(rabbit_server.url, 1, queue=queue)
+        await send(rabbit_server.url, 1, 2, queue=queue)
+        await send(rabbit_server.url, 1, queue=queue)
         async with await aio_pika.connect(rabbit_server.url) as connection:
             channel = await connection.channel()
             declared = await channel.get_queue(queue)
@@ -310,10 +299,10 @@ class TestTls:
         files = client_files(ca, tmp_path)
         async with relayed(rabbit_server.port, tls=asking(ca)) as relay:
             url = f"amqps://guest:guest@127.0.0.1:{relay.port}"
-            assert await _send(url, queue=queue, **files) == [Delivered()]
-            [stranger] = await _send(url, queue=queue)
-            [anonymous] = await _send(url, queue=queue, ca_file=files["ca_file"])
-            [plain] = await _send(url.replace("amqps", "amqp"), queue=queue)
+            assert await send(url, queue=queue, **files) == [Delivered()]
+            [stranger] = await send(url, queue=queue)
+            [anonymous] = await send(url, queue=queue, ca_file=files["ca_file"])
+            [plain] = await send(url.replace("amqps", "amqp"), queue=queue)
         assert isinstance(stranger, Retry)
         assert isinstance(anonymous, Retry)
         assert isinstance(plain, Retry)
@@ -323,7 +312,7 @@ class TestTls:
 
     async def test_a_server_that_was_there_is_not_suspected(self, rabbit_server: RabbitServer) -> None:
         """Once something got through, a connection that ends says nothing of the URL."""
-        async with _open(rabbit_server.url) as destination:
+        async with opened(rabbit_server.url) as destination:
             assert isinstance(destination, RabbitExchange)
             before = destination._hint(ConnectionResetError())
             destination._has_worked = True

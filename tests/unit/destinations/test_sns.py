@@ -9,28 +9,15 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
-from receiver.destinations import Message, open_destination
 from receiver.destinations.aws import AwsDestination
 from receiver.errors import ConfigError
-from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
+from receiver.outcomes import Delivered, GivenUp, Retry
 from tests.messages import TRACEPARENT, message
 from tests.servers.sqs import SqsServer
+from tests.unit.destinations.sending import open_aws, send_and_close
 
 ARN = "arn:aws:sns:eu-central-1:123456789012:events"
 pytestmark = pytest.mark.usefixtures("aws_environment")
-
-
-def _open(arn: str, **options: str) -> AwsDestination:
-    destination = open_destination("queue", f"sns:{arn}", options)
-    assert isinstance(destination, AwsDestination)
-    return destination
-
-
-async def _send(topic: AwsDestination, *batch: Message) -> list[Outcome]:
-    try:
-        return list(await topic.send(batch))
-    finally:
-        await topic.aclose()
 
 
 def _receive(server: SqsServer, queue_url: str) -> list[Any]:
@@ -47,7 +34,7 @@ def _receive(server: SqsServer, queue_url: str) -> list[Any]:
 @pytest.fixture
 def topic() -> AwsDestination:
     """Return a destination at AWS, for tests that let nothing leave it, with its requests in order."""
-    return _open(ARN, concurrency="1")
+    return open_aws(f"sns:{ARN}", concurrency="1")
 
 
 @pytest.fixture
@@ -62,12 +49,12 @@ class TestConnect:
     @pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
     def test_the_region_is_the_arn_s(self, partition: str) -> None:
         """The region need not be said twice, in any partition."""
-        topic = _open(f"arn:{partition}:sns:cn-north-1:123456789012:events.fifo")
+        topic = open_aws(f"sns:arn:{partition}:sns:cn-north-1:123456789012:events.fifo")
         assert topic._service.client.meta.region_name == "cn-north-1"
 
     def test_a_fifo_topic_is_sent_one_request_at_a_time(self) -> None:
         """Two requests at once could swap events of one generation."""
-        assert (_open(ARN).concurrency, _open(f"{ARN}.fifo").concurrency) == (4, 1)
+        assert (open_aws(f"sns:{ARN}").concurrency, open_aws(f"sns:{ARN}.fifo").concurrency) == (4, 1)
 
     @pytest.mark.parametrize(
         "arn", ["events", "arn:aws:sqs:eu-west-1:123456789012:events", f"{ARN}:endpoint"]
@@ -75,7 +62,7 @@ class TestConnect:
     def test_what_is_no_topic_is_refused(self, arn: str) -> None:
         """The message names the setting and shows an ARN."""
         with pytest.raises(ConfigError, match=r"QUEUE__URL must be `sns:`.*sns:arn:aws:sns:"):
-            _open(arn)
+            open_aws(f"sns:{arn}")
 
 
 class TestMessage:
@@ -85,8 +72,8 @@ class TestMessage:
         """A raw subscription hands on the body as it is, and the attributes to filter on."""
         name = sqs_queue.rpartition("/")[2]
         arn = sqs_server.create_topic(name, queue=name)
-        [outcome] = await _send(
-            _open(arn, endpoint_url=sqs_server.endpoint_url), message(1, traceparent=TRACEPARENT)
+        [outcome] = await send_and_close(
+            open_aws(f"sns:{arn}", endpoint_url=sqs_server.endpoint_url), message(1, traceparent=TRACEPARENT)
         )
         [received] = _receive(sqs_server, sqs_queue)
         assert isinstance(outcome, Delivered)
@@ -105,7 +92,7 @@ class TestMessage:
         name = sqs_queue.rpartition("/")[2]
         arn = sqs_server.create_topic(name, queue=name, filter_policy=json.dumps({"type": [message(1).type]}))
         other = replace(message(2), type="co.aivisualstudio.generation.failed")
-        await _send(_open(arn, endpoint_url=sqs_server.endpoint_url), other, message(1))
+        await send_and_close(open_aws(f"sns:{arn}", endpoint_url=sqs_server.endpoint_url), other, message(1))
         assert [each["Body"].encode() for each in _receive(sqs_server, sqs_queue)] == [message(1).body]
 
     async def test_a_fifo_topic_orders_by_generation_and_drops_a_repeat(
@@ -113,9 +100,10 @@ class TestMessage:
     ) -> None:
         """Group and deduplication id reach the queue behind the topic."""
         name = sqs_fifo_queue.rpartition("/")[2]
-        topic = _open(sqs_server.create_topic(name, queue=name), endpoint_url=sqs_server.endpoint_url)
+        arn = sqs_server.create_topic(name, queue=name)
+        topic = open_aws(f"sns:{arn}", endpoint_url=sqs_server.endpoint_url)
         await topic.send([message(1)])
-        await _send(topic, message(1))
+        await send_and_close(topic, message(1))
         [received] = _receive(sqs_server, sqs_fifo_queue)
         assert received["Attributes"]["MessageGroupId"] == "gen_1"
         assert received["Attributes"]["MessageDeduplicationId"] == message(1).id
@@ -130,7 +118,7 @@ class TestSend:
             {"Id": "3", "SenderFault": False, "Code": "InternalError", "Message": "why"},
         ]
         aws.add_response("publish_batch", {"Successful": [{"Id": "2", "MessageId": "m"}], "Failed": failed})
-        outcomes = await _send(topic, *(message(n) for n in range(5)))
+        outcomes = await send_and_close(topic, *(message(n) for n in range(5)))
         assert [type(outcome) for outcome in outcomes] == [GivenUp, Retry, Delivered, Retry, Retry]
 
     async def test_a_request_stays_within_what_every_topic_takes(
@@ -139,18 +127,18 @@ class TestSend:
         """Two messages of 150 kB are two requests, as a topic takes 256 KiB unless set to more."""
         for _ in range(2):
             aws.add_response("publish_batch", {"Successful": [{"Id": "0", "MessageId": "m"}]})
-        outcomes = await _send(topic, *(message(n, prompt="x" * 150_000) for n in range(2)))
+        outcomes = await send_and_close(topic, *(message(n, prompt="x" * 150_000) for n in range(2)))
         assert [type(outcome) for outcome in outcomes] == [Delivered, Delivered]
 
     async def test_a_topic_set_to_more_gets_large_messages(self, topic: AwsDestination, aws: Stubber) -> None:
         """A message of 300 kB is tried alone, because the topic's MaximumMessageSize may allow it."""
         aws.add_response("publish_batch", {"Successful": [{"Id": "0", "MessageId": "m"}]})
-        assert await _send(topic, message(1, prompt="x" * 300_000)) == [Delivered("m")]
+        assert await send_and_close(topic, message(1, prompt="x" * 300_000)) == [Delivered("m")]
 
     async def test_a_topic_that_is_elsewhere_is_a_retry(self, topic: AwsDestination, aws: Stubber) -> None:
         """A wrong region makes every ARN invalid, which is no event's fault."""
         aws.add_client_error("publish_batch", "InvalidParameter", "Invalid parameter: TopicArn")
-        [outcome] = await _send(topic, message(1))
+        [outcome] = await send_and_close(topic, message(1))
         assert isinstance(outcome, Retry)
         assert "RECEIVER_DESTINATIONS__QUEUE__URL" in outcome.error
 
@@ -158,7 +146,7 @@ class TestSend:
     async def test_a_refused_request_is_a_retry(self, topic: AwsDestination, aws: Stubber, code: str) -> None:
         """Topic, rights, keys and load are not the message's fault; the error names the setting."""
         aws.add_client_error("publish_batch", code, "hunter2")
-        [outcome] = await _send(topic, message(1))
+        [outcome] = await send_and_close(topic, message(1))
         assert isinstance(outcome, Retry)
         assert "RECEIVER_DESTINATIONS__QUEUE__URL" in outcome.error
         assert code in outcome.error

@@ -9,22 +9,16 @@ import orjson
 import pytest
 from botocore.stub import Stubber
 
-from receiver.destinations import Message, open_destination
 from receiver.destinations.aws import AwsDestination
 from receiver.destinations.sqs import SqsQueue, entry
 from receiver.errors import ConfigError
-from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
+from receiver.outcomes import Delivered, GivenUp, Retry
 from tests.messages import TRACEPARENT, message
 from tests.servers.sqs import SqsServer
+from tests.unit.destinations.sending import open_aws, send_and_close
 
 AWS = "https://sqs.eu-west-1.amazonaws.com/123456789012/events"
 pytestmark = pytest.mark.usefixtures("aws_environment")
-
-
-def _open(url: str, **options: str) -> AwsDestination:
-    destination = open_destination("queue", url, options)
-    assert isinstance(destination, AwsDestination)
-    return destination
 
 
 def _queue_of(destination: AwsDestination) -> SqsQueue:
@@ -35,7 +29,7 @@ def _queue_of(destination: AwsDestination) -> SqsQueue:
 @pytest.fixture
 def queue() -> AwsDestination:
     """Return a destination at AWS, for tests that let nothing leave it."""
-    return _open(f"sqs:{AWS}")
+    return open_aws(f"sqs:{AWS}")
 
 
 @pytest.fixture
@@ -44,13 +38,6 @@ def aws(queue: AwsDestination) -> Iterator[Stubber]:
     with Stubber(_queue_of(queue).client) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()
-
-
-async def _send(queue: AwsDestination, *batch: Message) -> list[Outcome]:
-    try:
-        return list(await queue.send(batch))
-    finally:
-        await queue.aclose()
 
 
 class TestConnect:
@@ -66,7 +53,7 @@ class TestConnect:
     )
     def test_forms_of_the_url(self, url: str, queue_url: str) -> None:
         """A copied queue URL and the short forms lead to the same queue."""
-        assert _queue_of(_open(url)).queue_url == queue_url
+        assert _queue_of(open_aws(url)).queue_url == queue_url
 
     @pytest.mark.parametrize(
         ("host", "region"),
@@ -81,7 +68,7 @@ class TestConnect:
     )
     def test_the_region_is_read_from_the_host(self, host: str, region: str) -> None:
         """The region need not be said twice; without one in the host, the environment has it."""
-        destination = _open(f"sqs://{host}/123456789012/events")
+        destination = open_aws(f"sqs://{host}/123456789012/events")
         assert _queue_of(destination).client.meta.region_name == region
 
     def test_without_any_region_the_setting_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,12 +76,12 @@ class TestConnect:
         monkeypatch.delenv("AWS_DEFAULT_REGION")
         monkeypatch.delenv("AWS_REGION", raising=False)
         with pytest.raises(ConfigError, match="RECEIVER_DESTINATIONS__QUEUE__REGION"):
-            _open("sqs+http://127.0.0.1:9324/000000000000/events")
+            open_aws("sqs+http://127.0.0.1:9324/000000000000/events")
 
     def test_endpoint_and_region_can_be_set(self) -> None:
         """Options win over what the queue URL says."""
         told = _queue_of(
-            _open(f"sqs:{AWS}", region="us-east-1", endpoint_url="http://127.0.0.1:9")
+            open_aws(f"sqs:{AWS}", region="us-east-1", endpoint_url="http://127.0.0.1:9")
         ).client.meta
         assert (told.region_name, told.endpoint_url) == ("us-east-1", "http://127.0.0.1:9")
 
@@ -104,7 +91,7 @@ class TestConnect:
     def test_a_bad_option_is_refused(self, option: str, value: str) -> None:
         """Every option is checked at start, and the message names it."""
         with pytest.raises(ConfigError, match=f"RECEIVER_DESTINATIONS__QUEUE__{option.upper()}"):
-            _open(f"sqs:{AWS}", **{option: value})
+            open_aws(f"sqs:{AWS}", **{option: value})
 
 
 class TestEntry:
@@ -120,7 +107,7 @@ class TestEntry:
 class TestMessage:
     async def test_attributes_of_a_standard_message(self, sqs_server: SqsServer, sqs_queue: str) -> None:
         """Consumers can filter on attributes without parsing the body; the receipt is the SQS message id."""
-        [outcome] = await _send(_open(f"sqs:{sqs_queue}"), message(1, traceparent=TRACEPARENT))
+        [outcome] = await send_and_close(open_aws(f"sqs:{sqs_queue}"), message(1, traceparent=TRACEPARENT))
         received = _receive(sqs_server, sqs_queue)
         assert outcome == Delivered(received["MessageId"])
         assert {name: each["StringValue"] for name, each in received["MessageAttributes"].items()} == {
@@ -136,9 +123,9 @@ class TestMessage:
         self, sqs_server: SqsServer, sqs_fifo_queue: str
     ) -> None:
         """A FIFO queue orders by generation and drops a repeated event id."""
-        queue = _open(f"sqs:{sqs_fifo_queue}")
+        queue = open_aws(f"sqs:{sqs_fifo_queue}")
         assert await queue.send([message(1)])
-        await _send(queue, message(1))
+        await send_and_close(queue, message(1))
         received = _receive(sqs_server, sqs_fifo_queue)
         assert received["Attributes"]["MessageGroupId"] == "gen_1"
         assert received["Attributes"]["MessageDeduplicationId"] == message(1).id
@@ -149,7 +136,7 @@ class TestMessage:
     ) -> None:
         """U+FFFE and U+FFFF arrive as JSON escapes: the same JSON, and no poisoned message."""
         odd = message(1, prompt="a\ufffe\uffffb\\u")
-        await _send(_open(f"sqs:{sqs_queue}"), odd)
+        await send_and_close(open_aws(f"sqs:{sqs_queue}"), odd)
         body = _receive(sqs_server, sqs_queue)["Body"]
         assert "\ufffe" not in body
         assert "\uffff" not in body
@@ -170,13 +157,13 @@ class TestSend:
                 ],
             },
         )
-        outcomes = await _send(queue, *(message(n) for n in range(5)))
+        outcomes = await send_and_close(queue, *(message(n) for n in range(5)))
         assert [type(outcome) for outcome in outcomes] == [GivenUp, Retry, Retry, Delivered, Retry]
 
     async def test_a_message_too_large_is_given_up_unsent(self, queue: AwsDestination, aws: Stubber) -> None:
         """Beyond a mebibyte nothing is uploaded; the others go in a request of their own."""
         aws.add_response("send_message_batch", _accepted("0"))
-        outcomes = await _send(queue, message(0), message(1, prompt="x" * 1_048_576))
+        outcomes = await send_and_close(queue, message(0), message(1, prompt="x" * 1_048_576))
         assert [type(outcome) for outcome in outcomes] == [Delivered, GivenUp]
 
     async def test_a_dripping_answer_is_a_retry_within_the_timeout(self) -> None:
@@ -193,7 +180,7 @@ class TestSend:
 
         server = await asyncio.start_server(drip, "127.0.0.1", 0)
         url = f"sqs+http://127.0.0.1:{server.sockets[0].getsockname()[1]}/000000000000/events"
-        sending = asyncio.ensure_future(_send(_open(url, timeout_s="0.3"), message(1)))
+        sending = asyncio.ensure_future(send_and_close(open_aws(url, timeout_s="0.3"), message(1)))
         done, _ = await asyncio.wait({sending}, timeout=15)
         dripping.set()
         server.close()
@@ -208,7 +195,7 @@ class TestSend:
         aws.add_client_error("send_message_batch", "InvalidMessageContents")
         aws.add_response("send_message_batch", _accepted("0"))
         aws.add_client_error("send_message_batch", "AWS.SimpleQueueService.BatchRequestTooLong")
-        outcomes = await _send(queue, message(0), message(1))
+        outcomes = await send_and_close(queue, message(0), message(1))
         assert [type(outcome) for outcome in outcomes] == [Delivered, GivenUp]
 
     @pytest.mark.parametrize(
@@ -229,7 +216,7 @@ class TestSend:
     async def test_a_refused_request_is_a_retry(self, queue: AwsDestination, aws: Stubber, code: str) -> None:
         """Credentials, queue, keys and load are not the message's fault; the error names the setting."""
         aws.add_client_error("send_message_batch", code, "canonical string: hunter2\nline two")
-        [outcome] = await _send(queue, message(1))
+        [outcome] = await send_and_close(queue, message(1))
         assert isinstance(outcome, Retry)
         assert "RECEIVER_DESTINATIONS__QUEUE__URL" in outcome.error
         assert code in outcome.error
@@ -239,7 +226,7 @@ class TestSend:
         """Without credentials nothing is sent, and nothing is lost."""
         monkeypatch.delenv("AWS_ACCESS_KEY_ID")
         monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-        [outcome] = await _send(_open("sqs+http://127.0.0.1:9/000000000000/events"), message(1))
+        [outcome] = await send_and_close(open_aws("sqs+http://127.0.0.1:9/000000000000/events"), message(1))
         assert isinstance(outcome, Retry)
         assert "no AWS credentials" in outcome.error
 
@@ -253,7 +240,9 @@ class TestSend:
 
         server = await asyncio.start_server(page, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        [outcome] = await _send(_open(f"sqs+http://127.0.0.1:{port}/000000000000/events"), message(1))
+        [outcome] = await send_and_close(
+            open_aws(f"sqs+http://127.0.0.1:{port}/000000000000/events"), message(1)
+        )
         server.close()
         await server.wait_closed()
         assert isinstance(outcome, Retry)

@@ -15,7 +15,7 @@ import pytest
 from receiver.errors import ConfigError, StoreUnavailable
 from receiver.store import Recorded, RecordResult, Store
 from receiver.store.engine import connect
-from tests.stored import an_event
+from tests.stored import an_event, migrated
 
 
 @pytest.fixture
@@ -25,6 +25,13 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(path: Path) -> Iterator[Store]:
+    with closing(Store(migrated(path))) as opened:
+        yield opened
+
+
+@pytest.fixture
+def new_store(path: Path) -> Iterator[Store]:
+    """Return one that has made its file itself."""
     with closing(Store(f"sqlite:///{path}")) as opened:
         opened.migrate()
         yield opened
@@ -74,8 +81,7 @@ class TestLostFile:
         """A file put in its place is not written to by a process that has another open."""
         record(store, "gen_1")
         other = tmp_path / "other.db"
-        with closing(Store(f"sqlite:///{other}")) as another:
-            another.migrate()
+        migrated(other)
         other.rename(path)
         with pytest.raises(StoreUnavailable, match="replaced by another file"):
             record(store, "gen_2")
@@ -144,8 +150,7 @@ class TestLostFile:
     def test_through_a_link(self, path: Path, tmp_path: Path) -> None:
         """A link is followed, and one that leads elsewhere by now is seen."""
         for name in ("a", "b"):
-            with closing(Store(f"sqlite:///{tmp_path}/{name}.db")) as opened:
-                opened.migrate()
+            migrated(tmp_path / f"{name}.db")
         path.symlink_to(tmp_path / "a.db")
         with closing(Store(f"sqlite:///{path}")) as linked:
             record(linked, "gen_1")
@@ -171,8 +176,7 @@ class TestDamage:
 
     def test_found_at_work(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """What comes upon a damaged page says so, with the way out."""
-        with closing(Store(f"sqlite:///{path}")) as store:
-            store.migrate()
+        migrated(path)
         monkeypatch.setattr("receiver.store.sqlite._CHECKED_BYTES", 0)
         with closing(Store(f"sqlite:///{path}")) as store:
             content = bytearray(path.read_bytes())
@@ -197,13 +201,13 @@ class TestConnectSqlite:
             engine.raw_connection().close()
             engine.dispose()
 
-    def test_a_new_file_is_private(self, path: Path, store: Store) -> None:
+    def test_a_new_file_is_private(self, path: Path, new_store: Store) -> None:
         """Bodies hold prompts: other users of the machine read neither the file nor its log."""
-        record(store, "gen_1")
+        record(new_store, "gen_1")
         for file in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
             assert file.stat().st_mode & 0o007 == 0
 
-    def test_a_new_file_can_give_space_back(self, path: Path, store: Store) -> None:
+    def test_a_new_file_can_give_space_back(self, path: Path, new_store: Store) -> None:
         """It can without a VACUUM, which would keep everybody out."""
         with closing(sqlite3.connect(path)) as connection:
             assert connection.execute("PRAGMA auto_vacuum").fetchone() == (2,)

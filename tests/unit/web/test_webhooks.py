@@ -19,6 +19,7 @@ from receiver.web.connection import Connection
 from receiver.web.health import Readiness
 from receiver.web.webhooks import Webhooks
 from tests.acceptance.service import completed, failed
+from tests.stored import migrated
 from tests.unit.web.serving import SECRET, SOURCES, FakeStore, Site, request, served, signed
 
 NOW = 1_736_424_015
@@ -74,8 +75,7 @@ class TestWebhooks:
 
     async def test_all_four_on_a_real_store(self, tmp_path: Path) -> None:
         """Each status, from the database itself."""
-        store = Store(f"sqlite:///{tmp_path}/receiver.db")
-        store.migrate()
+        store = Store(migrated(tmp_path / "receiver.db"))
         now = int(time.time())
         bodies = [completed("gen_1", None), completed("gen_1", None), failed("gen_1"), b"?"]
         async with served(build_app(SOURCES, store, Refusals())) as site:
@@ -148,8 +148,7 @@ class TestWebhooks:
 
     async def test_too_many_waiting(self, tmp_path: Path) -> None:
         """With the queue for the database full, callers are told to come back; none is left hanging."""
-        store = Store(f"sqlite:///{tmp_path}/receiver.db")
-        store.migrate()
+        store = Store(migrated(tmp_path / "receiver.db"))
         store._records = Committer(store.engine, store._threads, store._records._work, max_waiting=0)
         async with served(build_app(SOURCES, store, Refusals())) as site:
             answer = await site.deliver(BODY, now=int(time.time()))
