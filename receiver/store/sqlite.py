@@ -13,11 +13,13 @@ from sqlalchemy.engine import URL, ExceptionContext
 from receiver.errors import ReceiverError, StoreUnavailable
 from receiver.store.database_url import bad_url
 from receiver.store.sqlite_file import DatabaseFile, LostFile, LostLog, WatchedConnection
-from receiver.store.sqlite_log import KEPT_BYTES
+from receiver.store.sqlite_log import KEPT_BYTES, MOST_PAGES
 
 _CHECKED_BYTES: Final = 32 * 1024 * 1024
 """Files up to this size are read whole at start, in a fraction of a second."""
 _PATIENCE_S: Final = 0.5
+_CACHE_KIB: Final = 16 * 1024
+"""Of pages in memory, taken as they are read: with millions of events, all of an index but its leaves."""
 LOOKS_ONLY: Final = "receiver_looks_only"
 """The execution option of transactions that write nothing, and so need not wait for who does."""
 _NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM}
@@ -130,7 +132,9 @@ def _prepare(connection: WatchedConnection, file: DatabaseFile) -> None:
     _use_log(connection)
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
     connection.execute(f"PRAGMA journal_size_limit={KEPT_BYTES}")
+    connection.execute(f"PRAGMA wal_autocheckpoint={MOST_PAGES}")
     file.opened(connection)
 
 

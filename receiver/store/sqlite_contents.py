@@ -17,8 +17,8 @@ from typing import Final, NamedTuple
 _OPEN: Final = Path("/proc/self/fd")
 _HEADER_BYTES: Final = 100
 _INDEX_BYTES: Final = 136
-_COPYING: Final = struct.Struct("=32x8s56xI28xI")
-"""Of the index: the salts, and the two that follow in `Copying`."""
+_COPYING: Final = struct.Struct("=16xI12x8s56xI28xI")
+"""Of the index: the pages in the log, the salts, and the two that follow in `Copying`."""
 
 
 class Copying(NamedTuple):
@@ -33,8 +33,10 @@ class Contents:
     """What was last seen of the file at *path* and of its shared memory; nothing where no `/proc` is."""
 
     def __init__(self, path: str, shared: str) -> None:
-        self._file = _Held(path)
-        self._shared = _Held(shared)
+        self._file = Held(path)
+        self._shared = Held(shared)
+        self.uncopied = 0
+        """Pages that were in the log when `copying` looked, and not in the file."""
         self._changed_ns: int | None = None
         self._seen: tuple[bytes, Copying] | None = None
 
@@ -47,7 +49,10 @@ class Contents:
         index = self._shared.read(_INDEX_BYTES)
         if len(index) < _INDEX_BYTES:
             return None
-        return Copying._make(_COPYING.unpack_from(index))
+        pages, *copying = _COPYING.unpack_from(index)
+        found = Copying._make(copying)
+        self.uncopied = pages - found.copied
+        return found
 
     def are_foreign(self, copying: Copying | None, changed_ns: int) -> bool:
         """Whether another than SQLite wrote to the file, which was last changed at *changed_ns*."""
@@ -70,7 +75,7 @@ class Contents:
         return (header, before) if header else None
 
 
-class _Held:
+class Held:
     """The descriptor under which this process has *path* open."""
 
     def __init__(self, path: str) -> None:
@@ -80,14 +85,25 @@ class _Held:
     def read(self, count: int) -> bytes:
         """Return the first bytes, or nothing."""
         with suppress(OSError):
-            wanted = os.stat(self._path)  # noqa: PTH116  see `receiver.store.sqlite_file`
-            if self._is(self._descriptor, wanted):
+            if self._find():
                 return os.pread(self._descriptor, count, 0)
+        return b""
+
+    def sync(self) -> None:
+        """Bring what was written to the file to the disk, if this process has it open."""
+        if self._find():
+            os.fsync(self._descriptor)
+
+    def _find(self) -> bool:
+        wanted = os.stat(self._path)  # noqa: PTH116  see `receiver.store.sqlite_file`
+        if self._is(self._descriptor, wanted):
+            return True
+        with suppress(OSError):
             for each in _OPEN.iterdir():
                 if self._is(int(each.name), wanted):
                     self._descriptor = int(each.name)
-                    return os.pread(self._descriptor, count, 0)
-        return b""
+                    return True
+        return False
 
     def _is(self, descriptor: int, wanted: os.stat_result) -> bool:
         if descriptor < 0:

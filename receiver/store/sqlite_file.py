@@ -8,15 +8,14 @@ import os
 import sqlite3
 import stat
 import time
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from pathlib import Path
 from typing import Final
 
 from receiver.store.sqlite_contents import Contents
-from receiver.store.sqlite_log import LONG_BYTES, LogShrinker
+from receiver.store.sqlite_log import Beside, Identity, WriteAheadLog
 from receiver.telemetry.logger import Logger
 
-_Identity = tuple[int, int]
 _WRITABLE: Final = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 log = Logger()
@@ -38,11 +37,11 @@ class DatabaseFile:
         # SQLite follows a link, and keeps its other files beside what the link leads to.
         real = os.path.realpath(path)
         self._beside = (f"{real}-wal", f"{real}-shm")
-        self._identity: _Identity | None = None
+        self._identity: Identity | None = None
         self._saved = False
         self._contents = Contents(path, self._beside[1])
         self._is_overwritten = False
-        self._shrinker = LogShrinker(Path(self._beside[0]), Path(path))
+        self._log = WriteAheadLog(path, self.check_path, self._find_beside)
 
     def check_path(self) -> None:
         """Refuse to open another file than before; nothing is created in its place.
@@ -91,12 +90,22 @@ class DatabaseFile:
         if connection.beside is None:
             connection.beside = found
         elif connection.beside != found:
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
+            with self._log.left_alone():
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
             raise LostLog(f"{self.path}-wal or -shm was removed or replaced; all it held is in {self.path}")
-        if written is not None and written.st_size > LONG_BYTES:
-            self._shrinker.begin()
+        if written is not None:
+            self._log.committed(
+                connection, found, uncopied=self._contents.uncopied, size_bytes=written.st_size
+            )
 
-    def _lost(self, found: _Identity | None) -> str:
+    def left_alone(self) -> AbstractContextManager[None]:
+        """Have nobody else in this process copy the log within the block."""
+        return self._log.left_alone()
+
+    def _find_beside(self) -> Beside:
+        return tuple(_identity(_stat(path)) for path in self._beside)
+
+    def _lost(self, found: Identity | None) -> str:
         what = "removed or moved away" if found is None else "replaced by another file"
         return (
             f"{self.path} was {what} while it was open: put it back, or stop every process,"
@@ -108,7 +117,7 @@ class DatabaseFile:
         if self._saved:
             return
         self._saved = True
-        with suppress(sqlite3.Error):
+        with suppress(sqlite3.Error), self._log.left_alone():
             # Else a database that is put there would be given the rest of this one.
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
         if self._has_a_name():
@@ -137,7 +146,7 @@ class WatchedConnection(sqlite3.Connection):
     """A connection whose commits only count in the file that is there."""
 
     file: DatabaseFile | None = None
-    beside: tuple[_Identity | None, ...] | None = None
+    beside: Beside | None = None
 
     def commit(self) -> None:
         """Commit, and look whether that is where it belongs."""
@@ -145,6 +154,11 @@ class WatchedConnection(sqlite3.Connection):
         if self.file is not None:
             self.file.look(self)
             self.file.look_beside(self)
+
+    def close(self) -> None:
+        """Close; the last one completes the file, unless somebody else has it open still."""
+        with self.file.left_alone() if self.file is not None else nullcontext():
+            super().close()
 
 
 def _stat(path: str) -> os.stat_result | None:
@@ -154,5 +168,5 @@ def _stat(path: str) -> os.stat_result | None:
         return None
 
 
-def _identity(found: os.stat_result | None) -> _Identity | None:
+def _identity(found: os.stat_result | None) -> Identity | None:
     return (found.st_dev, found.st_ino) if found else None

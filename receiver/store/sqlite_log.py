@@ -1,54 +1,162 @@
-"""SQLite's write-ahead log, kept short.
+"""SQLite's write-ahead log: copied into the database beside the commits, and kept short.
 
-It is written from its beginning again once all of it is in the database and nobody reads an older state. A
-transaction that somebody keeps open for long, in `sqlite3` or a backup, lets it grow: that is said, with the
-names of those who have the file open, and once it is over the log is cut.
+A commit that finds the log long would copy it itself, and all who wait for the next one would wait for that:
+for pages all over the file, and a sync of them. So a thread copies and syncs most of it, and leaves to a
+commit what came meanwhile. That makes nothing durable any later: a commit is on disk once it is in the log.
+
+The log is written from its beginning again once all of it is in the database and nobody reads an older
+state. A transaction that somebody keeps open for long, in `sqlite3` or a backup, lets it grow: that is said,
+with the names of those who have the file open, and once it is over the log is cut.
 """
 
 import os
 import sqlite3
 import threading
-from contextlib import closing, suppress
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from receiver import forks
+from receiver.store.sqlite_contents import Held
 from receiver.telemetry.logger import Logger
 
 LONG_BYTES: Final = 64 * 1024 * 1024
-"""Sixteen times what SQLite lets gather before it copies into the database."""
-KEPT_BYTES: Final = 4 * 1024 * 1024
+"""Far more than it grows to unless a transaction stays open."""
+KEPT_BYTES: Final = 16 * 1024 * 1024
+"""More than gathers between two copies: what is written over needs no sync of the file system's journal."""
+MOST_PAGES: Final = 4_000
+"""With more in the log, a commit copies it itself, unless the thread is at it."""
+_MANY_PAGES: Final = 2_000
+"""Copied beside the commits. Fewer would mean more syncs, and some pages change with every commit."""
+_FEW_PAGES: Final = 200
+"""What a commit may copy itself: it takes a millisecond or two."""
+_PASSES: Final = 5
+_PAUSE_S: Final = 0.25
+"""Until it is tried again while somebody reads an older state, or copies as well."""
 _RETRY_S: Final = 2.0
+_QUIET_S: Final = 10.0
+"""A fork waits for so long until nobody copies."""
+
+Identity = tuple[int, int]
+Beside = tuple[Identity | None, ...]
+"""Which files are there as log and as shared memory."""
 
 log = Logger()
 
 
-class LogShrinker:
-    """Cuts one database's log, in a thread of its own, as long as it is too long."""
+class WriteAheadLog(forks.Forkable):
+    """The log of one database, and the thread that copies it, one at a time."""
 
-    def __init__(self, path: Path, database: Path) -> None:
-        self._path = path
-        self._database = database
+    def __init__(self, database: str, check: Callable[[], None], beside: Callable[[], Beside]) -> None:
+        """*check* raises unless *database* names the file as before; *beside* tells what is beside it now."""
+        self._database = Path(database)
+        self._path = Path(f"{os.path.realpath(database)}-wal")
+        self._check = check
+        self._beside = beside
+        self._file = Held(database)
         self._running = threading.Lock()
+        # Who forks has it while a connection is closed, which takes it, too.
+        self._copying = threading.RLock()
+        """Held as long as the thread has the database open."""
+        self._is_quiet = False
+        self._is_nearly_copied = False
+        self._not_before = 0.0
         self._told_bytes = 0
+        forks.watch(self)
 
-    def begin(self) -> None:
-        """Begin to cut, unless that is under way. Never waits, and never fails: it runs after commits."""
+    def committed(
+        self, connection: sqlite3.Connection, beside: Beside, *, uncopied: int, size_bytes: int
+    ) -> None:
+        """Have the log copied or cut if it is time. Never fails: it runs after commits of *connection*.
+
+        Args:
+            connection: the one that has committed.
+            beside: the files that it writes.
+            uncopied: pages in the log that are not in the database yet.
+            size_bytes: of the log's file.
+        """
+        if self._is_nearly_copied:
+            self._is_nearly_copied = False
+            with suppress(sqlite3.Error):
+                # No other commit of this process is under way. Once all is copied, the log begins anew.
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
+        elif size_bytes > LONG_BYTES:
+            self._begin(self._cut_in_time)
+        elif uncopied > _MANY_PAGES and time.monotonic() > self._not_before:
+            self._begin(lambda: self._copy(beside))
+
+    @contextmanager
+    def left_alone(self) -> Iterator[None]:
+        """Have nobody copy within the block, unless the disk hangs."""
+        is_quiet = self._copying.acquire(timeout=_QUIET_S)
+        try:
+            yield
+        finally:
+            if is_quiet:
+                self._copying.release()
+
+    def before_fork(self) -> None:
+        """Wait until the thread has closed the file."""
+        self._is_quiet = self._copying.acquire(timeout=_QUIET_S)
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        if self._is_quiet:
+            self._copying.release()
+
+    def after_fork(self) -> None:
+        """Leave the thread to the parent."""
+        self._running, self._copying = threading.Lock(), threading.RLock()
+
+    def _begin(self, work: Callable[[], None]) -> None:
+        """Begin *work* in a thread, unless one is at work."""
         if self._running.acquire(blocking=False):
             try:
-                threading.Thread(target=self._run, name="write-ahead log", daemon=True).start()
+                threading.Thread(target=self._run, args=(work,), name="write-ahead log", daemon=True).start()
             except RuntimeError:  # no more threads, or the interpreter ends
                 self._running.release()
 
-    def _run(self) -> None:
-        pause = threading.Event()
+    def _run(self, work: Callable[[], None]) -> None:
         try:
-            database = _identity(self._database)
-            while _identity(self._database) == database and not self._cut():
-                pause.wait(_RETRY_S)
+            work()
         except (sqlite3.Error, OSError):
-            pass  # the next commit that finds it too long begins anew
+            self._not_before = time.monotonic() + _RETRY_S  # then a commit begins anew
         finally:
             self._running.release()
+
+    def _copy(self, beside: Beside) -> None:
+        """Copy all but a few pages, unless somebody reads an older state."""
+        with self._open() as connection:
+            connection.execute("PRAGMA schema_version").close()  # opens the log
+            if self._beside() != beside:
+                return  # the commits go to another
+            busy = pages = copied = 0
+            for _ in range(_PASSES):
+                before = copied
+                busy, pages, copied = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                # SQLite leaves that out if something was committed meanwhile.
+                self._file.sync()
+                if copied - before <= _FEW_PAGES:
+                    break
+        if busy or pages - copied > _FEW_PAGES:
+            self._not_before = time.monotonic() + _PAUSE_S
+        else:
+            self._is_nearly_copied = True
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        with self._copying:
+            self._check()
+            with closing(sqlite3.connect(self._database, timeout=0, isolation_level=None)) as connection:
+                connection.execute("PRAGMA synchronous=FULL")
+                yield connection
+
+    def _cut_in_time(self) -> None:
+        pause = threading.Event()
+        while not self._cut():
+            pause.wait(_RETRY_S)
 
     def _cut(self) -> bool:
         """Whether the log is short again; say who keeps it from being cut, at each doubling."""
@@ -69,15 +177,10 @@ class LogShrinker:
 
     def _checkpoint(self) -> bool:
         """Copy the log into the database and cut it; whether somebody is in the way."""
-        with closing(sqlite3.connect(self._database, timeout=0, isolation_level=None)) as connection:
+        with self._open() as connection:
             # Most of it is copied beside the writers; to cut it, they have to wait.
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             return bool(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_dev, found.st_ino
 
 
 def holders(database: Path) -> list[str]:

@@ -3,6 +3,7 @@
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -10,8 +11,9 @@ from pathlib import Path
 
 import pytest
 import structlog.testing
+from sqlalchemy import Engine
 
-from receiver.store import sqlite_file, sqlite_log
+from receiver.store import sqlite, sqlite_log
 from receiver.store.engine import connect
 from receiver.store.sqlite_log import holders
 
@@ -49,10 +51,58 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "receiver.db"
 
 
-class TestLogShrinker:
+def fill(engine: Engine, commits: int, pages: int = 25) -> None:
+    for _ in range(commits):
+        with engine.begin() as connection:
+            connection.exec_driver_sql("INSERT INTO t VALUES (zeroblob(?))", (pages * 4096,))
+
+
+@pytest.fixture
+def engine(path: Path) -> Iterator[Engine]:
+    """Connect to a database with a table, whose log no commit copies by itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sqlite, "MOST_PAGES", 0)
+        engine = connect(f"sqlite:///{path}")
+        with engine.begin() as connection:
+            connection.exec_driver_sql("CREATE TABLE t (x)")
+        yield engine
+    engine.dispose()
+
+
+class TestWriteAheadLog:
+    def test_copied_beside_the_commits(self, engine: Engine, path: Path) -> None:
+        """A thread copies it and a commit what is left; so it begins anew, however much is written."""
+        for _ in range(4):
+            before = path.stat().st_size
+            fill(engine, 120)
+            deadline = time.monotonic() + WITHIN_S
+            while path.stat().st_size < before + 8_000_000:
+                assert time.monotonic() < deadline
+                fill(engine, 1)
+        assert Path(f"{path}-wal").stat().st_size < 2 * sqlite_log.KEPT_BYTES
+
+    def test_another_log_is_let_be(self, engine: Engine, path: Path) -> None:
+        """What was put beside the database meanwhile is none of what was committed."""
+        fill(engine, 2)
+        size = path.stat().st_size
+        log = sqlite_log.WriteAheadLog(str(path), lambda: None, lambda: ((1, 1), (2, 2)))
+        with closing(sqlite3.connect(path)) as shell:
+            log.committed(shell, ((1, 1), (3, 3)), uncopied=10_000, size_bytes=0)
+            until(lambda: not any(each.name == "write-ahead log" for each in threading.enumerate()))
+            assert path.stat().st_size == size
+            log.committed(shell, ((1, 1), (2, 2)), uncopied=10_000, size_bytes=0)
+            until(lambda: path.stat().st_size > size)
+
+    def test_closed_while_it_is_copied(self, engine: Engine, path: Path) -> None:
+        """Whoever stops leaves the one file, complete."""
+        for _ in range(5):
+            fill(engine, 1, pages=8_000)
+            engine.dispose()
+            assert [*path.parent.iterdir()] == [path]
+
     def test_says_who_holds_it_and_cuts_it_after(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A long reader is named once; the log is cut when it has gone, though nobody writes any more."""
-        monkeypatch.setattr(sqlite_file, "LONG_BYTES", 1_000_000)
+        monkeypatch.setattr(sqlite_log, "LONG_BYTES", 1_000_000)
         monkeypatch.setattr(sqlite_log, "_RETRY_S", 0.02)
         engine, written = connect(f"sqlite:///{path}"), Path(f"{path}-wal")
         with engine.begin() as connection:
