@@ -217,9 +217,10 @@ class Submissions(Query):
 
 
 class Adopt(Body):
-    """The generation that a submission became."""
+    """The generation that a submission became; `force`: even if type, model or prompt differ."""
 
     generation_id: Annotated[Text, Field(min_length=1)]
+    force: bool = False
 
 
 class Prune(Body):

@@ -32,8 +32,8 @@ class Desk(Protocol):
         """Return up to *limit* of those in *state*, None: all, the latest first."""
         ...
 
-    async def adopt(self, client_ref: str, generation_id: str) -> Submission:
-        """Write down that a submission became this generation, which must be what was asked for.
+    async def adopt(self, client_ref: str, generation_id: str, *, force: bool = False) -> Submission:
+        """Write down that a submission became this generation: what was asked for, unless *force*.
 
         Raises:
             ReceiverError: it is not, or the provider does not answer.

@@ -164,7 +164,7 @@ class Upkeep:
         """A submission in doubt is this generation."""
         ref = path_text(request, "ref")
         await note(self._store, request, "submissions.adopt", f"{ref} is {given.generation_id}")
-        settled = await _settled(self._parts.desk.adopt(ref, given.generation_id))
+        settled = await _settled(self._parts.desk.adopt(ref, given.generation_id, force=given.force))
         return answers.json(records.submission_record(settled))
 
     async def recover(self, request: Request, _given: asked.Nothing) -> Response:

@@ -21,9 +21,9 @@ class LedgerDesk:
         """Return up to *limit* of those in *state*, None: all, the latest first."""
         return await asyncio.to_thread(self._list, state, limit)
 
-    async def adopt(self, client_ref: str, generation_id: str) -> Submission:
+    async def adopt(self, client_ref: str, generation_id: str, *, force: bool = False) -> Submission:
         """Write down that a submission became this generation."""
-        return await asyncio.to_thread(self._adopt, client_ref, generation_id)
+        return await asyncio.to_thread(self._adopt, client_ref, generation_id, force=force)
 
     async def recover(self, client_ref: str) -> Submission:
         """Find what a submission became in the provider's list, and write it down."""
@@ -37,10 +37,11 @@ class LedgerDesk:
         with closing(build_ledger(self.settings)) as ledger:
             return ledger.list(state=state, limit=limit)
 
-    def _adopt(self, client_ref: str, generation_id: str) -> Submission:
+    def _adopt(self, client_ref: str, generation_id: str, *, force: bool) -> Submission:
         with closing(build_ledger(self.settings)) as ledger, self._client(ledger) as client:
             wanted = _in_doubt(ledger, client_ref)
-            if mismatch := differences(wanted, client.generations.get(generation_id)):
+            mismatch = differences(wanted, client.generations.get(generation_id))
+            if mismatch and not force:
                 raise InvalidParameter("generation_id", f"is not what was asked for: {'; '.join(mismatch)}")
             client.generate.adopt(client_ref, generation_id)
             return _known(ledger, client_ref)

@@ -26,11 +26,13 @@ class Desk:
     """Remembers what it was asked for; knows every reference but `none`."""
 
     settled: list[tuple[str, str | None]] = field(default_factory=list)
+    forced: list[bool] = field(default_factory=list)
 
     async def list(self, _state: str | None, _limit: int) -> list[Submission]:
         return [self._submission(ref, id_) for ref, id_ in self.settled]
 
-    async def adopt(self, client_ref: str, generation_id: str) -> Submission:
+    async def adopt(self, client_ref: str, generation_id: str, *, force: bool = False) -> Submission:
+        self.forced.append(force)
         return self._settle(client_ref, generation_id)
 
     async def recover(self, client_ref: str) -> Submission:

@@ -8,6 +8,7 @@ from receiver.store import DeliveryConfirmed, Store
 from receiver.store.operations import Order
 from tests.stored import FAR, NOW, a_body, an_event, claimed, dead, delivered, settled
 from tests.unit.admin.asking import KNOWN, Caller
+from tests.unit.admin.given import Desk
 
 
 class TestLists:
@@ -217,6 +218,15 @@ class TestOrders:
         assert (await caller.ask("POST", "/v1/deliveries/retry", b"{")).code == "invalid_request"
         headers = {**KNOWN, "Content-Encoding": "gzip"}
         assert (await caller.ask("POST", "/v1/deliveries/retry", b"", headers)).status == 415
+
+
+class TestSubmissions:
+    async def test_adopt(self, caller: Caller, desk: Desk) -> None:
+        """What differs from the request is adopted only if that is asked for."""
+        for given in ({}, {"force": True}):
+            answer = await caller.post("/v1/submissions/order-1/adopt", {"generation_id": "gen_a", **given})
+            assert (answer.status, answer.json["generation_id"]) == (200, "gen_a")
+        assert desk.forced == [False, True]
 
 
 class TestFailures:
