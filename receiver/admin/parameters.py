@@ -224,9 +224,10 @@ class Adopt(Body):
 
 
 class Prune(Body):
-    """Whether only to count."""
+    """Whether only to count, and how many rows a second to remove; None: as workers do."""
 
     dry_run: bool = False
+    rate: float | None = Field(None, ge=1)
 
 
 class Erase(Body):

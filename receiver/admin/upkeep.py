@@ -142,7 +142,7 @@ class Upkeep:
             counted = await prune_all(self._store, self._parts.retention, dry_run=True)
             return answers.json({"state": "done", "dry_run": True, "rows": counted})
         await note(self._store, request, "prune")
-        return answers.json(self._parts.runner.prune(self._parts.retention), 202)
+        return answers.json(self._parts.runner.prune(self._parts.retention.at(given.rate)), 202)
 
     async def pruned(self, _request: Request, _given: None) -> Response:
         """How the one of this process ended."""

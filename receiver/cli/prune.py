@@ -32,14 +32,10 @@ def prune(*, dry_run: bool, rate: float | None, as_json: bool) -> None:
     Workers do this on their own, gradually; this command does all of it now. Pending work, dead letters, open
     quarantine and running operations stay. Repeats of pruned events are still recognised.
     """
-    from dataclasses import replace
-
     from receiver.wiring.retention import build_retention
 
     settings = load_settings_and_log(level="ERROR")
-    retention = build_retention(settings)
-    if rate is not None:
-        retention = replace(retention, per_s=rate)
+    retention = build_retention(settings).at(rate)
     counted = use_store(settings, lambda store: _prune(settings, store, retention, dry_run=dry_run))
     show_record(counted, as_json=as_json)
 

@@ -25,6 +25,10 @@ class Retention:
     assets_ms: int | None = None
     """The same for files in the bucket; None keeps them permanently."""
 
+    def at(self, per_s: float | None) -> "Retention":
+        """Return the same at another pace; None: at its own."""
+        return self if per_s is None else replace(self, per_s=per_s)
+
     def batch(self, what: What, *, now_ms: int, rest_s: float = 0.0) -> Batch:
         """Return the next batch of *what*, behind which its kind rests."""
         deliveries_ms = self.keep_ms.get("deliveries")

@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from receiver import operations
+from receiver.operations.pruning import Retention
 from receiver.store import DeliveryConfirmed, Store
 from receiver.store.operations import Order
 from tests.stored import FAR, NOW, a_body, an_event, claimed, dead, delivered, settled
@@ -227,6 +228,15 @@ class TestSubmissions:
             answer = await caller.post("/v1/submissions/order-1/adopt", {"generation_id": "gen_a", **given})
             assert (answer.status, answer.json["generation_id"]) == (200, "gen_a")
         assert desk.forced == [False, True]
+
+
+class TestPrune:
+    async def test_rate(self, caller: Caller) -> None:
+        """A pace of its own is taken; none that would never end."""
+        assert (await caller.post("/v1/prune", {"rate": 2000})).status == 202
+        assert (await caller.post("/v1/prune", {"rate": 0})).code == "invalid_request"
+        retention = Retention(per_s=500)
+        assert (retention.at(None).per_s, retention.at(2000).per_s) == (500, 2000)
 
 
 class TestFailures:
