@@ -9,6 +9,7 @@ import click
 from receiver.cli import cli
 from receiver.cli.exit_codes import ExitCode, exit_code
 from receiver.cli.output import say
+from receiver.cli.streams import is_about_output, open_closed, unwritten
 from receiver.errors import ConfigError, ReceiverError
 
 _WITHOUT_CODE: Final = (ConfigError,)
@@ -19,7 +20,11 @@ def main() -> None:
     """Run the command. A refusal is one message and an exit status of its own, never a traceback."""
     # What a command imports stays: looking through those many objects for garbage is in vain.
     gc.set_threshold(100_000, 20, 20)
-    sys.exit(_run())
+    open_closed()
+    status = _run()
+    if (fault := unwritten()) is not None:
+        status = status or _not_written(fault)
+    sys.exit(status)
 
 
 def _run() -> int:
@@ -34,7 +39,26 @@ def _run() -> int:
     except ReceiverError as error:
         say(f"receiver: {_message(error)}")
         return exit_code(error)
+    except OSError as error:
+        if not is_about_output(error):
+            raise
+        return _not_written(error)
+    except UnicodeEncodeError:
+        if all(map(_is_text, sys.argv)):
+            raise
+        say("receiver: an argument is not text in UTF-8")
+        return ExitCode.USAGE
     return status if isinstance(status, int) else ExitCode.OK
+
+
+def _not_written(fault: OSError) -> int:
+    say(f"receiver: the output cannot be written: {fault.strerror}")
+    return ExitCode.FAILED
+
+
+def _is_text(argument: str) -> bool:
+    """Whether *argument* is more than bytes: a file may be called anything, and nothing else."""
+    return not any("\ud800" <= character <= "\udfff" for character in argument)
 
 
 def _message(error: ReceiverError) -> str:

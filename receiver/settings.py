@@ -80,6 +80,8 @@ Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_words)]
 Name = Annotated[str, BeforeValidator(_name)]
 Host = Annotated[str, Field(min_length=1)]
+Days = Annotated[int, Field(ge=0, le=36_500)]
+Bytes = Annotated[int, Field(ge=0, le=2**50)]
 Seconds = Annotated[float, Field(gt=0, le=7 * 24 * 3600)]
 
 
@@ -126,7 +128,7 @@ class Settings(BaseSettings):
     """The Cookie header of a signed-in browser, for managing API keys and nothing else."""
     reconcile_interval_s: Seconds = 300.0
     """How often the provider is asked for what no webhook reported. Needs an API key."""
-    reconcile_requests: int = Field(20, gt=0)
+    reconcile_requests: int = Field(20, gt=0, le=10_000)
     """Maximum requests in one pass, each for up to 100 generations; the next pass goes on where it ended."""
     reconcile_look_back_s: Seconds = 24 * 3600.0
     """How far back the very first pass goes."""
@@ -141,7 +143,7 @@ class Settings(BaseSettings):
     """What an asset is called there; `receiver.assets.key_template` has the fields."""
     asset_hosts: Words | None = None
     """Host names (with their subdomains) that assets may come from; unset allows every public one."""
-    asset_max_bytes: int = Field(512 * 1024 * 1024, gt=0)
+    asset_max_bytes: Bytes = Field(512 * 1024 * 1024, gt=0)
     """Assets larger than this many bytes are given up."""
     asset_types: Words | None = None
     """Content types that are kept, `video/mp4` or `image/*`; unset: whatever is no text."""
@@ -181,11 +183,11 @@ class Settings(BaseSettings):
     """What the store verifies uploads by; `md5` for one that refuses the others."""
     spool_dir: str = "data/spool"
     """Where downloads lie until their event is settled; not for several databases at once."""
-    spool_max_bytes: int = Field(4 * 1024**3, ge=0)
+    spool_max_bytes: Bytes = 4 * 1024**3
     """While the bucket is away, downloads up to this many bytes are kept for it."""
     destinations: dict[Name, dict[str, str]] = {}
     """Downstream queues, by name: `url` and the options of that kind of queue."""
-    forward_attempts: int = Field(100, gt=0)
+    forward_attempts: int = Field(100, gt=0, le=1_000_000)
     """Failures that count, about two days, until a delivery becomes a dead letter."""
     host: Host = "127.0.0.1"
     """Address of the public listener; `0.0.0.0` to be reached from other machines."""
@@ -209,21 +211,21 @@ class Settings(BaseSettings):
     """What those consumers must carry whose destination has no `token` of its own."""
     notice_backlog_s: Seconds = 900.0
     """What waits for a destination, or for its asset, for longer is reported to operators."""
-    notice_disk_bytes: int = Field(1024**3, ge=0)
+    notice_disk_bytes: Bytes = 1024**3
     """Less room than this on a disk that is written to is reported to operators."""
     notice_secret_s: Seconds = 24 * 3600.0
     """A secret besides others that verified nothing for this long is reported to operators: it may go."""
-    keep_bodies_days: int = Field(90, ge=0)
+    keep_bodies_days: Days = 90
     """Bodies of events that nothing needs any more are emptied after so long; 0 keeps them permanently."""
-    keep_deliveries_days: int = Field(365, ge=0)
+    keep_deliveries_days: Days = 365
     """Their deliveries are deleted after so long; not before the bodies. 0: never."""
-    keep_quarantine_days: int = Field(365, ge=0)
+    keep_quarantine_days: Days = 365
     """Quarantined bodies that were resolved or dropped are emptied after so long; 0: never."""
-    keep_operations_days: int = Field(365, ge=0)
+    keep_operations_days: Days = 365
     """Operations that have ended are deleted after so long; 0: never."""
-    keep_submissions_days: int = Field(365, ge=0)
+    keep_submissions_days: Days = 365
     """What submissions asked for is forgotten after so long; not before the bodies. 0: never."""
-    keep_assets_days: int = Field(0, ge=0)
+    keep_assets_days: Days = 0
     """Files in the bucket are deleted so long after they were stored; 0: never."""
     prune_per_s: int = Field(500, gt=0, le=100_000)
     """Rows of each kind that all workers together prune in a second."""

@@ -98,6 +98,8 @@ async def check_names(settings: "Settings", store: "Store", wanted: "Filter") ->
     Raises:
         UsageError: it says which there are.
     """
+    if wanted.destination is None and wanted.source is None:
+        return
     from receiver.cli.destinations import check_name
     from receiver.operations.names import named_in
     from receiver.wiring.sources import source_names

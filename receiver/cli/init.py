@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from receiver.cli.own_machine import is_own_machine
-from receiver.cli.scaffold import ADMIN_PORT, PORT
+from receiver.cli.ports import ADMIN_PORT, PORT
 from receiver.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -176,6 +175,8 @@ def _check_compose(answers: "Answers") -> None:
     Raises:
         click.UsageError: it says what to give instead.
     """
+    from receiver.cli.own_machine import is_own_machine
+
     if not answers.host_name:
         raise click.UsageError("--run-with compose needs --host-name: Caddy gets a certificate for it.")
     if answers.port != PORT:

@@ -11,12 +11,11 @@ from typing import Final, Literal
 from urllib.parse import urlsplit
 
 import receiver
+from receiver.cli.ports import ADMIN_PORT, PORT
 
 SETTINGS: Final = "receiver.toml"
 SECRETS: Final = "secrets"
 ADMIN_TOKEN: Final = f"{SECRETS}/admin_token"
-PORT: Final = 8000
-ADMIN_PORT: Final = 8001
 RunWith = Literal["shell", "systemd", "compose"]
 
 _PACKAGE: Final = Path(receiver.__file__).parent

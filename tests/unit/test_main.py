@@ -53,6 +53,38 @@ class TestMain:
         assert process.returncode == 130
         assert said.strip() == "receiver: interrupted"
 
+    def test_output_that_cannot_be_written_is_a_failure(
+        self, tmp_path: Path, subtests: pytest.Subtests
+    ) -> None:
+        """In one line with the reason, on a full disk and where standard output was closed."""
+        for words in ("config", "--help"):
+            for to, why in ((">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")):
+                with subtests.test(words, to=to):
+                    command = f'"{sys.executable}" -m receiver {words} {to}'
+                    ended = subprocess.run(
+                        ["sh", "-c", command],
+                        cwd=tmp_path,
+                        env=environment({}),
+                        capture_output=True,
+                        text=True,
+                        check=False,
+                    )
+                    said = f"receiver: the output cannot be written: {why}\n"
+                    assert (ended.returncode, ended.stderr) == (1, said)
+
+    def test_an_argument_that_is_no_text(self, tmp_path: Path) -> None:
+        """No database can be asked for it."""
+        ended = subprocess.run(
+            [sys.executable, "-m", "receiver", "find", b"\xff"],
+            cwd=tmp_path,
+            env=environment({}),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 2
+        assert ended.stderr.splitlines()[-1] == "receiver: an argument is not text in UTF-8"
+
     def test_a_reader_that_left_is_no_crash(self, tmp_path: Path) -> None:
         """As in `receiver … | head`: no traceback."""
         reading, writing = os.pipe()
