@@ -28,9 +28,9 @@ class Batches(Generic[Item, Result]):
         make: Callable[[list[Item]], Sequence[Result | Exception]],
         *,
         most: int,
-        threads: Executor | None = None,
+        threads: Executor,
     ) -> None:
-        """Work in at most *most* threads, which are the event loop's own unless others are given."""
+        """Work in at most *most* of *threads* at a time."""
         self._make = make
         self._threads = threads
         self._idle = most
@@ -48,17 +48,23 @@ class Batches(Generic[Item, Result]):
         batch, self._waiting = self._waiting, []
         asked = [future for future, _ in batch]
         items = [item for _, item in batch]
+        loop = asyncio.get_running_loop()
+
+        def end_soon(done: "Future[Sequence[Result | Exception]]") -> None:
+            with suppress(RuntimeError):  # nobody waits any more
+                loop.call_soon_threadsafe(self._end, asked, done)
+
         try:
-            made = asyncio.get_running_loop().run_in_executor(self._threads, self._make, items)
+            made = self._threads.submit(self._make, items)
         except RuntimeError as error:  # the threads were shut down
             for future in asked:
                 future.set_exception(error)
             return
         self._idle -= 1
-        made.add_done_callback(lambda done: self._end(asked, done))
+        made.add_done_callback(end_soon)
 
     def _end(
-        self, asked: "list[asyncio.Future[Result]]", done: "asyncio.Future[Sequence[Result | Exception]]"
+        self, asked: "list[asyncio.Future[Result]]", done: "Future[Sequence[Result | Exception]]"
     ) -> None:
         self._idle += 1
         error = None if done.cancelled() else done.exception()

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import IO, Final, ParamSpec, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -217,7 +217,7 @@ class FolderBucket:
         """Give *asset* the name *path*; False if another file took that first."""
         if asset.content is not None and asset.path:
             with suppress(OSError):  # its file is gone, or on another disk: its bytes are written once more
-                if asset.path.stat().st_dev == self.root.stat().st_dev:
+                if _device(asset.path.parent) == _device(self.root):
                     _sync(asset.path)
                     return _link(asset.path, path)
         return self._copy_in(asset, path)
@@ -298,6 +298,12 @@ def _copy(asset: Fetched, file: IO[bytes]) -> None:
             file.write(block)
     if digest.hexdigest() != asset.sha256:
         raise BucketUnavailable(f"{asset.path} changed since it was downloaded")
+
+
+@lru_cache(maxsize=512)
+def _device(folder: Path) -> int:
+    """Return which disk *folder* was on when first asked; where that changed, a link tells."""
+    return folder.stat().st_dev
 
 
 def _link(file: Path, path: Path) -> bool:

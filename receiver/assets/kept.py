@@ -25,7 +25,7 @@ from receiver.assets.folder_id import folder_id
 from receiver.assets.media import MEDIA_TYPES
 from receiver.assets.spool import described
 from receiver.errors import variable
-from receiver.threads import Batches, make_calls
+from receiver.threads import Batches, DaemonThreads, make_calls
 
 KEPT: Final = "kept"
 """The folder in the spool folder that holds the files, in folders by the end of their events' ids."""
@@ -35,6 +35,7 @@ _SPREAD_CHARS: Final = 2
 """Of an id's random end: 256 folders, which stay. A folder for each file cost more than the file itself."""
 _LEAVE_FREE_BYTES: Final = 512 * 1024 * 1024
 """The database may be on the same disk; a bucket's outage must not become its own."""
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 _THREADS: Final = 4
 _MOST_WRITTEN: Final = 10_000
 _COUNT_EVERY_S: Final = 60.0
@@ -53,7 +54,9 @@ class KeptDownloads:
         self._spool_dir = spool_dir
         self._folder = spool_dir / KEPT
         self._max_bytes = max_bytes
-        self._threads: Batches[Callable[[], Any], Any] = Batches(make_calls, most=_THREADS)
+        self._threads: Batches[Callable[[], Any], Any] = Batches(
+            make_calls, most=_THREADS, threads=DaemonThreads(_THREADS, name="receiver-kept")
+        )
         self._written: dict[str, Path] = {}
         """Where files are, as far as it need not be looked for."""
         self._counting = threading.Lock()
@@ -219,15 +222,18 @@ def _put_at(path: Path, fetched: Fetched) -> None:
 
 
 def _write_new(path: Path, content: bytes) -> None:
+    # Each call to the system takes turns with the event loop: a file object makes twice as many.
     try:
-        file = path.open("xb", buffering=0)
+        descriptor = os.open(path, _NEW, 0o666)
     except FileExistsError:
         path.unlink(missing_ok=True)  # it may be linked into the bucket
-        file = path.open("xb", buffering=0)
-    with file:
+        descriptor = os.open(path, _NEW, 0o666)
+    try:
         left = memoryview(content)
         while left:
-            left = left[file.write(left) :]
+            left = left[os.write(descriptor, left) :]
+    finally:
+        os.close(descriptor)
 
 
 def _size_bytes(path: Path) -> int:

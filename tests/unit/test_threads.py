@@ -221,14 +221,16 @@ class TestBatches:
 
     async def test_a_batch_that_fails(self) -> None:
         """All of it fail, and the next is made."""
-        batches: Batches[int, float] = Batches(lambda items: [1 / item for item in items], most=1)
+        batches: Batches[int, float] = Batches(
+            lambda items: [1 / item for item in items], most=1, threads=DaemonThreads(1, name="batches")
+        )
         with pytest.raises(ZeroDivisionError):
             await batches.submit(0)
         assert await batches.submit(2) == 0.5
 
     async def test_what_waits_shares_a_hop(self, freed: threading.Event) -> None:
         """One call at a time, in order, each answered with its own result or error."""
-        shared: Batches[Any, Any] = Batches(make_calls, most=1)
+        shared: Batches[Any, Any] = Batches(make_calls, most=1, threads=DaemonThreads(1, name="batches"))
         threads = list[int]()
 
         def note(number: int) -> int:
@@ -248,7 +250,7 @@ class TestBatches:
 
     async def test_cancelled_call_is_made(self, freed: threading.Event) -> None:
         """Whoever comes behind it is answered all the same."""
-        shared: Batches[Any, Any] = Batches(make_calls, most=1)
+        shared: Batches[Any, Any] = Batches(make_calls, most=1, threads=DaemonThreads(1, name="batches"))
         made = list[int]()
         first = asyncio.create_task(shared.submit(freed.wait))
         await asyncio.sleep(0)
