@@ -1,7 +1,6 @@
 """The store through a pooler: PgBouncer at its defaults, in session and in transaction mode."""
 
 import asyncio
-from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from importlib import import_module
 
@@ -11,6 +10,7 @@ import structlog.testing
 
 from receiver.contract import FAILED
 from receiver.store import DeliveryConfirmed, Recorded, Store
+from receiver.store.migrations import revisions
 from receiver.store.wake import SETTLE
 from tests.servers.pgbouncer import PgBouncer, pooling
 from tests.servers.postgres import PostgresServer
@@ -29,20 +29,21 @@ def pooler(request: pytest.FixtureRequest) -> PgBouncer:
 
 
 @pytest.fixture
-def pooled(pooler: PgBouncer, postgres_database: str) -> Iterator[str]:
+def pooled(pooler: PgBouncer, migrated_postgres_database: str) -> str:
     """Return the URL, through the pooler, of a database with our schema."""
-    with psycopg.connect(postgres_database, autocommit=True) as connection:
+    with psycopg.connect(migrated_postgres_database, autocommit=True) as connection:
         name = connection.info.dbname
         connection.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
         connection.execute(f"ALTER DATABASE {name} SET statement_timeout = '3s'")
-    url = pooler.database_url(postgres_database)
-    with closing(Store(url)) as store:
-        store.migrate()
-    yield url
-    pooler.stop()
+    return pooler.database_url(migrated_postgres_database)
 
 
 class TestPooler:
+    def test_migrates(self, pooler: PgBouncer, postgres_database: str) -> None:
+        """A database comes to our schema through it, too."""
+        with closing(Store(pooler.database_url(postgres_database))) as store:
+            assert store.migrate() == (None, revisions()[0])
+
     async def test_events_go_all_the_way(self, pooled: str) -> None:
         """Recorded, settled and confirmed once each, by several processes at a time."""
         with ExitStack() as stack:

@@ -141,8 +141,12 @@ async def until(look: Callable[[], Any]) -> Any:
 
 @pytest.fixture(scope="module")
 def pair() -> Iterator[tuple[PostgresServer, PostgresServer]]:
-    """Run two servers that know nothing of each other, each with our schema."""
+    """Run two servers that know nothing of each other, each with our schema to copy in `migrated`."""
     with running(durable=False) as old, running(durable=False) as new:
+        for server in (old, new):
+            ask(server.url, "CREATE DATABASE migrated")
+            with opened(server.database_url("migrated")) as store:
+                store.migrate()
         yield old, new
 
 
@@ -163,10 +167,7 @@ def turned(pair: tuple[PostgresServer, PostgresServer]) -> Iterator[Callable[...
 def switch(pair: tuple[PostgresServer, PostgresServer]) -> Iterator[Switch]:
     for server in pair:
         ask(server.url, "DROP DATABASE IF EXISTS r WITH (FORCE)")
-        ask(server.url, "CREATE DATABASE r")
-        prepared = Store(server.database_url("r"))
-        prepared.migrate()
-        prepared.close()
+        ask(server.url, "CREATE DATABASE r TEMPLATE migrated")
     with switched(pair[0].port) as leading:
         yield leading
 
