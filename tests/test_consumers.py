@@ -150,10 +150,13 @@ class TestRuns:
         consumer.assert_handled_once()
 
     async def test_redis(self, consumer: _Consumer, valkey_server: ValkeyServer) -> None:
-        """A consumer group; what failed is pending, and read again."""
+        """A consumer group; what failed is pending, and read again. What was trimmed has no fields."""
         with closing(redis.Redis.from_url(valkey_server.url, protocol=2)) as client:
             client.delete("receiver:events")
             client.xgroup_create("receiver:events", "billing", id="0", mkstream=True)
+            assert _all_delivered(await _deliver(valkey_server.url, TWICE[:1]))
+            client.xreadgroup("billing", "one", {"receiver:events": ">"})
+            client.xtrim("receiver:events", maxlen=0, approximate=False)
             assert _all_delivered(await _deliver(valkey_server.url, TWICE))
             with closing(_Redis(valkey_server.url)) as opened:
                 consumer.run("redis.md", redis=opened, url=valkey_server.url)
