@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, Dialect, Engine, Table, text
+from sqlalchemy import Connection, Dialect, Engine, Table
 
 from receiver.errors import ConfigError
 from receiver.store.database_url import parse
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 WAKE_CHANNEL: Final = "receiver_work"
 
 _WAKES: Final = "receiver.wakes"
-_NOTIFY: Final = text("SELECT pg_notify(:channel, :topic)")
+_NOTIFY: Final = "SELECT pg_notify(%b, topic) FROM unnest(%b::text[]) AS topic"
 
 
 def connect(url: str, *, busy_timeout_s: float = 5.0) -> Engine:
@@ -99,5 +99,4 @@ def take_wakes(connection: Connection) -> frozenset[str]:
 
 def notify(connection: Connection, topics: Collection[str]) -> None:
     """Wake the workers on other machines that wait for one of *topics*."""
-    for topic in sorted(topics):
-        connection.execute(_NOTIFY, {"channel": WAKE_CHANNEL, "topic": topic})
+    execute(connection, _NOTIFY, (WAKE_CHANNEL, sorted(topics)))

@@ -1,6 +1,5 @@
 """Writing down what was received: dedupe and queue in one transaction, many deliveries at a time."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -16,7 +15,7 @@ from receiver.store.fanout import NOWHERE, Candidate, FanOut, Made
 from receiver.store.handover import Hold, Places
 from receiver.store.insert import insert_new
 from receiver.store.matching import find
-from receiver.store.repeats import count_repeats, find_ids
+from receiver.store.repeats import count_repeats
 from receiver.store.tables import EVENT, LATE, OPEN, PENDING, QUARANTINE, SETTLED
 from receiver.store.wake import FORWARD, MIRROR, SETTLE
 
@@ -213,12 +212,11 @@ def _insert_once(
     """Insert the rows whose *key* is new; count a repeat on the first row of every other."""
     # One order for all transactions: two that share keys would otherwise wait for each other.
     rows.sort(key=itemgetter(*key))
-    if insert_new(connection, table, key, rows) == len(rows):
+    inserted = insert_new(connection, table, key, rows)
+    if inserted == len(rows):
         return {row["id"]: Recorded(row["id"]) for row in rows}
     keys = {row["id"]: tuple(row[name] for name in key) for row in rows}
-    ids = find_ids(connection, table, key, sorted(set(keys.values())))
-    firsts = {id_: ids[values] for id_, values in keys.items()}
-    count_repeats(connection, table, Counter(first for id_, first in firsts.items() if first != id_))
+    firsts = count_repeats(connection, table, key, keys, some_are_new=inserted > 0)
     return {id_: Recorded(id_) if first == id_ else Duplicate(first) for id_, first in firsts.items()}
 
 

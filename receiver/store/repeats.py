@@ -4,7 +4,7 @@ Texts of our own, as in `receiver.store.insert`: repeats must cost no more than 
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -19,33 +19,58 @@ _WRITE: Final = "SELECT pg_logical_emit_message(true, 'receiver', '')"
 """Writes to the log, which is what a commit flushes and waits for, and to nothing else."""
 
 
-def find_ids(
-    connection: Connection, table: Table, key: tuple[str, ...], wanted: Sequence[Key]
-) -> dict[Key, str]:
-    """Return the id of each row whose *key* is *wanted*."""
-    rows = find(connection, table, key, wanted, ("id", *key))
-    return {row[1:]: row[0] for row in rows}
-
-
-def count_repeats(connection: Connection, table: Table, repeats: Counter[str]) -> None:
-    """Add to the repeats of the rows with these ids.
+def count_repeats(
+    connection: Connection, table: Table, key: tuple[str, ...], keys: Mapping[str, Key], *, some_are_new: bool
+) -> dict[str, str]:
+    """Return the id of the first row that has the *key* of each id in *keys*; add the others to its repeats.
 
     The count is for people. On PostgreSQL a row that another transaction holds is left out: waiting for it
     could fail the deliveries that share this one. Something is written all the same, because only a commit
     that wrote waits for the standby, and what it repeats may not be there yet: its own commit may have been
     cancelled while it waited.
     """
+    wanted = sorted(set(keys.values()))
+    is_shared = connection.dialect.name != "sqlite"
+    if is_shared and not some_are_new:
+        ids, counted = _count_all(connection, table, key, Counter(keys.values()))
+        held = [values for values in wanted if values not in ids]
+        ids |= _find_ids(connection, table, key, held) if held else {}
+    else:
+        ids = _find_ids(connection, table, key, wanted)
+        counted = _count(connection, table, Counter(ids[one] for id_, one in keys.items() if ids[one] != id_))
+    if is_shared and not counted:
+        execute(connection, _WRITE)
+    return {id_: ids[values] for id_, values in keys.items()}
+
+
+def _find_ids(
+    connection: Connection, table: Table, key: tuple[str, ...], wanted: Sequence[Key]
+) -> dict[Key, str]:
+    rows = find(connection, table, key, wanted, ("id", *key))
+    return {row[1:]: row[0] for row in rows}
+
+
+def _count(connection: Connection, table: Table, repeats: Counter[str]) -> int:
+    """Add to the repeats of the rows with these ids; return to how many."""
     counted = 0
     by_count: dict[int, list[str]] = {}
     for id_, more in repeats.items():
         by_count.setdefault(more, []).append(id_)
     for more, ids in by_count.items():
         if connection.dialect.name == "sqlite":
-            execute(connection, _count_in_values(table, len(ids)), (more, *ids))
+            counted += execute(connection, _count_in_values(table, len(ids)), (more, *ids)).rowcount
         else:
             counted += execute(connection, _count_in_array(table), (more, ids)).rowcount
-    if not counted and connection.dialect.name != "sqlite":
-        execute(connection, _WRITE)
+    return counted
+
+
+def _count_all(
+    connection: Connection, table: Table, key: tuple[str, ...], repeats: Counter[Key]
+) -> tuple[dict[Key, str], int]:
+    """Find rows that are all known and add to their repeats, at once; without those that others hold."""
+    arrays = (*map(list, zip(*sorted(repeats), strict=True)), [repeats[one] for one in sorted(repeats)])
+    rows = execute(connection, _count_by_key(table, key), arrays).fetchall()
+    return {row[1:]: row[0] for row in rows}, len(rows)
 
 
 @lru_cache(maxsize=1024)
@@ -55,5 +80,19 @@ def _count_in_values(table: Table, count: int) -> str:
 
 @lru_cache(maxsize=16)
 def _count_in_array(table: Table) -> str:
-    free = f"SELECT id FROM {table.name} WHERE id = ANY(%b::text[]) FOR UPDATE SKIP LOCKED"  # noqa: S608
+    free = f"SELECT id FROM {table.name} WHERE id = ANY(%b::text[]) FOR NO KEY UPDATE SKIP LOCKED"  # noqa: S608
     return f"UPDATE {table.name} SET repeats = repeats + %s::int WHERE id IN ({free})"  # noqa: S608
+
+
+@lru_cache(maxsize=16)
+def _count_by_key(table: Table, key: tuple[str, ...]) -> str:
+    arrays = ", ".join([*["%b::text[]"] * len(key), "%b::int[]"])
+    same = " AND ".join(f"found.{name} = wanted.{name}" for name in key)
+    free = (
+        f"SELECT found.id, wanted.more FROM unnest({arrays}) AS wanted ({', '.join(key)}, more)"  # noqa: S608
+        f" JOIN {table.name} AS found ON {same} FOR NO KEY UPDATE OF found SKIP LOCKED"
+    )
+    return (
+        f"UPDATE {table.name} AS first SET repeats = repeats + free.more FROM ({free}) AS free"  # noqa: S608
+        f" WHERE first.id = free.id RETURNING first.id, {', '.join(f'first.{name}' for name in key)}"
+    )

@@ -100,6 +100,20 @@ class TestRecord:
         with store.engine.begin() as connection:
             assert connection.execute(select(EVENT.c.repeats)).scalars().all() == [2]
 
+    async def test_repeats_that_share_a_transaction(self, store: Store) -> None:
+        """Each is counted once, whether all events are known or some are new, and whoever refers to one."""
+        names = ["gen_a", "gen_b", "gen_b", "gen_b"]
+        await store.record(an_event("gen_a"))
+        await store.record(an_event("gen_b"))
+        with store.engine.connect() as other:
+            if not store.is_embedded:
+                other.execute(select(EVENT.c.id).with_for_update(read=True, key_share=True))
+            for batch in (names, [*names, "gen_new", "gen_new"]):
+                await asyncio.gather(*(store.record(an_event(name)) for name in batch))
+        with store.engine.begin() as connection:
+            found = connection.execute(select(EVENT.c.generation_id, EVENT.c.repeats)).all()
+        assert {row.generation_id: row.repeats for row in found} == {"gen_a": 2, "gen_b": 6, "gen_new": 1}
+
     async def test_repeats_rewrite_rows_in_place(self, migrated_postgres_database: str) -> None:
         """On PostgreSQL a page keeps room for the new version of a row, so no index changes for a repeat."""
         store = Store(migrated_postgres_database)
