@@ -208,7 +208,8 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Any:
 
     table = Table(box=None, pad_edge=False)
     for heading in headings:
-        table.add_column(heading, no_wrap=heading not in _GIVING_WAY, overflow="fold")
+        is_whole = heading not in _GIVING_WAY
+        table.add_column(heading, no_wrap=is_whole, overflow="ellipsis" if is_whole else "fold")
     for row in rows:
         table.add_row(*(Text(each) for each in row))
     return table

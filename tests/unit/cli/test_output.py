@@ -83,6 +83,12 @@ class TestShowRows:
         assert err == "Not enough room for: type, kind. --json prints all.\n"
 
     @pytest.mark.usefixtures("terminal")
+    def test_shows_where_it_cuts(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """What is left out of a cell is not taken for a whole word."""
+        show_rows([{"id": "late assets", "state": "x" * 50}], columns=("id", "state"), as_json=False)
+        assert plain(capsys.readouterr().out).splitlines()[1].rstrip().endswith("x…")
+
+    @pytest.mark.usefixtures("terminal")
     def test_takes_nothing_for_markup(self, capsys: pytest.CaptureFixture[str]) -> None:
         """What others wrote is shown as it is."""
         show_rows([{"id": "[red]x[/red]"}], columns=("id",), as_json=False)
