@@ -1,6 +1,7 @@
 """Erasing a generation, on SQLite and PostgreSQL alike."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Table, select
+from sqlalchemy import Connection, Table, select
 
 from receiver import clock
 from receiver.assets.by_source import BucketsBySource
@@ -20,7 +21,7 @@ from receiver.store import Duplicate, EventSettled, Store, audit
 from receiver.store.audit import Deed
 from receiver.store.claim import claim_events
 from receiver.store.erasure import Generation, erase, find_traces
-from receiver.store.removals import announce, end_removal
+from receiver.store.removals import announce, announced, end_removal
 from receiver.store.tables import ASSET, ATTEMPT, DELIVERY, EVENT, QUARANTINE, SUBMISSION
 from tests.stored import ASSET as AN_ASSET
 from tests.stored import FAR, NOW, an_event, claim, claimed, dead, delivered, migrated, settled
@@ -133,6 +134,27 @@ class TestRemovals:
         assert not await store.settle(EventSettled(two, shared, NOW))
         await store.transact(end_removal, [url])
         assert await store.settle(EventSettled(two, shared, NOW))
+
+    async def test_a_removal_waits_for_who_settles_just_now(self, store: Store) -> None:
+        """So that the look after it sees what was written. On SQLite only one writes at a time."""
+        begun, go_on = threading.Event(), threading.Event()
+        assert await store.transact(announce, ["s3://b/0123abcd.png"], now_ms=NOW)
+        await store.transact(end_removal, ["s3://b/0123abcd.png"])
+
+        def settling(connection: Connection) -> None:
+            announced(connection, ["s3://b/0123abcd.png"], now_ms=NOW)
+            connection.execute(EVENT.update().values(attempts=1))  # as who settles, it writes
+            begun.set()
+            go_on.wait(20)
+
+        under_way = asyncio.create_task(store.transact(settling))
+        await asyncio.to_thread(begun.wait, 20)
+        removal = asyncio.create_task(store.transact(announce, ["s3://b/0123abcd.png"], now_ms=NOW))
+        done, _ = await asyncio.wait({removal}, timeout=0.3)
+        go_on.set()
+        await under_way
+        assert not done
+        assert await removal
 
     async def test_who_died_meanwhile_holds_up_nothing_for_ever(self, store: Store) -> None:
         """After some minutes nobody is removing it any more."""
