@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from receiver.signatures import sign
+from tests.answer import Answer
 from tests.servers import warm
 from tests.servers.require import free_ports
 from tests.stored import migrated
@@ -38,19 +39,6 @@ def until(look: Callable[[], T | None], *, seconds: float = _PATIENCE_S) -> T:
         time.sleep(pause_s)
         pause_s = min(pause_s * 1.2, _LONGEST_PAUSE_S)
     return found
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An HTTP answer."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
 
 
 @dataclass

@@ -13,7 +13,8 @@ import httpx2
 import pytest
 
 from receiver.signatures import sign
-from tests.acceptance.service import Answer, Running, Service, failed, service, until
+from tests.acceptance.service import Running, Service, failed, service, until
+from tests.answer import Answer
 from tests.servers.require import free_ports
 
 OLD: Final = "whsec_old_0123456789abcdef"

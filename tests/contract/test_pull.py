@@ -18,8 +18,9 @@ from receiver.store.claim import release
 from receiver.store.destinations import pause
 from receiver.store.future import Present, put_right
 from receiver.store.tables import DELIVERY
+from tests.answer import Answer
 from tests.stored import an_event, settled
-from tests.unit.admin.asking import Answer, Caller
+from tests.unit.admin.asking import Caller
 
 TOKEN: Final = "pull_0123456789abcdef"
 KNOWN: Final = {"Authorization": f"Bearer {TOKEN}"}

@@ -25,11 +25,12 @@ from receiver.pull.queue import PullQueue
 from receiver.routing import EVERYTHING
 from receiver.store import DeliveryJob, NewEvent, Store
 from tests.acceptance.service import failed
+from tests.answer import Answer
 from tests.contract.systems.served import Served
 from tests.contract.systems.system import WRONG_SECRET, System
 from tests.servers.postgres import PostgresServer
 from tests.stored import claim
-from tests.unit.admin.asking import Answer, Caller
+from tests.unit.admin.asking import Caller
 
 _NAME: Final = "queue"
 _TOKEN: Final = "pull_0123456789abcdef"

@@ -8,26 +8,10 @@ from typing import Any, Final
 import orjson
 from starlette.types import ASGIApp, Message
 
+from tests.answer import Answer
+
 TOKEN: Final = "admin_0123456789abcdef"
 KNOWN: Final = {"Authorization": f"Bearer {TOKEN}"}
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One answer as it came."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return orjson.loads(self.body)
-
-    @property
-    def code(self) -> str:
-        """The code of an error."""
-        return str(self.json["error"]["code"])
 
 
 @dataclass(frozen=True)

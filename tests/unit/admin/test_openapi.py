@@ -16,8 +16,9 @@ from receiver.admin.runner import Runner
 from receiver.events import EVENT_KINDS
 from receiver.states import BODY_STATES, DELIVERY_STATES, EVENT_STATES
 from receiver.store import Store
+from tests.answer import Answer
 from tests.stored import a_body, an_event, dead, settled
-from tests.unit.admin.asking import Answer, Caller
+from tests.unit.admin.asking import Caller
 from tests.unit.admin.given import Desk, parts_over
 
 ROOT = Path(__file__).parents[3]

@@ -12,8 +12,9 @@ import pytest
 from receiver.admin.runner import Runner
 from receiver.console.app import open_console
 from receiver.store import Store
+from tests.answer import Answer
 from tests.stored import migrated
-from tests.unit.admin.asking import TOKEN, Answer, Caller
+from tests.unit.admin.asking import TOKEN, Caller
 from tests.unit.admin.given import Desk, parts_over
 
 NONE: Mapping[str, str] = MappingProxyType({})

@@ -4,9 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
-from typing import Any, Final, Self
-
-import orjson
+from typing import Final, Self
 
 from receiver.errors import StoreUnavailable
 from receiver.listener import listen
@@ -15,6 +13,7 @@ from receiver.signatures import sign
 from receiver.store import Entry, Recorded, RecordResult
 from receiver.web.app import PublicApp
 from receiver.web.server import Server
+from tests.answer import Answer
 
 SECRET: Final = b"whsec_0123456789abcdef"
 SOURCES: Final = {
@@ -43,19 +42,6 @@ class FakeStore:
         self.checks += 1
         if self.error:
             raise StoreUnavailable(str(self.error))
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One HTTP answer as it came."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return orjson.loads(self.body)
 
 
 @dataclass(frozen=True)
