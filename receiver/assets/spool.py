@@ -8,6 +8,7 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 from typing import IO, BinaryIO, Final, Self
@@ -37,12 +38,17 @@ class Spool:
         """Write nothing yet. With *part_bytes*, tell of the parts of that size, too."""
         self._directory = directory
         self._file: IO[bytes] | None = None
-        self._digests = Digests(part_bytes)
+        self._part_bytes = part_bytes
         self._size_bytes = 0
         self._block = bytearray()
         self._in_use = threading.Lock()
         self._abandoned = False
         self._kept = False
+
+    @cached_property
+    def _digests(self) -> Digests:
+        """Made with the file: a small asset needs none."""
+        return Digests(self._part_bytes)
 
     async def write(self, data: bytes) -> None:
         """Append *data*.
