@@ -184,23 +184,32 @@ class FolderBucket:
     ) -> "Result | BucketUnavailable":
         """Return what *call* returns, or why the folder failed."""
         try:
-            with self._in_place():
-                return call(*args, **kwargs)
+            return call(*args, **kwargs)
+        except OSError as error:
+            return BucketUnavailable(f"{self.root}: {error.strerror}")
         except BucketUnavailable as error:
             return error
 
     def _put_all(self, puts: "Sequence[_Put]") -> "list[Stored | BucketUnavailable]":
         """Make assets durable: each file, then once each folder that has a new name."""
+        try:
+            self._require()
+        except BucketUnavailable as error:
+            return [error] * len(puts)
         placed = [self._tried(self._place, key, asset) for key, asset in puts]
         folders = {one[0].parent for one in placed if not isinstance(one, BucketUnavailable)}
         # Also when the file was there before: its writer may have died before its folder was on disk.
-        synced = {folder: self._tried(_sync, folder) for folder in folders}
+        synced = {folder: self._tried(self._sync_in_place, folder) for folder in folders}
         return [
             one
             if isinstance(one, BucketUnavailable)
             else synced[one[0].parent] or Stored(one[0].as_uri(), one[1])
             for one in placed
         ]
+
+    def _sync_in_place(self, folder: Path) -> None:
+        with self._in_place():
+            _sync(folder)
 
     def _place(self, key: str, asset: Fetched) -> tuple[Path, bool]:
         """Bring *asset* in; return its path, and whether the key held other bytes."""
