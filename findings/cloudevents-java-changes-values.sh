@@ -25,7 +25,7 @@ cat >pom.xml <<'XML'
   </dependency></dependencies>
 </project>
 XML
-mvn -q -Dmaven.repo.local="$folder/maven" dependency:copy-dependencies -DoutputDirectory=jars >/dev/null
+mvn -B -q -Dmaven.repo.local="$folder/maven" dependency:copy-dependencies -DoutputDirectory=jars >/dev/null
 cat >Show.java <<'JAVA'
 import io.cloudevents.jackson.JsonFormat;
 

@@ -25,7 +25,7 @@ cat >pom.xml <<XML
   <dependencies>$(artifact cloudevents-http-basic)$(artifact cloudevents-json-jackson)</dependencies>
 </project>
 XML
-mvn -q -Dmaven.repo.local="$folder/maven" dependency:copy-dependencies -DoutputDirectory=jars >/dev/null
+mvn -B -q -Dmaven.repo.local="$folder/maven" dependency:copy-dependencies -DoutputDirectory=jars >/dev/null
 cat >show.go <<'GO'
 package main
 

@@ -23,7 +23,7 @@ cat >pom.xml <<'XML'
   </dependency></dependencies>
 </project>
 XML
-mvn -q -Dmaven.repo.local="$folder/maven" dependency:copy-dependencies -DoutputDirectory=jars >/dev/null
+mvn -B -q -Dmaven.repo.local="$folder/maven" dependency:copy-dependencies -DoutputDirectory=jars >/dev/null
 cat >show.py <<'PYTHON'
 import logging
 import socket

@@ -186,6 +186,14 @@ class TestMeasure:
         data[6:10] = (40_000).to_bytes(2, "little") + (65_535).to_bytes(2, "little")
         assert measured(bytes(data), "image/gif") == Dimensions(40_000, 65_535)
 
+    def test_what_others_misread(self, measured: Measured) -> None:
+        """Fill bytes may stand before a marker of a JPEG, and a BMP may begin with its topmost row."""
+        jpeg, bmp = picture("JPEG", (300, 200)), picture("BMP", (300, 200))
+        filled = jpeg[:2] + b"\xff\xff" + jpeg[2:].replace(b"\xff\xc0", b"\xff\xff\xff\xc0", 1)
+        assert measured(filled, "image/jpeg") == Dimensions(300, 200)
+        topdown = bmp[:22] + struct.pack("<i", -200) + bmp[26:]
+        assert measured(topdown, "image/bmp") == Dimensions(300, 200)
+
     def test_turned_jpeg(self, measured: Measured) -> None:
         """A photograph turned by its EXIF orientation is as large as it is shown."""
         exif = Image.Exif()
