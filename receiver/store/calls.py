@@ -87,8 +87,7 @@ class Calls:
             notice.add_done_callback(self._rest)
 
     def _rest(self, notice: "asyncio.Future[None]") -> None:
-        if not notice.cancelled():
-            notice.exception()
+        notice.exception()  # asked for, or asyncio would report it
         asyncio.get_running_loop().call_later(_TELL_EVERY_S, self._tell_on)
 
     def _tell_on(self) -> None:
@@ -109,12 +108,9 @@ class Calls:
 
 
 def _hand_over(done: "Future[Any]", answer: "asyncio.Future[Any]") -> None:
-    error = None if done.cancelled() else done.exception()
-    if answer.done():
+    if answer.done():  # given up or cancelled; nothing else cancels what is under way
         return
-    if done.cancelled():
-        answer.cancel()
-    elif error is not None:
+    if (error := done.exception()) is not None:
         answer.set_exception(error)
     else:
         answer.set_result(done.result())

@@ -162,8 +162,8 @@ class Committer(Generic[Item, Result]):
 
 
 def _result(found: Result | BaseException) -> Result | StoreUnavailable:
-    if isinstance(found, BaseException) and not isinstance(found, StoreUnavailable):
-        raise found
+    # `_refuse` knows no other; who is cancelled hears of it himself.
+    assert isinstance(found, StoreUnavailable) or not isinstance(found, BaseException)
     return found
 
 

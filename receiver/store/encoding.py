@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from psycopg import Connection
 from psycopg.adapt import Buffer
-from psycopg.types.string import StrBinaryDumper, StrDumper, StrDumperUnknown, TextLoader
+from psycopg.types.string import StrBinaryDumper, StrDumperUnknown, TextLoader
 
 UNIVERSAL: Final = {"UTF8", "SQL_ASCII"}
 """Encodings of databases that hold every text: SQL_ASCII keeps the bytes that it is given."""
@@ -39,8 +39,7 @@ def unescape(text: str) -> str:
 
 
 def _replace(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
+    assert isinstance(error, UnicodeEncodeError)  # nobody decodes with it
     lacking = error.object[error.start : error.end]
     return "".join(f"{_SUB}{ord(each):x};" for each in lacking), error.end
 
@@ -59,11 +58,7 @@ def escape_text(connection: Connection[Any]) -> None:
         def dump(self, obj: str) -> Buffer | None:
             return super().dump(escape(obj, codec))
 
-    class Escaping(StrDumper):
-        def dump(self, obj: str) -> Buffer | None:
-            return super().dump(escape(obj, codec))
-
-    class EscapingUnknown(StrDumperUnknown):
+    class Escaping(StrDumperUnknown):
         def dump(self, obj: str) -> Buffer | None:
             return super().dump(escape(obj, codec))
 
@@ -72,7 +67,7 @@ def escape_text(connection: Connection[Any]) -> None:
             loaded = super().load(data)
             return unescape(loaded) if isinstance(loaded, str) else loaded
 
-    for dumper in (EscapingBinary, Escaping, EscapingUnknown):
+    for dumper in (EscapingBinary, Escaping):
         connection.adapters.register_dumper(str, dumper)
     for name in _TEXT_TYPES:
         connection.adapters.register_loader(name, Unescaping)

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from itertools import count
 from typing import Final, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -75,7 +74,9 @@ def transact(engine: Engine, work: Callable[[Connection], Result], call: Call | 
         sqlalchemy.exc.SQLAlchemyError: nothing was written.
     """
     call = call or Call()
-    for tries in count(1):
+    tries = 0
+    while True:
+        tries += 1
         try:
             return _transact(engine, work, call)
         except DBAPIError as error:
@@ -83,7 +84,6 @@ def transact(engine: Engine, work: Callable[[Connection], Result], call: Call | 
             most = 2 if error.connection_invalidated else 3
             if call.is_cut or tries == most or not may_run_again(error):
                 raise
-    raise AssertionError
 
 
 def transact_in_time(engine: Engine, work: Callable[[Connection], Result]) -> Result:

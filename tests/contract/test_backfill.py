@@ -26,6 +26,7 @@ from receiver.store import (
     NewEvent,
     Store,
 )
+from receiver.store.attribution import HOLD_MS
 from receiver.store.backfill import Backfilled, Past, Stretch, count_missed
 from receiver.store.claim import claim_deliveries, claim_events
 from receiver.store.engine import connect
@@ -131,6 +132,15 @@ class TestRouting:
         assert [(line["event"], line["event_id"]) for line in lines] == [("unrouted", video)]
         assert (await store.transact(progress, [f"gen_{NOW}"]))[0].delivered == 0
         assert await store.claim(claim_events, Claim(NOW * 2, NOW * 2, "l", 1), with_asset=False) == []
+
+    async def test_changes_while_events_come(self, store: Store) -> None:
+        """Events that are settled from now on go by the new plan; deliveries that are there stay."""
+        (before,) = await settled(store, completed("gen_1", None))
+        store.reroute(("late",), everywhere)
+        (after,) = await settled(store, completed("gen_2", None), at=NOW + 10)
+        assert store.destinations == ("late",)
+        assert ids(await due(store, "late", at=NOW + 10)) == [after]
+        assert ids(await due(store, "images", at=NOW + 10)) == [before]
 
     async def test_route_sees_asset_and_submission(self, url: str, ledger: StoreLedger) -> None:
         """Whoever routes is given everything that the message is made of."""
@@ -257,6 +267,14 @@ class TestBackfill:
         (job,) = await due(store, "ads")
         assert page.created == 1
         assert job.submission == {"client_ref": "order-1", "metadata": {"team": "ads"}}
+
+    async def test_waits_for_the_submission(self, store: Store, ledger: StoreLedger) -> None:
+        """An event that one may still answer is held back as a new one is, for a few seconds."""
+        told = await settled(store, completed("gen_1", None))
+        ledger.begin(a_submission())
+        await backfill(store, Past("late"))
+        assert await due(store, "late") == []
+        assert ids(await due(store, "late", at=NOW + HOLD_MS)) == told
 
     async def test_live_events_go_first(self, store: Store, url: str) -> None:
         """However much was backfilled before, a new event is in the next batch, and the oldest follow."""

@@ -544,6 +544,19 @@ class TestQuarantine:
         assert await operations.cancel(store, operation.id) == Cancelled(1, 0)
         assert (await done(store, Order("quarantine.retry"))).changed == 1
 
+    async def test_each_takes_back_its_own(self, store: Store) -> None:
+        """What another operation dropped stays dropped, and no other source's is touched."""
+        first, second = a_body("first"), a_body("second", at=NOW + 1)
+        for body in (first, second):
+            await store.record(body)
+        await done(store, Order("quarantine.drop", Filter(ids=(first.id,))))
+        assert (await done(store, Order("quarantine.drop", Filter(source="other")))).matched == 0
+        rest = await done(store, Order("quarantine.drop", Filter(source="photoverse")))
+        for restored in (1, 0):
+            assert await operations.cancel(store, rest.id) == Cancelled(restored, 0)
+        page = await store.transact(find_quarantined, Filter())
+        assert [(row.id, row.state) for row in page.rows] == [(first.id, "dropped"), (second.id, "open")]
+
     async def test_the_release_before_still_writes(self, store: Store) -> None:
         """A process that does not know the new columns quarantines as before, while releases roll."""
         insert = text(

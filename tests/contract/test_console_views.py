@@ -11,15 +11,16 @@ from receiver.events import Asset, event_id
 from receiver.store import DeliveryPostponed, EventPostponed, EventSettled, NewEvent, Store
 from receiver.store.audit import Deed, deeds, write_down
 from receiver.store.claim import claim_events
-from receiver.store.contents import find_words
+from receiver.store.contents import LOOKED_AT, find_words
 from receiver.store.interventions import mirror_now, take_pending
 from receiver.store.late import claim_late
 from receiver.store.rates import Done, count_done
+from receiver.store.record import event_row
 from receiver.store.spools import see_spool
 from receiver.store.standing import standing
 from receiver.store.story import identify, story
 from receiver.store.submitted import IN_DOUBT, open_submissions, submissions_by_name
-from receiver.store.tables import SUBMISSION
+from receiver.store.tables import EVENT, PENDING, SUBMISSION
 from tests.stored import FAR, NOW, a_body, an_event, claim, claimed, dead, delivered, settled
 
 MINUTE = 60_000
@@ -140,6 +141,16 @@ class TestWords:
         assert page.cursor is not None
         page = await store.transact(find_words, "fog", after=page.cursor[0], limit=1)
         assert ([one.event.generation_id for one in page.rows], page.more) == (["gen_0"], False)
+
+    async def test_so_many_at_a_time(self, store: Store) -> None:
+        """One page reads a bounded number of the latest events, and says where it stopped."""
+        oldest, *others = (event_row(an_event(f"gen_{n}", at=NOW + n), PENDING) for n in range(LOOKED_AT + 1))
+        rows = [{**oldest, "body": b'{"data": {"prompt": "a lighthouse"}}'}, *others]
+        await store.transact(lambda connection: connection.execute(EVENT.insert(), rows))
+        page = await store.transact(find_words, "lighthouse", after=None, limit=10)
+        assert (page.rows, page.cursor, page.more) == ([], (others[0]["id"],), True)
+        page = await store.transact(find_words, "lighthouse", after=others[0]["id"], limit=10)
+        assert ([one.event.id for one in page.rows], page.more) == ([oldest["id"]], False)
 
 
 class TestInterventions:

@@ -7,9 +7,11 @@ from importlib import import_module
 import psycopg
 import pytest
 import structlog.testing
+from sqlalchemy import event
 
 from receiver.contract import FAILED
 from receiver.store import DeliveryConfirmed, Recorded, Store
+from receiver.store.engine import WAKE_CHANNEL
 from receiver.store.migrations import revisions
 from receiver.store.wake import SETTLE
 from tests.servers.pgbouncer import PgBouncer, pooling
@@ -98,6 +100,23 @@ class TestListen:
                 await woken.wait()
                 woken.clear()
                 await other.record(an_event())
+                await woken.wait()
+            listening.cancel()
+            await asyncio.wait([listening])
+
+    async def test_while_others_notify(self, session_pooler: PgBouncer, postgres_database: str) -> None:
+        """Before it knows that notifications arrive, those of others are none of its own."""
+        with closing(Store(session_pooler.database_url(postgres_database))) as store:
+
+            def notify(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+                if "pg_notify" in statement:
+                    with psycopg.connect(postgres_database, autocommit=True) as other:
+                        other.execute("SELECT pg_notify(%s, 'other')", [WAKE_CHANNEL])
+
+            event.listen(store.engine, "before_cursor_execute", notify)
+            listening = asyncio.create_task(store.listen())
+            woken = store.wake.subscribe(SETTLE)
+            async with asyncio.timeout(WITHIN_S):
                 await woken.wait()
             listening.cancel()
             await asyncio.wait([listening])

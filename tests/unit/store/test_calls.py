@@ -85,6 +85,19 @@ class TestBegin:
                 except StoreUnavailable:
                     await asyncio.sleep(0.01)
 
+    async def test_hangs_although_nobody_waits(self, engine: Engine, freed: threading.Event) -> None:
+        """Whoever went away leaves a call that is counted, once its time is over, as any that hangs."""
+        asked = calls(engine, spare=0)
+        (await hang(asked, freed)).cancel()
+
+        async def ask_again() -> None:
+            while True:
+                asked.begin(seven, within_s=WITHIN_S).cancel()
+                await asyncio.sleep(0.01)
+
+        with pytest.raises(StoreUnavailable, match="does not answer"):
+            await asyncio.wait_for(ask_again(), WITHIN_S)
+
     async def test_what_waits_is_not_begun_later(self, engine: Engine, freed: threading.Event) -> None:
         """A call that found no thread in time is refused for good: its caller has gone on."""
         asked = calls(engine, spare=0)

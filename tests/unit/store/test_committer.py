@@ -278,6 +278,23 @@ class TestPace:
         await settled([*one, *submitted(committer, [2])])
         assert work.batches == [[0], [1, 2]]
 
+    async def test_ends_the_patience_of_others(
+        self, engine: Engine, executor: ThreadPoolExecutor, work: Work
+    ) -> None:
+        """Once somebody waits, the pace alone says when the batch begins."""
+        committer = Committer(engine, executor, work, pace_s=3 * WITHIN_S)
+        await committer.submit(0)
+        patient = asyncio.create_task(committer.submit_all([1]))
+        await asyncio.sleep(0)
+        patience = committer._alarm
+        hurried = submitted(committer, [2])
+        await asyncio.sleep(0)
+        assert patience
+        assert patience.cancelled()
+        await settled([*hurried, *submitted(committer, range(3, 1 + MANY))])
+        assert await patient == ["result 1"]
+        assert work.batches == [[0], list(range(1, 1 + MANY))]
+
     async def test_begins_at_once_after_a_rest(
         self, engine: Engine, executor: ThreadPoolExecutor, work: Work
     ) -> None:

@@ -55,12 +55,14 @@ class TestParse:
             f"postgresql://u:{LEAK}?x@h/d",
             f"postgresql://u:a?{LEAK}=x@h/d",
             f"postgresql://u:a?{LEAK}=x@h&y=1",
+            f"postgresql://u?{LEAK}@h/d",
             f"postgresql://u@h:{LEAK}/d",
             f"postgresql://{LEAK}:@h:70000/d",
             f"postgresql://[::1/{LEAK}",
             f"postgresql://u:{LEAK}%00@h/d",
             "postgresql://h/d?sslmode=require&sslmode=disable",
             "sqlite://receiver.db",
+            f"sqlite://u:{LEAK}@h:port/receiver.db",
             "sqlite:///receiver.db?mode=ro",
         ):
             with subtests.test(text=text):

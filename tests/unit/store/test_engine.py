@@ -1,6 +1,7 @@
 """Connections: durable on either database, and refused where they could not be."""
 
 import sqlite3
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from receiver.errors import ConfigError
-from receiver.store.engine import connect, execute, is_sqlite
+from receiver.store.engine import connect, database_exists, execute, is_sqlite
 
 LEAK = "hunter2hunter2"
 
@@ -79,6 +80,14 @@ class TestConnect:
         assert engine.url.drivername == "postgresql+psycopg"
         assert engine.url.password == "p@ss"
 
+    def test_postgres_without_its_driver(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Who lacks the extra is told which."""
+        for name in [name for name in sys.modules if name.startswith("receiver.store.postgres")]:
+            monkeypatch.delitem(sys.modules, name)
+        monkeypatch.setitem(sys.modules, "psycopg", None)
+        with pytest.raises(ConfigError, match=r"avs-receiver\[postgres\]"):
+            connect("postgresql://h/d")
+
     @pytest.mark.parametrize(
         ("default", "effective"), [("off", "on"), ("local", "local"), ("remote_apply", "remote_apply")]
     )
@@ -97,6 +106,17 @@ class TestConnect:
         """What the URL's own options set still holds, beside ours."""
         url = f"{postgres_database}?options=-c%20search_path%3Delsewhere"
         assert settings_of(url, "search_path", "statement_timeout") == ["elsewhere", "10s"]
+
+
+class TestDatabaseExists:
+    def test_looks_at_nothing_but_the_file(self, tmp_path: Path) -> None:
+        """A server may have one; a URL that nobody can read has none."""
+        path = tmp_path / "receiver.db"
+        assert not database_exists(f"sqlite:///{path}")
+        path.touch()
+        assert database_exists(f"sqlite:///{path}")
+        assert database_exists("postgresql://nowhere.example/d")
+        assert not database_exists("nonsense")
 
 
 class TestExecute:

@@ -4,11 +4,13 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sqlalchemy import inspect
 
+from receiver.errors import StoreUnavailable
 from receiver.store.engine import connect
 from receiver.store.ledger import StoreLedger
 from receiver.submissions import Submission
@@ -43,6 +45,16 @@ class TestMigrate:
         ledger.migrate()
         assert inspect(ledger._engine).get_table_names() == []
         ledger.close()
+
+    def test_a_file_of_another_program(self, path: Path) -> None:
+        """Its tables are left as they are; what the database said is passed on."""
+        with closing(sqlite3.connect(path)) as other:
+            other.execute("CREATE TABLE event (what)")
+            ledger = open_ledger(f"sqlite:///{path}")
+            with pytest.raises(StoreUnavailable, match="table event already exists"):
+                ledger.migrate()
+            ledger.close()
+            assert other.execute("SELECT name FROM sqlite_schema").fetchall() == [("event",)]
 
     def test_twice(self, ledger: StoreLedger) -> None:
         """Opening it again changes nothing."""

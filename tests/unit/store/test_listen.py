@@ -58,6 +58,7 @@ class TestListen:
         wake = Wake()
         async with listening(postgres_database, wake), asyncio.timeout(WITHIN_S):
             forward, mirror = wake.subscribe(FORWARD), wake.subscribe(MIRROR)
+            await notify(postgres_database, "of another release")
             await notify(postgres_database, FORWARD)
             await forward.wait()
         assert not mirror.is_set()

@@ -10,14 +10,15 @@ import pytest
 from alembic import command
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, MetaData, Table, select, text
+from sqlalchemy import Engine, MetaData, Table, inspect, select, text
 
 from receiver.contract import COMPLETED
-from receiver.errors import ConfigError, ReceiverError
+from receiver.errors import ConfigError, ReceiverError, StoreUnavailable
 from receiver.store import Store
 from receiver.store.engine import connect
 from receiver.store.migrations import _config, current, migrate, revisions
 from receiver.store.tables import ASSET, DELIVERY, EVENT
+from tests.servers.require import free_ports
 
 Tables = dict[str, tuple[tuple[str, ...], list[tuple[object, ...]]]]
 
@@ -63,6 +64,24 @@ class TestMigrate:
                 store.migrate()
             with store.engine.begin() as connection:
                 assert current(connection) == "9999"
+
+    def test_tables_of_another_program(self, url: str) -> None:
+        """They are left as they are, and what the database said is passed on."""
+        with closing(Store(url)) as store:
+            with store.engine.begin() as connection:
+                connection.execute(text("CREATE TABLE event (what int)"))
+            with pytest.raises(StoreUnavailable, match=r"event.* already exists"):
+                store.migrate()
+            with store.engine.begin() as connection:
+                assert inspect(connection).get_columns("event")[0]["name"] == "what"
+                assert current(connection) is None
+
+    def test_a_server_that_is_not_there(self) -> None:
+        """It is said so, without the password."""
+        url = f"postgresql://u:hunter2@127.0.0.1:{free_ports(1)[0]}/d"
+        with closing(Store(url)) as store, pytest.raises(StoreUnavailable, match="refused") as said:
+            store.migrate()
+        assert "hunter2" not in str(said.value)
 
     def test_leaves_no_setting_behind(self, engine: Engine) -> None:
         """The connection that waited without a time-out is not used again."""

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from alembic import command
 from sqlalchemy import Engine, event
+from sqlalchemy.exc import ProgrammingError
 
 from receiver.contract import COMPLETED
 from receiver.store.engine import connect
@@ -116,6 +117,34 @@ class TestMigrate:
             assert running.result(WITHIN_S) == ("0007", revisions()[0])
         assert max(took) < 1.0
         assert all(indexes_of(postgres_database).values())
+
+    def test_says_so_once_in_a_while(
+        self, engine: Engine, postgres_database: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It tries again far more often than it tells of it."""
+        monkeypatch.setattr(revising, "_TELL_S", 600)
+        told: list[str] = []
+        tries: list[str] = []
+
+        def count(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+            tries.extend([statement] if "lock_timeout" in statement else [])
+
+        event.listen(engine, "before_cursor_execute", count)
+        with ThreadPoolExecutor(1) as threads, reading(postgres_database, HELD) as backup:
+            running = threads.submit(migrate, engine, told.append)
+            until(lambda: len(tries) > TRIES)
+            backup.rollback()
+            running.result(WITHIN_S)
+        assert len([line for line in told if "tries again" in line]) == 1
+
+    def test_a_revision_that_fails(self, engine: Engine, postgres_database: str) -> None:
+        """It is told at once what is wrong, and what was there stays: it can be put right and run again."""
+        with psycopg.connect(postgres_database, autocommit=True) as other:
+            other.execute("CREATE TABLE operation (what int)")
+            with pytest.raises(ProgrammingError, match='"operation" already exists'):
+                migrate(engine)
+            other.execute("DROP TABLE operation")
+        assert migrate(engine) == ("0007", revisions()[0])
 
     def test_indexes_beside_an_old_snapshot(self, engine: Engine, postgres_database: str) -> None:
         """What is built waits for older transactions, says for whose, and nobody waits for it."""

@@ -27,6 +27,7 @@ class TestReadTarget:
             ("connect_timeout=0", "connect_timeout", "5"),
             ("connect_timeout=-1", "connect_timeout", "5"),
             ("host=/run/postgresql", "host", "/run/postgresql"),
+            ("service=mine", "service", "mine"),
             ("encoding=utf8", "client_encoding", "UTF8"),
             ("options=endpoint%3Dep-1", "options", "endpoint=ep-1"),
         ):

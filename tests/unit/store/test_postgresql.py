@@ -7,6 +7,7 @@ import psycopg
 import pytest
 import structlog.testing
 from psycopg import sql
+from sqlalchemy.exc import ProgrammingError
 
 from receiver.store.database_url import parse
 from receiver.store.engine import connect
@@ -98,6 +99,24 @@ class TestOpenSession:
         assert shown(session, "transaction_read_only") == "off"
         assert shown(session, "transaction_isolation") == "read committed"
 
+    def test_keeps_what_the_url_says_of_durability(self, postgres_database: str) -> None:
+        """Whatever waits for the disk; what does not is no choice."""
+        alter(postgres_database, {"synchronous_commit": "off"})
+        for told, holds in (("remote_apply", "remote_apply"), ("local", "local"), ("off", "on")):
+            url = f"{postgres_database}?synchronous_commit={told}"
+            with open_session(read_target(parse(url))) as session:
+                assert shown(session, "synchronous_commit") == holds
+
+    def test_refused_by_the_server(self, postgres_database: str) -> None:
+        """What the URL says and the server does not know leaves no connection behind."""
+        target = read_target(parse(f"{postgres_database}?options=-c%20nonsense%3D1"))
+        with pytest.raises(psycopg.errors.UndefinedObject, match="nonsense"):
+            open_session(target)
+        with psycopg.connect(postgres_database, autocommit=True) as connection:
+            others = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> %s"
+            while connection.execute(others, [connection.info.backend_pid]).fetchall():
+                pass
+
     def test_a_server_that_only_reads_is_not_written_to(self, postgres_database: str) -> None:
         """A demoted server says so by its own setting, which is left as it is."""
         with psycopg.connect(postgres_database, autocommit=True) as connection:
@@ -139,6 +158,16 @@ class TestOpenSession:
 
 
 class TestConnectPostgres:
+    def test_a_role_that_may_not_ask(self, postgres_database: str) -> None:
+        """What the server refuses before the first transaction is what is said, each time."""
+        with psycopg.connect(postgres_database, autocommit=True) as connection:
+            connection.execute("REVOKE EXECUTE ON FUNCTION pg_catalog.version() FROM PUBLIC")
+        engine = connect(f"{postgres_database}?options=-c%20role%3Dpg_monitor")
+        for _ in range(2):
+            with pytest.raises(ProgrammingError, match="permission denied for function version"):
+                engine.connect()
+        engine.dispose()
+
     @pytest.mark.parametrize(("encoding", "lines"), [("LATIN1", ["LATIN1"]), ("SQL_ASCII", [])])
     def test_says_that_text_is_escaped(self, postgres_url: str, encoding: str, lines: list[str]) -> None:
         """Once, by the name of the encoding, and only where there is something to escape."""

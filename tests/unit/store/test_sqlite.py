@@ -51,6 +51,12 @@ def full(*_: Any, **__: Any) -> NoReturn:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+def replace_connections(monkeypatch: pytest.MonkeyPatch, factory: type[sqlite3.Connection]) -> None:
+    """Have SQLite behave as on a file system that no test has."""
+    opened = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **more: opened(*args, factory=factory, **more))
+
+
 class TestLostFile:
     def test_moved(self, store: Store, path: Path, tmp_path: Path) -> None:
         """What was acknowledged is whole in the moved file; nothing more is until it is back."""
@@ -185,6 +191,15 @@ class TestDamage:
             with pytest.raises(StoreUnavailable, match=r"is damaged.*backup.*\.recover"):
                 record(store, "gen_1")
 
+    def test_not_even_its_tables_can_be_read(self, path: Path) -> None:
+        """The same is said of a file whose first page is damaged."""
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("CREATE TABLE t (x)")
+        content = path.read_bytes()
+        path.write_bytes(content[:100] + b"\xff" * 3996 + content[4096:])
+        with pytest.raises(StoreUnavailable, match=r"is damaged.*backup.*\.recover"):
+            connect(f"sqlite:///{path}")
+
     def test_no_database_at_all(self, path: Path) -> None:
         """Another file under that name is a wrong setting."""
         path.write_text("something else" * 100)
@@ -238,6 +253,34 @@ class TestConnectSqlite:
             writer.execute("BEGIN IMMEDIATE")
             connect(f"sqlite:///{path}").dispose()
 
+    def test_something_in_the_way_of_its_other_files(self, tmp_path: Path, subtests: pytest.Subtests) -> None:
+        """What SQLite cannot put beside the file is no reason to go on without."""
+        for name, refusal, why in (
+            ("journal", ConfigError, "cannot open"),
+            ("shm", ConfigError, "cannot write"),
+            ("wal", StoreUnavailable, "cannot use"),
+        ):
+            with subtests.test(name=name):
+                path = tmp_path / name / "receiver.db"
+                Path(f"{path}-{name}").mkdir(parents=True)
+                with pytest.raises(refusal, match=f"{why} {path}"):
+                    connect(f"sqlite:///{path}")
+
+    def test_no_locks(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A file system without them, as over some networks, is a wrong place."""
+
+        class WithoutLocks(sqlite3.Connection):
+            def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+                if sql == "BEGIN IMMEDIATE":
+                    error = sqlite3.OperationalError("disk I/O error")
+                    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_LOCK
+                    raise error
+                return super().execute(sql, *parameters)
+
+        replace_connections(monkeypatch, WithoutLocks)
+        with pytest.raises(ConfigError, match=r"RECEIVER_DATABASE_URL.*has no locks.*local disk"):
+            connect(f"sqlite:///{path}")
+
     def test_no_log(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where SQLite cannot keep a write-ahead log it would not do what we promise."""
 
@@ -245,9 +288,6 @@ class TestConnectSqlite:
             def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
                 return super().execute(sql.replace("=WAL", "=DELETE"), *parameters)
 
-        opened = sqlite3.connect
-        monkeypatch.setattr(
-            sqlite3, "connect", lambda *args, **more: opened(*args, factory=WithoutLog, **more)
-        )
+        replace_connections(monkeypatch, WithoutLog)
         with pytest.raises(ConfigError, match="cannot hold a write-ahead log"):
             connect(f"sqlite:///{path}")
