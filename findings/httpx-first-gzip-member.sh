@@ -3,7 +3,8 @@
 #
 # RFC 9110, section 8.4.1.3, defines the coding gzip by RFC 1952, whose section 2.2 says that a file is a series of members.
 # Servers send several where they join gzipped parts: appended logs, uploads in blocks, `cat a.gz b.gz`. `Content-Length`
-# agrees, the status is 200, and no error tells of the rest. requests 2.34.2, aiohttp 3.14.5 and Node's fetch return all.
+# agrees, the status is 200, and no error tells of the rest. OkHttp 5.5.1 fails. requests 2.34.2, aiohttp 3.14.5 and Node's
+# fetch return all.
 #
 # Output seen 2026-11-30:
 #   httpx first
@@ -11,12 +12,38 @@
 #   requests first,second
 #   aiohttp first,second
 #   node first,second
+#   OkHttp IOException: gzip finished without exhausting source
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 python3 -m venv venv
 venv/bin/pip install -q --disable-pip-version-check httpx==0.28.1 httpx2==2.16.2 requests==2.34.2 urllib3==2.8.0 aiohttp==3.14.5
+cat >pom.xml <<'XML'
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion><groupId>show</groupId><artifactId>show</artifactId><version>1</version>
+  <dependencies><dependency>
+    <groupId>com.squareup.okhttp3</groupId><artifactId>okhttp-jvm</artifactId><version>5.5.1</version>
+  </dependency></dependencies>
+</project>
+XML
+mvn -B -q -Dmaven.repo.local="$folder/maven" dependency:copy-dependencies -DoutputDirectory=jars >/dev/null
+cat >Show.java <<'JAVA'
+import java.io.IOException;
+import okhttp3.OkHttpClient;
+import okhttp3.Request;
+
+public class Show {
+  public static void main(String[] arguments) {
+    try (var answer = new OkHttpClient().newCall(new Request.Builder().url(arguments[0]).build()).execute()) {
+      System.out.println(answer.body().string());
+    } catch (IOException error) {
+      System.out.println(error.getClass().getSimpleName() + ": " + error.getMessage());
+    }
+    System.exit(0);
+  }
+}
+JAVA
 cat >show.py <<'PYTHON'
 import asyncio
 import gzip
@@ -58,6 +85,8 @@ print("requests", requests.get(url).text)
 print("aiohttp", asyncio.run(with_aiohttp(url)))
 node = "fetch(process.argv[1]).then(answer => answer.text()).then(console.log)"
 print("node", subprocess.check_output(["node", "-e", node, url], text=True).strip())
+java = ["java", "-cp", "jars/*", "Show.java", url]
+print("OkHttp", subprocess.check_output(java, stderr=subprocess.DEVNULL, text=True).strip())
 server.shutdown()
 PYTHON
 venv/bin/python show.py | tee seen
@@ -67,4 +96,5 @@ httpx2 first
 requests first,second
 aiohttp first,second
 node first,second
+OkHttp IOException: gzip finished without exhausting source
 SEEN
