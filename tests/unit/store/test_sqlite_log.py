@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog.testing
@@ -128,6 +129,17 @@ class TestWriteAheadLog:
             log.committed(shell, ((1, 1), (2, 2)), uncopied=10_000, size_bytes=0)
             until(lambda: path.stat().st_size > size)
 
+    def test_no_pass_too_many(self, engine: Engine, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """However fast others commit, the thread ends, and what it copied counts."""
+        monkeypatch.setattr(sqlite_log, "_PASSES", 1)
+        fill(engine, 1, pages=2 * sqlite_log._FEW_PAGES)
+        log = sqlite_log.WriteAheadLog(str(path), lambda: None, lambda: ())
+        with engine.connect() as connection:
+            held: Any = connection.connection.dbapi_connection
+            log.committed(held, (), uncopied=10_000, size_bytes=0)
+            until(lambda: not at_work())
+        assert log._is_nearly_copied
+
     def test_closed_while_it_is_copied(self, engine: Engine, path: Path) -> None:
         """Whoever stops leaves the one file, complete."""
         for _ in range(5):
@@ -181,6 +193,10 @@ class TestWriteAheadLog:
             log.after_fork()
             with copying(log):
                 pass
+        log.before_fork()
+        log.after_fork_in_parent()
+        with copying(log):
+            pass
 
     def test_no_thread_to_be_had(self, engine: Engine, path: Path) -> None:
         """No commit fails by it, and the next one asks again."""
