@@ -149,8 +149,8 @@ def _choose(_connection: Any, record: Any, _proxy: Any) -> None:
 
 
 def _end(_connection: Any, record: Any) -> None:
-    if (wire := record.info.pop(WIRE, None)) is not None:
-        wire.close()
+    with suppress(KeyError):  # it failed before it was judged
+        record.info.pop(WIRE).close()
 
 
 def _send(cancel: Any) -> None:

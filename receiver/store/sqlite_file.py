@@ -57,7 +57,7 @@ class DatabaseFile:
         """Look after *connection*; the first decides which file it is."""
         self._identity = self._identity or _identity(_stat(self.path))
         self._contents.forget()
-        connection.file = self
+        connection.file, connection.beside = self, self._find_beside()
 
     def look(self, connection: "WatchedConnection") -> None:
         """Refuse unless what is committed is in the files that a restart would find.
@@ -87,16 +87,11 @@ class DatabaseFile:
         """
         written, shared = map(_stat, self._beside)
         found = (_identity(written), _identity(shared))
-        if connection.beside is None:
-            connection.beside = found
-        elif connection.beside != found:
+        if written is None or connection.beside != found:
             with self._log.left_alone():
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
             raise LostLog(f"{self.path}-wal or -shm was removed or replaced; all it held is in {self.path}")
-        if written is not None:
-            self._log.committed(
-                connection, found, uncopied=self._contents.uncopied, size_bytes=written.st_size
-            )
+        self._log.committed(connection, found, uncopied=self._contents.uncopied, size_bytes=written.st_size)
 
     def left_alone(self) -> AbstractContextManager[None]:
         """Have nobody else in this process copy the log within the block."""
@@ -146,14 +141,14 @@ class WatchedConnection(sqlite3.Connection):
     """A connection whose commits only count in the file that is there."""
 
     file: DatabaseFile | None = None
-    beside: Beside | None = None
+    beside: Beside = ()
 
     def commit(self) -> None:
         """Commit, and look whether that is where it belongs."""
         super().commit()
-        if self.file is not None:
-            self.file.look(self)
-            self.file.look_beside(self)
+        assert self.file is not None  # nobody has a connection before it is prepared
+        self.file.look(self)
+        self.file.look_beside(self)
 
     def close(self) -> None:
         """Close; the last one completes the file, unless somebody else has it open still."""

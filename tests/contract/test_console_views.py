@@ -191,6 +191,14 @@ class TestInterventions:
 
 
 class TestSubmissions:
+    async def test_by_name(self, store: Store) -> None:
+        """Page by page, each behind the last name of the one before."""
+        await submit(store, *(a_submission(name, "sending") for name in "cab"))
+        page = await store.transact(submissions_by_name, after=None, limit=2)
+        assert ([one.client_ref for one in page.rows], page.cursor, page.more) == (["a", "b"], ("b",), True)
+        page = await store.transact(submissions_by_name, after="b", limit=2)
+        assert ([one.client_ref for one in page.rows], page.more) == (["c"], False)
+
     async def test_those_in_doubt(self, store: Store) -> None:
         """Not what was refused, which is in the same index."""
         await submit(

@@ -14,6 +14,7 @@ from receiver.contract import FAILED
 from receiver.errors import StoreUnavailable
 from receiver.events import Asset
 from receiver.store import (
+    FORWARD,
     DeliveryConfirmed,
     DeliveryJob,
     Duplicate,
@@ -229,6 +230,17 @@ class TestAtOnce:
             await embedded.settle(EventSettled(taker.taken[0], None, NOW))
             await embedded.settle(DeliveryConfirmed(outbox.taken[0], NOW))
         assert len(transactions) == 3
+
+    async def test_all_of_it_is_handed_over(self, embedded: Store) -> None:
+        """Nothing is left for anybody to claim, and nobody is woken."""
+        orders, audit = Outbox(), Outbox()
+        woken = embedded.wake.subscribe(FORWARD)
+        with (
+            embedded.handover.of_deliveries("orders", orders),
+            embedded.handover.of_deliveries("audit", audit),
+        ):
+            await embedded.record(without_asset())
+        assert (len(orders.taken), len(audit.taken), woken.is_set()) == (1, 1, False)
 
     async def test_a_repeat_makes_nothing(self, embedded: Store) -> None:
         """Of fifty copies at once, one is delivered."""

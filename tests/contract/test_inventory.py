@@ -8,6 +8,7 @@ from sqlalchemy import select
 from receiver.contract import COMPLETED, FAILED
 from receiver.events import Asset, event_id
 from receiver.store import EventSettled, NewEvent, Store
+from receiver.store.assets import has_assets_below
 from receiver.store.claim import claim_events
 from receiver.store.inventory import KnownAsset, Scope, count_assets, known_assets, relocate
 from receiver.store.tables import ASSET
@@ -51,6 +52,17 @@ async def everything(store: Store, scope: Scope = EVERYTHING, *, page: int = 100
     ):
         found += more
     return found
+
+
+class TestHasAssetsBelow:
+    async def test_only_what_is_mirrored_there(self, store: Store) -> None:
+        """A URL is a prefix as it is, whatever a pattern would make of it; what was given up is nowhere."""
+        await settled(store, "gen_1", GONE)
+        assert not await store.transact(has_assets_below, "s3://")
+        await settled(store, "gen_2", MIRRORED)
+        assert MIRRORED.url
+        assert await store.transact(has_assets_below, MIRRORED.url)
+        assert not await store.transact(has_assets_below, "s%")
 
 
 class TestKnownAssets:

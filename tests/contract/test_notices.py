@@ -20,6 +20,7 @@ from receiver.store.notices import (
     note_secrets,
     tell,
     untold,
+    worker_cause,
 )
 from receiver.store.tables import EVENT
 from tests.stored import NOW
@@ -87,6 +88,14 @@ class TestTell:
         assert await observe(store, BACK, at=NOW + QUIET_MS) == []
         assert await observe(store, BACK, at=NOW + QUIET_MS + 1) == ["destination_back"]
 
+    async def test_an_end_of_which_nobody_hears(self, store: Store) -> None:
+        """It is noted without an event, and the next beginning is told."""
+        left = replace(DOWN, cause="spool:a", well=None)
+        assert await observe(store, left, at=NOW) == ["destination_down"]
+        assert await observe(store, replace(left, is_wrong=False), at=NOW + 1) == []
+        assert await observe(store, left, at=NOW + QUIET_MS) == ["destination_down"]
+        assert len(await written(store)) == 2
+
     async def test_what_happens_again(self, store: Store) -> None:
         """New dead letters are told an hour after the ones before; the same ones are not told again."""
         dead = Observed("dead:orders", True, "dead_letters", latest_ms=NOW - 5)
@@ -120,3 +129,5 @@ class TestWorkers:
             await store.transact(expect_worker, spool, now_ms=NOW)
         await store.transact(let_worker_go, "stopped")
         assert (await store.look(look, [])).workers == {"killed": NOW}
+        gone = Observed(worker_cause("killed"), True, "worker_gone", "worker_back")
+        assert await observe(store, gone, at=NOW) == ["worker_gone"]

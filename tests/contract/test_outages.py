@@ -32,6 +32,16 @@ class TestNoteOutages:
                 Outage(ASSET_HOST, "cdn.example.com", "connect", NOW + 5, NOW + 5),
             ]
 
+    async def test_in_words(self, store: Store) -> None:
+        """Each is called what an operator calls it."""
+        down = {COMMON: "x", (BUCKET, "acme"): "x", HOST: "x"}
+        await store.transact(note_outages, down, now_ms=NOW)
+        assert sorted(one.title for one in await store.transact(find_outages)) == [
+            "The asset host cdn.example.com",
+            "The bucket",
+            "The bucket of acme",
+        ]
+
     async def test_over(self, store: Store) -> None:
         """What has ended is gone at once, and begins anew the next time."""
         await store.transact(note_outages, {COMMON: "x", HOST: "y"}, now_ms=NOW)
@@ -39,6 +49,8 @@ class TestNoteOutages:
         assert [one.kind for one in await store.transact(find_outages)] == [ASSET_HOST]
         await store.transact(note_outages, {COMMON: "x"}, now_ms=NOW + 2)
         assert [one.since_ms for one in await store.transact(find_outages)] == [NOW, NOW + 2]
+        await store.transact(note_outages, {}, over=[COMMON, HOST], now_ms=NOW + 3)
+        assert await store.transact(find_outages) == []
 
     async def test_of_a_worker_that_is_gone(self, store: Store) -> None:
         """It lasts no longer, and whoever finds something down next clears it away."""

@@ -115,6 +115,17 @@ class TestBodies:
         assert await rows(store, RETAINED) == 3
         assert await store.settle(EventSettled(job, None, NOW)), "the worker's lease is as it was"
 
+    async def test_deliveries_without_an_age_stay(self, store: Store) -> None:
+        """What was needed for longer loses its body alone."""
+        await dead(store, an_event(), destination="orders")
+        await confirm(store, "audit")
+        assert await pruned(store, "bodies") == 0
+        drop = await operations.begin(store, Order("deliveries.drop"))
+        await operations.finish(store, drop.id)
+        later = replace(BATCH, now_ms=BATCH.now_ms + DAY_MS, deliveries_before_ms=None)
+        assert await pruned(store, "retained", later) == 1
+        assert await rows(store, DELIVERY) == 2
+
     async def test_no_batch_looks_at_the_same_event_twice(self, store: Store) -> None:
         """A batch ends after as many as were asked for, and the next goes on behind them."""
         await delivered(store, *(an_event(f"gen_{number}", at=NOW + number) for number in range(5)))

@@ -17,6 +17,7 @@ from receiver.store.claim import claim_events
 from receiver.store.credits import CreditsRefused
 from receiver.store.filters import Filter
 from receiver.store.operations import Order
+from receiver.store.outages import ASSET_HOST, BUCKET, STALE_MS, note_outages
 from receiver.store.spools import see_spool
 from receiver.store.standing import Allowance, Standing, WaitingEvents
 from receiver.store.tables import PACE, SUBMISSION
@@ -125,7 +126,23 @@ class TestStanding:
         for name in ("ours", "theirs"):
             await store.transact(_keep_pace, name)
         assert [one.name for one in (await look(store)).allowances] == ["ours", "theirs"]
-        assert (await look(store)).allowances[0] == Allowance("ours", 60, 3, NOW, -1500)
+        found = await look(store)
+        assert found.allowances[0] == Allowance("ours", 60, 3, NOW, -1500)
+        limits = found.rate_limits({"ours": "photoverse", "nobody's": "acme"})
+        assert limits == {"acme": None, "photoverse": found.allowances[0]}
+
+    async def test_what_is_left(self, store: Store) -> None:
+        """All of it, once the window is over by the provider's clock."""
+        await store.transact(_keep_pace, "ours")
+        [ours] = (await look(store)).allowances
+        assert (ours.left(NOW + 1500 - 1), ours.left(NOW + 1500)) == (3, 60)
+
+    async def test_what_is_down(self, store: Store) -> None:
+        """Of one kind, as long as a worker says so."""
+        await store.transact(note_outages, {(BUCKET, "*"): "x", (ASSET_HOST, "h"): "y"}, now_ms=NOW)
+        found = await look(store)
+        assert [one.name for one in found.down(ASSET_HOST, NOW)] == ["h"]
+        assert found.down(BUCKET, NOW + STALE_MS) == []
 
     async def test_credits(self, store: Store) -> None:
         """The latest refusal for lack of them of each source, however it is worded, and what was left."""

@@ -25,7 +25,9 @@ from receiver.store.destinations import (
     note_breaker,
     pause,
 )
+from receiver.store.sources import known_sources
 from receiver.store.tables import DELIVERY
+from tests import stored
 from tests.contract import test_store
 from tests.contract.test_store import NOW, claim, claimed_delivery
 
@@ -183,6 +185,14 @@ class TestKnownDestinations:
             other.close()
 
 
+class TestKnownSources:
+    async def test_configured_and_stored(self, store: Store) -> None:
+        """Whoever sent something, readable or not, is known."""
+        await store.record(stored.an_event(source="acme"))
+        await store.record(stored.a_body("x"))
+        assert await store.transact(known_sources, ["new"]) == ["acme", "new", "photoverse"]
+
+
 class TestDestinationStatuses:
     async def test_tells_how_it_goes(self, store: Store) -> None:
         """What waits, what was delivered, what is dead, and the last error."""
@@ -201,10 +211,14 @@ class TestDestinationStatuses:
         """What a worker noted of its breaker, until it is taken back; a pause does not touch it."""
         await store.transact_promptly(note_breaker, "orders", probe_ms=NOW + 7)
         await store.transact_promptly(pause, "orders", reason="x", now_ms=NOW)
-        assert (await status(store)).probe_ms == NOW + 7
+        found = await status(store)
+        assert found.probe_ms == NOW + 7
+        assert found.is_down(NOW)
+        assert not found.is_down(NOW + 3_600_000), "who opened it is gone"
         await store.transact_promptly(note_breaker, "orders", probe_ms=None)
         found = await status(store)
         assert (found.probe_ms, found.reason) == (None, "x")
+        assert not found.is_down(NOW)
 
     async def test_a_stranger(self, store: Store) -> None:
         """A name that nobody used has nothing."""

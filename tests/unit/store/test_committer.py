@@ -148,6 +148,22 @@ class TestSubmit:
         assert await committer.submit(3) == "result 3"
         assert count(engine) == 1
 
+    async def test_failure_of_whom_nobody_waits_for(
+        self, engine: Engine, executor: ThreadPoolExecutor, work: Work
+    ) -> None:
+        """Who went away meanwhile is not told; the others are."""
+        committer = Committer(engine, executor, work)
+        work.error = RuntimeError("no disk")
+        work.free.clear()
+        gone, stays = submitted(committer, [1, 2])
+        await work.has_begun()
+        gone.cancel()
+        await asyncio.sleep(0)
+        work.free.set()
+        left, refused = await settled([gone, stays])
+        assert isinstance(left, asyncio.CancelledError)
+        assert isinstance(refused, StoreUnavailable)
+
     async def test_failing_commit(self, engine: Engine, executor: ThreadPoolExecutor, work: Work) -> None:
         """The work may be done and its commit still fail: that is a refusal too."""
 

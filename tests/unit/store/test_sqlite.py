@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+import structlog.testing
 
 from receiver.errors import ConfigError, StoreUnavailable
 from receiver.store import Recorded, RecordResult, Store
 from receiver.store.engine import connect
+from receiver.store.sqlite_file import DatabaseFile
 from tests.stored import an_event, migrated
 
 
@@ -135,6 +137,28 @@ class TestLostFile:
         with pytest.raises(StoreUnavailable, match="removed or moved away"):
             asyncio.run(store.transact(move))
 
+    def test_replaced_while_nobody_has_it_open(self, store: Store, path: Path, tmp_path: Path) -> None:
+        """A file that is put there between two connections is not written to either."""
+        record(store, "gen_1")
+        store.engine.dispose()
+        shutil.copy(path, tmp_path / "copy.db")
+        path.rename(tmp_path / "moved.db")
+        (tmp_path / "copy.db").rename(path)
+        with pytest.raises(StoreUnavailable, match="replaced by another file"):
+            record(store, "gen_2")
+        assert [events(each) for each in (path, tmp_path / "moved.db")] == [1, 1]
+
+    def test_removed_with_its_folder(self, path: Path, tmp_path: Path) -> None:
+        """Where there is no place for a copy it is said, and nothing is acknowledged."""
+        with closing(Store(f"sqlite:///{tmp_path}/deep/receiver.db")) as store:
+            store.migrate()
+            record(store, "gen_1")
+            shutil.rmtree(tmp_path / "deep")
+            gone = pytest.raises(StoreUnavailable, match="removed or moved away")
+            with structlog.testing.capture_logs() as lines, gone:
+                record(store, "gen_2")
+        assert [line["event"] for line in lines] == ["removed database not saved"]
+
     def test_read_only(self, store: Store, path: Path) -> None:
         """Whoever takes the right to write is obeyed, though the open file could still be written."""
         path.chmod(0o444)
@@ -153,6 +177,19 @@ class TestLostFile:
         assert isinstance(record(store, "gen_3"), Recorded)
         assert events(path) == 3
 
+    @pytest.mark.parametrize("name", ["wal", "shm"])
+    def test_a_file_beside_it_removed_before_the_first_commit(
+        self, store: Store, path: Path, name: str
+    ) -> None:
+        """So it is from the moment that a connection has them open."""
+        with store.engine.connect():
+            assert events(path) == 0
+        Path(f"{path}-{name}").unlink()
+        with pytest.raises(StoreUnavailable, match="-wal or -shm was removed"):
+            record(store, "gen_1")
+        assert isinstance(record(store, "gen_2"), Recorded)
+        assert events(path) == 2
+
     def test_through_a_link(self, path: Path, tmp_path: Path) -> None:
         """A link is followed, and one that leads elsewhere by now is seen."""
         for name in ("a", "b"):
@@ -165,6 +202,13 @@ class TestLostFile:
             with pytest.raises(StoreUnavailable, match="replaced by another file"):
                 record(linked, "gen_2")
         assert [events(tmp_path / f"{name}.db") for name in "ab"] == [1, 0]
+
+
+class TestDatabaseFile:
+    def test_where_nobody_tells_what_is_open(self, path: Path) -> None:
+        """A file that is not seen to be gone is not copied."""
+        path.touch()
+        assert DatabaseFile(str(path))._has_a_name()
 
 
 class TestDamage:
@@ -205,6 +249,12 @@ class TestDamage:
         path.write_text("something else" * 100)
         with pytest.raises(ConfigError, match="no SQLite database"):
             connect(f"sqlite:///{path}")
+
+
+class TestListen:
+    def test_there_is_nobody_to_listen_to(self, store: Store) -> None:
+        """No other machine writes to the file."""
+        asyncio.run(store.listen())
 
 
 class TestConnectSqlite:

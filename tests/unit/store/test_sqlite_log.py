@@ -6,8 +6,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog.testing
@@ -69,6 +71,40 @@ def engine(path: Path) -> Iterator[Engine]:
     engine.dispose()
 
 
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Return a list that grows with each attempt to cut a log, by whether somebody was in the way."""
+    checkpoint, tries = sqlite_log.WriteAheadLog._checkpoint, []
+
+    def count(log: sqlite_log.WriteAheadLog) -> bool:
+        tries.append(checkpoint(log))
+        return tries[-1]
+
+    monkeypatch.setattr(sqlite_log.WriteAheadLog, "_checkpoint", count)
+    return tries
+
+
+def at_work() -> bool:
+    return any(each.name == "write-ahead log" for each in threading.enumerate())
+
+
+@contextmanager
+def copying(log: sqlite_log.WriteAheadLog) -> Iterator[None]:
+    """Keep the log as a thread does that a hanging disk holds up."""
+    begun, end = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        with log._copying:
+            begun.set()
+            end.wait(WITHIN_S)
+
+    with ThreadPoolExecutor(1) as threads:
+        running = threads.submit(hang)
+        assert begun.wait(WITHIN_S)
+        yield
+        end.set()
+        running.result(WITHIN_S)
+
+
 class TestWriteAheadLog:
     def test_copied_beside_the_commits(self, engine: Engine, path: Path) -> None:
         """A thread copies it and a commit what is left; so it begins anew, however much is written."""
@@ -88,10 +124,21 @@ class TestWriteAheadLog:
         log = sqlite_log.WriteAheadLog(str(path), lambda: None, lambda: ((1, 1), (2, 2)))
         with closing(sqlite3.connect(path)) as shell:
             log.committed(shell, ((1, 1), (3, 3)), uncopied=10_000, size_bytes=0)
-            until(lambda: not any(each.name == "write-ahead log" for each in threading.enumerate()))
+            until(lambda: not at_work())
             assert path.stat().st_size == size
             log.committed(shell, ((1, 1), (2, 2)), uncopied=10_000, size_bytes=0)
             until(lambda: path.stat().st_size > size)
+
+    def test_no_pass_too_many(self, engine: Engine, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """However fast others commit, the thread ends, and what it copied counts."""
+        monkeypatch.setattr(sqlite_log, "_PASSES", 1)
+        fill(engine, 1, pages=2 * sqlite_log._FEW_PAGES)
+        log = sqlite_log.WriteAheadLog(str(path), lambda: None, lambda: ())
+        with engine.connect() as connection:
+            held: Any = connection.connection.dbapi_connection
+            log.committed(held, (), uncopied=10_000, size_bytes=0)
+            until(lambda: not at_work())
+        assert log._is_nearly_copied
 
     def test_closed_while_it_is_copied(self, engine: Engine, path: Path) -> None:
         """Whoever stops leaves the one file, complete."""
@@ -104,6 +151,7 @@ class TestWriteAheadLog:
         """A long reader is named once; the log is cut when it has gone, though nobody writes any more."""
         monkeypatch.setattr(sqlite_log, "LONG_BYTES", 1_000_000)
         monkeypatch.setattr(sqlite_log, "_RETRY_S", 0.02)
+        tries = counted(monkeypatch)
         engine, written = connect(f"sqlite:///{path}"), Path(f"{path}-wal")
         with engine.begin() as connection:
             connection.exec_driver_sql("CREATE TABLE t (x)")
@@ -112,7 +160,7 @@ class TestWriteAheadLog:
                 for _ in range(3):
                     with engine.begin() as connection:
                         connection.exec_driver_sql("INSERT INTO t VALUES (zeroblob(600000))")
-                until(lambda: lines)
+                until(lambda: len(tries) > 2)
                 assert written.stat().st_size > 1_000_000
                 [line] = lines
                 assert line["event"] == "write-ahead log grows: a transaction stays open"
@@ -131,6 +179,46 @@ class TestWriteAheadLog:
                 connection.exec_driver_sql("INSERT INTO t VALUES (zeroblob(1000000))")
         assert Path(f"{path}-wal").stat().st_size < 3 * sqlite_log.KEPT_BYTES
         engine.dispose()
+
+    def test_a_disk_that_hangs_stops_nobody(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Whoever closes or forks waits for a while, and goes on; the child's log is its own."""
+        monkeypatch.setattr(sqlite_log, "_QUIET_S", 0.01)
+        log = sqlite_log.WriteAheadLog(str(path), lambda: None, lambda: ())
+        with copying(log):
+            with log.left_alone():
+                pass
+            log.before_fork()
+            log.after_fork_in_parent()
+            log.before_fork()
+            log.after_fork()
+            with copying(log):
+                pass
+        log.before_fork()
+        log.after_fork_in_parent()
+        with copying(log):
+            pass
+
+    def test_no_thread_to_be_had(self, engine: Engine, path: Path) -> None:
+        """No commit fails by it, and the next one asks again."""
+        size = path.stat().st_size
+        threading.stack_size(2**47 - 2**20)
+        try:
+            fill(engine, 1, pages=sqlite_log._MANY_PAGES + 1)
+            fill(engine, 1)
+        finally:
+            threading.stack_size(0)
+        assert path.stat().st_size == size
+        fill(engine, 1)
+        until(lambda: path.stat().st_size > size)
+
+    def test_a_file_that_is_gone(self, path: Path) -> None:
+        """There is nothing to cut; for a while nobody tries to copy it either."""
+        log = sqlite_log.WriteAheadLog(str(path), lambda: None, lambda: ())
+        with closing(sqlite3.connect(":memory:")) as connection:
+            log.committed(connection, (), uncopied=0, size_bytes=sqlite_log.LONG_BYTES + 1)
+            until(lambda: log._not_before > time.monotonic())
+            log.committed(connection, (), uncopied=10_000, size_bytes=0)
+        assert not path.exists()
 
 
 class TestHolders:
