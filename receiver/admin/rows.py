@@ -1,6 +1,7 @@
 """Events, deliveries, quarantined bodies, and the operations on them."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -56,7 +57,7 @@ class Rows:
     @get("/v1/deliveries", schemas.Page[schemas.Delivery], query=asked.DeliveryListing)
     async def deliveries(self, _request: Request, given: asked.Listing) -> Response:
         """List deliveries."""
-        return await self._page(given, find_deliveries, records.delivery_record, parts=2)
+        return await self._page(given, find_deliveries, partial(records.record, schemas.Delivery), parts=2)
 
     @get("/v1/events", schemas.Page[schemas.Event], query=asked.EventListing)
     async def events(self, _request: Request, given: asked.Listing) -> Response:
@@ -66,7 +67,9 @@ class Rows:
     @get("/v1/quarantine", schemas.Page[schemas.Quarantined], query=asked.BodyListing)
     async def quarantine(self, _request: Request, given: asked.Listing) -> Response:
         """List quarantined bodies."""
-        return await self._page(given, find_quarantined, records.quarantine_record, parts=1)
+        return await self._page(
+            given, find_quarantined, partial(records.record, schemas.Quarantined), parts=1
+        )
 
     @get("/v1/deliveries/{event_id}/{destination}", schemas.FullDelivery)
     async def delivery(self, request: Request, _given: None) -> Response:

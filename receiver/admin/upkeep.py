@@ -58,19 +58,13 @@ class Upkeep:
     @get("/v1/config", schemas.Listed[schemas.Setting])
     async def config(self, _request: Request, _given: None) -> Response:
         """Show the settings."""
-        names = schemas.Setting.__annotations__
-        settings = [{name: getattr(one, name) for name in names} for one in self._parts.settings]
-        return answers.json({"data": settings})
+        return answers.json({"data": self._parts.settings})
 
     @get("/v1/audit", schemas.Page[schemas.Deed], query=asked.Paging)
     async def audit(self, _request: Request, given: asked.Paging) -> Response:
         """List what operators did."""
         page = await self._store.transact(deeds, before=given.cursor, limit=given.limit)
-        rows = [
-            {"id": one.id, "at": records.moment(one.at_ms), "who": one.who, "what": one.what, "on": one.on}
-            for one in page.rows
-        ]
-        return answers.page(rows, page)
+        return answers.page([records.record(schemas.Deed, one) for one in page.rows], page)
 
     @post("/v1/prune", schemas.Pruning, body=asked.Prune, begun=schemas.Pruning)
     async def prune(self, request: Request, given: asked.Prune) -> Response:

@@ -13,7 +13,7 @@ from receiver.states import DEAD, DELIVERY_STATES, RETRIABLE
 
 if TYPE_CHECKING:
     from receiver.cli.bulk import BulkManner
-    from receiver.operations import schemas
+    from receiver.operations.schemas import FullDelivery
     from receiver.store import Store
     from receiver.store.filters import Filter
     from receiver.store.window import Key
@@ -52,11 +52,12 @@ def list_(*, wanted: "Filter", limit: int, oldest_first: bool, after: "Key | Non
     receiver deliveries list --state dead
     receiver deliveries list --destination queue --error 503 --since 2h --json
     """  # noqa: D301  # \b is click's own mark, and must be a backspace
-    from receiver.operations.records import delivery_record
+    from receiver.operations import schemas
+    from receiver.operations.records import record
     from receiver.store.search import find_deliveries
 
     found = fetch(find_deliveries, wanted, limit=limit, after=after, oldest_first=oldest_first)
-    show_rows([delivery_record(one) for one in found], columns=_COLUMNS, as_json=as_json)
+    show_rows([record(schemas.Delivery, one) for one in found], columns=_COLUMNS, as_json=as_json)
 
 
 @deliveries.command()
@@ -68,7 +69,7 @@ def show(*, name: str, destination: str, as_json: bool) -> None:
     from receiver.client import NotFound
     from receiver.operations.records import events_named, full_delivery
 
-    async def look(store: "Store") -> "list[schemas.FullDelivery]":
+    async def look(store: "Store") -> "list[FullDelivery]":
         looked = [await full_delivery(store, id_, destination) for id_ in await events_named(store, name)]
         return [one for one in looked if one is not None]
 

@@ -48,11 +48,12 @@ def list_(*, wanted: "Filter", limit: int, oldest_first: bool, after: "Key | Non
     --error searches the reason: not_json, not_an_object, no_event_type, reserved_event_type,
     no_data or no_generation_id.
     """
-    from receiver.operations.records import quarantine_record
+    from receiver.operations import schemas
+    from receiver.operations.records import record
     from receiver.store.search import find_quarantined
 
     found = fetch(find_quarantined, wanted, limit=limit, after=after, oldest_first=oldest_first)
-    show_rows([quarantine_record(one) for one in found], columns=_COLUMNS, as_json=as_json)
+    show_rows([record(schemas.Quarantined, one) for one in found], columns=_COLUMNS, as_json=as_json)
 
 
 @quarantine.command()
