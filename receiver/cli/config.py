@@ -7,7 +7,7 @@ import click
 from receiver.cli.connection import load_settings
 from receiver.cli.output import json_option, show_rows
 
-_COLUMNS: Final = {"name": "setting", "value": "value", "origin": "from"}
+_COLUMNS: Final = "name as setting, value, origin as from"
 
 
 @click.command()
