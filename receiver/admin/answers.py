@@ -1,6 +1,6 @@
 """Every answer of the private API: JSON, never cached, with stable error codes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -10,6 +10,8 @@ from starlette.responses import Response
 from starlette.types import ExceptionHandler
 
 from receiver.errors import StoreUnavailable
+from receiver.operations.cursors import write_cursor
+from receiver.store.window import Page
 
 _PLAIN: Final = {
     404: ("not_found", "There is nothing here."),
@@ -39,6 +41,12 @@ def unknown(what: str, id_: str) -> Refusal:
 def json(content: Any, status: int = 200) -> Response:
     """Answer with JSON; times are RFC 3339 in UTC."""
     return Response(orjson.dumps(content, option=orjson.OPT_UTC_Z), status, None, "application/json")
+
+
+def page(rows: Sequence[Any], found: Page[Any]) -> Response:
+    """Answer with *rows*, which are those of the page that was *found*, and where the list goes on."""
+    cursor = None if found.cursor is None else write_cursor(found.cursor)
+    return json({"data": rows, "next_cursor": cursor, "has_more": found.more})
 
 
 def error(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:

@@ -1,6 +1,6 @@
 """The private application. Every route of it is described by itself, at `/v1/openapi.json`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 from receiver.admin import answers
 from receiver.admin.destinations import Destinations
-from receiver.admin.endpoint import Endpoint
+from receiver.admin.endpoint import Endpoint, declared, get
 from receiver.admin.guard import Guard
 from receiver.admin.metrics import exposition
 from receiver.admin.openapi import describe
@@ -30,33 +30,31 @@ class Process:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    def endpoints(self) -> Iterator[Endpoint]:
-        """Yield every endpoint."""
-        yield Endpoint("/healthz", self.healthz, "Tell whether this process serves", dict[str, str])
-        yield Endpoint("/metrics", self.metrics, "Show metrics in Prometheus' text format")
-        yield Endpoint("/v1/refusals", self.refusals, "List the addresses refused most", schemas.Refusals)
-
+    @get("/healthz", dict[str, str])
     async def healthz(self, request: Request, _given: None) -> Response:
-        """Answer anybody."""
+        """Tell whether this process serves."""
         return await answers.healthz(request)
 
+    @get("/metrics")
     async def metrics(self, _request: Request, _given: None) -> Response:
-        """Of this process, and of the store."""
+        """Show metrics in Prometheus' text format."""
         parts = self._parts
         return await exposition(
             parts.store, parts.refusals, destinations=tuple(parts.targets), watched=parts.watched
         )
 
+    @get("/v1/refusals", schemas.Refusals)
     async def refusals(self, _request: Request, _given: None) -> Response:
-        """The addresses that this process refused most in the last minutes."""
+        """List the addresses refused most."""
         most = self._parts.refusals.most(_REFUSALS)
         return answers.json({"minutes": MINUTES, "data": [one._asdict() for one in most]})
 
 
 def endpoints(parts: Parts) -> Sequence[Endpoint]:
     """Return everything that is served, and described."""
-    groups = (Process(parts), Rows(parts), Destinations(parts), Upkeep(parts))
-    found = [one for group in groups for one in group.endpoints()]
+    rows = Rows(parts)
+    groups = (Process(parts), rows, Destinations(parts), Upkeep(parts))
+    found = [*rows.orders(), *(one for group in groups for one in declared(group))]
 
     @cache
     def description() -> Response:

@@ -1,8 +1,7 @@
 """Destinations: how each is doing, and what an operator may have done to it."""
 
 import asyncio
-from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,7 +10,7 @@ from receiver import clock
 from receiver.admin import answers
 from receiver.admin import parameters as asked
 from receiver.admin.deeds import note
-from receiver.admin.endpoint import Endpoint
+from receiver.admin.endpoint import get, post
 from receiver.admin.parts import Parts, Target
 from receiver.admin.runner import progress
 from receiver.errors import ReceiverError
@@ -25,6 +24,7 @@ from receiver.store import Route
 from receiver.store import destinations as stored
 from receiver.store.backfill import Past
 
+_ONE: Final = "/v1/destinations/{name}"
 TEST_S: Final = 20.0
 MOST_COUNTED: Final = 100_000
 """Events that a dry run looks at."""
@@ -37,48 +37,23 @@ class Destinations:
         self._parts = parts
         self._store = parts.store
 
-    def endpoints(self) -> Iterator[Endpoint]:
-        """Yield every endpoint."""
-        one = "/v1/destinations/{name}"
-        done: dict[str, Any] = {"answer": schemas.Destination, "method": "POST"}
-        yield Endpoint(
-            "/v1/destinations", self.list, "List destinations", schemas.Listed[schemas.Destination]
-        )
-        yield Endpoint(one, self.one, "Show a destination", schemas.Destination)
-        yield Endpoint(f"{one}/pause", self.pause, "Stop sending until resumed", body=asked.Pause, **done)
-        yield Endpoint(f"{one}/resume", self.resume, "Send again", body=asked.Nothing, **done)
-        yield Endpoint(
-            f"{one}/test",
-            self.test,
-            "Send a test message",
-            schemas.Tested,
-            method="POST",
-            body=asked.Nothing,
-        )
-        yield Endpoint(
-            f"{one}/backfill",
-            self.backfill,
-            "Send events from before it existed",
-            schemas.Progress,
-            method="POST",
-            body=asked.Backfill,
-            begun=schemas.Progress,
-        )
-        yield Endpoint(
-            f"{one}/backfill", self.progress, "Show how far this process's backfill is", schemas.Progress
-        )
-
+    @get("/v1/destinations", schemas.Listed[schemas.Destination])
     async def list(self, _request: Request, _given: None) -> Response:
-        """Those configured, and those that have deliveries."""
+        """List destinations.
+
+        Those configured, and those that have deliveries.
+        """
         names = await self._store.transact(stored.known_destinations, tuple(self._parts.targets))
         return answers.json({"data": [await self._record(name) for name in names]})
 
+    @get(_ONE, schemas.Destination)
     async def one(self, request: Request, _given: None) -> Response:
-        """How it is doing."""
+        """Show a destination."""
         return answers.json(await self._record(await self._known(request)))
 
+    @post(f"{_ONE}/pause", schemas.Destination, body=asked.Pause)
     async def pause(self, request: Request, given: asked.Pause) -> Response:
-        """Send nothing until it is resumed."""
+        """Stop sending until resumed."""
         name = await self._known(request)
         await note(self._store, request, "destinations.pause", f"{name} {given.reason or ''}".strip())
         await self._store.transact_promptly(
@@ -86,21 +61,24 @@ class Destinations:
         )
         return answers.json(await self._record(name))
 
+    @post(f"{_ONE}/resume", schemas.Destination)
     async def resume(self, request: Request, _given: asked.Nothing) -> Response:
-        """Send again, the backlog first."""
+        """Send again."""
         name = await self._known(request)
         await note(self._store, request, "destinations.resume", name)
         await self._store.resume(name)
         return answers.json(await self._record(name))
 
+    @post(f"{_ONE}/test", schemas.Tested)
     async def test(self, request: Request, _given: asked.Nothing) -> Response:
-        """Send one message that says it is a test."""
+        """Send a test message."""
         target = self._target(request)
         await note(self._store, request, "destinations.test", asked.path_text(request, "name"))
         return answers.json(await tested(target))
 
+    @post(f"{_ONE}/backfill", schemas.Progress, body=asked.Backfill, begun=schemas.Progress)
     async def backfill(self, request: Request, given: asked.Backfill) -> Response:
-        """Count, or make, the deliveries that a destination lacks."""
+        """Send events from before it existed."""
         self._target(request)
         name, route = asked.path_text(request, "name"), self._route(given)
         until_ms = clock.now_ms() if given.until is None else given.until
@@ -111,8 +89,9 @@ class Destinations:
         await note(self._store, request, "destinations.backfill", on)
         return answers.json(self._parts.runner.backfill(past, route), 202)
 
+    @get(f"{_ONE}/backfill", schemas.Progress)
     async def progress(self, request: Request, _given: None) -> Response:
-        """How far it is."""
+        """Show how far this process's backfill is."""
         name = asked.path_text(request, "name")
         found = self._parts.runner.backfills.get(name)
         if found is None:

@@ -1,18 +1,20 @@
 """One route of the private API: what it takes, what it answers, and who handles it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from receiver.admin.parameters import read_body, read_query
+from receiver.admin.parameters import Nothing, read_body, read_query
 
 Handler = Callable[[Request, Any], Awaitable[Response]]
 """Takes the request, and what its query or body says."""
+Method = TypeVar("Method", bound=Callable[..., Awaitable[Response]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,6 @@ class Endpoint:
     body: type[BaseModel] | None = None
     begun: Any = None
     """The type of the JSON in a 202, if there is one."""
-    missing: bool = True
-    """Whether a name in the path may be of nothing."""
 
     @property
     def route(self) -> Route:
@@ -44,3 +44,31 @@ class Endpoint:
         elif self.query is not None:
             given = read_query(request, self.query)
         return await self.handle(request, given)
+
+
+def get(path: str, answer: Any = None, *, query: type[BaseModel] | None = None) -> Callable[[Method], Method]:
+    """Declare a method to be the handler of GET. Its docstring begins with the summary."""
+    return _declare(partial(Endpoint, path, answer=answer, query=query))
+
+
+def post(
+    path: str, answer: Any = None, *, body: type[BaseModel] = Nothing, begun: Any = None
+) -> Callable[[Method], Method]:
+    """Declare a method to be the handler of POST. Its docstring begins with the summary."""
+    return _declare(partial(Endpoint, path, answer=answer, method="POST", body=body, begun=begun))
+
+
+def _declare(make: Callable[..., Endpoint]) -> Callable[[Method], Method]:
+    def declare(method: Method) -> Method:
+        summary = (method.__doc__ or "").partition("\n")[0].removesuffix(".")
+        method.endpoint = partial(make, summary=summary)  # type: ignore[attr-defined]  # read below
+        return method
+
+    return declare
+
+
+def declared(group: object) -> Iterator[Endpoint]:
+    """Yield what the methods of *group* are declared to handle, in their order."""
+    for name, method in vars(type(group)).items():
+        if make := getattr(method, "endpoint", None):
+            yield make(handle=getattr(group, name))

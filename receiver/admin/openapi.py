@@ -79,7 +79,7 @@ def _statuses(one: Endpoint) -> Iterator[int]:
     if one.path not in OPEN_PATHS:
         yield 401
     yield 403
-    if _NAMES.search(one.path) and one.missing:
+    if _NAMES.search(one.path):
         yield 404
     if one.body:
         yield from (413, 415)

@@ -293,11 +293,6 @@ def read_cursor(cursor: str | None, parts: int) -> Key | None:
         raise invalid("cursor must be the next_cursor of an earlier answer") from None
 
 
-def write_cursor(key: Key | None) -> str | None:
-    """Return the cursor of a key."""
-    return None if key is None else cursors.write_cursor(key)
-
-
 async def _content(request: Request) -> bytes:
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Refusal(415, "unsupported_encoding", "Send the body without Content-Encoding.")

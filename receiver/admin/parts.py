@@ -7,6 +7,7 @@ from typing import Protocol
 from receiver.admin.gauges import Watched
 from receiver.admin.runner import Runner
 from receiver.assets.by_source import BucketsBySource
+from receiver.operations import schemas
 from receiver.operations.erasing import Erasing
 from receiver.operations.pruning import Retention
 from receiver.outcomes import Outcome
@@ -58,19 +59,6 @@ class Desk(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """One setting in effect."""
-
-    name: str
-    """Its environment variable."""
-    value: str
-    """Of a secret, its fingerprint."""
-    origin: str
-    """`environment`, `receiver.toml` or `default`."""
-    is_secret: bool
-
-
-@dataclass(frozen=True, slots=True)
 class BucketAddress:
     """A bucket, and whose assets it takes."""
 
@@ -91,7 +79,7 @@ class Parts:
     buckets: BucketsBySource
     addresses: Sequence[BucketAddress]
     desk: Desk
-    settings: Sequence[Setting]
+    settings: Sequence[schemas.Setting]
     late_s: float
     """For so long an asset that was given up is tried for again."""
     retention: Retention

@@ -1,6 +1,7 @@
 """Events, deliveries, quarantined bodies, and the operations on them."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -10,7 +11,7 @@ from receiver import clock, operations
 from receiver.admin import answers
 from receiver.admin import parameters as asked
 from receiver.admin.deeds import note
-from receiver.admin.endpoint import Endpoint, Handler
+from receiver.admin.endpoint import Endpoint, Handler, get, post
 from receiver.admin.parameters import path_text
 from receiver.admin.parts import Parts
 from receiver.operations import interventions, records, schemas
@@ -21,6 +22,8 @@ from receiver.store.operations import Kind, Operation, Order, find_operation, la
 from receiver.store.search import find_deliveries, find_events, find_quarantined
 from receiver.store.window import Page
 
+_EVENT: Final = "/v1/events/{id}"
+_OPERATION: Final = "/v1/operations/{id}"
 _OPERATIONS: Final = 100
 
 
@@ -31,34 +34,8 @@ class Rows:
         self._parts = parts
         self._store = parts.store
 
-    def endpoints(self) -> list[Endpoint]:
-        """Return every endpoint."""
-        return [*self._lists(), *self._orders(), *self._single(), *self._operations()]
-
-    def _lists(self) -> Iterator[Endpoint]:
-        yield Endpoint(
-            "/v1/deliveries",
-            self._lister(find_deliveries, records.delivery_record, parts=2),
-            "List deliveries",
-            schemas.Page[schemas.Delivery],
-            query=asked.DeliveryListing,
-        )
-        yield Endpoint(
-            "/v1/events",
-            self._lister(find_events, records.event_record, parts=1),
-            "List events",
-            schemas.Page[schemas.Event],
-            query=asked.EventListing,
-        )
-        yield Endpoint(
-            "/v1/quarantine",
-            self._lister(find_quarantined, records.quarantine_record, parts=1),
-            "List quarantined bodies",
-            schemas.Page[schemas.Quarantined],
-            query=asked.BodyListing,
-        )
-
-    def _orders(self) -> Iterator[Endpoint]:
+    def orders(self) -> Iterator[Endpoint]:
+        """Yield what is done to many rows: all of it in one way."""
         orders: tuple[tuple[Kind, Any, str], ...] = (
             ("deliveries.retry", asked.RetryDeliveries, "Send dead letters again, or pending deliveries now"),
             ("deliveries.drop", asked.DropDeliveries, "Drop dead letters"),
@@ -77,112 +54,104 @@ class Rows:
                 begun=schemas.Operation,
             )
 
-    def _single(self) -> Iterator[Endpoint]:
-        event = "/v1/events/{id}"
-        intervened = schemas.Listed[schemas.Intervened]
-        yield Endpoint(
-            "/v1/deliveries/{event_id}/{destination}",
-            self.delivery,
-            "Show a delivery",
-            schemas.FullDelivery,
-        )
-        yield Endpoint(event, self.event, "Show an event", schemas.FullEvent)
-        yield Endpoint(
-            f"{event}/mirror-now",
-            self._intervener("events.mirror-now", interventions.hurry),
-            "Have a worker try for the asset now",
-            intervened,
-            method="POST",
-            body=asked.Nothing,
-        )
-        yield Endpoint(
-            f"{event}/release",
-            self._intervener("events.release", interventions.release),
-            "Forward an event without its asset",
-            intervened,
-            method="POST",
-            body=asked.Nothing,
-        )
-        yield Endpoint(
-            "/v1/quarantine/{id}", self.quarantined, "Show a quarantined body", schemas.FullQuarantined
+    @get("/v1/deliveries", schemas.Page[schemas.Delivery], query=asked.DeliveryListing)
+    async def deliveries(self, _request: Request, given: asked.Listing) -> Response:
+        """List deliveries."""
+        return await self._page(given, find_deliveries, partial(records.record, schemas.Delivery), parts=2)
+
+    @get("/v1/events", schemas.Page[schemas.Event], query=asked.EventListing)
+    async def events(self, _request: Request, given: asked.Listing) -> Response:
+        """List events."""
+        return await self._page(given, find_events, records.event_record, parts=1)
+
+    @get("/v1/quarantine", schemas.Page[schemas.Quarantined], query=asked.BodyListing)
+    async def quarantine(self, _request: Request, given: asked.Listing) -> Response:
+        """List quarantined bodies."""
+        return await self._page(
+            given, find_quarantined, partial(records.record, schemas.Quarantined), parts=1
         )
 
-    def _operations(self) -> Iterator[Endpoint]:
-        one = "/v1/operations/{id}"
-        begun: dict[str, Any] = {"method": "POST", "body": asked.Nothing, "begun": schemas.Operation}
-        yield Endpoint(
-            "/v1/operations", self.operations, "List operations", schemas.Listed[schemas.Operation]
-        )
-        yield Endpoint(one, self.operation, "Show the progress of an operation", schemas.Operation)
-        yield Endpoint(f"{one}/resume", self.resume, "Go on with what was interrupted", **begun)
-        yield Endpoint(f"{one}/cancel", self.cancel, "Stop an operation and undo it", **begun)
-
+    @get("/v1/deliveries/{event_id}/{destination}", schemas.FullDelivery)
     async def delivery(self, request: Request, _given: None) -> Response:
-        """With its failed attempts."""
+        """Show a delivery."""
         event_id, destination = path_text(request, "event_id"), path_text(request, "destination")
         found = await records.full_delivery(self._store, event_id, destination)
         if found is None:
             raise answers.unknown("delivery", f"{event_id}/{destination}")
         return answers.json(found)
 
+    @get(_EVENT, schemas.FullEvent)
     async def event(self, request: Request, _given: None) -> Response:
-        """With its deliveries, its failed attempts and its body."""
+        """Show an event."""
         id_ = path_text(request, "id")
         found = await records.full_event(self._store, id_)
         if found is None:
             raise answers.unknown("event", id_)
         return answers.json(found)
 
+    @post(f"{_EVENT}/mirror-now", schemas.Listed[schemas.Intervened])
+    async def mirror_now(self, request: Request, _given: asked.Nothing) -> Response:
+        """Have a worker try for the asset now."""
+        return await self._intervened(request, "events.mirror-now", interventions.hurry)
+
+    @post(f"{_EVENT}/release", schemas.Listed[schemas.Intervened])
+    async def release(self, request: Request, _given: asked.Nothing) -> Response:
+        """Forward an event without its asset."""
+        return await self._intervened(request, "events.release", interventions.release)
+
+    @get("/v1/quarantine/{id}", schemas.FullQuarantined)
     async def quarantined(self, request: Request, _given: None) -> Response:
-        """With the body."""
+        """Show a quarantined body."""
         id_ = path_text(request, "id")
         found = await records.full_quarantined(self._store, id_)
         if found is None:
             raise answers.unknown("quarantined body", id_)
         return answers.json(found)
 
+    @get("/v1/operations", schemas.Listed[schemas.Operation])
     async def operations(self, _request: Request, _given: None) -> Response:
-        """The latest first."""
+        """List operations."""
         found = await self._store.transact(latest_operations, limit=_OPERATIONS)
         return answers.json({"data": [records.operation_record(one) for one in found]})
 
+    @get(_OPERATION, schemas.Operation)
     async def operation(self, request: Request, _given: None) -> Response:
-        """How far it is."""
+        """Show the progress of an operation."""
         return answers.json(records.operation_record(await self._known(request)))
 
+    @post(f"{_OPERATION}/resume", begun=schemas.Operation)
     async def resume(self, request: Request, _given: asked.Nothing) -> Response:
-        """Go on, in the background."""
+        """Go on with what was interrupted."""
         operation = await self._known(request)
         await note(self._store, request, "operations.resume", operation.id)
         self._parts.runner.finish(operation.id)
         return answers.json(records.operation_record(operation), 202)
 
+    @post(f"{_OPERATION}/cancel", begun=schemas.Operation)
     async def cancel(self, request: Request, _given: asked.Nothing) -> Response:
-        """Stop at once, and take back in the background."""
+        """Stop an operation and undo it."""
         id_ = (await self._known(request)).id
         await note(self._store, request, "operations.cancel", id_)
         await self._store.transact(take_back, id_, after=None, now_ms=clock.now_ms())
         self._parts.runner.take_back(id_)
         return answers.json(records.operation_record(await self._known(request)), 202)
 
-    def _lister(self, find: Callable[..., Page[Any]], record: Callable[[Any], Any], *, parts: int) -> Handler:
-        async def handle(_request: Request, given: asked.Listing) -> Response:
-            page = await self._store.transact(
-                find,
-                await self._checked(asked.to_filter(given)),
-                limit=given.limit,
-                after=asked.read_cursor(given.cursor, parts),
-                newest_first=given.order == "newest",
-            )
-            return answers.json(
-                {
-                    "data": [record(one) for one in page.rows],
-                    "next_cursor": asked.write_cursor(page.cursor),
-                    "has_more": page.more,
-                }
-            )
-
-        return handle
+    async def _page(
+        self,
+        given: asked.Listing,
+        find: Callable[..., Page[Any]],
+        record: Callable[[Any], Any],
+        *,
+        parts: int,
+    ) -> Response:
+        page = await self._store.transact(
+            find,
+            await self._checked(asked.to_filter(given)),
+            limit=given.limit,
+            after=asked.read_cursor(given.cursor, parts),
+            newest_first=given.order == "newest",
+        )
+        return answers.page([record(one) for one in page.rows], page)
 
     async def _checked(self, wanted: Filter) -> Filter:
         """Return *wanted*, unless it is about a destination or a source that there is not."""
@@ -231,21 +200,17 @@ class Rows:
             raise answers.invalid("destinations: none is configured")
         return tuple(dict.fromkeys(names)) or configured
 
-    def _intervener(self, what: str, act: Callable[..., Any]) -> Handler:
-        async def handle(request: Request, _given: asked.Nothing) -> Response:
-            name = path_text(request, "id")
-            found = await records.events_named(self._store, name)
-            if not found:
-                raise answers.unknown("event, or generation,", name)
-            done = []
-            for id_ in found:
-                await note(self._store, request, what, id_)
-                late_ms = int(self._parts.late_s * 1000)
-                did = await act(self._store, id_, late_ms=late_ms) is not None
-                done.append({"event_id": id_, "done": did})
-            return answers.json({"data": done})
-
-        return handle
+    async def _intervened(self, request: Request, what: str, act: Callable[..., Any]) -> Response:
+        name, late_ms = path_text(request, "id"), int(self._parts.late_s * 1000)
+        found = await records.events_named(self._store, name)
+        if not found:
+            raise answers.unknown("event, or generation,", name)
+        done = []
+        for id_ in found:
+            await note(self._store, request, what, id_)
+            did = await act(self._store, id_, late_ms=late_ms) is not None
+            done.append({"event_id": id_, "done": did})
+        return answers.json({"data": done})
 
     async def _known(self, request: Request) -> Operation:
         id_ = path_text(request, "id")

@@ -14,7 +14,7 @@ from receiver.cli.console import check_names, use_store
 from receiver.cli.exit_codes import ExitCode
 from receiver.cli.moments import Since, check_order, to_ms
 from receiver.cli.operator import note
-from receiver.cli.output import Record, json_option, say, show_rows
+from receiver.cli.output import Record, json_option, say, show_json, show_rows
 
 if TYPE_CHECKING:
     from receiver.settings import Settings
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from receiver.store.inventory import Scope
     from receiver.worker.inventory import Finding
 
-_COLUMNS: Final = ("problem", "source", "generation_id", "detail", "outcome", "reason", "url")
+_COLUMNS: Final = "problem, source, generation_id, detail, outcome, reason, url"
 
 Report = Callable[["Finding"], None]
 
@@ -73,7 +73,7 @@ def verify(
     def report(finding: "Finding") -> None:
         record = _record(finding)
         if as_json:
-            show_rows([record], columns=(), as_json=True)
+            show_json(record)
         else:
             found.append(record)
 
@@ -113,7 +113,7 @@ def _show_counts(tally: Counter[str], *, as_json: bool) -> None:
 
     names = ("checked", "ok", *PROBLEMS, "repaired")
     if as_json:
-        show_rows([{name: tally[name] for name in names}], columns=(), as_json=True)
+        show_json({name: tally[name] for name in names})
     else:
         counts = [f"{tally[name]} {name.replace('_', ' ')}" for name in names[1:] if tally[name]]
         say(f"{tally['checked']} checked" + (f": {', '.join(counts)}" if counts else ""))

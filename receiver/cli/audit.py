@@ -5,11 +5,10 @@ from typing import Final
 
 import click
 
-from receiver.cli.connection import load_settings_and_warn
-from receiver.cli.console import use_store
+from receiver.cli.console import ask
 from receiver.cli.output import json_option, show_rows
 
-_COLUMNS: Final = ("at", "who", "what", "on")
+_COLUMNS: Final = "at, who, what, on"
 
 
 @click.command()
@@ -21,7 +20,7 @@ def audit(*, limit: int, as_json: bool) -> None:
     """List what operators did, latest first."""
     from receiver.store.audit import deeds
 
-    page = use_store(load_settings_and_warn(), lambda store: store.transact(deeds, before=None, limit=limit))
+    page = ask(lambda store: store.transact(deeds, before=None, limit=limit))
     rows = [
         {"at": datetime.fromtimestamp(one.at_ms / 1000, UTC), "who": one.who, "what": one.what, "on": one.on}
         for one in page.rows

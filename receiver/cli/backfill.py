@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from receiver.store import Route, Store
     from receiver.store.backfill import Past
 
-_COLUMNS: Final = ("destination", "since", "until", "events", "created", "existing", "dry_run")
+_COLUMNS: Final = "destination, since, until, events, created, existing, dry_run"
 
 
 class JMESPath(click.ParamType["Expression"]):

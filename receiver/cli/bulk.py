@@ -3,23 +3,23 @@
 import functools
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from receiver.cli.console import ask
+from receiver.cli.filtering import Function, filtered, with_options
 from receiver.cli.operator import note
 from receiver.cli.output import description, json_option, progress_of, say, show_record
 
 if TYPE_CHECKING:
     from receiver.operations import OnPage
     from receiver.store import Store
-    from receiver.store.operations import Operation, Order
-
-Function = Callable[..., Any]
+    from receiver.store.filters import Filter
+    from receiver.store.operations import Kind, Operation, Order
 
 
 class Rate(click.FloatRange):
@@ -60,24 +60,34 @@ class BulkManner:
     as_json: bool
 
 
-def bulk_options(command: Function) -> Function:
-    """Give *command* the options of everything that changes many rows; it gets one `manner`."""
+def bulk(
+    *filters: str, states: Sequence[str] = (), default: str | None = None
+) -> Callable[[Function], Function]:
+    """Give a command ids, these *filters* and the options of everything that changes many rows.
 
-    @functools.wraps(command)
-    def run(*, mean_all: bool, dry_run: bool, yes: bool, as_json: bool, **options: Any) -> Any:
-        return command(manner=BulkManner(mean_all, dry_run, yes, as_json), **options)
-
+    It gets what is `wanted`, and one `manner`.
+    """
     options = (
         click.option("--all", "mean_all", is_flag=True, help="Apply to everything, without a filter."),
         click.option("--dry-run", is_flag=True, help="Only count what would change."),
         click.option("--yes", is_flag=True, help="Skip the confirmation."),
         json_option,
     )
-    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), run)
+
+    def decorate(command: Function) -> Function:
+        @functools.wraps(command)
+        def run(*, ids: tuple[str, ...], wanted: "Filter", **given: Any) -> Any:
+            manner = BulkManner(**{one.name: given.pop(one.name) for one in fields(BulkManner)})
+            return command(wanted=replace(wanted, ids=ids), manner=manner, **given)
+
+        with_filters = filtered(*filters, states=states, default=default)(with_options(options)(run))
+        return click.argument("ids", nargs=-1, metavar="[ID]...")(with_filters)
+
+    return decorate
 
 
-def carry_out(order: "Order", manner: BulkManner) -> None:
-    """Count *order*, or do it and print what it came to.
+def carry_out(kind: "Kind", wanted: "Filter", manner: BulkManner, **more: Any) -> None:
+    """Count what is *wanted*, or do it and print what it came to; *more* is of `Order`.
 
     Raises:
         UsageError: the order is open, and all were not meant; or there is no such destination or source.
@@ -85,17 +95,20 @@ def carry_out(order: "Order", manner: BulkManner) -> None:
         ConfigError: a setting is wrong.
         StoreUnavailable: the database does not answer, or has not the schema of this release.
     """
-    if order.wanted.is_open and not manner.mean_all:
+    from receiver.store.operations import Order
+
+    if wanted.is_open and not manner.mean_all:
         raise click.UsageError("Give an id, a filter, or --all.")
+    order = Order(kind, wanted, **more)
     if manner.dry_run:
         counted = _count(order)
         show_record(counted, as_json=manner.as_json)
         _require_some(order, counted["matched"])
         return
-    if not (manner.yes or order.wanted.ids) and _is_watched() and not _is_confirmed(order):
+    if not (manner.yes or wanted.ids) and _is_watched() and not _is_confirmed(order):
         say("Nothing was done.")
         return
-    operation = ask(lambda store: _begin(store, order), wanted=order.wanted)
+    operation = ask(lambda store: _begin(store, order), wanted=wanted)
     finish(operation.id, as_json=manner.as_json)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from receiver.settings import Settings
     from receiver.store import Store
 
-_COLUMNS: Final = ("part", "state", "detail")
+_COLUMNS: Final = "part, state, detail"
 _DIAL_S: Final = 10.0
 _PROXY_PORT: Final = 3128
 _MOST_SKEW_S: Final = 30.0

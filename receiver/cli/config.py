@@ -7,7 +7,7 @@ import click
 from receiver.cli.connection import load_settings
 from receiver.cli.output import json_option, show_rows
 
-_COLUMNS: Final = {"name": "setting", "value": "value", "origin": "from"}
+_COLUMNS: Final = "name as setting, value, origin as from"
 
 
 @click.command()
@@ -19,10 +19,8 @@ def config(*, with_defaults: bool, as_json: bool) -> None:
     Secrets appear as the first digits of their SHA-256, so you can compare two machines. URLs appear without
     password and query, and those of web hooks without path.
     """
-    from dataclasses import asdict
-
     from receiver.settings import DEFAULT
     from receiver.wiring.effective import effective
 
-    shown = (one for one in effective(load_settings()) if with_defaults or one.origin != DEFAULT)
-    show_rows([asdict(one) for one in shown], columns=_COLUMNS, as_json=as_json)
+    shown = (one for one in effective(load_settings()) if with_defaults or one["origin"] != DEFAULT)
+    show_rows(shown, columns=_COLUMNS, as_json=as_json)

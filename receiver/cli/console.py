@@ -1,11 +1,6 @@
 """The store, as the commands for operators use it: opened, asked, closed."""
 
-from collections import Counter
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, TypeVar
-
-import click
+from typing import TYPE_CHECKING, TypeVar
 
 from receiver.cli.connection import load_settings_and_warn
 from receiver.cli.operator import note
@@ -13,56 +8,14 @@ from receiver.cli.output import say
 from receiver.errors import StoreUnavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from receiver.settings import Settings
     from receiver.store import Store
     from receiver.store.filters import Filter
-    from receiver.store.window import Key, Page
 
 T = TypeVar("T")
-Function = Callable[..., Any]
-
-_PAGE: Final = 200
-_VALUES: Final = 8
-_NARROWING: Final = ("error", "source", "kind", "type", "state")
-"""The filters that have few values."""
-
-limit_option = click.option(
-    "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="Maximum number of rows."
-)
-order_option = click.option(
-    "--oldest-first", is_flag=True, help="List the oldest first instead of the latest."
-)
-
-
-class Cursor(click.ParamType["Key"]):
-    """The key of a list's last row, of that many *parts*, as `write_cursor` wrote it."""
-
-    name = "cursor"
-
-    def __init__(self, parts: int) -> None:
-        self._parts = parts
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "Key":
-        """Return the key."""
-        from receiver.operations.cursors import read_cursor
-
-        try:
-            return read_cursor(str(value), parts=self._parts)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-def cursor_option(parts: int) -> Callable[[Function], Function]:
-    """Let a list go on behind a key of this many *parts*."""
-    return click.option(
-        "--cursor",
-        "after",
-        type=Cursor(parts),
-        metavar="CURSOR",
-        help="Continue where an earlier list ended.",
-    )
 
 
 def ask(
@@ -166,51 +119,3 @@ async def events_of(store: "Store", name: str) -> list[str]:
     if found := await events_named(store, name):
         return found
     raise NotFound(f"there is no event or generation {name} in RECEIVER_DATABASE_URL")
-
-
-def fetch(
-    find: "Callable[..., Page[T]]",
-    wanted: "Filter",
-    *,
-    limit: int,
-    after: "Key | None",
-    oldest_first: bool,
-) -> list[T]:
-    """Return up to *limit* rows of a list; say how to get more if there are more."""
-    from receiver.operations.cursors import write_cursor
-
-    async def look(store: "Store") -> list[T]:
-        rows: list[T] = []
-        last = after
-        while True:
-            page = await store.transact(
-                find, wanted, after=last, limit=min(limit - len(rows), _PAGE), newest_first=not oldest_first
-            )
-            rows += page.rows
-            last = page.cursor
-            if not page.more or len(rows) >= limit:
-                break
-        if not rows and after is None:
-            await _say_what_there_is(store, find, wanted)
-        if page.more and last is not None:
-            say(f"There may be more: continue with --cursor {write_cursor(last)}")
-        return rows
-
-    return ask(look, wanted=wanted)
-
-
-async def _say_what_there_is(store: "Store", find: "Callable[..., Page[Any]]", wanted: "Filter") -> None:
-    """Say for each filter that may be the reason that nothing matches which values would."""
-    from receiver.telemetry.redact import redact
-
-    for name in _NARROWING:
-        if getattr(wanted, name) is None:
-            continue
-        others: dict[str, Any] = {name: None}
-        page = await store.transact(find, replace(wanted, **others), limit=_PAGE, newest_first=True)
-        # A quarantined body calls it the reason.
-        values = (getattr(row, name, None) or getattr(row, "reason", None) for row in page.rows)
-        found = Counter(redact(value) for value in values if value)
-        if found:
-            listed = ", ".join(f"{value} ({count})" for value, count in found.most_common(_VALUES))
-            say(f"Nothing matches. Without --{name} there are: {listed}")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from receiver.store import Store
     from receiver.store.destinations import DestinationStatus
 
-_COLUMNS: Final = ("name", "kind", "state", "pending", "oldest", "delivered", "dead", "last_error")
+_COLUMNS: Final = "name, kind, state, pending, oldest, delivered, dead, last_error"
 
 
 @click.group()

@@ -2,7 +2,7 @@
 
 import sys
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -17,16 +17,9 @@ if TYPE_CHECKING:
     from receiver.settings import Settings
     from receiver.store import Store
 
-_COLUMNS = {
-    "generation_id": "generation",
-    "source": "source",
-    "outcome": "outcome",
-    "bodies": "bodies",
-    "deliveries": "deliveries",
-    "submissions": "submissions",
-    "quarantined": "quarantined",
-    "assets": "assets",
-}
+_COLUMNS: Final = (
+    "generation_id as generation, source, outcome, bodies, deliveries, submissions, quarantined, assets"
+)
 
 
 @click.command()

@@ -1,36 +1,30 @@
 """`receiver events`: what arrived, its outcome, and how to send it again."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from receiver import clock
 from receiver.cli.attempts import show_attempts
-from receiver.cli.bulk import bulk_options, carry_out, rate_option
-from receiver.cli.console import ask, cursor_option, events_of, fetch, limit_option, order_option
+from receiver.cli.bulk import bulk, carry_out, rate_option
+from receiver.cli.console import ask, events_of
 from receiver.cli.filtering import EVENT_FILTERS, filtered
-from receiver.cli.output import json_option, say, show_record, show_rows
+from receiver.cli.listing import listing
+from receiver.cli.output import json_option, say, show_json, show_record
 from receiver.states import EVENT_STATES, PRUNED
 
 if TYPE_CHECKING:
     from receiver.cli.bulk import BulkManner
+    from receiver.cli.listing import Listing
     from receiver.operations.schemas import FullEvent
     from receiver.store import Store
     from receiver.store.filters import Filter
-    from receiver.store.window import Key
 
-_COLUMNS = {
-    "id": "event",
-    "received_at": "received",
-    "type": "type",
-    "kind": "kind",
-    "source": "source",
-    "generation_id": "generation",
-    "state": "state",
-    "deliveries": "deliveries",
-    "error": "error",
-}
+_COLUMNS: Final = (
+    "id as event, received_at as received, type, kind, source, generation_id as generation, state, "
+    "deliveries, error"
+)
 
 
 @click.group()
@@ -44,12 +38,8 @@ def events() -> None:
 
 
 @events.command("list")
-@filtered("destination", *EVENT_FILTERS, states=EVENT_STATES)
-@limit_option
-@order_option
-@cursor_option(1)
-@json_option
-def list_(*, wanted: "Filter", limit: int, oldest_first: bool, after: "Key | None", as_json: bool) -> None:
+@listing("destination", *EVENT_FILTERS, states=EVENT_STATES, cursor_parts=1)
+def list_(listing: "Listing") -> None:
     """List events, latest first.
 
     \b
@@ -59,8 +49,7 @@ def list_(*, wanted: "Filter", limit: int, oldest_first: bool, after: "Key | Non
     from receiver.operations.records import event_record
     from receiver.store.search import find_events
 
-    found = fetch(find_events, wanted, limit=limit, after=after, oldest_first=oldest_first)
-    show_rows([event_record(one) for one in found], columns=_COLUMNS, as_json=as_json)
+    listing.show(find_events, event_record, columns=_COLUMNS)
 
 
 @events.command()
@@ -77,8 +66,6 @@ def show(*, name: str, as_json: bool) -> None:
 
 
 @events.command()
-@click.argument("event_ids", nargs=-1, metavar="[ID]...")
-@filtered(*EVENT_FILTERS)
 @click.option(
     "--to", "destinations", multiple=True, metavar="NAME", help="Only to this destination; repeatable."
 )
@@ -88,10 +75,9 @@ def show(*, name: str, as_json: bool) -> None:
     help="Also to destinations of --to that an event was never routed to.",
 )
 @rate_option
-@bulk_options
+@bulk(*EVENT_FILTERS)
 def replay(
     *,
-    event_ids: tuple[str, ...],
     wanted: "Filter",
     destinations: tuple[str, ...],
     missing: bool,
@@ -108,19 +94,14 @@ def replay(
     receiver events replay --since 2025-01-09T12:00Z --until 2025-01-09T13:00Z --to queue --dry-run
     receiver events replay 01944aef-c880-7001-8203-040506070809
     """  # noqa: D301  # \b is click's own mark, and must be a backspace
-    from dataclasses import replace
-
-    from receiver.store.operations import Order
-
     if missing and not destinations:
         raise click.UsageError(
             "--missing needs --to: name the destinations that should get events they never got."
         )
-    if event_ids:
-        _tell_what_is_gone(event_ids)
-    chosen = replace(wanted, ids=event_ids)
-    order = Order("events.replay", chosen, _configured(destinations), missing=missing, rate=rate)
-    carry_out(order, manner)
+    if wanted.ids:
+        _tell_what_is_gone(wanted.ids)
+    chosen = _configured(destinations)
+    carry_out("events.replay", wanted, manner, destinations=chosen, missing=missing, rate=rate)
 
 
 def _tell_what_is_gone(event_ids: tuple[str, ...]) -> None:
@@ -134,7 +115,7 @@ def _tell_what_is_gone(event_ids: tuple[str, ...]) -> None:
 
 
 @events.command()
-@filtered("destination", "error", "source", "kind", "type", "generation")
+@filtered("destination", "error", "source", "kind", "type", "generation_id")
 @click.option(
     "--last",
     type=click.IntRange(0, 10_000),
@@ -168,10 +149,10 @@ async def _tail(store: "Store", wanted: "Filter", last: int, *, as_json: bool) -
 
 
 def _print(records: list[Any], *, as_json: bool) -> None:
-    if as_json:
-        show_rows(records, columns=(), as_json=True)
-        return
     for one in records:
+        if as_json:
+            show_json(one)
+            continue
         at = one["received_at"].astimezone().strftime("%Y-%m-%d %H:%M:%S")
         fields = (one["id"], one["type"], one["kind"], one["source"], one["generation_id"], one["state"])
         click.echo("  ".join((at, *fields)))

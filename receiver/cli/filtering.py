@@ -1,7 +1,7 @@
 """The filters that lists and bulk commands share, as options of each command that takes them."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import click
@@ -25,58 +25,51 @@ _OPTIONS: Final[dict[str, Function]] = {
     "source": click.option("--source", metavar="NAME", help="Only this source."),
     "kind": click.option("--kind", type=click.Choice(EVENT_KINDS), help="Only this kind of generation."),
     "type": click.option(
-        "--type", "type_", metavar="TYPE", help="Only events of this type, such as generation.failed."
+        "--type", metavar="TYPE", help="Only events of this type, such as generation.failed."
     ),
-    "generation": click.option("--generation", metavar="ID", help="Only events about this generation."),
+    "generation_id": click.option(
+        "--generation", "generation_id", metavar="ID", help="Only events about this generation."
+    ),
 }
-_EVERYTHING: Final = ("error", "since", "until", "source", "kind", "type", "generation")
+_EVERYTHING: Final = ("error", "since", "until", "source", "kind", "type", "generation_id")
 
 DELIVERY_FILTERS: Final = ("destination", *_EVERYTHING)
 EVENT_FILTERS: Final = _EVERYTHING
 QUARANTINE_FILTERS: Final = ("error", "since", "until", "source")
 
 
+def with_options(options: Iterable[Function]) -> Callable[[Function], Function]:
+    """Give a command *options*, which its help shows in their order."""
+    last_first = [*options][::-1]
+    return lambda command: functools.reduce(lambda wrapped, option: option(wrapped), last_first, command)
+
+
 def filtered(
     *names: str, states: Sequence[str] = (), default: str | None = None
 ) -> Callable[[Function], Function]:
     """Give a command the filters *names*, and `--state` if it knows *states*; it gets one `wanted`."""
+    state = click.option(
+        "--state",
+        type=click.Choice(states),
+        default=default,
+        show_default=default is not None,
+        help="Only rows in this state.",
+    )
+    options = [*([state] if states else []), *(_OPTIONS[name] for name in names)]
 
     def decorate(command: Function) -> Function:
         @functools.wraps(command)
-        def run(**options: Any) -> Any:
-            given = {name: options.pop("type_" if name == "type" else name) for name in names}
-            state = options.pop("state") if states else None
-            return command(wanted=_filter(given, state), **options)
+        def run(**given: Any) -> Any:
+            asked = {name: given.pop(name) for name in ("state", *names) if name in given}
+            return command(wanted=_filter(**asked), **given)
 
-        wrapped: Function = run
-        for name in reversed(names):
-            wrapped = _OPTIONS[name](wrapped)
-        if not states:
-            return wrapped
-        state = click.option(
-            "--state",
-            type=click.Choice(states),
-            default=default,
-            show_default=default is not None,
-            help="Only rows in this state.",
-        )
-        return state(wrapped)
+        return with_options(options)(run)
 
     return decorate
 
 
-def _filter(given: dict[str, Any], state: str | None) -> Any:
+def _filter(*, since: Any = None, until: Any = None, **given: Any) -> Any:
     from receiver.store.filters import Filter
 
-    check_order(given.get("since"), given.get("until"))
-    return Filter(
-        destination=given.get("destination"),
-        state=state,
-        error=given.get("error"),
-        source=given.get("source"),
-        kind=given.get("kind"),
-        type=given.get("type"),
-        generation_id=given.get("generation"),
-        since_ms=to_ms(given.get("since")),
-        until_ms=to_ms(given.get("until")),
-    )
+    check_order(since, until)
+    return Filter(**given, since_ms=to_ms(since), until_ms=to_ms(until))

@@ -4,11 +4,10 @@ from typing import Final
 
 import click
 
-from receiver.cli.connection import load_settings_and_warn
-from receiver.cli.console import use_store
+from receiver.cli.console import ask
 from receiver.cli.output import json_option, say, show_rows
 
-_COLUMNS: Final = ("at", "what", "detail", "event_id")
+_COLUMNS: Final = "at, what, detail, event_id"
 
 
 @click.command()
@@ -25,7 +24,7 @@ def find(*, name: str, as_json: bool) -> None:
 
     if not name.strip():
         raise click.UsageError("X is empty.")
-    found = use_store(load_settings_and_warn(), lambda store: store.transact(stories, name))
+    found = ask(lambda store: store.transact(stories, name))
     if not found:
         raise NotFound(f"nothing found for {name} in RECEIVER_DATABASE_URL")
     for story in found:

@@ -1,6 +1,5 @@
 """`receiver image` and `receiver video`: ask for generations, which cost credits."""
 
-from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import click
 from receiver.cli import records
 from receiver.cli.advice import on_interruption
 from receiver.cli.connection import load_settings_and_warn, open_client, open_ledger
+from receiver.cli.filtering import with_options
 from receiver.cli.output import Record, json_option, say, show_record
 from receiver.cli.waiting import DownloadPath, finish, timeout_option
 from receiver.contract import (
@@ -43,12 +43,6 @@ class AskManner:
     max_credits: int | None
     dry_run: bool
     as_json: bool
-
-
-def _shared(command: Callable[..., None]) -> Callable[..., None]:
-    for option in reversed(_SHARED):
-        command = option(command)
-    return command
 
 
 _SHARED = (
@@ -85,7 +79,7 @@ _SHARED = (
 @click.argument("prompt")
 @click.option("--aspect-ratio", type=click.Choice(IMAGE_ASPECT_RATIOS))
 @click.option("--format", "output_format", type=click.Choice(IMAGE_FORMATS), help="File format.")
-@_shared
+@with_options(_SHARED)
 def image(prompt: str, aspect_ratio: str | None, output_format: str | None, **given: Any) -> None:
     """Request an image of PROMPT.
 
@@ -106,7 +100,7 @@ def image(prompt: str, aspect_ratio: str | None, output_format: str | None, **gi
     help=f"{VIDEO_SECONDS[0]} to {VIDEO_SECONDS[-1]} seconds.",
 )
 @click.option("--first-frame", "first_frame_image", metavar="URL", help="URL of an image to start from.")
-@_shared
+@with_options(_SHARED)
 def video(
     prompt: str, aspect_ratio: str | None, duration: int | None, first_frame_image: str | None, **given: Any
 ) -> None:

@@ -1,5 +1,7 @@
 """`receiver keys`: API keys, which only a signed-in person may manage."""
 
+from typing import Final
+
 import click
 
 from receiver.cli import records
@@ -7,14 +9,7 @@ from receiver.cli.connection import load_settings, open_session
 from receiver.cli.output import json_option, say, show_record, show_rows
 from receiver.contract import SCOPES, Scope
 
-_COLUMNS = {
-    "id": "id",
-    "name": "name",
-    "created_at": "created",
-    "expires_at": "expires",
-    "scopes": "scopes",
-    "ip_allowlist": "only from",
-}
+_COLUMNS: Final = "id, name, created_at as created, expires_at as expires, scopes, ip_allowlist as only from"
 _KEY = frozenset({"key"})
 
 

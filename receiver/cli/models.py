@@ -1,5 +1,7 @@
 """`receiver models`: what there is to choose from, and what it costs."""
 
+from typing import Final
+
 import click
 
 from receiver.cli import records
@@ -7,13 +9,7 @@ from receiver.cli.connection import load_settings, open_client
 from receiver.cli.output import json_option, show_rows
 from receiver.contract import KINDS, Kind
 
-_COLUMNS = {
-    "id": "id",
-    "name": "name",
-    "type": "type",
-    "credits_per_generation": "credits",
-    "category": "category",
-}
+_COLUMNS: Final = "id, name, type, credits_per_generation as credits, category"
 
 
 @click.command()

@@ -1,20 +1,14 @@
 """`receiver operations`: what was asked to be done to many rows, how far it is, and how to take it back."""
 
+from typing import Final
+
 import click
 
 from receiver.cli.bulk import counting, finish
 from receiver.cli.console import ask
 from receiver.cli.output import json_option, say, show_record, show_rows
 
-_COLUMNS = {
-    "id": "operation",
-    "begun_at": "begun",
-    "kind": "kind",
-    "state": "state",
-    "matched": "matched",
-    "changed": "changed",
-    "deliveries": "deliveries",
-}
+_COLUMNS: Final = "id as operation, begun_at as begun, kind, state, matched, changed, deliveries"
 _PATIENCE_S = 90.0
 
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 Record = Mapping[str, Any]
 """One result: what `--json` prints as one object."""
 
-Columns = Sequence[str] | Mapping[str, str]
-"""Fields of a record, or fields with their headings."""
+Columns = str
+"""Fields of a record, some with a heading, as in SQL: `event_id as event, state`."""
 
 _WIDEST_CELL: Final = 60
 _NARROWEST: Final = 16
@@ -45,22 +45,24 @@ def show_rows(records: Iterable[Record], *, columns: Columns, as_json: bool) -> 
     """
     if as_json:
         for record in records:
-            click.echo(json.dumps(record, default=_plain))
+            show_json(record)
         return
-    headings = list(columns.values()) if isinstance(columns, Mapping) else [_words(one) for one in columns]
-    rows = [
-        [cell(record.get(column), heading) for column, heading in zip(columns, headings, strict=True)]
-        for record in records
-    ]
-    _show_table(headings, rows)
+    headed = {field: heading or _words(field) for field, heading in _headings(columns)}
+    rows = [[cell(record.get(field), heading) for field, heading in headed.items()] for record in records]
+    _show_table(list(headed.values()), rows)
 
 
 def show_record(record: Record, *, as_json: bool) -> None:
     """Print one record: whole as a JSON line, or a line for each field that has a value."""
     if as_json:
-        show_rows([record], columns=(), as_json=True)
+        show_json(record)
         return
     _show_fields({_words(name): _text(value) for name, value in record.items() if _text(value)})
+
+
+def show_json(record: Record) -> None:
+    """Print one record as a JSON line."""
+    click.echo(json.dumps(record, default=_plain))
 
 
 def say(message: str) -> None:
@@ -138,6 +140,12 @@ def _time(moment: datetime) -> str:
     except (OverflowError, ValueError, OSError):
         # Others say it: on the first and the last day there is, this machine's zone may have no such time.
         return moment.isoformat()
+
+
+def _headings(columns: Columns) -> Iterator[tuple[str, str]]:
+    for column in columns.split(", "):
+        field, _, heading = column.partition(" as ")
+        yield field, heading
 
 
 def _words(name: str) -> str:

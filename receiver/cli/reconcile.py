@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from receiver.store import Store
     from receiver.worker.reconcile_pass import Account, Report
 
-_COLUMNS: Final = ("source", "since", "requests", "seen", "finished", "recorded", "waiting", "complete")
+_COLUMNS: Final = "source, since, requests, seen, finished, recorded, waiting, complete"
 
 
 @click.command()

@@ -10,14 +10,7 @@ from receiver.cli.output import Record
 if TYPE_CHECKING:
     from receiver.client import Generation, RateLimit, Submission
 
-GENERATION_COLUMNS: Final = {
-    "id": "id",
-    "type": "type",
-    "status": "status",
-    "credits_charged": "credits",
-    "created_at": "created",
-    "prompt": "prompt",
-}
+GENERATION_COLUMNS: Final = "id, type, status, credits_charged as credits, created_at as created, prompt"
 
 
 def record(result: Any, *, without: frozenset[str] = frozenset()) -> Record:

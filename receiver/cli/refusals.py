@@ -25,7 +25,7 @@ def refusals(*, url: str | None, as_json: bool) -> None:
     """
     settings = load_settings()
     found = _ask(url or f"http://{settings.admin_host}:{settings.admin_port}", _token(settings))
-    columns = {"address": "address", "requests": f"refused in {found['minutes']} minutes"}
+    columns = f"address, requests as refused in {found['minutes']} minutes"
     show_rows(found["data"], columns=columns, as_json=as_json)
     if not found["data"] and not as_json:
         say("nobody was refused")

@@ -8,7 +8,7 @@ import click
 
 from receiver.cli.connection import load_settings
 from receiver.cli.moments import Moment
-from receiver.cli.output import json_option, printable, show_rows
+from receiver.cli.output import json_option, printable, show_json
 from receiver.contract import SIGNATURE_TOLERANCE_S
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _value(header: str, name: str) -> str:
 def _show(diagnosis: "Diagnosis", *, as_json: bool) -> None:
     if as_json:
         shown = {"genuine": diagnosis.genuine, "rule": diagnosis.rule, "remarks": diagnosis.remarks}
-        show_rows([shown], columns=(), as_json=True)
+        show_json(shown)
         return
     verdict = "genuine" if diagnosis.genuine else f"not genuine: {diagnosis.rule}"
     click.echo(printable("\n".join([verdict, *(f"  {remark}" for remark in diagnosis.remarks)])))

@@ -20,19 +20,11 @@ if TYPE_CHECKING:
     from receiver.settings import Settings
 
 _EVERY_S: Final = 2.0
-_COLUMNS: Final = {
-    "stage": "stage",
-    "state": "state",
-    "waiting": "waiting",
-    "oldest": "oldest",
-    "per_minute": "per minute",
-    "gone": "gone in",
-    "error": "last error",
-}
+_COLUMNS: Final = "stage, state, waiting, oldest, per_minute, gone as gone in, error as last error"
 _FIGURES: Final = ("dead_letters", "quarantined", "workers_alive")
 _OUTAGES: Final = 10
 """Lines about what is down; senders name the hosts."""
-_WORKERS: Final = {"spool": "spool folder", "seen_at": "seen", "state": "state"}
+_WORKERS: Final = "spool as spool folder, seen_at as seen, state"
 
 
 @click.command()

@@ -1,6 +1,6 @@
 """`receiver submissions`: the ledger of what was asked for under a name, and what is in doubt."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -15,15 +15,9 @@ if TYPE_CHECKING:
     from receiver.settings import Settings
 
 _STATES = ("sending", "submitted", "refused", "unknown")
-_COLUMNS = {
-    "client_ref": "ref",
-    "state": "state",
-    "kind": "type",
-    "generation_id": "generation",
-    "sent_at": "sent",
-    "prompt": "prompt",
-    "error": "error",
-}
+_COLUMNS: Final = (
+    "client_ref as ref, state, kind as type, generation_id as generation, sent_at as sent, prompt, error"
+)
 
 
 @click.group()

@@ -1,5 +1,7 @@
 """`receiver webhooks`: where the provider sends word of every generation."""
 
+from typing import Final
+
 import click
 
 from receiver.cli import records
@@ -7,7 +9,7 @@ from receiver.cli.connection import load_settings, open_client
 from receiver.cli.output import json_option, say, show_record, show_rows
 from receiver.contract import EVENT_TYPES, EventType
 
-_COLUMNS = {"id": "id", "created_at": "created", "events": "events", "url": "url"}
+_COLUMNS: Final = "id, created_at as created, events, url"
 _SECRET = frozenset({"secret"})
 
 _events = click.option(

@@ -10,16 +10,18 @@ from starlette.routing import Route
 
 from receiver import clock, operations
 from receiver.admin.answers import Refusal
-from receiver.admin.parameters import path_text, read_cursor, write_cursor
+from receiver.admin.parameters import path_text, read_cursor
 from receiver.admin.parts import Parts
 from receiver.console.deeds import Deeds
 from receiver.console.guard import HOME
 from receiver.console.pages import Pages
 from receiver.operations.audit import aim
+from receiver.operations.cursors import write_cursor
 from receiver.states import BODY_STATES
 from receiver.store.filters import Filter
 from receiver.store.operations import Kind, Order, find_operation, latest_operations, take_back
 from receiver.store.search import find_deliveries, find_quarantined, quarantined_body
+from receiver.store.window import Page
 
 _ROWS: Final = 50
 _OPERATIONS: Final = 100
@@ -61,7 +63,7 @@ class Queues:
             request,
             "dead_letters.html",
             rows=page.rows,
-            further=_further(given, write_cursor(page.cursor) if page.more else None),
+            further=_further(given, page),
             given=given,
             is_filtered=any(given.values()),
         )
@@ -93,7 +95,7 @@ class Queues:
             rows=page.rows,
             state=state,
             states=BODY_STATES,
-            further=_further({"state": state}, write_cursor(page.cursor) if page.more else None),
+            further=_further({"state": state}, page),
         )
 
     async def body(self, request: Request) -> Response:
@@ -161,7 +163,8 @@ def _cursor(request: Request, parts: int) -> Any:
         raise HTTPException(400) from None
 
 
-def _further(given: dict[str, str], cursor: str | None) -> str | None:
-    if cursor is None:
+def _further(given: dict[str, str], page: Page[Any]) -> str | None:
+    if page.cursor is None or not page.more:
         return None
-    return "?" + urlencode({**{name: value for name, value in given.items() if value}, "cursor": cursor})
+    given = {name: value for name, value in given.items() if value}
+    return f"?{urlencode({**given, 'cursor': write_cursor(page.cursor)})}"

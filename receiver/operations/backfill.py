@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from receiver import clock
 from receiver.operations import schemas, turns
-from receiver.operations.records import moment
+from receiver.operations.records import moment, record
 from receiver.store import Route, Store
 from receiver.store.backfill import Backfilled, Past, Stretch
 
@@ -53,12 +53,5 @@ async def run_backfill(
 
 def backfill_record(past: Past, tally: Tally, *, dry_run: bool) -> schemas.Backfill:
     """Return how far a backfill is."""
-    return {
-        "destination": past.destination,
-        "since": moment(past.since_ms or None),
-        "until": moment(past.until_ms),
-        "events": tally.events,
-        "created": tally.created,
-        "existing": tally.existing,
-        "dry_run": dry_run,
-    }
+    span = {"since": moment(past.since_ms or None), "until": moment(past.until_ms)}
+    return record(schemas.Backfill, tally, destination=past.destination, dry_run=dry_run, **span)

@@ -9,6 +9,7 @@ from receiver.assets.by_source import BucketsBySource
 from receiver.assets.kept import KeptDownloads
 from receiver.operations import schemas
 from receiver.operations.audit import new_deed
+from receiver.operations.records import record
 from receiver.store import Store, erasure
 from receiver.store.erasure import Generation, Traces
 from receiver.store.filters import to_text
@@ -81,14 +82,12 @@ class Erasing:
 
 def _row(generation: Generation, traces: Traces, wish: Wish, done: str) -> schemas.Erased:
     outcome = _UNKNOWN if traces.is_empty else _CLAIMED if traces.is_claimed else done
-    return {
-        "generation_id": generation.id,
-        "source": generation.source,
-        "outcome": outcome,
-        "bodies": traces.bodies,
-        "deliveries": traces.deliveries,
-        "submissions": traces.submissions,
-        "quarantined": traces.quarantined,
-        "assets": len(traces.asset_urls) if wish.with_assets else 0,
-        "shared_assets": list(traces.shared_urls),
-    }
+    return record(
+        schemas.Erased,
+        traces,
+        generation_id=generation.id,
+        source=generation.source,
+        outcome=outcome,
+        assets=len(traces.asset_urls) if wish.with_assets else 0,
+        shared_assets=list(traces.shared_urls),
+    )

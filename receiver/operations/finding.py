@@ -6,7 +6,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from receiver.operations import schemas
-from receiver.operations.records import moment
+from receiver.operations.records import record
 from receiver.operations.timeline import timeline
 from receiver.store.contents import find_words
 from receiver.store.story import Story, identify, story
@@ -26,14 +26,5 @@ def stories(connection: Connection, name: str) -> Sequence[Story]:
 
 def history(found: Story) -> list[schemas.HistoryEntry]:
     """Return what happened to a generation and what happens next, the earliest first."""
-    return [
-        {
-            "source": found.source,
-            "generation_id": found.generation_id,
-            "at": moment(one.at_ms),
-            "what": one.what,
-            "detail": one.detail,
-            "event_id": one.event_id,
-        }
-        for one in timeline(found)
-    ]
+    about = {"source": found.source, "generation_id": found.generation_id}
+    return [record(schemas.HistoryEntry, one, **about) for one in timeline(found)]

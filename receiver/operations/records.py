@@ -1,20 +1,17 @@
 """What operators find in the store, as records: times readable, no query string of a URL."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any, cast, overload
+from typing import Any, Final, TypeVar, cast, overload
 
 import orjson
 
-from receiver.events import Asset
 from receiver.operations import schemas
 from receiver.store import Store
 from receiver.store.attempts import FILE, LATE_FILE, KeptAttempt, kept_attempts
 from receiver.store.filters import Filter
 from receiver.store.operations import Operation
 from receiver.store.search import (
-    FoundBody,
     FoundDelivery,
     FoundEvent,
     body_of_event,
@@ -26,99 +23,53 @@ from receiver.store.search import (
 from receiver.submissions import Submission
 from receiver.telemetry.redact import redact
 
+Shape = TypeVar("Shape")
 
-def delivery_record(found: FoundDelivery) -> schemas.Delivery:
-    """Return a delivery."""
-    return {
-        "event_id": found.event_id,
-        "destination": found.destination,
-        "state": found.state,
-        "attempts": found.attempts,
-        "error": _redacted(found.error),
-        "due_at": moment(found.due_ms),
-        "settled_at": moment(found.settled_ms),
-        "is_claimed": found.is_claimed,
-        "operation": found.operation,
-        "source": found.source,
-        "generation_id": found.generation_id,
-        "type": found.type,
-        "kind": found.kind,
-        "received_at": moment(found.received_ms),
+_TIMES: Final = (datetime, datetime | None)
+
+
+def record(kind: type[Shape], found: object, /, **given: object) -> Shape:
+    """Return what was *found* as one of `schemas`: all that is not *given* has the same name in both.
+
+    But a time `<name>`, or `<name>_at`, is kept as `<name>_ms`; and an `error` loses the queries of its URLs.
+    """
+    shape = {
+        name: given[name] if name in given else _field(found, name, is_time=hint in _TIMES)
+        for name, hint in kind.__annotations__.items()
     }
+    return cast("Shape", shape)
+
+
+def _field(found: object, name: str, *, is_time: bool) -> object:
+    if is_time:
+        return moment(getattr(found, f"{name.removesuffix('_at')}_ms"))
+    value = getattr(found, name)
+    return redact(value) if value and name == "error" else value
 
 
 def event_record(found: FoundEvent) -> schemas.Event:
     """Return an event."""
-    return {
-        "id": found.id,
-        "source": found.source,
-        "generation_id": found.generation_id,
-        "type": found.type,
-        "kind": found.kind,
-        "state": found.state,
-        "via": found.via,
-        "received_at": moment(found.received_ms),
-        "repeats": found.repeats,
-        "attempts": found.attempts,
-        "error": _redacted(found.error),
-        "asset": None if found.asset is None else _asset(found.asset),
-        "deliveries": found.deliveries,
-    }
-
-
-def attempt_record(found: KeptAttempt) -> schemas.Attempt:
-    """Return a failed attempt."""
-    return {
-        "number": found.number,
-        "at": moment(found.began_ms),
-        "took_s": found.took_ms / 1000,
-        "error": redact(found.error),
-        "said": found.said or None,
-    }
-
-
-def quarantine_record(found: FoundBody) -> schemas.Quarantined:
-    """Return a quarantined body, without the body."""
-    return {
-        "id": found.id,
-        "source": found.source,
-        "reason": found.reason,
-        "state": found.state,
-        "received_at": moment(found.received_ms),
-        "repeats": found.repeats,
-        "size_bytes": found.size_bytes,
-        "event_id": found.event_id,
-        "operation": found.operation,
-    }
+    return record(schemas.Event, found, asset=found.asset and record(schemas.Asset, found.asset))
 
 
 def operation_record(found: Operation) -> schemas.Operation:
     """Return an operation."""
-    return {
-        "id": found.id,
-        "kind": found.order.kind,
-        "state": found.state,
-        "matched": found.matched,
-        "changed": found.changed,
-        "deliveries": dict(found.deliveries),
-        "begun_at": moment(found.begun_ms),
-        "touched_at": moment(found.touched_ms),
-        "filter": found.order.wanted.to_json(),
-        "destinations": list(found.order.destinations),
-        "rate": found.order.rate,
-    }
+    order = found.order
+    about = {"kind": order.kind, "rate": order.rate, "destinations": list(order.destinations)}
+    counts = dict(found.deliveries)
+    return record(schemas.Operation, found, **about, filter=order.wanted.to_json(), deliveries=counts)
 
 
 def submission_record(found: Submission) -> schemas.Submission:
     """Return a submission."""
-    return {
-        "client_ref": found.client_ref,
-        "kind": found.kind,
-        "state": found.state,
-        "generation_id": found.generation_id,
-        "sent_at": moment(None if found.sent_at is None else int(found.sent_at * 1000)),
-        "error": _redacted(found.error),
-    }
+    sent_ms = None if found.sent_at is None else int(found.sent_at * 1000)
+    return record(schemas.Submission, found, sent_at=moment(sent_ms))
+
+
+def attempt_record(found: KeptAttempt) -> schemas.Attempt:
+    """Return a failed attempt."""
+    at, took_s = moment(found.began_ms), found.took_ms / 1000
+    return record(schemas.Attempt, found, at=at, took_s=took_s, said=found.said or None)
 
 
 async def full_event(store: Store, id_: str) -> schemas.FullEvent | None:
@@ -163,7 +114,7 @@ async def full_quarantined(store: Store, id_: str) -> schemas.FullQuarantined | 
     if not page.rows:
         return None
     return {
-        **quarantine_record(page.rows[0]),
+        **record(schemas.Quarantined, page.rows[0]),
         "body": _body_text(await store.transact(quarantined_body, id_)),
     }
 
@@ -193,13 +144,7 @@ def moment(ms: int | None) -> datetime | None:
 
 def _with_attempts(found: FoundDelivery, failed: Sequence[KeptAttempt]) -> schemas.FullDelivery:
     ours = [attempt_record(one) for one in failed if one.destination == found.destination]
-    return {**delivery_record(found), "failed_attempts": ours}
-
-
-def _asset(asset: Asset) -> schemas.Asset:
-    record = asdict(asset)
-    record["retried_until"] = moment(record.pop("retried_until_ms"))
-    return cast("schemas.Asset", record)
+    return {**record(schemas.Delivery, found), "failed_attempts": ours}
 
 
 def _without_queries(value: Any) -> Any:
@@ -210,7 +155,3 @@ def _without_queries(value: Any) -> Any:
     if isinstance(value, dict):
         return {redact(name): _without_queries(one) for name, one in value.items()}
     return value
-
-
-def _redacted(text: str | None) -> str | None:
-    return None if text is None else redact(text)

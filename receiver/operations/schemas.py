@@ -310,8 +310,10 @@ class Setting(TypedDict):
     """A setting in effect; of a secret its fingerprint."""
 
     name: str
+    """Its environment variable."""
     value: str
     origin: str
+    """`environment`, `receiver.toml` or `default`."""
     is_secret: bool
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 
 from receiver.operations import schemas
-from receiver.operations.records import moment
+from receiver.operations.records import moment, record
 from receiver.operations.stages import WORKER_GONE_MS, Overview, Stage, state_of
+from receiver.store.backlog import Waiting
 from receiver.store.destinations import DestinationStatus
 
 
@@ -13,10 +14,7 @@ def status_record(found: Overview, paces: Mapping[str, str]) -> schemas.Status:
     workers = worker_records(found)
     return {
         "stages": [_stage(one, found.now_ms) for one in found.stages],
-        "outages": [
-            {"kind": one.kind, "name": one.name, "since": moment(one.since_ms), "error": one.error}
-            for one in found.outages
-        ],
+        "outages": [record(schemas.Outage, one) for one in found.outages],
         "dead_letters": found.dead,
         "quarantined": found.standing.quarantined,
         "workers_alive": sum(one["state"] == "alive" for one in workers),
@@ -28,12 +26,9 @@ def status_record(found: Overview, paces: Mapping[str, str]) -> schemas.Status:
 
 def worker_records(found: Overview) -> list[schemas.Worker]:
     """Return the workers of the last 30 days by spool folder, the latest seen first."""
+    gone_ms = found.now_ms - WORKER_GONE_MS
     return [
-        {
-            "spool": one.id,
-            "seen_at": moment(one.seen_ms),
-            "state": "alive" if found.now_ms - one.seen_ms < WORKER_GONE_MS else "gone",
-        }
+        record(schemas.Worker, one, spool=one.id, state="alive" if one.seen_ms > gone_ms else "gone")
         for one in found.standing.spools
     ]
 
@@ -44,18 +39,15 @@ def destination_record(
     """Return how a destination is doing; *kinds* has what is behind each configured one."""
     waiting = status.waiting
     state = state_of(status, now_ms, is_configured=status.name in kinds)
-    return {
-        "name": status.name,
-        "kind": kinds.get(status.name),
-        "state": "breaker open" if state == "down" else state,
-        "pending": waiting.count,
-        "oldest_pending_s": None if waiting.oldest_ms is None else round(waiting.oldest_s(now_ms)),
-        "delivered": status.delivered,
-        "dead": status.dead,
-        "last_error": waiting.error or status.dead_error,
-        "paused_at": moment(status.paused_ms),
-        "reason": status.reason,
-    }
+    return record(
+        schemas.Destination,
+        status,
+        kind=kinds.get(status.name),
+        state="breaker open" if state == "down" else state,
+        pending=waiting.count,
+        oldest_pending_s=_oldest_s(waiting, now_ms),
+        last_error=waiting.error or status.dead_error,
+    )
 
 
 def _rate_limits(found: Overview, paces: Mapping[str, str]) -> list[schemas.RateLimit]:
@@ -71,8 +63,7 @@ def _rate_limits(found: Overview, paces: Mapping[str, str]) -> list[schemas.Rate
 
 def _credits(found: Overview) -> list[schemas.Credits]:
     return [
-        {"source": one.source, "left": one.left, "refused_at": moment(one.at_ms)}
-        for one in found.standing.credits_refused
+        record(schemas.Credits, one, refused_at=moment(one.at_ms)) for one in found.standing.credits_refused
     ]
 
 
@@ -82,8 +73,12 @@ def _stage(one: Stage, now_ms: int) -> schemas.Stage:
         "state": one.state or None,
         "waiting": one.waiting.count,
         "is_capped": one.is_capped,
-        "oldest_s": None if one.waiting.oldest_ms is None else round(one.waiting.oldest_s(now_ms)),
+        "oldest_s": _oldest_s(one.waiting, now_ms),
         "per_minute": round(one.per_minute, 1),
         "gone_s": None if one.gone_s is None or one.is_capped else round(one.gone_s),
         "error": one.waiting.error,
     }
+
+
+def _oldest_s(waiting: Waiting, now_ms: int) -> int | None:
+    return None if waiting.oldest_ms is None else round(waiting.oldest_s(now_ms))

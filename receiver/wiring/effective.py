@@ -6,21 +6,26 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
-from receiver.admin.parts import Setting
 from receiver.errors import variable
+from receiver.operations import schemas
 from receiver.settings import Settings, kept_in_a_file, origin
 from receiver.telemetry.redact import REDACTED, fingerprint, redact
 
 _WEB_ADDRESS: Final = re.compile(r"(https?://)(?:[^/?#]*@)?([^/?#@]+)", re.IGNORECASE)
 
 
-def effective(settings: Settings) -> Iterator[Setting]:
+def effective(settings: Settings) -> Iterator[schemas.Setting]:
     """Yield every setting as it is in effect; of a secret its fingerprint alone."""
     for path, value in _values(settings):
         name = variable(*path)
         is_secret = kept_in_a_file(f"{name}_FILE") is not None
         shown = _secrets(name, value) if is_secret else _shown(value)
-        yield Setting(name, shown or "not set", origin(settings, *path), is_secret)
+        yield {
+            "name": name,
+            "value": shown or "not set",
+            "origin": origin(settings, *path),
+            "is_secret": is_secret,
+        }
 
 
 def _values(settings: Settings) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -14,7 +14,8 @@ from sqlalchemy.event import listen
 
 from receiver.contract import COMPLETED, FAILED
 from receiver.events import Asset, event_id
-from receiver.operations.records import delivery_record, moment
+from receiver.operations import schemas
+from receiver.operations.records import moment, record
 from receiver.routing import Router, take
 from receiver.store import (
     Candidate,
@@ -291,7 +292,7 @@ class TestBackfill:
         await settled(store, completed("gen_1", None))
         await backfill(store, Past("late"))
         page = await store.transact(find_deliveries, Filter(destination="late"))
-        assert [delivery_record(row)["due_at"] for row in page.rows] == [moment(NOW)]
+        assert [record(schemas.Delivery, row)["due_at"] for row in page.rows] == [moment(NOW)]
 
     async def test_wakes_the_forwarders(self, store: Store) -> None:
         """Workers need no poll to find what was made; a dry run wakes nobody."""

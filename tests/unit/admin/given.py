@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from receiver.admin.gauges import Watched
-from receiver.admin.parts import BucketAddress, Parts, Setting, Target
+from receiver.admin.parts import BucketAddress, Parts, Target
 from receiver.admin.runner import Runner
 from receiver.assets.by_source import BucketsBySource
 from receiver.assets.folder import FolderBucket
@@ -69,7 +69,7 @@ def parts_over(store: Store, runner: Runner, folder: Path, desk: Desk) -> Parts:
         buckets=buckets,
         addresses=[BucketAddress("*", "file:assets")],
         desk=desk,
-        settings=[Setting("RECEIVER_PORT", "8000", origin="default", is_secret=False)],
+        settings=[{"name": "RECEIVER_PORT", "value": "8000", "origin": "default", "is_secret": False}],
         late_s=3600,
         watched=Watched(paces={"of-key": "photoverse"}, folders={"spool": folder}),
         retention=Retention({"bodies": DAY_MS, "retained": DAY_MS}, per_s=100_000),

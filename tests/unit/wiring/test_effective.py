@@ -2,13 +2,13 @@
 
 import pytest
 
-from receiver.admin.parts import Setting
+from receiver.operations.schemas import Setting
 from receiver.wiring.effective import effective
 from tests.unit.wiring.configured import settings
 
 
 def shown(**values: object) -> dict[str, Setting]:
-    return {one.name: one for one in effective(settings(**values))}
+    return {one["name"]: one for one in effective(settings(**values))}
 
 
 class TestEffective:
@@ -24,15 +24,15 @@ class TestEffective:
     def test_addresses(self, url: str, expected: str) -> None:
         """Enough to see where it leads and whether two are the same, and nothing secret."""
         one = shown(destinations={"hook": {"url": url}})["RECEIVER_DESTINATIONS__HOOK__URL"]
-        assert one.value.startswith(f"{expected} (sha256:")
-        assert "hunter2" not in one.value
-        assert one.is_secret
+        assert one["value"].startswith(f"{expected} (sha256:")
+        assert "hunter2" not in one["value"]
+        assert one["is_secret"]
 
     @pytest.mark.parametrize("url", ["pull:", "file:out.jsonl", "redis://mq.example:6379/0"])
     def test_addresses_without_a_secret(self, url: str) -> None:
         """These are shown as they are."""
         one = shown(destinations={"jobs": {"url": url}})["RECEIVER_DESTINATIONS__JOBS__URL"]
-        assert one.value == url
+        assert one["value"] == url
 
     def test_options(self) -> None:
         """Only what may be a secret is hidden."""
@@ -44,17 +44,17 @@ class TestEffective:
         }
         found = shown(destinations={"jobs": options})
         name = "RECEIVER_DESTINATIONS__JOBS__"
-        assert found[f"{name}TOKEN"].value.startswith("sha256:")
-        assert (found[f"{name}VISIBILITY_S"].value, found[f"{name}TYPES"].value) == ("30", "completed")
+        assert found[f"{name}TOKEN"]["value"].startswith("sha256:")
+        assert (found[f"{name}VISIBILITY_S"]["value"], found[f"{name}TYPES"]["value"]) == ("30", "completed")
 
     def test_where_each_comes_from(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The environment, also by the name of a file or of a platform; the file; or nowhere."""
         loaded = settings(poll_s=2, sources={"acme": {"secrets": "whsec_0123456789abcdef"}})
         monkeypatch.setenv("RECEIVER_API_KEY_FILE", "key")
         monkeypatch.setenv("PORT", "8080")
-        found = {one.name: one for one in effective(loaded)}
+        found = {one["name"]: one for one in effective(loaded)}
         origins = {
-            name: found[f"RECEIVER_{name}"].origin
+            name: found[f"RECEIVER_{name}"]["origin"]
             for name in (
                 "API_KEY",
                 "PORT",
