@@ -1,9 +1,14 @@
-"""A listening socket: taking a port, and saying where it is."""
+"""A listening socket: taking a port, saying where it is, and how many connections the process may hold."""
 
+import resource
 import socket
+import sys
+from contextlib import suppress
 from typing import Final
 
 _BACKLOG: Final = 2048
+_OTHER_FILES: Final = 512
+"""What a process has open beside its connections: databases, downloads, queues."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -30,3 +35,19 @@ def origin(listener: socket.socket) -> str:
     """Return where *listener* is reached, `http://127.0.0.1:8000`."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def make_room(connections: int) -> int:
+    """Let the process hold so many *connections*, as far as the system lets it; return how many it may hold.
+
+    Most systems start a process with 1,024 open files and let it take more. Without any left no connection is
+    taken at all, so the bound must be ours.
+    """
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft, hard = (sys.maxsize if limit == resource.RLIM_INFINITY else limit for limit in limits)
+    wanted = min(connections + _OTHER_FILES, hard)
+    if soft < wanted:
+        with suppress(ValueError, OSError):  # where the system forbids it
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, limits[1]))
+            soft = wanted
+    return min(connections, soft - min(_OTHER_FILES, soft // 2))

@@ -19,6 +19,8 @@ MINUTES: Final = 10
 _SAMPLE_EVERY_S: Final = 10.0
 _MOST_ADDRESSES: Final = 1024
 """Addresses remembered of one minute; beyond that, those refused least are forgotten."""
+_MOST_HOPS_BYTES: Final = 512
+"""The end of X-Forwarded-For that is read: ten trusted proxies in a row."""
 _IPV6_PREFIX: Final = 64
 
 log = structlog.get_logger()
@@ -61,7 +63,7 @@ class Refusals:
             forwarded_for: the values of X-Forwarded-For, in their order.
             source: name of the source that the request was for, where its signature is at fault.
         """
-        client = client_address(peer, tuple(forwarded_for), self._trusted)
+        client = self._client(peer, forwarded_for)
         self._count(client)
         if source is None:
             _refused(reason).inc()
@@ -90,6 +92,11 @@ class Refusals:
                     totals[address] = totals.get(address, 0) + count
         ranked = sorted(totals.items(), key=lambda item: (-item[1], item[0]))
         return [Refused(address, count) for address, count in ranked[:limit]]
+
+    def _client(self, peer: str, forwarded_for: Sequence[bytes]) -> str:
+        # What is remembered of finding it out is bounded: the header may have 16 KiB, and differ each time.
+        hops = b",".join(forwarded_for)[-_MOST_HOPS_BYTES:] if self._trusted else b""
+        return client_address(peer, (hops,), self._trusted)
 
     def _count(self, client: str) -> None:
         minute = self._minute()

@@ -11,7 +11,6 @@ dropped for a while, because closing a socket with unread bytes resets it, and t
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Awaitable
 from http import HTTPStatus
 from typing import Any, Final, Protocol, cast
@@ -22,6 +21,7 @@ import structlog
 from receiver.web.answers import MALFORMED, TOO_SLOW, UNAVAILABLE, Answer
 from receiver.web.registry import Registry
 from receiver.web.request import Refused, Request
+from receiver.web.turns import Turn, Turns
 
 REQUEST_TIMEOUT_S: Final = 10.0
 KEEP_ALIVE_S: Final = 75.0
@@ -35,6 +35,8 @@ _SLICE: Final = 2048
 _MOST_PIECES: Final = 256
 """Pieces of bodies that one connection may send before others have their turn."""
 _REQUEST_IN_PIECES: Final = 16
+_MOST_UNSENT: Final = 16 * 1024
+"""Bytes of answers that a client has not taken; until it has, nothing more of it is read."""
 _MOST_WAITING: Final = 16
 """Pipelined requests being answered; further ones are not read meanwhile."""
 
@@ -53,20 +55,7 @@ class Application(Protocol):
         ...
 
 
-class _Turn:
-    """The place of one request in the order of the answers."""
-
-    __slots__ = ("answer", "closes", "task", "with_body")
-
-    def __init__(self, *, closes: bool, with_body: bool) -> None:
-        self.answer: Answer | None = None
-        self.closes = closes
-        self.with_body = with_body
-        self.task: asyncio.Task[None] | None = None
-        """Kept, because the event loop does not keep it."""
-
-
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """One connection of the public listener. How long it may take for what is in the module's constants."""
 
     request_timeout_s: float = REQUEST_TIMEOUT_S
@@ -77,13 +66,15 @@ class Connection(asyncio.Protocol):
         self._registry = registry
         self._loop = asyncio.get_running_loop()
         self._parser = self._new_parser()
-        self._turns: deque[_Turn] = deque()
+        self._turns = Turns()
         self._request: Request | None = None
         self._unparsed = b""
         self._said = 0
         """Bytes that came since nothing was left to parse: what is left of much is no short request."""
         self._pieces = 0
         self._is_held = False
+        self._is_choked = False
+        """Answers wait, because the client does not take them."""
         self._is_known = False
         self._is_finishing = False
         self._has_ended = False
@@ -106,13 +97,19 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the clock: a connection that says nothing is slow."""
         self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=_MOST_UNSENT)
         peer = transport.get_extra_info("peername")
         self.peer = str(peer[0]) if peer else ""
         self._expire_after(self.request_timeout_s)
         self._registry.add(self)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  asyncio's signature
+        """Lend the buffer of all connections: its size is what one may say in a turn."""
+        return self._registry.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Take in what came."""
+        data = bytes(self._registry.buffer[:nbytes])
         self._said = len(data) + (self._said if self._unparsed else 0)
         if self._is_finishing:
             self._drop(len(data))
@@ -141,12 +138,17 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Read nothing from a client that does not take its answers."""
+        self._is_choked = True
         self._transport.pause_reading()
         self._expire_after(self.request_timeout_s)
 
     def resume_writing(self) -> None:
         """Go on."""
-        self._transport.resume_reading()
+        self._is_choked = False
+        if self._unparsed:
+            self._line_up()
+        else:
+            self._transport.resume_reading()
 
     # What the parser calls
 
@@ -159,11 +161,8 @@ class Connection(asyncio.Protocol):
         self._reading.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take in a header; trailers are dropped."""
-        request = self._reading
-        if not request.head_is_whole:
-            # Blanks around a value are no part of it (RFC 9110, section 5.5). The parser drops those before.
-            request.headers.append((name.lower(), value.rstrip(b" \t")))
+        """Take in a header."""
+        self._reading.take_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Judge the headers before anything of the body is read."""
@@ -186,7 +185,7 @@ class Connection(asyncio.Protocol):
         request.end()
         self._pieces += _REQUEST_IN_PIECES
         closes = request.must_close or not self._parser.should_keep_alive()
-        turn = _Turn(closes=closes, with_body=request.method != b"HEAD")
+        turn = Turn(closes=closes, with_body=request.method != b"HEAD")
         self._turns.append(turn)
         self._answer(request, turn)
 
@@ -226,11 +225,16 @@ class Connection(asyncio.Protocol):
         self._unparsed = data
         self._note_progress()
         self._transport.pause_reading()
-        if len(self._turns) < _MOST_WAITING:
+        self._line_up()
+
+    def _line_up(self) -> None:
+        if self._unparsed and not self._is_choked and len(self._turns) < _MOST_WAITING:
             self._registry.queue(self, self._said)
 
     def read_on(self) -> None:
-        """Go on with what was put off."""
+        """Go on with what was put off, unless its answers would only wait."""
+        if self._is_choked:
+            return
         data, self._unparsed = self._unparsed, b""
         if data and not self._transport.is_closing():
             self._transport.resume_reading()
@@ -267,16 +271,18 @@ class Connection(asyncio.Protocol):
             self._feed(head + rest)
 
     def _note_progress(self) -> None:
-        """Bound what is not whole: in time from its first byte, and in memory."""
+        """Bound what is not whole, in time from its first byte; and what is kept of it and of what waits."""
         if self._is_finishing:
             return
-        if self._request is None:
-            self._let_go()
-            return
-        if not self._is_held:
-            self._is_held = True
-            self._expire_after(self.request_timeout_s)
-        self._registry.hold(self, self._request.wire_bytes)
+        held = len(self._unparsed)
+        if self._request is not None:
+            held += self._request.held_bytes
+            if not self._request.is_timed:
+                self._request.is_timed = True
+                self._expire_after(self.request_timeout_s)
+        if held or self._is_held:
+            self._is_held = held > 0
+            self._registry.hold(self, held)
 
     def _let_go(self) -> None:
         if self._is_held:
@@ -290,14 +296,14 @@ class Connection(asyncio.Protocol):
         self._is_finishing = True
         # The parser knows the method as soon as there is a target, long before the head is whole.
         is_head = request is not None and request.target and self._parser.get_method() == b"HEAD"
-        turn = _Turn(closes=True, with_body=not is_head)
+        turn = Turn(closes=True, with_body=not is_head)
         turn.answer = refusal.answer
         self._turns.append(turn)
         self._flush()
 
     # Answering
 
-    def _answer(self, request: Request, turn: _Turn) -> None:
+    def _answer(self, request: Request, turn: Turn) -> None:
         try:
             answer = self._application.answer(request)
         except Exception:
@@ -306,46 +312,38 @@ class Connection(asyncio.Protocol):
         if isinstance(answer, Answer):
             turn.answer = answer
         else:
-            turn.task = self._loop.create_task(self._await(answer, request, turn))
+            turn.task = self._loop.create_task(self._await(answer, turn, is_post=request.method == b"POST"))
 
-    async def _await(self, answer: Awaitable[Answer], request: Request, turn: _Turn) -> None:
+    async def _await(self, answer: Awaitable[Answer], turn: Turn, *, is_post: bool) -> None:
         try:
             turn.answer = await answer
         except Exception:
             log.exception("request crashed")
             turn.answer = UNAVAILABLE
-        if not self._is_known and turn.answer.status == HTTPStatus.OK and request.method == b"POST":
+        if not self._is_known and is_post and turn.answer.status == HTTPStatus.OK:
             self._is_known = True
             self._registry.recognise(self)
         self._flush()
 
     def _flush(self) -> None:
         """Send the answers that are ready, in the order of their requests."""
-        turns = self._turns
-        ready = []
-        is_last = False
-        while turns and not is_last and turns[0].answer is not None:
-            turn = turns.popleft()
-            answer = cast("Answer", turn.answer)
-            is_last = turn.closes or answer.closes or self._registry.is_draining
-            ready.append(answer.encode(int(time.time()), closes=is_last, with_body=turn.with_body))
+        ready, is_last = self._turns.take_ready(is_draining=self._registry.is_draining)
         if not ready or self._transport.is_closing():
             return
-        self._transport.write(b"".join(ready))
+        self._transport.write(ready)
         if is_last:
-            turns.clear()
+            self._turns.clear()
             self.finish()
             return
-        if not turns:
+        if not self._turns:
             self._rest()
-        if self._unparsed and len(turns) < _MOST_WAITING:
-            self._registry.queue(self, self._said)
+        self._line_up()
 
     def _rest(self) -> None:
         """Wait for the next request."""
         if self._has_ended and not self._unparsed:
             self._transport.close()
-        elif self._request is None:
+        elif self._request is None and not self._is_choked:
             self._expire_after(KEEP_ALIVE_S)
 
     # Ending
@@ -353,6 +351,7 @@ class Connection(asyncio.Protocol):
     def finish(self) -> None:
         """End after a last answer, once the client has said the rest, or enough of it."""
         self._is_finishing = True
+        self._request = None  # or what it holds would stay until the client hangs up
         self._let_go()
         self._drop(len(self._unparsed))
         self._unparsed = b""
@@ -369,8 +368,9 @@ class Connection(asyncio.Protocol):
             self.abort()
 
     def give_up(self) -> None:
-        """End a request that is not whole in time; how slow it was is the client's doing."""
-        if self._request is not None and self._request.head_is_whole and not self._turns:
+        """End a request that is not whole in time, or too much beside others."""
+        is_begun = self._unparsed or (self._request is not None and self._request.head_is_whole)
+        if is_begun and not self._turns:
             self._refuse(Refused(TOO_SLOW, "slow_body"))
         else:
             self._transport.close()

@@ -1,7 +1,7 @@
 """Every open connection of one listener, what they hold together, and the time that strangers may take."""
 
 import asyncio
-from collections import deque
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -9,8 +9,11 @@ if TYPE_CHECKING:
 
 MAX_CONNECTIONS: Final = 8192
 MAX_HELD_BYTES: Final = 12 * 1024 * 1024
-"""All requests that are not whole yet."""
+"""All requests that are not whole yet, or wait to be read."""
+_KEPT_SHARE: Final = 7 / 8
+"""How much of it is kept when it is exceeded, so that finding the largest is rare."""
 
+_READ_BYTES: Final = 64 * 1024
 _SHORT: Final = 4096
 """Bytes of a request that has a line of its own: a webhook is a tenth of that."""
 _LONG_S: Final = 0.001
@@ -27,7 +30,9 @@ class Registry:
     than their time in this turn of the event loop allows wait in line, short requests before long ones.
     """
 
-    def __init__(self, *, max_connections: int = MAX_CONNECTIONS) -> None:
+    def __init__(self, *, max_connections: int) -> None:
+        self.buffer = memoryview(bytearray(_READ_BYTES))
+        """Where each connection reads into, when it is its turn."""
         self.is_draining = False
         """The listener is about to close: every answer ends its connection."""
         self._max_connections = max_connections
@@ -36,8 +41,8 @@ class Registry:
         self._held: dict[Connection, int] = {}
         self._held_bytes = 0
         self._spent_s = 0.0
-        self._short: deque[Connection] = deque()
-        self._long: deque[Connection] = deque()
+        self._short: OrderedDict[Connection, None] = OrderedDict()
+        self._long: OrderedDict[Connection, None] = OrderedDict()
         self._is_called = False
 
     def __len__(self) -> int:
@@ -60,14 +65,22 @@ class Registry:
             self._known[connection] = None
 
     def hold(self, connection: "Connection", size: int) -> None:
-        """Note that *connection* now holds *size* bytes of a request that is not whole."""
+        """Note that *connection* now holds *size* bytes."""
         self._held_bytes += size - self._held.get(connection, 0)
         if size:
             self._held[connection] = size
         else:
             self._held.pop(connection, None)
         if self._held_bytes > MAX_HELD_BYTES:
-            next(iter(self._held)).give_up()
+            self._shed()
+
+    def _shed(self) -> None:
+        """Give up those that hold most, the first of them first: no webhook is among them by its size."""
+        for connection in sorted(self._held, key=self._held.__getitem__, reverse=True):
+            if self._held_bytes <= MAX_HELD_BYTES * _KEPT_SHARE:
+                return
+            self._held_bytes -= self._held.pop(connection)
+            connection.give_up()
 
     def all(self) -> list["Connection"]:
         """Return the open connections, as they are now."""
@@ -84,10 +97,10 @@ class Registry:
 
     def queue(self, connection: "Connection", size: int) -> None:
         """Let *connection*, which has *size* bytes to read, read on when it is its turn."""
-        self._line(size).append(connection)
+        self._line(size)[connection] = None
         self._call()
 
-    def _line(self, size: int) -> "deque[Connection]":
+    def _line(self, size: int) -> "OrderedDict[Connection, None]":
         return self._short if size <= _SHORT else self._long
 
     def _call(self) -> None:
@@ -102,7 +115,7 @@ class Registry:
             for _ in range(len(line)):
                 if self._spent_s >= allowed_s:
                     break
-                line.popleft().read_on()
+                line.popitem(last=False)[0].read_on()
         if self._short or self._long:
             self._call()
 

@@ -16,6 +16,8 @@ MAX_CHUNKS: Final = 4096
 MAX_WIRE_BYTES: Final = 1024 * 1024
 """A request as sent: chunk headers, extensions and trailers may be far larger than the body."""
 
+_PIECE_BYTES: Final = 128
+"""What Python takes for one header, or one piece of a body, beside its bytes."""
 _CODINGS: Final = frozenset(
     (b"br", b"compress", b"deflate", b"gzip", b"x-compress", b"x-gzip", b"zstd", b"dcb", b"dcz")
 )
@@ -52,6 +54,8 @@ class Request:
     must_close: bool = False
     """Whether the connection may not be used after it: RFC 9112, section 6.1."""
     head_is_whole: bool = False
+    is_timed: bool = False
+    """Whether the connection's deadline is the request's own."""
     wire_bytes: int = 0
     body_bytes: int = 0
     chunks: list[bytes] = field(default_factory=list)
@@ -65,11 +69,29 @@ class Request:
         """How much of a body of declared length has not come yet."""
         return max(0, (self.length or 0) - self.body_bytes) if self.head_is_whole else 0
 
+    @property
+    def held_bytes(self) -> int:
+        """How much memory it takes, about: small pieces take more than they carry."""
+        return self.wire_bytes + _PIECE_BYTES * (len(self.headers) + len(self.chunks))
+
+    def take_header(self, name: bytes, value: bytes) -> None:
+        """Take in a header; trailers are dropped.
+
+        Raises:
+            Refused: it is one too many.
+        """
+        if self.head_is_whole:
+            return
+        if len(self.headers) == MAX_HEADERS:
+            raise Refused(TOO_MANY_HEADERS, "headers_too_large")
+        # Blanks around a value are no part of it (RFC 9110, section 5.5). The parser drops those before.
+        self.headers.append((name.lower(), value.rstrip(b" \t")))
+
     def read_head(self, method: bytes, *, is_http_1_1: bool) -> None:
         """Take in the headers, now that they are whole.
 
         Raises:
-            Refused: they are too many or too large, the body is declared larger than 256 KiB or has no end
+            Refused: they are too large, the body is declared larger than 256 KiB or has no end
                 (RFC 9112, section 6.3), or there is not exactly one Host (section 3.2).
         """
         self.head_is_whole = True
@@ -85,7 +107,7 @@ class Request:
                 self.length = int(value)
             elif name == b"transfer-encoding":
                 is_chunked = True
-                has_end = value.lower().endswith(b"chunked")
+                has_end = value.rpartition(b",")[2].strip().lower() == b"chunked"
             elif name == b"content-encoding":
                 self.is_encoded |= any(word.strip().lower() in _CODINGS for word in value.split(b","))
             elif name == b"expect":
@@ -141,7 +163,7 @@ class Request:
     def _check_size(self) -> None:
         # In one segment the limit is never met while they arrive.
         size = len(self.target) + sum([len(name) + len(value) for name, value in self.headers])
-        if len(self.headers) > MAX_HEADERS or size > MAX_HEADER_BYTES:
+        if size > MAX_HEADER_BYTES:
             raise Refused(TOO_MANY_HEADERS, "headers_too_large")
 
 

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
+from receiver.listener import make_room
 from receiver.web.app import PublicApp
 from receiver.web.connection import Connection
-from receiver.web.registry import Registry
+from receiver.web.registry import MAX_CONNECTIONS, Registry
 
 _BACKLOG: Final = 2048
 _LONGEST_GRACE_S: Final = 15.0
@@ -25,7 +26,7 @@ class Server:
         """For *shutdown_delay_s* after `stop` connections are still taken, while load balancers find out."""
         self._app = app
         self._shutdown_delay_s = shutdown_delay_s
-        self._registry = Registry()
+        self._registry = Registry(max_connections=make_room(MAX_CONNECTIONS))
 
     async def start(self, listener: socket.socket) -> None:
         """Take connections from now on."""

@@ -1,10 +1,12 @@
-"""A listening socket: taking a port, and saying where it is."""
+"""A listening socket: taking a port, and saying where it is, and holding many connections."""
 
+import resource
 import socket
+from collections.abc import Iterator
 
 import pytest
 
-from receiver.listener import listen, origin
+from receiver.listener import listen, make_room, origin
 
 
 class TestListen:
@@ -33,3 +35,27 @@ class TestOrigin:
         """An IPv6 address stands in brackets."""
         with listen(host, 0) as listener:
             assert origin(listener) == f"http://{shown}:{listener.getsockname()[1]}"
+
+
+@pytest.fixture
+def hard() -> Iterator[int]:
+    """Restore how many files this process may open; the most that it may be allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield hard
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+class TestMakeRoom:
+    def test_raises_the_limit(self, hard: int) -> None:
+        """As far as it must, and never lowers it."""
+        resource.setrlimit(resource.RLIMIT_NOFILE, (900, hard))
+        assert make_room(500) == 500
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (1012, hard)
+        assert make_room(100) == 100
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (1012, hard)
+
+    def test_leaves_files_to_others(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where the limit cannot be raised, connections get what is left, and half of it at least."""
+        for soft, room in ((1024, 512), (600, 300), (256, 128), (resource.RLIM_INFINITY, 8192)):
+            monkeypatch.setattr(resource, "getrlimit", lambda _kind, soft=soft: (soft, soft))
+            assert make_room(8192) == room

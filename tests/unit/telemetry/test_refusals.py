@@ -1,5 +1,6 @@
 """Who was refused, through proxies, and how much of it is remembered."""
 
+import tracemalloc
 from ipaddress import ip_network
 
 import pytest
@@ -60,6 +61,20 @@ class TestRefusals:
             refusals.note("malformed", "192.0.2.1")
         assert refusals.most(1) == [("192.0.2.1", 5000)]
         assert len(refusals.most(10_000)) <= 1024
+
+    def test_long_headers_are_not_kept(self) -> None:
+        """However much X-Forwarded-For says, and however it changes, only its end counts."""
+        for trusted, client in (((), "127.0.0.1"), (TRUSTED, "198.51.100.7")):
+            client_address.cache_clear()
+            refusals = Refusals(trusted=trusted)
+            tracemalloc.start()
+            for number in range(1000):
+                made_up = b"%d.%b, 198.51.100.7, 10.0.0.1" % (number, b"x" * 10_000)
+                refusals.note("malformed", "127.0.0.1", (made_up,))
+            kept, _ = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+            assert kept < 2_000_000
+            assert refusals.most(9) == [(client, 1000)]
 
     def test_one_line_each_ten_seconds(self) -> None:
         """A flood is one line for each reason, with one address and how many were held back."""

@@ -1,6 +1,7 @@
 """Bounds on what a client may do before its request is whole."""
 
 import asyncio
+import socket
 import time
 
 import pytest
@@ -10,7 +11,7 @@ from receiver.telemetry import metrics
 from receiver.telemetry.refusals import Refusals
 from receiver.web.app import build_app
 from receiver.web.connection import Connection
-from tests.unit.web.serving import SOURCES, FakeStore, Site, request, served, signed, until
+from tests.unit.web.serving import SOURCES, WITHIN_S, FakeStore, Site, request, served, signed, until
 
 LIMIT_S = 0.3
 HEALTHZ = request("GET", "/healthz")
@@ -84,6 +85,16 @@ class TestDeadlines:
             await wire.say(HEALTHZ * 3)
             assert [(await wire.hear()).status for _ in range(3)] == [200] * 3
 
+    async def test_each_request_has_its_own(self, site: Site) -> None:
+        """A stream of requests, of which one is always under way, goes on for as long as it likes."""
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + LIMIT_S * 3
+        async with site.wire() as wire:
+            await wire.say(HEALTHZ[:9])
+            while loop.time() < ends:
+                await wire.say(HEALTHZ[9:] + HEALTHZ[:9])
+                assert (await wire.hear()).status == 200
+
 
 class TestConnection:
     @pytest.mark.parametrize(
@@ -92,11 +103,20 @@ class TestConnection:
             b"nonsense\r\n\r\n",
             b"GET /healthz HTTP/1.1\r\n\r\n",
             b"GET /healthz HTTP/1.1\r\nHost: h\r\nX: " + b"x" * 20_000,
+            b"GET /healthz HTTP/1.1\r\nHost: h\r\n" + b"x:\r\n" * 101,
             POST + b"Host: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
             POST + b"Host: h\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n",
             POST + b"Host: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         ],
-        ids=["nonsense", "no host", "endless header", "two lengths", "endless length", "bad chunk"],
+        ids=[
+            "nonsense",
+            "no host",
+            "endless header",
+            "endless headers",
+            "two lengths",
+            "endless length",
+            "bad chunk",
+        ],
     )
     async def test_bad_request(self, site: Site, head: bytes) -> None:
         """What is no HTTP is 400 and the end of the connection."""
@@ -179,9 +199,10 @@ class TestWire:
 
     async def test_a_body_without_an_end(self, site: Site) -> None:
         """A request whose last coding is not chunked is refused, not waited for: RFC 9112, section 6.3."""
-        async with site.wire() as wire:
-            await wire.say(POST + b"Host: h\r\nTransfer-Encoding: identity\r\n\r\n")
-            assert (await wire.hear()).status == 400
+        for last in (b"identity", b"unchunked"):
+            async with site.wire() as wire:
+                await wire.say(POST + b"Host: h\r\nTransfer-Encoding: " + last + b"\r\n\r\n")
+                assert (await wire.hear()).status == 400
 
     async def test_an_old_client_is_not_told_to_go_on(self, site: Site) -> None:
         """HTTP/1.0 knows no 100 Continue: RFC 9110, section 10.1.1."""
@@ -297,6 +318,34 @@ class TestWire:
             await wire.say(b"".join(posts))
             bodies = [(await wire.hear()).json["status"] for _ in posts]
         assert bodies == ["quarantined" if number % 3 else "ok" for number in range(200)]
+
+    async def test_answers_that_nobody_takes(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of who asks on and on and takes no answer little is read, and little is kept; nothing is lost."""
+        unsent = [0]
+        flush = Connection._flush
+
+        def noted(self: Connection) -> None:
+            flush(self)
+            unsent.append(self._transport.get_write_buffer_size())
+
+        monkeypatch.setattr(Connection, "_flush", noted)
+        monkeypatch.setattr(Connection, "request_timeout_s", 30.0)
+        count = 60_000
+        loop = asyncio.get_running_loop()
+        with socket.socket() as asking:
+            asking.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            asking.setblocking(False)
+            await loop.sock_connect(asking, ("127.0.0.1", site.port))
+            saying = asyncio.create_task(loop.sock_sendall(asking, HEALTHZ * count))
+            await until(lambda: max(unsent) > 0)
+            await asyncio.wait([saying], timeout=0.5)
+            asking.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+            heard = bytearray()
+            async with asyncio.timeout(WITHIN_S * 3):
+                while heard.count(b"HTTP/1.1 200") < count:
+                    heard += await loop.sock_recv(asking, 1 << 20)
+            await saying
+        assert max(unsent) < 64 * 1024
 
     async def test_leaves_in_mid_body(self, site: Site) -> None:
         """A client that went away is counted as that, and not as a slow one."""

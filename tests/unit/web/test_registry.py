@@ -22,7 +22,7 @@ class TestRegistry:
     async def test_oldest_stranger_goes(self, store: FakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
         """Beyond the limit the oldest connection that never delivered goes; a known sender's stays."""
         made = Registry(max_connections=3)
-        monkeypatch.setattr("receiver.web.server.Registry", lambda: made)
+        monkeypatch.setattr("receiver.web.server.Registry", lambda **_limit: made)
         async with (
             served(build_app(SOURCES, store, Refusals())) as site,
             site.wire() as known,
@@ -49,3 +49,27 @@ class TestRegistry:
             assert (await first.hear()).status == 408
             await second.say(b"x")
             assert (await second.hear()).status == 401
+
+    async def test_largest_go(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Beyond those bytes whoever holds most goes, and many small pieces are much; a small one stays."""
+        monkeypatch.setattr(registry, "MAX_HELD_BYTES", 250_000)
+        in_pieces = {"Transfer-Encoding": "chunked", "Content-Length": "0"}
+        async with site.wire() as small, site.wire() as large:
+            whole = post()
+            await small.say(whole[:-1])
+            await large.say(request("POST", PATH, b"2\r\nxx\r\n" * 3000, in_pieces))
+            assert (await large.hear()).status == 408
+            await small.say(whole[-1:])
+            assert (await small.hear()).status == 200
+
+    async def test_what_waits_in_line(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What has not been read yet counts too."""
+        monkeypatch.setattr(registry, "MAX_HELD_BYTES", 100_000)
+        with monkeypatch.context() as patch:
+            patch.setattr(registry, "_LONG_S", -1)
+            async with site.wire() as first, site.wire() as second:
+                for wire in (first, second):
+                    await wire.say(request("GET", "/healthz") * 1200)
+                assert (await first.hear()).status == 408
+                patch.undo()
+                assert (await second.hear()).status == 200
