@@ -1,9 +1,12 @@
 """One HTTP/1.1 answer, while it arrives. llhttp reads it; what it takes too lightly is refused here.
 
+What it refuses although clients may take it, `receiver.assets.head` has put right before.
+
 | llhttp takes                             | here |
 |------------------------------------------|------|
 | blank lines, RTSP or ICE before the head | malformed |
-| a status below 100                       | malformed |
+| a status below 100; 101, which nobody asked for | malformed |
+| a blank before a header's colon; NUL in its value | malformed |
 | a head, trailers or extensions of chunks of any size | malformed beyond 100 KiB without a byte of body |
 | another answer behind the end            | the connection is not used again |
 | a transfer coding other than `chunked`, or that beside a length | the same |
@@ -13,6 +16,8 @@ from http import HTTPStatus
 from typing import Final
 
 import httptools
+
+from receiver.assets import head
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -36,22 +41,25 @@ class Answer:
         self.status = 0
         """0 until the head is whole; the heads of 1xx are dropped."""
         self.headers: Headers = []
-        """Those of the head, as they came."""
+        """Those of the head, each on one line; Content-Length once."""
         self.is_whole = False
         self.may_be_followed = False
         """Whether the connection may be used again."""
         self._parts: list[bytes] = []
         self._is_chunked = False
         self._overhead_bytes = 0
-        self._has_got_on = False
-        """Whether a piece of the body, or a whole 1xx, came."""
-        self._has_begun = False
+        """Received since the last piece of the body."""
+        self._head = bytearray()
+        """What came until the head was whole."""
         self._fault: Malformed | None = None
         self._parser = httptools.HttpResponseParser(self)
-        # As browsers do: lines may end with LF alone, blanks may follow a chunk's size. A length beside
-        # `chunked` does not count, and such an answer is the connection's last.
+        # As browsers do: lines may end with LF alone, blanks may follow a chunk's size, a header may hold
+        # control characters. A length beside `chunked` does not count, and such an answer is the
+        # connection's last.
         self._parser.set_dangerous_leniencies(
+            lenient_headers=True,
             lenient_chunked_length=True,
+            lenient_version=True,
             lenient_optional_cr_before_lf=True,
             lenient_spaces_after_chunk_size=True,
         )
@@ -62,18 +70,19 @@ class Answer:
         Raises:
             Malformed: the head is. Of the body, `take` says so.
         """
-        if not self._has_begun and not data.startswith(_FIRST_BYTE):
-            raise Malformed("no status line")
-        self._has_begun = True
+        if self.status:
+            self._overhead_bytes += len(data)
+        else:
+            self._head += data
+            if not self._head.startswith(_FIRST_BYTE):
+                raise Malformed("no status line")
+            data = head.final(self._head, fresh_bytes=len(data))
+            self._overhead_bytes = len(self._head)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self.may_be_followed = False
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self.may_be_followed = False
             self._fault = Malformed(str(error))
-        self._overhead_bytes = 0 if self._has_got_on else self._overhead_bytes + len(data)
-        self._has_got_on = False
         if self._overhead_bytes > _MAX_OVERHEAD_BYTES:
             self._fault = Malformed("too much besides a body")
         if self._fault and not self.status:
@@ -113,20 +122,19 @@ class Answer:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header; not a trailer."""
-        if not self.status:
-            self.headers.append((name, value))
+        if self.status:
+            return
+        self.headers.append((name, value))
+        if name.endswith(b" ") or b"\0" in value:
+            self._fault = Malformed("a blank before a colon, or NUL")
 
     def on_headers_complete(self) -> None:
-        """Read the head, or drop one that is not the last."""
-        if self.is_whole:
+        """Read the head."""
+        if self.is_whole or self._fault:
             return
         status = self._parser.get_status_code()
-        if HTTPStatus.CONTINUE <= status < HTTPStatus.OK and status != HTTPStatus.SWITCHING_PROTOCOLS:
-            self.headers.clear()
-            self._has_got_on = True
-            return
-        if status < HTTPStatus.CONTINUE:
-            self._fault = Malformed("an impossible status")
+        if status < HTTPStatus.OK:
+            self._fault = Malformed("no final status")
             return
         self.status = status
         codings = self._values(b"transfer-encoding")
@@ -136,17 +144,17 @@ class Answer:
         """Keep a piece of the body."""
         if not self.is_whole:
             self._parts.append(data)
-            self._has_got_on = True
+            self._overhead_bytes = 0
 
     def on_message_complete(self) -> None:
-        """Note the end, unless it is that of a 1xx."""
+        """Note the end."""
         if self.status and not self.is_whole:
             self.is_whole = True
             self.may_be_followed = self._parser.should_keep_alive() and self._is_framed_plainly()
 
     def _is_framed_plainly(self) -> bool:
         """Whether nobody could see its end elsewhere."""
-        if self._parser.get_http_version() != "1.1" or self.status < HTTPStatus.OK:
+        if self._parser.get_http_version() != "1.1":
             return False
         codings, lengths = self._values(b"transfer-encoding"), self._values(b"content-length")
         if self.status in _NO_BODY:

@@ -28,7 +28,10 @@ from receiver.errors import variable
 from receiver.threads import Batches, DaemonThreads, make_calls
 
 KEPT: Final = "kept"
-"""The folder in the spool folder that holds the files, in folders by the end of their events' ids."""
+"""The folder in the spool folder that holds the files, in folders by the end of their events' ids.
+
+Earlier builds had a folder for each event. What they kept is found there, also while one still runs.
+"""
 
 _TYPES: Final = {extension: content_type for content_type, extension in MEDIA_TYPES.items()}
 _SPREAD_CHARS: Final = 2
@@ -171,6 +174,8 @@ class KeptDownloads:
         with suppress(OSError):
             for path in [written] if written else self._files_of(event_id):
                 path.unlink(missing_ok=True)
+                if path.parent.name == event_id:
+                    path.parent.rmdir()
         self.is_full = False
         with self._counting:
             self._sizes.pop(event_id, None)
@@ -180,14 +185,16 @@ class KeptDownloads:
 
     def _files_of(self, event_id: str) -> list[Path]:
         prefix = f"{event_id}."
-        return [path for path in _listed(self._folder_of(event_id)) if path.name.startswith(prefix)]
+        ours = [path for path in _listed(self._folder_of(event_id)) if path.name.startswith(prefix)]
+        return ours + _listed(self._folder / event_id)
 
     def _files(self) -> list[Path]:
         return [path for folder in _listed(self._folder) for path in _listed(folder)]
 
 
 def _event_id(path: Path) -> str:
-    return path.name.partition(".")[0]
+    folder = path.parent.name
+    return folder if len(folder) > _SPREAD_CHARS else path.name.partition(".")[0]
 
 
 def _listed(folder: Path) -> list[Path]:
@@ -198,7 +205,7 @@ def _listed(folder: Path) -> list[Path]:
 
 def _whole(path: Path) -> Fetched | None:
     """Describe the file at *path*, if its content is what its name says."""
-    _, named, extension = path.name.rsplit(".", 2)
+    *_, named, extension = path.name.split(".")
     content_type = _TYPES.get(extension)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()

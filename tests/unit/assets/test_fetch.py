@@ -545,6 +545,13 @@ class TestResponses:
         server = await serve(response(PNG, f"Content-Length: {length}"))
         assert await make_fetcher().fetch(server.url()) == not_yet("framing")
 
+    async def test_lenient_heads(self, make_fetcher: MakeFetcher, serve: Serve) -> None:
+        """A length told twice alike is one, and a folded header is one line: browsers have such files."""
+        length = f"Content-Length: {len(PNG)}"
+        for headers in ((length, length), (f"{length}, {len(PNG)}",), (length, "Via: a\r\n\tb")):
+            server = await serve(response(PNG, *headers))
+            assert isinstance(await make_fetcher().fetch(server.url()), Fetched)
+
     async def test_not_http(self, make_fetcher: MakeFetcher, serve: Serve) -> None:
         """Something else than HTTP is refused."""
         server = await serve(b"SSH-2.0-OpenSSH_9.9\r\n\r\n")

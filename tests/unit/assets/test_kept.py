@@ -218,6 +218,40 @@ class TestHold:
         assert downloads.count == 2
 
 
+class TestFormerLayout:
+    """`kept/<event id>/<sha256>.<extension>`, which a process of an earlier build may still write."""
+
+    @pytest.fixture
+    def former(self, tmp_path: Path) -> Path:
+        path = tmp_path / KEPT / "event-1" / f"{hashlib.sha256(PNG).hexdigest()}.png"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(PNG)
+        return path
+
+    async def test_is_found(self, kept: KeptDownloads, downloads: Downloads, former: Path) -> None:
+        """An event whose URL has died gets its asset."""
+        assert await kept.has("event-1")
+        assert await kept.event_ids() == ["event-1"]
+        await kept.hold("event-1")
+        found = await fetched(kept, "event-1", downloads)
+        assert (path_of(found), found.content_type, downloads.count) == (former, "image/png", 0)
+
+    async def test_is_verified_counted_and_let_go(
+        self, kept: KeptDownloads, downloads: Downloads, former: Path, tmp_path: Path
+    ) -> None:
+        """It is treated as all others, and leaves no folder."""
+        full = KeptDownloads(tmp_path, max_bytes=len(PNG) - 1)
+        await full.hold("event-1")
+        assert full.is_full
+        assert files(tmp_path / KEPT) == []
+        former.parent.mkdir()
+        former.write_bytes(PNG[:-1])
+        assert path_of(await fetched(kept, "event-1", downloads)) != former
+        assert downloads.count == 1
+        await kept.discard_all({"event-1"})
+        assert not await kept.has("event-1")
+
+
 class TestDiscard:
     async def test_nothing_there(self, kept: KeptDownloads) -> None:
         """An event without a download is no error."""
