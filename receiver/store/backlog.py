@@ -47,8 +47,10 @@ def waiting_for(connection: Connection, destination: str) -> Waiting:
         for order in (DELIVERY.c.due_ms, DELIVERY.c.due_ms.desc())
     ]
     # An event id begins with its time, so the smallest is the oldest.
-    oldest = min(connection.execute(select(func.min(end.c.event_id))).scalar_one() for end in ends)
-    received = select(EVENT.c.received_ms).where(EVENT.c.id == oldest)
+    oldest = [connection.execute(select(func.min(end.c.event_id))).scalar() for end in ends]
+    if not (known := [one for one in oldest if one is not None]):
+        return Waiting(0)  # PostgreSQL shows each statement what others committed: the last is gone since
+    received = select(EVENT.c.received_ms).where(EVENT.c.id == min(known))
     return Waiting(count, connection.execute(received).scalar(), _first_error(connection, ends[1]))
 
 

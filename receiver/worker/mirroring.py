@@ -173,12 +173,20 @@ class Mirroring(Generic[Job]):
         if not (self._gates and self._gates.bucket.is_away):
             return bool(await self._claim(room))
         if not self._gates.bucket.is_shut and (self._try is None or self._try.done()):
-            self._try = await self._claim(1, downloaded=True if self._kept else None)
+            self._try = await self._claim_probe()
             if self._try:
                 return True
         if self._kept is None or self._kept.is_full:
             return False
         return bool(await self._claim(room, downloaded=False))
+
+    async def _claim_probe(self) -> "asyncio.Task[None] | None":
+        """Take one that tries whether the bucket is back: what is downloaded, and only if need be another."""
+        probe = await self._claim(1, downloaded=True if self._kept else None)
+        if probe or self._kept is None or not self._kept.is_full:
+            return probe
+        # Nothing is downloaded any more, and without a probe nobody would see that the bucket is back.
+        return await self._claim(1, downloaded=False)
 
     async def _claim(self, room: int, *, downloaded: bool | None = None) -> "asyncio.Task[None] | None":
         away = NOTHING_AWAY

@@ -173,6 +173,22 @@ class TestStanding:
         store.close()
         assert (first.is_first, again.is_first) == (True, False)
 
+    async def test_what_leaves_meanwhile(self, store: Store) -> None:
+        """The last delivery may leave between two statements: PostgreSQL shows each what is committed."""
+        store.reroute(("orders",), lambda _event, names: names)
+        await settled(store, an_event())
+        assert await store.transact(backlog.waiting_for, "orders") == Waiting(1, NOW)
+
+        def leave(connection: Connection, *call: Any) -> None:
+            if "count" in call[1] and "FROM delivery" in call[1]:
+                connection.exec_driver_sql("UPDATE delivery SET state = 'delivered', settled_ms = 1")
+
+        listen(store.engine, "after_cursor_execute", leave)
+        try:
+            assert await store.transact(backlog.waiting_for, "orders") == Waiting(0)
+        finally:
+            remove(store.engine, "after_cursor_execute", leave)
+
     async def test_reads_indexes(self, store: Store) -> None:
         """No look reads the tables of events and submissions: they only grow."""
         seen: list[tuple[str, Any]] = []

@@ -325,7 +325,7 @@ class TestGates:
         scripted: ScriptedStore,
         tmp_path: Path,
     ) -> None:
-        """Once a download found no room, no more is fetched in vain until one has left."""
+        """Once a download found no room, one at a time is fetched to try the bucket, until one has left."""
         kept, gates = KeptDownloads(tmp_path, max_bytes=0), Gates(outage.bucket, outage.hosts)
         duty = live_mirroring(
             store, leases, mirror, limits=MirrorLimits(), woken=woken, kept=kept, gates=gates
@@ -334,6 +334,9 @@ class TestGates:
         outage.begin()
         scripted.events = jobs(3)
         assert not await duty.turn()
+        outage.wait()
+        await turn_until_full(duty)
+        assert len(mirror.begun) == 1
         await kept.discard("event-2")
         assert await duty.turn()
         mirror.free.set()
