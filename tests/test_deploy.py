@@ -203,6 +203,9 @@ class TestSystemd:
         for path in DEPLOY.glob("systemd/*.service"):
             text = path.read_text()
             assert set(text.splitlines()) >= HARDENED, path.name
+            # A restart one by one waits until each serves, and that of the migration restarts nothing else.
+            assert ("Type=notify" in text) is ("ExecReload=" in text), path.name
+            assert "\nRequires=" not in text, path.name
             here = text.replace("/opt/receiver/bin/receiver", "/bin/true")
             (tmp_path / path.name.replace("@", "@8000")).write_text(here)
         program = shutil.which("systemd-analyze")

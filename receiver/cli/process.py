@@ -17,6 +17,7 @@ import uvloop
 from receiver.cli.listener import listen
 from receiver.cli.private import Wish, running_admin
 from receiver.cli.pulling import is_asked_for, running_pull
+from receiver.cli.readiness import announce_ready
 from receiver.cli.renewal import HangUps, Renew, renewable
 from receiver.errors import StoreUnavailable
 from receiver.listener import origin
@@ -79,6 +80,7 @@ async def _run(settings: Settings, *, with_web: bool, with_worker: bool, admin: 
                 parts.append(worker.renew)
             _spare_the_collector()
             _share_the_interpreter()
+            announce_ready()
             check = partial(check_renewed, with_web=with_web, pulls=is_asked_for(settings, pull))
             await hang_ups.follow(settings, parts, check=check, until=stopped)
     finally:
