@@ -123,6 +123,20 @@ class TestFetch:
         assert await kept.fetch("event-1", downloads) == NotFetched("spool", permanent=False)
         assert files(tmp_path) == [KEPT]
 
+    async def test_folder_that_another_download_makes(
+        self, kept: KeptDownloads, downloads: Downloads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Two that begin a folder together both get there."""
+
+        def replace_too_soon(file: Path, target: Path) -> Path:
+            monkeypatch.undo()
+            target.parent.mkdir(parents=True)
+            raise FileNotFoundError(errno.ENOENT, "there was no folder yet", file)
+
+        monkeypatch.setattr(Path, "replace", replace_too_soon)
+        assert path_of(await fetched(kept, "event-1", downloads)).is_relative_to(tmp_path / KEPT)
+        assert downloads.count == 1
+
     async def test_unreadable_file_is_not_lost(
         self, kept: KeptDownloads, downloads: Downloads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
