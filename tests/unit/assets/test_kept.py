@@ -57,6 +57,11 @@ def path_of(asset: Fetched) -> Path:
     return asset.path
 
 
+def _spoil(path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(PNG[:-1])
+
+
 def _fail(_path: Path) -> Iterator[Path]:
     raise OSError(errno.EIO, "input/output error")
 
@@ -258,8 +263,7 @@ class TestFormerLayout:
         await full.hold("event-1")
         assert full.is_full
         assert files(tmp_path / KEPT) == []
-        former.parent.mkdir()
-        former.write_bytes(PNG[:-1])
+        _spoil(former)
         assert path_of(await fetched(kept, "event-1", downloads)) != former
         assert downloads.count == 1
         await kept.discard_all({"event-1"})
