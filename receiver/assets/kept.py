@@ -216,16 +216,18 @@ def _whole(path: Path) -> Fetched | None:
 
 def _put_at(path: Path, fetched: Fetched) -> None:
     """Move or write *fetched* to *path*, whose folder may be missing."""
-    try:
-        if fetched.path:
-            fetched.path.replace(path)
+    for is_second in (False, True):
+        try:
+            if fetched.path:
+                fetched.path.replace(path)
+            else:
+                _write_new(path, fetched.content or b"")
+        except FileNotFoundError:
+            if is_second:
+                raise
+            path.parent.mkdir(parents=True, exist_ok=True)
         else:
-            _write_new(path, fetched.content or b"")
-    except FileNotFoundError:
-        if path.parent.exists():
-            raise
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _put_at(path, fetched)
+            return
 
 
 def _write_new(path: Path, content: bytes) -> None:

@@ -56,9 +56,11 @@ class MirrorLimits:
     """One claim takes as many: each is a transaction, so those of a busy host are many at a time."""
     per_host: int = 16
     """Of these from one host, be it that they are downloaded or put into the bucket: half of them each."""
+    claimed_per_place: int = 3
+    """One is mirrored. The others are settled, or wait: no place is empty while the next are claimed."""
 
 
-_LATE_LIMITS: Final = MirrorLimits(at_once=4, per_host=2)
+_LATE_LIMITS: Final = MirrorLimits(at_once=4, per_host=2, claimed_per_place=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,11 +258,12 @@ class Mirroring(Generic[Job]):
 
     def _is_full(self) -> bool:
         """Whether all places are taken: by however many that wait for one host, only its own."""
-        taken = sum(min(count, self._limits.per_host) for count in self._under_way.values())
-        return taken >= self._limits.at_once
+        most = self._limits.claimed_per_place
+        taken = sum(min(count, most * self._limits.per_host) for count in self._under_way.values())
+        return taken >= most * self._limits.at_once
 
     def _is_busy(self, host: str) -> bool:
-        return self._under_way[host] >= self._limits.per_host
+        return self._under_way[host] >= self._limits.claimed_per_place * self._limits.per_host
 
     def _busy_hosts(self) -> list[str]:
         return [host for host in self._under_way if self._is_busy(host)]

@@ -57,6 +57,11 @@ def path_of(asset: Fetched) -> Path:
     return asset.path
 
 
+def _spoil(path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(PNG[:-1])
+
+
 def _fail(_path: Path) -> Iterator[Path]:
     raise OSError(errno.EIO, "input/output error")
 
@@ -122,6 +127,20 @@ class TestFetch:
         (tmp_path / KEPT).write_text("in the way")
         assert await kept.fetch("event-1", downloads) == NotFetched("spool", permanent=False)
         assert files(tmp_path) == [KEPT]
+
+    async def test_folder_that_another_download_makes(
+        self, kept: KeptDownloads, downloads: Downloads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Two that begin a folder together both get there."""
+
+        def replace_too_soon(file: Path, target: Path) -> Path:
+            monkeypatch.undo()
+            target.parent.mkdir(parents=True)
+            raise FileNotFoundError(errno.ENOENT, "there was no folder yet", file)
+
+        monkeypatch.setattr(Path, "replace", replace_too_soon)
+        assert path_of(await fetched(kept, "event-1", downloads)).is_relative_to(tmp_path / KEPT)
+        assert downloads.count == 1
 
     async def test_unreadable_file_is_not_lost(
         self, kept: KeptDownloads, downloads: Downloads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -244,8 +263,7 @@ class TestFormerLayout:
         await full.hold("event-1")
         assert full.is_full
         assert files(tmp_path / KEPT) == []
-        former.parent.mkdir()
-        former.write_bytes(PNG[:-1])
+        _spoil(former)
         assert path_of(await fetched(kept, "event-1", downloads)) != former
         assert downloads.count == 1
         await kept.discard_all({"event-1"})

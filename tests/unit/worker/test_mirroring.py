@@ -125,6 +125,19 @@ class TestTurn:
         await turn_until_full(mirroring)
         assert len(mirror.begun) == 6
 
+    async def test_places_are_taken_while_others_are_settled(
+        self, store: Store, leases: Leases, mirror: Mirror, scripted: ScriptedStore, woken: asyncio.Event
+    ) -> None:
+        """However long the store takes to write down what was mirrored, more is; up to a limit."""
+        scripted.frozen = asyncio.Event()
+        scripted.events = jobs(9)
+        mirror.free.set()
+        mirroring = live_mirroring(store, leases, mirror, limits=MirrorLimits(2, 2), woken=woken)
+        await turn_until_full(mirroring)
+        assert (len(mirror.begun), scripted.settled) == (6, [])
+        scripted.frozen.set()
+        await mirroring.drain()
+
     async def test_room_wakes_the_duty(
         self, mirroring: Mirroring[EventJob], mirror: Mirror, scripted: ScriptedStore, woken: asyncio.Event
     ) -> None:
