@@ -1,8 +1,8 @@
 """What a request of the private API may say, read strictly: a mistyped filter would match everything."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal, Self, TypeVar, get_args
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -326,10 +326,3 @@ def _fields(model: Any, path: Sequence[str]) -> Sequence[str]:
 
 def _unknown(name: str, known: Sequence[str]) -> str:
     return f"{name[:100]!r} is not known here; known are {', '.join(known) or 'no names'}"
-
-
-STATES: Final[Mapping[str, tuple[str, ...]]] = {
-    model.__name__: get_args(get_args(model.model_fields["state"].annotation)[0])
-    for model in (DeliveryListing, EventListing, BodyListing)
-}
-"""The states that lists can be asked for."""

@@ -33,6 +33,10 @@ class Finding:
     is_well: bool = True
 
 
+def _wrong(part: str, detail: str) -> Finding:
+    return Finding(part, detail, is_well=False)
+
+
 @click.command()
 @json_option
 def check(*, as_json: bool) -> None:
@@ -56,7 +60,7 @@ async def _check() -> list[Finding]:
     try:
         settings = load_settings()
     except ConfigError as error:
-        return [Finding("settings", str(error), is_well=False)]
+        return [_wrong("settings", str(error))]
     load_settings_and_log(level="ERROR")
     found = list(_settings(settings))
     found += [one async for one in _store(settings)]
@@ -72,7 +76,7 @@ def _settings(settings: "Settings") -> Iterator[Finding]:
     from receiver.wiring.usable import find_faults
 
     if faults := find_faults(settings):
-        yield from (Finding("settings", str(fault), is_well=False) for fault in faults)
+        yield from (_wrong("settings", str(fault)) for fault in faults)
     else:
         yield Finding("settings", f"sources: {', '.join(sorted(build_sources(settings)))}")
 
@@ -83,7 +87,7 @@ async def _store(settings: "Settings") -> AsyncIterator[Finding]:
     try:
         store = open_store(settings)
     except ReceiverError as error:
-        yield Finding("store", str(error), is_well=False)
+        yield _wrong("store", str(error))
         return
     try:
         await store.check()
@@ -92,7 +96,7 @@ async def _store(settings: "Settings") -> AsyncIterator[Finding]:
         async for one in _beside(settings, store):
             yield one
     except ReceiverError as error:
-        yield Finding("store", str(error), is_well=False)
+        yield _wrong("store", str(error))
     finally:
         store.close()
 
@@ -106,18 +110,12 @@ async def _beside(settings: "Settings", store: "Store") -> AsyncIterator[Finding
     if seen.standing.database_now_ms is not None:
         yield _skew("database's clock", (seen.standing.database_now_ms - now_ms) / 1000)
     for outage in seen.outages:
-        yield Finding(
-            outage.kind.replace("_", " "),
-            f"{outage.title} is down for a worker: {outage.error}",
-            is_well=False,
-        )
+        yield _wrong(outage.kind.replace("_", " "), f"{outage.title} is down for a worker: {outage.error}")
     for stage in seen.stages:
         if stage.state == "down":
-            yield Finding(
-                stage.name, f"a worker found it down; its last error: {stage.waiting.error}", is_well=False
-            )
+            yield _wrong(stage.name, f"a worker found it down; its last error: {stage.waiting.error}")
         elif stage.state == "paused":
-            yield Finding(stage.name, f"paused: receiver destinations resume {stage.name}", is_well=False)
+            yield _wrong(stage.name, f"paused: receiver destinations resume {stage.name}")
 
 
 async def _destinations(settings: "Settings") -> list[Finding]:
@@ -139,10 +137,10 @@ async def _destination(name: str, options: dict[str, str]) -> Finding:
         async with aclosing(build_destination(name, routing.take(name, options)[1])) as destination:
             found = await destination.check()
     except ConfigError as error:
-        return Finding(name, str(error), is_well=False)
+        return _wrong(name, str(error))
     if isinstance(found, Delivered):
         return Finding(name, found.receipt)
-    return Finding(name, found.error, is_well=False)
+    return _wrong(name, found.error)
 
 
 async def _proxies() -> AsyncIterator[Finding]:
@@ -163,7 +161,7 @@ async def _proxies() -> AsyncIterator[Finding]:
                 _, writer = await asyncio.open_connection(host, port)
         except (OSError, ValueError) as error:
             why = type(error).__name__
-            yield Finding(name, f"it cannot be reached ({why}): correct {name}, or unset it", is_well=False)
+            yield _wrong(name, f"it cannot be reached ({why}): correct {name}, or unset it")
         else:
             writer.close()
             yield Finding(name, f"{host}:{port} takes connections; only AWS and S3 requests use it")
@@ -180,7 +178,7 @@ async def _bucket(settings: "Settings") -> Finding:
             async with aclosing(open_bucket(settings, store)) as bucket:
                 await bucket.check()
     except ReceiverError as error:
-        return Finding("bucket", str(error), is_well=False)
+        return _wrong("bucket", str(error))
     return Finding("bucket", "an object was written and read")
 
 
@@ -193,7 +191,7 @@ def _provider(settings: "Settings") -> Iterator[Finding]:
             client.generations.list(limit=1)
             seen = client.rate_limit
     except ReceiverError as error:
-        yield Finding("provider", f"{error.code}: {error}", is_well=False)
+        yield _wrong("provider", f"{error.code}: {error}")
         return
     yield Finding("provider", "the API key is accepted")
     if seen is not None:
@@ -203,9 +201,7 @@ def _provider(settings: "Settings") -> Iterator[Finding]:
 def _skew(part: str, seconds: float) -> Finding:
     if abs(seconds) <= _MOST_SKEW_S:
         return Finding(part, f"{seconds:+.1f} s difference to ours")
-    return Finding(
-        part, f"{seconds:+.0f} s difference to ours: set this machine's clock (NTP)", is_well=False
-    )
+    return _wrong(part, f"{seconds:+.0f} s difference to ours: set this machine's clock (NTP)")
 
 
 async def _disks(settings: "Settings") -> list[Finding]:

@@ -16,7 +16,6 @@ from starlette.types import ASGIApp
 
 from receiver import clock
 from receiver.admin.parts import Parts
-from receiver.console.deeds import Deeds
 from receiver.console.destinations import Destinations
 from receiver.console.generations import Generations
 from receiver.console.guard import STATIC, Guard
@@ -45,16 +44,16 @@ _PROBLEMS: Final = {
 async def open_console(parts: Parts, token: str) -> AsyncIterator[ASGIApp]:
     """Build the console for holders of *token*; at the end, what it still counts is cut off."""
     sessions = Sessions(token)
-    pages, deeds = Pages(sessions), Deeds(parts.store)
+    pages = Pages(sessions)
     history = History(partial(_count, parts.store), clock.now_ms)
     groups = (
-        Login(pages, sessions, deeds),
+        Login(parts, pages, sessions),
         Overview(parts, pages, history),
-        Generations(parts, pages, deeds),
-        Destinations(parts, pages, deeds),
-        Queues(parts, pages, deeds),
-        Records(parts, pages, deeds),
-        Media(parts),
+        Generations(parts, pages),
+        Destinations(parts, pages),
+        Queues(parts, pages),
+        Records(parts, pages),
+        Media(parts, pages),
     )
     app = Starlette(
         routes=[

@@ -2,7 +2,6 @@
 
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
 from typing import Final
 
 MOST: Final = 5
@@ -14,8 +13,7 @@ _MOST_ADDRESSES: Final = 1024
 class Attempts:
     """The wrong tokens of the last minute, by address. Those of longest ago are forgotten first."""
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._monotonic = monotonic
+    def __init__(self) -> None:
         self._wrong: OrderedDict[str, deque[float]] = OrderedDict()
 
     def wait_s(self, address: str) -> float:
@@ -23,11 +21,11 @@ class Attempts:
         times = self._wrong.get(address, deque())
         if len(times) < MOST:
             return 0.0
-        return max(0.0, times[0] + WITHIN_S - self._monotonic())
+        return max(0.0, times[0] + WITHIN_S - time.monotonic())
 
     def note(self, address: str) -> None:
         """Count a wrong token."""
-        self._wrong.setdefault(address, deque(maxlen=MOST)).append(self._monotonic())
+        self._wrong.setdefault(address, deque(maxlen=MOST)).append(time.monotonic())
         self._wrong.move_to_end(address)
         if len(self._wrong) > _MOST_ADDRESSES:
             self._wrong.popitem(last=False)

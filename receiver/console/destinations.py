@@ -5,15 +5,11 @@ from datetime import UTC, datetime
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from receiver import clock
 from receiver.admin.destinations import MOST_COUNTED, tested
 from receiver.admin.parameters import path_text
-from receiver.admin.parts import Parts
-from receiver.console.deeds import Deeds
-from receiver.console.guard import HOME
-from receiver.console.pages import Pages
+from receiver.console.group import Group, get, post
 from receiver.operations import schemas
 from receiver.operations.backfill import Tally, run_backfill
 from receiver.operations.moments import read_moment
@@ -23,25 +19,10 @@ from receiver.store.backlog import COUNTED
 from receiver.store.destinations import destination_statuses, known_destinations, pause
 
 
-class Destinations:
+class Destinations(Group):
     """The page, and its buttons."""
 
-    def __init__(self, parts: Parts, pages: Pages, deeds: Deeds) -> None:
-        self._parts = parts
-        self._pages = pages
-        self._deeds = deeds
-
-    def routes(self) -> list[Route]:
-        """Return every route."""
-        one = f"{HOME}/destinations/{{name}}"
-        return [
-            Route(f"{HOME}/destinations", self.list, methods=["GET"]),
-            Route(f"{one}/pause", self.pause, methods=["POST"]),
-            Route(f"{one}/resume", self.resume, methods=["POST"]),
-            Route(f"{one}/test", self.test, methods=["POST"]),
-            Route(f"{one}/backfill", self.backfill, methods=["POST"]),
-        ]
-
+    @get("/destinations")
     async def list(self, request: Request) -> Response:
         """Every destination."""
         store = self._parts.store
@@ -59,35 +40,39 @@ class Destinations:
             counted=COUNTED,
         )
 
+    @post("/destinations/{name}/pause")
     async def pause(self, request: Request) -> Response:
         """Send nothing until it is resumed."""
         name = await self._known(request)
         reason = request.state.form.get("reason", "").strip()[:500]
-        await self._deeds.note(request, "destinations.pause", f"{name} {reason}".strip())
+        await self._note(request, "destinations.pause", f"{name} {reason}".strip())
         changed = await self._parts.store.transact_promptly(
             pause, name, reason=reason or None, now_ms=clock.now_ms()
         )
         return self._back(f"{name} is paused." if changed else f"{name} was paused already.")
 
+    @post("/destinations/{name}/resume")
     async def resume(self, request: Request) -> Response:
         """Send again."""
         name = await self._known(request)
-        await self._deeds.note(request, "destinations.resume", name)
+        await self._note(request, "destinations.resume", name)
         changed = await self._parts.store.resume(name)
         return self._back(f"{name} is running again." if changed else f"{name} was not paused.")
 
+    @post("/destinations/{name}/test")
     async def test(self, request: Request) -> Response:
         """Send one message that says it is a test."""
         name = await self._known(request)
         target = self._parts.targets.get(name)
         if target is None:
             return self._back(f"{name} is not configured.")
-        await self._deeds.note(request, "destinations.test", name)
+        await self._note(request, "destinations.test", name)
         found = await tested(target)
         if found["delivered"]:
             return self._back(f"{name} took the test message. {found['receipt'] or ''}".strip())
         return self._back(f"{name} did not take the test message: {found['error']}")
 
+    @post("/destinations/{name}/backfill")
     async def backfill(self, request: Request) -> Response:
         """Count, or make, the deliveries that a destination lacks."""
         name, form = await self._known(request), request.state.form
@@ -102,7 +87,7 @@ class Destinations:
         past = Past(name, since_ms, clock.now_ms())
         if form.get("dry_run"):
             return self._back(await self._counted(past))
-        await self._deeds.note(request, "destinations.backfill", f"{name} since {since or 'the beginning'}")
+        await self._note(request, "destinations.backfill", f"{name} since {since or 'the beginning'}")
         self._parts.runner.backfill(past, self._parts.route)
         return self._back(f"The backfill of {name} is running; this page shows its progress.")
 

@@ -8,13 +8,12 @@ from urllib.parse import quote, urlencode
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
 
 from receiver import operations
 from receiver.admin.answers import Refusal
 from receiver.admin.parameters import path_text, read_cursor
 from receiver.admin.parts import Parts
-from receiver.console.deeds import Deeds
+from receiver.console.group import Group, get, post
 from receiver.console.guard import HOME
 from receiver.console.media import SHOWN
 from receiver.console.pages import Pages
@@ -45,29 +44,14 @@ class Card:
     """`image`, `video` or `audio` where a browser shows its asset."""
 
 
-class Generations:
+class Generations(Group):
     """The list, one generation's page, and its buttons."""
 
-    def __init__(self, parts: Parts, pages: Pages, deeds: Deeds) -> None:
-        self._parts = parts
-        self._store = parts.store
-        self._pages = pages
-        self._deeds = deeds
+    def __init__(self, parts: Parts, pages: Pages) -> None:
+        super().__init__(parts, pages)
         self._late_ms = int(parts.late_s * 1000)
 
-    def routes(self) -> list[Route]:
-        """Return every route."""
-        event = f"{HOME}/events/{{id}}"
-        return [
-            Route(f"{HOME}/generations", self.list, methods=["GET"]),
-            Route(f"{HOME}/generations/{{source}}/{{generation_id}}", self.one, methods=["GET"]),
-            Route(event, self.of_event, methods=["GET"]),
-            Route(f"{event}/replay", self.replay, methods=["POST"]),
-            Route(f"{event}/retry", self.retry, methods=["POST"]),
-            Route(f"{event}/mirror-now", self.mirror_now, methods=["POST"]),
-            Route(f"{event}/release", self.release, methods=["POST"]),
-        ]
-
+    @get("/generations")
     async def list(self, request: Request) -> Response:
         """The latest events, or those that are looked for."""
         query = request.query_params
@@ -110,6 +94,7 @@ class Generations:
             read_events, _wanted(request), after=after, limit=_ROWS, newest_first=True
         )
 
+    @get("/events/{id}")
     async def of_event(self, request: Request) -> Response:
         """The generation that an event is about."""
         found = await self._store.transact(identify, path_text(request, "id"))
@@ -117,6 +102,7 @@ class Generations:
             raise HTTPException(404)
         return RedirectResponse(_path(*found[0]), 303)
 
+    @get("/generations/{source}/{generation_id}")
     async def one(self, request: Request) -> Response:
         """Everything of one generation."""
         source, generation_id = path_text(request, "source"), path_text(request, "generation_id")
@@ -134,6 +120,7 @@ class Generations:
             ],
         )
 
+    @post("/events/{id}/replay")
     async def replay(self, request: Request) -> Response:
         """Send an event again to all destinations, or to one."""
         id_ = path_text(request, "id")
@@ -141,22 +128,24 @@ class Generations:
         names = tuple(name for name in self._parts.targets if to in ("", name))
         if not names:
             return await self._back(id_, "No destination is configured: nothing was sent.")
-        await self._deeds.note(request, "events.replay", f"{id_} to {', '.join(names)}")
+        await self._note(request, "events.replay", f"{id_} to {', '.join(names)}")
         order = Order("events.replay", Filter(ids=(id_,), state="settled"), names, rate=0)
         return await self._ordered(id_, order, "Sent again")
 
+    @post("/events/{id}/retry")
     async def retry(self, request: Request) -> Response:
         """Send now what waits for its next attempt, or is a dead letter."""
         id_, to = path_text(request, "id"), request.state.form.get("destination", "")
         state = "dead" if request.state.form.get("state") == "dead" else "pending"
-        await self._deeds.note(request, "deliveries.retry", f"{id_} to {to}, {state}")
+        await self._note(request, "deliveries.retry", f"{id_} to {to}, {state}")
         wanted = Filter(ids=(id_,), destination=to, state=state)
         return await self._ordered(id_, Order("deliveries.retry", wanted, rate=0), "Put back in the queue")
 
+    @post("/events/{id}/mirror-now")
     async def mirror_now(self, request: Request) -> Response:
         """Have the asset tried for at once."""
         id_ = path_text(request, "id")
-        await self._deeds.note(request, "events.mirror-now", id_)
+        await self._note(request, "events.mirror-now", id_)
         was = await interventions.hurry(self._store, id_, late_ms=self._late_ms)
         said = (
             "A worker tries for the asset now."
@@ -165,10 +154,11 @@ class Generations:
         )
         return await self._back(id_, said)
 
+    @post("/events/{id}/release")
     async def release(self, request: Request) -> Response:
         """Forward an event without its asset, which is tried for on in the background."""
         id_ = path_text(request, "id")
-        await self._deeds.note(request, "events.release", id_)
+        await self._note(request, "events.release", id_)
         done = await interventions.release(self._store, id_, late_ms=self._late_ms)
         if done is None:
             return await self._back(

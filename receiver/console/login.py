@@ -2,36 +2,29 @@
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
 
+from receiver.admin.parts import Parts
 from receiver.console.attempts import Attempts
-from receiver.console.deeds import Deeds
+from receiver.console.group import Group, get, post
 from receiver.console.guard import HOME, LOGIN
 from receiver.console.pages import Pages, log
 from receiver.console.sessions import COOKIE, LASTS_S, Sessions
 
 
-class Login:
+class Login(Group):
     """The page that everybody may see."""
 
-    def __init__(self, pages: Pages, sessions: Sessions, deeds: Deeds) -> None:
-        self._pages = pages
+    def __init__(self, parts: Parts, pages: Pages, sessions: Sessions) -> None:
+        super().__init__(parts, pages)
         self._sessions = sessions
-        self._deeds = deeds
         self._attempts = Attempts()
 
-    def routes(self) -> list[Route]:
-        """Return every route."""
-        return [
-            Route(LOGIN, self.form, methods=["GET"]),
-            Route(LOGIN, self.enter, methods=["POST"]),
-            Route(f"{HOME}/logout", self.leave, methods=["POST"]),
-        ]
-
+    @get("/login")
     async def form(self, request: Request) -> Response:
         """Ask for the token."""
         return self._show(request)
 
+    @post("/login")
     async def enter(self, request: Request) -> Response:
         """Begin a session for a holder of the token."""
         address = request.client.host if request.client else ""
@@ -47,7 +40,7 @@ class Login:
         self._attempts.forget(address)
         cookie = self._sessions.begin(given.get("who", ""))
         begun = self._sessions.read(cookie)
-        await self._deeds.note(request, "login", who=begun.who if begun else None)
+        await self._note(request, "login", who=begun.who if begun else None)
         answer = RedirectResponse(_own_path(given.get("next", "")), 303)
         answer.set_cookie(
             COOKIE,
@@ -60,9 +53,10 @@ class Login:
         )
         return answer
 
+    @post("/logout")
     async def leave(self, request: Request) -> Response:
         """End the session in this browser."""
-        await self._deeds.note(request, "logout")
+        await self._note(request, "logout")
         answer = RedirectResponse(LOGIN, 303)
         answer.delete_cookie(COOKIE, path=HOME)
         return answer

@@ -7,13 +7,11 @@ from typing import Final
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
 
 from receiver.admin.parameters import path_text
-from receiver.admin.parts import Parts
 from receiver.assets import ReadableBucket
 from receiver.assets.media import HEAD_BYTES, sniff
-from receiver.console.guard import HOME
+from receiver.console.group import Group, get
 from receiver.errors import BucketUnavailable
 from receiver.events import Asset
 from receiver.store.filters import Filter
@@ -31,16 +29,10 @@ _PART_BYTES: Final = 1024 * 1024
 _RANGE: Final = re.compile(r"bytes=(\d{1,15})-(\d{0,15})")
 
 
-class Media:
+class Media(Group):
     """The one route that serves what strangers made."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-
-    def routes(self) -> list[Route]:
-        """Return every route."""
-        return [Route(f"{HOME}/assets/{{id}}", self.asset, methods=["GET"])]
-
+    @get("/assets/{id}")
     async def asset(self, request: Request) -> Response:
         """Serve the mirrored asset of an event, or the part of it that is asked for."""
         asset = await self._asset(path_text(request, "id"))

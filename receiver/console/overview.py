@@ -4,12 +4,11 @@ from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from receiver import clock
 from receiver.admin.parts import Parts
 from receiver.console.charts import rate_chart
-from receiver.console.guard import HOME
+from receiver.console.group import Group, get
 from receiver.console.history import SPANS, History
 from receiver.console.pages import Pages
 from receiver.operations.disks import rooms
@@ -26,25 +25,19 @@ _SPOOLS: Final = 50
 _HOSTS: Final = 20
 
 
-class Overview:
+class Overview(Group):
     """The page, and the part of it that renews itself."""
 
     def __init__(self, parts: Parts, pages: Pages, history: History) -> None:
-        self._parts = parts
-        self._pages = pages
+        super().__init__(parts, pages)
         self._history = history
 
-    def routes(self) -> list[Route]:
-        """Return every route."""
-        return [
-            Route(HOME, self.whole, methods=["GET"]),
-            Route(f"{HOME}/live", self.live, methods=["GET"]),
-        ]
-
+    @get("")
     async def whole(self, request: Request) -> Response:
         """The whole page."""
         return self._pages.page(request, "overview.html", **await self._found(request))
 
+    @get("/live")
     async def live(self, request: Request) -> Response:
         """What is asked for every few seconds."""
         return self._pages.page(request, "live.html", **await self._found(request))

@@ -6,15 +6,11 @@ from urllib.parse import urlencode
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from receiver import clock, operations
 from receiver.admin.answers import Refusal
 from receiver.admin.parameters import path_text, read_cursor
-from receiver.admin.parts import Parts
-from receiver.console.deeds import Deeds
-from receiver.console.guard import HOME
-from receiver.console.pages import Pages
+from receiver.console.group import Group, get, post
 from receiver.operations.audit import aim
 from receiver.operations.cursors import write_cursor
 from receiver.states import BODY_STATES
@@ -29,29 +25,10 @@ _DEAD_ORDERS: Final[dict[str, Kind]] = {"retry": "deliveries.retry", "drop": "de
 _BODY_ORDERS: Final[dict[str, Kind]] = {"retry": "quarantine.retry", "drop": "quarantine.drop"}
 
 
-class Queues:
+class Queues(Group):
     """Lists from which rows are put back, or dropped."""
 
-    def __init__(self, parts: Parts, pages: Pages, deeds: Deeds) -> None:
-        self._parts = parts
-        self._store = parts.store
-        self._pages = pages
-        self._deeds = deeds
-
-    def routes(self) -> list[Route]:
-        """Return every route."""
-        operation = f"{HOME}/operations/{{id}}"
-        return [
-            Route(f"{HOME}/dead-letters", self.dead_letters, methods=["GET"]),
-            Route(f"{HOME}/dead-letters", self.order_letters, methods=["POST"]),
-            Route(f"{HOME}/quarantine", self.quarantine, methods=["GET"]),
-            Route(f"{HOME}/quarantine", self.order_bodies, methods=["POST"]),
-            Route(f"{HOME}/quarantine/{{id}}", self.body, methods=["GET"]),
-            Route(f"{HOME}/operations", self.operations, methods=["GET"]),
-            Route(f"{operation}/resume", self.resume, methods=["POST"]),
-            Route(f"{operation}/cancel", self.cancel, methods=["POST"]),
-        ]
-
+    @get("/dead-letters")
     async def dead_letters(self, request: Request) -> Response:
         """What a destination kept refusing, the latest first."""
         given = {name: _word(request, name) for name in ("destination", "error")}
@@ -68,6 +45,7 @@ class Queues:
             is_filtered=any(given.values()),
         )
 
+    @post("/dead-letters")
     async def order_letters(self, request: Request) -> Response:
         """Send one dead letter again or all that are shown, or set them aside."""
         form = request.state.form
@@ -82,6 +60,7 @@ class Queues:
         )
         return await self._begin(request, Order(kind, wanted), "/dead-letters")
 
+    @get("/quarantine")
     async def quarantine(self, request: Request) -> Response:
         """Genuine bodies that could not be read, the latest first."""
         state = _word(request, "state") or "open"
@@ -98,6 +77,7 @@ class Queues:
             further=_further({"state": state}, page),
         )
 
+    @get("/quarantine/{id}")
     async def body(self, request: Request) -> Response:
         """One quarantined body."""
         id_ = path_text(request, "id")
@@ -107,6 +87,7 @@ class Queues:
         content = await self._store.transact(quarantined_body, id_) or b""
         return self._pages.page(request, "quarantined.html", row=page.rows[0], content=content)
 
+    @post("/quarantine")
     async def order_bodies(self, request: Request) -> Response:
         """Read bodies again with this release, or set them aside."""
         form = request.state.form
@@ -116,22 +97,25 @@ class Queues:
         wanted = Filter(ids=(form["id"],) if form.get("id") else (), state="open")
         return await self._begin(request, Order(kind, wanted), "/quarantine")
 
+    @get("/operations")
     async def operations(self, request: Request) -> Response:
         """What was asked for lately, and how far it is."""
         found = await self._store.transact(latest_operations, limit=_OPERATIONS)
         return self._pages.page(request, "operations.html", rows=found)
 
+    @post("/operations/{id}/resume")
     async def resume(self, request: Request) -> Response:
         """Go on with what was interrupted."""
         id_ = await self._known(request)
-        await self._deeds.note(request, "operations.resume", id_)
+        await self._note(request, "operations.resume", id_)
         self._parts.runner.finish(id_)
         return self._pages.back("/operations", "The operation was resumed.")
 
+    @post("/operations/{id}/cancel")
     async def cancel(self, request: Request) -> Response:
         """Stop at once, and take back what was not delivered."""
         id_ = await self._known(request)
-        await self._deeds.note(request, "operations.cancel", id_)
+        await self._note(request, "operations.cancel", id_)
         await self._store.transact(take_back, id_, after=None, now_ms=clock.now_ms())
         self._parts.runner.take_back(id_)
         return self._pages.back("/operations", "Cancelled. Undelivered rows are back in their earlier state.")
@@ -140,7 +124,7 @@ class Queues:
         if request.state.form.get("dry_run"):
             counted = await operations.count(self._store, order)
             return self._pages.back(path, f"It would change {counted.changed:,} of {counted.matched:,}.")
-        await self._deeds.note(request, order.kind, aim(order))
+        await self._note(request, order.kind, aim(order))
         begun = await operations.begin(self._store, order)
         self._parts.runner.finish(begun.id)
         return self._pages.back("/operations", "Started; this page shows its progress.")

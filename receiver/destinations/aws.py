@@ -26,7 +26,7 @@ from botocore.parsers import ResponseParserError
 
 from receiver.destinations import Message
 from receiver.destinations.aws_messages import MAX_ENTRIES, Limits, chunks
-from receiver.destinations.options import count, option, seconds, setting, word
+from receiver.destinations.options import SendingOptions, count, option, setting, word
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
 from receiver.threads import DaemonThreads
@@ -56,13 +56,12 @@ def endpoint(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class Options(SendingOptions):
     """What may be set beside the URL."""
 
     region: str | None = option(word, None)
     endpoint_url: str | None = option(endpoint, None)
     concurrency: int = option(count(at_most=32), 4)
-    timeout_s: float = option(seconds, 10.0)
 
 
 class Service(Protocol):

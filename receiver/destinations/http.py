@@ -20,7 +20,7 @@ import httpx2
 from receiver.destinations import Message
 from receiver.destinations.chat import FORMATS
 from receiver.destinations.context import trace
-from receiver.destinations.options import count, option, read_options, seconds, setting, word
+from receiver.destinations.options import count, matching, one_of, option, read_options, setting, word
 from receiver.destinations.reasons import cause, hung_up
 from receiver.destinations.tls import TlsOptions, advice, check_certificate, context, renew
 from receiver.errors import ConfigError
@@ -36,7 +36,7 @@ _CREDENTIALS: Final = frozenset({401, 403, 407})
 _MAX_PORT: Final = 65_535
 _MAX_ANSWER_BYTES: Final = 64 * 1024
 _DRAIN_S: Final = 1.0
-_TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_NAME: Final = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 _SQS_HOST: Final = re.compile(r"sqs[.-].*\.amazonaws\.com(\.cn)?")
 
 
@@ -49,29 +49,17 @@ def _secrets(text: str) -> tuple[bytes, ...]:
     return secrets
 
 
-def _header_name(text: str) -> str:
-    if not _TOKEN.fullmatch(text):
-        raise ValueError("the name of an HTTP header")
-    return text
-
-
-def _format(text: str) -> Callable[[bytes], bytes] | None:
-    known = {"cloudevents": None, **FORMATS}
-    if text not in known:
-        raise ValueError(f"one of: {', '.join(known)}")
-    return known[text]
-
-
 @dataclass(frozen=True, slots=True)
 class Options(TlsOptions):
     """What may be set beside the URL."""
 
     secrets: tuple[bytes, ...] = option(_secrets, (), secret=True)
-    signature_header: str = option(_header_name, "X-Receiver-Signature")
+    signature_header: str = option(
+        matching(_HEADER_NAME, "the name of an HTTP header"), "X-Receiver-Signature"
+    )
     bearer_token: str | None = option(word, None, secret=True)
-    format: Callable[[bytes], bytes] | None = option(_format, None)  # noqa: RUF009  a dataclass field
+    format: Callable[[bytes], bytes] | None = option(one_of({"cloudevents": None, **FORMATS}), None)  # noqa: RUF009  a dataclass field
     concurrency: int = option(count(at_most=256), 32)
-    timeout_s: float = option(seconds, 10.0)
 
 
 def connect(name: str, url: str, options: Mapping[str, str]) -> "HttpEndpoint":

@@ -12,14 +12,13 @@ import os
 import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from receiver.destinations import Message
-from receiver.destinations.options import option, read_options, seconds, setting
+from receiver.destinations.options import SendingOptions, read_options, setting
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, Outcome, Retry
 from receiver.threads import DaemonThreads
@@ -29,11 +28,7 @@ _FOR_THE_LOCK: Final = 0.9
 """The share of the deadline in which it is waited for, so that there is time to say who holds it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What may be set beside the URL."""
-
-    timeout_s: float = option(seconds, 10.0)
+Options = SendingOptions
 
 
 def connect(name: str, url: str, options: Mapping[str, str]) -> "JsonLinesFile":

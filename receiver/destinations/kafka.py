@@ -4,8 +4,7 @@ URL: `kafka://user:password@host[:9092],host:9092`. See docs/destinations/kafka.
 """
 
 import asyncio
-import re
-from collections.abc import Callable, Iterable, Mapping, MutableSequence, Sequence
+from collections.abc import Iterable, Mapping, MutableSequence, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,7 +15,7 @@ from receiver.destinations.addresses import Cluster, read_cluster
 from receiver.destinations.context import CONTENT_TYPE, trace
 from receiver.destinations.in_flight import InFlight
 from receiver.destinations.kafka_producer import Producer
-from receiver.destinations.options import option, read_options, seconds, setting, word
+from receiver.destinations.options import count, matching, one_of, option, read_options, setting, word
 from receiver.destinations.tls import TlsOptions, check_certificate
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
@@ -24,9 +23,8 @@ from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
 _DEFAULT_PORT: Final = 9092
 _HEADERS: Final = {"content-type": CONTENT_TYPE.encode()}
 """Structured mode, and nothing that would make a reader take it for binary mode: no `ce_` header."""
-_TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
-_SMALLEST_LIMIT: Final = 1000
-_LARGEST_LIMIT: Final = 1_000_000_000
+_PROTOCOLS: Final = {each: each for each in ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")}
+_MECHANISMS: Final = {each: each for each in ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")}
 _BLAMES_A_MESSAGE: Final = frozenset({"MSG_SIZE_TOO_LARGE", "INVALID_RECORD"})
 _REFUSED_TOGETHER: Final = _BLAMES_A_MESSAGE | {"_INVALID_DIFFERENT_RECORD", "INVALID_TIMESTAMP"}
 _TOO_FEW_REPLICAS: Final = frozenset({"NOT_ENOUGH_REPLICAS", "NOT_ENOUGH_REPLICAS_AFTER_APPEND"})
@@ -43,38 +41,22 @@ _PROPAGATION_MS: Final = 1000
 """A topic that is missing for so long does not exist."""
 
 
-def _topic(text: str) -> str:
-    if not _TOPIC.fullmatch(text) or text in (".", ".."):
-        raise ValueError("a topic: 1 to 249 letters, digits, dots, underscores or hyphens")
-    return text
-
-
-def _one_of(*accepted: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text.upper() not in accepted:
-            raise ValueError(f"one of: {', '.join(accepted)}")
-        return text.upper()
-
-    return read
-
-
-def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and _SMALLEST_LIMIT <= int(text[:12]) <= _LARGEST_LIMIT):
-        raise ValueError(f"a whole number from {_SMALLEST_LIMIT} to {_LARGEST_LIMIT}")
-    return int(text)
-
-
 @dataclass(frozen=True, slots=True)
 class Options(TlsOptions):
     """What may be set beside the URL, or in its query."""
 
-    topic: str = option(_topic, "receiver.events")
-    security_protocol: str | None = option(_one_of("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"), None)
-    sasl_mechanism: str = option(_one_of("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"), "PLAIN")
+    topic: str = option(
+        matching(
+            r"(?!\.\.?$)[A-Za-z0-9._-]{1,249}",
+            "a topic: 1 to 249 letters, digits, dots, underscores or hyphens",
+        ),
+        "receiver.events",
+    )
+    security_protocol: str | None = option(one_of(_PROTOCOLS), None)
+    sasl_mechanism: str = option(one_of(_MECHANISMS), "PLAIN")
     username: str | None = option(word, None)
     password: str | None = option(word, None, secret=True)
-    max_message_bytes: int = option(_limit, 1_000_000)
-    timeout_s: float = option(seconds, 10.0)
+    max_message_bytes: int = option(count(at_least=1000, at_most=1_000_000_000), 1_000_000)
 
 
 def connect(name: str, url: str, options: Mapping[str, str]) -> "KafkaTopic":

@@ -24,7 +24,6 @@ from receiver.destinations.options import (
     existing_file,
     option,
     read_options,
-    seconds,
     setting,
     word,
 )
@@ -87,7 +86,6 @@ class Options(TlsOptions):
 
     subject: str = option(_subject, "receiver.events")
     creds_file: str | None = option(_credentials, None)
-    timeout_s: float = option(seconds, 10.0)
 
 
 def connect(name: str, url: str, options: Mapping[str, str]) -> "JetStream":

@@ -5,12 +5,13 @@ an option, or one mistyped as another, may be a secret.
 """
 
 import math
+import re
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, field, fields
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from receiver.errors import ConfigError, variable
 
@@ -57,51 +58,67 @@ def read_options(
 
 
 def _read(declared: "Field[Any]", name: str, text: str) -> object:
-    assert declared.default is not MISSING, "every option has a default"
     try:
         return declared.metadata["parse"](text.strip())
     except ValueError as error:
         raise ConfigError(f"{setting(name, declared.name)} must be {error}") from None
 
 
-def seconds(text: str) -> float:
-    """Read a duration in seconds, above 0 and at most an hour.
+def number(of: str, *, at_most: float) -> Callable[[str], float]:
+    """Return a reader of numbers *of* something, above 0."""
 
-    Raises:
-        ValueError: it is none.
-    """
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value <= 3600:  # noqa: PLR2004  # the sentence below names it
-        raise ValueError("a number of seconds, above 0 and at most 3600")
-    return value
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not 0 < value <= at_most:
+            raise ValueError(f"a number of {of}, above 0 and at most {at_most}")
+        return value
+
+    return read
 
 
-def count(*, at_most: int) -> Callable[[str], int]:
-    """Return a reader of whole numbers from 1 to *at_most*."""
+def count(*, at_least: int = 1, at_most: int) -> Callable[[str], int]:
+    """Return a reader of whole numbers."""
 
     def read(text: str) -> int:
-        if not (
-            text.isascii() and text.isdigit() and len(text) <= len(str(at_most)) and 1 <= int(text) <= at_most
-        ):
-            raise ValueError(f"a whole number from 1 to {at_most}")
+        is_short = text.isascii() and text.isdigit() and len(text) <= len(str(at_most))
+        if not (is_short and at_least <= int(text) <= at_most):
+            raise ValueError(f"a whole number from {at_least} to {at_most}")
         return int(text)
 
     return read
 
 
-def flag(text: str) -> bool:
-    """Read a yes or no.
+def matching(pattern: str, accepted: str) -> Callable[[str], str]:
+    """Return a reader of text that is all *pattern*; *accepted* says that in words."""
 
-    Raises:
-        ValueError: it is neither true, yes or 1 nor false, no or 0, in any case.
-    """
-    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-    if text.lower() not in known:
-        raise ValueError("true or false")
-    return known[text.lower()]
+    def read(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(accepted)
+        return text
+
+    return read
+
+
+def one_of(known: Mapping[str, T], accepted: str | None = None) -> Callable[[str], T]:
+    """Return a reader of words, in any case, that stand for what is *known*."""
+    by_word = {each.lower(): value for each, value in known.items()}
+
+    def read(text: str) -> T:
+        if text.lower() not in by_word:
+            raise ValueError(accepted or f"one of: {', '.join(known)}")
+        return by_word[text.lower()]
+
+    return read
+
+
+seconds: Final = number("seconds", at_most=3600)
+flag: Final = one_of(
+    {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}, "true or false"
+)
+word: Final = matching("[!-~]+", "printable ASCII without spaces, and not empty")
 
 
 def existing_file(text: str) -> str:
@@ -128,12 +145,8 @@ def authorities(text: str) -> str:
     return text
 
 
-def word(text: str) -> str:
-    """Read one word of printable ASCII: no spaces, no control characters.
+@dataclass(frozen=True, slots=True)
+class SendingOptions:
+    """Options of every destination that is sent to."""
 
-    Raises:
-        ValueError: it is empty, or holds anything else.
-    """
-    if not text or not all("!" <= character <= "~" for character in text):
-        raise ValueError("printable ASCII without spaces, and not empty")
-    return text
+    timeout_s: float = option(seconds, 10.0)

@@ -3,25 +3,11 @@
 All of them hold for each worker process by itself: two workers send twice as fast.
 """
 
-import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
-from typing import Final
 
-from receiver.destinations.options import count, option, read_options, seconds, setting
+from receiver.destinations.options import count, number, option, read_options, seconds, setting
 from receiver.errors import ConfigError
-
-_MOST_PER_S: Final = 100_000
-
-
-def _per_second(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value <= _MOST_PER_S:
-        raise ValueError(f"a number of messages per second, above 0 and at most {_MOST_PER_S}")
-    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +18,7 @@ class DeliveryPolicy:
     """The most messages in one batch; None: as many as the destination takes."""
     concurrency: int = option(count(at_most=64), 1)
     """Batches under way at once. A destination that sends a batch in several requests has its own option."""
-    rate_limit: float | None = option(_per_second, None)
+    rate_limit: float | None = option(number("messages per second", at_most=100_000), None)
     """Messages per second; None: no limit."""
     attempts: int | None = option(count(at_most=1_000_000), None)
     """Failures that count, until a delivery is a dead letter; None: `RECEIVER_FORWARD_ATTEMPTS`."""

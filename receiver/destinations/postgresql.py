@@ -19,7 +19,7 @@ from psycopg import AsyncConnection, Error, OperationalError, ProgrammingError, 
 from psycopg.conninfo import conninfo_to_dict
 
 from receiver.destinations import Message
-from receiver.destinations.options import flag, option, read_options, seconds, setting
+from receiver.destinations.options import flag, option, read_options, setting
 from receiver.destinations.postgresql_table import Table, blames_a_row, is_wrong_table, summary
 from receiver.destinations.tls import TlsOptions, check_certificate
 from receiver.errors import ConfigError
@@ -69,7 +69,6 @@ class Options(TlsOptions):
     table: tuple[str, ...] = option(_table_name, ("receiver_events",))
     create: bool = option(flag, default=False)
     notify: str | None = option(_channel, None)
-    timeout_s: float = option(seconds, 10.0)
 
 
 def connect(name: str, url: str, options: Mapping[str, str]) -> "PostgresTable":

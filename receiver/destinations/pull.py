@@ -9,26 +9,18 @@ from dataclasses import dataclass
 from typing import Final
 
 from receiver.destinations import Message
-from receiver.destinations.options import count, option, read_options, seconds, setting
+from receiver.destinations.options import count, matching, option, read_options, seconds, setting
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
 
 SCHEME: Final = "pull"
-_LEAST_TOKEN_CHARS: Final = 16
 
 
-def check_token(text: str) -> str:
-    """Return a token that consumers can carry.
-
-    Raises:
-        ValueError: it is too short, or no header could hold it.
-    """
-    if len(text) < _LEAST_TOKEN_CHARS or not all("!" <= character <= "~" for character in text):
-        raise ValueError(
-            f"at least {_LEAST_TOKEN_CHARS} printable ASCII characters without blanks,"
-            " such as `openssl rand -hex 32` prints"
-        )
-    return text
+check_token: Final = matching(
+    "[!-~]{16,}",
+    "at least 16 printable ASCII characters without blanks, such as `openssl rand -hex 32` prints",
+)
+"""Returns a token that consumers can carry, or raises ValueError."""
 
 
 @dataclass(frozen=True, slots=True)

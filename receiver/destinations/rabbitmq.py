@@ -32,7 +32,7 @@ from yarl import URL
 from receiver.destinations import Message
 from receiver.destinations.context import CONTENT_TYPE, attributes, trace
 from receiver.destinations.in_flight import InFlight
-from receiver.destinations.options import option, read_options, seconds, setting, word
+from receiver.destinations.options import option, read_options, setting, word
 from receiver.destinations.rabbitmq_connection import Connection, heartbeat_errors
 from receiver.destinations.reasons import cause as reason
 from receiver.destinations.reasons import first_words, hung_up
@@ -61,7 +61,6 @@ class Options(TlsOptions):
     queue: str | None = option(_name, None)
     exchange: str | None = option(_name, None)
     routing_key: str | None = option(_name, None)
-    timeout_s: float = option(seconds, 10.0)
 
 
 def connect(name: str, url: str, options: Mapping[str, str]) -> "RabbitExchange":

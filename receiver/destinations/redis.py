@@ -60,7 +60,6 @@ class Options(TlsOptions):
     wait_timeout_s: float | None = option(seconds, None)
     sentinel_username: str | None = option(word, None)
     sentinel_password: str | None = option(word, None, secret=True)
-    timeout_s: float = option(seconds, 10.0)
 
 
 def connect(name: str, url: str, options: Mapping[str, str]) -> "RedisStream":

@@ -11,11 +11,10 @@ import select
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from receiver.destinations import Message
-from receiver.destinations.options import option, read_options, seconds, setting
+from receiver.destinations.options import SendingOptions, read_options, setting
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, Outcome, Retry
 
@@ -23,11 +22,7 @@ _STDOUT_FD: Final = 1
 _CHUNK: Final = select.PIPE_BUF  # a pipe that polls as writable takes this much without blocking
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What may be set beside the URL."""
-
-    timeout_s: float = option(seconds, 10.0)
+Options = SendingOptions
 
 
 def connect(name: str, url: str, options: Mapping[str, str]) -> "Stdout":

@@ -4,12 +4,12 @@ import contextlib
 import ssl
 from dataclasses import dataclass
 
-from receiver.destinations.options import authorities, existing_file, option, setting
+from receiver.destinations.options import SendingOptions, authorities, existing_file, option, setting
 from receiver.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
-class TlsOptions:
+class TlsOptions(SendingOptions):
     """Options of every destination that can be spoken to over TLS. All are paths of PEM files."""
 
     ca_file: str | None = option(authorities, None)

@@ -11,6 +11,8 @@ from receiver.destinations.options import (
     count,
     existing_file,
     flag,
+    matching,
+    one_of,
     option,
     read_options,
     seconds,
@@ -89,6 +91,28 @@ class TestCount:
     def test_accepts_the_edges(self) -> None:
         """Both ends of the range count."""
         assert [count(at_most=8)(text) for text in ("1", "8")] == [1, 8]
+        assert [count(at_least=7, at_most=8)(text) for text in ("7", "8")] == [7, 8]
+        with pytest.raises(ValueError, match="from 7 to 8"):
+            count(at_least=7, at_most=8)("6")
+
+
+class TestMatching:
+    def test_takes_what_matches_whole(self, subtests: pytest.Subtests) -> None:
+        """And says in words what that is."""
+        read = matching("[a-z]+", "lower-case letters")
+        assert read("abc") == "abc"
+        for text in ("", "abC", "abc1", "abc\n"):
+            with subtests.test(text=text), pytest.raises(ValueError, match=r"^lower-case letters$"):
+                read(text)
+
+
+class TestOneOf:
+    def test_takes_known_words_in_any_case(self) -> None:
+        """And lists them, as they are usually written, for another."""
+        read = one_of({"PLAIN": 1, "Ssl": 2})
+        assert [read(text) for text in ("plain", "PLAIN", "SSL")] == [1, 1, 2]
+        with pytest.raises(ValueError, match=r"^one of: PLAIN, Ssl$"):
+            read("hunter2")
 
 
 class TestFlag:
