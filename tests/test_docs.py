@@ -315,6 +315,15 @@ class TestMetrics:
             with subtests.test(metric=metric):
                 row(section("docs/operations.md", "Metrics"), metric)
 
+    def test_no_page_names_a_metric_that_is_not_there(self, subtests: pytest.Subtests) -> None:
+        """What looks like a metric, in quotes, is in the table of them."""
+        table = section("docs/operations.md", "Metrics")
+        others = {"receiver_error", "receiver_events", "receiver_sandbox"}  # a code, a table, a fixture
+        for page in PAGES:
+            for metric in set(re.findall(r"`(receiver_[a-z_]+)", page.read_text())) - others:
+                with subtests.test(page=page.name, metric=metric):
+                    assert f"`{metric}`" in table
+
 
 class TestLogs:
     def test_every_fact_is_documented(self) -> None:
