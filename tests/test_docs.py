@@ -40,6 +40,7 @@ from receiver.settings import (
 )
 from receiver.store.filters import has_error
 from receiver.telemetry import metrics
+from receiver.worker.steps import STEPS
 from tests.contract.destination_systems import SYSTEMS
 from tests.contract.matrix import PAGE as MATRIX
 from tests.contract.matrix import SUITE
@@ -314,6 +315,27 @@ class TestMetrics:
         for metric in metric_names():
             with subtests.test(metric=metric):
                 row(section("docs/operations.md", "Metrics"), metric)
+
+    def test_no_page_names_a_metric_that_is_not_there(self, subtests: pytest.Subtests) -> None:
+        """What looks like a metric, in quotes, is in the table of them."""
+        table = section("docs/operations.md", "Metrics")
+        others = {"receiver_error", "receiver_events", "receiver_sandbox"}  # a code, a table, a fixture
+        for page in PAGES:
+            for metric in set(re.findall(r"`(receiver_[a-z_]+)", page.read_text())) - others:
+                with subtests.test(page=page.name, metric=metric):
+                    assert f"`{metric}`" in table
+
+
+class TestOperatorEvents:
+    def test_each_step_can_be_taken(self, subtests: pytest.Subtests) -> None:
+        """Its command is one of ours with options that it has, and the runbook has its section."""
+        page = (ROOT / "docs/operations.md").read_text()
+        slugs = {slug(heading) for heading in re.findall(r"(?m)^#+ (.*)", page)}
+        for word, (command, section_) in STEPS.items():
+            with subtests.test(word):
+                assert section_ in slugs
+                name, dash, options = command.partition(" --")
+                COMMANDS[name].make_context(name, f"{dash}{options}".split())
 
 
 class TestLogs:

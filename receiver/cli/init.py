@@ -273,13 +273,14 @@ def _write(folder: Path, files: dict[str, str]) -> None:
         ConfigError: the settings are wrong, or the folder cannot be written to; nothing was written.
     """
     try:
-        (folder / "data").mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".receiver-init-", dir=folder) as draft:
             for name, text in files.items():
                 _write_one(Path(draft) / name, text)
             if not (Path(draft) / "secrets/admin_token").exists():
                 shutil.copy(folder / "secrets/admin_token", Path(draft) / "secrets")
             _refuse_unusable(Path(draft))
+            (folder / "data").mkdir(exist_ok=True)
             (folder / "secrets").mkdir(mode=0o700, exist_ok=True)
             for name in files:
                 (Path(draft) / name).replace(folder / name)
@@ -298,10 +299,10 @@ def _refuse_unusable(folder: Path) -> None:
     from receiver.settings import Settings
     from receiver.wiring.usable import find_faults
 
-    with contextlib.chdir(folder):
-        settings = Settings.load()
-    for fault in find_faults(settings):
-        raise fault
+    (folder / "data").mkdir()
+    with contextlib.chdir(folder):  # some of what is tried makes folders, and these go with the draft
+        for fault in find_faults(Settings.load()):
+            raise fault
 
 
 def _next_steps(folder: Path, answers: "Answers") -> Iterator[str]:

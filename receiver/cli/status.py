@@ -118,6 +118,8 @@ def _for_people(one: Record) -> Record:
 
 def _advice(found: "Overview", alive: int) -> list[str]:
     """Say what to do about what is wrong, a line each."""
+    from receiver.store.outages import BUCKET
+
     lines = []
     if not alive and any(one.waiting.count for one in found.stages):
         lines.append("No worker is alive: run `receiver serve` or `receiver worker`.")
@@ -125,6 +127,8 @@ def _advice(found: "Overview", alive: int) -> list[str]:
         f"{one.title} has been down for {age((found.now_ms - one.since_ms) / 1000)}: {one.error}"
         for one in found.outages[:_OUTAGES]
     ]
+    if any(one.kind == BUCKET for one in found.outages):
+        lines.append("`receiver check` tries the bucket now, and says what to change.")
     if len(found.outages) > _OUTAGES:
         lines.append(f"{len(found.outages) - _OUTAGES} more asset hosts are down: see --json.")
     for one in found.stages:

@@ -55,7 +55,8 @@ def _told(envelope: bytes) -> tuple[str, list[tuple[str, str]]]:
     data = message.get("data")
     data = data if isinstance(data, dict) else {"data": data}
     if isinstance(data.get("facts"), dict) and "summary" in data:
-        return str(data["summary"]), [*_lines(data["facts"]), ("event", kind)]
+        steps = {name: data[name] for name in ("next", "runbook") if name in data}
+        return str(data["summary"]), [*_lines(data["facts"]), *_lines(steps), ("event", kind)]
     asset = data.get("asset")
     more = {"asset": asset.get("url") or asset.get("error")} if isinstance(asset, dict) else {}
     plain = {name: value for name, value in data.items() if not isinstance(value, dict | list)}

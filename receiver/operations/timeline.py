@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from receiver.states import DEAD, DELIVERED, PENDING
+from receiver.states import DEAD, DELIVERED, PENDING, PRUNED
 from receiver.store.attempts import FILE, LATE_FILE, KeptAttempt
 from receiver.store.search import FoundDelivery
 from receiver.store.story import EventStory, Story
@@ -59,7 +59,8 @@ def _of_event(one: EventStory) -> Iterator[Entry]:
     event = one.event
     times = "once" if event.repeats == 1 else f"{event.repeats} times"
     repeats = f", then {times} more" if event.repeats else ""
-    yield Entry(event.received_ms, f"received {event.type}", event.id, f"by {event.via}{repeats}")
+    gone = "; its body is gone, so it cannot be sent again" if event.state == PRUNED else ""
+    yield Entry(event.received_ms, f"received {event.type}", event.id, f"by {event.via}{repeats}{gone}")
     if event.asset is not None:
         where = event.asset.url if event.asset.status == "mirrored" else event.asset.error
         tone: Tone = "good" if event.asset.status == "mirrored" else "bad"

@@ -56,6 +56,8 @@ class Observed:
     summary: str = ""
     """A sentence for a person."""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    steps: Mapping[str, str] = field(default_factory=dict)
+    """What to do about it: `next` and `runbook`."""
     latest_ms: int | None = None
     """Of what happens again and again: when it did last. Reported again if that was after the report."""
 
@@ -149,18 +151,30 @@ def worker_cause(spool: str) -> str:
 def note_secrets(connection: Connection, used: Mapping[tuple[str, str], bool], *, now_ms: int) -> None:
     """Note which secrets were of use lately, by source and fingerprint; of new ones, that they are there.
 
-    Others of these sources are forgotten: they are not configured any more.
+    A new one beside others counts as a use of each: from here on it shows which of them is needed. Others of
+    these sources are forgotten: they are not configured any more.
     """
+    sources = {source for source, _ in used}
+    known = select(SECRET_USE.c.source, SECRET_USE.c.fingerprint).where(SECRET_USE.c.source.in_(sources))
+    are_known = {(source, mark) for source, mark in connection.execute(known)}
+    used = {key: is_used or _is_joined(key, used, are_known) for key, is_used in used.items()}
     for (source, fingerprint), is_used in sorted(used.items()):
         row = {"source": source, "fingerprint": fingerprint, "used_ms": now_ms}
         insert = insert_into(SECRET_USE, connection.dialect).values(row)
         key = ["source", "fingerprint"]
         later = insert.on_conflict_do_update(index_elements=key, set_={"used_ms": now_ms})
         connection.execute(later if is_used else insert.on_conflict_do_nothing())
-    for source in {source for source, _ in used}:
+    for source in sources:
         marks = [mark for each, mark in used if each == source]
         gone = (SECRET_USE.c.source == source, SECRET_USE.c.fingerprint.not_in(marks))
         connection.execute(delete(SECRET_USE).where(*gone))
+
+
+def _is_joined(
+    key: tuple[str, str], all_of_them: Collection[tuple[str, str]], known: Collection[tuple[str, str]]
+) -> bool:
+    """Whether a secret that is known has got a new one beside it."""
+    return key in known and any(one[0] == key[0] and one not in known for one in all_of_them)
 
 
 def _is_news(one: Observed, row: Row[Any] | None, now_ms: int) -> bool:
@@ -174,7 +188,7 @@ def _is_news(one: Observed, row: Row[Any] | None, now_ms: int) -> bool:
 
 def _write(connection: Connection, one: Observed, word: str, now_ms: int) -> None:
     subject = f"{_cause(one)}:{now_ms}"
-    told = {"cause": one.cause, "summary": one.summary, "facts": one.facts}
+    told = {"cause": one.cause, "summary": one.summary, "facts": one.facts, **one.steps}
     body = operator_body(subject, OPERATOR + word, told, now_ms=now_ms)
     new_id = event_id(now_ms, secrets.token_bytes(10))
     event = NewEvent(new_id, OPERATOR_SOURCE, subject, OPERATOR + word, None, body, "operator", now_ms)

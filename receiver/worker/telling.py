@@ -8,6 +8,7 @@ import contextlib
 import socket
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ from receiver.store.notices import (
 from receiver.store.outages import ASSET_HOST, BUCKET, COMMON_BUCKET, Outage
 from receiver.worker.bucket_gates import BucketGates
 from receiver.worker.host_gates import HostGates
+from receiver.worker.steps import with_steps
 
 _GONE_LEASES: Final = 3
 """A worker not seen for this many leases is gone: it says three times in each that it is there."""
@@ -86,7 +88,7 @@ class Telling:
         news = await self.store.look(untold, observed, now_ms=now_ms)
         if not news:
             return []
-        told = await self.store.transact_promptly(tell, news, now_ms=now_ms)
+        told = await self.store.transact_promptly(tell, [with_steps(one) for one in news], now_ms=now_ms)
         self.store.wake.signal(MIRROR)
         for word in told:
             log.info("operators told", word=word)
@@ -99,9 +101,9 @@ class Telling:
 
     def _seen(self, sight: Sight, now_ms: int) -> Iterator[Observed]:
         yield from self._destinations(sight, now_ms)
-        yield self._old("mirror", sight.oldest_event_ms, now_ms)
+        yield self._old("mirror", "its asset", sight.oldest_event_ms, now_ms)
         yield from _happenings(sight)
-        yield from self._unused(sight, now_ms)
+        yield from self._unused(sight)
         gone_ms = now_ms - _GONE_LEASES * self.rules.lease_s * 1000
         for spool, seen_ms in sight.workers.items():
             is_gone = spool != self.spool and seen_ms < gone_ms
@@ -120,30 +122,38 @@ class Telling:
                 summary = f"The destination {one.name} is {'down; its events wait' if is_down else 'back'}."
                 cause = f"destination:{one.name}"
                 yield Observed(cause, is_down, "destination_down", "destination_back", summary, facts)
-            yield self._old(f"destination {one.name}", one.waiting.oldest_ms, now_ms)
+            stage = f"destination {one.name}"
+            yield self._old(stage, f"the {stage}", one.waiting.oldest_ms, now_ms)
             if dead_ms := sight.dead_ms.get(one.name):
                 facts = {"destination": one.name, "dead": one.dead, "error": one.dead_error}
-                summary = f"Events for {one.name} were given up: receiver deliveries list --state dead"
+                summary = f"Events for {one.name} were given up."
                 cause = f"dead:{one.name}"
                 yield _happened(cause, "dead_letters", summary, facts, dead_ms)
 
-    def _old(self, stage: str, oldest_ms: int | None, now_ms: int) -> Observed:
+    def _old(self, stage: str, awaited: str, oldest_ms: int | None, now_ms: int) -> Observed:
         age_s = 0 if oldest_ms is None else max(0, round((now_ms - oldest_ms) / 1000))
         is_old = age_s > self.rules.backlog_s
-        summary = f"The oldest event that waits for {stage} has waited for {age_s} s."
+        summary = f"The oldest event that waits for {awaited} has waited for {age_s} s."
+        if not is_old:
+            summary = f"No event has waited for {awaited} for more than {self.rules.backlog_s:g} s any more."
         facts = {"stage": stage, "oldest_s": age_s}
         return Observed(f"backlog:{stage}", is_old, "backlog_old", "backlog_gone", summary, facts)
 
-    def _unused(self, sight: Sight, now_ms: int) -> Iterator[Observed]:
-        until_ms = now_ms - self.rules.secret_s * 1000
+    def _unused(self, sight: Sight) -> Iterator[Observed]:
+        latest_ms = _latest_uses(sight)
         for (source, mark), used_ms in sight.secrets.items():
-            ours = self.sources.get(source, ())
-            # The only secret that is left may rest; one that others stand beside may go.
-            if mark in ours and len(ours) > 1:
-                summary = f"A secret of {source} has not been used for long: remove it if it is the old one."
-                facts = {"source": source, "fingerprint": f"sha256:{mark}", "last_used_ms": used_ms}
-                cause = f"secret:{source}:{mark}"
-                yield Observed(cause, used_ms < until_ms, "secret_unused", None, summary, facts)
+            # The only secret that is left may rest, and so may all where nothing arrives; one that others
+            # are used beside may go.
+            if mark in self.sources.get(source, ()):
+                is_unused = latest_ms[source] - used_ms > self.rules.secret_s * 1000
+                name = f"sha256:{mark}"
+                since = f"{datetime.fromtimestamp(used_ms / 1000, UTC):%Y-%m-%dT%H:%MZ}"
+                summary = (
+                    f"The secret {name} of {source} was last of use at {since}, and another since: "
+                    "remove it if it is the old one."
+                )
+                facts = {"source": source, "fingerprint": name, "last_used": since}
+                yield Observed(f"secret:{source}:{mark}", is_unused, "secret_unused", None, summary, facts)
 
     def _outages(self, sight: Sight, now_ms: int) -> Iterator[Observed]:
         """Tell of what any worker finds down; that it is back, only if it works for this one."""
@@ -162,9 +172,18 @@ class Telling:
         ]
 
 
+def _latest_uses(sight: Sight) -> Mapping[str, int]:
+    """Return when any secret of a source was last of use, by source."""
+    latest_ms: dict[str, int] = {}
+    for (source, _), used_ms in sight.secrets.items():
+        latest_ms[source] = max(used_ms, latest_ms.get(source, 0))
+    return latest_ms
+
+
 def _disk(use: str, folder: Path, free_bytes: int, *, is_low: bool) -> Observed:
     machine = socket.gethostname()
-    summary = f"{free_bytes} bytes are free for the {use} at {folder} on {machine}."
+    free = f"{free_bytes / 1024**3:.1f} GiB" if free_bytes >= 1024**3 else f"{free_bytes // 1024**2} MiB"
+    summary = f"{free} are free for the {use} at {folder} on {machine}."
     facts = {"machine": machine, "folder": str(folder), "free_bytes": free_bytes}
     return Observed(f"disk:{machine}:{use}", is_low, "disk_low", "disk_freed", summary, facts)
 
@@ -178,7 +197,7 @@ def _outage(one: Outage, *, is_down: bool) -> Observed:
 
 def _happenings(sight: Sight) -> Iterator[Observed]:
     if sight.quarantined_ms:
-        summary = "A genuine webhook could not be read: receiver quarantine list"
+        summary = "A genuine webhook could not be read."
         yield _happened("quarantine", "quarantined", summary, {}, sight.quarantined_ms)
     for one in sight.credits_refused:
         left = "" if one.left is None else f": {one.left} were left"

@@ -121,6 +121,14 @@ class TestNoteSecrets:
         await store.transact(note_secrets, {("p", "a"): False}, now_ms=NOW + 9)
         assert (await store.look(look, ["ops"])).secrets == {("p", "a"): NOW + 5}
 
+    async def test_a_new_one(self, store: Store) -> None:
+        """Those beside it count from its arrival: nothing came to show that they are not needed."""
+        await store.transact(note_secrets, {("p", "a"): False, ("q", "a"): False}, now_ms=NOW)
+        joined = {("p", "a"): False, ("p", "b"): False, ("q", "a"): False}
+        await store.transact(note_secrets, joined, now_ms=NOW + 5)
+        sight = await store.look(look, ["ops"])
+        assert sight.secrets == {("p", "a"): NOW + 5, ("p", "b"): NOW + 5, ("q", "a"): NOW}
+
 
 class TestWorkers:
     async def test_missed_from_its_first_sign_until_it_stops(self, store: Store) -> None:

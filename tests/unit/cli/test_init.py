@@ -144,7 +144,13 @@ class TestInit:
         ended = run("init", "--yes", "--secret-file", secret, *wrong)
         assert ended.status == 2
         assert said in ended.err
-        assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "given"]
+        assert [path.name for path in tmp_path.iterdir()] == ["given"]
+
+    def test_writes_only_where_it_is_told(self, run: Run, secret: str, tmp_path: Path) -> None:
+        """Nothing is left in the working directory by what is tried."""
+        assert run("init", "--yes", "--secret-file", secret, "--dir", "there").status == 0
+        assert {path.name for path in tmp_path.iterdir()} == {"given", "there"}
+        assert {path.name for path in (tmp_path / "there").iterdir()} == {"data", "secrets", "receiver.toml"}
 
     def test_refuses_what_is_no_secret(self, run: Run, tmp_path: Path) -> None:
         """None, an empty one, or one that is too short."""

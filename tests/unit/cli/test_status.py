@@ -79,6 +79,7 @@ class TestStatus:
         said = run("status").err
         assert re.search(r"The bucket has been down for \dm \d+s: AccessDenied", said)
         assert "The asset host cdn.example has been down for" in said
+        assert "`receiver check` tries the bucket now" in said
         checked = run("check", "--json", RECEIVER_WEBHOOK_SECRETS="whsec_0123456789abcdef")
         assert checked.status == 1
         assert "asset host" in {one["part"] for one in checked.objects}

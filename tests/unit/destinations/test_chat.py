@@ -14,6 +14,7 @@ OPERATORS: Final = {
         "cause": "destination:orders",
         "summary": "The destination orders is down <now> & here.",
         "facts": {"destination": "orders", "waiting": 5, "error": None},
+        "next": "receiver destinations list",
     },
 }
 GENERATION: Final = {
@@ -42,6 +43,7 @@ class TestSlack:
             made["text"],
             "destination: orders",
             "waiting: 5",
+            "next: receiver destinations list",
             "event: receiver.operator.destination_down",
         ]
 

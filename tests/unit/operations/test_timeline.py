@@ -1,5 +1,7 @@
 """What a timeline says of deliveries."""
 
+from dataclasses import replace
+
 import pytest
 
 from receiver.operations.timeline import timeline_of
@@ -52,3 +54,12 @@ class TestTimelineOf:
     def test_says_why_a_delivery_waits(self, attempts: int, error: str | None, said: str) -> None:
         """The attempts that count, and the latest error."""
         assert told(attempts, error) == said
+
+    def test_what_is_pruned(self) -> None:
+        """Of an event without its body, that it cannot be sent again."""
+        gone = replace(EVENT, state="pruned")
+        one = EventStory(
+            gone, b"", None, is_claimed=False, asset_settled_ms=None, late=None, deliveries=[], failed=[]
+        )
+        [received] = timeline_of(one)
+        assert received.detail == "by webhook; its body is gone, so it cannot be sent again"
