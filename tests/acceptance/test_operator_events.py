@@ -150,7 +150,7 @@ class TestOurselves:
 
     def test_disk(self, running: Service) -> None:
         """Less room than there is to be is told for each disk of use."""
-        running.settings["RECEIVER_NOTICE_DISK_BYTES"] = str(10**18)
+        running.settings["RECEIVER_NOTICE_DISK_BYTES"] = str(10**15)
         running.start()
         until(lambda: len(told(running, "disk_low")) == 3)
         causes = {one["data"]["cause"].rpartition(":")[2] for one in told(running, "disk_low")}
@@ -203,7 +203,7 @@ class TestOurselves:
         """Without a destination that names a type of ours nothing is written, and none gets anything."""
         for name in ("URL", "TYPES"):
             del running.settings[f"RECEIVER_DESTINATIONS__OPS__{name}"]
-        running.settings["RECEIVER_NOTICE_DISK_BYTES"] = str(10**18)
+        running.settings["RECEIVER_NOTICE_DISK_BYTES"] = str(10**15)
         running.start()
         id_ = running.deliver(failed("gen_1")).json["event_id"]
         running.deliver(b"no event at all")
