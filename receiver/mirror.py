@@ -97,7 +97,7 @@ class Mirror:
         """Try for the asset of one event."""
         began_ms = self.clock()
         try:
-            result, said = await self._mirror(job, is_new=began_ms < _appears_by(job, self.rules))
+            result, said = await self._mirror(job, in_grace=began_ms < _grace_ends_ms(job, self.rules))
         except Exception:
             log.exception("mirror crashed", event_id=job.id, generation_id=job.generation_id)
             bug, said = NotFetched("internal_error", permanent=False), b""
@@ -111,12 +111,12 @@ class Mirror:
             return replace(result, kept_by=await self._keeper(job))
         return result
 
-    async def _mirror(self, job: EventJob, *, is_new: bool) -> tuple[MirrorResult, bytes]:
+    async def _mirror(self, job: EventJob, *, in_grace: bool) -> tuple[MirrorResult, bytes]:
         """Return its outcome, and what the asset's host said if it gave no asset."""
         event = reread(job.body, source=job.source)
         if not event.expects_asset:
             return EventSettled(job, None, self.clock()), b""
-        fetched = await self._fetch_or_find(job, event, is_new=is_new)
+        fetched = await self._fetch_or_find(job, event, in_grace=in_grace)
         if isinstance(fetched, NotFetched):
             return self._not_fetched(job, fetched, may_come_late=event.type == COMPLETED), fetched.said
         try:
@@ -128,13 +128,13 @@ class Mirror:
                 fetched.discard()
         return EventSettled(job, _mirrored(fetched, stored), self.clock()), b""
 
-    async def _fetch_or_find(self, job: EventJob, event: Event, *, is_new: bool) -> Fetched | NotFetched:
+    async def _fetch_or_find(self, job: EventJob, event: Event, *, in_grace: bool) -> Fetched | NotFetched:
         """Fetch the asset, unless an earlier attempt did so on this machine.
 
         Before anything else, note that this machine has it. A worker that took an event without a download
         noted that then.
         """
-        download = partial(self.fetch_asset, event, is_new=is_new)
+        download = partial(self.fetch_asset, event, in_grace=in_grace)
         if not self.kept:
             return await download()
         is_first = job.attempts <= 1 and job.kept_by is None
@@ -143,15 +143,15 @@ class Mirror:
             await self.note_kept(job)
         return fetched
 
-    async def fetch_asset(self, event: Event, *, is_new: bool = False) -> Fetched | NotFetched:
+    async def fetch_asset(self, event: Event, *, in_grace: bool = False) -> Fetched | NotFetched:
         """Fetch the asset; where its URL does not give it any more, once more under a fresh one.
 
-        While the event *is_new* its file may only not be there yet.
+        While it is *in_grace* its file may only not be there yet.
         """
         fetched = await self.fetch(event.output_url)
         if isinstance(fetched, Fetched) or not fetched.permanent:
             return fetched
-        if is_new and fetched.may_appear:
+        if in_grace and fetched.may_appear:
             return replace(fetched, permanent=False)
         if self.refresh is None or not (fetched.may_appear or fetched.code == EXPIRED):
             return fetched
@@ -208,10 +208,11 @@ class Mirror:
         postponed = self._postponed(
             job, failed.code, now_ms, after_s=failed.after_s, parked_s=failed.parked_s
         )
-        # The last look is no later than it has to be, whatever the host asked for.
+        # The last look is when patience ends, even if the host asked for more; or when the grace does, if the
+        # host named no time.
         by_ms = ends_ms + 1
         if failed.may_appear and not failed.after_s:
-            by_ms = min(by_ms, max(now_ms, _appears_by(job, self.rules)))
+            by_ms = min(by_ms, max(now_ms, _grace_ends_ms(job, self.rules)))
         return replace(postponed, due_ms=min(postponed.due_ms, by_ms))
 
     def _given_up_for_now(
@@ -331,6 +332,6 @@ def _mirrored(fetched: Fetched, stored: Stored) -> Asset:
     )
 
 
-def _appears_by(job: EventJob, rules: MirrorRules) -> int:
+def _grace_ends_ms(job: EventJob, rules: MirrorRules) -> int:
     """When the file is there, if it ever will be."""
     return job.received_ms + int(rules.grace_s * 1000)

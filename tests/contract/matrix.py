@@ -15,19 +15,6 @@ PAGE: Final = Path(__file__).parents[2] / "docs/destinations/conformance.md"
 SUITE: Final = Path(__file__).with_name("test_destinations.py")
 _TEST: Final = re.compile(r"::test_(\w+)\[([\w-]+)\]$")
 _SIGNS: Final = {"passed": "✓", "failed": "✗", "skipped": "skipped"}
-_HEAD: Final = """# Conformance
-
-What was shown of each destination, against a real server, by `make matrix`. The suite is
-`tests/contract/test_destinations.py`; how each system is broken stands in `tests/contract/systems/`.
-Amazon's services exist only at Amazon, so moto stands in for them; no package index has a Kafka broker, so
-librdkafka's mock cluster does.
-
-n/a: the system refuses no message, has no limit, or nothing to sign in to. The message, an odd one or one of
-2 MiB, then arrives.
-
-Nothing is sent to a `pull:` destination: the settling of an event stands for it, and consumers ask its API.
-
-"""
 
 
 class Matrix:
@@ -58,7 +45,9 @@ def main() -> int:
     table = matrix.table()
     print(f"\n{table}")  # noqa: T201  the table is what this command is for
     if status == 0:
-        PAGE.write_text(_HEAD + table)
+        head, mark, _ = PAGE.read_text().partition("\n| ")
+        assert mark, f"no table in {PAGE}"
+        PAGE.write_text(f"{head}\n{table}")
     return status
 
 

@@ -12,9 +12,7 @@ import pytest
 from receiver.destinations import Destination, Message, open_destination
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
 from tests.contract.destination_systems import SYSTEMS
-from tests.contract.systems.files import FileSystem
 from tests.contract.systems.http import Http
-from tests.contract.systems.stdout import Pipe
 from tests.contract.systems.system import WRONG_SECRET, System
 from tests.messages import message
 from tests.servers.sqs import SqsServer
@@ -181,7 +179,6 @@ class TestSend:
         destination = system.wrong_credentials()
         record_property("applies", destination is not None)
         if destination is None:
-            assert isinstance(system, FileSystem | Pipe), "only these have nothing to sign in to"
             return
         async with contextlib.aclosing(destination):
             [outcome] = await destination.send([message(1)])

@@ -112,7 +112,7 @@ def files(folder: Path) -> list[str]:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110  what a thread does to a disk sets no event
             await asyncio.sleep(0.01)
 

@@ -20,7 +20,7 @@ SOURCES: Final = {
     "photoverse": Source("photoverse", (SECRET,)),
     "acme": Source("acme", (SECRET,), "X-Acme-Signature"),
 }
-WITHIN_S: Final = 10.0
+WITHIN_S: Final = 60.0
 
 
 @dataclass

@@ -25,7 +25,7 @@ from receiver.store.due import Due
 from receiver.store.future import Present
 from receiver.store.wake import Wake
 
-WITHIN_S: Final = 10.0
+WITHIN_S: Final = 60.0
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
