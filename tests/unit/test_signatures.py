@@ -110,9 +110,9 @@ class TestVerify:
         """None is not enough, and several are ambiguous even if equal."""
         assert outcome(*headers) == "header_count"
 
-    @pytest.mark.parametrize(
-        "header",
-        [
+    def test_header_malformed(self, subtests: pytest.Subtests) -> None:
+        """A header that is not a short list of `name=value` is refused whole."""
+        for header in [
             "",
             " ",
             ",",
@@ -126,13 +126,10 @@ class TestVerify:
             f"{signed(BODY)},x=é",
             f"{signed(BODY)},x={'x' * 2048}",
             f"t={NOW}" + f",v1={ZEROES}" * 100_000,
-            b"\xff\xfe",
-        ],
-        ids=lambda header: ascii(header[:40]),
-    )
-    def test_header_malformed(self, header: str) -> None:
-        """A header that is not a short list of `name=value` is refused whole."""
-        assert outcome(header) == "header_malformed"
+        ]:
+            with subtests.test(header=header[:40]):
+                assert outcome(header) == "header_malformed"
+        assert outcome(b"\xff\xfe") == "header_malformed"
 
     @pytest.mark.parametrize(
         "header", [f"t={NOW}, v1={GOOD}", f"v1={GOOD},t={NOW}", f" t={NOW},\t  v1={GOOD.upper()}"]
@@ -147,11 +144,12 @@ class TestVerify:
         assert outcome(header.ljust(2048, "x")) == "raw"
         assert outcome(header.ljust(2049, "x")) == "header_malformed"
 
-    @pytest.mark.parametrize("t", NOT_SECONDS)
-    def test_timestamp_malformed(self, t: str) -> None:
+    def test_timestamp_malformed(self, subtests: pytest.Subtests) -> None:
         """Only plain decimal seconds are a time, even if somebody signed the text."""
-        digest = hmac.digest(SECRET, t.encode() + b"." + BODY, "sha256").hex()
-        assert outcome(f"t={t},v1={digest}") == "timestamp_malformed"
+        for t in NOT_SECONDS:
+            with subtests.test(t=t):
+                digest = hmac.digest(SECRET, t.encode() + b"." + BODY, "sha256").hex()
+                assert outcome(f"t={t},v1={digest}") == "timestamp_malformed"
 
     @pytest.mark.parametrize(
         "times", ["", "T={now},", "t={now},t={now},", "t={now},t=1,", "t=1,t={now},", "t =1,"]
@@ -177,10 +175,11 @@ class TestVerify:
         assert outcome(signed(BODY), now=NOW + 11, tolerance_s=10) == "timestamp_outside_window"
         assert outcome("t=0,v1=" + ZEROES) == "timestamp_outside_window"
 
-    @pytest.mark.parametrize("entries", NOT_SIGNATURES)
-    def test_no_signature(self, entries: str) -> None:
+    def test_no_signature(self, subtests: pytest.Subtests) -> None:
         """Only 64 hex digits under the name `v1` are a signature."""
-        assert outcome(f"t={NOW}{entries}") == "no_signature"
+        for entries in NOT_SIGNATURES:
+            with subtests.test(entries=entries):
+                assert outcome(f"t={NOW}{entries}") == "no_signature"
 
     def test_several_signatures(self) -> None:
         """One that fits is enough, wherever it stands; none that fits is not."""

@@ -39,9 +39,9 @@ class TestParse:
         with pytest.raises(ConfigError, match="RECEIVER_S3_STORAGE_CLASS"):
             ObjectOptions.parse(storage_class=storage_class)
 
-    @pytest.mark.parametrize(
-        "tags",
-        [
+    def test_tags_beyond_the_limits(self, subtests: pytest.Subtests) -> None:
+        """What S3 would refuse with each asset is refused at start."""
+        for tags in [
             *(
                 ("",),
                 ("team",),
@@ -54,12 +54,9 @@ class TestParse:
             ),
             *(("a" * 129 + "=1",), ("a=" + "x" * 257,), tuple(f"tag{number}=1" for number in range(11))),
             *(("a={url}",), ("a={event_id",), ("a=" + "{generation_id}" * 3,), ("a=x\ny",)),
-        ],
-    )
-    def test_tags_beyond_the_limits(self, tags: tuple[str, ...]) -> None:
-        """What S3 would refuse with each asset is refused at start."""
-        with pytest.raises(ConfigError, match="RECEIVER_S3_TAGS"):
-            ObjectOptions.parse(tags=tags)
+        ]:
+            with subtests.test(tags=tags), pytest.raises(ConfigError, match="RECEIVER_S3_TAGS"):
+                ObjectOptions.parse(tags=tags)
 
 
 class TestParameters:

@@ -9,7 +9,7 @@ from receiver.cli.exit_codes import ExitCode, exit_code
 from receiver.client import errors, requests
 from receiver.client.results import Generation
 from receiver.contract import ERROR_STATUS
-from receiver.errors import ConfigError, ReceiverError, SignatureError, StoreUnavailable
+from receiver.errors import ConfigError, SignatureError, StoreUnavailable
 from receiver.sandbox import Sandbox
 from tests.unit.cli.running import Run
 from tests.unit.client.raw_server import Behaviour, answer, close, raw_server
@@ -19,9 +19,9 @@ REQUEST = requests.generate("image", {"prompt": "x"})
 
 
 class TestExitCode:
-    @pytest.mark.parametrize(
-        ("error", "status"),
-        [
+    def test_each_error_has_its_status(self, subtests: pytest.Subtests) -> None:
+        """The statuses are the documented ones."""
+        for error, status in [
             (ConfigError("x"), 2),
             (errors.InvalidParameter("x", "is wrong"), 2),
             (errors.InvalidRequest("x"), 2),
@@ -41,12 +41,9 @@ class TestExitCode:
             (errors.DownloadFailed("x"), 10),
             (StoreUnavailable("x"), 1),
             (SignatureError("mismatch"), 1),
-        ],
-        ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
-    )
-    def test_each_error_has_its_status(self, error: ReceiverError, status: int) -> None:
-        """The statuses are the documented ones."""
-        assert exit_code(error) == status
+        ]:
+            with subtests.test(error=error, status=status):
+                assert exit_code(error) == status
 
 
 class TestStatuses:
