@@ -152,11 +152,18 @@ def decide_download(
 
 
 def _whole(name: str, headers: Mapping[str, str]) -> Done[str] | Refused:
-    """Take a file that cannot have been cut: one without a length looks whole then (RFC 9112, section 8)."""
+    """Take a file that cannot have been cut: one without a length looks whole then (RFC 9112, section 8).
+
+    One that is compressed in spite of `Accept-Encoding: identity` may look whole, too: what decodes it leaves
+    out all after the first of several gzip members, and does not know every name of a coding.
+    """
     if not headers.keys() & _FRAMED:
-        what = "200 without the length of the file, which may have been cut"
-        return Refused(DownloadFailed(f"{name}: the asset host answered {what}"))
-    return Done(headers.get("content-type", ""))
+        what = "without the length of the file, which may have been cut"
+    elif headers.get("content-encoding", "").strip().lower() not in {"", "identity"}:
+        what = "with a compressed file, which was not asked for"
+    else:
+        return Done(headers.get("content-type", ""))
+    return Refused(DownloadFailed(f"{name}: the asset host answered 200 {what}"))
 
 
 def _acceptable(base: str, written: str, name: str) -> str:

@@ -185,6 +185,16 @@ class TestDecideDownload:
         assert decided(Answer(200, headers, b"")) == Done("image/png")
         assert decided(Answer(200, {"transfer-encoding": "chunked"}, b"")) == Done("")
 
+    @pytest.mark.parametrize("coding", ["gzip", "x-gzip", "br, identity"])
+    def test_compressed(self, coding: str) -> None:
+        """Some of it may be missing once it is decoded, and nobody could see that."""
+        headers = {"content-length": "9", "content-encoding": coding}
+        error = decided(Answer(200, headers, b"")).error
+        assert (
+            str(error) == "gen_1: the asset host answered 200 with a compressed file, which was not asked for"
+        )
+        assert decided(Answer(200, {**headers, "content-encoding": "Identity"}, b"")) == Done("")
+
     @pytest.mark.parametrize(
         "reply",
         [
