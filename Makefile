@@ -4,6 +4,7 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+COVERAGE_ARGS ?=
 TEST_PROCESSES ?= 4
 PYTHONS ?= python3.11 python3.12 python3.13 python3.14
 
@@ -51,7 +52,7 @@ test-failed: setup  ## run the tests again that failed last, one at a time
 	$(PYTEST) --last-failed --last-failed-no-failures none $(PYTEST_ARGS)
 
 coverage: setup  ## show what tests miss of receiving, mirroring, forwarding, signatures and the store; fails if anything
-	$(PYTEST_COVERING) --numprocesses $(TEST_PROCESSES) --dist worksteal $(COVERING) || \
+	$(PYTEST_COVERING) $(COVERAGE_ARGS) --numprocesses $(TEST_PROCESSES) --dist worksteal $(COVERING) || \
 		$(PYTEST_COVERING) --cov-append --last-failed --last-failed-no-failures none $(COVERING)
 	$(BIN)/coverage report --show-missing --skip-covered --fail-under=100 --include='$(COVERED)'
 
