@@ -202,10 +202,12 @@ class S3Bucket:
         upload = self._upload(key, asset, metadata)
         with _failures():
             answer = await self.direct(upload)
-        if answer and not upload.is_told_by(answer):
+        if answer is None:
+            return False
+        if not upload.is_told_by(answer):
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(self.threads, self._require_held, key, upload, answer)
-        return answer is not None
+        return True
 
     def _require_held(self, key: str, upload: Upload, answer: Mapping[str, Any]) -> None:
         with _failures():

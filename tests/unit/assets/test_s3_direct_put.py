@@ -191,6 +191,22 @@ class TestDirectPut:
                 assert by_boto3 == ["PUT"] * (number + 1)
                 assert len(store.direct) == number + 1
 
+    async def test_success_that_tells_nothing(
+        self,
+        told: tuple[S3Bucket, list[str]],
+        store: Store,
+        asset: MakeAsset,
+        subtests: pytest.Subtests,
+    ) -> None:
+        """Something that answers 200 to whatever it is sent is no store: the object is looked at."""
+        bucket, by_boto3 = told
+        for number, headers in enumerate((b"", b'ETag: "x"\r\n', b"x-amz-checksum-sha256: AAAA\r\n")):
+            with subtests.test(headers=headers):
+                store.answer = OK + headers + b"\r\n"
+                with pytest.raises(BucketUnavailable, match="does not hold"):
+                    await bucket.put(f"{number}.png", asset(), metadata={})
+                assert by_boto3 == ["HEAD"] * (number + 1)
+
     async def test_kept_connection_ends(
         self, told: tuple[S3Bucket, list[str]], store: Store, asset: MakeAsset
     ) -> None:
