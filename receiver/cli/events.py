@@ -11,7 +11,7 @@ from receiver.cli.bulk import bulk, carry_out, rate_option
 from receiver.cli.console import ask, events_of
 from receiver.cli.filtering import EVENT_FILTERS, filtered
 from receiver.cli.listing import listing
-from receiver.cli.output import json_option, say, show_json, show_record
+from receiver.cli.output import json_option, local_time, say, show_json, show_record
 from receiver.states import EVENT_STATES, PRUNED
 
 if TYPE_CHECKING:
@@ -153,9 +153,8 @@ def _print(records: list[Any], *, as_json: bool) -> None:
         if as_json:
             show_json(one)
             continue
-        at = one["received_at"].astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        fields = (one["id"], one["type"], one["kind"], one["source"], one["generation_id"], one["state"])
-        click.echo("  ".join((at, *fields)))
+        shown = [one[name] for name in ("id", "type", "kind", "source", "generation_id", "state")]
+        click.echo("  ".join((local_time(one["received_at"]), *shown)))
 
 
 def _configured(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -126,7 +126,7 @@ def _text(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, datetime):
-        return _time(value)
+        return local_time(value)
     if isinstance(value, dict):
         return printable(json.dumps(value, ensure_ascii=False, default=_plain))
     if isinstance(value, list | tuple):
@@ -134,7 +134,8 @@ def _text(value: object) -> str:
     return printable(" ".join(str(value).split()))
 
 
-def _time(moment: datetime) -> str:
+def local_time(moment: datetime) -> str:
+    """Return a time as this machine's clock shows it."""
     try:
         return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     except (OverflowError, ValueError, OSError):

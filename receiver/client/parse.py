@@ -1,9 +1,9 @@
 """From the provider's JSON to results, accepting every reading its document leaves open."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from receiver.client.results import (
     ApiKey,
@@ -18,6 +18,7 @@ from receiver.client.results import (
 )
 
 T = TypeVar("T")
+R = TypeVar("R", Generation, Model, Webhook, ApiKey)
 
 _LIST_KEYS = ("data", "items", "results", "generations", "models", "webhooks", "keys", "api_keys")
 _OBJECT_KEYS = ("data", "generation", "model", "webhook", "api_key", "key", "result")
@@ -67,19 +68,7 @@ class About(Generic[N]):
 def generation(payload: Any) -> Generation:
     """Read one generation, bare or wrapped."""
     raw = _object(payload)
-    return Generation(
-        id=str(raw["id"]),
-        status=_text(raw, "status") or "processing",
-        type=_text(raw, "type"),
-        prompt=_text(raw, "prompt"),
-        model=_text(raw, "model"),
-        credits_charged=_count(raw.get("credits_charged")),
-        output_url=_text(raw, "output_url"),
-        error=_failure(raw),
-        created_at=_time(raw.get("created_at")),
-        completed_at=_time(raw.get("completed_at")),
-        raw=raw,
-    )
+    return _read(Generation, raw, status=_text(raw.get("status")) or "processing", error=_failure(raw))
 
 
 def accepted(payload: Any) -> Generation:
@@ -90,7 +79,7 @@ def accepted(payload: Any) -> Generation:
     """
     made = generation(payload)
     said = payload.get("error") or made.raw.get("error")
-    if said and not _text(made.raw, "status"):
+    if said and not _text(made.raw.get("status")):
         raise Malformed(f"an error beside the id {made.id!r}")
     return made
 
@@ -102,16 +91,7 @@ def generations(payload: Any) -> GenerationPage:
 
 def model(payload: Any) -> Model:
     """Read one model."""
-    raw = _object(payload)
-    return Model(
-        id=str(raw["id"]),
-        name=_text(raw, "name"),
-        type=_text(raw, "type"),
-        credits_per_generation=_count(raw.get("credits_per_generation")),
-        description=_text(raw, "description"),
-        category=_text(raw, "category"),
-        raw=raw,
-    )
+    return _read(Model, _object(payload))
 
 
 def models(payload: Any) -> ModelList:
@@ -122,14 +102,7 @@ def models(payload: Any) -> ModelList:
 def webhook(payload: Any) -> Webhook:
     """Read one webhook, with its secret wherever the provider may have put it."""
     raw = _object(payload)
-    return Webhook(
-        id=str(raw["id"]),
-        url=_text(raw, "url"),
-        events=_texts(raw, "events"),
-        secret=_first_text(_SECRET_KEYS, raw, payload),
-        created_at=_time(raw.get("created_at")),
-        raw=raw,
-    )
+    return _read(Webhook, raw, secret=_first_text(_SECRET_KEYS, raw, payload))
 
 
 def webhooks(payload: Any) -> WebhookList:
@@ -154,16 +127,7 @@ def event(payload: Any) -> WebhookEvent:
 def api_key(payload: Any) -> ApiKey:
     """Read one API key, whole if it is shown."""
     raw = _object(payload)
-    return ApiKey(
-        id=str(raw["id"]),
-        name=_text(raw, "name"),
-        scopes=_texts(raw, "scopes"),
-        ip_allowlist=_texts(raw, "ip_allowlist"),
-        expires_at=_time(raw.get("expires_at")),
-        created_at=_time(raw.get("created_at")),
-        key=_first_text(_API_KEY_KEYS, raw, payload),
-        raw=raw,
-    )
+    return _read(ApiKey, raw, key=_first_text(_API_KEY_KEYS, raw, payload))
 
 
 def api_keys(payload: Any) -> ApiKeyList:
@@ -232,18 +196,16 @@ def _failure(raw: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _text(raw: Mapping[str, Any], key: str) -> str | None:
-    value = raw.get(key)
+def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _texts(raw: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    values = raw.get(key)
-    return tuple(v for v in values if isinstance(v, str)) if isinstance(values, list) else ()
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
 
 
 def _first_text(keys: tuple[str, ...], *holders: Any) -> str | None:
-    found = (_text(holder, key) for holder in holders if isinstance(holder, dict) for key in keys)
+    found = (_text(holder.get(key)) for holder in holders if isinstance(holder, dict) for key in keys)
     return next(filter(None, found), None)
 
 
@@ -263,3 +225,18 @@ def _time(value: Any) -> datetime | None:
     except (ValueError, OverflowError, OSError):
         pass
     return None
+
+
+_READERS: Final[Mapping[Any, Callable[[Any], Any]]] = {
+    str | None: _text,
+    tuple[str, ...]: _texts,
+    int | None: _count,
+    datetime | None: _time,
+}
+
+
+def _read(kind: type[R], raw: Mapping[str, Any], **known: Any) -> R:
+    """Return *raw* as this *kind* of result: each field that is not *known* by the reader of its type."""
+    known |= {"id": str(raw["id"]), "raw": raw}
+    unknown = [one for one in fields(kind) if one.name not in known]
+    return kind(**known, **{one.name: _READERS[one.type](raw.get(one.name)) for one in unknown})

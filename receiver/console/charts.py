@@ -1,13 +1,13 @@
 """Charts, drawn by `leather` as SVG. Its colours and fonts are the style sheet's."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 import leather
 from markupsafe import Markup
 
 from receiver.console.history import Point, Span
+from receiver.operations.records import moment
 
 _WIDTH: Final = 960
 _HEIGHT: Final = 340
@@ -44,7 +44,7 @@ def rate_chart(points: Sequence[Point], span: Span) -> Markup:
     is_long = span.width_ms * span.buckets > _DAY_MS
     shape = "%d %b" if is_long else "%H:%M"
     chart.add_x_axis(
-        ticks=_times(newest_ms, span), tick_formatter=lambda ms, _i, _n: _moment(ms).strftime(shape)
+        ticks=_times(newest_ms, span), tick_formatter=lambda ms, _i, _n: moment(ms).strftime(shape)
     )
     return Markup(_described(chart.to_svg(width=_WIDTH, height=_HEIGHT), span))  # noqa: S704  numbers and times alone
 
@@ -67,7 +67,3 @@ def _step(top: float) -> float:
 def _times(newest_ms: int, span: Span) -> list[int]:
     every = span.buckets // _TICKS
     return [newest_ms - n * span.width_ms for n in range(span.buckets - 1, -1, -every)]
-
-
-def _moment(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms / 1000, UTC)

@@ -1,7 +1,6 @@
 """How a page is made of a template: everything is escaped, and nothing that came from outside is a link."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -15,7 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from receiver import clock
 from receiver.console.guard import HOME
 from receiver.console.sessions import Sessions
-from receiver.operations.records import body_text
+from receiver.operations.records import body_text, moment
 from receiver.telemetry.redact import redact
 
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
@@ -83,14 +82,14 @@ class Pages:
 
 def exact(ms: int) -> str:
     """Write a time as a clock shows it."""
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return f"{moment(ms):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def when(ms: int | None) -> Markup:
     """Write a time as how long ago it was, with the exact one beside it."""
     if ms is None:
         return escape(_NONE)
-    machine = datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
+    machine = moment(ms).isoformat(timespec="milliseconds")
     return Markup('<time datetime="{}" title="{}">{}</time>').format(machine, exact(ms), _relative(ms))
 
 

@@ -5,10 +5,11 @@ Credentials come from where every AWS tool looks for them: environment, profile,
 
 import asyncio
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final, ParamSpec, Protocol, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 import boto3.session
@@ -25,7 +26,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from receiver.destinations import Message
-from receiver.destinations.aws_messages import MAX_ENTRIES, Limits, chunks
+from receiver.destinations.aws_messages import MAX_ENTRIES, Limits, batch_entries, chunks, size_bytes
 from receiver.destinations.options import SendingOptions, count, option, setting, word
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
@@ -64,42 +65,31 @@ class Options(SendingOptions):
     concurrency: int = option(count(at_most=32), 4)
 
 
-class Service(Protocol):
+class Service(ABC):
     """One queue, topic or bus, as its API takes events."""
 
-    @property
-    def title(self) -> str:
-        """What operators call the service: `SQS`."""
-        ...
-
-    @property
-    def target(self) -> str:
-        """What the URL names: `queue`."""
-        ...
-
-    @property
-    def client(self) -> Any:
-        """The boto3 client; its `close` is all that is called."""
-        ...
-
-    @property
-    def ordered(self) -> bool:
-        """Whether requests must go one after the other, to keep the order."""
-        ...
-
-    @property
-    def limits(self) -> Limits:
-        """What fits."""
-        ...
+    title: str
+    """What operators call the service: `SQS`."""
+    target: str
+    """What the URL names: `queue`."""
+    limits: Limits
+    """What fits."""
+    client: Any
+    """The boto3 client; its `close` is all that is called."""
+    ordered: bool = False
+    """Whether requests must go one after the other, to keep the order."""
+    blaming: frozenset[str] = frozenset()
+    """The error codes of a request that as such was in order, but for one of its messages."""
 
     def size_bytes(self, message: Message) -> int:
         """Return the size of *message* as the service counts it."""
-        ...
+        return size_bytes(message)
 
     def entries(self, chunk: Sequence[Message]) -> Sequence[Any]:
         """Return the messages of one request as its API takes them."""
-        ...
+        return batch_entries(chunk, fifo=self.ordered)
 
+    @abstractmethod
     def put(self, entries: Sequence[Any]) -> Sequence[Outcome]:
         """Make one request with at most `MAX_ENTRIES` of them; blocks.
 
@@ -107,11 +97,10 @@ class Service(Protocol):
             ClientError: the service refused the request.
             BotoCoreError: there was no request, or no answer.
         """
-        ...
 
-    def blames_a_message(self, code: str, reason: str) -> bool:
-        """Whether an error *code*, with its *reason*, means that the request as such was in order."""
-        ...
+    def blames_a_message(self, code: str, _reason: str) -> bool:
+        """Whether an error *code*, with its reason, is about a message and not about the request."""
+        return code in self.blaming
 
 
 def open_client(service: str, name: str, options: Options, *, region: str | None, url: str | None) -> Any:

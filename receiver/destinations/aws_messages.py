@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from receiver.destinations import Message
 from receiver.destinations.context import trace
@@ -42,6 +42,26 @@ def size_bytes(message: Message) -> int:
     """Return what SQS and SNS count: body, and name, type and value of every attribute."""
     attributes = sum(len(name) + len("String") + len(value.encode()) for name, value in _pairs(message))
     return len(text(message).encode()) + attributes
+
+
+def batch_entries(chunk: Sequence[Message], *, fifo: bool, body: str = "MessageBody") -> list[dict[str, Any]]:
+    """Return the messages of one request as SQS takes them; SNS calls the *body* otherwise.
+
+    Each is named by its place.
+    """
+    return [
+        {
+            "Id": str(place),
+            body: text(message),
+            "MessageAttributes": attributes(message),
+            **(
+                {"MessageGroupId": message.generation_id, "MessageDeduplicationId": message.id}
+                if fifo
+                else {}
+            ),
+        }
+        for place, message in enumerate(chunk)
+    ]
 
 
 def text(message: Message) -> str:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from receiver.destinations import Message, aws
-from receiver.destinations.aws import AwsDestination, open_client
+from receiver.destinations.aws import AwsDestination, Service, open_client
 from receiver.destinations.aws_messages import Limits
-from receiver.destinations.options import option, read_options, setting
+from receiver.destinations.options import matching, option, read_options, setting
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
 
@@ -22,24 +22,22 @@ if TYPE_CHECKING:
 _BUS: Final = re.compile(
     r"(?:arn:aws[a-z-]*:events:([a-z0-9-]+):[0-9]{12}:event-bus/)?[A-Za-z0-9._-][A-Za-z0-9._/-]{0,255}"
 )
-_SOURCE: Final = re.compile(r"(?!aws\.)[A-Za-z0-9._/:@-]{1,256}")
-_BLAMES_A_MESSAGE: Final = frozenset({"ValidationException", "RequestEntityTooLargeException"})
 _REFUSED_FOR_GOOD: Final = frozenset({"InvalidArgument", "MalformedDetail"})
 # From the documentation of PutEvents in botocore 1.44.5: a request stays below 1 MB (256 KB before 2026).
 _MAX_BYTES: Final = 1_048_575
-
-
-def _source(text: str) -> str:
-    if not _SOURCE.fullmatch(text):
-        raise ValueError("up to 256 letters, digits and . _ / : @ -, and must not begin with `aws.`")
-    return text
 
 
 @dataclass(frozen=True, slots=True)
 class Options(aws.Options):
     """What may be set beside the URL."""
 
-    source: str = option(_source, "co.aivisualstudio")
+    source: str = option(
+        matching(
+            r"(?!aws\.)[A-Za-z0-9._/:@-]{1,256}",
+            "up to 256 letters, digits and . _ / : @ -, and must not begin with `aws.`",
+        ),
+        "co.aivisualstudio",
+    )
 
 
 def connect(name: str, url: str, options: Mapping[str, str]) -> AwsDestination:
@@ -56,13 +54,13 @@ def connect(name: str, url: str, options: Mapping[str, str]) -> AwsDestination:
     return AwsDestination(name, EventBus(client, bus, settings.source), settings)
 
 
-class EventBus:
+class EventBus(Service):
     """One bus, as `PutEvents` takes events."""
 
-    title: Final = "EventBridge"
-    target: Final = "bus"
-    ordered: Final = False
-    limits: Final = Limits(request=_MAX_BYTES, message=_MAX_BYTES)
+    title = "EventBridge"
+    target = "bus"
+    limits = Limits(request=_MAX_BYTES, message=_MAX_BYTES)
+    blaming = frozenset({"ValidationException", "RequestEntityTooLargeException"})
 
     def __init__(self, client: "EventBridgeClient", bus: str, source: str) -> None:
         self.client = client
@@ -88,10 +86,6 @@ class EventBus:
             return [Delivered(entry["EventId"]) for entry in answer["Entries"]]
         unsaid: list[PutEventsResultEntryTypeDef] = [{}] * len(entries)
         return [_outcome(entry) for entry in [*answer["Entries"], *unsaid][: len(entries)]]
-
-    def blames_a_message(self, code: str, _reason: str) -> bool:
-        """Whether a refused request is one message's fault."""
-        return code in _BLAMES_A_MESSAGE
 
     def _entry(self, message: Message) -> "PutEventsRequestEntryTypeDef":
         return {

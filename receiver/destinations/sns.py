@@ -6,23 +6,19 @@ See docs/destinations/sns.md.
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from receiver.destinations import Message
-from receiver.destinations.aws import AwsDestination, Options, listed, open_client
-from receiver.destinations.aws_messages import Limits, attributes, size_bytes, text
+from receiver.destinations.aws import AwsDestination, Options, Service, listed, open_client
+from receiver.destinations.aws_messages import Limits, batch_entries
 from receiver.destinations.options import read_options, setting
 from receiver.errors import ConfigError
 from receiver.outcomes import Outcome
 
 if TYPE_CHECKING:
     from mypy_boto3_sns.client import SNSClient
-    from mypy_boto3_sns.type_defs import PublishBatchRequestEntryTypeDef
 
 _ARN: Final = re.compile(r"arn:aws[a-z-]*:sns:([a-z0-9-]+):[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?")
-_BLAMES_A_MESSAGE: Final = frozenset(
-    {"BatchRequestTooLong", "InvalidParameter", "InvalidParameterValue", "ParameterValueInvalid"}
-)
 # Both from the documentation of PublishBatch in botocore 1.44.5: the default, and what a topic may be set to.
 _USUAL_BYTES: Final = 262_144
 _MAX_BYTES: Final = 1_048_576
@@ -42,40 +38,30 @@ def connect(name: str, url: str, options: Mapping[str, str]) -> AwsDestination:
     return AwsDestination(name, SnsTopic(client, arn), settings)
 
 
-class SnsTopic:
+class SnsTopic(Service):
     """One topic, as `PublishBatch` takes events."""
 
-    title: Final = "SNS"
-    target: Final = "topic"
-    limits: Final = Limits(request=_USUAL_BYTES, message=_MAX_BYTES)
-    size_bytes = staticmethod(size_bytes)
+    title = "SNS"
+    target = "topic"
+    limits = Limits(request=_USUAL_BYTES, message=_MAX_BYTES)
+    blaming = frozenset(
+        {"BatchRequestTooLong", "InvalidParameter", "InvalidParameterValue", "ParameterValueInvalid"}
+    )
 
     def __init__(self, client: "SNSClient", arn: str) -> None:
         self.client = client
         self.ordered = arn.endswith(".fifo")
         self._arn = arn
 
-    def entries(self, chunk: Sequence[Message]) -> "Sequence[PublishBatchRequestEntryTypeDef]":
+    def entries(self, chunk: Sequence[Message]) -> Sequence[Any]:
         """Return *chunk* as `PublishBatch` takes it."""
-        return [_entry(str(position), message, fifo=self.ordered) for position, message in enumerate(chunk)]
+        return batch_entries(chunk, fifo=self.ordered, body="Message")
 
-    def put(self, entries: "Sequence[PublishBatchRequestEntryTypeDef]") -> Sequence[Outcome]:
+    def put(self, entries: Sequence[Any]) -> Sequence[Outcome]:
         """Make one request; see `receiver.destinations.aws.Service`."""
         answer = self.client.publish_batch(TopicArn=self._arn, PublishBatchRequestEntries=entries)
         return listed(self.title, answer, len(entries))
 
     def blames_a_message(self, code: str, reason: str) -> bool:
         """Whether a refused request is one message's fault, and not that of the configured topic."""
-        return code in _BLAMES_A_MESSAGE and "TopicArn" not in reason
-
-
-def _entry(entry_id: str, message: Message, *, fifo: bool) -> "PublishBatchRequestEntryTypeDef":
-    made: PublishBatchRequestEntryTypeDef = {
-        "Id": entry_id,
-        "Message": text(message),
-        "MessageAttributes": attributes(message),  # type: ignore[typeddict-item]  # of the same two strings
-    }
-    if fifo:
-        made["MessageGroupId"] = message.generation_id
-        made["MessageDeduplicationId"] = message.id
-    return made
+        return super().blames_a_message(code, reason) and "TopicArn" not in reason

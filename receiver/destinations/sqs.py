@@ -7,27 +7,22 @@ time, to keep the order. See docs/destinations/sqs.md.
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from receiver.destinations import Message
-from receiver.destinations.aws import AwsDestination, Options, endpoint, listed, open_client
-from receiver.destinations.aws_messages import Limits, attributes, size_bytes, text
+from receiver.destinations.aws import AwsDestination, Options, Service, endpoint, listed, open_client
+from receiver.destinations.aws_messages import Limits
 from receiver.destinations.options import read_options, setting
 from receiver.errors import ConfigError
 from receiver.outcomes import Outcome
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
-    from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
 # From the documentation of SendMessageBatch in botocore 1.44.5 (1 MiB since 2025, 256 KiB before).
 MAX_BYTES: Final = 1_048_576
 _REGION_IN_HOST: Final = re.compile(
     r"(?:^|\.)sqs(?:-fips)?\.([a-z]{2}(?:-[a-z]+)+-\d)\.|^([a-z]{2}(?:-[a-z]+)+-\d)\.queue\."
-)
-_BLAMES_A_MESSAGE: Final = frozenset(
-    {"BatchRequestTooLong", "InvalidMessageContents", "InvalidParameterValue", "InvalidAttributeValue"}
 )
 
 
@@ -59,41 +54,22 @@ def _queue_url(name: str, url: str) -> str:
     return rest
 
 
-class SqsQueue:
+class SqsQueue(Service):
     """One queue, as `SendMessageBatch` takes events."""
 
-    title: Final = "SQS"
-    target: Final = "queue"
-    limits: Final = Limits(request=MAX_BYTES, message=MAX_BYTES)
-    size_bytes = staticmethod(size_bytes)
+    title = "SQS"
+    target = "queue"
+    limits = Limits(request=MAX_BYTES, message=MAX_BYTES)
+    blaming = frozenset(
+        {"BatchRequestTooLong", "InvalidMessageContents", "InvalidParameterValue", "InvalidAttributeValue"}
+    )
 
     def __init__(self, client: "SQSClient", queue_url: str) -> None:
         self.client = client
         self.queue_url = queue_url
         self.ordered = queue_url.endswith(".fifo")
 
-    def entries(self, chunk: Sequence[Message]) -> "Sequence[SendMessageBatchRequestEntryTypeDef]":
-        """Return *chunk* as `SendMessageBatch` takes it."""
-        return [entry(str(position), message, fifo=self.ordered) for position, message in enumerate(chunk)]
-
-    def put(self, entries: "Sequence[SendMessageBatchRequestEntryTypeDef]") -> Sequence[Outcome]:
+    def put(self, entries: Sequence[Any]) -> Sequence[Outcome]:
         """Make one request; see `receiver.destinations.aws.Service`."""
         answer = self.client.send_message_batch(QueueUrl=self.queue_url, Entries=entries)
         return listed(self.title, answer, len(entries))
-
-    def blames_a_message(self, code: str, _reason: str) -> bool:
-        """Whether a refused request is one message's fault."""
-        return code in _BLAMES_A_MESSAGE
-
-
-def entry(entry_id: str, message: Message, *, fifo: bool) -> "SendMessageBatchRequestEntryTypeDef":
-    """Return *message* as SQS takes it, named *entry_id* within its request."""
-    made: SendMessageBatchRequestEntryTypeDef = {
-        "Id": entry_id,
-        "MessageBody": text(message),
-        "MessageAttributes": attributes(message),  # type: ignore[typeddict-item]  # of the same two strings
-    }
-    if fifo:
-        made["MessageGroupId"] = message.generation_id
-        made["MessageDeduplicationId"] = message.id
-    return made

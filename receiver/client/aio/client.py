@@ -4,16 +4,16 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
-from types import TracebackType
 from typing import Any, Self, Unpack
 
 from receiver.client.aio.caller import Caller
+from receiver.client.aio.connected import Connected, http_transport
 from receiver.client.aio.generate import Generate
 from receiver.client.aio.generations import Generations
 from receiver.client.aio.models import Models
 from receiver.client.aio.submissions import Submissions
 from receiver.client.aio.webhooks import Webhooks
-from receiver.client.config import NOT_CARRIED, Config, configure
+from receiver.client.config import configure
 from receiver.client.ledger import Events, Ledger
 from receiver.client.memory import MemoryLedger
 from receiver.client.pacer import Priority
@@ -30,7 +30,7 @@ from receiver.errors import ClientError
 _REMEMBERED = 1000
 
 
-class AsyncClient:
+class AsyncClient(Connected):
     """The provider's API.
 
     One instance serves many calls at once, from any thread and event loop, and in processes that are forked
@@ -96,9 +96,6 @@ class AsyncClient:
             Caller(config, carrier, clock=clock, sleep=sleep, chance=chance, pacer=pacer, shared=shared)
         )
 
-    def __repr__(self) -> str:
-        return f"AsyncClient(base_url={self._caller.config.base_url!r})"
-
     async def run(
         self,
         kind: Kind,
@@ -151,24 +148,6 @@ class AsyncClient:
         other._use(self._caller.configured(changed))  # one of us
         return other
 
-    async def close(self) -> None:
-        """Close every connection of this process and event loop.
-
-        The client may still be used; it will connect anew.
-        """
-        await self._caller.close()
-
-    def __reduce__(self) -> str:
-        raise TypeError(NOT_CARRIED)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
     async def _order(self, kind: Kind, prompt: str, asked: Asked) -> Generation:
         check_asked(kind, asked)
         ask: Any = self.generate.image if kind == "image" else self.generate.video
@@ -182,11 +161,3 @@ class AsyncClient:
         self.generations = Generations(caller, self._events)
         self.models = Models(caller)
         self.webhooks = Webhooks(caller)
-
-
-def http_transport(config: Config) -> AsyncTransport:
-    """Return what carries exchanges over the network."""
-    # Imported on first use: the HTTP library takes longer to import than everything else here.
-    from receiver.client.aio.transport import HttpTransport  # noqa: PLC0415
-
-    return HttpTransport(config.timeout, proxy=config.proxy)

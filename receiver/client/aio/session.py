@@ -4,18 +4,16 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
-from types import TracebackType
-from typing import Self
 
 from receiver.client.aio.caller import Caller
-from receiver.client.aio.client import http_transport
+from receiver.client.aio.connected import Connected, http_transport
 from receiver.client.aio.keys import Keys
-from receiver.client.config import NOT_CARRIED, configure_session
+from receiver.client.config import configure_session
 from receiver.client.timeout import Timeout
 from receiver.client.wire import AsyncTransport
 
 
-class AsyncSessionClient:
+class AsyncSessionClient(Connected):
     """The provider's calls that need a session.
 
     Args:
@@ -52,24 +50,3 @@ class AsyncSessionClient:
         carrier = transport or http_transport(config)
         self._caller = Caller(config, carrier, clock=clock, sleep=sleep, chance=chance)
         self.keys = Keys(self._caller)
-
-    def __repr__(self) -> str:
-        return f"AsyncSessionClient(base_url={self._caller.config.base_url!r})"
-
-    async def close(self) -> None:
-        """Close every connection of this process and event loop.
-
-        The client may still be used; it will connect anew.
-        """
-        await self._caller.close()
-
-    def __reduce__(self) -> str:
-        raise TypeError(NOT_CARRIED)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()

@@ -4,16 +4,16 @@
 import random
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Self, Unpack
 
 from receiver.client.blocking.caller import Caller
+from receiver.client.blocking.connected import Connected, http_transport
 from receiver.client.blocking.generate import Generate
 from receiver.client.blocking.generations import Generations
 from receiver.client.blocking.models import Models
 from receiver.client.blocking.submissions import Submissions
 from receiver.client.blocking.webhooks import Webhooks
-from receiver.client.config import NOT_CARRIED, Config, configure
+from receiver.client.config import configure
 from receiver.client.ledger import Events, Ledger
 from receiver.client.memory import MemoryLedger
 from receiver.client.pacer import Priority
@@ -30,7 +30,7 @@ from receiver.errors import ClientError
 _REMEMBERED = 1000
 
 
-class Client:
+class Client(Connected):
     """The provider's API.
 
     One instance serves many calls at once, from any thread and event loop, and in processes that are forked
@@ -96,9 +96,6 @@ class Client:
             Caller(config, carrier, clock=clock, sleep=sleep, chance=chance, pacer=pacer, shared=shared)
         )
 
-    def __repr__(self) -> str:
-        return f"Client(base_url={self._caller.config.base_url!r})"
-
     def run(
         self,
         kind: Kind,
@@ -151,24 +148,6 @@ class Client:
         other._use(self._caller.configured(changed))  # one of us
         return other
 
-    def close(self) -> None:
-        """Close every connection of this process and event loop.
-
-        The client may still be used; it will connect anew.
-        """
-        self._caller.close()
-
-    def __reduce__(self) -> str:
-        raise TypeError(NOT_CARRIED)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def _order(self, kind: Kind, prompt: str, asked: Asked) -> Generation:
         check_asked(kind, asked)
         ask: Any = self.generate.image if kind == "image" else self.generate.video
@@ -182,11 +161,3 @@ class Client:
         self.generations = Generations(caller, self._events)
         self.models = Models(caller)
         self.webhooks = Webhooks(caller)
-
-
-def http_transport(config: Config) -> Transport:
-    """Return what carries exchanges over the network."""
-    # Imported on first use: the HTTP library takes longer to import than everything else here.
-    from receiver.client.blocking.transport import HttpTransport  # noqa: PLC0415
-
-    return HttpTransport(config.timeout, proxy=config.proxy)

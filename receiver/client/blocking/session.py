@@ -4,18 +4,16 @@
 import random
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
 from receiver.client.blocking.caller import Caller
-from receiver.client.blocking.client import http_transport
+from receiver.client.blocking.connected import Connected, http_transport
 from receiver.client.blocking.keys import Keys
-from receiver.client.config import NOT_CARRIED, configure_session
+from receiver.client.config import configure_session
 from receiver.client.timeout import Timeout
 from receiver.client.wire import Transport
 
 
-class SessionClient:
+class SessionClient(Connected):
     """The provider's calls that need a session.
 
     Args:
@@ -52,24 +50,3 @@ class SessionClient:
         carrier = transport or http_transport(config)
         self._caller = Caller(config, carrier, clock=clock, sleep=sleep, chance=chance)
         self.keys = Keys(self._caller)
-
-    def __repr__(self) -> str:
-        return f"SessionClient(base_url={self._caller.config.base_url!r})"
-
-    def close(self) -> None:
-        """Close every connection of this process and event loop.
-
-        The client may still be used; it will connect anew.
-        """
-        self._caller.close()
-
-    def __reduce__(self) -> str:
-        raise TypeError(NOT_CARRIED)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

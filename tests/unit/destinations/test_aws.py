@@ -35,10 +35,10 @@ asyncio.run(main())
 pytestmark = pytest.mark.usefixtures("aws_environment")
 
 
-class _Shelf:
+class _Shelf(Service):
     """A service of a hundred bytes that answers as it is told."""
 
-    title, target, ordered = "Shelf", "board", False
+    title, target = "Shelf", "board"
     limits = Limits(request=100, message=1000)
 
     def __init__(self, *answers: Sequence[Outcome] | ClientError) -> None:

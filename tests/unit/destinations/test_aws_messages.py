@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from receiver.destinations import Message
-from receiver.destinations.aws_messages import attributes, chunks, size_bytes, text
+from receiver.destinations.aws_messages import attributes, batch_entries, chunks, size_bytes, text
 from tests.messages import message
 
 
@@ -59,3 +59,13 @@ class TestAttributes:
     def test_an_empty_attribute_is_left_out(self) -> None:
         """SQS refuses empty attribute values."""
         assert set(attributes(replace(message(1), source=""))) == {"id", "type", "subject"}
+
+
+class TestBatchEntries:
+    @pytest.mark.parametrize("fifo", [True, False])
+    def test_group_and_deduplication_only_for_fifo(self, *, fifo: bool) -> None:
+        """A standard queue gets neither: there a group would mean fair queueing by tenant."""
+        _, made = batch_entries([message(0), message(1)], fifo=fifo)
+        assert made["Id"] == "1"
+        assert made.get("MessageGroupId") == ("gen_1" if fifo else None)
+        assert made.get("MessageDeduplicationId") == (message(1).id if fifo else None)

@@ -10,7 +10,7 @@ import pytest
 from botocore.stub import Stubber
 
 from receiver.destinations.aws import AwsDestination
-from receiver.destinations.sqs import SqsQueue, entry
+from receiver.destinations.sqs import SqsQueue
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Retry
 from tests.messages import TRACEPARENT, message
@@ -92,16 +92,6 @@ class TestConnect:
         """Every option is checked at start, and the message names it."""
         with pytest.raises(ConfigError, match=f"RECEIVER_DESTINATIONS__QUEUE__{option.upper()}"):
             open_aws(f"sqs:{AWS}", **{option: value})
-
-
-class TestEntry:
-    @pytest.mark.parametrize("fifo", [True, False])
-    def test_group_and_deduplication_only_for_fifo(self, *, fifo: bool) -> None:
-        """A standard queue gets neither: there a group would mean fair queueing by tenant."""
-        made = entry("7", message(1), fifo=fifo)
-        assert made["Id"] == "7"
-        assert made.get("MessageGroupId") == ("gen_1" if fifo else None)
-        assert made.get("MessageDeduplicationId") == (message(1).id if fifo else None)
 
 
 class TestMessage:
