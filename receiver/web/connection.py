@@ -118,7 +118,8 @@ class Connection(asyncio.BufferedProtocol):
         elif self._is_known or self._registry.has_time(len(data)):
             self._read(data)
         else:
-            self._put_off(data)
+            self._unparsed = data
+            self._put_off()
 
     def eof_received(self) -> bool:
         """Keep the connection for answers that are owed: a client may close its side after its request."""
@@ -213,19 +214,19 @@ class Connection(asyncio.BufferedProtocol):
             size = max(_SLICE, self._request.missing if self._request else 0)
             self._feed(data[start : start + size])
             start += size
+        if not self._is_finishing:
+            self._unparsed = data[start:]
         self._flush()
         if not self._is_known:
             self._registry.spend(time.perf_counter() - began)
-        if start < len(data) and not self._is_finishing:
-            self._put_off(data[start:])
-        else:
-            self._note_progress()
+        self._put_off()
 
-    def _put_off(self, data: bytes) -> None:
-        self._unparsed = data
+    def _put_off(self) -> None:
+        """Read nothing more before what is left of this was read."""
         self._note_progress()
-        self._transport.pause_reading()
-        self._line_up()
+        if self._unparsed:
+            self._transport.pause_reading()
+            self._line_up()
 
     def _line_up(self) -> None:
         if self._unparsed and not self._is_choked and len(self._turns) < _MOST_WAITING:
@@ -233,10 +234,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def read_on(self) -> None:
         """Go on with what was put off, unless its answers would only wait."""
-        if self._is_choked:
-            return
-        data, self._unparsed = self._unparsed, b""
-        if data and not self._transport.is_closing():
+        if self._unparsed and not self._is_choked and not self._transport.is_closing():
+            data, self._unparsed = self._unparsed, b""
             self._transport.resume_reading()
             self._read(data)
 
@@ -327,7 +326,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def _flush(self) -> None:
         """Send the answers that are ready, in the order of their requests."""
-        ready, is_last = self._turns.take_ready(is_draining=self._registry.is_draining)
+        has_more = self._unparsed or self._request
+        ready, is_last = self._turns.take_ready(ends=self._registry.is_draining and not has_more)
         if not ready or self._transport.is_closing():
             return
         self._transport.write(ready)

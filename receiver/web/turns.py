@@ -26,8 +26,11 @@ class Turn:
 class Turns(deque[Turn]):
     """The turns that are not over yet, oldest first."""
 
-    def take_ready(self, *, is_draining: bool) -> tuple[bytes, bool]:
-        """Take the answers that may be sent now, and whether the connection ends with them."""
+    def take_ready(self, *, ends: bool) -> tuple[bytes, bool]:
+        """Take the answers that may be sent now, and whether the connection ends with them.
+
+        With *ends* it does once nothing more is owed.
+        """
         ready = []
         is_last = False
         while self and not is_last:
@@ -35,6 +38,6 @@ class Turns(deque[Turn]):
             if turn.answer is None:
                 break
             self.popleft()
-            is_last = turn.closes or turn.answer.closes or is_draining
+            is_last = turn.closes or turn.answer.closes or (ends and not self)
             ready.append(turn.answer.encode(int(time.time()), closes=is_last, with_body=turn.with_body))
         return b"".join(ready), is_last

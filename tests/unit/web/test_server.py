@@ -93,6 +93,23 @@ class TestStop:
             assert (await waiting.hear()).status == 200
         await stopping
 
+    async def test_answers_what_was_pipelined(self, store: FakeStore) -> None:
+        """Requests sent in one breath are all answered, however many; the last answer ends the connection."""
+        serving = served(build_app(SOURCES, store, Refusals()), shutdown_delay_s=0.5)
+        site = await serving.__aenter__()
+        async with site.wire() as wire:
+            stopping = asyncio.create_task(serving.__aexit__(None, None, None))
+            await asyncio.sleep(0)
+            last = post()
+            await wire.say((post() + request("GET", "/healthz")) * 50 + last[:-1])
+            assert (await wire.hear()).status == 200
+            await wire.say(last[-1:])
+            answers = [await wire.hear() for _ in range(100)]
+            assert await wire.rest() == b""
+        await stopping
+        assert {answer.status for answer in answers} == {200}
+        assert ["connection" in answer.headers for answer in answers] == [False] * 99 + [True]
+
     async def test_waits_for_the_first_bytes(self, store: FakeStore) -> None:
         """One that connected just before the end may ask; one that says nothing delays it little."""
         serving = served(build_app(SOURCES, store, Refusals()))
