@@ -199,6 +199,7 @@ class TestOurselves:
         kill(others["killed"])
         killed = folder_id(tmp_path / "killed/id")
         gone = is_told(running, "worker_gone", worker=killed)
+        assert killed in [line["spool"] for line in running.logged("worker started")]
         running.settings["RECEIVER_SPOOL_DIR"] = f"{tmp_path}/killed"
         running.start("worker")
         assert is_told(running, "worker_back", worker=killed)["data"]["cause"] == gone["data"]["cause"]
