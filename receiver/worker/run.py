@@ -99,7 +99,7 @@ class Worker:
         async with asyncio.TaskGroup() as group:
             helpers = [group.create_task(helper) for helper in self._helpers(leases, lookout, outages)]
             duties = [group.create_task(duty) for duty in self._duties(leases, lookout)]
-            log.info("worker started", destinations=names)
+            log.info("worker started", destinations=names, spool=self.kept.spool if self.kept else None)
             await self._stop.wait()
             _, unfinished = await asyncio.wait(duties, timeout=self.timing.drain_s)
             for task in (*unfinished, *helpers):

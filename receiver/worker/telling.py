@@ -30,6 +30,7 @@ from receiver.store.notices import (
     worker_cause,
 )
 from receiver.store.outages import ASSET_HOST, BUCKET, COMMON_BUCKET, Outage
+from receiver.telemetry.redact import fingerprint
 from receiver.worker.bucket_gates import BucketGates
 from receiver.worker.host_gates import HostGates
 from receiver.worker.steps import with_steps
@@ -185,7 +186,9 @@ def _disk(use: str, folder: Path, free_bytes: int, *, is_low: bool) -> Observed:
     free = f"{free_bytes / 1024**3:.1f} GiB" if free_bytes >= 1024**3 else f"{free_bytes // 1024**2} MiB"
     summary = f"{free} are free for the {use} at {folder} on {machine}."
     facts = {"machine": machine, "folder": str(folder), "free_bytes": free_bytes}
-    return Observed(f"disk:{machine}:{use}", is_low, "disk_low", "disk_freed", summary, facts)
+    # Two workers of one machine may have folders on two disks: the room on one is none on the other.
+    cause = f"disk:{machine}:{fingerprint(str(folder.absolute()))}:{use}"
+    return Observed(cause, is_low, "disk_low", "disk_freed", summary, facts)
 
 
 def _outage(one: Outage, *, is_down: bool) -> Observed:

@@ -160,6 +160,16 @@ class TestOurselves:
         causes = {one["data"]["cause"].rpartition(":")[2] for one in told(running, "disk_low")}
         assert causes == {"spool", "assets", "database"}
 
+    def test_disk_of_two_workers(self, running: Service, tmp_path: Path) -> None:
+        """The spool folders of two workers on one machine are two troubles: each is told."""
+        running.settings["RECEIVER_NOTICE_DISK_BYTES"] = str(10**15)
+        running.start()
+        running.settings["RECEIVER_SPOOL_DIR"] = f"{tmp_path}/other"
+        running.start("worker")
+        until(lambda: len(told(running, "disk_low")) == 4)
+        folders = {one["data"]["facts"]["folder"] for one in told(running, "disk_low")}
+        assert f"{tmp_path}/other" in folders
+
     def test_secret(self, running: Service) -> None:
         """Of two secrets the one that verifies nothing is told, by its fingerprint; of the other, its use."""
         running.settings["RECEIVER_WEBHOOK_SECRETS"] = f"{SECRET.decode()},{OLD}"
@@ -199,6 +209,7 @@ class TestOurselves:
         kill(others["killed"])
         killed = folder_id(tmp_path / "killed/id")
         gone = is_told(running, "worker_gone", worker=killed)
+        assert killed in [line["spool"] for line in running.logged("worker started")]
         running.settings["RECEIVER_SPOOL_DIR"] = f"{tmp_path}/killed"
         running.start("worker")
         assert is_told(running, "worker_back", worker=killed)["data"]["cause"] == gone["data"]["cause"]

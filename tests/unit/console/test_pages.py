@@ -1,6 +1,7 @@
 """What the pages show and their buttons do, without a browser."""
 
 import asyncio
+import html
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -90,6 +91,16 @@ class TestLists:
             assert "&lt;script&gt;" in page
             assert "<script>" not in page
             assert 'href="javascript' not in page
+
+    async def test_a_long_prompt_is_folded(self, browser: Browser, store: Store) -> None:
+        """It does not push the timeline and the buttons out of sight; all of it can be read."""
+        long = "lang <b> " * 1_100
+        await store.record(with_asset("gen_1", prompt=long))
+        page = (await browser.get("/generations/photoverse/gen_1")).body.decode()
+        _, _, folded = page.partition('<div class="prompt"><details>')
+        start, _, rest = folded.partition("</summary>")
+        assert html.unescape(start) == f"<summary>{long[:200]}…"
+        assert html.unescape(rest.partition("</details>")[0]) == long
 
     async def test_failed_attempts_are_in_the_timeline(self, browser: Browser, store: Store) -> None:
         """With how the answer began, as text."""
