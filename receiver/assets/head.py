@@ -5,7 +5,7 @@ from typing import Final
 
 _END: Final = re.compile(rb"\n\r?\n")  # lines may end with LF alone
 _INTERIM: Final = re.compile(rb"HTTP/[0-9]\.[0-9] 1(?!01)[0-9]{2}[ \r\n]")
-_FOLD: Final = re.compile(rb"[ \t]*\r?\n[ \t]+")
+_FOLD: Final = re.compile(rb"\r?\n[ \t]+")  # with the blanks before it, it would take a quadratic time
 _LENGTHS: Final = re.compile(rb"^content-length:([^\n]*)\n", re.IGNORECASE | re.MULTILINE)
 _LENGTH: Final = re.compile(rb"[0-9]+")
 
