@@ -52,10 +52,11 @@ log = structlog.get_logger()
 class MirrorLimits:
     """How much is mirrored into one bucket at once."""
 
-    at_once: int = 32
+    at_once: int = 48
     """One claim takes as many: each is a transaction, so those of a busy host are many at a time."""
-    per_host: int = 16
-    """Of these from one host, be it that they are downloaded or put into the bucket: half of them each."""
+    per_host: int = 24
+    """Of these from one host, be it that they are downloaded, written down or put into the bucket: as many of
+    each as S3 is sent at once."""
     claimed_per_place: int = 3
     """One is mirrored. The others are settled, or wait: no place is empty while the next are claimed."""
 
