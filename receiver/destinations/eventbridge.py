@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 _BUS: Final = re.compile(
     r"(?:arn:aws[a-z-]*:events:([a-z0-9-]+):[0-9]{12}:event-bus/)?[A-Za-z0-9._-][A-Za-z0-9._/-]{0,255}"
 )
+_source: Final = matching(
+    r"(?!aws\.)[A-Za-z0-9._/:@-]{1,256}",
+    "up to 256 letters, digits and . _ / : @ -, and must not begin with `aws.`",
+)
 _REFUSED_FOR_GOOD: Final = frozenset({"InvalidArgument", "MalformedDetail"})
 # From the documentation of PutEvents in botocore 1.44.5: a request stays below 1 MB (256 KB before 2026).
 _MAX_BYTES: Final = 1_048_575
@@ -31,13 +35,7 @@ _MAX_BYTES: Final = 1_048_575
 class Options(aws.Options):
     """What may be set beside the URL."""
 
-    source: str = option(
-        matching(
-            r"(?!aws\.)[A-Za-z0-9._/:@-]{1,256}",
-            "up to 256 letters, digits and . _ / : @ -, and must not begin with `aws.`",
-        ),
-        "co.aivisualstudio",
-    )
+    source: str = option(_source, "co.aivisualstudio")
 
 
 def connect(name: str, url: str, options: Mapping[str, str]) -> AwsDestination:

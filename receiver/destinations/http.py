@@ -36,7 +36,7 @@ _CREDENTIALS: Final = frozenset({401, 403, 407})
 _MAX_PORT: Final = 65_535
 _MAX_ANSWER_BYTES: Final = 64 * 1024
 _DRAIN_S: Final = 1.0
-_HEADER_NAME: Final = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
+_header_name: Final = matching(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", "the name of an HTTP header")
 _SQS_HOST: Final = re.compile(r"sqs[.-].*\.amazonaws\.com(\.cn)?")
 
 
@@ -54,9 +54,7 @@ class Options(TlsOptions):
     """What may be set beside the URL."""
 
     secrets: tuple[bytes, ...] = option(_secrets, (), secret=True)
-    signature_header: str = option(
-        matching(_HEADER_NAME, "the name of an HTTP header"), "X-Receiver-Signature"
-    )
+    signature_header: str = option(_header_name, "X-Receiver-Signature")
     bearer_token: str | None = option(word, None, secret=True)
     format: Callable[[bytes], bytes] | None = option(one_of({"cloudevents": None, **FORMATS}), None)  # noqa: RUF009  a dataclass field
     concurrency: int = option(count(at_most=256), 32)

@@ -23,6 +23,9 @@ from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
 _DEFAULT_PORT: Final = 9092
 _HEADERS: Final = {"content-type": CONTENT_TYPE.encode()}
 """Structured mode, and nothing that would make a reader take it for binary mode: no `ce_` header."""
+_topic: Final = matching(
+    r"(?!\.\.?$)[A-Za-z0-9._-]{1,249}", "a topic: 1 to 249 letters, digits, dots, underscores or hyphens"
+)
 _PROTOCOLS: Final = {each: each for each in ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")}
 _MECHANISMS: Final = {each: each for each in ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")}
 _BLAMES_A_MESSAGE: Final = frozenset({"MSG_SIZE_TOO_LARGE", "INVALID_RECORD"})
@@ -45,13 +48,7 @@ _PROPAGATION_MS: Final = 1000
 class Options(TlsOptions):
     """What may be set beside the URL, or in its query."""
 
-    topic: str = option(
-        matching(
-            r"(?!\.\.?$)[A-Za-z0-9._-]{1,249}",
-            "a topic: 1 to 249 letters, digits, dots, underscores or hyphens",
-        ),
-        "receiver.events",
-    )
+    topic: str = option(_topic, "receiver.events")
     security_protocol: str | None = option(one_of(_PROTOCOLS), None)
     sasl_mechanism: str = option(one_of(_MECHANISMS), "PLAIN")
     username: str | None = option(word, None)

@@ -10,7 +10,7 @@ import contextlib
 import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -28,7 +28,7 @@ from redis.exceptions import (
 )
 
 from receiver.destinations import Message
-from receiver.destinations.addresses import read_cluster
+from receiver.destinations.addresses import Cluster, read_cluster
 from receiver.destinations.options import count, option, read_options, seconds, setting, word
 from receiver.destinations.reasons import cause, first_words, hung_up
 from receiver.destinations.redis_connection import Address, Link, NoPrimaryError, client, named_by_sentinels
@@ -65,7 +65,7 @@ class Options(TlsOptions):
 def connect(name: str, url: str, options: Mapping[str, str]) -> "RedisStream":
     """Return the destination for a URL of these schemes. See `receiver.destinations.Connect`."""
     target = _read_url(name, url)
-    settings = read_options(Options, name, options, query=target.query)
+    settings = read_options(Options, name, options, query=target.cluster.query)
     if (settings.wait_timeout_s or 0) >= settings.timeout_s:
         raise ConfigError(f"{setting(name, 'wait_timeout_s')} must be less than {setting(name, 'timeout_s')}")
     check_certificate(name, settings, encrypted=target.encrypted)
@@ -79,13 +79,15 @@ class Target:
     kind: str
     """Empty for one server, `sentinel` or `cluster`."""
     encrypted: bool
-    addresses: Sequence[Address]
     service: str
     """What Sentinels call the primary; empty elsewhere."""
     database: int
-    username: str | None
-    password: str | None = field(repr=False)
-    query: Mapping[str, str] = field(repr=False)
+    cluster: Cluster
+
+    @property
+    def addresses(self) -> list[Address]:
+        """The servers, or the Sentinels."""
+        return [_address(server) for server in self.cluster.servers]
 
 
 def _read_url(name: str, url: str) -> Target:
@@ -108,16 +110,7 @@ def _target(url: str, kind: str, *, encrypted: bool) -> Target:
         raise ValueError("a database, and what Sentinels call the primary")
     if several and not kind:
         raise ValueError("one server")
-    return Target(
-        kind,
-        encrypted,
-        [_address(server) for server in cluster.servers],
-        service,
-        database,
-        cluster.username,
-        cluster.password,
-        cluster.query,
-    )
+    return Target(kind, encrypted, service, database, cluster)
 
 
 def _address(server: str) -> Address:
@@ -242,8 +235,8 @@ class RedisStream:
             address,
             tls=self._renewed(),
             db=target.database,
-            username=target.username,
-            password=target.password,
+            username=target.cluster.username,
+            password=target.cluster.password,
         )
 
     def _sentinel(self, address: Address) -> redis.asyncio.Redis:

@@ -15,7 +15,7 @@ from receiver.sandbox.clock import Clock
 from receiver.sandbox.connections import CutShort
 from receiver.sandbox.dialect import Dialect
 from receiver.sandbox.drawing import draw_image, draw_video
-from receiver.sandbox.state import Generation, State
+from receiver.sandbox.state import Generation, Job, State
 
 CONTENT_TYPES: Final = {
     "webp": "image/webp",
@@ -39,7 +39,7 @@ class Assets:
 
     def url(self, generation: Generation) -> str:
         """Return where the file of *generation* is, from now on for as long as links work."""
-        name = f"{generation.id}.{_extension(generation)}"
+        name = f"{generation.id}.{_extension(generation.job)}"
         ttl_s = self._state.knobs.asset_ttl_s
         expires = "" if ttl_s is None else str(int(self._clock.now() + ttl_s))
         link = f"{generation.origin}/assets/{name}?X-Signature={self._signature(name, expires)}"
@@ -70,7 +70,7 @@ class Assets:
         knobs = self._state.knobs
         content = await asyncio.shield(self._file(generation))
         wrong = knobs.asset_fault == "wrong_type"
-        media_type = "text/html" if wrong else CONTENT_TYPES[_extension(generation)]
+        media_type = "text/html" if wrong else CONTENT_TYPES[_extension(generation.job)]
         answer = ranges.answer(request, content, media_type)
         if knobs.asset_fault == "cut":
             return CutShort(answer)
@@ -94,21 +94,17 @@ class Assets:
         # A task, so that all who ask for a file at once share one drawing, and none can cancel it.
         task = self._files.get(generation.id)
         if task is None:
-            task = self._files[generation.id] = asyncio.create_task(asyncio.to_thread(_draw, generation))
+            task = self._files[generation.id] = asyncio.create_task(asyncio.to_thread(_draw, generation.job))
             if len(self._files) > _KEPT_FILES:
                 self._files.popitem(last=False)
         return task
 
 
-def _extension(generation: Generation) -> str:
-    return "mp4" if generation.type == "video" else generation.output_format
+def _extension(job: Job) -> str:
+    return "mp4" if job.type == "video" else job.output_format
 
 
-def _draw(generation: Generation) -> bytes:
-    if generation.type == "video":
-        return draw_video(
-            generation.prompt, aspect_ratio=generation.aspect_ratio, seconds=generation.duration
-        )
-    return draw_image(
-        generation.prompt, aspect_ratio=generation.aspect_ratio, output_format=generation.output_format
-    )
+def _draw(job: Job) -> bytes:
+    if job.type == "video":
+        return draw_video(job.prompt, aspect_ratio=job.aspect_ratio, seconds=job.duration)
+    return draw_image(job.prompt, aspect_ratio=job.aspect_ratio, output_format=job.output_format)

@@ -84,7 +84,7 @@ class Courier:
         )
 
     def _deliveries(self, generation: Generation) -> Iterator[_Delivery]:
-        event, url = views.event_type(generation), generation.webhook_url
+        event, url = views.event_type(generation), generation.job.webhook_url
         if url is not None and (event == COMPLETED or self._dialect.webhook_url_failures):
             account_signs = self._dialect.webhook_url_secret == "account"  # noqa: S105  # a name
             yield _Delivery(generation, url, self._secret if account_signs else self._untold)

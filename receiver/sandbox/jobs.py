@@ -1,6 +1,5 @@
 """What a body to `POST /generate/…` asks for, with every default filled in."""
 
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -20,23 +19,10 @@ from receiver.sandbox import bodies
 from receiver.sandbox.catalogue import Model
 from receiver.sandbox.dialect import Dialect
 from receiver.sandbox.refusals import Refusal
+from receiver.sandbox.state import Job
 
 _IMAGE_FIELDS: Final = ("prompt", "model", "aspect_ratio", "output_format", "webhook_url")
 _VIDEO_FIELDS: Final = ("prompt", "model", "aspect_ratio", "duration", "first_frame_image", "webhook_url")
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One generation as it was asked for."""
-
-    type: Kind
-    prompt: str
-    model: str
-    credits: int
-    aspect_ratio: str
-    webhook_url: str | None
-    output_format: str = DEFAULT_IMAGE_FORMAT
-    duration: int = DEFAULT_VIDEO_SECONDS
 
 
 def read(kind: Kind, body: bodies.Body, dialect: Dialect) -> Job:

@@ -47,7 +47,7 @@ async def list_generations(provider: Provider, request: Request, account: str) -
     status = bodies.query_choice(query, "status", STATUSES)
     limit, offset = bodies.page(query, clamp=dialect.limit_outside == "clamped")
     mine = [row for row in provider.state.generations.values() if row.account == account]
-    rows = [row for row in mine if kind in {None, row.type} and status in {None, row.status}]
+    rows = [row for row in mine if kind in {None, row.job.type} and status in {None, row.status}]
     if dialect.order == "newest_first":
         rows.reverse()
     for row in (page := rows[offset : offset + limit]):

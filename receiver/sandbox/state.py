@@ -4,7 +4,7 @@ import random
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from receiver.contract import EVENT_TYPES, SCOPES, Kind
+from receiver.contract import DEFAULT_IMAGE_FORMAT, DEFAULT_VIDEO_SECONDS, EVENT_TYPES, SCOPES, Kind
 from receiver.sandbox.knobs import Knobs
 
 DEFAULT_SEED = 1
@@ -27,23 +27,31 @@ class ApiKey:
     created_at: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One generation as it was asked for."""
+
+    type: Kind
+    prompt: str
+    model: str
+    credits: int
+    aspect_ratio: str
+    webhook_url: str | None
+    output_format: str = DEFAULT_IMAGE_FORMAT
+    duration: int = DEFAULT_VIDEO_SECONDS
+
+
 @dataclass(slots=True)
 class Generation:
     """One generation, from asked for to finished."""
 
     id: str
     account: str
-    type: Kind
-    prompt: str
-    model: str
+    job: Job
     credits_charged: int
     created_at: float
     origin: str
     """Scheme, host and port under which its asset will be found."""
-    aspect_ratio: str
-    output_format: str
-    duration: int
-    webhook_url: str | None
     status: str = "processing"
     completed_at: float | None = None
     output_url: str | None = None

@@ -9,9 +9,8 @@ from receiver.sandbox.assets import Assets
 from receiver.sandbox.clock import Clock
 from receiver.sandbox.courier import Courier
 from receiver.sandbox.dialect import Dialect
-from receiver.sandbox.jobs import Job
 from receiver.sandbox.refusals import Refusal
-from receiver.sandbox.state import Generation, State
+from receiver.sandbox.state import Generation, Job, State
 
 _FAIL_TAG: Final = re.compile(r"\[fail(?::\s*(?P<reason>[^\]]*))?\]")
 DEFAULT_REASON: Final = "The model could not generate this"
@@ -32,22 +31,16 @@ class Studio:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def take(self, job: Job, *, account: str, origin: str) -> Generation:
-        """Take an job: charge for it, start on it."""
+        """Take a job: charge for it, start on it."""
         self._loop = asyncio.get_running_loop()
         self._charge(job, account)
         made = Generation(
             id=self._state.generation_id(),
             account=account,
-            type=job.type,
-            prompt=job.prompt,
-            model=job.model,
+            job=job,
             credits_charged=job.credits,
             created_at=self._clock.now(),
             origin=origin,
-            aspect_ratio=job.aspect_ratio,
-            output_format=job.output_format,
-            duration=job.duration,
-            webhook_url=job.webhook_url,
         )
         self._state.generations[made.id] = made
         self._start(made)
@@ -98,16 +91,16 @@ class Studio:
     def _start(self, made: Generation) -> None:
         match self._state.knobs.progression:
             case "immediate":
-                self._finish(made, self._failure(made.prompt))
+                self._finish(made, self._failure(made.job.prompt))
                 self._work_on(self._courier.announce(made))
             case "timed":
                 self._work_on(self._make(made))
 
     async def _make(self, made: Generation) -> None:
-        ready_at = made.created_at + self._state.knobs.delay_s(made.type)
+        ready_at = made.created_at + self._state.knobs.delay_s(made.job.type)
         await self._clock.sleep(ready_at - self._clock.now())
         if made.status == "processing":
-            self._finish(made, self._failure(made.prompt))
+            self._finish(made, self._failure(made.job.prompt))
             await self._courier.announce(made)
 
     def _finish(self, made: Generation, reason: str | None) -> None:

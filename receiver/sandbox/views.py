@@ -30,9 +30,9 @@ def event(record: Generation, dialect: Dialect) -> Shown:
     finished = timestamp(record.completed_at or record.created_at, dialect)
     data = {
         "id": record.id,
-        "type": record.type,
+        "type": record.job.type,
         "status": record.status,
-        "prompt": record.prompt,
+        "prompt": record.job.prompt,
         **_output(record, dialect),
         "created_at": timestamp(record.created_at, dialect),
         "completed_at": finished,
@@ -102,9 +102,9 @@ def _generation(record: Generation, dialect: Dialect) -> Shown:
     shown = {
         "id": record.id,
         "status": dialect.unfinished_status if unfinished else record.status,
-        "prompt": record.prompt,
-        "model": record.model,
-        "type": record.type,
+        "prompt": record.job.prompt,
+        "model": record.job.model,
+        "type": record.job.type,
         "credits_charged": record.credits_charged,
         "created_at": timestamp(record.created_at, dialect),
     }
@@ -137,10 +137,9 @@ def _failure(record: Generation, dialect: Dialect) -> tuple[Shown, Shown]:
 def _echo(record: Generation, dialect: Dialect) -> Shown:
     if not dialect.echo_parameters:
         return {}
-    form = (
-        {"duration": record.duration} if record.type == "video" else {"output_format": record.output_format}
-    )
-    return {"aspect_ratio": record.aspect_ratio, **form, "webhook_url": record.webhook_url}
+    job = record.job
+    form = {"duration": job.duration} if job.type == "video" else {"output_format": job.output_format}
+    return {"aspect_ratio": job.aspect_ratio, **form, "webhook_url": job.webhook_url}
 
 
 def _activity(record: Webhook, dialect: Dialect) -> Shown:

@@ -8,7 +8,7 @@ import pytest
 from receiver.contract import EVENT_TYPES, SIGNATURE_HEADER
 from receiver.events import Event, normalize
 from receiver.sandbox import Dialect, letters, views
-from receiver.sandbox.state import Generation
+from receiver.sandbox.state import Generation, Job
 from receiver.signatures import verify
 from tests.contract.sandbox_dialects import DIALECTS
 
@@ -21,16 +21,10 @@ def generation(status: str) -> Generation:
     made = Generation(
         id="gen_abc123def456",
         account="default",
-        type="image",
-        prompt="été 日本 \u2028 \U0001f600",
-        model="m",
+        job=Job("image", "été 日本 \u2028 \U0001f600", "m", 5, "1:1", None, output_format="png"),
         credits_charged=5,
         created_at=NOW - 15,
         origin="http://127.0.0.1:9",
-        aspect_ratio="1:1",
-        output_format="png",
-        duration=5,
-        webhook_url=None,
         status=status,
         completed_at=NOW,
     )

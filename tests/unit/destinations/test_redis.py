@@ -11,6 +11,7 @@ import redis.asyncio
 import trustme
 
 from receiver.destinations import Destination, open_destination
+from receiver.destinations.addresses import Cluster
 from receiver.destinations.redis import RedisStream, Target
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, Outcome, Retry
@@ -49,7 +50,8 @@ class TestConnect:
         """A password with reserved characters is written percent-encoded."""
         destination = open_destination("stream", "redis://me:p%40ss%2F@host:7000/3", {})
         assert isinstance(destination, RedisStream)
-        assert destination._target == Target("", False, [("host", 7000)], "", 3, "me", "p@ss/", {})
+        assert destination._target == Target("", False, "", 3, Cluster(("host:7000",), "me", "p@ss/", {}))
+        assert destination._target.addresses == [("host", 7000)]
 
     def test_sentinels_and_clusters(self) -> None:
         """Several servers stand in one URL; Sentinels also have a name for the primary."""
@@ -57,9 +59,9 @@ class TestConnect:
         cluster = open_destination("stream", "redis+cluster://[::1],b:7001", {})
         assert isinstance(sentinel, RedisStream)
         assert isinstance(cluster, RedisStream)
-        assert sentinel._target == Target(
-            "sentinel", True, [("a", 26379), ("b", 1)], "main", 2, "me", "pw", {"stream": "x"}
-        )
+        servers = Cluster(("a:26379", "b:1"), "me", "pw", {"stream": "x"})
+        assert sentinel._target == Target("sentinel", True, "main", 2, servers)
+        assert sentinel._target.addresses == [("a", 26379), ("b", 1)]
         assert cluster._target.addresses == [("::1", 6379), ("b", 7001)]
 
     @pytest.mark.parametrize(

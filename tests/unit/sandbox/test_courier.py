@@ -9,7 +9,7 @@ import pytest
 from receiver.contract import COMPLETED, FAILED, SIGNATURE_HEADER
 from receiver.sandbox import Dialect, Knobs, ManualClock
 from receiver.sandbox.courier import Courier
-from receiver.sandbox.state import Generation, State, Webhook
+from receiver.sandbox.state import Generation, Job, State, Webhook
 from receiver.signatures import SignatureError, Verified, verify
 from tests.servers.require import free_ports
 from tests.unit.client.raw_server import RawServer, answer, close, raw_server, stall
@@ -30,16 +30,10 @@ def generation(url: str | None, status: str = "completed", prompt: str = "é") -
     return Generation(
         id="gen_1",
         account="default",
-        type="image",
-        prompt=prompt,
-        model="m",
+        job=Job("image", prompt, "m", 5, "1:1", url, output_format="png"),
         credits_charged=5,
         created_at=0,
         origin="http://127.0.0.1:9",
-        aspect_ratio="1:1",
-        output_format="png",
-        duration=5,
-        webhook_url=url,
         status=status,
         completed_at=15,
     )

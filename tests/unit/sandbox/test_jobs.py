@@ -6,6 +6,7 @@ import pytest
 
 from receiver.sandbox import Dialect, jobs
 from receiver.sandbox.refusals import Refusal
+from receiver.sandbox.state import Job
 
 LENIENT = Dialect(
     jpeg_is_jpg=True,
@@ -34,7 +35,7 @@ WRONG: list[tuple[Any, dict[str, Any], str]] = [
 ]
 
 
-def read(kind: Any, dialect: Dialect | None = None, **body: Any) -> jobs.Job:
+def read(kind: Any, dialect: Dialect | None = None, **body: Any) -> Job:
     return jobs.read(kind, {"prompt": "x", **body}, dialect or Dialect())
 
 

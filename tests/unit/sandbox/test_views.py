@@ -1,39 +1,32 @@
 """How each thing looks, in each dialect."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from receiver.sandbox import Dialect, views
 from receiver.sandbox.catalogue import MODELS
-from receiver.sandbox.state import ApiKey, Generation, Webhook
+from receiver.sandbox.state import ApiKey, Generation, Job, Webhook
 
 PLAIN = Dialect()
 NOON = 1_736_424_000.0
 
 
-def generation(status: str = "completed", **changes: Any) -> Generation:
+def generation(status: str = "completed", **asked: Any) -> Generation:
     made = Generation(
         id="gen_1",
         account="default",
-        type="image",
-        prompt="x",
-        model="m",
+        job=replace(Job("image", "x", "m", 5, "1:1", None, output_format="png"), **asked),
         credits_charged=5,
         created_at=NOON,
         origin="http://127.0.0.1:9",
-        aspect_ratio="1:1",
-        output_format="png",
-        duration=5,
-        webhook_url=None,
         status=status,
     )
     if status != "processing":
         made.completed_at = NOON + 15
         made.error = "too dark" if status == "failed" else None
         made.output_url = "http://127.0.0.1:9/a" if status == "completed" else None
-    for name, value in changes.items():
-        setattr(made, name, value)
     return made
 
 
