@@ -60,7 +60,7 @@ class Server:
     async def _close_listener(self) -> None:
         """Close it, and keep those that were connected and not taken yet: the kernel would reset them."""
         taken = []
-        with suppress(BlockingIOError):
+        with suppress(OSError):  # none is left, or no file to take one with
             while True:
                 taken.append(self._listener.accept()[0])
         self._server.close()

@@ -43,6 +43,7 @@ class TestProxy:
             ("POST", PATH, 50_000, {"Content-Encoding": "gzip"}, 415),
             ("POST", PATH, 900_000, {}, 413),
             ("POST", "/webhook/photoverse", 100, {}, 404),
+            ("POST", "/webhook/photoverse", 250_000, {}, 404),
             ("POST", "/webhooks/photoverse/", 100, {}, 404),
             ("GET", "/", 0, {}, 404),
             ("GET", "/healthz", 0, {}, 404),

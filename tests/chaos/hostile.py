@@ -184,6 +184,49 @@ def pipelining(port: int, ends: float) -> None:
     _talk(port, ends, b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n" * 1000)
 
 
+def tiny_headers(port: int, ends: float) -> None:
+    """Hold heads that never end on eight connections each, in headers of hardly any bytes."""
+    _hold(port, ends, _HEAD.encode() + b"ab:\r\n" * 3200)
+
+
+def tiny_pieces(port: int, ends: float) -> None:
+    """Hold bodies that never end on eight connections each, in pieces of hardly any bytes."""
+    _hold(port, ends, f"{_HEAD}Transfer-Encoding: chunked\r\n\r\n".encode() + b"2\r\nxx\r\n" * 4000)
+
+
+def _hold(port: int, ends: float, data: bytes) -> None:
+    held = []
+    with suppress(OSError):
+        for _ in range(8):
+            held.append(socket.create_connection(("127.0.0.1", port), timeout=5))
+            held[-1].sendall(data)
+    time.sleep(max(0.0, ends - time.monotonic()))
+    for connection in held:
+        connection.close()
+
+
+def answers_not_taken(port: int, ends: float) -> None:
+    """Ask on and on, and take no answer."""
+    asked = b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n" * 20_000
+    with suppress(OSError), socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", port))
+        connection.settimeout(0.1)
+        while time.monotonic() < ends:
+            with suppress(TimeoutError):
+                connection.send(asked)
+
+
+def made_up_clients(port: int, ends: float) -> None:
+    """Name other proxies at great length in each request."""
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        while time.monotonic() < ends:
+            made_up = os.urandom(7500).hex()
+            post = f"{_HEAD}X-Forwarded-For: {made_up}\r\nContent-Length: 0\r\n\r\n"
+            connection.sendall(post.encode())
+            connection.recv(65536)
+
+
 def slow_bodies(port: int, ends: float) -> None:
     """Hold most of a large body back."""
     head = f"{_HEAD}Content-Length: 262144\r\n\r\n".encode()
@@ -197,12 +240,7 @@ def slow_bodies(port: int, ends: float) -> None:
 
 def idle_sockets(port: int, ends: float) -> None:
     """Hold eight connections each, and say nothing."""
-    held = []
-    with suppress(OSError):
-        held = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(8)]
-    time.sleep(max(0.0, ends - time.monotonic()))
-    for connection in held:
-        connection.close()
+    _hold(port, ends, b"")
 
 
 ATTACKS: Final[dict[str, Attack]] = {
@@ -214,6 +252,10 @@ ATTACKS: Final[dict[str, Attack]] = {
     "slow headers": slow_headers,
     "one-byte chunks": one_byte_chunks,
     "pipelining": pipelining,
+    "tiny headers": tiny_headers,
+    "tiny pieces": tiny_pieces,
+    "answers not taken": answers_not_taken,
+    "made-up clients": made_up_clients,
     "slow bodies": slow_bodies,
     "500 idle sockets": idle_sockets,
 }
