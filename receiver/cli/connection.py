@@ -1,18 +1,23 @@
 """The provider's API, as the settings name it: credentials never come from the command line."""
 
+import time
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from receiver.cli.advice import add_advice
+from receiver.cli.output import say
 from receiver.errors import ConfigError, StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from receiver.client import Client, Ledger, SessionClient
     from receiver.settings import Settings
     from receiver.wiring.ledgers import Shared
+
+_QUIET_S: Final = 20.0
+"""Longer than between two polls: who waits for longer waits for the rate limit."""
 
 
 def load_settings() -> "Settings":
@@ -76,6 +81,7 @@ def open_client(settings: "Settings", *, ledger: "Ledger | None" = None) -> "Ite
             ledger=ledger,
             events=None if shared is None else shared.events,
             pace=None if shared is None else shared.pace,
+            sleep=wait_aloud,
         ) as client,
     ):
         try:
@@ -83,6 +89,13 @@ def open_client(settings: "Settings", *, ledger: "Ledger | None" = None) -> "Ite
         except ClientError as error:
             add_advice(error, "RECEIVER_API_KEY", noted=ledger is not None)
             raise
+
+
+def wait_aloud(seconds: float, *, sleep: "Callable[[float], None]" = time.sleep) -> None:
+    """Wait, and say why if it takes long: silence looks like a hang."""
+    if seconds > _QUIET_S:
+        say(f"The rate limit is used up: waiting {seconds:.0f} s.")
+    sleep(seconds)
 
 
 @contextmanager

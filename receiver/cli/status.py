@@ -16,12 +16,14 @@ from receiver.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from receiver.operations.schemas import Credits
-    from receiver.operations.stages import Overview
+    from receiver.operations.stages import Overview, Stage
     from receiver.settings import Settings
 
 _EVERY_S: Final = 2.0
 _COLUMNS: Final = "stage, state, waiting, oldest, per_minute, gone as gone in, error as last error"
 _FIGURES: Final = ("dead_letters", "quarantined", "workers_alive")
+_STUCK_S: Final = 300.0
+"""The rate is taken from as long: what waits for longer, and at no rate, is stuck."""
 _OUTAGES: Final = 10
 """Lines about what is down; senders name the hosts."""
 _WORKERS: Final = "spool as spool folder, seen_at as seen, state"
@@ -131,17 +133,23 @@ def _advice(found: "Overview", alive: int) -> list[str]:
         lines.append("`receiver check` tries the bucket now, and says what to change.")
     if len(found.outages) > _OUTAGES:
         lines.append(f"{len(found.outages) - _OUTAGES} more asset hosts are down: see --json.")
-    for one in found.stages:
-        if one.state == "paused":
-            lines.append(
-                f"{one.name} is paused: `receiver destinations resume {one.name}` sends its backlog."
-            )
-        elif one.state == "not configured" and one.waiting.count:
-            lines.append(f"{one.name} is not configured, and deliveries to it wait.")
-        elif one.state == "down":
-            lines.append(f"{one.name} is down; a worker keeps probing it.")
+    lines += filter(None, (_about(one, found.now_ms) for one in found.stages))
     if found.dead:
         lines.append("Dead letters: `receiver deliveries list --state dead` says why.")
     if found.standing.quarantined:
         lines.append("Bodies that could not be read: `receiver quarantine list --state open`.")
     return lines
+
+
+def _about(one: "Stage", now_ms: int) -> str | None:
+    """Say what to do about one destination, if anything."""
+    if one.state == "paused":
+        return f"{one.name} is paused: `receiver destinations resume {one.name}` sends its backlog."
+    if one.state == "not configured" and one.waiting.count:
+        return f"{one.name} is not configured, and deliveries to it wait."
+    if one.state == "down":
+        return f"{one.name} is down; a worker keeps probing it."
+    if one.state == "running" and not one.per_minute and one.waiting.oldest_s(now_ms) > _STUCK_S:
+        why = f"`receiver deliveries list --state pending --destination {one.name}` says why"
+        return f"{one.name} took nothing for five minutes: {why}. If it is pulled, do its consumers run?"
+    return None

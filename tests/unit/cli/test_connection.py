@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from receiver.cli.connection import wait_aloud
 from receiver.sandbox import Sandbox
 from tests.unit.cli.running import Run, nothing_is_sent
 
@@ -48,3 +51,14 @@ class TestOpenLedger:
         assert ended.status in {1, 2}
         assert "Traceback" not in ended.err
         assert not sandbox.seen
+
+
+class TestWaitAloud:
+    def test_says_what_takes_long(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """A pause between two polls is short, and says nothing."""
+        waited: list[float] = []
+        for seconds in (15.0, 59.7):
+            wait_aloud(seconds, sleep=waited.append)
+        assert waited == [15.0, 59.7]
+        said = "The rate limit is used up: waiting 60 s.\n"
+        assert capsys.readouterr().err == said

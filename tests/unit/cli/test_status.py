@@ -65,6 +65,7 @@ class TestStatus:
         assert ended.out.splitlines()[0].startswith("stage\tstate\twaiting")
         assert "`receiver destinations resume audit`" in ended.err
         assert "`receiver deliveries list --state dead`" in ended.err
+        assert "`receiver deliveries list --state pending --destination orders` says why" in ended.err
         assert "No worker" not in ended.err
 
     def test_what_is_down(self, run: Run, tmp_path: Path) -> None:
