@@ -58,7 +58,8 @@ class Batches(Generic[Item, Result]):
             made = self._threads.submit(self._make, items)
         except RuntimeError as error:  # the threads were shut down
             for future in asked:
-                future.set_exception(error)
+                if not future.done():  # cancelled, as many are when a process ends
+                    future.set_exception(error)
             return
         self._idle -= 1
         made.add_done_callback(end_soon)

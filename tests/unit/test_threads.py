@@ -210,8 +210,10 @@ class TestBatches:
         batches: Batches[int, int] = Batches(list, most=1, threads=threads)
         dropped = asyncio.create_task(batches.submit(1))
         await asyncio.sleep(0)
+        cancelled = asyncio.create_task(batches.submit(3))
         behind = asyncio.create_task(batches.submit(2))
         await asyncio.sleep(0)
+        cancelled.cancel()
         threads.shutdown(wait=False, cancel_futures=True)
         async with asyncio.timeout(WITHIN_S):
             ended = await asyncio.gather(dropped, behind, return_exceptions=True)
