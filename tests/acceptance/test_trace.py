@@ -5,10 +5,11 @@ import subprocess
 import sys
 from typing import Final
 
-MOST: Final = {"without an asset": (40, 182), "with an asset": (70, 348)}
+MOST: Final = {"without an asset": (41, 186), "with an asset": (70, 349)}
 """Files and functions of ours. Lower them when they get fewer; who adds a layer has to say why here.
 
-One of each is `tracing.is_on`, the whole price of tracing while it is off. Of those with an asset, nine read
+One of each is `tracing.is_on`, the whole price of tracing while it is off. Four of each take turns among
+connections and bound headers as they come. Of those with an asset, nine read
 an answer with llhttp, eight are the marker by which a bucket's folder is known, three look at removals."""
 _LINE: Final = re.compile(r"(?m)^(.+): (\d+) files, (\d+) functions$")
 
