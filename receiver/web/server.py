@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
@@ -16,6 +17,8 @@ _LONGEST_GRACE_S: Final = 15.0
 _LAST_LINGER_S: Final = 1.0
 _FIRST_BYTES_S: Final = 0.5
 """For so long one that has just connected may take to begin its request."""
+_AT_ONCE: Final = 64
+"""Connections taken in one turn of the event loop."""
 _LOOK_EVERY_S: Final = 0.02
 
 
@@ -25,6 +28,7 @@ class Server:
     def __init__(self, app: PublicApp, *, shutdown_delay_s: float) -> None:
         """For *shutdown_delay_s* after `stop` connections are still taken, while load balancers find out."""
         self._app = app
+        self._taking: asyncio.Task[None] | None = None
         self._shutdown_delay_s = shutdown_delay_s
         self._registry = Registry(max_connections=make_room(MAX_CONNECTIONS))
 
@@ -55,17 +59,38 @@ class Server:
             connection.abort()
 
     def _connect(self) -> Connection:
+        """Take one, and soon those behind it: uvloop takes one in a turn, too few in a flood."""
+        if self._taking is None or self._taking.done():
+            self._taking = asyncio.create_task(self._take_more())
+        return self._new()
+
+    def _new(self) -> Connection:
         return Connection(self._app, self._registry)
+
+    async def _take_more(self) -> None:
+        while connected := self._accepted(_AT_ONCE):
+            await self._serve(connected)
+
+    async def _serve(self, connected: list[socket.socket]) -> None:
+        loop = asyncio.get_running_loop()
+        # Each takes a turn or two of the loop: together, or the queue would not get shorter.
+        serving = [loop.connect_accepted_socket(self._new, one) for one in connected]
+        await asyncio.gather(*serving, return_exceptions=True)
+
+    def _accepted(self, most: int) -> list[socket.socket]:
+        """Accept what waits in the kernel's queue."""
+        taken: list[socket.socket] = []
+        with suppress(OSError):  # none is left, or no file to take one with
+            while len(taken) < most:
+                taken.append(self._listener.accept()[0])
+                taken[-1].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return taken
 
     async def _close_listener(self) -> None:
         """Close it, and keep those that were connected and not taken yet: the kernel would reset them."""
-        taken = []
-        with suppress(OSError):  # none is left, or no file to take one with
-            while True:
-                taken.append(self._listener.accept()[0])
+        taken = self._accepted(sys.maxsize)
         self._server.close()
-        for connected in taken:
-            await asyncio.get_running_loop().connect_accepted_socket(self._connect, connected)
+        await self._serve(taken)
 
 
 async def _until(look: Callable[[], bool], *, within_s: float) -> None:

@@ -3,8 +3,10 @@
 import asyncio
 import socket
 import time
+from contextlib import ExitStack, suppress
 
 import pytest
+import uvloop
 
 from receiver.telemetry.refusals import Refusals
 from receiver.web import registry
@@ -35,6 +37,29 @@ class TestLines:
                 assert (await wire.hear()).status == 200
         assert len(sizes) > 1
         assert min(sizes) > 4096
+
+
+class TestFlood:
+    def test_connections_are_taken_together(self, store: FakeStore) -> None:
+        """Hundreds that connect at once are served within a few turns of uvloop, not one in each."""
+
+        async def flooded() -> int:
+            turns = 0
+            async with served(build_app(SOURCES, store, Refusals())) as site:
+                with ExitStack() as stack:
+                    for _ in range(300):
+                        last = stack.enter_context(socket.create_connection(("127.0.0.1", site.port)))
+                    last.sendall(request("GET", "/healthz"))
+                    last.settimeout(0)
+                    while turns < 1000:
+                        turns += 1
+                        await asyncio.sleep(0)
+                        with suppress(BlockingIOError):
+                            assert last.recv(100).startswith(b"HTTP/1.1 200")
+                            break
+            return turns
+
+        assert uvloop.run(flooded()) < 100
 
 
 class TestStop:
