@@ -9,7 +9,7 @@ import sqlite3
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ import yaml  # type: ignore[import-untyped]
 from prometheus_client.parser import text_string_to_metric_families
 
 from receiver.sandbox import Sandbox
+from receiver.sandbox.clock import SystemClock
 from tests.acceptance.service import MORTAL, Service, completed, failed, service, until
 from tests.servers.assets import serving
 from tests.servers.http_sink import Answer, http_sink
@@ -56,22 +57,23 @@ class Look:
 
 @dataclass(frozen=True)
 class Story:
-    """A service that comes into trouble, as Prometheus saw it: well, in trouble, and with its worker gone."""
+    """What Prometheus saw of a service: well, in trouble, late, without worker, without database."""
 
     looks: list[Look] = field(default_factory=list)
 
-    def firing(self, before: int, since: int, *, after: str, folder: Path) -> set[str]:
-        """Return the alerts that fire *after* things were as they are at one look, and then at another."""
+    def firing(self, before: int, since: int, *, after: str, folder: Path, goes_on: bool = False) -> set[str]:
+        """Return the alerts that fire *after* things were as they are at one look, and then at another.
+
+        If it *goes_on*, what was counted between the two is counted each minute.
+        """
         series = []
         for (name, labels), value in self.looks[since].samples.items():
             shown = ",".join(f"{label}={json.dumps(text)}" for label, text in labels)
             first = self.looks[before].samples.get((name, labels))
-            series.append(
-                {
-                    "series": f"{name}{{{shown}}}",
-                    "values": f"{'_' if first is None else _number(first)} {_number(value)}+0x360",
-                }
-            )
+            step = value - (first or 0) if goes_on and name.endswith(("_bucket", "_count", "_total")) else 0
+            start = "_" if first is None else _number(first)
+            values = f"{start} {_number(value)}+{_number(step)}x360"
+            series.append({"series": f"{name}{{{shown}}}", "values": values})
         (folder / "alerts.yml").write_text(ALERTS.read_text())
         # It tells what it got only where it expected something else.
         query = "count by (alertname) (ALERTS{alertstate='firing'})"
@@ -113,7 +115,19 @@ def _metrics(port: int) -> str:
         return str(answer.read().decode())
 
 
-def trouble(receiver: Service, sandbox: Sandbox, host: str, ports: tuple[int, int]) -> Iterator[Look]:
+class MovableClock(SystemClock):
+    """The provider's clock, which may go wrong."""
+
+    ahead_s = 0
+
+    def now(self) -> float:
+        """Return the time in seconds since the epoch."""
+        return super().now() + self.ahead_s
+
+
+def trouble(
+    receiver: Service, sandbox: Sandbox, clock: MovableClock, host: str, ports: tuple[int, int]
+) -> Iterator[Look]:
     """Let one thing after another go wrong, and look."""
     for command, port in zip(("web", "worker"), ports, strict=True):
         receiver.settings["RECEIVER_ADMIN_PORT"] = str(port)
@@ -134,10 +148,16 @@ def trouble(receiver: Service, sandbox: Sandbox, host: str, ports: tuple[int, in
     for number in range(6):
         receiver.deliver(completed(f"gen_host_{number}", f"http://127.0.0.2:{ports[0]}/{number}.png"))
     receiver.run("destinations", "pause", "messages", "--reason", "upgrade")
+    receiver.deliver(failed("gen_late"))
     _grow_old(receiver)
     # The web process says it, too, although the worker found it.
     until(lambda: scrape(ports[0]).value("receiver_bucket_away", source="acme"))
     yield until(lambda: _look(ports, _is_in_trouble))
+    receiver.run("destinations", "resume", "messages")
+    sandbox.knobs = replace(sandbox.knobs, rate_limit=1)
+    clock.ahead_s = 120
+    receiver.run("models")
+    yield until(lambda: _look(ports, _is_late))
     receiver.processes[1].send_signal(signal.SIGKILL)
     receiver.processes[1].wait()
     yield until(lambda: _look(ports, lambda found: found.value("receiver_workers") == 0))
@@ -184,9 +204,20 @@ def _is_in_trouble(found: Look) -> bool:
     )
 
 
+def _is_late(found: Look) -> bool:
+    """Whether what waited for two hours was delivered, and the provider's limit and clock are as they are."""
+    delays = "receiver_delivery_delay_seconds"
+    return (
+        found.value(f"{delays}_count", destination="messages")
+        > found.value(f"{delays}_bucket", destination="messages", le="300.0")
+        and found.value("receiver_clock_skew_seconds", clock="photoverse") > 60
+    )
+
+
 async def _tell(folder: Path) -> Story:
     web, worker, closed = free_ports(3)
-    with Sandbox() as sandbox, serving() as host:
+    clock = MovableClock()
+    with Sandbox(clock=clock) as sandbox, serving() as host:
         async with http_sink() as picky:
             picky.answer = lambda _: Answer(422)
             settings = {
@@ -208,7 +239,7 @@ async def _tell(folder: Path) -> Story:
                 "AWS_EC2_METADATA_DISABLED": "true",
             }
             with service(folder, **settings) as receiver:
-                told = trouble(receiver, sandbox, host.url, (web, worker))
+                told = trouble(receiver, sandbox, clock, host.url, (web, worker))
                 return Story(await asyncio.to_thread(list, told))
 
 
@@ -253,11 +284,14 @@ class TestFiring:
         with subtests.test("an asset host stays down, and a destination paused"):
             found = story.firing(0, 1, after="5h", folder=tmp_path)
             assert {"ReceiverAssetHostDown", "ReceiverDestinationPaused"} <= found
+        with subtests.test("messages go out late, the API key has no request left, and a clock is wrong"):
+            found = story.firing(1, 2, after="12m", folder=tmp_path, goes_on=True)
+            assert {"ReceiverDeliveriesSlow", "ReceiverRateLimitUsedUp", "ReceiverClockWrong"} <= found
         with subtests.test("the worker was killed"):
-            found = story.firing(1, 2, after="7m", folder=tmp_path)
+            found = story.firing(2, 3, after="7m", folder=tmp_path)
             assert {"ReceiverNoWorker", "ReceiverProcessDown", "ReceiverDestinationDown"} <= found
         with subtests.test("the database cannot be read, and deliveries are answered 503"):
-            found = story.firing(2, 3, after="4m", folder=tmp_path)
+            found = story.firing(3, 4, after="4m", folder=tmp_path)
             assert {"ReceiverStoreDown", "ReceiverDeliveriesRefused"} <= found
 
 
