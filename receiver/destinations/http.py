@@ -57,7 +57,7 @@ class Options(TlsOptions):
     signature_header: str = option(_header_name, "X-Receiver-Signature")
     bearer_token: str | None = option(word, None, secret=True)
     format: Callable[[bytes], bytes] | None = option(one_of({"cloudevents": None, **FORMATS}), None)  # noqa: RUF009  a dataclass field
-    concurrency: int = option(count(at_most=256), 32)
+    concurrency: int = option(count(at_most=256), 40)
 
 
 def connect(name: str, url: str, options: Mapping[str, str]) -> "HttpEndpoint":
