@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 import pytest
@@ -9,6 +10,7 @@ import structlog.testing
 from psycopg import sql
 from sqlalchemy.exc import ProgrammingError
 
+from receiver.store import postgresql
 from receiver.store.database_url import parse
 from receiver.store.engine import connect
 from receiver.store.postgres_url import read_target
@@ -73,6 +75,15 @@ def encoded(url: str, encoding: str) -> Iterator[str]:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+class Slow(Session):
+    """A session that says its settings to a server that takes half a second for it."""
+
+    def execute(self, query: Any, *args: Any, **options: Any) -> Any:
+        if query is postgresql._SAY:
+            super().execute("SELECT pg_sleep(0.5)")
+        return super().execute(query, *args, **options)
+
+
 @pytest.fixture
 def session(postgres_database: str) -> Iterator[Session]:
     """Return a session on a database whose defaults are the opposite of what we need."""
@@ -130,12 +141,14 @@ class TestOpenSession:
                 connection.execute("ALTER SYSTEM RESET default_transaction_read_only")
                 reload(postgres_database, "off")
 
-    def test_a_default_too_short_for_anything(self, postgres_database: str) -> None:
-        """Even a database that ends statements after a millisecond is used."""
-        alter(postgres_database, {"statement_timeout": "1ms"})
-        for _ in range(5):
-            with open_session(read_target(parse(postgres_database))) as session:
-                assert shown(session, "statement_timeout") == "10s"
+    def test_a_default_too_short_for_anything(
+        self, postgres_database: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Even a database that ends the first statement of a session is used."""
+        alter(postgres_database, {"statement_timeout": "250ms"})
+        monkeypatch.setattr(postgresql, "Session", Slow)
+        with open_session(read_target(parse(postgres_database))) as session:
+            assert shown(session, "statement_timeout") == "10s"
 
     def test_keeps_a_search_path_that_finds_a_schema(self, postgres_database: str) -> None:
         """Where tables are to lie is the operator's to say."""

@@ -146,6 +146,17 @@ class TestWriteAheadLog:
             until(lambda: not at_work())
         assert log._is_nearly_copied
 
+    def test_an_older_state_is_read(self, engine: Engine, path: Path) -> None:
+        """What is behind the reader stays in the log, and for a while nobody tries to copy it."""
+        log = sqlite_log.WriteAheadLog(str(path), lambda: None, lambda: ())
+        with reader(path), engine.connect() as connection:
+            fill(engine, 1, pages=2 * sqlite_log._FEW_PAGES)
+            held: Any = connection.connection.dbapi_connection
+            log.committed(held, (), uncopied=10_000, size_bytes=0)
+            until(lambda: not at_work())
+        assert log._not_before > 0
+        assert not log._is_nearly_copied
+
     def test_closed_while_it_is_copied(self, engine: Engine, path: Path) -> None:
         """Whoever stops leaves the one file, complete."""
         for _ in range(5):
