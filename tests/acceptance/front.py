@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Final
 
 from receiver.signatures import sign
-from tests.acceptance.service import SECRET, Service, failed, service, until
+from tests.acceptance.service import SECRET, Service, failed, service
 from tests.servers import postgres, proxies
 from tests.servers.proxies import HOST, Proxy
 from tests.servers.require import free_ports
+from tests.waiting.blocking import until
 
 PATH: Final = "/webhooks/photoverse"
 A_SECOND: Final = 60

@@ -7,38 +7,24 @@ import signal
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from receiver.signatures import sign
 from tests.answer import Answer
 from tests.servers import warm
 from tests.servers.require import free_ports
 from tests.stored import migrated
+from tests.waiting.blocking import PATIENCE_S, until
 
 SECRET = b"whsec_acceptance_0123456789"
-T = TypeVar("T")
 Running = warm.Process | subprocess.Popen[bytes]
 
 MORTAL: Final = {"RECEIVER_LEASE_S": "2"}
 """For tests that kill: others soon take over. A worker that stalls for so long does its work twice."""
-_PATIENCE_S: Final = 60.0
-"""For what takes a second on a quiet machine."""
-_LONGEST_PAUSE_S: Final = 0.1
-
-
-def until(look: Callable[[], T | None], *, seconds: float = _PATIENCE_S) -> T:
-    """Return the first truthy value of *look*; fail after *seconds*."""
-    deadline, pause_s = time.monotonic() + seconds, 0.01
-    while not (found := look()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"still not so after {seconds} s: {look}")
-        time.sleep(pause_s)
-        pause_s = min(pause_s * 1.2, _LONGEST_PAUSE_S)
-    return found
 
 
 @dataclass
@@ -98,7 +84,7 @@ class Service:
 
     def request(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] = {}) -> Answer:
         """Send one request on a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_PATIENCE_S)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
         try:
             connection.request(method, path, body, dict(headers))
             response = connection.getresponse()
@@ -116,7 +102,7 @@ class Service:
 
     def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Look into the SQLite file."""
-        with closing(sqlite3.connect(self.folder / "receiver.db", timeout=_PATIENCE_S)) as database:
+        with closing(sqlite3.connect(self.folder / "receiver.db", timeout=PATIENCE_S)) as database:
             return database.execute(query, parameters).fetchall()
 
     def delivered(self) -> int:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.service import Service, completed, service, until
+from tests.acceptance.service import Service, completed, service
 from tests.servers.assets import AssetHost
 from tests.servers.relay import Relay, relayed
 from tests.servers.require import free_ports
 from tests.servers.seaweedfs import S3Server
+from tests.waiting.blocking import until
 
 AWAY_S = 8
 """Long enough for an exponential backoff to have grown beyond SOON_S."""

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.acceptance.service import Service, completed, service, until
+from tests.acceptance.service import Service, completed, service
 from tests.servers.assets import PNG, AssetHost
 from tests.servers.seaweedfs import S3Server
+from tests.waiting.blocking import until
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from receiver.signatures import sign
-from tests.acceptance.service import MORTAL, SECRET, Service, completed, failed, kill, service, until
+from tests.acceptance.service import MORTAL, SECRET, Service, completed, failed, kill, service
 from tests.servers.assets import AssetHost
 from tests.servers.hook import Hook
+from tests.waiting.blocking import until
 
 AHEAD_S = 3600.0
 CLOCK = """

@@ -5,9 +5,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.service import Service, completed, failed, service, until
+from tests.acceptance.service import Service, completed, failed, service
 from tests.servers.assets import AssetHost
 from tests.servers.http_sink import Answer, http_sink
+from tests.waiting.blocking import until
 
 
 def operate(receiver: Service, *words: str) -> list[dict[str, Any]]:

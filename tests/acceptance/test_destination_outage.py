@@ -24,8 +24,8 @@ from receiver.wiring.stores import build_store
 from receiver.wiring.worker import open_worker
 from tests.acceptance.service import failed
 from tests.servers.http_sink import Answer, HttpSink, Received, http_sink
+from tests.waiting.aio import until
 
-WITHIN_S = 60.0
 DOWN = {"attempts": "2", "breaker_failures": "2", "breaker_max_s": "0.3", "backoff_max_s": "1"}
 
 
@@ -101,13 +101,6 @@ async def bench(database_url: str, sink: HttpSink, folder: Path, **options: str)
             worker.stop()
             await working
             store.close()
-
-
-async def until(look: Callable[[], object]) -> None:
-    """Return once *look* finds something; fail after a while."""
-    async with asyncio.timeout(WITHIN_S):
-        while not look():  # noqa: ASYNC110  what it looks for has no event
-            await asyncio.sleep(0.01)
 
 
 def generation(request: Received) -> str:

@@ -17,12 +17,13 @@ import pytest
 from receiver.client import Client, OutcomeUnknown
 from receiver.signatures import sign
 from receiver.store.engine import connect
-from tests.acceptance.service import MORTAL, SECRET, Service, completed, failed, kill, service, until
+from tests.acceptance.service import MORTAL, SECRET, Service, completed, failed, kill, service
 from tests.answer import Answer
 from tests.servers.assets import PNG, AssetHost, serving
 from tests.servers.postgres import PostgresServer, add_database
 from tests.servers.require import free_ports
 from tests.servers.silent import silent_url
+from tests.waiting.blocking import until
 
 
 @pytest.fixture

@@ -11,11 +11,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.acceptance.service import MORTAL, Service, completed, kill, service, until
+from tests.acceptance.service import MORTAL, Service, completed, kill, service
 from tests.servers.assets import PNG
 from tests.servers.relay import relayed
 from tests.servers.require import free_ports
 from tests.servers.seaweedfs import S3Server
+from tests.waiting.blocking import until
 
 AGAIN = ("400", "401", "302", "200", "410", "503")
 """What a URL answers the second time: 200 is a page of HTML, 503 becomes a 404."""

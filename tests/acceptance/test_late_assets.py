@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.acceptance.service import MORTAL, Service, completed, kill, service, until
+from tests.acceptance.service import MORTAL, Service, completed, kill, service
 from tests.servers.assets import PNG, AssetHost
+from tests.waiting.blocking import until
 
 FOLLOW_UP = "co.aivisualstudio.generation.asset_mirrored"
 POINTS = ("late claim", "fetch", "upload", "late settle", "late send")

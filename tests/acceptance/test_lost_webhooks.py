@@ -16,9 +16,10 @@ from receiver.store import Claim, Store
 from receiver.store.claim import claim_events
 from receiver.worker.cursor import Cursor
 from receiver.worker.reconcile_pass import Account, Pass, Report
-from tests.acceptance.service import Service, service, until
+from tests.acceptance.service import Service, service
 from tests.benchmark.lost_webhooks import Run, prove
 from tests.stored import migrated
+from tests.waiting.blocking import until
 
 
 class Ahead(SystemClock):

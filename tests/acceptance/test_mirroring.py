@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.acceptance.service import MORTAL, Service, completed, kill, service, until
+from tests.acceptance.service import MORTAL, Service, completed, kill, service
 from tests.servers import assets
 from tests.servers.assets import PNG, AssetHost
 from tests.servers.require import free_ports
 from tests.servers.seaweedfs import S3Server
+from tests.waiting.blocking import until
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

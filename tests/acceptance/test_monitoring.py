@@ -19,11 +19,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from receiver.sandbox import Sandbox
 from receiver.sandbox.clock import SystemClock
-from tests.acceptance.service import MORTAL, Service, completed, failed, service, until
+from tests.acceptance.service import MORTAL, Service, completed, failed, service
 from tests.servers.assets import serving
 from tests.servers.http_sink import Answer, http_sink
 from tests.servers.promtool import promtool
 from tests.servers.require import free_ports
+from tests.waiting.blocking import until
 
 DEPLOY: Final = Path(__file__).parents[2] / "deploy"
 ALERTS: Final = DEPLOY / "prometheus" / "alerts.yml"

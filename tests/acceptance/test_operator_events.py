@@ -12,9 +12,10 @@ from receiver.assets.folder_id import folder_id
 from receiver.sandbox import Sandbox
 from receiver.sandbox.knobs import Knobs
 from receiver.telemetry.redact import fingerprint
-from tests.acceptance.service import MORTAL, SECRET, Service, completed, failed, kill, service, until
+from tests.acceptance.service import MORTAL, SECRET, Service, completed, failed, kill, service
 from tests.servers.assets import AssetHost
 from tests.servers.http_sink import Answer, HttpSink, http_sink
+from tests.waiting.blocking import until
 
 OLD = "whsec_of_last_year_0123456789"
 

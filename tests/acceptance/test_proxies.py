@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.acceptance.front import PATH, Front, Load, fronted, signed
-from tests.acceptance.service import failed, until
+from tests.acceptance.service import failed
 from tests.servers.postgres import PostgresServer
 from tests.servers.proxies import KINDS
+from tests.waiting.blocking import until
 
 pytestmark = pytest.mark.timeout(180)  # six processes start at once
 

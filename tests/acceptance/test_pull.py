@@ -13,8 +13,9 @@ from typing import Any, Final
 import httpx2
 import pytest
 
-from tests.acceptance.service import MORTAL, Service, failed, kill, service, until
+from tests.acceptance.service import MORTAL, Service, failed, kill, service
 from tests.servers.require import free_ports
+from tests.waiting.blocking import until
 
 PAGE: Final = Path(__file__).parents[2] / "docs/destinations/pull.md"
 TOKEN: Final = "pull_0123456789abcdef"

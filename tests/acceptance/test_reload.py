@@ -13,9 +13,10 @@ import httpx2
 import pytest
 
 from receiver.signatures import sign
-from tests.acceptance.service import Running, Service, failed, service, until
+from tests.acceptance.service import Running, Service, failed, service
 from tests.answer import Answer
 from tests.servers.require import free_ports
+from tests.waiting.blocking import until
 
 OLD: Final = "whsec_old_0123456789abcdef"
 NEW: Final = "whsec_new_0123456789abcdef"

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.service import MORTAL, Service, completed, failed, kill, service, until
+from tests.acceptance.service import MORTAL, Service, completed, failed, kill, service
 from tests.servers.assets import AssetHost
+from tests.waiting.blocking import until
 
 IMAGES = {"KINDS": "image", "FILTER": "data.asset.status == 'mirrored'"}
 FAILURES = {

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from receiver.sandbox import Knobs, Sandbox
-from tests.acceptance.service import Service, completed, failed, service, until
+from tests.acceptance.service import Service, completed, failed, service
 from tests.servers.assets import AssetHost
 from tests.servers.collector import Collector, Told, collector
+from tests.waiting.blocking import until
 
 SENDERS_OWN = "00-11111111111111111111111111111111-2222222222222222-01"
 

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.acceptance.service import Service, service, until
+from tests.acceptance.service import Service, service
 from tests.benchmark.builds import PAST, Build
 from tests.benchmark.cpu import cpu_s
 from tests.benchmark.stored import fill_postgres, fill_sqlite
 from tests.servers import postgres
 from tests.servers.require import free_ports
+from tests.waiting.blocking import until
 
 BARE: Final = "bare Starlette route on uvloop"
 BARE_ASYNCIO: Final = "bare Starlette route on asyncio"

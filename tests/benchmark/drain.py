@@ -21,11 +21,12 @@ import psycopg
 import redis
 
 from receiver.events import event_id
-from tests.acceptance.service import Service, failed, service, until
+from tests.acceptance.service import Service, failed, service
 from tests.benchmark import builds
 from tests.benchmark.builds import WORKING_TREE, Build
 from tests.benchmark.cpu import cpu_s
 from tests.servers import postgres, valkey
+from tests.waiting.blocking import until
 
 _STREAM: Final = "receiver:events"
 _COLUMNS: Final = "id, source, generation_id, type, body, via, received_ms, repeats, state, due_ms, attempts"

@@ -27,7 +27,8 @@ from receiver.client import AsyncClient, Generation
 from receiver.sandbox import Knobs, Sandbox
 from receiver.settings import Settings
 from receiver.wiring.ledgers import build_ledger
-from tests.acceptance.service import Running, Service, service, until
+from tests.acceptance.service import Running, Service, service
+from tests.waiting.blocking import until
 
 LOSS = 0.2
 DUPLICATES = 0.1

@@ -21,12 +21,13 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from receiver.signatures import sign
-from tests.acceptance.service import SECRET, Service, completed, service, until
+from tests.acceptance.service import SECRET, Service, completed, service
 from tests.benchmark import asset_host, builds, report
 from tests.benchmark.builds import WORKING_TREE, Build
 from tests.benchmark.cpu import cpu_s
 from tests.servers import seaweedfs
 from tests.servers.seaweedfs import S3Server
+from tests.waiting.blocking import until
 
 PLAIN: Final = "plain loop"
 _BUCKET: Final = "mirrored"

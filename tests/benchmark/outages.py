@@ -28,9 +28,10 @@ import click
 import psycopg
 
 from receiver.signatures import sign
-from tests.acceptance.service import SECRET, Service, completed, failed, service, until
+from tests.acceptance.service import SECRET, Service, completed, failed, service
 from tests.benchmark.outage_systems import System, bucket, destinations
 from tests.servers import assets, postgres
+from tests.waiting.blocking import until
 
 WORKERS: Final = 2
 WITHOUT_ASSET: Final = 5

@@ -21,9 +21,10 @@ from typing import Any, Final
 import psycopg
 
 from receiver.store import Store
-from tests.acceptance.service import Service, service, until
+from tests.acceptance.service import Service, service
 from tests.benchmark.load import NEW
 from tests.servers import postgres
+from tests.waiting.blocking import until
 
 _DAY_MS: Final = 24 * 3600 * 1000
 _OLD: Final = 100 * _DAY_MS

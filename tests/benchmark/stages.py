@@ -16,10 +16,11 @@ from typing import Final
 import psycopg
 import redis
 
-from tests.acceptance.service import Service, completed, failed, service, until
+from tests.acceptance.service import Service, completed, failed, service
 from tests.benchmark.cpu import cpu_s
 from tests.servers import assets, postgres, valkey
 from tests.servers.postgres import PostgresServer
+from tests.waiting.blocking import until
 
 _EVENTS: Final = 4_000
 _CONNECTIONS: Final = 16

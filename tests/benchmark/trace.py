@@ -25,8 +25,9 @@ import receiver
 from receiver.cli.connection import load_settings_and_log
 from receiver.cli.process import run
 from receiver.signatures import sign
-from tests.acceptance.service import SECRET, Service, completed, failed, until
+from tests.acceptance.service import SECRET, Service, completed, failed
 from tests.servers.assets import AssetHost, serving
+from tests.waiting.blocking import until
 
 _PACKAGE: Final = str(Path(receiver.__file__).parent)
 _NO_FUNCTIONS: Final = {"<module>", "<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>", "<lambda>"}

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Final
 
 from tests.acceptance.front import A_SECOND, Load, fronted
-from tests.acceptance.service import service, until
+from tests.acceptance.service import service
 from tests.chaos.costs import costs
 from tests.chaos.hostile import ATTACKS, attacked
 from tests.chaos.kills import ended
 from tests.servers import postgres
 from tests.servers.proxies import KINDS
+from tests.waiting.blocking import until
 
 P99_MS: Final = 250
 MEMORY_MIB: Final = 20

@@ -89,14 +89,6 @@ def quickly(seconds: float) -> None:
     time.sleep(min(seconds, 0.02))
 
 
-def until(ready: Callable[[], object]) -> None:
-    """Return once *ready*, which must be soon."""
-    deadline = time.monotonic() + 10
-    while not ready():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.01)
-
-
 @contextmanager
 def _running_loop() -> Iterator[asyncio.AbstractEventLoop]:
     loop = asyncio.new_event_loop()

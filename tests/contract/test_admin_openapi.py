@@ -10,9 +10,10 @@ from schemathesis import Case
 
 from receiver.admin.app import endpoints
 from receiver.admin.openapi import describe
-from tests.acceptance.service import failed, service, until
+from tests.acceptance.service import failed, service
 from tests.contract.described import CHECKS, ask_everything
 from tests.servers.require import free_ports
+from tests.waiting.blocking import until
 
 TOKEN = "admin_0123456789abcdef"
 KNOWN = {"Authorization": f"Bearer {TOKEN}"}

@@ -28,9 +28,9 @@ from receiver.store.filters import Filter
 from receiver.store.operations import Operation, Order, find_operation, latest_operations
 from receiver.store.search import find_deliveries, find_events, find_quarantined, quarantined_body
 from receiver.store.tables import DELIVERY, EVENT, QUARANTINE
-from tests.acceptance.service import until
 from tests.contract.test_ledger import waits
 from tests.stored import ASSET, FAR, NOW, a_body, an_event, claim, claimed, dead, delivered, settled
+from tests.waiting.blocking import until
 
 SECOND = 1_000
 

@@ -35,8 +35,9 @@ from receiver.store.late import claim_late, take_failed
 from receiver.store.passes import known_endings
 from receiver.store.settle import Closing, settle
 from receiver.store.tables import ASSET, DELIVERY, EVENT, LATE_ASSET
-from tests.acceptance.service import completed, until
+from tests.acceptance.service import completed
 from tests.contract.test_ledger import a_submission, open_ledger, waits
+from tests.waiting.blocking import until
 
 NOW = 1_700_000_000_000
 LEASE_MS = 60_000

@@ -26,7 +26,8 @@ from receiver.store.engine import connect
 from receiver.store.ledger import StoreLedger
 from receiver.store.passes import awaited, end_turn, kept_cursor, known_endings, save_cursor, take_turn
 from receiver.submissions import Submission
-from tests.acceptance.service import completed, failed, until
+from tests.acceptance.service import completed, failed
+from tests.waiting.blocking import until
 
 if TYPE_CHECKING:
     from receiver.client.ledger import Ledger

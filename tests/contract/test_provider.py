@@ -21,10 +21,11 @@ from receiver.contract import (
 )
 from receiver.errors import SignatureError
 from receiver.sandbox import Sandbox
-from tests.contract.provider_clients import QUICK, Make, clients, shown_secret, until
+from tests.contract.provider_clients import QUICK, Make, clients, shown_secret
 from tests.contract.sandbox_dialects import Reading
 from tests.unit.client import raw_server
 from tests.unit.client.raw_server import RawServer, answer
+from tests.waiting.blocking import until
 
 SECRET = "whsec_contract_0123456789"
 ENVELOPE = ["event", "data", "created_at"]

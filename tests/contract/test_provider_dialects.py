@@ -24,11 +24,12 @@ from receiver.client import (
 from receiver.contract import EVENT_TYPES
 from receiver.errors import SignatureError
 from receiver.sandbox import Fault, Sandbox
-from tests.contract.provider_clients import KINDS, QUICK, Make, clients, session_clients, shown_secret, until
+from tests.contract.provider_clients import KINDS, QUICK, Make, clients, session_clients, shown_secret
 from tests.contract.sandbox_dialects import DIALECTS
 from tests.contract.test_provider import delivered
 from tests.unit.client import raw_server
 from tests.unit.client.raw_server import answer
+from tests.waiting.blocking import until
 
 SECRET: Final = "whsec_dialects_0123456789"
 

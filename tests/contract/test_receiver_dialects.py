@@ -27,7 +27,7 @@ from receiver.telemetry.refusals import Refusals
 from receiver.wiring.stores import build_store
 from tests.contract.provider_clients import QUICK
 from tests.stored import migrated
-from tests.unit.worker.scripted import until
+from tests.waiting.aio import until
 
 COMPLETED: Final = "co.aivisualstudio.generation.completed"
 FAILED: Final = "co.aivisualstudio.generation.failed"

@@ -20,9 +20,9 @@ from receiver.store.operations import Order
 from receiver.store.retention import Batch, Pruned, What, prune
 from receiver.store.search import body_of_event, pruned_among, quarantined_body
 from receiver.store.tables import DELIVERY, EVENT, OPERATION, QUARANTINE, RETAINED
-from tests.acceptance.service import until
 from tests.contract.test_ledger import a_submission, waits
 from tests.stored import ASSET, FAR, NOW, a_body, an_event, claim, claimed, dead, delivered, settled
+from tests.waiting.blocking import until
 
 DAY_MS = 24 * 3600 * 1000
 BATCH = Batch(before_ms=NOW + DAY_MS, now_ms=NOW + 2 * DAY_MS, deliveries_before_ms=NOW + DAY_MS)

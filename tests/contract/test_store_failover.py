@@ -37,6 +37,7 @@ from receiver.store.progress import progress
 from tests.acceptance.service import failed
 from tests.servers.postgres import PostgresServer, following, running
 from tests.servers.switch import Switch, switched
+from tests.waiting.blocking import until
 
 NOW = 1_700_000_000_000
 WITHIN_S = 15
@@ -129,14 +130,6 @@ async def fill(store: Store) -> None:
             for _ in range(4)
         )
     )
-
-
-async def until(look: Callable[[], Any]) -> Any:
-    """Wait until *look* finds something."""
-    async with asyncio.timeout(WITHIN_S):
-        while not (found := await asyncio.to_thread(look)):  # noqa: ASYNC110  the server has no event
-            await asyncio.sleep(0.02)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -319,7 +312,7 @@ class TestHangs:
     @pytest.fixture(autouse=True)
     async def collected(self) -> AsyncIterator[None]:
         yield
-        await until(lambda: all(one.name != "store" for one in threading.enumerate()))
+        await asyncio.to_thread(until, lambda: all(one.name != "store" for one in threading.enumerate()))
         gc.collect()
 
     @pytest.mark.parametrize("how", ["vanished", "frozen"])
@@ -402,11 +395,11 @@ class TestSynchronousStandby:
         """A COMMIT that was cancelled succeeds with a warning: that is no answer; its repeat waits."""
         standby.freeze()
         recording = asyncio.create_task(store.record(an_event("gen_cancelled")))
-        await until(lambda: self.waiting(primary, "pg_cancel_backend"))
+        await asyncio.to_thread(until, lambda: self.waiting(primary, "pg_cancel_backend"))
         with pytest.raises(StoreUnavailable, match="committed with a warning: 01000"):
             await recording
         repeating = asyncio.create_task(store.record(an_event("gen_cancelled")))
-        await until(lambda: self.waiting(primary, "pg_backend_pid() <> "))
+        await asyncio.to_thread(until, lambda: self.waiting(primary, "pg_backend_pid() <> "))
         assert not repeating.done()
         standby.thaw()
         assert isinstance(await repeating, Duplicate)
@@ -419,14 +412,14 @@ class TestSynchronousStandby:
         generation = f"gen_{how}"
         standby.freeze()
         recording = asyncio.create_task(store.record(an_event(generation)))
-        await until(lambda: self.waiting(primary, how))
+        await asyncio.to_thread(until, lambda: self.waiting(primary, how))
         with pytest.raises(StoreUnavailable):
             await recording
         held = f"SELECT 1 FROM event WHERE generation_id = '{generation}' FOR UPDATE"
         with psycopg.connect(primary.url) as other:
             assert other.execute(held).fetchall(), "the row is there, on this server"
             repeating = asyncio.create_task(store.record(an_event(generation)))
-            await until(lambda: self.waiting(primary, "pg_backend_pid() <> "))
+            await asyncio.to_thread(until, lambda: self.waiting(primary, "pg_backend_pid() <> "))
             assert not repeating.done()
             standby.thaw()
             assert isinstance(await repeating, Duplicate)
@@ -441,7 +434,7 @@ class TestSynchronousStandby:
         await store.record(an_event(f"gen_claimed_{how}"))
         standby.freeze()
         claiming = asyncio.create_task(store.claim(claim_events, claim_now(), with_asset=False))
-        await until(lambda: self.waiting(primary, how))
+        await asyncio.to_thread(until, lambda: self.waiting(primary, how))
         with pytest.raises(StoreUnavailable):
             await claiming
         standby.thaw()
@@ -459,7 +452,7 @@ class TestSynchronousStandby:
         standby.freeze()
         with store.handover.of_events(taker):
             recording = asyncio.create_task(store.record(an_event("gen_handed", asset_host="a.example.com")))
-            await until(lambda: self.waiting(primary, "pg_terminate_backend"))
+            await asyncio.to_thread(until, lambda: self.waiting(primary, "pg_terminate_backend"))
             with pytest.raises(StoreUnavailable):
                 await recording
         standby.thaw()
@@ -480,7 +473,7 @@ class TestSynchronousStandby:
         standby.freeze()
         with store.handover.of_deliveries("orders", Outbox()):
             settling = asyncio.create_task(store.settle_due(claim_now(10)))
-            await until(lambda: self.waiting(primary, "pg_terminate_backend"))
+            await asyncio.to_thread(until, lambda: self.waiting(primary, "pg_terminate_backend"))
             with pytest.raises(StoreUnavailable):
                 await settling
         standby.thaw()
@@ -511,7 +504,7 @@ class TestSynchronousStandby:
                 await asyncio.gather(*(store.record(an_event(f"gen_{number}")) for number in range(20)))
                 standby.freeze()
                 in_doubt = asyncio.create_task(store.record(an_event("gen_in_doubt")))
-                await until(lambda: self.waiting(primary, "pg_backend_pid() <> "))
+                await asyncio.to_thread(until, lambda: self.waiting(primary, "pg_backend_pid() <> "))
                 primary.kill()
                 with pytest.raises(StoreUnavailable, match="lost while it committed"):
                     await in_doubt
@@ -617,9 +610,9 @@ class TestListening:
                 await woken.wait()
             woken.clear()
             with psycopg.connect(url, autocommit=True) as other:
-                [(pid, when)] = await until(lambda: other.execute(asked).fetchall())
-                [(again, _)] = await until(
-                    lambda: [row for row in other.execute(asked).fetchall() if row[1] != when]
+                [(pid, when)] = await asyncio.to_thread(until, lambda: other.execute(asked).fetchall())
+                [(again, _)] = await asyncio.to_thread(
+                    until, lambda: [row for row in other.execute(asked).fetchall() if row[1] != when]
                 )
             assert again == pid
             assert not woken.is_set()

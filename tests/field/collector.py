@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Final
 
 from receiver.sandbox import Knobs, Sandbox
-from tests.acceptance.service import MORTAL, SECRET, Service, failed, kill, service, until
+from tests.acceptance.service import MORTAL, SECRET, Service, failed, kill, service
 from tests.servers.collector import Collector, collector
 from tests.servers.require import free_ports, missing
+from tests.waiting.blocking import until
 
 _EVENTS: Final = 50
 _WHOLE: Final = {

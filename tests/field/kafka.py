@@ -18,11 +18,11 @@ from typing import Final
 from confluent_kafka import Consumer, TopicPartition
 
 from receiver.destinations import Destination, open_destination
-from tests.acceptance.service import until
 from tests.field.drill import Report, ride, run, said
 from tests.servers import kafka_brokers, valkey
 from tests.servers.kafka_brokers import Brokers
 from tests.servers.process import ServerProcess
+from tests.waiting.blocking import until
 
 _numbers = count(1)
 _MET_S: Final = 2.0

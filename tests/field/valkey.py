@@ -21,11 +21,11 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from receiver.destinations import Destination, open_destination
-from tests.acceptance.service import until
 from tests.field.drill import Report, ride, run
 from tests.servers import valkey
 from tests.servers.require import free_ports
 from tests.servers.valkey import ValkeyServer
+from tests.waiting.blocking import until
 
 _STREAM: Final = "field"
 _SERVICE: Final = "main"

@@ -10,9 +10,9 @@ import pytest
 
 from receiver.client import Client
 from receiver.sandbox import Knobs, Sandbox
-from tests.contract.provider_clients import until
 from tests.stored import migrated
 from tests.unit.cli.command import Command, environment
+from tests.waiting.blocking import until
 
 _PROGRAM = """
 import sys

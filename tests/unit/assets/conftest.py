@@ -111,12 +111,6 @@ def files(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir()] if folder.exists() else []
 
 
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110  what a thread does to a disk sets no event
-            await asyncio.sleep(0.01)
-
-
 Serve = Callable[..., Awaitable[RawServer]]
 MakeFetcher = Callable[..., Fetcher]
 

@@ -33,11 +33,11 @@ from tests.unit.assets.conftest import (
     chunked,
     files,
     response,
-    until,
     vectors,
     whole,
     write_until_hung_up,
 )
+from tests.waiting.aio import until
 
 Test = TypeVar("Test", bound=Callable[..., Any])
 COVERED: set[str] = set()

@@ -17,11 +17,12 @@ from receiver.contract import COMPLETED
 from receiver.events import event_id
 from receiver.store import Claim, EventSettled, NewEvent, Store
 from receiver.store.claim import claim_events
-from tests.acceptance.service import completed, until
+from tests.acceptance.service import completed
 from tests.servers import warm
 from tests.stored import migrated
 from tests.unit.cli.command import Command, environment
 from tests.unit.cli.running import Run
+from tests.waiting.blocking import until
 
 HOUR_MS = 3_600_000
 NEW = {"RECEIVER_DESTINATIONS__NEW__URL": "stdout:"}

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from receiver.sandbox import Sandbox
-from tests.contract.provider_clients import until
 from tests.unit.cli.command import Command
 from tests.unit.cli.running import Run
 from tests.unit.client.raw_server import answer, close, raw_server, stall
+from tests.waiting.blocking import until
 
 VIDEO = ("video", "a boat", "--aspect-ratio", "9:16", "--duration", "3")
 

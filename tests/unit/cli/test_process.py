@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from receiver.signatures import sign
-from tests.acceptance.service import SECRET, completed, failed, service, until
+from tests.acceptance.service import SECRET, completed, failed, service
 from tests.servers.assets import AssetHost
 from tests.servers.postgres import running
 from tests.servers.silent import silent_url
 from tests.unit.cli.command import SECRET as OTHER_SECRET
 from tests.unit.cli.command import Command, wait_for
+from tests.waiting.blocking import until
 
 WITHIN_S = 15
 

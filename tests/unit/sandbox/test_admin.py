@@ -7,8 +7,8 @@ import httpx2
 import pytest
 
 from receiver.sandbox import Fault, Knobs, ManualClock, Sandbox
-from tests.contract.provider_clients import until
 from tests.unit.client.raw_server import answer, raw_server
+from tests.waiting.blocking import until
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from receiver.errors import ConfigError
 from receiver.sandbox import OPERATION_NAMES, Fault, Knobs, Sandbox
 from receiver.sandbox.keys import KEY_OPERATIONS
 from receiver.sandbox.operations import OPERATIONS
-from tests.contract.provider_clients import until
 from tests.servers.require import free_ports
 from tests.unit.client.raw_server import answer, raw_server
+from tests.waiting.blocking import until
 
 
 def order(sandbox: Sandbox, account: str = "default", **body: str) -> str:

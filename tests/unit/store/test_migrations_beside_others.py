@@ -3,7 +3,7 @@
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +18,8 @@ from receiver.contract import COMPLETED
 from receiver.store.engine import connect
 from receiver.store.migrations import _config, building, migrate, revising, revisions
 from receiver.store.migrations.indexes import RETIRED
+from receiver.store.postgresql import Session
+from tests.waiting.blocking import until
 
 WITHIN_S = 20
 ROWS = 20_000
@@ -80,13 +82,6 @@ def accepting(url: str) -> Iterator[list[float]]:
         finally:
             end.set()
             work.result()
-
-
-def until(is_so: Callable[[], object]) -> None:
-    deadline = time.monotonic() + WITHIN_S
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def indexes_of(url: str) -> dict[str, bool]:
@@ -185,13 +180,23 @@ class TestMigrate:
         assert len(statements) > len(revisions())
         assert [statement for statement in statements if SLOW.search(statement)] == []
 
-    def test_one_at_a_time(self, engine: Engine, postgres_database: str) -> None:
-        """A second one waits for the first, and says so."""
+    def test_one_at_a_time(
+        self, engine: Engine, postgres_database: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A second one waits for the first, and says so once."""
         told: list[str] = []
+        tries: list[bool] = []
+        take = revising._take
+
+        def count(session: Session) -> bool:
+            tries.append(take(session))
+            return tries[-1]
+
+        monkeypatch.setattr(revising, "_take", count)
         with ThreadPoolExecutor(1) as threads, psycopg.connect(postgres_database) as first:
             first.execute("SELECT pg_advisory_xact_lock(%s)", [revising.LOCK_KEY])
             running = threads.submit(migrate, engine, told.append)
-            until(lambda: told)
+            until(lambda: len(tries) > 2)
             assert told == ["another migration is under way; waiting for its end"]
             assert not running.done()
             first.rollback()

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -18,6 +18,7 @@ from sqlalchemy import Engine
 from receiver.store import sqlite, sqlite_log
 from receiver.store.engine import connect
 from receiver.store.sqlite_log import holders
+from tests.waiting.blocking import until
 
 _HEADER_BYTES = 32
 """They have other salts each time the log begins anew (https://www.sqlite.org/fileformat2.html#walformat)."""
@@ -41,13 +42,6 @@ def reader(path: Path) -> Iterator[int]:
         assert process.stdout
         assert process.stdout.readline() == b"reading\n"
         yield process.pid
-
-
-def until(is_so: Callable[[], object]) -> None:
-    deadline = time.monotonic() + WITHIN_S
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @pytest.fixture

@@ -118,10 +118,3 @@ async def served(app: PublicApp, *, shutdown_delay_s: float = 0) -> AsyncIterato
         yield Site(listener.getsockname()[1])
     finally:
         await server.stop()
-
-
-async def until(look: Callable[[], object]) -> None:
-    """Return once *look* finds something; fail after a while."""
-    async with asyncio.timeout(WITHIN_S):
-        while not look():  # noqa: ASYNC110  what it looks for has no event
-            await asyncio.sleep(0.005)

@@ -11,7 +11,8 @@ from receiver.telemetry import metrics
 from receiver.telemetry.refusals import Refusals
 from receiver.web.app import build_app
 from receiver.web.connection import Connection
-from tests.unit.web.serving import SOURCES, WITHIN_S, FakeStore, Site, request, served, signed, until
+from tests.unit.web.serving import SOURCES, WITHIN_S, FakeStore, Site, request, served, signed
+from tests.waiting.aio import until
 
 LIMIT_S = 0.3
 HEALTHZ = request("GET", "/healthz")

@@ -12,7 +12,8 @@ from receiver.telemetry.refusals import Refusals
 from receiver.web import registry
 from receiver.web.app import build_app
 from receiver.web.connection import Connection
-from tests.unit.web.serving import SOURCES, FakeStore, request, served, signed, until
+from tests.unit.web.serving import SOURCES, FakeStore, request, served, signed
+from tests.waiting.aio import until
 
 
 def post() -> bytes:

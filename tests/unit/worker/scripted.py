@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Concatenate, Final, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
@@ -24,8 +24,6 @@ from receiver.store import (
 from receiver.store.due import Due
 from receiver.store.future import Present
 from receiver.store.wake import Wake
-
-WITHIN_S: Final = 60.0
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
@@ -191,10 +189,3 @@ class ScriptedStore(Transacting):
         if self.claim_error:
             raise self.claim_error
         self.claims.append(claim)
-
-
-async def until(look: Callable[[], object]) -> None:
-    """Return once *look* finds something; fail after a while."""
-    async with asyncio.timeout(WITHIN_S):
-        while not look():  # noqa: ASYNC110  what it looks for has no event
-            await asyncio.sleep(0.002)

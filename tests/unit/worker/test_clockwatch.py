@@ -8,7 +8,8 @@ import pytest
 from receiver.errors import StoreUnavailable
 from receiver.store.future import Present
 from receiver.worker.clockwatch import ClockWatch, watch_clock
-from tests.unit.worker.scripted import Transacting, until
+from tests.unit.worker.scripted import Transacting
+from tests.waiting.aio import until
 
 PRESENT = Present(0, 60_000, ("orders",))
 

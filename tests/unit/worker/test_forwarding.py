@@ -25,7 +25,8 @@ from receiver.worker.forwarding import Forwarding, Outlet
 from receiver.worker.leases import Leases
 from receiver.worker.rate import TokenBucket
 from tests.unit.work import NOW, delivery_job
-from tests.unit.worker.scripted import ScriptedStore, until
+from tests.unit.worker.scripted import ScriptedStore
+from tests.waiting.aio import until
 
 
 def confirm(job: DeliveryJob) -> ForwardResult:

@@ -13,7 +13,8 @@ from receiver.operations.stages import WORKER_GONE_MS
 from receiver.store import EventKept, Store
 from receiver.worker.keeping import note_kept, seen_every_s, stay_seen, sweep_kept
 from tests.unit.work import event_job
-from tests.unit.worker.scripted import ScriptedStore, Transacting, until
+from tests.unit.worker.scripted import ScriptedStore, Transacting
+from tests.waiting.aio import until
 
 
 class PendingEvents(Transacting):

@@ -9,7 +9,8 @@ import structlog.testing
 from receiver.errors import StoreUnavailable
 from receiver.store import Store
 from receiver.worker.leases import Leases
-from tests.unit.worker.scripted import ScriptedStore, until
+from tests.unit.worker.scripted import ScriptedStore
+from tests.waiting.aio import until
 
 SHORT_S = 0.03
 

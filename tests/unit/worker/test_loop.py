@@ -9,7 +9,7 @@ import pytest
 from receiver.errors import StoreUnavailable
 from receiver.worker import loop
 from receiver.worker.loop import work_until
-from tests.unit.worker.scripted import until
+from tests.waiting.aio import until
 
 LONG_S = 60.0
 

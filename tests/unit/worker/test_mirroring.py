@@ -44,7 +44,8 @@ from receiver.worker.mirroring import (
     mirror_and_settle,
 )
 from tests.unit.work import NOW, MemoryBucket, event_job, late_job
-from tests.unit.worker.scripted import ScriptedStore, until
+from tests.unit.worker.scripted import ScriptedStore
+from tests.waiting.aio import until
 
 
 def jobs(count: int, *, host: str | None = "cdn.example.com") -> list[EventJob]:

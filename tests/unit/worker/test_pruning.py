@@ -11,7 +11,7 @@ from receiver.operations.pruning import Retention
 from receiver.store import Store
 from receiver.worker.pruning import keep_pruning
 from tests.stored import NOW, an_event, delivered, migrated
-from tests.unit.worker.scripted import until
+from tests.waiting.aio import until
 
 EVENTS = 150
 """More than one batch."""

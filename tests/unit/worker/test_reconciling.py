@@ -17,8 +17,8 @@ from receiver.worker.reconciling import ReconcileRules, Reconciling
 from receiver.worker.run import Timing, Worker
 from tests.stored import migrated
 from tests.unit.worker.listing import Listing, row
-from tests.unit.worker.scripted import until
 from tests.unit.worker.test_reconcile_pass import submitted
+from tests.waiting.aio import until
 
 SOURCE = "photoverse"
 HOUR_MS = 3_600_000

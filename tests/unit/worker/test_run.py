@@ -36,7 +36,7 @@ from receiver.worker.forwarding import Outlet
 from receiver.worker.run import Timing, Worker
 from tests.stored import migrated
 from tests.unit.work import BODY
-from tests.unit.worker.scripted import until
+from tests.waiting.aio import until
 
 LONG_S = 60.0
 
