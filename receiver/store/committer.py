@@ -121,6 +121,7 @@ class Committer(Generic[Item, Result]):
         self._hurries = self._hurries and bool(self._waiting)
         self._pace(loop.time(), len(batch))
         items = [item for item, _ in batch]
+        overdue = loop.time() + self._timeout_s
         try:
             answer = self._calls.begin(
                 lambda connection: self._work(connection, items), within_s=self._timeout_s
@@ -130,7 +131,6 @@ class Committer(Generic[Item, Result]):
             self._waiting.clear()
             self._busy = self._hurries = False
             return
-        overdue = loop.time() + self._timeout_s
         answer.add_done_callback(lambda done: self._finish(loop, batch, done, overdue))
 
     def _pace(self, now: float, count: int) -> None:

@@ -40,7 +40,7 @@ from tests.servers.switch import Switch, switched
 from tests.waiting.blocking import until
 
 NOW = 1_700_000_000_000
-WITHIN_S = 15
+WITHIN_S = 60
 
 
 def an_event(generation_id: str, asset_host: str | None = None) -> NewEvent:
@@ -350,7 +350,7 @@ class TestHangs:
                 tried = [store.record(an_event(f"gen_{number}")) for number in range(3)]
                 refused = await asyncio.gather(*tried, return_exceptions=True)
                 assert [type(each) for each in refused] == [StoreUnavailable] * 3
-                assert time.monotonic() - began < 9
+                assert time.monotonic() - began < 15
             finally:
                 pair[0].thaw()
             await served(lambda: store.record(an_event("gen_after")))
@@ -566,7 +566,7 @@ class TestListening:
 
     @pytest.fixture(autouse=True)
     def quick(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        for name in ("_HEARTBEAT_S", "_ANSWER_S", "_RECONNECT_S"):
+        for name in ("_HEARTBEAT_S", "_RECONNECT_S"):
             monkeypatch.setattr(import_module("receiver.store.listen"), name, 0.3)
 
     @contextmanager
@@ -587,8 +587,11 @@ class TestListening:
         switch: Switch,
         pair: tuple[PostgresServer, PostgresServer],
         turned: Callable[..., None],
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """A server that says nothing any more, and one that only reads, are left for the one that writes."""
+        if how == "vanished":
+            monkeypatch.setattr(import_module("receiver.store.listen"), "_ANSWER_S", 0.3)
         with self.listening(of_hosts("r", switch, pair[1]) + "&connect_timeout=2") as (_, woken):
             async with asyncio.timeout(WITHIN_S):
                 await woken.wait()

@@ -207,7 +207,8 @@ class TestSubmit:
         """Once the database answers again, so do we."""
         committer = Committer(engine, executor, work, timeout_s=0.05)
         work.free.clear()
-        await settled(submitted(committer, [0]))
+        while not work.begun.is_set():
+            await settled(submitted(committer, [0]))
         work.free.set()
         numbers = itertools.count(1)  # one that was refused may be there all the same
         async with asyncio.timeout(WITHIN_S):
@@ -287,10 +288,12 @@ class TestPace:
         self, engine: Engine, executor: ThreadPoolExecutor, work: Work
     ) -> None:
         """What comes soon after a batch shares the next one."""
-        committer = Committer(engine, executor, work, pace_s=0.2)
+        committer = Committer(engine, executor, work, pace_s=3 * WITHIN_S)
         await committer.submit(0)
+        committer._paced_until = asyncio.get_running_loop().time() + 0.2
         one = submitted(committer, [1])
-        await asyncio.sleep(0.02)
+        for _ in range(20):  # more turns than a batch gathers for
+            await asyncio.sleep(0)
         await settled([*one, *submitted(committer, [2])])
         assert work.batches == [[0], [1, 2]]
 

@@ -22,6 +22,8 @@ from receiver.store.postgresql import Session
 from tests.waiting.blocking import until
 
 WITHIN_S = 20
+LONG_S = 5.0
+"""Less than a sender waits for its answer; the lock is waited for in fractions of a second."""
 ROWS = 20_000
 TRIES = 3
 INSERT = """
@@ -110,7 +112,7 @@ class TestMigrate:
             until(lambda: len(took) > held + 10)
             backup.rollback()
             assert running.result(WITHIN_S) == ("0007", revisions()[0])
-        assert max(took) < 1.0
+        assert max(took) < LONG_S
         assert all(indexes_of(postgres_database).values())
 
     def test_says_so_once_in_a_while(
@@ -156,7 +158,7 @@ class TestMigrate:
             until(lambda: len(took) > held + 10)
             backup.rollback()
             running.result(WITHIN_S)
-        assert max(took) < 1.0
+        assert max(took) < LONG_S
 
     def test_an_index_left_half_made(self, engine: Engine, postgres_database: str) -> None:
         """One that is not valid is built again, what is lacking is built, what is retired goes."""
