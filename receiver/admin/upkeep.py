@@ -19,7 +19,7 @@ from receiver.operations import records, schemas
 from receiver.operations.erasing import Wish
 from receiver.operations.finding import history, stories
 from receiver.operations.pruning import prune_all
-from receiver.operations.stages import overview
+from receiver.operations.stages import Overview, overview
 from receiver.operations.status import status_record, worker_records
 from receiver.store.audit import deeds
 
@@ -38,16 +38,18 @@ class Upkeep:
     @get("/v1/status", schemas.Status)
     async def status(self, _request: Request, _given: None) -> Response:
         """Show one screen of what goes on."""
-        names = tuple(self._parts.targets)
-        found = await self._store.transact(overview, names, now_ms=clock.now_ms())
+        found = await self._overview()
         return answers.json(status_record(found, self._parts.watched.paces))
 
     @get("/v1/workers", schemas.Listed[schemas.Worker])
     async def workers(self, _request: Request, _given: None) -> Response:
         """List workers."""
-        names = tuple(self._parts.targets)
-        found = await self._store.transact(overview, names, now_ms=clock.now_ms())
+        found = await self._overview()
         return answers.json({"data": worker_records(found)})
+
+    async def _overview(self) -> Overview:
+        names, lease_s = tuple(self._parts.targets), self._parts.watched.lease_s
+        return await self._store.transact(overview, names, now_ms=clock.now_ms(), lease_s=lease_s)
 
     @get("/v1/find", schemas.Listed[schemas.HistoryEntry], query=asked.Search)
     async def find(self, _request: Request, given: asked.Search) -> Response:

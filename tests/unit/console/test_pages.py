@@ -16,7 +16,7 @@ from receiver.errors import StoreUnavailable
 from receiver.events import Asset
 from receiver.store import Store
 from receiver.store.outages import note_outages
-from receiver.store.spools import see_spool
+from receiver.store.spools import Process, see_spool
 from receiver.store.tables import PACE
 from tests.contract.test_console_views import a_submission, submit, with_asset
 from tests.stored import FAR, NOW, a_body, an_event, claimed, dead, delivered, settled
@@ -134,7 +134,8 @@ class TestOverview:
     async def test_what_is_down(self, browser: Browser, store: Store) -> None:
         """Buckets and hosts, as workers of any process find them; unknown where none is alive."""
         assert b"not known: no worker is alive" in (await browser.get("")).body
-        await store.transact(see_spool, "0" * 32, now_ms=now_ms())
+        await store.transact(see_spool, "0" * 32, now_ms=now_ms(), process=Process("web-<1>", 4711))
+        assert b"Worker 4711 on web-&lt;1&gt;" in (await browser.get("")).body
         assert b"badge up" in (await browser.get("")).body
         down = {("bucket", "*"): "AccessDenied", ("asset_host", "cdn.example"): "http_503"}
         await store.transact(note_outages, down, now_ms=now_ms())
