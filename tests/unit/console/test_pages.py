@@ -3,7 +3,7 @@
 import asyncio
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,8 +11,10 @@ import pytest
 from sqlalchemy import Connection
 from sqlalchemy.event import listen, remove
 
+from receiver.assets.folder import FolderBucket
 from receiver.clock import now_ms
-from receiver.errors import StoreUnavailable
+from receiver.console import media
+from receiver.errors import BucketUnavailable, StoreUnavailable
 from receiver.events import Asset
 from receiver.store import Store
 from receiver.store.outages import note_outages
@@ -51,6 +53,21 @@ async def a_mirrored(store: Store, tmp_path: Path, content: bytes, content_type:
     asset = Asset("mirrored", path.as_uri(), content_type, len(content), "0" * 64)
     [id_] = await settled(store, an_event(), asset=asset)
     return id_
+
+
+def _like_s3rver(content: bytes, start: int, size: int) -> bytes:
+    """Take the first byte alone for all."""
+    return content[start:][: size if start + size > 1 else None]
+
+
+def _whole(content: bytes, _start: int, _size: int) -> bytes:
+    """Take no range at all."""
+    return content
+
+
+def _to_the_end(content: bytes, start: int, _size: int) -> bytes:
+    """Take no last byte."""
+    return content[start:]
 
 
 class TestLists:
@@ -314,6 +331,58 @@ class TestAssets:
             f"bytes 1-3/{len(PNG)}",
         )
         assert (await browser.get(f"/assets/{id_}", Range="bytes=99999-")).status == 200
+
+    @pytest.mark.parametrize("answer", [_like_s3rver, _whole, _to_the_end])
+    async def test_from_a_store_that_answers_other_ranges(
+        self,
+        browser: Browser,
+        store: Store,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        answer: Callable[[bytes, int, int], bytes],
+    ) -> None:
+        """With more than was asked for, or with all of it: the browser gets what it asked for."""
+        id_ = await a_mirrored(store, tmp_path, PNG)
+        asked: list[int] = []
+
+        async def part(_bucket: FolderBucket, _key: str, start: int, size: int) -> bytes:
+            asked.append(start)
+            return answer(PNG, start, size)
+
+        monkeypatch.setattr(FolderBucket, "part", part)
+        monkeypatch.setattr(media, "_PART_BYTES", 100)
+        assert (await browser.get(f"/assets/{id_}")).body == PNG
+        assert len(asked) <= 1 + len(PNG) // 100 + 1
+        for wanted in ("0-0", "0-1", "1-3", "7-7", "600-", f"{len(PNG) - 1}-"):
+            first, _, last = wanted.partition("-")
+            found = await browser.get(f"/assets/{id_}", Range=f"bytes={wanted}")
+            assert (found.status, found.body) == (206, PNG[int(first) :][: int(last or FAR) - int(first) + 1])
+
+    async def test_what_is_not_there_as_it_was(
+        self, browser: Browser, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A file that is shorter now is served as it is, an empty one is none; a store that fails: 503."""
+        id_ = await a_mirrored(store, tmp_path, PNG)
+        file = tmp_path / "assets" / "a.bin"
+        file.write_bytes(PNG[:99])
+        found = await browser.get(f"/assets/{id_}", Range="bytes=50-")
+        assert (found.status, found.body, found.headers["content-range"]) == (
+            206,
+            PNG[50:99],
+            "bytes 50-98/99",
+        )
+        for content in (b"", None):
+            file.write_bytes(content) if content is not None else file.unlink()
+            assert (await browser.get(f"/assets/{id_}")).status == 404
+        file.write_bytes(PNG)
+
+        async def part(_bucket: FolderBucket, _key: str, start: int, size: int) -> bytes | None:
+            if start:
+                raise BucketUnavailable("SlowDown")
+            return PNG[:size]
+
+        monkeypatch.setattr(FolderBucket, "part", part)
+        assert (await browser.get(f"/assets/{id_}", Range="bytes=50-")).status == 503
 
     async def test_what_could_run_is_not_served(self, browser: Browser, store: Store, tmp_path: Path) -> None:
         """Whatever the row calls it."""
