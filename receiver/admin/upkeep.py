@@ -1,7 +1,6 @@
 """What else an operator looks at and does: status, history, submissions, settings, audit log, retention."""
 
 from collections.abc import Awaitable
-from typing import Final, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,7 +10,6 @@ from receiver.admin import answers
 from receiver.admin import parameters as asked
 from receiver.admin.deeds import OF_API, note
 from receiver.admin.endpoint import get, post
-from receiver.admin.parameters import path_text
 from receiver.admin.parts import Parts
 from receiver.client import ClientError, InvalidParameter, NotFound
 from receiver.errors import ConfigError
@@ -22,10 +20,7 @@ from receiver.operations.pruning import prune_all
 from receiver.operations.stages import Overview, overview
 from receiver.operations.status import status_record, worker_records
 from receiver.store.audit import deeds
-
-_SUBMISSION: Final = "/v1/submissions/{ref:path}"
-"""A client's reference may hold a slash."""
-T = TypeVar("T")
+from receiver.submissions import Submission
 
 
 class Upkeep:
@@ -99,32 +94,29 @@ class Upkeep:
         found = await self._parts.desk.list(given.state, given.limit)
         return answers.json({"data": [records.submission_record(one) for one in found]})
 
-    @post(f"{_SUBMISSION}/adopt", schemas.Submission, body=asked.Adopt)
+    @post("/v1/submissions/adopt", schemas.Submission, body=asked.Adopt)
     async def adopt(self, request: Request, given: asked.Adopt) -> Response:
         """A submission is this generation."""
-        ref = path_text(request, "ref")
-        await note(self._store, request, "submissions.adopt", f"{ref} is {given.generation_id}")
-        settled = await _settled(self._parts.desk.adopt(ref, given.generation_id, force=given.force))
-        return answers.json(records.submission_record(settled))
+        ref, id_ = given.client_ref, given.generation_id
+        await note(self._store, request, "submissions.adopt", f"{ref} is {id_}")
+        return await _settled(self._parts.desk.adopt(ref, id_, force=given.force))
 
-    @post(f"{_SUBMISSION}/recover", schemas.Submission)
-    async def recover(self, request: Request, _given: asked.Nothing) -> Response:
+    @post("/v1/submissions/recover", schemas.Submission, body=asked.Referred)
+    async def recover(self, request: Request, given: asked.Referred) -> Response:
         """Find what a submission became."""
-        ref = path_text(request, "ref")
-        await note(self._store, request, "submissions.recover", ref)
-        return answers.json(records.submission_record(await _settled(self._parts.desk.recover(ref))))
+        await note(self._store, request, "submissions.recover", given.client_ref)
+        return await _settled(self._parts.desk.recover(given.client_ref))
 
-    @post(f"{_SUBMISSION}/abandon", schemas.Submission)
-    async def abandon(self, request: Request, _given: asked.Nothing) -> Response:
+    @post("/v1/submissions/abandon", schemas.Submission, body=asked.Referred)
+    async def abandon(self, request: Request, given: asked.Referred) -> Response:
         """A submission was never accepted."""
-        ref = path_text(request, "ref")
-        await note(self._store, request, "submissions.abandon", ref)
-        return answers.json(records.submission_record(await _settled(self._parts.desk.abandon(ref))))
+        await note(self._store, request, "submissions.abandon", given.client_ref)
+        return await _settled(self._parts.desk.abandon(given.client_ref))
 
 
-async def _settled(work: Awaitable[T]) -> T:
+async def _settled(work: Awaitable[Submission]) -> Response:
     try:
-        return await work
+        return answers.json(records.submission_record(await work))
     except NotFound as error:
         raise answers.Refusal(404, "not_found", str(error)) from None
     except (InvalidParameter, ConfigError) as error:

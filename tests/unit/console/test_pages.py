@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote, urlencode, urljoin, urlsplit
 
 import pytest
 from sqlalchemy import Connection
@@ -42,6 +43,14 @@ async def shows(browser: Browser, path: str, part: bytes, *, gone: bool = False)
         while (part in (page := (await browser.get(path)).body)) == gone:  # noqa: ASYNC110  as a person does
             await asyncio.sleep(0.05)
     return page
+
+
+async def followed(browser: Browser, link: str) -> str:
+    """Return the page that *link* leads to, as a browser would ask for it."""
+    parts = urlsplit(urljoin("http://console.test/", link))
+    answer = await browser.get(f"{unquote(parts.path)}?{parts.query}".removeprefix("/console"))
+    assert answer.status == 200, (link, answer.status)
+    return answer.body.decode()
 
 
 async def a_mirrored(store: Store, tmp_path: Path, content: bytes, content_type: str = "image/png") -> str:
@@ -82,9 +91,9 @@ class TestLists:
         [id_] = await delivered(store, an_event("gen_1"))
         for text in ("gen_1", id_):
             answer = await browser.get(f"/generations?q={text}")
-            assert answer.headers["location"] == "/console/generations/photoverse/gen_1"
+            assert answer.headers["location"] == "/console/generations/photoverse?id=gen_1"
         answer = await browser.get(f"/events/{id_}")
-        assert answer.headers["location"] == "/console/generations/photoverse/gen_1"
+        assert answer.headers["location"] == "/console/generations/photoverse?id=gen_1"
 
     async def test_pages_and_filters(self, browser: Browser, store: Store) -> None:
         """Keyset pages, and what the filters leave out."""
@@ -103,7 +112,7 @@ class TestLists:
         """Stored content makes neither elements nor links."""
         evil = '"><script>alert(1)</script><a href="javascript:alert(1)">'
         await store.record(with_asset("gen_1", prompt=evil))
-        for path in ("/generations", "/generations/photoverse/gen_1"):
+        for path in ("/generations", "/generations/photoverse?id=gen_1"):
             page = (await browser.get(path)).body.decode()
             assert "&lt;script&gt;" in page
             assert "<script>" not in page
@@ -113,7 +122,7 @@ class TestLists:
         """It does not push the timeline and the buttons out of sight; all of it can be read."""
         long = "lang <b> " * 1_100
         await store.record(with_asset("gen_1", prompt=long))
-        page = (await browser.get("/generations/photoverse/gen_1")).body.decode()
+        page = (await browser.get("/generations/photoverse?id=gen_1")).body.decode()
         _, _, folded = page.partition('<div class="prompt"><details>')
         start, _, rest = folded.partition("</summary>")
         assert html.unescape(start) == f"<summary>{long[:200]}…"
@@ -122,7 +131,7 @@ class TestLists:
     async def test_failed_attempts_are_in_the_timeline(self, browser: Browser, store: Store) -> None:
         """With how the answer began, as text."""
         await dead(store, an_event("gen_1"), said=b"<b>no such order</b> https://h/x?sig=hush")
-        page = (await browser.get("/generations/photoverse/gen_1")).body.decode()
+        page = (await browser.get("/generations/photoverse?id=gen_1")).body.decode()
         assert "Attempt 1 to orders failed" in page
         assert "&lt;b&gt;no such order&lt;/b&gt; https://h/x?[redacted]" in page
         assert "hush" not in page
@@ -130,6 +139,42 @@ class TestLists:
     async def test_a_notice_has_to_be_ours(self, browser: Browser) -> None:
         """No link puts words into our mouth."""
         assert b"call this number" not in (await browser.get("/destinations?notice=call+this+number")).body
+
+
+class TestAwkwardIds:
+    @pytest.mark.parametrize("id_", [".", "..", "a/b", "a?b=c&d#e", "50%2F", "a b", "\u202egnp.", "'\"<b>"])
+    async def test_each_link_leads_to_it(self, browser: Browser, store: Store, id_: str) -> None:
+        """As a browser follows it: whatever a generation is called, its page opens and its buttons work."""
+        [event_id] = await dead(store, an_event(id_))
+        await submit(store, a_submission(f"ref {id_}", "submitted", id_))
+        for page in ("/generations", "/dead-letters", "/submissions"):
+            [link] = set(
+                re.findall(r'href="([^"]+photoverse[^"]+)"', (await browser.get(page)).body.decode())
+            )
+            assert f">{id_}</h1>" in html.unescape(await followed(browser, html.unescape(link)))
+        for path in (f"/events/{event_id}", f"/generations?{urlencode({'q': id_})}"):
+            to = (await browser.get(path)).headers["location"]
+            assert f">{id_}</h1>" in html.unescape(await followed(browser, to))
+        assert "Put back" in await said(
+            browser, f"/events/{event_id}/retry", destination="orders", state="dead"
+        )
+
+    @pytest.mark.parametrize("ref", [".", "..", "a/b", "a?b=c&d#e", "50%2F", "'\"<b>"])
+    async def test_each_form_is_about_it(self, browser: Browser, store: Store, desk: Desk, ref: str) -> None:
+        """A reference is a client's own; a form names it as it is."""
+        await submit(store, a_submission(ref, "unknown"))
+        page = (await browser.get("/submissions")).body.decode()
+        [named] = set(re.findall(r'name="ref" value="([^"]+)"', page))
+        for action in set(re.findall(r'action="/console(/submissions/[^"]+)"', page)):
+            await said(browser, action, ref=html.unescape(named), generation_id="gen_1")
+        assert {given for given, _ in desk.settled} == {ref}
+        assert len(desk.settled) == 2
+
+    async def test_the_page_after_a_login(self, stranger: Browser) -> None:
+        """Who has to sign in comes back to where the link leads."""
+        to = (await stranger.get("/generations/photoverse?id=a%2Fb%3F%23%25")).headers["location"]
+        page = await followed(stranger, to)
+        assert 'name="next" value="/console/generations/photoverse?id=a%2Fb%3F%23%25"' in page
 
 
 class TestOverview:
@@ -175,7 +220,7 @@ class TestOverview:
     async def test_tells_what_happened(self, browser: Browser, store: Store) -> None:
         """In the words of `receiver find`, and in colour: what went well, what did not, what is to come."""
         await dead(store, an_event("gen_1"), error="answered 401")
-        page = (await browser.get("/generations/photoverse/gen_1")).body.decode()
+        page = (await browser.get("/generations/photoverse?id=gen_1")).body.decode()
         for tone, what in (
             ("good", "Asset mirrored"),
             ("bad", "Given up for orders"),
@@ -214,7 +259,7 @@ class TestBounds:
             asked.append((statement, parameters))
 
         listen(store.engine, "before_cursor_execute", note)
-        for path in (*PAGES, "/generations?q=fog", "/generations/photoverse/gen_waits", "/live?span=30d"):
+        for path in (*PAGES, "/generations?q=fog", "/generations/photoverse?id=gen_waits", "/live?span=30d"):
             assert (await browser.get(path)).status in (200, 404)
         remove(store.engine, "before_cursor_execute", note)
         reads = [one for one in asked if one[0].lstrip().startswith(("SELECT", "WITH"))]
@@ -303,9 +348,9 @@ class TestButtons:
         """What is in doubt is settled by hand, whatever its name."""
         await submit(store, a_submission("order/7", "unknown"), a_submission("order-8", "submitted", "gen_8"))
         page = (await browser.get("/submissions")).body.decode()
-        assert 'action="/console/submissions/order%2F7/adopt"' in page
-        await said(browser, "/submissions/order/7/adopt", generation_id="gen_7")
-        await said(browser, "/submissions/order/7/abandon")
+        assert '<input type="hidden" name="ref" value="order/7">' in page
+        await said(browser, "/submissions/adopt", ref="order/7", generation_id="gen_7")
+        await said(browser, "/submissions/abandon", ref="order/7")
         assert desk.settled == [("order/7", "gen_7"), ("order/7", None)]
 
     async def test_everything_done_is_in_the_audit_log(self, browser: Browser) -> None:
