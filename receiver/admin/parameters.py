@@ -1,6 +1,6 @@
 """What a request of the private API may say, read strictly: a mistyped filter would match everything."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
@@ -288,6 +288,18 @@ def path_text(request: Request, name: str) -> str:
 def query_text(request: Request, name: str) -> str:
     """Return a part of the query, empty where it has none."""
     return _findable(request.query_params.get(name, ""))
+
+
+def one_of(request: Request, name: str, values: Collection[str]) -> str | None:
+    """Return a part of the query that has one of *values*; None where it is empty.
+
+    Raises:
+        Refusal: 400, it has another.
+    """
+    given = request.query_params.get(name, "")
+    if given and given not in values:
+        raise invalid(f"{name} must be one of {', '.join(values)}")
+    return given or None
 
 
 def read_cursor(cursor: str | None, parts: int) -> Key | None:

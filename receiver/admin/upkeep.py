@@ -60,7 +60,8 @@ class Upkeep:
     @get("/v1/audit", schemas.Page[schemas.Deed], query=asked.Paging)
     async def audit(self, _request: Request, given: asked.Paging) -> Response:
         """List what operators did."""
-        page = await self._store.transact(deeds, before=given.cursor, limit=given.limit)
+        after = asked.read_cursor(given.cursor, 1)
+        page = await self._store.transact(deeds, after=after, limit=given.limit)
         return answers.page([records.record(schemas.Deed, one) for one in page.rows], page)
 
     @post("/v1/prune", schemas.Pruning, body=asked.Prune, begun=schemas.Pruning)

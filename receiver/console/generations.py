@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from receiver import operations
 from receiver.admin.answers import Refusal
-from receiver.admin.parameters import path_text, query_text, read_cursor
+from receiver.admin.parameters import one_of, path_text, query_text, read_cursor
 from receiver.admin.parts import Parts
 from receiver.console.group import Group, get, post
 from receiver.console.guard import HOME
@@ -186,8 +186,8 @@ def _wanted(request: Request) -> Filter:
     since = query.get("since")
     moment = read_moment(since, now=datetime.now(UTC)) if since else None
     return Filter(
-        state=query.get("state"),
-        kind=query.get("kind"),
+        state=one_of(request, "state", EVENT_STATES),
+        kind=one_of(request, "kind", EVENT_KINDS),
         destination=query.get("destination"),
         error=query.get("error"),
         since_ms=int(moment.timestamp() * 1000) if moment else None,

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from receiver import clock
+from receiver.admin.parameters import one_of
 from receiver.admin.parts import Parts
 from receiver.console.charts import rate_chart
 from receiver.console.group import Group, get
@@ -42,8 +43,8 @@ class Overview(Group):
         return self._pages.page(request, "live.html", **await self._found(request))
 
     async def _found(self, request: Request) -> dict[str, Any]:
-        name = request.query_params.get("span", "1h")
-        name, span = (name, SPANS[name]) if name in SPANS else ("1h", SPANS["1h"])
+        name = one_of(request, "span", SPANS) or "1h"
+        span = SPANS[name]
         now_ms = clock.now_ms()
         names = tuple(self._parts.targets)
         lease_s = self._parts.watched.lease_s

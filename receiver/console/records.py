@@ -5,6 +5,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from receiver.admin.parameters import read_cursor
 from receiver.console.group import Group, get, post
 from receiver.errors import ReceiverError
 from receiver.store.audit import deeds
@@ -55,6 +56,6 @@ class Records(Group):
     @get("/audit")
     async def audit(self, request: Request) -> Response:
         """What operators did, the latest first."""
-        before = request.query_params.get("before", "").replace("\0", "") or None
-        page = await self._parts.store.transact(deeds, before=before, limit=_ROWS)
+        after = read_cursor(request.query_params.get("cursor") or None, 1)
+        page = await self._parts.store.transact(deeds, after=after, limit=_ROWS)
         return self._pages.page(request, "audit.html", page=page)

@@ -81,6 +81,16 @@ class TestLists:
         assert about in answer.json["error"]["message"]
 
 
+class TestCursors:
+    @pytest.mark.parametrize("cursor", ["x", "x/y", "01944aef-c880-7001-8203-040506070809/a/b", "%00"])
+    @pytest.mark.parametrize("path", ["deliveries", "events", "quarantine", "audit"])
+    async def test_none_of_ours(self, caller: Caller, path: str, cursor: str) -> None:
+        """It is refused by every list: it would pass for the end, or for the beginning."""
+        answer = await caller.get(f"/v1/{path}?cursor={cursor}")
+        assert (answer.status, answer.code) == (400, "invalid_request")
+        assert "cursor" in answer.json["error"]["message"]
+
+
 class TestOne:
     async def test_delivery(self, caller: Caller, store: Store) -> None:
         """By event and destination."""
