@@ -25,7 +25,7 @@ class Watched:
     with_own_bucket: Collection[str] = ()
     """Sources whose assets go to a bucket of their own."""
     lease_s: float = 60.0
-    """A worker that was not seen for so long is taken for dead."""
+    """How long workers' leases last."""
     paces: Mapping[str, str] = field(default_factory=dict)
     """Sources that have an API key, by the name that its rate limit is kept under."""
     folders: Mapping[str, Path] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class Watched:
 
 def gauges(found: Standing, watched: Watched, destinations: Collection[str], now_ms: int) -> list[Metric]:
     """Return what waits, what is down and what runs out, as Prometheus names it."""
-    alive = [one for one in found.spools if one.seen_ms > now_ms - watched.lease_s * 1000]
+    alive = [one for one in found.spools if one.is_alive(now_ms, watched.lease_s)]
     return [
         *_deliveries(found, destinations, now_ms),
         _gauge(
@@ -45,7 +45,7 @@ def gauges(found: Standing, watched: Watched, destinations: Collection[str], now
         *_mirroring(found, watched, now_ms),
         _gauge(
             "receiver_workers",
-            "Workers alive, as spool folders whose worker was seen within a lease.",
+            "Workers alive, as spool folders whose worker has reported lately.",
             value=len(alive),
         ),
         *_destinations(found, destinations, now_ms),

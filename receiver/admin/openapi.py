@@ -9,11 +9,12 @@ from pydantic import TypeAdapter
 
 from receiver.admin.endpoint import Endpoint
 from receiver.admin.guard import OPEN_PATHS
+from receiver.admin.parameters import Referred
 from receiver.operations import schemas
 
 Described = dict[str, Any]
 
-_NAMES: Final = re.compile(r"\{(\w+)(?::path)?\}")
+_NAMES: Final = re.compile(r"\{(\w+)\}")
 _REFUSALS: Final = {
     400: "The message names the field.",
     401: "The token is missing or wrong.",
@@ -22,6 +23,7 @@ _REFUSALS: Final = {
     413: "The body is larger than 64 KiB.",
     415: "The body has a Content-Encoding.",
     500: "A bug; the log says more.",
+    502: "The provider does not answer, or refused our key.",
     503: "The database does not answer, or its schema belongs to another release.",
 }
 
@@ -37,7 +39,7 @@ def describe(endpoints: Sequence[Endpoint]) -> Described:
     known: dict[str, Any] = {name: schema for (name, _), schema in made.items()}
     paths: dict[str, Described] = {}
     for one in endpoints:
-        paths.setdefault(_plain(one.path), {})[one.method.lower()] = _operation(one, known)
+        paths.setdefault(one.path, {})[one.method.lower()] = _operation(one, known)
     return {
         "openapi": "3.1.0",
         "info": {"title": "receiver, the admin API", "version": version("avs-receiver")},
@@ -61,7 +63,7 @@ def _operation(one: Endpoint, known: dict[str, Any]) -> Described:
     refusal = _json(known[repr(schemas.Error)])
     answers |= {str(status): _answer(_REFUSALS[status], refusal) for status in _statuses(one)}
     described: Described = {
-        "operationId": f"{one.method.lower()} {_plain(one.path)}",
+        "operationId": f"{one.method.lower()} {one.path}",
         "summary": one.summary,
         "parameters": [*_in_path(one), *_in_query(one)],
         "responses": answers,
@@ -79,11 +81,12 @@ def _statuses(one: Endpoint) -> Iterator[int]:
     if one.path not in OPEN_PATHS:
         yield 401
     yield 403
-    if _NAMES.search(one.path):
+    settles = one.body is not None and issubclass(one.body, Referred)
+    if settles or _NAMES.search(one.path):
         yield 404
     if one.body:
         yield from (413, 415)
-    yield from (500, 503)
+    yield from (500, 502, 503) if settles else (500, 503)
 
 
 def _in_path(one: Endpoint) -> Iterator[Described]:
@@ -108,10 +111,6 @@ def _without_null(schema: Described) -> Described:
     """Return the schema of a value that may be left out: a query has no null."""
     kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
     return kinds[0] if len(kinds) == 1 else schema
-
-
-def _plain(path: str) -> str:
-    return path.replace(":path}", "}")
 
 
 def _json(schema: Described) -> Described:

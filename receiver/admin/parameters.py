@@ -1,6 +1,6 @@
 """What a request of the private API may say, read strictly: a mistyped filter would match everything."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
@@ -216,7 +216,13 @@ class Submissions(Query):
     limit: int = Field(100, ge=1, le=MOST_ROWS)
 
 
-class Adopt(Body):
+class Referred(Body):
+    """A submission, by what its client calls it: no path could hold each such text."""
+
+    client_ref: Annotated[Text, Field(min_length=1)]
+
+
+class Adopt(Referred):
     """The generation that a submission became; `force`: even if type, model or prompt differ."""
 
     generation_id: Annotated[Text, Field(min_length=1)]
@@ -275,8 +281,25 @@ def to_filter(given: BaseModel) -> Filter:
 
 
 def path_text(request: Request, name: str) -> str:
-    """Return a part of the path. Neither database holds a NUL, and PostgreSQL refuses to look for one."""
-    return str(request.path_params[name]).replace("\0", "\N{REPLACEMENT CHARACTER}")
+    """Return a part of the path."""
+    return _findable(request.path_params[name])
+
+
+def query_text(request: Request, name: str) -> str:
+    """Return a part of the query, empty where it has none."""
+    return _findable(request.query_params.get(name, ""))
+
+
+def one_of(request: Request, name: str, values: Collection[str]) -> str | None:
+    """Return a part of the query that has one of *values*; None where it is empty.
+
+    Raises:
+        Refusal: 400, it has another.
+    """
+    given = request.query_params.get(name, "")
+    if given and given not in values:
+        raise invalid(f"{name} must be one of {', '.join(values)}")
+    return given or None
 
 
 def read_cursor(cursor: str | None, parts: int) -> Key | None:
@@ -291,6 +314,11 @@ def read_cursor(cursor: str | None, parts: int) -> Key | None:
         return cursors.read_cursor(cursor, parts=parts)
     except ValueError:
         raise invalid("cursor must be the next_cursor of an earlier answer") from None
+
+
+def _findable(text: str) -> str:
+    # Neither database holds a NUL, and PostgreSQL refuses to look for one.
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 async def _content(request: Request) -> bytes:

@@ -1,7 +1,6 @@
 """What else an operator looks at and does: status, history, submissions, settings, audit log, retention."""
 
 from collections.abc import Awaitable
-from typing import Final, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,7 +10,6 @@ from receiver.admin import answers
 from receiver.admin import parameters as asked
 from receiver.admin.deeds import OF_API, note
 from receiver.admin.endpoint import get, post
-from receiver.admin.parameters import path_text
 from receiver.admin.parts import Parts
 from receiver.client import ClientError, InvalidParameter, NotFound
 from receiver.errors import ConfigError
@@ -19,13 +17,10 @@ from receiver.operations import records, schemas
 from receiver.operations.erasing import Wish
 from receiver.operations.finding import history, stories
 from receiver.operations.pruning import prune_all
-from receiver.operations.stages import overview
+from receiver.operations.stages import Overview, overview
 from receiver.operations.status import status_record, worker_records
 from receiver.store.audit import deeds
-
-_SUBMISSION: Final = "/v1/submissions/{ref:path}"
-"""A client's reference may hold a slash."""
-T = TypeVar("T")
+from receiver.submissions import Submission
 
 
 class Upkeep:
@@ -38,16 +33,18 @@ class Upkeep:
     @get("/v1/status", schemas.Status)
     async def status(self, _request: Request, _given: None) -> Response:
         """Show one screen of what goes on."""
-        names = tuple(self._parts.targets)
-        found = await self._store.transact(overview, names, now_ms=clock.now_ms())
+        found = await self._overview()
         return answers.json(status_record(found, self._parts.watched.paces))
 
     @get("/v1/workers", schemas.Listed[schemas.Worker])
     async def workers(self, _request: Request, _given: None) -> Response:
         """List workers."""
-        names = tuple(self._parts.targets)
-        found = await self._store.transact(overview, names, now_ms=clock.now_ms())
+        found = await self._overview()
         return answers.json({"data": worker_records(found)})
+
+    async def _overview(self) -> Overview:
+        names, lease_s = tuple(self._parts.targets), self._parts.watched.lease_s
+        return await self._store.transact(overview, names, now_ms=clock.now_ms(), lease_s=lease_s)
 
     @get("/v1/find", schemas.Listed[schemas.HistoryEntry], query=asked.Search)
     async def find(self, _request: Request, given: asked.Search) -> Response:
@@ -63,7 +60,8 @@ class Upkeep:
     @get("/v1/audit", schemas.Page[schemas.Deed], query=asked.Paging)
     async def audit(self, _request: Request, given: asked.Paging) -> Response:
         """List what operators did."""
-        page = await self._store.transact(deeds, before=given.cursor, limit=given.limit)
+        after = asked.read_cursor(given.cursor, 1)
+        page = await self._store.transact(deeds, after=after, limit=given.limit)
         return answers.page([records.record(schemas.Deed, one) for one in page.rows], page)
 
     @post("/v1/prune", schemas.Pruning, body=asked.Prune, begun=schemas.Pruning)
@@ -97,32 +95,29 @@ class Upkeep:
         found = await self._parts.desk.list(given.state, given.limit)
         return answers.json({"data": [records.submission_record(one) for one in found]})
 
-    @post(f"{_SUBMISSION}/adopt", schemas.Submission, body=asked.Adopt)
+    @post("/v1/submissions/adopt", schemas.Submission, body=asked.Adopt)
     async def adopt(self, request: Request, given: asked.Adopt) -> Response:
         """A submission is this generation."""
-        ref = path_text(request, "ref")
-        await note(self._store, request, "submissions.adopt", f"{ref} is {given.generation_id}")
-        settled = await _settled(self._parts.desk.adopt(ref, given.generation_id, force=given.force))
-        return answers.json(records.submission_record(settled))
+        ref, id_ = given.client_ref, given.generation_id
+        await note(self._store, request, "submissions.adopt", f"{ref} is {id_}")
+        return await _settled(self._parts.desk.adopt(ref, id_, force=given.force))
 
-    @post(f"{_SUBMISSION}/recover", schemas.Submission)
-    async def recover(self, request: Request, _given: asked.Nothing) -> Response:
+    @post("/v1/submissions/recover", schemas.Submission, body=asked.Referred)
+    async def recover(self, request: Request, given: asked.Referred) -> Response:
         """Find what a submission became."""
-        ref = path_text(request, "ref")
-        await note(self._store, request, "submissions.recover", ref)
-        return answers.json(records.submission_record(await _settled(self._parts.desk.recover(ref))))
+        await note(self._store, request, "submissions.recover", given.client_ref)
+        return await _settled(self._parts.desk.recover(given.client_ref))
 
-    @post(f"{_SUBMISSION}/abandon", schemas.Submission)
-    async def abandon(self, request: Request, _given: asked.Nothing) -> Response:
+    @post("/v1/submissions/abandon", schemas.Submission, body=asked.Referred)
+    async def abandon(self, request: Request, given: asked.Referred) -> Response:
         """A submission was never accepted."""
-        ref = path_text(request, "ref")
-        await note(self._store, request, "submissions.abandon", ref)
-        return answers.json(records.submission_record(await _settled(self._parts.desk.abandon(ref))))
+        await note(self._store, request, "submissions.abandon", given.client_ref)
+        return await _settled(self._parts.desk.abandon(given.client_ref))
 
 
-async def _settled(work: Awaitable[T]) -> T:
+async def _settled(work: Awaitable[Submission]) -> Response:
     try:
-        return await work
+        return answers.json(records.submission_record(await work))
     except NotFound as error:
         raise answers.Refusal(404, "not_found", str(error)) from None
     except (InvalidParameter, ConfigError) as error:

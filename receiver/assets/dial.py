@@ -6,7 +6,6 @@ connecting are one step here. The client above still speaks of the host by name,
 
 import asyncio
 import socket
-import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
@@ -18,7 +17,7 @@ import httpcore2
 from receiver.assets.allowlist import AllowList, parse_address
 from receiver.assets.guard import check_address
 from receiver.assets.nat64 import DISCOVERY_NAME, discovered
-from receiver.assets.underscore import UnderscoreStream
+from receiver.assets.underscore import UnderscoreStream, Unnamed
 from receiver.assets.wire import Network
 from receiver.threads import DaemonThreads
 
@@ -104,9 +103,9 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
         resolve: Resolve,
         allow: AllowList,
         nat64_prefixes: Sequence[IPv6Network] = (),
-        unnamed: ssl.SSLContext | None = None,
+        unnamed: Unnamed | None = None,
     ) -> None:
-        """Dial nothing yet. With *unnamed*, which verifies all but names, these may hold an underscore."""
+        """Dial nothing yet. With *unnamed*, names may hold an underscore."""
         self._resolve = resolve
         self._allow = allow
         self._unnamed = unnamed

@@ -30,6 +30,7 @@ from receiver.assets.media import HEAD_BYTES, MEDIA_TYPES, sniff
 from receiver.assets.redirect import next_url, require_followable
 from receiver.assets.response import NotAcceptable, declared_length
 from receiver.assets.spool import Spool, remove_stale
+from receiver.assets.underscore import Unnamed
 
 HEAD_TIMEOUT_S: Final = 60.0
 """From the first DNS query to the end of the response head, however many 1xx come before it."""
@@ -59,7 +60,7 @@ class Fetcher:
         nat64_prefixes: Sequence[IPv6Network] = (),
         resolve: Resolve | None = None,
         ssl_context: ssl.SSLContext | None = None,
-        unnamed_ssl_context: ssl.SSLContext | None = None,
+        unnamed_ssl_context: Unnamed | None = None,
     ) -> None:
         """Prepare to download; connect nowhere yet.
 
@@ -76,7 +77,7 @@ class Fetcher:
             nat64_prefixes: under which the network writes IPv4 addresses, besides those it tells of itself.
             resolve: instead of the system's resolver.
             ssl_context: instead of the system's certificate authorities.
-            unnamed_ssl_context: the same, leaving names unchecked, for hosts with an underscore.
+            unnamed_ssl_context: makes the same, leaving names unchecked, for hosts with an underscore.
 
         Raises:
             ValueError: *allow* or *deny_hosts* is malformed.

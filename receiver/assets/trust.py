@@ -19,15 +19,28 @@ def trusting(ca_file: str | None, *, check_name: bool = True) -> ssl.SSLContext:
     """
     context = httpcore2.default_ssl_context()
     context.check_hostname = check_name
-    if ca_file is None:
-        return context
+    if ca_file is not None:
+        _trust(context, ca_file)
+    return context
+
+
+def require_certificate(ca_file: str | None) -> None:
+    """Refuse a file that `trusting` could not use; none is no mistake.
+
+    Raises:
+        ValueError: it cannot be read, or holds no certificate; the message says which.
+    """
+    if ca_file is not None:
+        _trust(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), ca_file)
+
+
+def _trust(context: ssl.SSLContext, ca_file: str) -> None:
     try:
         context.load_verify_locations(cafile=ca_file)
     except ssl.SSLError as error:
         raise ValueError(f"{ca_file} holds no certificate in PEM form") from error
     except OSError as error:
         raise ValueError(f"cannot read {ca_file}: {error.strerror}") from error
-    return context
 
 
 def bundle(*files: str) -> str:

@@ -7,16 +7,20 @@ any other, and its names here, before a byte is sent.
 Source: RFC 9525, section 6.3
 """
 
+import asyncio
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import httpcore2
 
+Unnamed = Callable[[], ssl.SSLContext]
+"""Makes a context that verifies all but the name. It is slow, and few ever need one."""
+
 
 class UnderscoreStream(httpcore2.AsyncNetworkStream):
-    """A connection that is not encrypted yet; *unnamed* is a context that verifies all but the name."""
+    """A connection that is not encrypted yet; *unnamed* is used instead of the usual context."""
 
-    def __init__(self, stream: httpcore2.AsyncNetworkStream, unnamed: ssl.SSLContext) -> None:
+    def __init__(self, stream: httpcore2.AsyncNetworkStream, unnamed: Unnamed) -> None:
         self._stream = stream
         self._unnamed = unnamed
 
@@ -32,7 +36,11 @@ class UnderscoreStream(httpcore2.AsyncNetworkStream):
             httpcore2.ConnectError: it is not, or TLS failed.
             httpcore2.ConnectTimeout: it took too long.
         """
-        stream = await self._stream.start_tls(self._unnamed, server_hostname, timeout)
+        try:
+            unnamed = await asyncio.to_thread(self._unnamed)
+        except ValueError as error:
+            raise httpcore2.ConnectError(ssl.SSLError(str(error))) from error
+        stream = await self._stream.start_tls(unnamed, server_hostname, timeout)
         certificate = stream.get_extra_info("ssl_object").getpeercert() or {}
         names = [name for kind, name in certificate.get("subjectAltName", ()) if kind == "DNS"]
         if server_hostname is None or not covers(names, server_hostname):

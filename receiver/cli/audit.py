@@ -20,7 +20,7 @@ def audit(*, limit: int, as_json: bool) -> None:
     """List what operators did, latest first."""
     from receiver.store.audit import deeds
 
-    page = ask(lambda store: store.transact(deeds, before=None, limit=limit))
+    page = ask(lambda store: store.transact(deeds, limit=limit))
     rows = [
         {"at": datetime.fromtimestamp(one.at_ms / 1000, UTC), "who": one.who, "what": one.what, "on": one.on}
         for one in page.rows

@@ -106,7 +106,8 @@ async def _beside(settings: "Settings", store: "Store") -> AsyncIterator[Finding
     from receiver.operations.stages import overview
 
     now_ms = clock.now_ms()
-    seen = await store.transact(overview, tuple(settings.destinations), now_ms=now_ms)
+    names, lease_s = tuple(settings.destinations), settings.lease_s
+    seen = await store.transact(overview, names, now_ms=now_ms, lease_s=lease_s)
     if seen.standing.database_now_ms is not None:
         yield _skew("database's clock", (seen.standing.database_now_ms - now_ms) / 1000)
     for outage in seen.outages:

@@ -26,7 +26,7 @@ _STUCK_S: Final = 300.0
 """The rate is taken from as long: what waits for longer, and at no rate, is stuck."""
 _OUTAGES: Final = 10
 """Lines about what is down; senders name the hosts."""
-_WORKERS: Final = "spool as spool folder, seen_at as seen, state"
+_WORKERS: Final = "host, pid, seen_at as seen, state, spool as spool folder"
 
 
 @click.command()
@@ -54,8 +54,8 @@ def status(*, watch: bool, as_json: bool) -> None:
 def workers(*, as_json: bool) -> None:
     """List the workers of the last 30 days.
 
-    One row per spool folder, latest seen first. A live worker reports three times per RECEIVER_LEASE_S. It
-    is `gone` after three minutes without a report.
+    Latest seen first; workers that share a spool folder are one row. A worker is `gone` when it has not
+    reported for RECEIVER_LEASE_S, and for three minutes at most.
     """
     from receiver.operations.status import worker_records
 
@@ -74,7 +74,8 @@ def _look(settings: "Settings") -> "Overview":
     from receiver.operations.stages import overview
 
     names = tuple(settings.destinations)
-    return use_store(settings, lambda store: store.transact(overview, names, now_ms=clock.now_ms()))
+    now_ms, lease_s = clock.now_ms(), settings.lease_s
+    return use_store(settings, lambda store: store.transact(overview, names, now_ms=now_ms, lease_s=lease_s))
 
 
 def _pace_names(settings: "Settings") -> Mapping[str, str]:

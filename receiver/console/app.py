@@ -15,6 +15,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from receiver import clock
+from receiver.admin.answers import Refusal
 from receiver.admin.parts import Parts
 from receiver.console.destinations import Destinations
 from receiver.console.generations import Generations
@@ -62,6 +63,7 @@ async def open_console(parts: Parts, token: str) -> AsyncIterator[ASGIApp]:
         ],
         exception_handlers={
             HTTPException: partial(_problem, pages),
+            Refusal: partial(_refused, pages),
             StoreUnavailable: partial(_unavailable, pages),
             500: _fault,
         },
@@ -81,6 +83,11 @@ async def _problem(pages: Pages, request: Request, error: Exception) -> Response
     assert isinstance(error, HTTPException)
     text = _PROBLEMS.get(error.status_code, "The request was refused.")
     return pages.page(request, "problem.html", error.status_code, text=text)
+
+
+async def _refused(pages: Pages, request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)
+    return pages.page(request, "problem.html", error.status, text=str(error))
 
 
 async def _unavailable(pages: Pages, request: Request, _error: Exception) -> Response:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -11,12 +11,12 @@ from starlette.responses import RedirectResponse, Response
 
 from receiver import operations
 from receiver.admin.answers import Refusal
-from receiver.admin.parameters import path_text, read_cursor
+from receiver.admin.parameters import one_of, path_text, query_text, read_cursor
 from receiver.admin.parts import Parts
 from receiver.console.group import Group, get, post
 from receiver.console.guard import HOME
 from receiver.console.media import SHOWN
-from receiver.console.pages import Pages
+from receiver.console.pages import Pages, of_generation
 from receiver.deliver import trace_of
 from receiver.events import EVENT_KINDS, Event, envelope, normalize
 from receiver.operations import interventions
@@ -59,7 +59,7 @@ class Generations(Group):
         if text:
             named = await self._store.transact(identify, text)
             if len(named) == 1 and not query.get("cursor"):
-                return RedirectResponse(_path(*named[0]), 303)
+                return RedirectResponse(of_generation(*named[0]), 303)
         try:
             page = await self._page(request, text)
             problem = None
@@ -100,12 +100,12 @@ class Generations(Group):
         found = await self._store.transact(identify, path_text(request, "id"))
         if not found:
             raise HTTPException(404)
-        return RedirectResponse(_path(*found[0]), 303)
+        return RedirectResponse(of_generation(*found[0]), 303)
 
-    @get("/generations/{source}/{generation_id}")
+    @get("/generations/{source}")
     async def one(self, request: Request) -> Response:
         """Everything of one generation."""
-        source, generation_id = path_text(request, "source"), path_text(request, "generation_id")
+        source, generation_id = path_text(request, "source"), query_text(request, "id")
         found = await self._store.transact(story, source, generation_id)
         if found is None:
             raise HTTPException(404)
@@ -177,12 +177,8 @@ class Generations(Group):
 
     async def _back(self, id_: str, notice: str) -> Response:
         found = await self._store.transact(identify, id_)
-        path = _path(*found[0]).removeprefix(HOME) if found else "/generations"
+        path = of_generation(*found[0]).removeprefix(HOME) if found else "/generations"
         return self._pages.back(path, notice)
-
-
-def _path(source: str, generation_id: str) -> str:
-    return f"{HOME}/generations/{quote(source, safe='')}/{quote(generation_id, safe='')}"
 
 
 def _wanted(request: Request) -> Filter:
@@ -190,8 +186,8 @@ def _wanted(request: Request) -> Filter:
     since = query.get("since")
     moment = read_moment(since, now=datetime.now(UTC)) if since else None
     return Filter(
-        state=query.get("state"),
-        kind=query.get("kind"),
+        state=one_of(request, "state", EVENT_STATES),
+        kind=one_of(request, "kind", EVENT_KINDS),
         destination=query.get("destination"),
         error=query.get("error"),
         since_ms=int(moment.timestamp() * 1000) if moment else None,

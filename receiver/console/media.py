@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.exceptions import HTTPException
@@ -39,16 +40,10 @@ class Media(Group):
         held = self._parts.buckets.holding(asset.url or "")
         if held is None:
             raise HTTPException(404)
-        bucket, key = held
         try:
-            head = await bucket.part(key, 0, HEAD_BYTES)
+            return await _served(request, *held)
         except BucketUnavailable as error:
             raise HTTPException(503, "The bucket does not answer.") from error
-        # By what lies there now, not by what lay there when it was mirrored.
-        content_type = sniff(head) if head else None
-        if content_type not in SHOWN or not asset.size_bytes:
-            raise HTTPException(404)
-        return _served(request, bucket, key, asset.size_bytes, content_type)
 
     async def _asset(self, event_id: str) -> Asset:
         page = await self._parts.store.transact(find_events, Filter(ids=(event_id,)))
@@ -58,8 +53,18 @@ class Media(Group):
         return asset
 
 
-def _served(request: Request, bucket: ReadableBucket, key: str, size: int, content_type: str) -> Response:
+async def _served(request: Request, bucket: ReadableBucket, key: str) -> Response:
+    # By what lies there now, not by what lay there when it was mirrored.
+    found = await bucket.look(key)
+    if found is None or not found.size_bytes:
+        raise HTTPException(404)
+    file = _File(bucket, key, found.size_bytes)
+    content_type = sniff(await file.read(0, HEAD_BYTES - 1))
+    if content_type not in SHOWN:
+        raise HTTPException(404)
+    size = found.size_bytes
     first, last, is_part = _range(request.headers.get("range"), size)
+    begin = await file.read(first, last)
     headers = {
         "Content-Length": str(last - first + 1),
         "Accept-Ranges": "bytes",
@@ -68,7 +73,7 @@ def _served(request: Request, bucket: ReadableBucket, key: str, size: int, conte
     }
     if is_part:
         headers["Content-Range"] = f"bytes {first}-{last}/{size}"
-    chunks = _chunks(bucket, key, first, last)
+    chunks = file.go_on(begin, first, last)
     return StreamingResponse(chunks, 206 if is_part else 200, headers, content_type)
 
 
@@ -82,10 +87,31 @@ def _range(wanted: str | None, size: int) -> tuple[int, int, bool]:
     return (first, last, True) if last >= first else (0, size - 1, False)
 
 
-async def _chunks(bucket: ReadableBucket, key: str, first: int, last: int) -> AsyncIterator[bytes]:
-    while first <= last:
-        chunk = await bucket.part(key, first, min(_PART_BYTES, last - first + 1))
-        if not chunk:
+@dataclass(frozen=True, slots=True)
+class _File:
+    bucket: ReadableBucket
+    key: str
+    size: int
+
+    async def read(self, first: int, last: int) -> bytes:
+        """Return some bytes from *first* on, none beyond *last*; at least one.
+
+        Some stores take no ranges and answer with the whole file; s3rver does so to the first byte alone.
+
+        Raises:
+            BucketUnavailable: the bucket failed, or there are none any more.
+        """
+        asked = min(max(last - first + 1, HEAD_BYTES), _PART_BYTES, self.size - first)
+        found = await self.bucket.part(self.key, first, asked) or b""
+        if len(found) == self.size:
+            found = found[first:]
+        if not found:
             raise BucketUnavailable("the asset is shorter than it was")
-        first += len(chunk)
+        return found[: last - first + 1]
+
+    async def go_on(self, chunk: bytes, first: int, last: int) -> AsyncIterator[bytes]:
+        """Yield *chunk*, which begins at *first*, and what follows up to *last*."""
         yield chunk
+        while (first := first + len(chunk)) <= last:
+            chunk = await self.read(first, last)
+            yield chunk

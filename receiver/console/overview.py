@@ -6,22 +6,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from receiver import clock
+from receiver.admin.parameters import one_of
 from receiver.admin.parts import Parts
 from receiver.console.charts import rate_chart
 from receiver.console.group import Group, get
 from receiver.console.history import SPANS, History
 from receiver.console.pages import Pages
 from receiver.operations.disks import rooms
-from receiver.operations.stages import WORKER_GONE_MS, overview, state_of
+from receiver.operations.stages import overview, state_of
 from receiver.store.backlog import COUNTED
 from receiver.store.outages import ASSET_HOST, BUCKET
-from receiver.store.standing import Spool
 from receiver.telemetry import metrics
 from receiver.telemetry.refusals import MINUTES
 
 _FIRST_LOOK_S: Final = 0.03
 _ADDRESSES: Final = 5
-_SPOOLS: Final = 50
+_WORKERS: Final = 50
 _HOSTS: Final = 20
 
 
@@ -43,11 +43,12 @@ class Overview(Group):
         return self._pages.page(request, "live.html", **await self._found(request))
 
     async def _found(self, request: Request) -> dict[str, Any]:
-        name = request.query_params.get("span", "1h")
-        name, span = (name, SPANS[name]) if name in SPANS else ("1h", SPANS["1h"])
+        name = one_of(request, "span", SPANS) or "1h"
+        span = SPANS[name]
         now_ms = clock.now_ms()
         names = tuple(self._parts.targets)
-        seen = await self._parts.store.transact(overview, names, now_ms=now_ms)
+        lease_s = self._parts.watched.lease_s
+        seen = await self._parts.store.transact(overview, names, now_ms=now_ms, lease_s=lease_s)
         found = seen.standing
         buckets_down = {one.name: one for one in found.down(BUCKET, now_ms)}
         points = self._history.points(span)
@@ -69,8 +70,8 @@ class Overview(Group):
             ],
             "kinds": {name: target.kind for name, target in self._parts.targets.items()},
             "quarantined": found.quarantined,
-            "spools": [(one, _is_alive(one, now_ms)) for one in found.spools[:_SPOOLS]],
-            "is_anyone_alive": any(_is_alive(one, now_ms) for one in found.spools),
+            "workers": seen.workers[:_WORKERS],
+            "is_anyone_alive": any(is_alive for _, is_alive in seen.workers),
             "rate_limits": found.rate_limits(self._parts.watched.paces),
             "credits": {one.source: one for one in found.credits_refused},
             "buckets": [(one, buckets_down.get(one.source)) for one in self._parts.addresses],
@@ -82,10 +83,6 @@ class Overview(Group):
             "database_bytes": found.database_bytes,
             "counted": COUNTED,
         }
-
-
-def _is_alive(spool: Spool, now_ms: int) -> bool:
-    return now_ms - spool.seen_ms < WORKER_GONE_MS
 
 
 def _faults() -> dict[str, float]:

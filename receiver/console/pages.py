@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import orjson
 import structlog
@@ -57,9 +57,10 @@ class Pages:
             plain=redact,
             body=body,
             document=document,
-            segment=segment,
         )
-        self._environment.globals.update(navigation=NAVIGATION, home=HOME)
+        self._environment.globals.update(
+            navigation=NAVIGATION, home=HOME, link=link, of_generation=of_generation
+        )
 
     def page(self, request: Request, template: str, /, status: int = 200, **context: Any) -> Response:
         """Render *template* for the session of *request*."""
@@ -139,6 +140,11 @@ def document(value: bytes | Mapping[str, Any], *, indent: bool = True) -> str:
         return text
 
 
-def segment(text: str) -> str:
-    """Write *text* as one segment of a path of ours."""
-    return quote(text, safe="")
+def link(path: str, **query: str) -> str:
+    """Write a link to a page of ours. What others named is in the query: no path holds `..` or a slash."""
+    return f"{HOME}{path}?{urlencode(query)}"
+
+
+def of_generation(source: str, generation_id: str) -> str:
+    """Write the link to the page of a generation."""
+    return link(f"/generations/{source}", id=generation_id)

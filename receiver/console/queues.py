@@ -8,8 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from receiver import clock, operations
-from receiver.admin.answers import Refusal
-from receiver.admin.parameters import path_text, read_cursor
+from receiver.admin.parameters import one_of, path_text, read_cursor
 from receiver.console.group import Group, get, post
 from receiver.operations.audit import aim
 from receiver.operations.cursors import write_cursor
@@ -17,7 +16,7 @@ from receiver.states import BODY_STATES
 from receiver.store.filters import Filter
 from receiver.store.operations import Kind, Order, find_operation, latest_operations, take_back
 from receiver.store.search import find_deliveries, find_quarantined, quarantined_body
-from receiver.store.window import Page
+from receiver.store.window import Key, Page
 
 _ROWS: Final = 50
 _OPERATIONS: Final = 100
@@ -34,7 +33,7 @@ class Queues(Group):
         given = {name: _word(request, name) for name in ("destination", "error")}
         wanted = Filter(state="dead", destination=given["destination"] or None, error=given["error"] or None)
         page = await self._store.transact(
-            find_deliveries, wanted, after=_cursor(request, 2), limit=_ROWS, newest_first=True
+            find_deliveries, wanted, after=_after(request, 2), limit=_ROWS, newest_first=True
         )
         return self._pages.page(
             request,
@@ -63,10 +62,9 @@ class Queues(Group):
     @get("/quarantine")
     async def quarantine(self, request: Request) -> Response:
         """Genuine bodies that could not be read, the latest first."""
-        state = _word(request, "state") or "open"
-        state = state if state in BODY_STATES else "open"
+        state = one_of(request, "state", BODY_STATES) or "open"
         page = await self._store.transact(
-            find_quarantined, Filter(state=state), after=_cursor(request, 1), limit=_ROWS, newest_first=True
+            find_quarantined, Filter(state=state), after=_after(request, 1), limit=_ROWS, newest_first=True
         )
         return self._pages.page(
             request,
@@ -140,11 +138,8 @@ def _word(request: Request, name: str) -> str:
     return request.query_params.get(name, "").replace("\0", "").strip()
 
 
-def _cursor(request: Request, parts: int) -> Any:
-    try:
-        return read_cursor(request.query_params.get("cursor") or None, parts)
-    except Refusal:
-        raise HTTPException(400) from None
+def _after(request: Request, parts: int) -> Key | None:
+    return read_cursor(request.query_params.get("cursor") or None, parts)
 
 
 def _further(given: dict[str, str], page: Page[Any]) -> str | None:

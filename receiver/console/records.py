@@ -5,7 +5,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from receiver.admin.parameters import path_text
+from receiver.admin.parameters import read_cursor
 from receiver.console.group import Group, get, post
 from receiver.errors import ReceiverError
 from receiver.store.audit import deeds
@@ -26,10 +26,10 @@ class Records(Group):
         page = await store.transact(submissions_by_name, after=after, limit=_ROWS)
         return self._pages.page(request, "submissions.html", doubtful=doubtful, page=page, after=after)
 
-    @post("/submissions/{ref:path}/adopt")
+    @post("/submissions/adopt")
     async def adopt(self, request: Request) -> Response:
         """A submission in doubt is this generation."""
-        ref, id_ = path_text(request, "ref"), request.state.form.get("generation_id", "").strip()
+        ref, id_ = request.state.form.get("ref", ""), request.state.form.get("generation_id", "").strip()
         await self._note(request, "submissions.adopt", f"{ref} is {id_}")
         try:
             await self._parts.desk.adopt(ref, id_)
@@ -37,10 +37,10 @@ class Records(Group):
             return self._pages.back("/submissions", f"{ref} was not settled: {error}")
         return self._pages.back("/submissions", f"{ref} is {id_}.")
 
-    @post("/submissions/{ref:path}/abandon")
+    @post("/submissions/abandon")
     async def abandon(self, request: Request) -> Response:
         """A submission in doubt was never accepted."""
-        ref = path_text(request, "ref")
+        ref = request.state.form.get("ref", "")
         await self._note(request, "submissions.abandon", ref)
         try:
             await self._parts.desk.abandon(ref)
@@ -56,6 +56,6 @@ class Records(Group):
     @get("/audit")
     async def audit(self, request: Request) -> Response:
         """What operators did, the latest first."""
-        before = request.query_params.get("before", "").replace("\0", "") or None
-        page = await self._parts.store.transact(deeds, before=before, limit=_ROWS)
+        after = read_cursor(request.query_params.get("cursor") or None, 1)
+        page = await self._parts.store.transact(deeds, after=after, limit=_ROWS)
         return self._pages.page(request, "audit.html", page=page)

@@ -1,10 +1,13 @@
 """Where a list goes on, as one word: the key of its last row."""
 
+import re
 from typing import Final
 
 from receiver.store.window import Key
 
 _SEPARATOR: Final = "/"
+_ID: Final = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""Every key begins with one."""
 
 
 def read_cursor(text: str, *, parts: int) -> Key:
@@ -14,7 +17,7 @@ def read_cursor(text: str, *, parts: int) -> Key:
         ValueError: it is not of our making; neither database looks for a NUL.
     """
     key = tuple(text.split(_SEPARATOR))
-    if len(key) != parts or "\0" in text:
+    if len(key) != parts or not _ID.fullmatch(key[0]) or not all(key) or "\0" in text:
         raise ValueError(f"{text!r} is not what an earlier list gave")
     return key
 

@@ -222,8 +222,10 @@ class Stage(TypedDict):
 
 
 class Worker(TypedDict):
-    """A spool folder, and whether a worker has it."""
+    """A worker, and whether it is alive; None for what is not known of one of the release before."""
 
+    host: str | None
+    pid: int | None
     spool: str
     seen_at: datetime
     state: str

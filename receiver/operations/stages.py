@@ -10,13 +10,12 @@ from receiver.store.backlog import COUNTED, Waiting
 from receiver.store.destinations import DestinationStatus
 from receiver.store.outages import ASSET_HOST, BUCKET, Outage
 from receiver.store.rates import count_delivered, count_done
+from receiver.store.spools import Spool
 from receiver.store.standing import Standing, standing
 
 _LATELY_MS: Final = 5 * 60_000
 """What the present rate is taken from."""
 _STOPPED: Final = ("paused", "down", "not configured")
-WORKER_GONE_MS: Final = 3 * 60_000
-"""A worker that was not seen for so long is gone: it says three times per lease that it is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +52,8 @@ class Overview:
     now_ms: int
     stages: Sequence[Stage]
     standing: Standing
+    lease_s: float
+    """How long workers' leases last: whoever looks has the workers' settings."""
 
     @property
     def outages(self) -> list[Outage]:
@@ -60,12 +61,17 @@ class Overview:
         return [one for kind in (BUCKET, ASSET_HOST) for one in self.standing.down(kind, self.now_ms)]
 
     @property
+    def workers(self) -> Sequence[tuple[Spool, bool]]:
+        """Workers of the last 30 days, the latest seen first, and whether each is alive."""
+        return [(one, one.is_alive(self.now_ms, self.lease_s)) for one in self.standing.spools]
+
+    @property
     def dead(self) -> int:
         """Dead letters, of all destinations."""
         return sum(one.dead for one in self.standing.destinations)
 
 
-def overview(connection: Connection, configured: Collection[str], *, now_ms: int) -> Overview:
+def overview(connection: Connection, configured: Collection[str], *, now_ms: int, lease_s: float) -> Overview:
     """Look at every stage, at a cost that no backlog raises."""
     found = standing(connection, configured)
     minutes, since_ms = _LATELY_MS / 60_000, now_ms - _LATELY_MS
@@ -80,7 +86,7 @@ def overview(connection: Connection, configured: Collection[str], *, now_ms: int
         for one in found.destinations
     ]
     mirroring = Stage("mirror", found.mirroring, done.mirrored / minutes)
-    return Overview(now_ms, [mirroring, Stage("late assets", found.late, 0.0), *forwarding], found)
+    return Overview(now_ms, [mirroring, Stage("late assets", found.late, 0.0), *forwarding], found, lease_s)
 
 
 def state_of(one: DestinationStatus, now_ms: int, *, is_configured: bool) -> str:

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 from receiver.operations import schemas
 from receiver.operations.records import moment, record
-from receiver.operations.stages import WORKER_GONE_MS, Overview, Stage, state_of
+from receiver.operations.stages import Overview, Stage, state_of
 from receiver.store.backlog import Waiting
 from receiver.store.destinations import DestinationStatus
+from receiver.store.spools import Spool
 
 
 def status_record(found: Overview, paces: Mapping[str, str]) -> schemas.Status:
@@ -26,11 +27,13 @@ def status_record(found: Overview, paces: Mapping[str, str]) -> schemas.Status:
 
 def worker_records(found: Overview) -> list[schemas.Worker]:
     """Return the workers of the last 30 days by spool folder, the latest seen first."""
-    gone_ms = found.now_ms - WORKER_GONE_MS
-    return [
-        record(schemas.Worker, one, spool=one.id, state="alive" if one.seen_ms > gone_ms else "gone")
-        for one in found.standing.spools
-    ]
+    return [_worker(one, is_alive=is_alive) for one, is_alive in found.workers]
+
+
+def _worker(one: Spool, *, is_alive: bool) -> schemas.Worker:
+    host, pid = (one.process.host, one.process.pid) if one.process else (None, None)
+    state = "alive" if is_alive else "gone"
+    return record(schemas.Worker, one, host=host, pid=pid, spool=one.id, state=state)
 
 
 def destination_record(

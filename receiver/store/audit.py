@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from receiver.store.tables import AUDIT
-from receiver.store.window import Page
+from receiver.store.window import Key, Page
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,11 @@ def write_down(connection: Connection, deed: Deed) -> None:
     connection.execute(AUDIT.insert(), [row])
 
 
-def deeds(connection: Connection, *, before: str | None, limit: int) -> Page[Deed]:
-    """Return up to *limit* deeds, the latest first, from *before* that id on."""
+def deeds(connection: Connection, *, after: Key | None = None, limit: int) -> Page[Deed]:
+    """Return up to *limit* deeds behind *after*, the latest first."""
     statement = select(AUDIT).order_by(AUDIT.c.id.desc()).limit(limit + 1)
-    if before is not None:
-        statement = statement.where(AUDIT.c.id < before)
+    if after is not None:
+        statement = statement.where(AUDIT.c.id < after[0])
     rows = connection.execute(statement).all()
     found = [Deed(row.id, row.at_ms, row.who, row.what, row.on_what) for row in rows[:limit]]
     return Page(found, (found[-1].id,) if found else None, more=len(rows) > limit)

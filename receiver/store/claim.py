@@ -29,6 +29,7 @@ from receiver.events import Asset
 from receiver.store.assets import ASSET_COLUMNS, asset_if_any
 from receiver.store.engine import wake_others
 from receiver.store.matching import Keys, change
+from receiver.store.spools import gone_after_s
 from receiver.store.tables import (
     ASSET,
     DELIVERY,
@@ -253,7 +254,8 @@ def _is_ours(spool: str, claim: Claim, downloaded: bool | None) -> ColumnElement
     """Whether no other folder has the download, and, as wanted, *spool* has it or has it not."""
     if downloaded:
         return EVENT.c.kept_by == spool
-    alive = SPOOL.c.seen_ms > claim.now_ms - (claim.until_ms - claim.now_ms)
+    lease_s = (claim.until_ms - claim.now_ms) / 1000
+    alive = SPOOL.c.seen_ms > claim.now_ms - int(gone_after_s(lease_s) * 1000)
     left = and_(alive, SPOOL.c.id != spool) if downloaded is None else or_(alive, SPOOL.c.id == spool)
     return or_(EVENT.c.kept_by.is_(None), EVENT.c.kept_by.not_in(select(SPOOL.c.id).where(left)))
 

@@ -21,7 +21,7 @@ from receiver.store.insert import insert_new
 from receiver.store.outages import Outage, find_outages
 from receiver.store.record import EVENT_KEY, NewEvent, event_row
 from receiver.store.search import IS_OPEN, IS_UNSETTLED
-from receiver.store.spools import see_spool
+from receiver.store.spools import Spool, see_spool, spool_of
 from receiver.store.tables import (
     DEAD,
     DELIVERY,
@@ -73,8 +73,8 @@ class Sight:
     """When the oldest event was received that waits for its asset."""
     quarantined_ms: int | None
     """When the latest body was quarantined that nobody has dealt with."""
-    workers: Mapping[str, int]
-    """When each worker was last seen that has not stopped by itself."""
+    workers: Sequence[Spool]
+    """Those that have not stopped by themselves."""
     secrets: Mapping[tuple[str, str], int]
     """When each secret of a source was last of use, by source and fingerprint."""
     outages: Sequence[Outage]
@@ -209,8 +209,7 @@ def _dead_ms(connection: Connection, destination: str) -> int | None:
     return connection.execute(latest).scalar()
 
 
-def _workers(connection: Connection) -> dict[str, int]:
+def _workers(connection: Connection) -> list[Spool]:
     expected = select(NOTICE.c.cause).where(NOTICE.c.cause.like(f"{_WORKER}%"))
     spools = [cause.removeprefix(_WORKER) for cause in connection.execute(expected).scalars()]
-    seen = select(SPOOL.c.id, SPOOL.c.seen_ms).where(SPOOL.c.id.in_(spools))
-    return {row.id: row.seen_ms for row in connection.execute(seen)}
+    return [spool_of(row) for row in connection.execute(select(SPOOL).where(SPOOL.c.id.in_(spools)))]

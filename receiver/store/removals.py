@@ -14,15 +14,16 @@ from urllib.parse import unquote
 from sqlalchemy import Connection, and_, select, update
 
 from receiver.store.engine import insert_into
-from receiver.store.tables import RETENTION
+from receiver.store.tables import REMOVAL
 
-_NAME: Final = "removal"
+_ID: Final = 1
+"""There is one row: one removal at a time."""
 _IN_WORD: Final = re.compile("[A-Za-z0-9_]")
 _ANY: Final = "*"
 """Stands for several files: whoever may share one waits."""
 _LEASE_MS: Final = 300_000
 """Longer than any look and removal takes; who dies meanwhile holds up no other file."""
-_PLACE: Final = select(RETENTION.c.cursor, RETENTION.c.due_ms).where(RETENTION.c.name == _NAME)
+_PLACE: Final = select(REMOVAL.c.mark, REMOVAL.c.until_ms).where(REMOVAL.c.id == _ID)
 
 
 def is_its_own(url: str, ids: Iterable[str]) -> bool:
@@ -46,9 +47,9 @@ def announce(connection: Connection, urls: Collection[str], *, now_ms: int) -> b
     _make_place(connection)
     row = connection.execute(_PLACE.with_for_update()).one()
     mark = _mark(urls)
-    if row.due_ms > now_ms and row.cursor != mark:
+    if row.until_ms > now_ms and row.mark != mark:
         return False
-    _write(connection, mark, now_ms + _LEASE_MS, row.cursor)
+    _write(connection, mark, now_ms + _LEASE_MS, row.mark)
     return True
 
 
@@ -58,9 +59,9 @@ def announced(connection: Connection, urls: Collection[str], *, now_ms: int) -> 
     if row is None:
         _make_place(connection)
         row = connection.execute(_PLACE.with_for_update(read=True)).one()
-    if row.due_ms <= now_ms:
+    if row.until_ms <= now_ms:
         return set()
-    return {url for url in urls if row.cursor in (_ANY, _mark([url]))}
+    return {url for url in urls if row.mark in (_ANY, _mark([url]))}
 
 
 def end_removal(connection: Connection, urls: Collection[str]) -> None:
@@ -75,10 +76,10 @@ def _mark(urls: Collection[str]) -> str:
 
 
 def _make_place(connection: Connection) -> None:
-    first = insert_into(RETENTION, connection.dialect).values(name=_NAME, cursor="", due_ms=0)
+    first = insert_into(REMOVAL, connection.dialect).values(id=_ID, mark="", until_ms=0)
     connection.execute(first.on_conflict_do_nothing())
 
 
-def _write(connection: Connection, mark: str, due_ms: int, instead_of: str) -> None:
-    ours = and_(RETENTION.c.name == _NAME, RETENTION.c.cursor == instead_of)
-    connection.execute(update(RETENTION).where(ours).values(cursor=mark, due_ms=due_ms))
+def _write(connection: Connection, mark: str, until_ms: int, instead_of: str) -> None:
+    ours = and_(REMOVAL.c.id == _ID, REMOVAL.c.mark == instead_of)
+    connection.execute(update(REMOVAL).where(ours).values(mark=mark, until_ms=until_ms))

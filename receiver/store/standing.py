@@ -17,6 +17,7 @@ from receiver.store.destinations import DestinationStatus, destination_statuses,
 from receiver.store.engine import is_sqlite
 from receiver.store.outages import Outage, find_outages
 from receiver.store.search import IS_OPEN, IS_UNSETTLED
+from receiver.store.spools import Spool, spool_of
 from receiver.store.tables import EVENT, LATE_ASSET, PACE, QUARANTINE, SPOOL
 
 _MOST: Final = 1_000
@@ -36,14 +37,6 @@ class WaitingEvents:
     source: str
     asset_host: str | None
     waiting: Waiting
-
-
-@dataclass(frozen=True, slots=True)
-class Spool:
-    """A spool folder, and when a worker that has it was last seen."""
-
-    id: str
-    seen_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +172,8 @@ def _late(connection: Connection) -> Waiting:
 
 
 def _spools(connection: Connection) -> list[Spool]:
-    latest = select(SPOOL.c.id, SPOOL.c.seen_ms).order_by(SPOOL.c.seen_ms.desc()).limit(_MOST)
-    return [Spool(*row) for row in connection.execute(latest)]
+    latest = select(SPOOL).order_by(SPOOL.c.seen_ms.desc()).limit(_MOST)
+    return [spool_of(row) for row in connection.execute(latest)]
 
 
 def _allowances(connection: Connection) -> list[Allowance]:

@@ -86,8 +86,10 @@ SPOOL: Final = Table(
     METADATA,
     Column("id", String(32), primary_key=True),
     Column("seen_ms", BigInteger, nullable=False),
+    Column("host", String(255)),
+    Column("pid", BigInteger),
 )
-"""One spool folder, by the id in it, and when a worker that has it last said so."""
+"""One spool folder, by the id in it, and when which worker that has it last said so."""
 
 ASSET: Final = Table(
     "asset",
@@ -239,6 +241,15 @@ RETENTION: Final = Table(
     Column("due_ms", BigInteger, nullable=False),
 )
 """How far one kind of row was pruned, and when the next batch may begin."""
+
+REMOVAL: Final = Table(
+    "removal",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("mark", String(32), nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
+)
+"""The one removal of a file that is announced: of which file, and until when others wait for it."""
 
 RETAINED: Final = Table(
     "retained",

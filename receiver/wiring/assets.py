@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -16,7 +17,7 @@ from receiver.assets.kept import KeptDownloads
 from receiver.assets.key_template import KeyTemplate
 from receiver.assets.media import MEDIA_TYPES, parse_types
 from receiver.assets.nat64 import parse_prefixes
-from receiver.assets.trust import trusting
+from receiver.assets.trust import require_certificate, trusting
 from receiver.errors import ConfigError
 from receiver.settings import Settings
 from receiver.store import Store
@@ -68,7 +69,7 @@ def _open_bucket(settings: Settings, url: str, was_used: WasUsed | None) -> Read
             from receiver.assets.s3 import open_s3  # noqa: PLC0415  boto3 is slow to import
             from receiver.assets.s3_options import Dialect, ObjectOptions  # noqa: PLC0415  of the same part
 
-            _read(trusting, settings.ca_file, "ca_file")
+            _read(require_certificate, settings.ca_file, "ca_file")
             return open_s3(
                 url,
                 endpoint_url=settings.s3_endpoint_url or None,
@@ -118,7 +119,7 @@ def build_fetcher(settings: Settings) -> Fetcher:
             nat64_prefixes=_read(parse_prefixes, settings.nat64_prefixes, "nat64_prefixes"),
             total_timeout_s=settings.fetch_timeout_s,
             ssl_context=_read(trusting, settings.ca_file, "ca_file"),
-            unnamed_ssl_context=trusting(settings.ca_file, check_name=False),
+            unnamed_ssl_context=cache(partial(trusting, settings.ca_file, check_name=False)),
         )
     except OSError as error:
         raise _unusable_spool(settings, error) from error

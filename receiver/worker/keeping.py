@@ -1,6 +1,8 @@
 """The duty of keeping: whose downloads are whose, and which of them no event waits for any more."""
 
 import asyncio
+import os
+import socket
 from typing import Final
 
 import structlog
@@ -10,13 +12,10 @@ from receiver.assets.kept import KeptDownloads
 from receiver.errors import StoreUnavailable
 from receiver.store import EventJob, EventKept, Store
 from receiver.store.awaiting import awaiting_asset
-from receiver.store.spools import recall, see_spool
-from receiver.worker.leases import RENEWALS_PER_LEASE
+from receiver.store.spools import REPORTS, Process, gone_after_s, recall, see_spool
 
 EVERY_S: Final = 3600.0
-
-_SEEN_EVERY_S: Final = 60.0
-"""At least this often, however long leases are: who is silent for three minutes is shown as gone."""
+_MOST_CHARS: Final = 255
 
 log = structlog.get_logger()
 
@@ -31,14 +30,15 @@ async def note_kept(store: Store, spool: str, job: EventJob) -> None:
 
 def seen_every_s(lease_s: float) -> float:
     """Return how often a worker whose leases last *lease_s* says that it is there."""
-    return min(lease_s / RENEWALS_PER_LEASE, _SEEN_EVERY_S)
+    return gone_after_s(lease_s) / REPORTS
 
 
 async def stay_seen(store: Store, spool: str, *, every_s: float) -> None:
     """Say again and again, until cancelled, that *spool* has a worker."""
+    process = Process(socket.gethostname()[:_MOST_CHARS], os.getpid())
     while True:
         try:
-            await store.transact_promptly(see_spool, spool, now_ms=clock.now_ms())
+            await store.transact_promptly(see_spool, spool, now_ms=clock.now_ms(), process=process)
         except StoreUnavailable as error:
             log.warning("spool folder not recorded", error=str(error))
         await asyncio.sleep(every_s)

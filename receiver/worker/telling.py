@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -30,13 +30,14 @@ from receiver.store.notices import (
     worker_cause,
 )
 from receiver.store.outages import ASSET_HOST, BUCKET, COMMON_BUCKET, Outage
+from receiver.store.spools import gone_after_s
 from receiver.telemetry.redact import fingerprint
 from receiver.worker.bucket_gates import BucketGates
 from receiver.worker.host_gates import HostGates
 from receiver.worker.steps import with_steps
 
-_GONE_LEASES: Final = 3
-"""A worker not seen for this many leases is gone: it says three times in each that it is there."""
+_SILENCES: Final = 3
+"""A worker is missed once it is gone for that many times as long as it takes to say so."""
 _MOST_AT_ONCE: Final = 20
 """Senders name the hosts; a thousand that are down at once are one trouble."""
 
@@ -105,14 +106,13 @@ class Telling:
         yield self._old("mirror", "its asset", sight.oldest_event_ms, now_ms)
         yield from _happenings(sight)
         yield from self._unused(sight)
-        gone_ms = now_ms - _GONE_LEASES * self.rules.lease_s * 1000
-        for spool, seen_ms in sight.workers.items():
-            is_gone = spool != self.spool and seen_ms < gone_ms
+        gone_ms = now_ms - _SILENCES * gone_after_s(self.rules.lease_s) * 1000
+        for one in sight.workers:
+            is_gone = one.id != self.spool and one.seen_ms < gone_ms
             what = "was killed, or its machine is gone" if is_gone else "is back"
-            summary = f"The worker with the spool folder {spool} {what}."
-            yield Observed(
-                worker_cause(spool), is_gone, "worker_gone", "worker_back", summary, {"worker": spool}
-            )
+            facts = {"worker": one.id, **(asdict(one.process) if one.process else {})}
+            summary = f"{one.title} {what}."
+            yield Observed(worker_cause(one.id), is_gone, "worker_gone", "worker_back", summary, facts)
 
     def _destinations(self, sight: Sight, now_ms: int) -> Iterator[Observed]:
         for one in sight.destinations:

@@ -154,7 +154,7 @@ def _pages(url: str) -> Iterator[tuple[str, str]]:
     yield "generations, of one destination", "/console/generations?destination=orders"
     yield "word search, found at once", "/console/generations?q=lighthouse"
     yield "word search, found nowhere", "/console/generations?q=submarine"
-    yield "one generation", f"/console/generations/photoverse/{generation_id}"
+    yield "one generation", f"/console/generations/photoverse?id={generation_id}"
     yield "destinations", "/console/destinations"
     yield "dead letters", "/console/dead-letters"
     yield "dead letters, by error", "/console/dead-letters?error=HTTP+422"

@@ -219,8 +219,8 @@ class TestAudit:
         for n in range(3):
             deed = Deed(event_id(NOW + n, bytes(10)), NOW + n, "ada", "events.replay", f"gen_{n}")
             await store.transact(write_down, deed)
-        page = await store.transact(deeds, before=None, limit=2)
+        page = await store.transact(deeds, limit=2)
         assert ([one.on for one in page.rows], page.more) == (["gen_2", "gen_1"], True)
         assert page.cursor is not None
-        page = await store.transact(deeds, before=page.cursor[0], limit=2)
+        page = await store.transact(deeds, after=page.cursor, limit=2)
         assert ([(one.who, one.on) for one in page.rows], page.more) == ([("ada", "gen_0")], False)

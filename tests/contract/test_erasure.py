@@ -66,7 +66,7 @@ class TestErase:
             assert all(other.id in row for row in told), table.name
         assert len(await rows(store, ATTEMPT)) == 1
         assert await store.record(replace(an_event(), body=BODY)) == Duplicate(event.id)
-        page = await store.transact(audit.deeds, before=None, limit=10)
+        page = await store.transact(audit.deeds, limit=10)
         assert page.rows == [DEED]
 
     async def test_only_asset_rows_whose_files_went(self, store: Store) -> None:
@@ -108,7 +108,7 @@ class TestErase:
     async def test_unknown(self, store: Store) -> None:
         """What nothing found for leaves no word in the audit log."""
         assert (await store.transact(erase, GENERATION, DEED, with_assets=True)).is_empty
-        assert (await store.transact(audit.deeds, before=None, limit=10)).rows == []
+        assert (await store.transact(audit.deeds, limit=10)).rows == []
 
 
 class TestRemovals:

@@ -22,6 +22,7 @@ from receiver.store.notices import (
     untold,
     worker_cause,
 )
+from receiver.store.spools import Spool
 from receiver.store.tables import EVENT
 from tests.stored import NOW
 
@@ -136,6 +137,6 @@ class TestWorkers:
         for spool in ("killed", "stopped"):
             await store.transact(expect_worker, spool, now_ms=NOW)
         await store.transact(let_worker_go, "stopped")
-        assert (await store.look(look, [])).workers == {"killed": NOW}
+        assert (await store.look(look, [])).workers == [Spool("killed", NOW)]
         gone = Observed(worker_cause("killed"), True, "worker_gone", "worker_back")
         assert await observe(store, gone, at=NOW) == ["worker_gone"]

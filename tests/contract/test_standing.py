@@ -18,7 +18,7 @@ from receiver.store.credits import CreditsRefused
 from receiver.store.filters import Filter
 from receiver.store.operations import Order
 from receiver.store.outages import ASSET_HOST, BUCKET, STALE_MS, note_outages
-from receiver.store.spools import see_spool
+from receiver.store.spools import Process, Spool, see_spool
 from receiver.store.standing import Allowance, Standing, WaitingEvents
 from receiver.store.tables import PACE, SUBMISSION
 from tests.stored import FAR, LEASE_MS, NOW, an_event, claim, claimed, settled
@@ -116,10 +116,16 @@ class TestStanding:
 
     async def test_workers(self, store: Store) -> None:
         """Each with when it was last seen, the latest first."""
+        process = Process("web-1", 4711)
         await store.transact(see_spool, "dead", now_ms=NOW - LEASE_MS)
+        await store.transact(see_spool, "alive", now_ms=NOW - 1, process=process)
         await store.transact(see_spool, "alive", now_ms=NOW)
         found = await look(store)
-        assert [(one.id, one.seen_ms) for one in found.spools] == [("alive", NOW), ("dead", NOW - LEASE_MS)]
+        assert found.spools == [Spool("alive", NOW, process), Spool("dead", NOW - LEASE_MS)]
+        assert [one.title for one in found.spools] == [
+            "Worker 4711 on web-1",
+            "Worker with the spool folder dead",
+        ]
 
     async def test_rate_limits(self, store: Store) -> None:
         """Of each key, by what the client keeps it under."""

@@ -81,6 +81,16 @@ class TestLists:
         assert about in answer.json["error"]["message"]
 
 
+class TestCursors:
+    @pytest.mark.parametrize("cursor", ["x", "x/y", "01944aef-c880-7001-8203-040506070809/a/b", "%00"])
+    @pytest.mark.parametrize("path", ["deliveries", "events", "quarantine", "audit"])
+    async def test_none_of_ours(self, caller: Caller, path: str, cursor: str) -> None:
+        """It is refused by every list: it would pass for the end, or for the beginning."""
+        answer = await caller.get(f"/v1/{path}?cursor={cursor}")
+        assert (answer.status, answer.code) == (400, "invalid_request")
+        assert "cursor" in answer.json["error"]["message"]
+
+
 class TestOne:
     async def test_delivery(self, caller: Caller, store: Store) -> None:
         """By event and destination."""
@@ -225,9 +235,18 @@ class TestSubmissions:
     async def test_adopt(self, caller: Caller, desk: Desk) -> None:
         """What differs from the request is adopted only if that is asked for."""
         for given in ({}, {"force": True}):
-            answer = await caller.post("/v1/submissions/order-1/adopt", {"generation_id": "gen_a", **given})
+            order = {"client_ref": "order-1", "generation_id": "gen_a"}
+            answer = await caller.post("/v1/submissions/adopt", {**order, **given})
             assert (answer.status, answer.json["generation_id"]) == (200, "gen_a")
         assert desk.forced == [False, True]
+
+    @pytest.mark.parametrize("ref", [".", "..", "a/b", "a/adopt", "a?b=c&d#e", "50%2F", "'\"<b>"])
+    async def test_awkward_references(self, caller: Caller, desk: Desk, ref: str) -> None:
+        """A reference is a client's own; no path could hold each of them."""
+        for deed in ("recover", "abandon"):
+            answer = await caller.post(f"/v1/submissions/{deed}", {"client_ref": ref})
+            assert (answer.status, answer.json["client_ref"]) == (200, ref)
+        assert [given for given, _ in desk.settled] == [ref, ref]
 
 
 class TestPrune:

@@ -11,6 +11,7 @@ from receiver.store.backlog import Waiting
 from receiver.store.credits import CreditsRefused
 from receiver.store.destinations import DestinationStatus
 from receiver.store.outages import ASSET_HOST, BUCKET, Outage
+from receiver.store.spools import Spool
 from receiver.store.standing import Allowance, Standing, WaitingEvents
 
 NOW = 1_700_000_000_000
@@ -42,6 +43,14 @@ class TestGauges:
         assert found["receiver_late_assets_oldest_seconds"] == 0
         assert found["receiver_destination_down,destination=queue"] == 0
         assert found["receiver_database_size_bytes"] == 4096
+
+    def test_workers(self) -> None:
+        """Alive as everybody says so: each process and command goes by the same rule."""
+        spools = [Spool("alive", NOW - 59_000), Spool("killed", NOW - 61_000)]
+        assert shown(replace(NOTHING, spools=spools))["receiver_workers"] == 1
+        assert shown(replace(NOTHING, spools=spools), Watched(lease_s=86_400.0))["receiver_workers"] == 2
+        long_ago = [Spool("killed", NOW - 181_000)]
+        assert shown(replace(NOTHING, spools=long_ago), Watched(lease_s=86_400.0))["receiver_workers"] == 0
 
     def test_what_is_down(self) -> None:
         """Destinations, buckets and asset hosts as workers find them; those that are gone do not count."""

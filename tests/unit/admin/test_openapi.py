@@ -141,7 +141,10 @@ BODIES = {
     ),
     **dict.fromkeys([f"/v1/quarantine/{what}" for what in ("retry", "drop")], b'{"all": true}'),
     "/v1/erase": b'{"generation_ids": ["gen_a"]}',
-    "/v1/submissions/{ref}/adopt": b'{"generation_id": "gen_a"}',
+    "/v1/submissions/adopt": b'{"client_ref": "ref_a", "generation_id": "gen_a"}',
+    **dict.fromkeys(
+        [f"/v1/submissions/{what}" for what in ("recover", "abandon")], b'{"client_ref": "ref_a"}'
+    ),
 }
 DEEDS = {"/v1/prune": "prune", "/v1/erase": "erase"}
 

@@ -159,7 +159,7 @@ async def make_fetcher(authority: trustme.CA, tmp_path: Path) -> AsyncIterator[M
             "allow": (HOST,),
             "resolve": answers("127.0.0.1"),
             "ssl_context": context,
-            "unnamed_ssl_context": unnamed,
+            "unnamed_ssl_context": lambda: unnamed,
             "spool_dir": tmp_path / "spool",
             "total_timeout_s": 10,
         }

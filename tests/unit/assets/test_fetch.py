@@ -12,6 +12,7 @@ import tracemalloc
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -287,7 +288,17 @@ class TestNetworkFaults:
     async def test_underscore_and_stranger(self, make_fetcher: MakeFetcher, serve: Serve) -> None:
         """Nor does one that an unknown authority signed."""
         server = await serve(whole(), name="*.example.com")
-        unnamed = trusting(None, check_name=False)
+        unnamed = partial(trusting, None, check_name=False)
+        fetcher = make_fetcher(allow=["my_cdn.example.com"], unnamed_ssl_context=unnamed)
+        assert await fetcher.fetch(f"https://my_cdn.example.com:{server.port}/x") == retryable("tls")
+        assert server.requests == []
+
+    async def test_underscore_and_no_authorities(
+        self, make_fetcher: MakeFetcher, serve: Serve, tmp_path: Path
+    ) -> None:
+        """Nor one whose authorities cannot be read any more: they are, when such a host first comes."""
+        server = await serve(whole(), name="*.example.com")
+        unnamed = partial(trusting, str(tmp_path / "gone.pem"), check_name=False)
         fetcher = make_fetcher(allow=["my_cdn.example.com"], unnamed_ssl_context=unnamed)
         assert await fetcher.fetch(f"https://my_cdn.example.com:{server.port}/x") == retryable("tls")
         assert server.requests == []

@@ -80,7 +80,9 @@ class TestList:
         assert [one["event_id"] for one in first.objects + rest.objects] == letters[::-1]
         assert rest.err == ""
 
-    @pytest.mark.parametrize("cursor", ["abc", "a/b/c", "a\0/b"])
+    @pytest.mark.parametrize(
+        "cursor", ["abc", "a/b/c", "a\0/b", "a/b", f"{an_event().id}/", f"{an_event().id}"]
+    )
     def test_refuses_what_is_no_cursor(self, run: Run, letters: list[str], cursor: str) -> None:
         """It is a mistake of the user's, not a failure of the database."""
         ended = run("deliveries", "list", "--cursor", cursor)

@@ -30,7 +30,7 @@ class TestErase:
         assert not path.exists()
         assert not kept.exists()
         assert run("events", "show", event.id, "--json").object["body"] is None
-        [deed] = in_store(tmp_path, lambda store: store.transact(audit.deeds, before=None, limit=9)).rows
+        [deed] = in_store(tmp_path, lambda store: store.transact(audit.deeds, limit=9)).rows
         assert (deed.what, "gen_1" in deed.on, "@" in deed.who) == ("erase", True, True)
 
     def test_unknown(self, run: Run) -> None:

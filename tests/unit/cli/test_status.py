@@ -15,7 +15,7 @@ from receiver.settings import Settings
 from receiver.store import Store
 from receiver.store.destinations import pause
 from receiver.store.outages import note_outages
-from receiver.store.spools import see_spool
+from receiver.store.spools import Process, see_spool
 from receiver.store.tables import PACE, SUBMISSION
 from receiver.wiring.accounts import pace_names
 from tests.stored import an_event, dead, settled
@@ -29,7 +29,8 @@ async def _some(store: Store) -> None:
     await settled(store, an_event("gen_2"))
     await store.transact_promptly(pause, "audit", reason=None, now_ms=now_ms())
     await store.transact(see_spool, "0" * 32, now_ms=now_ms())
-    await store.transact(see_spool, "1" * 32, now_ms=now_ms() - 600_000)
+    killed = Process("web-1", 4711)
+    await store.transact(see_spool, "1" * 32, now_ms=now_ms() - 90_000, process=killed)
 
 
 class TestStatus:
@@ -156,3 +157,6 @@ class TestWorkers:
         in_store(tmp_path, _some)
         found = run("workers", "--json").objects
         assert [(one["spool"][0], one["state"]) for one in found] == [("0", "alive"), ("1", "gone")]
+        assert [(one["host"], one["pid"]) for one in found] == [(None, None), ("web-1", 4711)]
+        leased = run("workers", "--json", RECEIVER_LEASE_S="300").objects
+        assert [one["state"] for one in leased] == ["alive", "alive"]

@@ -32,8 +32,8 @@ WRITES = (
     "/quarantine",
     "/operations/x/resume",
     "/operations/x/cancel",
-    "/submissions/x/adopt",
-    "/submissions/x/abandon",
+    "/submissions/adopt",
+    "/submissions/abandon",
 )
 
 

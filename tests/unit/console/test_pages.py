@@ -3,20 +3,23 @@
 import asyncio
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote, urlencode, urljoin, urlsplit
 
 import pytest
 from sqlalchemy import Connection
 from sqlalchemy.event import listen, remove
 
+from receiver.assets.folder import FolderBucket
 from receiver.clock import now_ms
-from receiver.errors import StoreUnavailable
+from receiver.console import media
+from receiver.errors import BucketUnavailable, StoreUnavailable
 from receiver.events import Asset
 from receiver.store import Store
 from receiver.store.outages import note_outages
-from receiver.store.spools import see_spool
+from receiver.store.spools import Process, see_spool
 from receiver.store.tables import PACE
 from tests.contract.test_console_views import a_submission, submit, with_asset
 from tests.stored import FAR, NOW, a_body, an_event, claimed, dead, delivered, settled
@@ -42,6 +45,14 @@ async def shows(browser: Browser, path: str, part: bytes, *, gone: bool = False)
     return page
 
 
+async def followed(browser: Browser, link: str) -> str:
+    """Return the page that *link* leads to, as a browser would ask for it."""
+    parts = urlsplit(urljoin("http://console.test/", link))
+    answer = await browser.get(f"{unquote(parts.path)}?{parts.query}".removeprefix("/console"))
+    assert answer.status == 200, (link, answer.status)
+    return answer.body.decode()
+
+
 async def a_mirrored(store: Store, tmp_path: Path, content: bytes, content_type: str = "image/png") -> str:
     """Keep *content* in the bucket as the asset of a new event; return the event's id."""
     path = tmp_path / "assets" / "a.bin"
@@ -51,6 +62,21 @@ async def a_mirrored(store: Store, tmp_path: Path, content: bytes, content_type:
     asset = Asset("mirrored", path.as_uri(), content_type, len(content), "0" * 64)
     [id_] = await settled(store, an_event(), asset=asset)
     return id_
+
+
+def _like_s3rver(content: bytes, start: int, size: int) -> bytes:
+    """Take the first byte alone for all."""
+    return content[start:][: size if start + size > 1 else None]
+
+
+def _whole(content: bytes, _start: int, _size: int) -> bytes:
+    """Take no range at all."""
+    return content
+
+
+def _to_the_end(content: bytes, start: int, _size: int) -> bytes:
+    """Take no last byte."""
+    return content[start:]
 
 
 class TestLists:
@@ -65,9 +91,9 @@ class TestLists:
         [id_] = await delivered(store, an_event("gen_1"))
         for text in ("gen_1", id_):
             answer = await browser.get(f"/generations?q={text}")
-            assert answer.headers["location"] == "/console/generations/photoverse/gen_1"
+            assert answer.headers["location"] == "/console/generations/photoverse?id=gen_1"
         answer = await browser.get(f"/events/{id_}")
-        assert answer.headers["location"] == "/console/generations/photoverse/gen_1"
+        assert answer.headers["location"] == "/console/generations/photoverse?id=gen_1"
 
     async def test_pages_and_filters(self, browser: Browser, store: Store) -> None:
         """Keyset pages, and what the filters leave out."""
@@ -86,7 +112,7 @@ class TestLists:
         """Stored content makes neither elements nor links."""
         evil = '"><script>alert(1)</script><a href="javascript:alert(1)">'
         await store.record(with_asset("gen_1", prompt=evil))
-        for path in ("/generations", "/generations/photoverse/gen_1"):
+        for path in ("/generations", "/generations/photoverse?id=gen_1"):
             page = (await browser.get(path)).body.decode()
             assert "&lt;script&gt;" in page
             assert "<script>" not in page
@@ -96,7 +122,7 @@ class TestLists:
         """It does not push the timeline and the buttons out of sight; all of it can be read."""
         long = "lang <b> " * 1_100
         await store.record(with_asset("gen_1", prompt=long))
-        page = (await browser.get("/generations/photoverse/gen_1")).body.decode()
+        page = (await browser.get("/generations/photoverse?id=gen_1")).body.decode()
         _, _, folded = page.partition('<div class="prompt"><details>')
         start, _, rest = folded.partition("</summary>")
         assert html.unescape(start) == f"<summary>{long[:200]}…"
@@ -105,7 +131,7 @@ class TestLists:
     async def test_failed_attempts_are_in_the_timeline(self, browser: Browser, store: Store) -> None:
         """With how the answer began, as text."""
         await dead(store, an_event("gen_1"), said=b"<b>no such order</b> https://h/x?sig=hush")
-        page = (await browser.get("/generations/photoverse/gen_1")).body.decode()
+        page = (await browser.get("/generations/photoverse?id=gen_1")).body.decode()
         assert "Attempt 1 to orders failed" in page
         assert "&lt;b&gt;no such order&lt;/b&gt; https://h/x?[redacted]" in page
         assert "hush" not in page
@@ -113,6 +139,65 @@ class TestLists:
     async def test_a_notice_has_to_be_ours(self, browser: Browser) -> None:
         """No link puts words into our mouth."""
         assert b"call this number" not in (await browser.get("/destinations?notice=call+this+number")).body
+
+
+class TestAwkwardQueries:
+    @pytest.mark.parametrize(
+        ("path", "said"),
+        [
+            ("/generations?cursor=x", "cursor must be"),
+            ("/generations?q=fog&cursor=x", "cursor must be"),
+            ("/generations?state=x", "state must be"),
+            ("/generations?kind=x", "kind must be"),
+            ("/dead-letters?cursor=x", "cursor must be"),
+            ("/dead-letters?cursor=a/b", "cursor must be"),
+            ("/quarantine?cursor=x%00", "cursor must be"),
+            ("/quarantine?state=x", "state must be"),
+            ("/audit?cursor=x", "cursor must be"),
+            ("/live?span=x", "span must be"),
+        ],
+    )
+    async def test_are_refused(self, browser: Browser, path: str, said: str) -> None:
+        """What was mistyped is not taken for an empty list, or for the first page."""
+        answer = await browser.get(path)
+        assert answer.status == 400
+        assert said in answer.body.decode()
+
+
+class TestAwkwardIds:
+    @pytest.mark.parametrize("id_", [".", "..", "a/b", "a?b=c&d#e", "50%2F", "a b", "\u202egnp.", "'\"<b>"])
+    async def test_each_link_leads_to_it(self, browser: Browser, store: Store, id_: str) -> None:
+        """As a browser follows it: whatever a generation is called, its page opens and its buttons work."""
+        [event_id] = await dead(store, an_event(id_))
+        await submit(store, a_submission(f"ref {id_}", "submitted", id_))
+        for page in ("/generations", "/dead-letters", "/submissions"):
+            [link] = set(
+                re.findall(r'href="([^"]+photoverse[^"]+)"', (await browser.get(page)).body.decode())
+            )
+            assert f">{id_}</h1>" in html.unescape(await followed(browser, html.unescape(link)))
+        for path in (f"/events/{event_id}", f"/generations?{urlencode({'q': id_})}"):
+            to = (await browser.get(path)).headers["location"]
+            assert f">{id_}</h1>" in html.unescape(await followed(browser, to))
+        assert "Put back" in await said(
+            browser, f"/events/{event_id}/retry", destination="orders", state="dead"
+        )
+
+    @pytest.mark.parametrize("ref", [".", "..", "a/b", "a?b=c&d#e", "50%2F", "'\"<b>"])
+    async def test_each_form_is_about_it(self, browser: Browser, store: Store, desk: Desk, ref: str) -> None:
+        """A reference is a client's own; a form names it as it is."""
+        await submit(store, a_submission(ref, "unknown"))
+        page = (await browser.get("/submissions")).body.decode()
+        [named] = set(re.findall(r'name="ref" value="([^"]+)"', page))
+        for action in set(re.findall(r'action="/console(/submissions/[^"]+)"', page)):
+            await said(browser, action, ref=html.unescape(named), generation_id="gen_1")
+        assert {given for given, _ in desk.settled} == {ref}
+        assert len(desk.settled) == 2
+
+    async def test_the_page_after_a_login(self, stranger: Browser) -> None:
+        """Who has to sign in comes back to where the link leads."""
+        to = (await stranger.get("/generations/photoverse?id=a%2Fb%3F%23%25")).headers["location"]
+        page = await followed(stranger, to)
+        assert 'name="next" value="/console/generations/photoverse?id=a%2Fb%3F%23%25"' in page
 
 
 class TestOverview:
@@ -134,7 +219,8 @@ class TestOverview:
     async def test_what_is_down(self, browser: Browser, store: Store) -> None:
         """Buckets and hosts, as workers of any process find them; unknown where none is alive."""
         assert b"not known: no worker is alive" in (await browser.get("")).body
-        await store.transact(see_spool, "0" * 32, now_ms=now_ms())
+        await store.transact(see_spool, "0" * 32, now_ms=now_ms(), process=Process("web-<1>", 4711))
+        assert b"Worker 4711 on web-&lt;1&gt;" in (await browser.get("")).body
         assert b"badge up" in (await browser.get("")).body
         down = {("bucket", "*"): "AccessDenied", ("asset_host", "cdn.example"): "http_503"}
         await store.transact(note_outages, down, now_ms=now_ms())
@@ -157,7 +243,7 @@ class TestOverview:
     async def test_tells_what_happened(self, browser: Browser, store: Store) -> None:
         """In the words of `receiver find`, and in colour: what went well, what did not, what is to come."""
         await dead(store, an_event("gen_1"), error="answered 401")
-        page = (await browser.get("/generations/photoverse/gen_1")).body.decode()
+        page = (await browser.get("/generations/photoverse?id=gen_1")).body.decode()
         for tone, what in (
             ("good", "Asset mirrored"),
             ("bad", "Given up for orders"),
@@ -179,7 +265,7 @@ class TestOverview:
 
     async def test_draws_what_was_done(self, browser: Browser, store: Store) -> None:
         """As soon as it is counted, and lets a page wait no longer than a moment."""
-        for span in ("1h", "24h", "30d", "x"):
+        for span in ("1h", "24h", "30d"):
             page = await shows(browser, f"/live?span={span}", b"<svg")
             assert b"<style" not in page
             assert b" style=" not in page
@@ -196,7 +282,7 @@ class TestBounds:
             asked.append((statement, parameters))
 
         listen(store.engine, "before_cursor_execute", note)
-        for path in (*PAGES, "/generations?q=fog", "/generations/photoverse/gen_waits", "/live?span=30d"):
+        for path in (*PAGES, "/generations?q=fog", "/generations/photoverse?id=gen_waits", "/live?span=30d"):
             assert (await browser.get(path)).status in (200, 404)
         remove(store.engine, "before_cursor_execute", note)
         reads = [one for one in asked if one[0].lstrip().startswith(("SELECT", "WITH"))]
@@ -285,9 +371,9 @@ class TestButtons:
         """What is in doubt is settled by hand, whatever its name."""
         await submit(store, a_submission("order/7", "unknown"), a_submission("order-8", "submitted", "gen_8"))
         page = (await browser.get("/submissions")).body.decode()
-        assert 'action="/console/submissions/order%2F7/adopt"' in page
-        await said(browser, "/submissions/order/7/adopt", generation_id="gen_7")
-        await said(browser, "/submissions/order/7/abandon")
+        assert '<input type="hidden" name="ref" value="order/7">' in page
+        await said(browser, "/submissions/adopt", ref="order/7", generation_id="gen_7")
+        await said(browser, "/submissions/abandon", ref="order/7")
         assert desk.settled == [("order/7", "gen_7"), ("order/7", None)]
 
     async def test_everything_done_is_in_the_audit_log(self, browser: Browser) -> None:
@@ -313,6 +399,58 @@ class TestAssets:
             f"bytes 1-3/{len(PNG)}",
         )
         assert (await browser.get(f"/assets/{id_}", Range="bytes=99999-")).status == 200
+
+    @pytest.mark.parametrize("answer", [_like_s3rver, _whole, _to_the_end])
+    async def test_from_a_store_that_answers_other_ranges(
+        self,
+        browser: Browser,
+        store: Store,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        answer: Callable[[bytes, int, int], bytes],
+    ) -> None:
+        """With more than was asked for, or with all of it: the browser gets what it asked for."""
+        id_ = await a_mirrored(store, tmp_path, PNG)
+        asked: list[int] = []
+
+        async def part(_bucket: FolderBucket, _key: str, start: int, size: int) -> bytes:
+            asked.append(start)
+            return answer(PNG, start, size)
+
+        monkeypatch.setattr(FolderBucket, "part", part)
+        monkeypatch.setattr(media, "_PART_BYTES", 100)
+        assert (await browser.get(f"/assets/{id_}")).body == PNG
+        assert len(asked) <= 1 + len(PNG) // 100 + 1
+        for wanted in ("0-0", "0-1", "1-3", "7-7", "600-", f"{len(PNG) - 1}-"):
+            first, _, last = wanted.partition("-")
+            found = await browser.get(f"/assets/{id_}", Range=f"bytes={wanted}")
+            assert (found.status, found.body) == (206, PNG[int(first) :][: int(last or FAR) - int(first) + 1])
+
+    async def test_what_is_not_there_as_it_was(
+        self, browser: Browser, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A file that is shorter now is served as it is, an empty one is none; a store that fails: 503."""
+        id_ = await a_mirrored(store, tmp_path, PNG)
+        file = tmp_path / "assets" / "a.bin"
+        file.write_bytes(PNG[:99])
+        found = await browser.get(f"/assets/{id_}", Range="bytes=50-")
+        assert (found.status, found.body, found.headers["content-range"]) == (
+            206,
+            PNG[50:99],
+            "bytes 50-98/99",
+        )
+        for content in (b"", None):
+            file.write_bytes(content) if content is not None else file.unlink()
+            assert (await browser.get(f"/assets/{id_}")).status == 404
+        file.write_bytes(PNG)
+
+        async def part(_bucket: FolderBucket, _key: str, start: int, size: int) -> bytes | None:
+            if start:
+                raise BucketUnavailable("SlowDown")
+            return PNG[:size]
+
+        monkeypatch.setattr(FolderBucket, "part", part)
+        assert (await browser.get(f"/assets/{id_}", Range="bytes=50-")).status == 503
 
     async def test_what_could_run_is_not_served(self, browser: Browser, store: Store, tmp_path: Path) -> None:
         """Whatever the row calls it."""

@@ -17,7 +17,7 @@ from receiver.errors import ConfigError, ReceiverError, StoreUnavailable
 from receiver.store import Store
 from receiver.store.engine import connect
 from receiver.store.migrations import _config, current, migrate, revisions
-from receiver.store.tables import ASSET, DELIVERY, EVENT
+from receiver.store.tables import ASSET, DELIVERY, EVENT, METADATA, RETENTION
 from tests.servers.require import free_ports
 
 Tables = dict[str, tuple[tuple[str, ...], list[tuple[object, ...]]]]
@@ -114,6 +114,20 @@ class TestMigrate:
         before = _rows(engine)
         migrate(engine)
         assert _rows(engine, columns=before) == before
+
+    def test_a_removal_is_no_retention(self, engine: Engine) -> None:
+        """The row that was borrowed for it goes, unless the previous release is just removing a file."""
+        ended, under_way = {"cursor": "", "due_ms": 0}, {"cursor": "*", "due_ms": 7}
+        for removal, left in ((ended, ["bodies"]), (under_way, ["bodies", "removal"])):
+            _to(engine, "0022")
+            with engine.begin() as connection:
+                rows = [{"name": "removal", **removal}, {"name": "bodies", "cursor": "7", "due_ms": 0}]
+                connection.execute(RETENTION.insert(), rows)
+            migrate(engine)
+            with engine.begin() as connection:
+                assert sorted(connection.execute(select(RETENTION.c.name)).scalars()) == left
+                METADATA.drop_all(connection)
+                connection.execute(text("DROP TABLE alembic_version"))
 
 
 def _rows(engine: Engine, *, columns: Tables | None = None) -> Tables:

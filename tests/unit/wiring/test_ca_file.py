@@ -3,10 +3,11 @@
 import http.server
 import ssl
 import threading
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import aclosing, nullcontext
 from pathlib import Path
 
+import httpcore2
 import pytest
 import trustme
 from botocore.exceptions import SSLError
@@ -131,3 +132,19 @@ class TestWrongFile:
                 build_fetcher(settings(ca_file=ca_file))
             with pytest.raises(ConfigError, match="RECEIVER_CA_FILE"):
                 open_bucket(settings(assets_url="s3://bucket", s3_region="x", ca_file=ca_file))
+
+
+class TestLoading:
+    async def test_once(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The system's authorities take a while to load, and a process that starts is waited for."""
+        loaded: list[ssl.SSLContext] = []
+
+        def load(default: Callable[[], ssl.SSLContext] = httpcore2.default_ssl_context) -> ssl.SSLContext:
+            loaded.append(default())
+            return loaded[-1]
+
+        monkeypatch.setattr(httpcore2, "default_ssl_context", load)
+        trustme.CA().cert_pem.write_to_path(folder / "ca.pem")
+        given = settings(ca_file="ca.pem", assets_url="s3://bucket")
+        async with aclosing(open_bucket(given)), aclosing(build_fetcher(given)):
+            assert len(loaded) == 1

@@ -23,6 +23,7 @@ from receiver.store import (
 )
 from receiver.store.due import Due
 from receiver.store.future import Present
+from receiver.store.spools import Process
 from receiver.store.wake import Wake
 
 P = ParamSpec("P")
@@ -67,7 +68,7 @@ class ScriptedStore(Transacting):
     """What was left by each claim of events."""
     spools: set[str] = field(default_factory=set)
     """The folders that events were claimed for."""
-    seen: list[str] = field(default_factory=list)
+    seen: list[tuple[str, Process]] = field(default_factory=list)
     see_errors: list[StoreUnavailable] = field(default_factory=list)
     put_right_for: list[Present] = field(default_factory=list)
     in_vain: set[str] = field(default_factory=set)
@@ -170,11 +171,11 @@ class ScriptedStore(Transacting):
     async def note_breaker(self, _destination: str, *, probe_ms: int | None) -> None:
         self.noted.append(probe_ms)
 
-    async def see_spool(self, spool: str, *, now_ms: int) -> None:
+    async def see_spool(self, spool: str, *, now_ms: int, process: Process) -> None:
         assert now_ms > 0
         if self.see_errors:
             raise self.see_errors.pop()
-        self.seen.append(spool)
+        self.seen.append((spool, process))
 
     async def free_doubtful(self, *, pause_s: float) -> None:
         """Doubt nothing, for ever."""

@@ -1,6 +1,8 @@
 """Whose downloads are whose, and letting go of those that no event waits for any more."""
 
 import asyncio
+import os
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,9 +11,10 @@ import structlog.testing
 
 from receiver.assets.kept import KEPT, KeptDownloads
 from receiver.errors import StoreUnavailable
-from receiver.operations.stages import WORKER_GONE_MS
 from receiver.store import EventKept, Store
+from receiver.store.spools import Process, Spool
 from receiver.worker.keeping import note_kept, seen_every_s, stay_seen, sweep_kept
+from tests.stored import NOW
 from tests.unit.work import event_job
 from tests.unit.worker.scripted import ScriptedStore, Transacting
 from tests.waiting.aio import until
@@ -100,10 +103,12 @@ class TestStaySeen:
             await until(lambda: len(scripted.seen) == 2)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        assert scripted.seen[:2] == ["ours", "ours"]
+        assert scripted.seen[:2] == [("ours", Process(socket.gethostname(), os.getpid()))] * 2
         assert [line["event"] for line in lines] == ["spool folder not recorded"]
 
     def test_is_never_shown_as_gone(self) -> None:
-        """Whoever looks knows nothing of the leases of the worker."""
-        assert seen_every_s(60.0) == 20.0
-        assert seen_every_s(86_400.0) * 1000 < WORKER_GONE_MS / 2
+        """It may miss two reports, however long leases are."""
+        for lease_s, every_s in ((60.0, 20.0), (86_400.0, 60.0)):
+            assert seen_every_s(lease_s) == every_s
+            assert Spool("ours", NOW).is_alive(NOW + int(2.9 * every_s * 1000), lease_s)
+            assert not Spool("ours", NOW).is_alive(NOW + int(3 * every_s * 1000), lease_s)
