@@ -13,7 +13,7 @@ from typing import Final
 from tests.acceptance.service import Service, service
 from tests.benchmark.builds import PAST, Build
 from tests.benchmark.cpu import cpu_s
-from tests.benchmark.stored import fill_postgres, fill_sqlite
+from tests.benchmark.stored import fill_postgres, fill_sqlite, write_log
 from tests.servers import postgres
 from tests.servers.require import free_ports
 from tests.waiting.blocking import until
@@ -74,6 +74,7 @@ def on_postgres(build: Build, *, events: int = 0) -> Iterator[Contender]:
         offered.run("migrate")
         if events:
             fill_postgres(server.url, events)
+        write_log(server.url)
         yield Contender(offered.port, (offered.start("web").pid, server.pid))
 
 

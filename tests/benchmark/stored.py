@@ -29,6 +29,9 @@ _POSTGRES: Final[LiteralString] = f"""
         'settled', n, 1
     FROM generate_series(1, %s::bigint) AS n
 """
+_LOGGED: Final = """
+    SELECT pg_logical_emit_message(false, 'benchmark', repeat('x', 1048576)) FROM generate_series(1, 512)
+"""
 _KEY: Final = "uq_event_source_generation_id_type"
 
 
@@ -49,4 +52,14 @@ def fill_postgres(url: str, events: int) -> None:
         connection.execute(_POSTGRES, (events,))
         connection.execute(f"ALTER TABLE event ADD CONSTRAINT {_KEY} UNIQUE (source, generation_id, type)")
         connection.execute("VACUUM ANALYZE event")
+        connection.execute("CHECKPOINT")
+
+
+def write_log(url: str) -> None:
+    """Have the cluster at *url* write 512 MB to its log, so that later writes go to files that are there.
+
+    A new cluster makes each of them while a commit waits; one in use takes those that it needs no more.
+    """
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(_LOGGED)
         connection.execute("CHECKPOINT")
