@@ -206,7 +206,7 @@ class TestNeverChargesTwice:
     def test_an_order_in_doubt_is_sent_once(self, make: Make, behaviour: Behaviour) -> None:
         """Invariant 9: the server saw exactly one request, and the error says what to look for."""
         with raw_server.raw_server(behaviour, answer(200, b'{"id":"gen_second"}')) as server:
-            client = make("avs_live_hush", server.url, timeout=1)
+            client = make("avs_live_hush", server.url, timeout=3)
             with pytest.raises(OutcomeUnknown) as unknown:
                 client.generate.image("a fox", model="m/1")
             assert len(server.requests) == 1
@@ -218,7 +218,7 @@ class TestNeverChargesTwice:
     def test_a_read_in_doubt_is_sent_again(self, make: Make, behaviour: Behaviour) -> None:
         """The same trouble with a read is simply tried once more."""
         with raw_server.raw_server(behaviour, answer(200, b'{"id":"gen_1"}')) as server:
-            assert make("avs_live_x", server.url, timeout=1).generations.get("gen_1").id == "gen_1"
+            assert make("avs_live_x", server.url, timeout=3).generations.get("gen_1").id == "gen_1"
             assert len(server.requests) == 2
 
     def test_nobody_listening_is_tried_again_and_charges_nothing(self, make: Make) -> None:

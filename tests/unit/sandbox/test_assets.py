@@ -88,7 +88,7 @@ class TestServe:
         host.sandbox.knobs = replace(KNOBS, asset_delay_s=30)
         url = host.make()["output_url"]
         with pytest.raises(httpx2.ReadTimeout):
-            host.http.get(url, timeout=0.2)
+            host.http.get(url, timeout=httpx2.Timeout(5, read=0.2))
         host.sandbox.knobs = replace(KNOBS, asset_chunk_delay_s=30)
         with host.http.stream("GET", url) as answer:
             first = next(answer.iter_raw())

@@ -66,7 +66,7 @@ class TestFlood:
 class TestStop:
     async def test_order(self, store: FakeStore) -> None:
         """While it drains: not ready, every answer ends its connection, and new connections are taken."""
-        serving = served(build_app(SOURCES, store, Refusals()), shutdown_delay_s=0.5)
+        serving = served(build_app(SOURCES, store, Refusals()), shutdown_delay_s=2)
         site = await serving.__aenter__()
         async with site.wire() as idle, site.wire() as busy:
             for wire in (idle, busy):
@@ -121,7 +121,7 @@ class TestStop:
 
     async def test_answers_what_was_pipelined(self, store: FakeStore) -> None:
         """Requests sent in one breath are all answered, however many; the last answer ends the connection."""
-        serving = served(build_app(SOURCES, store, Refusals()), shutdown_delay_s=0.5)
+        serving = served(build_app(SOURCES, store, Refusals()), shutdown_delay_s=2)
         site = await serving.__aenter__()
         async with site.wire() as wire:
             stopping = asyncio.create_task(serving.__aexit__(None, None, None))

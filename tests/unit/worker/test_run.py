@@ -286,8 +286,8 @@ class TestWorker:
             await until(came.is_set)
 
     async def test_renews_while_it_works(self, store: Store, hands: Hands) -> None:
-        """Work that outlasts its lease twice over is done once."""
-        async with running(a_worker(store, hands, lease_s=1.5, poll_s=0.02)):
+        """Work that outlasts its lease is done once."""
+        async with running(a_worker(store, hands, lease_s=3, poll_s=0.02)):
             await record(store)
             await until(lambda: hands.mirrored)
             began = time.monotonic()

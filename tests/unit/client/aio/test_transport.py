@@ -19,9 +19,9 @@ T = TypeVar("T")
 
 
 async def send(url: str) -> Reply:
-    transport = HttpTransport(Timeout(connect_s=2, read_s=0.3))
+    transport = HttpTransport(Timeout(read_s=0.3))
     try:
-        return await transport.send(Outgoing("POST", url, {}, b"{}", fresh=True, total_s=0.5))
+        return await transport.send(Outgoing("POST", url, {}, b"{}", fresh=True, total_s=1))
     finally:
         await transport.close()
 
