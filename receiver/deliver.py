@@ -85,7 +85,8 @@ class Forward:
         unsent = {id_: one for id_, one in made.items() if not isinstance(one, Message)}
         outcomes = await _send(self.destination, list(sent.values()))
         judged = {**unsent, **self.judge(dict(zip(sent, outcomes, strict=True)))}
-        results = [self._result(job, judged[job.event_id], began_ms) for job in jobs]
+        now_ms = self.clock()
+        results = [self._result(job, judged[job.event_id], began_ms, now_ms) for job in jobs]
         if tracing.is_on():
             for job, result in zip(jobs, results, strict=True):
                 self._trace(sent.get(job.event_id), result, began_ms)
@@ -115,8 +116,9 @@ class Forward:
         ended = tracing.Ended(f"send {job.destination}", "PRODUCER", began_ms, attributes, error, redact(why))
         tracing.tell(message.generation_id, ended)
 
-    def _result(self, job: DeliveryJob, outcome: Judged | Unwanted, began_ms: int) -> ForwardResult:
-        now_ms = self.clock()
+    def _result(
+        self, job: DeliveryJob, outcome: Judged | Unwanted, began_ms: int, now_ms: int
+    ) -> ForwardResult:
         failed = partial(FailedAttempt, began_ms, max(0, now_ms - began_ms))
         match outcome:
             case Delivered(receipt):
