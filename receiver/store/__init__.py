@@ -28,7 +28,6 @@ from receiver.store.claim import (
 from receiver.store.committer import Committer
 from receiver.store.destinations import resume
 from receiver.store.doubts import Doubts
-from receiver.store.due import Due, Search, settle_and_claim
 from receiver.store.engine import connect, is_sqlite
 from receiver.store.fanout import Candidate, FanOut, Made, Route, everywhere
 from receiver.store.handover import NO_PLACES, EventTaker, Handover, Hold, Places
@@ -49,17 +48,20 @@ from receiver.store.record import (
     record,
 )
 from receiver.store.requarantine import Reread
-from receiver.store.settle import (
+from receiver.store.settle import settle_and_claim
+from receiver.store.settlements import (
     Closed,
     Closing,
     DeliveryConfirmed,
     DeliveryDead,
     DeliveryPostponed,
     DeliveryUnwanted,
+    Due,
     EventKept,
     EventPostponed,
     EventSettled,
     ForwardSettlement,
+    Search,
     Settlement,
 )
 from receiver.store.sqlite import LOOKS_ONLY

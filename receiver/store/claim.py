@@ -27,6 +27,7 @@ from sqlalchemy import (
 
 from receiver.events import Asset
 from receiver.store.assets import ASSET_COLUMNS, asset_if_any
+from receiver.store.attempts import FILE, LATE_FILE
 from receiver.store.engine import wake_others
 from receiver.store.matching import Keys, change
 from receiver.store.spools import gone_after_s
@@ -41,6 +42,8 @@ from receiver.store.tables import (
     SPOOL,
 )
 from receiver.store.wake import TOPICS
+
+Key = tuple[str, str]
 
 IS_PENDING: Final = literal_column(f"'{PENDING}'", EVENT.c.state.type)
 """Written into the statement: neither planner would use the partial index for a bound parameter."""
@@ -72,6 +75,11 @@ class EventJob:
     """Why the attempt before was put off."""
     kept_by: Keeper | None = None
 
+    @property
+    def key(self) -> Key:
+        """What a settlement and its failed attempts go by."""
+        return self.id, FILE
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LateJob(EventJob):
@@ -79,6 +87,11 @@ class LateJob(EventJob):
 
     until_ms: int
     """After this no further attempt is made."""
+
+    @property
+    def key(self) -> Key:
+        """See `EventJob`."""
+        return self.id, LATE_FILE
 
 
 Job = TypeVar("Job", bound=EventJob)
@@ -104,6 +117,11 @@ class DeliveryJob:
     """Whether the destination's filter is still to be asked: the submission was not known before."""
     is_first: bool = True
     """Whether it came with its event: the age of what an operator replays or backfills says nothing."""
+
+    @property
+    def key(self) -> Key:
+        """What its settlement and its failed attempts go by."""
+        return self.event_id, self.destination
 
 
 @dataclass(frozen=True, slots=True)

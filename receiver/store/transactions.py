@@ -1,4 +1,4 @@
-"""Transactions: run again where that is safe, cut off where they take too long, none in the next one's way."""
+"""Transactions: run again where that is safe, cut off where they take too long, each apart from the next."""
 
 import asyncio
 import threading
