@@ -64,7 +64,7 @@ from receiver.store.settlements import (
     Search,
     Settlement,
 )
-from receiver.store.sqlite import LOOKS_ONLY
+from receiver.store.sqlite_file import LOOKS_ONLY
 from receiver.store.transactions import EMBEDDED_PATIENCE_S, OPERATORS_PATIENCE_S, PATIENCE_S, Calls, describe
 from receiver.store.wake import FORWARD, LATE, MIRROR, SETTLE, Wake
 from receiver.threads import DaemonThreads
