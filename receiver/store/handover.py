@@ -104,11 +104,7 @@ class Places:
     """A place for one delivery to each of some destinations."""
 
     kept: Mapping[str, tuple[DeliveryTaker, Hold]]
-
-    def hold(self, destination: str) -> Hold | None:
-        """Return what a delivery to *destination* is to be written under."""
-        place = self.kept.get(destination)
-        return place[1] if place else None
+    """By destination, who takes the delivery, and what it is to be written under."""
 
     def leases(self) -> list[str]:
         """Return the names that the deliveries would be written under."""
