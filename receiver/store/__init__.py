@@ -13,25 +13,26 @@ from receiver import clock
 from receiver.errors import StoreUnavailable
 from receiver.store import migrations
 from receiver.store.backfill import Backfilled, Past, Stretch, backfill
-from receiver.store.claim import (
-    ALL_SOURCES,
-    NOTHING_AWAY,
-    Away,
-    Claim,
-    DeliveryJob,
-    EventJob,
-    Keeper,
-    LateJob,
-    Sources,
-    release,
-)
+from receiver.store.claim import NOTHING_AWAY, Away, Claim, release
 from receiver.store.committer import Committer
 from receiver.store.destinations import resume
 from receiver.store.doubts import Doubts
 from receiver.store.engine import connect, is_sqlite
 from receiver.store.fanout import Candidate, FanOut, Made, Route, everywhere
-from receiver.store.handover import NO_PLACES, EventTaker, Handover, Hold, Places
 from receiver.store.health import Trouble, check, prove, trouble
+from receiver.store.jobs import (
+    ALL_SOURCES,
+    NO_PLACES,
+    DeliveryJob,
+    EventJob,
+    EventTaker,
+    Handover,
+    Hold,
+    Keeper,
+    LateJob,
+    Places,
+    Sources,
+)
 from receiver.store.late import LateArrived, LateGivenUp, LatePostponed, LateSettlement
 from receiver.store.operations import Operation, advance
 from receiver.store.record import (

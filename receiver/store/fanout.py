@@ -9,10 +9,9 @@ from sqlalchemy import Connection, select
 
 from receiver.events import Asset
 from receiver.store.attribution import Attribution
-from receiver.store.claim import DeliveryJob, EventJob
 from receiver.store.engine import execute
-from receiver.store.handover import NO_PLACES, Hold, Places
 from receiver.store.insert import insert_new
+from receiver.store.jobs import NO_PLACES, DeliveryJob, EventJob, Hold, Places
 from receiver.store.tables import DELIVERY, DESTINATION_STATE, PENDING
 from receiver.telemetry.logger import Logger
 

@@ -6,7 +6,7 @@ from typing import Final
 from sqlalchemy import Connection, and_, bindparam, delete, update
 
 from receiver.store.attempts import keep_failures
-from receiver.store.claim import DeliveryJob, EventJob, Key
+from receiver.store.jobs import DeliveryJob, EventJob, Key
 from receiver.store.late import LateGivenUp, LatePostponed, postpone, remove
 from receiver.store.settlements import (
     DeliveryDead,

@@ -12,11 +12,11 @@ from sqlalchemy import Connection, update
 from receiver.events import Event, normalize
 from receiver.store.assets import asset_row
 from receiver.store.attribution import attribute
-from receiver.store.claim import Claim, EventJob, Key, event_jobs, lock_without_asset, take
+from receiver.store.claim import Claim, event_jobs, lock_without_asset, take
 from receiver.store.engine import wake_others
 from receiver.store.fanout import Candidate, FanOut, Made
-from receiver.store.handover import Places
 from receiver.store.insert import insert_new
+from receiver.store.jobs import EventJob, Key, Places
 from receiver.store.late import LateArrived, remove
 from receiver.store.matching import change
 from receiver.store.record import EVENT_KEY, event_row

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from receiver.events import Asset
 from receiver.outcomes import FailedAttempt
-from receiver.store.claim import Claim, DeliveryJob, EventJob
+from receiver.store.claim import Claim
 from receiver.store.fanout import Made
-from receiver.store.handover import NO_PLACES, Places
+from receiver.store.jobs import NO_PLACES, DeliveryJob, EventJob, Places
 from receiver.store.late import LateSettlement
 
 
