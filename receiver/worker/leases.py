@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -70,7 +71,7 @@ class Leases:
 
     def offer(self, spool: str | None = None) -> Hold:
         """Return what one piece of new work is to be written under; it is renewed once it is held."""
-        return Hold(secrets.token_hex(16), clock.now_ms() + self._lease_ms, spool)
+        return Hold(secrets.token_hex(16), int((time.time() + self._lease_s) * 1000), spool)
 
     async def settle(self, settlement: Settlement) -> bool:
         """Write *settlement* down, trying again for some seconds: what is not written is done again.
