@@ -110,11 +110,6 @@ class Asset:
     """Until then it may still come, and `ASSET_MIRRORED` says so; None where it is given up permanently."""
 
 
-def is_ours(event_type: str) -> bool:
-    """Tell whether only we make events of that type."""
-    return event_type in OUR_TYPES or event_type.startswith(OPERATOR)
-
-
 def operator_body(subject: str, event_type: str, facts: Mapping[str, Any], *, now_ms: int) -> bytes:
     """Write the body of an event for operators about *subject*, an identifier; *facts* are its data."""
     data = {**facts, "id": subject}
@@ -241,15 +236,6 @@ def envelope(
         **traced,
         "data": _operator_data(event) if is_operators else _message_data(event, asset, submission),
     }
-
-
-def encode(envelope: Mapping[str, Any]) -> bytes:
-    """Write *envelope* as destinations get it: structured JSON, UTF-8, one line.
-
-    Raises:
-        TypeError: JSON cannot hold what is in it.
-    """
-    return orjson.dumps(envelope)
 
 
 def _message_data(

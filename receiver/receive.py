@@ -15,13 +15,19 @@ from typing import Final, Literal, NamedTuple, assert_never
 from receiver import events, tracing
 from receiver.assets.guard import asset_host
 from receiver.contract import FAILED, SIGNATURE_HEADER, SIGNATURE_TOLERANCE_S
-from receiver.events import Event, Unreadable
+from receiver.events import OPERATOR, OUR_TYPES, Event, Unreadable
 from receiver.signatures import verify
 from receiver.store import Duplicate, Entry, Late, NewEvent, NewQuarantine, Recorded, RecordResult
 from receiver.telemetry import metrics
 
 Status = Literal["accepted", "duplicate", "late", "quarantined"]
 Record = Callable[[Entry], Awaitable[RecordResult]]
+
+_STATUS: Final[dict[type[RecordResult], Status]] = {
+    Recorded: "accepted",
+    Duplicate: "duplicate",
+    Late: "late",
+}
 
 # Looked up once for each source and secret: looking up costs more than counting.
 _verified: Final = cache(metrics.VERIFIED.labels)
@@ -53,28 +59,16 @@ class Receipt(NamedTuple):
     """Why it was quarantined."""
 
 
-async def receive(
-    signature: Sequence[bytes], body: bytes, *, source: Source, record: Record, now: float, entropy: bytes
-) -> Receipt:
-    """Take one delivery: *signature* are all values of the source's signature header, as received.
-
-    Returns only after the commit. *now* is in seconds since the epoch, *entropy* ten random bytes.
-
-    Raises:
-        SignatureError: it is not genuine; nothing was written.
-        StoreUnavailable: nothing was promised; the sender must try again.
-    """
-    entry = read_delivery(signature, body, source=source, now=now, entropy=entropy)
-    return await record_delivery(entry, record)
-
-
 def read_delivery(
     signature: Sequence[bytes], body: bytes, *, source: Source, now: float, entropy: bytes
 ) -> Entry:
     """Verify and read one delivery; return what to record of it.
 
+    *signature* are all values of the source's signature header, as received; *now* is in seconds since the
+    epoch, *entropy* ten random bytes.
+
     Raises:
-        SignatureError: it is not genuine.
+        SignatureError: it is not genuine; nothing is to be written.
     """
     verified = verify(
         signature, body, secrets=source.secrets, now=now, tolerance_s=SIGNATURE_TOLERANCE_S, mode=source.mode
@@ -89,9 +83,13 @@ async def record_delivery(entry: Entry, record: Record) -> Receipt:
     """Record what a delivery was read as; return after the commit.
 
     Raises:
-        StoreUnavailable: nothing was promised.
+        StoreUnavailable: nothing was promised; the sender must try again.
     """
-    receipt = _receipt(entry, await record(entry))
+    result = await record(entry)
+    if isinstance(entry, NewQuarantine):
+        receipt = Receipt("quarantined", result.id, None, entry.reason)
+    else:
+        receipt = Receipt(_STATUS[type(result)], result.id, entry.generation_id)
     _deliveries(entry.source, receipt.status).inc()
     if tracing.is_on() and isinstance(entry, NewEvent):
         _trace(entry, receipt)
@@ -135,7 +133,7 @@ def entry_of(
     Types that are ours to tell are quarantined: recorded, they would pass for our own events, and block them.
     """
     new_id = events.event_id(now_ms, entropy)
-    if isinstance(read, Event) and events.is_ours(read.type):
+    if isinstance(read, Event) and (read.type in OUR_TYPES or read.type.startswith(OPERATOR)):
         read = Unreadable("reserved_event_type")
     match read:
         case Event():
@@ -148,17 +146,3 @@ def entry_of(
             return NewQuarantine(new_id, source, digest, reason, body, now_ms)
         case _:
             assert_never(read)
-
-
-def _receipt(entry: Entry, result: RecordResult) -> Receipt:
-    if isinstance(entry, NewQuarantine):
-        return Receipt("quarantined", result.id, None, entry.reason)
-    match result:
-        case Recorded(id_):
-            return Receipt("accepted", id_, entry.generation_id)
-        case Duplicate(id_):
-            return Receipt("duplicate", id_, entry.generation_id)
-        case Late(id_):
-            return Receipt("late", id_, entry.generation_id)
-        case _:
-            assert_never(result)

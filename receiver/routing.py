@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
+import orjson
 import structlog
 
 from receiver.contract import EVENT_TYPES
@@ -23,7 +24,6 @@ from receiver.events import (
     OPERATOR_TYPES,
     TYPE_PREFIX,
     Event,
-    encode,
     envelope,
     reread,
 )
@@ -93,9 +93,9 @@ class Routing:
         return self.filter is None or _holds(self.filter, message, destination=destination)
 
     def encode(self, message: Mapping[str, Any], *, destination: str) -> bytes | NotApplicable:
-        """Write *message* as this destination gets it."""
+        """Write *message* as this destination gets it: structured JSON, UTF-8, one line."""
         if self.projection is None:
-            return encode(message)
+            return orjson.dumps(message)
         made = _project(self.projection, message)
         if isinstance(made, bytes):
             return made
@@ -137,9 +137,12 @@ class Router:
 
     def __init__(self, routings: Mapping[str, Routing]) -> None:
         self._routings = routings
+        self._chooses = any(one.chooses for one in routings.values())
 
     def __call__(self, candidate: Candidate, names: Sequence[str]) -> Sequence[str]:
         """Return those of *names* that want the event; all of them where that cannot be known."""
+        if not self._chooses and candidate.job.source != OPERATOR_SOURCE:
+            return names
         try:
             return self._choose(candidate, names)
         except Exception:
@@ -148,9 +151,6 @@ class Router:
 
     def _choose(self, candidate: Candidate, names: Sequence[str]) -> Sequence[str]:
         wanted = {name: self._routings.get(name, EVERYTHING) for name in names}
-        is_operators = candidate.job.source == OPERATOR_SOURCE
-        if not is_operators and not any(one.chooses for one in wanted.values()):
-            return names
         event = reread(candidate.job.body, source=candidate.job.source)
         fitting = [name for name in names if wanted[name].fits(event)]
         if candidate.attribution.held or all(wanted[name].filter is None for name in fitting):
@@ -205,6 +205,6 @@ def _project(projection: Expression, message: Mapping[str, Any]) -> bytes | NotA
     # What the schema describes is gone.
     kept = {name: value for name, value in message.items() if name != "dataschema"}
     try:
-        return encode({**kept, "data": found.value})
+        return orjson.dumps({**kept, "data": found.value})
     except TypeError:
         return NotApplicable("JSON cannot hold its result")

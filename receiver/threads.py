@@ -196,19 +196,17 @@ class DaemonThreads(Executor):
         return bool(self._waiting)
 
     def _run(self, future: "Future[Any]", call: Callable[[], Any]) -> None:
+        outcome = error = None
         try:
             outcome = call()
-        except BaseException as error:  # noqa: BLE001  the waiter is told
-            self._forget(future)
-            future.set_exception(error)
-        else:
-            self._forget(future)
-            future.set_result(outcome)
-        finally:
-            # Its traceback holds this frame: the future would be garbage that only the collector finds.
-            del future
-
-    def _forget(self, future: "Future[Any]") -> None:
+        except BaseException as raised:  # noqa: BLE001  the waiter is told
+            error = raised
         with self._lock:
             self._running.discard(future)
             self._left.discard(future)
+        if error is None:
+            future.set_result(outcome)
+        else:
+            future.set_exception(error)
+        # The traceback holds this frame: future and error would be garbage that only the collector finds.
+        del future, error

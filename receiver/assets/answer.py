@@ -1,6 +1,6 @@
 """One HTTP/1.1 answer, while it arrives. llhttp reads it; what it takes too lightly is refused here.
 
-What it refuses although clients may take it, `receiver.assets.head` has put right before.
+What it refuses although RFC 9110 and 9112 let a client take it is put right before.
 
 | llhttp takes                             | here |
 |------------------------------------------|------|
@@ -12,18 +12,22 @@ What it refuses although clients may take it, `receiver.assets.head` has put rig
 | a transfer coding other than `chunked`, or that beside a length | the same |
 """
 
+import re
 from http import HTTPStatus
 from typing import Final
 
 import httptools
-
-from receiver.assets import head
 
 Headers = list[tuple[bytes, bytes]]
 
 _MAX_OVERHEAD_BYTES: Final = 100 * 1024
 _FIRST_BYTE: Final = b"H"
 _NO_BODY: Final = frozenset((204, 304))
+_END: Final = re.compile(rb"\n\r?\n")  # lines may end with LF alone
+_INTERIM: Final = re.compile(rb"HTTP/[0-9]\.[0-9] 1(?!01)[0-9]{2}[ \r\n]")
+_FOLD: Final = re.compile(rb"\r?\n[ \t]+")  # with the blanks before it, it would take a quadratic time
+_LENGTHS: Final = re.compile(rb"^content-length:([^\n]*)\n", re.IGNORECASE | re.MULTILINE)
+_LENGTH: Final = re.compile(rb"[0-9]+")
 
 
 class Malformed(Exception):
@@ -76,7 +80,7 @@ class Answer:
             self._head += data
             if not self._head.startswith(_FIRST_BYTE):
                 raise Malformed("no status line")
-            data = head.final(self._head, fresh_bytes=len(data))
+            data = final(self._head, fresh_bytes=len(data))
             self._overhead_bytes = len(self._head)
         try:
             self._parser.feed_data(data)
@@ -163,3 +167,32 @@ class Answer:
 
     def _values(self, name: bytes) -> list[bytes]:
         return [value.strip().lower() for key, value in self.headers if key.lower() == name]
+
+
+def final(came: bytearray, *, fresh_bytes: int) -> bytes:
+    """Return what *came* from the last head on; nothing while that is not whole. Drop the heads of 1xx.
+
+    *fresh_bytes* at its end were not looked at before.
+    """
+    since = max(0, len(came) - fresh_bytes - 2)
+    while end := _END.search(came, since):
+        if not _INTERIM.match(came):
+            return mended(bytes(came[: end.end()])) + came[end.end() :]
+        del came[: end.end()]
+        since = 0
+    return b""
+
+
+def mended(head: bytes) -> bytes:
+    """Return *head* with each header on one line, and a length that is told several times alike told once.
+
+    A line that begins with a blank before any header counts for none: it becomes a part of the first line.
+    """
+    if b"\n " in head or b"\n\t" in head:
+        head = _FOLD.sub(b" ", head)  # RFC 9112, sections 5.2 and 2.2
+    told = b",".join(_LENGTHS.findall(head))
+    length, *others = {each.strip(b" \t\r") for each in told.split(b",")}
+    if b"," not in told or others or not _LENGTH.fullmatch(length):
+        return head  # told once, or wrong: the parser says which
+    rest = _LENGTHS.sub(b"", head).rstrip(b"\r\n")
+    return b"%b\r\nContent-Length: %b\r\n\r\n" % (rest, length)  # RFC 9110, section 8.6

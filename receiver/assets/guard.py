@@ -6,18 +6,21 @@ could read it otherwise.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv6Address, IPv6Network
 from typing import Final, Literal
 
+import idna
+
 from receiver.assets.addresses import is_public
 from receiver.assets.allowlist import Address, AllowList, parse_address
-from receiver.assets.host_name import MAX_HOST_CHARS, to_ascii
 from receiver.assets.nat64 import embedded
 from receiver.errors import ReceiverError
 
 MAX_URL_CHARS: Final = 8192
+MAX_HOST_CHARS: Final = 253
 
 _URL: Final = re.compile(
     r"(?P<scheme>[A-Za-z]+)://(?P<authority>[^/?]*)(?P<path>/[^?]*)?(?P<query>\?.*)?",
@@ -63,6 +66,9 @@ class BlockedAddress(ReceiverError):
     status = 422
 
 
+NOTHING_ALLOWED: Final = AllowList()
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A URL that may be fetched, as the parts a request is made of."""
@@ -87,7 +93,7 @@ class Target:
 
 
 def check_url(
-    url: object, *, allow: AllowList | Iterable[str] = (), hosts: Sequence[str] | None = None
+    url: object, *, allow: AllowList = NOTHING_ALLOWED, hosts: Sequence[str] | None = None
 ) -> Target:
     """Read *url*, which may be anything a sender put in its place.
 
@@ -98,9 +104,7 @@ def check_url(
 
     Raises:
         BlockedUrl: we will not fetch it.
-        ValueError: *allow* is malformed.
     """
-    allowed = _allow_list(allow)
     match = _match(url)
     scheme = match["scheme"].lower()
     if scheme not in _DEFAULT_PORTS:
@@ -108,7 +112,7 @@ def check_url(
     written, port = _host_and_port(match["authority"], _DEFAULT_PORTS[scheme])
     path_and_query = _encoded((match["path"] or "/") + (match["query"] or ""))
     target = Target("http" if scheme == "http" else "https", written.removesuffix("."), port, path_and_query)
-    if not allowed.matches(written, port):
+    if not allow.matches(written, port):
         _require_public(target, hosts)
     return target
 
@@ -128,8 +132,22 @@ def asset_host(url: object) -> str | None:
     return host if 0 < len(host) <= MAX_HOST_CHARS else None
 
 
+def to_ascii(host: str) -> str:
+    """Return *host* as DNS knows it: in lower case, what is not ASCII by IDNA 2008 (RFC 5891).
+
+    The mappings that browsers make before are made only as far as no other name can hide behind them: case,
+    and composed characters.
+
+    Raises:
+        ValueError: a label is none.
+    """
+    if host.isascii():
+        return host.lower()
+    return ".".join(map(_label, host.split(".")))
+
+
 def check_address(
-    address: str, *, allow: AllowList | Iterable[str] = (), nat64: Sequence[IPv6Network] = ()
+    address: str, *, allow: AllowList = NOTHING_ALLOWED, nat64: Sequence[IPv6Network] = ()
 ) -> None:
     """Refuse *address*, as a resolver gave it, unless it is public or in *allow*.
 
@@ -137,22 +155,17 @@ def check_address(
 
     Raises:
         BlockedAddress: we will not dial it.
-        ValueError: *allow* is malformed.
     """
     parsed = parse_address(address)
     if parsed is None or getattr(parsed, "scope_id", None):
         raise BlockedAddress(f"{address[:64]!r} is not a plain address")
-    if not is_public(parsed, nat64=nat64) and not _is_allowed(parsed, _allow_list(allow), nat64):
+    if not is_public(parsed, nat64=nat64) and not _is_allowed(parsed, allow, nat64):
         raise BlockedAddress(f"{parsed} is not a public address")
 
 
 def _is_allowed(address: Address, allow: AllowList, nat64: Sequence[IPv6Network]) -> bool:
     inside = embedded(address, nat64) if isinstance(address, IPv6Address) else ()
     return allow.covers(address) or (len(inside) == 1 and allow.covers(inside[0]))
-
-
-def _allow_list(allow: AllowList | Iterable[str]) -> AllowList:
-    return allow if isinstance(allow, AllowList) else AllowList.parse(allow)
 
 
 def _match(url: object) -> re.Match[str]:
@@ -183,17 +196,10 @@ def _host_and_port(authority: str, default_port: int) -> tuple[str, int]:
     port = int(match["port"] or default_port)
     if port > _MAX_PORT:
         raise BlockedUrl("the port is out of range")
-    if match["ipv6"] is None:
-        return _ascii_name(match["name"]), port
     try:
-        return str(IPv6Address(match["ipv6"])), port
+        return str(IPv6Address(match["ipv6"])) if match["ipv6"] else to_ascii(match["name"]), port
     except AddressValueError as error:
         raise BlockedUrl("malformed IPv6 address") from error
-
-
-def _ascii_name(name: str) -> str:
-    try:
-        return to_ascii(name)
     except ValueError as error:
         raise BlockedUrl("the host is no international name") from error
 
@@ -220,3 +226,12 @@ def _require_public_name(host: str) -> None:
 def _is_within(host: str, suffix: str) -> bool:
     name = suffix.lower().removeprefix(".")
     return host == name or host.endswith(f".{name}")
+
+
+def _label(written: str) -> str:
+    if written.isascii():  # may hold an underscore, which IDNA does not know
+        return written.lower()
+    label = unicodedata.normalize("NFC", written.lower())
+    if label.isascii():
+        raise ValueError("a letter that only looks like ASCII")
+    return idna.alabel(label).decode()

@@ -23,6 +23,7 @@ from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, Outcome, Retry
 from receiver.threads import DaemonThreads
 
+_FLAGS: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 _LOCK_POLL_S: Final = 0.01
 _FOR_THE_LOCK: Final = 0.9
 """The share of the deadline in which it is waited for, so that there is time to say who holds it."""
@@ -91,14 +92,14 @@ def append(path: Path, lines: bytes, *, timeout_s: float) -> None:
     Raises:
         OSError: nothing was added (TimeoutError: another process held the lock for *timeout_s* seconds).
     """
-    _create_folder(path.parent)
     with _opened(path) as fd:
         _lock(fd, deadline=time.monotonic() + timeout_s)
         size = os.fstat(fd).st_size
         if size == 0:
             _sync_folder(path.parent)
         try:
-            _write(fd, lines if _ends_a_line(fd, size) else b"\n" + lines)
+            is_torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
+            _write(fd, b"\n" + lines if is_torn else lines)
             os.fsync(fd)
         except OSError:
             # Should this fail too, the next append finds a torn line and starts a new one.
@@ -109,7 +110,11 @@ def append(path: Path, lines: bytes, *, timeout_s: float) -> None:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[int]:
-    fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    try:
+        fd = os.open(path, _FLAGS, 0o640)
+    except FileNotFoundError:
+        _create_folder(path.parent)
+        fd = os.open(path, _FLAGS, 0o640)
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
@@ -131,10 +136,6 @@ def _lock(fd: int, *, deadline: float) -> None:
     # Deleted while we waited: what we wrote would vanish with the last handle.
     if os.fstat(fd).st_nlink == 0:
         raise FileNotFoundError(errno.ENOENT, "the file was deleted meanwhile")
-
-
-def _ends_a_line(fd: int, size: int) -> bool:
-    return size == 0 or os.pread(fd, 1, size - 1) == b"\n"
 
 
 def _write(fd: int, data: bytes) -> None:

@@ -13,27 +13,26 @@ from receiver import clock
 from receiver.errors import StoreUnavailable
 from receiver.store import migrations
 from receiver.store.backfill import Backfilled, Past, Stretch, backfill
-from receiver.store.calls import Calls
-from receiver.store.claim import (
-    ALL_SOURCES,
-    NOTHING_AWAY,
-    Away,
-    Claim,
-    DeliveryJob,
-    EventJob,
-    Keeper,
-    LateJob,
-    Sources,
-    release,
-)
+from receiver.store.claim import NOTHING_AWAY, Away, Claim, release
 from receiver.store.committer import Committer
 from receiver.store.destinations import resume
 from receiver.store.doubts import Doubts
-from receiver.store.due import Due, Search, settle_and_claim
 from receiver.store.engine import connect, is_sqlite
 from receiver.store.fanout import Candidate, FanOut, Made, Route, everywhere
-from receiver.store.handover import NO_PLACES, EventTaker, Handover, Hold, Places
-from receiver.store.health import Probe, Trouble, check, record_or_prove
+from receiver.store.health import Trouble, check, prove, trouble
+from receiver.store.jobs import (
+    ALL_SOURCES,
+    NO_PLACES,
+    DeliveryJob,
+    EventJob,
+    EventTaker,
+    Handover,
+    Hold,
+    Keeper,
+    LateJob,
+    Places,
+    Sources,
+)
 from receiver.store.late import LateArrived, LateGivenUp, LatePostponed, LateSettlement
 from receiver.store.operations import Operation, advance
 from receiver.store.record import (
@@ -47,23 +46,27 @@ from receiver.store.record import (
     RecordResult,
     Written,
     event_job_of,
+    record,
 )
 from receiver.store.requarantine import Reread
-from receiver.store.settle import (
+from receiver.store.settle import settle_and_claim
+from receiver.store.settlements import (
     Closed,
     Closing,
     DeliveryConfirmed,
     DeliveryDead,
     DeliveryPostponed,
     DeliveryUnwanted,
+    Due,
     EventKept,
     EventPostponed,
     EventSettled,
     ForwardSettlement,
+    Search,
     Settlement,
 )
-from receiver.store.sqlite import LOOKS_ONLY
-from receiver.store.transactions import EMBEDDED_PATIENCE_S, OPERATORS_PATIENCE_S, PATIENCE_S, describe
+from receiver.store.sqlite_file import LOOKS_ONLY
+from receiver.store.transactions import EMBEDDED_PATIENCE_S, OPERATORS_PATIENCE_S, PATIENCE_S, Calls, describe
 from receiver.store.wake import FORWARD, LATE, MIRROR, SETTLE, Wake
 from receiver.threads import DaemonThreads
 
@@ -151,12 +154,10 @@ class Store:
         looking = self.engine.execution_options(**{LOOKS_ONLY: True})
         self._looks = Calls(looking, self._threads, spare=spare)
         commits = partial(Committer, self.engine, self._threads, timeout_s=self._patience_s, spare=spare)
-        self._trouble = Trouble()
+        self._trouble: Trouble | None = None
         self._settles_at_once = settles_at_once and self.is_embedded
         self._fan_out = fan_out = FanOut(destinations, route)
-        self._records: Committer[Arrival | Probe, Written | None] = commits(
-            partial(record_or_prove, fan_out=fan_out), pace_s=_PACE_S
-        )
+        self._records: Committer[Arrival, Written] = commits(partial(record, fan_out=fan_out), pace_s=_PACE_S)
         self._settlements: Committer[Closing | Search, Closed | Due] = commits(
             partial(settle_and_claim, fan_out=fan_out), max_waiting=_MOST_SETTLEMENTS
         )
@@ -211,10 +212,9 @@ class Store:
         try:
             written = await self._records.submit(arrival)
         except StoreUnavailable as error:
-            self._trouble.note(error)
+            self._trouble = trouble(error) or self._trouble
             raise
-        self._trouble.forget()
-        assert written is not None  # only a probe has nothing
+        self._trouble = None
         return written
 
     async def _record_for(
@@ -222,9 +222,11 @@ class Store:
     ) -> RecordResult:
         is_new = False
         try:
-            with self._doubts.about(hold.lease):
-                result = (await self._arrive(Arrival(event, hold))).result
+            result = (await self._arrive(Arrival(event, hold))).result
             is_new = isinstance(result, Recorded)
+        except StoreUnavailable as error:
+            self._doubts.note(error, [hold.lease])
+            raise
         finally:
             if is_new:
                 taker.take(event_job_of(event, hold))
@@ -236,9 +238,11 @@ class Store:
         places = self.handover.delivery_places()
         made = None
         try:
-            with self._doubts.about(*places.leases()):
-                written = await self._arrive(Arrival(event, places=places))
+            written = await self._arrive(Arrival(event, places=places))
             made = written.made
+        except StoreUnavailable as error:
+            self._doubts.note(error, places.leases())
+            raise
         finally:
             self._hand_over(places, made)
         return written.result
@@ -253,9 +257,11 @@ class Store:
         places = self.handover.delivery_places()
         made = None
         try:
-            with self._doubts.about(*places.leases()):
-                closed = await self._close(Closing(settlement, places))
+            closed = await self._close(Closing(settlement, places))
             made = closed.made
+        except StoreUnavailable as error:
+            self._doubts.note(error, places.leases())
+            raise
         finally:
             self._hand_over(places, made)
         return closed.held
@@ -273,13 +279,14 @@ class Store:
     async def settle_due(self, claim: Claim) -> Due:
         """Settle due events that have no asset; claim those that one is expected of, in vain."""
         places = list(self.handover.places_of(claim.limit))
-        leases = [lease for one in places for lease in one.leases()]
         due = Due()
         try:
-            with self._doubts.about(claim.lease, *leases):
-                found = await self._settlements.submit(Search(claim, places))
+            found = await self._settlements.submit(Search(claim, places))
             assert isinstance(found, Due)
             due = found
+        except StoreUnavailable as error:
+            self._doubts.note(error, [claim.lease, *(lease for one in places for lease in one.leases())])
+            raise
         finally:
             for kept, made in zip_longest(places, due.made, fillvalue=None):
                 self._hand_over(kept or NO_PLACES, made)
@@ -298,8 +305,11 @@ class Store:
         **kwargs: P.kwargs,
     ) -> Result:
         """Have *take* lease due work to *claim*; `free_doubtful` gives back what got no answer."""
-        with self._doubts.about(claim.lease):
+        try:
             return await self.transact_promptly(take, claim, *args, **kwargs)
+        except StoreUnavailable as error:
+            self._doubts.note(error, [claim.lease])
+            raise
 
     async def free_doubtful(self, *, pause_s: float) -> None:
         """Wait for claims without an answer, and *pause_s* more; then make due at once what they took."""
@@ -318,8 +328,11 @@ class Store:
     async def check(self) -> None:
         """Refuse unless the schema fits and a row can be written and committed as a delivery is."""
         await self.transact_promptly(check)
-        await self._records.submit(Probe())
-        self._trouble.refuse()
+        # What is committed anyway proves it itself.
+        if not await self._records.next_commit():
+            await self.transact_promptly(prove)
+        if self._trouble:
+            self._trouble.refuse()
 
     async def resume(self, destination: str) -> bool:
         """Let workers claim again; False when *destination* was not paused."""

@@ -13,8 +13,8 @@ import orjson
 from sqlalchemy import Connection, select, update
 
 from receiver.events import UNKNOWN_KIND, Event, normalize
-from receiver.store.claim import EventJob
 from receiver.store.engine import wake_others
+from receiver.store.jobs import EventJob
 from receiver.store.matching import find
 from receiver.store.tables import DELIVERY, EVENT, SUBMISSION
 from receiver.store.wake import FORWARD

@@ -7,7 +7,7 @@ at a time. A claim counts the attempt before the work, so that work which kills 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import orjson
 from sqlalchemy import (
@@ -21,13 +21,12 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
-    true,
     update,
 )
 
-from receiver.events import Asset
 from receiver.store.assets import ASSET_COLUMNS, asset_if_any
 from receiver.store.engine import wake_others
+from receiver.store.jobs import ALL_SOURCES, DeliveryJob, EventJob, Keeper, Sources, event_job
 from receiver.store.matching import Keys, change
 from receiver.store.spools import gone_after_s
 from receiver.store.tables import (
@@ -44,88 +43,6 @@ from receiver.store.wake import TOPICS
 
 IS_PENDING: Final = literal_column(f"'{PENDING}'", EVENT.c.state.type)
 """Written into the statement: neither planner would use the partial index for a bound parameter."""
-
-
-@dataclass(frozen=True, slots=True)
-class Keeper:
-    """The spool folder that has the download of an event."""
-
-    spool: str
-    seen_ms: int | None
-    """When a worker with that folder was last seen, if ever."""
-
-
-@dataclass(frozen=True, slots=True)
-class EventJob:
-    """A claimed event whose asset is to be mirrored."""
-
-    id: str
-    source: str
-    generation_id: str
-    asset_host: str | None
-    body: bytes
-    received_ms: int
-    attempts: int
-    """How many attempts were begun, this one included."""
-    lease: str
-    last_error: str | None = None
-    """Why the attempt before was put off."""
-    kept_by: Keeper | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LateJob(EventJob):
-    """A claimed event that went out without its asset, which is still retried."""
-
-    until_ms: int
-    """After this no further attempt is made."""
-
-
-Job = TypeVar("Job", bound=EventJob)
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryJob:
-    """A claimed delivery: an event, its asset's fate, and where it is to go."""
-
-    event_id: str
-    destination: str
-    source: str
-    generation_id: str
-    body: bytes
-    received_ms: int
-    asset: Asset | None
-    attempts: int
-    """How many attempts were begun, this one included."""
-    lease: str
-    submission: Mapping[str, object] | None = None
-    """What the message says of the submission that the event answers."""
-    undecided: bool = False
-    """Whether the destination's filter is still to be asked: the submission was not known before."""
-    is_first: bool = True
-    """Whether it came with its event: the age of what an operator replays or backfills says nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """Some of the sources: the one called *only*, or all but those in *without*."""
-
-    only: str | None = None
-    without: Collection[str] = ()
-
-    def __contains__(self, source: str) -> bool:
-        """Tell whether *source* is one of them."""
-        return source == self.only if self.only is not None else source not in self.without
-
-    def condition(self) -> ColumnElement[bool]:
-        """Return what is true of their events."""
-        if self.only is not None:
-            # An expression: SQLite would else read all events of the source that there ever were.
-            return EVENT.c.source.concat("") == self.only
-        return EVENT.c.source.not_in(self.without) if self.without else true()
-
-
-ALL_SOURCES: Final = Sources()
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,21 +238,6 @@ def take(
 
 def _held(table: Table, leases: Collection[str]) -> ColumnElement[bool]:
     return and_(table.c.state == IS_PENDING, table.c.lease.in_(leases))
-
-
-def event_job(kind: type[Job], row: Any, *, lease: str, attempts: int, **more: Any) -> Job:
-    """Return the job of the event that *row* has the columns of, with what its *kind* has *more*."""
-    return kind(
-        id=row.id,
-        source=row.source,
-        generation_id=row.generation_id,
-        asset_host=row.asset_host,
-        body=row.body,
-        received_ms=row.received_ms,
-        attempts=attempts,
-        lease=lease,
-        **more,
-    )
 
 
 def _delivery_job(row: Any, destination: str, lease: str) -> DeliveryJob:

@@ -4,13 +4,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar, cast
 
 from sqlalchemy import Connection, Engine
 
 from receiver.errors import StoreUnavailable
-from receiver.store.calls import Calls
-from receiver.store.transactions import describe
+from receiver.store.transactions import Calls, describe
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -80,7 +79,23 @@ class Committer(Generic[Item, Result]):
         loop = asyncio.get_running_loop()
         # Gathered and not waited for: what is cancelled is cancelled with all that it waits for.
         found = await asyncio.gather(*(self._enter(loop, item) for item in items), return_exceptions=True)
-        return [_result(one) for one in found]
+        # `_refuse` knows no other error; who is cancelled hears of it himself.
+        return [cast("Result | StoreUnavailable", one) for one in found]
+
+    async def next_commit(self) -> bool:
+        """Wait until what waits now was committed; False if nothing does, or nobody waits for it any more.
+
+        Raises:
+            StoreUnavailable: as `submit` does for that.
+        """
+        if not self._waiting:
+            return False
+        _, last = self._waiting[-1]
+        await asyncio.wait([last])
+        if last.cancelled():
+            return False
+        last.result()
+        return True
 
     def _enter(self, loop: asyncio.AbstractEventLoop, item: Item) -> "asyncio.Future[Result]":
         future: asyncio.Future[Result] = loop.create_future()
@@ -119,7 +134,10 @@ class Committer(Generic[Item, Result]):
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
         self._hurries = self._hurries and bool(self._waiting)
-        self._pace(loop.time(), len(batch))
+        # The next batch is put off, unless nobody joined this one although it was.
+        in_vain, self._put_off = self._put_off and len(batch) == 1, False
+        self._unpaced = UNPACED if in_vain else max(0, self._unpaced - 1)
+        self._paced_until = 0.0 if self._unpaced else loop.time() + self._pace_s
         items = [item for item, _ in batch]
         overdue = loop.time() + self._timeout_s
         try:
@@ -132,12 +150,6 @@ class Committer(Generic[Item, Result]):
             self._busy = self._hurries = False
             return
         answer.add_done_callback(lambda done: self._finish(loop, batch, done, overdue))
-
-    def _pace(self, now: float, count: int) -> None:
-        """Put the next batch off, unless nobody joined this one although it was put off."""
-        in_vain, self._put_off = self._put_off and count == 1, False
-        self._unpaced = UNPACED if in_vain else max(0, self._unpaced - 1)
-        self._paced_until = 0.0 if self._unpaced else now + self._pace_s
 
     def _finish(
         self,
@@ -159,12 +171,6 @@ class Committer(Generic[Item, Result]):
                 del self._waiting[MAX_BATCH:]
         self._busy = False
         self._go_on(loop)
-
-
-def _result(found: Result | BaseException) -> Result | StoreUnavailable:
-    # `_refuse` knows no other; who is cancelled hears of it himself.
-    assert isinstance(found, StoreUnavailable) or not isinstance(found, BaseException)
-    return found
 
 
 def _refuse(batch: Sequence[tuple[Item, asyncio.Future[Result]]], error: BaseException) -> None:

@@ -1,8 +1,7 @@
 """Leases of calls that ended without an answer: work may be held under them, and nobody would do it."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 
 from sqlalchemy.exc import DBAPIError
 
@@ -16,16 +15,11 @@ class Doubts:
         self._leases: set[str] = set()
         self._any = asyncio.Event()
 
-    @contextmanager
-    def about(self, *leases: str) -> Iterator[None]:
-        """Note *leases* if the call within the block may have been carried out in spite of its failure."""
-        try:
-            yield
-        except StoreUnavailable as error:
-            if _may_be_done(error):
-                self._leases.update(leases)
-                self._any.set()
-            raise
+    def note(self, error: StoreUnavailable, leases: Iterable[str]) -> None:
+        """Note *leases* if the call that failed with *error* may have been carried out all the same."""
+        if _may_be_done(error):
+            self._leases.update(leases)
+            self._any.set()
 
     async def some(self) -> set[str]:
         """Return those there are, as soon as there are any."""

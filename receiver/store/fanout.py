@@ -9,10 +9,9 @@ from sqlalchemy import Connection, select
 
 from receiver.events import Asset
 from receiver.store.attribution import Attribution
-from receiver.store.claim import DeliveryJob, EventJob
 from receiver.store.engine import execute
-from receiver.store.handover import NO_PLACES, Hold, Places
 from receiver.store.insert import insert_new
+from receiver.store.jobs import NO_PLACES, DeliveryJob, EventJob, Hold, Places
 from receiver.store.tables import DELIVERY, DESTINATION_STATE, PENDING
 from receiver.telemetry.logger import Logger
 
@@ -76,19 +75,21 @@ class FanOut:
         Those that *places* were kept for, by event id, are written as begun.
         """
         destinations, route = self._plan
-        paused = _paused(connection) if any(one.kept for one in places.values()) else set()
+        paused: set[str] = set()
+        if any(one.kept for one in places.values()):
+            paused = {name for (name,) in execute(connection, _PAUSED)}
         rows = []
         made = {}
         for candidate in sorted(candidates, key=lambda one: one.job.id):
             names = route(candidate, destinations)
             if not names and destinations:
                 _report_unrouted(candidate.job)
-            kept = NO_PLACES if candidate.attribution.held else places.get(candidate.job.id, NO_PLACES)
-            holds = {name: kept.hold(name) for name in names if name not in paused}
+            kept = {} if candidate.attribution.held else places.get(candidate.job.id, NO_PLACES).kept
+            holds = {name: kept[name][1] for name in names if name in kept and name not in paused}
             rows += [
                 delivery_row(candidate, name, candidate.attribution.due_ms, holds.get(name)) for name in names
             ]
-            jobs = {name: _job(candidate, name, hold) for name, hold in holds.items() if hold}
+            jobs = {name: _job(candidate, name, hold) for name, hold in holds.items()}
             made[candidate.job.id] = Made(jobs, len(jobs) < len(names))
         if rows and insert_new(connection, DELIVERY, _KEY, rows) < len(rows):
             return {id_: _only_ours(connection, id_, one) for id_, one in made.items()}
@@ -97,10 +98,6 @@ class FanOut:
 
 NOWHERE: Final = FanOut((), everywhere)
 """Makes no deliveries."""
-
-
-def _paused(connection: Connection) -> set[str]:
-    return {name for (name,) in execute(connection, _PAUSED)}
 
 
 def _only_ours(connection: Connection, event_id: str, made: Made) -> Made:

@@ -3,16 +3,13 @@
 import secrets
 import sqlite3
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, delete
 
 from receiver.errors import StoreUnavailable
-from receiver.store.fanout import FanOut
 from receiver.store.migrations import current, revisions
-from receiver.store.record import Arrival, NewQuarantine, Written, record
+from receiver.store.record import Arrival, NewQuarantine, record
 from receiver.store.tables import EVENT, QUARANTINE
 
 _PROBE_BYTES: Final = 4096
@@ -24,36 +21,25 @@ _TOO_MANY_CONNECTIONS: Final = "53300"
 _NO_ROOM_SQLITE: Final = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """What is recorded to see whether something can be."""
+class Trouble(NamedTuple):
+    """That a delivery found no room a moment ago: a probe may find some where a delivery does not."""
 
-
-class Trouble:
-    """Whether a delivery found no room a moment ago: a probe may find some where a delivery does not."""
-
-    def __init__(self) -> None:
-        self._why = ""
-        self._until = 0.0
-
-    def note(self, error: StoreUnavailable) -> None:
-        """Remember what a delivery was refused with, if it is about room or the disk."""
-        if _is_about_room(error):
-            self._why = str(error)
-            self._until = time.monotonic() + _REMEMBER_S
-
-    def forget(self) -> None:
-        """Note that a delivery was recorded."""
-        self._until = 0.0
+    why: str
+    until: float
 
     def refuse(self) -> None:
-        """Refuse while it is remembered.
+        """Refuse for as long as it is remembered.
 
         Raises:
-            StoreUnavailable: what was noted.
+            StoreUnavailable: what the delivery was refused with.
         """
-        if time.monotonic() < self._until:
-            raise StoreUnavailable(self._why)
+        if time.monotonic() < self.until:
+            raise StoreUnavailable(self.why)
+
+
+def trouble(error: StoreUnavailable) -> Trouble | None:
+    """Return what to remember of a delivery that was refused with *error*: what is about room or the disk."""
+    return Trouble(str(error), time.monotonic() + _REMEMBER_S) if _is_about_room(error) else None
 
 
 def check(connection: Connection) -> None:
@@ -72,22 +58,8 @@ def check(connection: Connection) -> None:
         )
 
 
-def record_or_prove(
-    connection: Connection, batch: Sequence[Arrival | Probe], *, fan_out: FanOut
-) -> list[Written | None]:
-    """Record the arrivals of *batch*; if there are none, see whether there could be.
-
-    Arrivals that are committed prove it themselves, so that a probe costs them nothing and cannot fail them.
-    """
-    arrivals = [one for one in batch if not isinstance(one, Probe)]
-    if not arrivals:
-        _prove(connection)
-    written = iter(record(connection, arrivals, fan_out=fan_out))
-    return [None if isinstance(one, Probe) else next(written) for one in batch]
-
-
-def _prove(connection: Connection) -> None:
-    """Write a row that nobody else sees, under the locks that a delivery needs."""
+def prove(connection: Connection) -> None:
+    """See whether a delivery could be recorded: write a row that nobody else sees, under the same locks."""
     body, name = secrets.token_bytes(_PROBE_BYTES), secrets.token_hex(16)
     probe = NewQuarantine(name, "readyz", secrets.token_hex(32), "probe", body, 0)
     record(connection, [Arrival(probe)])

@@ -4,8 +4,8 @@ Texts of our own, as in `receiver.store.insert`: for SQLAlchemy to build and com
 times as long as the statement. SQLite gets a text for each number of keys, PostgreSQL one for all.
 """
 
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
 from typing import Any, Final
 
 from sqlalchemy import Connection, Table
@@ -34,15 +34,9 @@ def find(
     PostgreSQL, which goes behind the order: that of the last of *columns*.
     """
     if connection.dialect.name == "sqlite":
-        return [
-            row
-            for some in _in_parts(key, wanted)
-            for row in execute(
-                connection,
-                _find_in_values(table, key, columns, where, len(some)),
-                (*_flat(some), *parameters),
-            )
-        ]
+        return _in_values(
+            connection, partial(_find_in_values, table, key, columns, where), wanted, parameters
+        )
     text = _find_in_arrays(table, key, columns, where, lock)
     return list(execute(connection, text, (*_arrays(wanted), *parameters)))
 
@@ -65,24 +59,22 @@ def change(
     if not wanted:
         return []
     if connection.dialect.name == "sqlite":
-        return [
-            row
-            for some in _in_parts(key, wanted)
-            for row in execute(
-                connection, _change_in_values(table, key, changes, len(some)), (*_flat(some), *values)
-            )
-        ]
+        return _in_values(connection, partial(_change_in_values, table, key, changes), wanted, values)
     text = _change_in_arrays(table, key, changes)
     return list(execute(connection, text, (*values, *_arrays(wanted))))
 
 
-def _in_parts(key: tuple[str, ...], wanted: Keys) -> list[Keys]:
-    most = _MOST_PARAMETERS // len(key)
-    return [wanted[start : start + most] for start in range(0, len(wanted), most)]
-
-
-def _flat(wanted: Keys) -> list[str]:
-    return [value for values in wanted for value in values]
+def _in_values(
+    connection: Connection, text: Callable[[int], str], wanted: Keys, parameters: Sequence[Any]
+) -> list[tuple[Any, ...]]:
+    """Execute *text*, made for a number of keys, with as many of those *wanted* at a time as fit."""
+    rows: list[tuple[Any, ...]] = []
+    most = _MOST_PARAMETERS // len(wanted[0]) if wanted else 1
+    for start in range(0, len(wanted), most):
+        some = wanted[start : start + most]
+        flat = [value for values in some for value in values]
+        rows += execute(connection, text(len(some)), (*flat, *parameters))
+    return rows
 
 
 def _arrays(wanted: Keys) -> list[list[str]]:

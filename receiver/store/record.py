@@ -9,11 +9,10 @@ from sqlalchemy import Connection, Table
 
 from receiver.contract import COMPLETED, FAILED
 from receiver.store.attribution import attribute
-from receiver.store.claim import EventJob, event_job
 from receiver.store.engine import wake_others
 from receiver.store.fanout import NOWHERE, Candidate, FanOut, Made
-from receiver.store.handover import Hold, Places
 from receiver.store.insert import insert_new
+from receiver.store.jobs import EventJob, Hold, Places, event_job
 from receiver.store.matching import find
 from receiver.store.repeats import count_repeats
 from receiver.store.tables import EVENT, LATE, OPEN, PENDING, QUARANTINE, SETTLED

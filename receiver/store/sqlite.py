@@ -5,14 +5,14 @@ import os
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, ExceptionContext
 
 from receiver.errors import ReceiverError, StoreUnavailable
 from receiver.store.database_url import bad_url
-from receiver.store.sqlite_file import DatabaseFile, LostFile, LostLog, WatchedConnection
+from receiver.store.sqlite_file import DatabaseFile, LostLog, WatchedConnection
 from receiver.store.sqlite_log import KEPT_BYTES, MOST_PAGES
 
 _CHECKED_BYTES: Final = 32 * 1024 * 1024
@@ -20,8 +20,6 @@ _CHECKED_BYTES: Final = 32 * 1024 * 1024
 _PATIENCE_S: Final = 0.5
 _CACHE_KIB: Final = 16 * 1024
 """Of pages in memory, taken as they are read: with millions of events, all of an index but its leaves."""
-LOOKS_ONLY: Final = "receiver_looks_only"
-"""The execution option of transactions that write nothing, and so need not wait for who does."""
 _NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM}
 """What the system refuses today and may grant tomorrow: no wrong setting."""
 _DAMAGED: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -58,7 +56,7 @@ def connect_sqlite(url: URL, busy_timeout_s: float) -> Engine:
     file = DatabaseFile(url.database)
     event.listen(engine, "do_connect", lambda *_: file.check_path())
     event.listen(engine, "connect", lambda connection, _record: _prepare(connection, file))
-    event.listen(engine, "begin", _begin)
+    event.listen(engine, "begin", file.begin)
     event.listen(engine, "handle_error", lambda context: _judge(context, file.path))
     return engine
 
@@ -147,17 +145,6 @@ def _use_log(connection: sqlite3.Connection) -> None:
         raise bad_url(
             f"the file system cannot hold a write-ahead log (journal_mode={mode}): use a local disk"
         )
-
-
-def _begin(connection: Connection) -> None:
-    """Take the write lock first: a transaction that read before it wrote could lose an update."""
-    raw: Any = connection.connection.dbapi_connection
-    try:
-        raw.file.look(raw)
-    except LostFile as lost:
-        raise StoreUnavailable(str(lost)) from lost
-    is_look = connection.get_execution_options().get(LOOKS_ONLY)
-    connection.exec_driver_sql("BEGIN" if is_look else "BEGIN IMMEDIATE")
 
 
 def _judge(context: ExceptionContext, path: str) -> None:

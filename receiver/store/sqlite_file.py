@@ -1,22 +1,40 @@
-"""The file under an open SQLite connection: whether it is still the one that its path names.
+"""The file under an open SQLite connection: whether it is still the one that its path names, and whole.
 
 What is committed to a file that was moved, removed or replaced is nowhere that a restart would look. So every
 commit is followed by a look, before anybody hears of it.
+
+The same look tells whether somebody else wrote the file, as `cp` over it does. With a write-ahead log SQLite
+writes the file itself only while it copies the log there, and notes how far it means to get, and how far it
+got, in the shared memory. So what changed without such a note was changed by somebody else. Both are read
+through the descriptors that SQLite has open: closing one of our own would drop every lock that this process
+has on the file.
+
+Sources: https://sqlite.org/walformat.html, https://sqlite.org/howtocorrupt.html (2.2).
 """
 
 import os
 import sqlite3
 import stat
+import struct
 import time
 from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
 
-from receiver.store.sqlite_contents import Contents
-from receiver.store.sqlite_log import Beside, Identity, WriteAheadLog
+from sqlalchemy import Connection
+
+from receiver.errors import StoreUnavailable
+from receiver.store.sqlite_log import LONG_BYTES, MANY_PAGES, Beside, Identity, WriteAheadLog
 from receiver.telemetry.logger import Logger
 
+LOOKS_ONLY: Final = "receiver_looks_only"
+"""The execution option of transactions that write nothing, and so need not wait for who does."""
 _WRITABLE: Final = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+_OPEN: Final = Path("/proc/self/fd")
+_HEADER_BYTES: Final = 100
+_INDEX_BYTES: Final = 136
+_COPYING: Final = struct.Struct("=16xI12x8s56xI28xI")
+"""Of the index: the pages in the log, the salts, and the two that follow in `Copying`."""
 
 log = Logger()
 
@@ -41,7 +59,7 @@ class DatabaseFile:
         self._saved = False
         self._contents = Contents(path, self._beside[1])
         self._is_overwritten = False
-        self._log = WriteAheadLog(path, self.check_path, self._find_beside)
+        self._log = WriteAheadLog(path, self.check_path, self._find_beside, Held(path).sync)
 
     def check_path(self) -> None:
         """Refuse to open another file than before; nothing is created in its place.
@@ -58,6 +76,20 @@ class DatabaseFile:
         self._identity = self._identity or _identity(_stat(self.path))
         self._contents.forget()
         connection.file, connection.beside = self, self._find_beside()
+
+    def begin(self, connection: Connection) -> None:
+        """Begin a transaction, and take the write lock first: one that read before could lose an update.
+
+        Raises:
+            StoreUnavailable: as `look` does.
+        """
+        raw: Any = connection.connection.dbapi_connection
+        try:
+            self.look(raw)
+        except LostFile as lost:
+            raise StoreUnavailable(str(lost)) from lost
+        is_look = connection.get_execution_options().get(LOOKS_ONLY)
+        connection.exec_driver_sql("BEGIN" if is_look else "BEGIN IMMEDIATE")
 
     def look(self, connection: "WatchedConnection") -> None:
         """Refuse unless what is committed is in the files that a restart would find.
@@ -91,7 +123,9 @@ class DatabaseFile:
             with self._log.left_alone():
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
             raise LostLog(f"{self.path}-wal or -shm was removed or replaced; all it held is in {self.path}")
-        self._log.committed(connection, found, uncopied=self._contents.uncopied, size_bytes=written.st_size)
+        uncopied, size_bytes = self._contents.uncopied, written.st_size
+        if self._log.is_nearly_copied or uncopied > MANY_PAGES or size_bytes > LONG_BYTES:
+            self._log.committed(connection, found, uncopied=uncopied, size_bytes=size_bytes)
 
     def left_alone(self) -> AbstractContextManager[None]:
         """Have nobody else in this process copy the log within the block."""
@@ -154,6 +188,98 @@ class WatchedConnection(sqlite3.Connection):
         """Close; the last one completes the file, unless somebody else has it open still."""
         with self.file.left_alone() if self.file is not None else nullcontext():
             super().close()
+
+
+class Copying(NamedTuple):
+    """How far the log was copied into the file."""
+
+    salts: bytes
+    copied: int
+    wanted: int
+
+
+class Contents:
+    """What was last seen of the file at *path* and of its shared memory; nothing where no `/proc` is."""
+
+    def __init__(self, path: str, shared: str) -> None:
+        self._file = Held(path)
+        self._shared = Held(shared)
+        self.uncopied = 0
+        """Pages that were in the log when `copying` looked, and not in the file."""
+        self._changed_ns: int | None = None
+        self._seen: tuple[bytes, Copying] | None = None
+
+    def forget(self) -> None:
+        """Take the file as it is from now on: nobody may have had it open for a while."""
+        self._changed_ns = self._seen = None
+
+    def copying(self) -> Copying | None:
+        """Tell how far the log is copied, some microseconds' work; ask before the file's time."""
+        index = self._shared.read(_INDEX_BYTES)
+        if len(index) < _INDEX_BYTES:
+            return None
+        pages, *copying = _COPYING.unpack_from(index)
+        found = Copying._make(copying)
+        self.uncopied = pages - found.copied
+        return found
+
+    def are_foreign(self, copying: Copying | None, changed_ns: int) -> bool:
+        """Whether another than SQLite wrote to the file, which was last changed at *changed_ns*."""
+        before = self._seen
+        if changed_ns == self._changed_ns and (before is None or copying == before[1]):
+            return False
+        self._seen = self._look()
+        if changed_ns == self._changed_ns or before is None or self._seen is None:
+            self._changed_ns = changed_ns if self._seen else None
+            return False
+        self._changed_ns = changed_ns
+        return self._seen[1] == before[1] and self._seen[0] != before[0]
+
+    def _look(self) -> tuple[bytes, Copying] | None:
+        """Return the file's header, and how far the log is copied; None while it is being copied."""
+        before = self.copying()
+        header = self._file.read(_HEADER_BYTES)
+        if before is None or before != self.copying() or before.copied != before.wanted:
+            return None
+        return (header, before) if header else None
+
+
+class Held:
+    """The descriptor under which this process has *path* open."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._descriptor = -1
+
+    def read(self, count: int) -> bytes:
+        """Return the first bytes, or nothing."""
+        with suppress(OSError):
+            if self._find():
+                return os.pread(self._descriptor, count, 0)
+        return b""
+
+    def sync(self) -> None:
+        """Bring what was written to the file to the disk, if this process has it open."""
+        if self._find():
+            os.fsync(self._descriptor)
+
+    def _find(self) -> bool:
+        wanted = os.stat(self._path)  # noqa: PTH116  see `_stat`
+        if self._is(self._descriptor, wanted):
+            return True
+        with suppress(OSError):
+            for each in _OPEN.iterdir():
+                if self._is(int(each.name), wanted):
+                    self._descriptor = int(each.name)
+                    return True
+        return False
+
+    def _is(self, descriptor: int, wanted: os.stat_result) -> bool:
+        if descriptor < 0:
+            return False
+        with suppress(OSError):
+            return os.path.samestat(os.fstat(descriptor), wanted)
+        return False
 
 
 def _stat(path: str) -> os.stat_result | None:

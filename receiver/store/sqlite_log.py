@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Final
 
 from receiver import forks
-from receiver.store.sqlite_contents import Held
 from receiver.telemetry.logger import Logger
 
 LONG_BYTES: Final = 64 * 1024 * 1024
@@ -28,7 +27,7 @@ KEPT_BYTES: Final = 16 * 1024 * 1024
 """More than gathers between two copies: what is written over needs no sync of the file system's journal."""
 MOST_PAGES: Final = 4_000
 """With more in the log, a commit copies it itself, unless the thread is at it."""
-_MANY_PAGES: Final = 2_000
+MANY_PAGES: Final = 2_000
 """Copied beside the commits. Fewer would mean more syncs, and some pages change with every commit."""
 _FEW_PAGES: Final = 200
 """What a commit may copy itself: it takes a millisecond or two."""
@@ -49,19 +48,33 @@ log = Logger()
 class WriteAheadLog(forks.Forkable):
     """The log of one database, and the thread that copies it, one at a time."""
 
-    def __init__(self, database: str, check: Callable[[], None], beside: Callable[[], Beside]) -> None:
-        """*check* raises unless *database* names the file as before; *beside* tells what is beside it now."""
+    def __init__(
+        self,
+        database: str,
+        check: Callable[[], None],
+        beside: Callable[[], Beside],
+        sync: Callable[[], None],
+    ) -> None:
+        """Copy nothing yet.
+
+        Args:
+            database: the file's path.
+            check: raises unless that names the file as before.
+            beside: tells what is beside it now.
+            sync: brings what was written to it to the disk.
+        """
         self._database = Path(database)
         self._path = Path(f"{os.path.realpath(database)}-wal")
         self._check = check
         self._beside = beside
-        self._file = Held(database)
+        self._sync = sync
         self._running = threading.Lock()
         # Who forks has it while a connection is closed, which takes it, too.
         self._copying = threading.RLock()
         """Held as long as the thread has the database open."""
         self._is_quiet = False
-        self._is_nearly_copied = False
+        self.is_nearly_copied = False
+        """Whether the next commit is to copy the rest."""
         self._not_before = 0.0
         self._told_bytes = 0
         forks.watch(self)
@@ -71,20 +84,22 @@ class WriteAheadLog(forks.Forkable):
     ) -> None:
         """Have the log copied or cut if it is time. Never fails: it runs after commits of *connection*.
 
+        Call it if the log `is_nearly_copied`, or has `MANY_PAGES` or `LONG_BYTES`.
+
         Args:
             connection: the one that has committed.
             beside: the files that it writes.
             uncopied: pages in the log that are not in the database yet.
             size_bytes: of the log's file.
         """
-        if self._is_nearly_copied:
-            self._is_nearly_copied = False
+        if self.is_nearly_copied:
+            self.is_nearly_copied = False
             with suppress(sqlite3.Error):
                 # No other commit of this process is under way. Once all is copied, the log begins anew.
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
         elif size_bytes > LONG_BYTES:
             self._begin(self._cut_in_time)
-        elif uncopied > _MANY_PAGES and time.monotonic() > self._not_before:
+        elif uncopied > MANY_PAGES and time.monotonic() > self._not_before:
             self._begin(lambda: self._copy(beside))
 
     @contextmanager
@@ -137,13 +152,13 @@ class WriteAheadLog(forks.Forkable):
                 before = copied
                 busy, pages, copied = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
                 # SQLite leaves that out if something was committed meanwhile.
-                self._file.sync()
+                self._sync()
                 if copied - before <= _FEW_PAGES:
                     break
         if busy or pages - copied > _FEW_PAGES:
             self._not_before = time.monotonic() + _PAUSE_S
         else:
-            self._is_nearly_copied = True
+            self.is_nearly_copied = True
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:

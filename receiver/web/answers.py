@@ -1,12 +1,20 @@
-"""Answers, in the provider's own error envelope: `{"error": {"code", "message", "details"}}`."""
+"""Answers, and the order in which a connection owes them.
 
-from collections.abc import Mapping
+Errors come in the provider's own envelope: `{"error": {"code", "message", "details"}}`.
+"""
+
+import time
+from collections import deque
+from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import orjson
+
+if TYPE_CHECKING:
+    import asyncio
 
 RETRY_AFTER_S: Final = 5
 
@@ -43,9 +51,35 @@ def _date(unix_s: int) -> bytes:
     return formatdate(unix_s, usegmt=True).encode()
 
 
-def json(status: int, content: Mapping[str, object]) -> Answer:
-    """Answer with a JSON object."""
-    return Answer(status, orjson.dumps(content))
+@dataclass(slots=True, eq=False)
+class Turn:
+    """The place of one request in the order in which its connection owes answers."""
+
+    closes: bool
+    with_body: bool
+    answer: Answer | None = None
+    task: "asyncio.Task[None] | None" = None
+    """Kept, because the event loop does not keep it."""
+
+
+class Turns(deque[Turn]):
+    """The turns of one connection that are not over yet, oldest first."""
+
+    def take_ready(self, *, ends: bool) -> tuple[bytes, bool]:
+        """Take the answers that may be sent now, and whether the connection ends with them.
+
+        With *ends* it does once nothing more is owed.
+        """
+        ready = []
+        is_last = False
+        while self and not is_last:
+            turn = self[0]
+            if turn.answer is None:
+                break
+            self.popleft()
+            is_last = turn.closes or turn.answer.closes or (ends and not self)
+            ready.append(turn.answer.encode(int(time.time()), closes=is_last, with_body=turn.with_body))
+        return b"".join(ready), is_last
 
 
 def _error(status: int, code: str, message: str, headers: bytes = b"", *, closes: bool = False) -> Answer:

@@ -1,47 +1,64 @@
-"""The public application: three routes, listed here and nowhere else."""
+"""The public application: three routes, listed here and nowhere else.
 
-from collections.abc import Awaitable, Mapping
-from typing import Final, Protocol
+`POST /webhooks/{source}`: bytes in, one JSON answer out. `GET /healthz` and `GET /readyz`: how it is.
+"""
 
-from receiver.receive import Record, Source
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+import orjson
+
+from receiver.errors import SignatureError, StoreUnavailable
+from receiver.receive import Record, Source, read_delivery, record_delivery
+from receiver.store import Entry
+from receiver.telemetry import logs
 from receiver.telemetry.refusals import Refusals
-from receiver.web.answers import NOT_FOUND, ONLY_GET, ONLY_POST, Answer
+from receiver.web.answers import ENCODED, NOT_FOUND, NOT_GENUINE, ONLY_GET, ONLY_POST, UNAVAILABLE, Answer
 from receiver.web.health import HEALTHY, Readiness
 from receiver.web.request import Request
-from receiver.web.webhooks import Webhooks
 
 _WEBHOOKS: Final = b"/webhooks/"
 _READING: Final = (b"GET", b"HEAD")
-
-
-class ReadyStore(Protocol):
-    """What the public side needs of the store."""
-
-    @property
-    def record(self) -> Record:
-        """See `Store.record`."""
-        ...
-
-    async def check(self) -> None:
-        """See `Store.check`."""
-        ...
+_ENTROPY_BYTES: Final = 10
 
 
 class PublicApp:
-    """`POST /webhooks/{source}`, `GET /healthz` and `GET /readyz`."""
+    """The three routes, for the configured sources and one store."""
 
-    def __init__(self, webhooks: Webhooks, readiness: Readiness, refusals: Refusals) -> None:
-        self.readiness = readiness
-        self._webhooks = webhooks
-        self.change_sources = webhooks.change_sources
+    def __init__(
+        self,
+        sources: Mapping[str, Source],
+        record: Record,
+        check: Callable[[], Awaitable[None]],
+        refusals: Refusals,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """*record* and *check* are the store's."""
+        self.change_sources(sources)
+        self.readiness = Readiness(check)
+        self._record = record
         self._refusals = refusals
+        self._clock = clock
+
+    def change_sources(self, sources: Mapping[str, Source]) -> None:
+        """Verify by *sources* from the next request on."""
+        self._sources = {
+            name.encode(): (source, source.signature_header.lower().encode())
+            for name, source in sources.items()
+        }
 
     def answer(self, request: Request) -> Answer | Awaitable[Answer]:
-        """Answer one whole request: at once where nothing has to be waited for."""
+        """Answer one whole request: at once where nothing has to be waited for.
+
+        A refusal is there at once: it costs no task, and the caller can bound what strangers cost.
+        """
         path = request.path
         if path.startswith(_WEBHOOKS) and (name := path[len(_WEBHOOKS) :]) and b"/" not in name:
             if request.method == b"POST":
-                return self._webhooks.answer(request, name)
+                return self._deliver(request, name)
             return self._refused(request, ONLY_POST, "method")
         if path not in (b"/healthz", b"/readyz"):
             return self._refused(request, NOT_FOUND, "no_route")
@@ -53,13 +70,42 @@ class PublicApp:
         """Count a request that was refused before it was whole."""
         self._refusals.note(reason, peer, request.values(b"x-forwarded-for") if request else ())
 
-    def _refused(self, request: Request, answer: Answer, reason: str) -> Answer:
-        self.note_refusal(request, request.peer, reason)
+    def _deliver(self, request: Request, name: bytes) -> Answer | Awaitable[Answer]:
+        """Answer one delivery for the source called *name*."""
+        found = self._sources.get(name)
+        if found is None:
+            return self._refused(request, NOT_FOUND, "unknown_source")
+        if request.is_encoded:
+            return self._refused(request, ENCODED, "encoded")
+        source, header = found
+        try:
+            entry = read_delivery(
+                request.values(header),
+                request.body,
+                source=source,
+                now=self._clock(),
+                entropy=random.randbytes(_ENTROPY_BYTES),  # noqa: S311  ids are unique, not secret
+            )
+        except SignatureError as error:
+            return self._refused(request, NOT_GENUINE, error.reason, source.name)
+        return self._recorded(entry)
+
+    async def _recorded(self, entry: Entry) -> Answer:
+        """Answer 200 only once *entry* is on disk."""
+        try:
+            receipt = await record_delivery(entry, self._record)
+        except StoreUnavailable as error:
+            self.readiness.doubt()
+            self._refusals.note_unavailable(str(error))
+            return UNAVAILABLE
+        about = (
+            {"generation_id": receipt.generation_id}
+            if receipt.generation_id is not None
+            else {"reason": receipt.reason or ""}
+        )
+        logs.info(receipt.status, source=entry.source, event_id=receipt.event_id, **about)
+        return Answer(200, orjson.dumps({"status": receipt.status, "event_id": receipt.event_id}))
+
+    def _refused(self, request: Request, answer: Answer, reason: str, source: str | None = None) -> Answer:
+        self._refusals.note(reason, request.peer, request.values(b"x-forwarded-for"), source=source)
         return answer
-
-
-def build_app(sources: Mapping[str, Source], store: ReadyStore, refusals: Refusals) -> PublicApp:
-    """Build the public application for *sources*, by name."""
-    readiness = Readiness(store.check)
-    webhooks = Webhooks(sources, store.record, refusals, on_unavailable=readiness.doubt)
-    return PublicApp(webhooks, readiness, refusals)

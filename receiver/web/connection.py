@@ -13,15 +13,15 @@ import asyncio
 import time
 from collections.abc import Awaitable
 from http import HTTPStatus
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 
 import httptools
 import structlog
 
-from receiver.web.answers import MALFORMED, TOO_SLOW, UNAVAILABLE, Answer
+from receiver.web.answers import MALFORMED, TOO_SLOW, UNAVAILABLE, Answer, Turn, Turns
+from receiver.web.app import PublicApp
 from receiver.web.registry import Registry
 from receiver.web.request import Refused, Request
-from receiver.web.turns import Turn, Turns
 
 REQUEST_TIMEOUT_S: Final = 10.0
 KEEP_ALIVE_S: Final = 75.0
@@ -43,25 +43,13 @@ _MOST_WAITING: Final = 16
 log = structlog.get_logger()
 
 
-class Application(Protocol):
-    """What the connection hands whole requests to."""
-
-    def answer(self, request: Request) -> Answer | Awaitable[Answer]:
-        """Answer *request*, at once if possible; never raises for anything that a client did."""
-        ...
-
-    def note_refusal(self, request: Request | None, peer: str, reason: str) -> None:
-        """Count a request that was refused before it was whole."""
-        ...
-
-
 class Connection(asyncio.BufferedProtocol):
     """One connection of the public listener. How long it may take for what is in the module's constants."""
 
     request_timeout_s: float = REQUEST_TIMEOUT_S
     linger_s: float = LINGER_S
 
-    def __init__(self, application: Application, registry: Registry) -> None:
+    def __init__(self, application: PublicApp, registry: Registry) -> None:
         self._application = application
         self._registry = registry
         self._loop = asyncio.get_running_loop()
@@ -159,15 +147,18 @@ class Connection(asyncio.BufferedProtocol):
 
     def on_url(self, url: bytes) -> None:
         """Take in the request target, or a part of it."""
-        self._reading.target += url
+        assert self._request is not None
+        self._request.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take in a header."""
-        self._reading.take_header(name, value)
+        assert self._request is not None
+        self._request.take_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Judge the headers before anything of the body is read."""
-        parser, request = self._parser, self._reading
+        parser, request = self._parser, self._request
+        assert request is not None
         request.read_head(parser.get_method(), is_http_1_1=parser.get_http_version() == "1.1")
         if request.expects_continue and not self._turns and not parser.should_upgrade():
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -175,15 +166,18 @@ class Connection(asyncio.BufferedProtocol):
     def on_body(self, chunk: bytes) -> None:
         """Take in a piece of the body."""
         self._pieces += 1
-        self._reading.take_chunk(chunk)
+        assert self._request is not None
+        self._request.take_chunk(chunk)
 
     def on_message_complete(self) -> None:
         """Hand the request over."""
-        request = self._reading
+        request = self._request
+        assert request is not None
         if self._parser.should_upgrade() and request.method != b"CONNECT":
             return  # see _decline
         self._request = None
-        request.end()
+        request.body = request.chunks[0] if len(request.chunks) == 1 else b"".join(request.chunks)
+        request.chunks.clear()
         self._pieces += _REQUEST_IN_PIECES
         closes = request.must_close or not self._parser.should_keep_alive()
         turn = Turn(closes=closes, with_body=request.method != b"HEAD")
@@ -191,11 +185,6 @@ class Connection(asyncio.BufferedProtocol):
         self._answer(request, turn)
 
     # Reading
-
-    @property
-    def _reading(self) -> Request:
-        assert self._request is not None
-        return self._request
 
     def _new_parser(self) -> Any:
         parser = httptools.HttpRequestParser(self)
@@ -222,14 +211,28 @@ class Connection(asyncio.BufferedProtocol):
         self._put_off()
 
     def _put_off(self) -> None:
-        """Read nothing more before what is left of this was read."""
-        self._note_progress()
+        """Bound what is not whole, and what waits to be read: in time from its first byte, and in size.
+
+        Nothing more is read before what waits was.
+        """
+        if self._is_finishing:
+            return
+        held = len(self._unparsed)
+        if self._request is not None:
+            held += self._request.held_bytes
+            if not self._request.is_timed:
+                self._request.is_timed = True
+                self._expire_after(self.request_timeout_s)
+        if held or self._is_held:
+            self._is_held = held > 0
+            self._registry.hold(self, held)
         if self._unparsed:
             self._transport.pause_reading()
             self._line_up()
 
     def _line_up(self) -> None:
-        if self._unparsed and not self._is_choked and len(self._turns) < _MOST_WAITING:
+        """Have what is left read on in turn, unless its answers would only wait."""
+        if not self._is_choked and len(self._turns) < _MOST_WAITING:
             self._registry.queue(self, self._said)
 
     def read_on(self) -> None:
@@ -268,20 +271,6 @@ class Connection(asyncio.BufferedProtocol):
             head = self._request.head_without_offer(self._parser.get_http_version())
             self._parser = self._new_parser()
             self._feed(head + rest)
-
-    def _note_progress(self) -> None:
-        """Bound what is not whole, in time from its first byte; and what is kept of it and of what waits."""
-        if self._is_finishing:
-            return
-        held = len(self._unparsed)
-        if self._request is not None:
-            held += self._request.held_bytes
-            if not self._request.is_timed:
-                self._request.is_timed = True
-                self._expire_after(self.request_timeout_s)
-        if held or self._is_held:
-            self._is_held = held > 0
-            self._registry.hold(self, held)
 
     def _let_go(self) -> None:
         if self._is_held:
@@ -335,12 +324,10 @@ class Connection(asyncio.BufferedProtocol):
             self._turns.clear()
             self.finish()
             return
-        if not self._turns:
-            self._rest()
-        self._line_up()
-
-    def _rest(self) -> None:
-        """Wait for the next request."""
+        if self._unparsed:
+            self._line_up()
+        if self._turns:
+            return
         if self._has_ended and not self._unparsed:
             self._transport.close()
         elif self._request is None and not self._is_choked:

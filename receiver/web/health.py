@@ -8,14 +8,13 @@ from typing import Final
 import structlog
 
 from receiver.errors import StoreUnavailable
-from receiver.web import answers
-from receiver.web.answers import Answer
+from receiver.web.answers import UNAVAILABLE, Answer
 
 _REMEMBER_S: Final = 1.0
 _PATIENCE_S: Final = 1.5
 """A probe for readiness gives up soon; HAProxy, say, after its interval of 2 s."""
-HEALTHY: Final = answers.json(200, {"status": "ok"})
-READY: Final = answers.json(200, {"status": "ready"})
+HEALTHY: Final = Answer(200, b'{"status":"ok"}')
+READY: Final = Answer(200, b'{"status":"ready"}')
 
 log = structlog.get_logger()
 
@@ -42,7 +41,7 @@ class Readiness:
     async def answer(self) -> Answer:
         """Answer from the last finding, or look again; who asks meanwhile waits for that look."""
         if self.is_stopping:
-            return answers.UNAVAILABLE
+            return UNAVAILABLE
         now = time.monotonic()
         looking = self._looking
         if looking is None or (looking.done() and now >= self._until):
@@ -52,7 +51,7 @@ class Readiness:
         if not looking.done():
             await asyncio.wait([looking], timeout=max(0.0, self._patience_ends - now))
         is_ready = looking.done() and looking.result() and not self._is_doubted
-        return READY if is_ready else answers.UNAVAILABLE
+        return READY if is_ready else UNAVAILABLE
 
     async def _look(self) -> bool:
         try:

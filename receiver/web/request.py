@@ -155,11 +155,6 @@ class Request:
         if self.body_bytes > MAX_BODY_BYTES or len(self.chunks) > MAX_CHUNKS:
             raise Refused(TOO_LARGE, "too_large")
 
-    def end(self) -> None:
-        """Make the body whole."""
-        self.body = self.chunks[0] if len(self.chunks) == 1 else b"".join(self.chunks)
-        self.chunks.clear()
-
     def _check_size(self) -> None:
         # In one segment the limit is never met while they arrive.
         size = len(self.target) + sum([len(name) + len(value) for name, value in self.headers])

@@ -12,7 +12,7 @@ from receiver.assets.by_source import BucketsBySource, own_mistake
 from receiver.assets.digests import PART_BYTES
 from receiver.assets.fetch import Fetcher
 from receiver.assets.folder import WasUsed, open_folder
-from receiver.assets.host_name import to_ascii
+from receiver.assets.guard import to_ascii
 from receiver.assets.kept import KeptDownloads
 from receiver.assets.key_template import KeyTemplate
 from receiver.assets.media import MEDIA_TYPES, parse_types

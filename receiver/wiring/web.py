@@ -6,7 +6,7 @@ from receiver.errors import ConfigError, variable
 from receiver.settings import Settings
 from receiver.store import Store
 from receiver.telemetry.refusals import Network, Refusals
-from receiver.web.app import PublicApp, build_app
+from receiver.web.app import PublicApp
 from receiver.wiring.sources import build_sources
 
 
@@ -16,7 +16,7 @@ def build_web(settings: Settings, store: Store, refusals: Refusals) -> PublicApp
     Raises:
         ConfigError: no source is configured, or one has a secret that is too short to be one.
     """
-    return build_app(build_sources(settings), store, refusals)
+    return PublicApp(build_sources(settings), store.record, store.check, refusals)
 
 
 def build_refusals(settings: Settings) -> Refusals:

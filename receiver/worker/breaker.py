@@ -44,14 +44,10 @@ class Breaker:
         self._passed = 0
         self._failures = 0
         self._failing: set[str] = set()
-        self._openings = 0
+        self.openings = 0
+        """How often it opened since something got through, failed probes included; 0 while closed."""
         self._probe_at = 0.0
         self._suspects: dict[str, int] = {}
-
-    @property
-    def openings(self) -> int:
-        """How often it opened since something got through, failed probes included; 0 while closed."""
-        return self._openings
 
     @property
     def has_passed(self) -> bool:
@@ -60,30 +56,26 @@ class Breaker:
 
     def wait_s(self) -> float:
         """Return the seconds until something may be sent: while open, until the next probe."""
-        return max(0.0, self._probe_at - self._clock()) if self._openings else 0.0
+        return max(0.0, self._probe_at - self._clock()) if self.openings else 0.0
 
     def overdue_s(self) -> float:
         """Return the seconds since a probe was due while it is open."""
-        return max(0.0, self._clock() - self._probe_at) if self._openings else 0.0
+        return max(0.0, self._clock() - self._probe_at) if self.openings else 0.0
 
     def judge(self, outcomes: Mapping[str, Outcome]) -> Mapping[str, Judged]:
         """Learn from the *outcomes* of a batch, by event id; park the failures that are not the messages'."""
         failures = {id_: one for id_, one in outcomes.items() if isinstance(one, Retry)}
         if len(failures) < len(outcomes):
-            self._something_passed()
-        suspected = self._suspect(outcomes, failures)
+            self._passed += 1
+            self._failures = self.openings = 0
+            self._failing.clear()
+        suspected = self._suspect(outcomes, failures) if failures or self._suspects else set()
         if not outcomes or len(failures) < len(outcomes):
             return outcomes
         self._nothing_passed(failures)
         return {
             id_: failure if id_ in suspected else self._parked(failure) for id_, failure in failures.items()
         }
-
-    def _something_passed(self) -> None:
-        self._passed += 1
-        self._failures = 0
-        self._failing.clear()
-        self._openings = 0
 
     def _suspect(self, outcomes: Mapping[str, Outcome], failures: Mapping[str, Retry]) -> set[str]:
         """Remember what failed; return what had failed before something else got through."""
@@ -96,7 +88,7 @@ class Breaker:
     def _nothing_passed(self, failures: Mapping[str, Retry]) -> None:
         self._failures += 1
         self._failing |= failures.keys()
-        if self._openings:
+        if self.openings:
             # What was under way when it opened says nothing new.
             due = self.wait_s() == 0
         else:
@@ -106,8 +98,8 @@ class Breaker:
             self._open(asked_s=max(failure.after_s or 0.0 for failure in failures.values()))
 
     def _open(self, *, asked_s: float) -> None:
-        self._openings += 1
-        longest_s = self._backoff.delay_s(self._openings, 1.0)
+        self.openings += 1
+        longest_s = self._backoff.delay_s(self.openings, 1.0)
         cool_down_s = longest_s * (0.5 + 0.5 * self._chance())
         self._probe_at = self._clock() + max(cool_down_s, asked_s)
 

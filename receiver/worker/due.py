@@ -28,7 +28,7 @@ class Settling:
             due = await self._store.settle_due(claim)
             for job in due.settled:
                 logs.info("no asset", event_id=job.id, generation_id=job.generation_id)
-            await asyncio.gather(*(mirror_and_settle(self._store, self._mirror, job) for job in due.claimed))
+            await asyncio.gather(*(mirror_and_settle(self._leases, self._mirror, job) for job in due.claimed))
         found = len(due.settled) + len(due.claimed)
         is_behind = found == self._limit
         self._limit = _MOST if is_behind else max(_FEWEST, min(2 * found, _MOST))

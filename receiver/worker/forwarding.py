@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,7 +25,6 @@ from receiver.telemetry import metrics
 from receiver.worker.breaker import Breaker
 from receiver.worker.leases import Leases
 from receiver.worker.rate import TokenBucket
-from receiver.worker.settling import settle_all
 
 Forward = Callable[[Sequence[DeliveryJob]], Awaitable[list[ForwardResult]]]
 
@@ -184,8 +183,8 @@ class Forwarding:
     def _send(self) -> None:
         """Begin to send as many batches as may be under way."""
         while self._queue and self._sending < self._outlet.concurrency and not self._is_ending:
-            size = self._batch_size()
-            if size == 0:
+            size, breaker = self._outlet.max_batch, self._outlet.breaker
+            if breaker and breaker.openings and not (size := self._probe_size(breaker)):
                 return
             jobs = [self._queue.popleft() for _ in range(min(size, len(self._queue)))]
             self._sending += 1
@@ -193,11 +192,8 @@ class Forwarding:
             self._tasks.add(task)
             task.add_done_callback(self._finished)
 
-    def _batch_size(self) -> int:
-        """Return the size of the next batch: one message, once it is due, while the breaker is open."""
-        breaker = self._outlet.breaker
-        if breaker is None or not breaker.openings:
-            return self._outlet.max_batch
+    def _probe_size(self, breaker: Breaker) -> int:
+        """Return the size of the next batch while the breaker is open: one message, once it is due."""
         if breaker.wait_s() > 0:
             self._wake_in(breaker.wait_s())
             return 0
@@ -211,18 +207,20 @@ class Forwarding:
         if self._is_behind:
             self._woken.set()
 
-    async def _finish(self, jobs: Sequence[DeliveryJob]) -> None:
-        with self._holding(jobs):
-            results = await self._forward(jobs)
-            await self._settle(results)
-            await self._put_back_queue(_error(results))
-            await self._tell_of_breaker(results)
-
-    @contextlib.contextmanager
-    def _holding(self, jobs: Sequence[DeliveryJob]) -> Iterator[None]:
-        """Let go of *jobs* at the end; if cancelled, leave them to others."""
+    async def _finish(self, jobs: list[DeliveryJob]) -> None:
+        """Send *jobs*, settle them, and let go of them at the end; if cancelled, leave them to others."""
+        breaker = self._outlet.breaker
         try:
-            yield
+            try:
+                results = await self._outlet.forward(jobs)
+            finally:
+                self._sending -= 1
+            self._send()  # the next may go while these are settled
+            await self._settle(results)
+            if breaker and breaker.openings and self._queue:
+                await self._put_back_queue(breaker, _error(results), jobs)
+            if breaker and breaker.openings != self._told_openings:
+                await self._tell_of_breaker(breaker, results)
         except asyncio.CancelledError:
             for job in jobs:
                 self._leases.leave(job.lease)
@@ -231,38 +229,27 @@ class Forwarding:
             for job in jobs:
                 self._forget(job)
 
-    async def _forward(self, jobs: Sequence[DeliveryJob]) -> list[ForwardResult]:
-        """Send *jobs*; the next may go while these are settled."""
-        try:
-            results = await self._outlet.forward(jobs)
-        finally:
-            self._sending -= 1
-        self._send()
-        return results
-
     async def _settle(self, results: Sequence[ForwardResult]) -> None:
-        for result, error in zip(results, await settle_all(self._store, results), strict=True):
+        for result, error in zip(results, await self._leases.settle_all(results), strict=True):
             if error is None:
                 report(result)
             else:
                 # The lease runs out and the message is sent again, under the same id.
                 log.warning("not settled", event_id=result.job.event_id, error=str(error))
 
-    async def _put_back_queue(self, error: str) -> None:
-        """While the destination is down, hold nothing: it may be paused, erased or dropped meanwhile."""
-        breaker = self._outlet.breaker
-        if breaker is None or not breaker.openings or not self._queue:
-            return
-        due_ms = int((time.time() + breaker.wait_s()) * 1000)
-        left = [self._queue.popleft() for _ in range(len(self._queue))]
-        parked = [DeliveryPostponed(job, due_ms, error, parked=True) for job in left]
-        with self._holding(left):
-            await settle_all(self._store, parked)
+    async def _put_back_queue(self, breaker: Breaker, error: str, held: list[DeliveryJob]) -> None:
+        """While the destination is down, hold nothing: it may be paused, erased or dropped meanwhile.
 
-    async def _tell_of_breaker(self, results: Sequence[ForwardResult]) -> None:
-        breaker, name = self._outlet.breaker, self._outlet.name
-        if breaker is None or breaker.openings == self._told_openings:
-            return
+        What is put back joins what the caller has *held* until then, and lets go of.
+        """
+        due_ms = int((time.time() + breaker.wait_s()) * 1000)
+        parked = [DeliveryPostponed(job, due_ms, error, parked=True) for job in self._queue]
+        held += self._queue
+        self._queue.clear()
+        await self._leases.settle_all(parked)
+
+    async def _tell_of_breaker(self, breaker: Breaker, results: Sequence[ForwardResult]) -> None:
+        name = self._outlet.name
         if not breaker.openings and not breaker.has_passed:
             # A worker that begins knows nothing yet: the one before may have found it down.
             return

@@ -1,9 +1,10 @@
-"""Leases: work is ours for a while, and for longer only as long as we say so."""
+"""Leases: work is ours for a while, and for longer only as long as we say so; then its outcome is written."""
 
 import asyncio
 import secrets
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -11,10 +12,12 @@ import structlog
 
 from receiver import clock
 from receiver.errors import StoreUnavailable
-from receiver.store import Claim, Hold, Store
+from receiver.store import Claim, ForwardSettlement, Hold, Settlement, Store
 from receiver.store.claim import release, renew
 
 RENEWALS_PER_LEASE: Final = 3
+PAUSES_S: Final = (1.0, 2.0, 4.0, 8.0)
+"""Between attempts to settle. A failover takes less than these, and they less than a lease."""
 _RECALL_S: Final = 2.0
 _GIVE_BACK_S: Final = 5.0
 """A database that hangs must not keep a process from ending."""
@@ -28,6 +31,7 @@ class Leases:
     def __init__(self, store: Store, *, lease_s: float) -> None:
         self._store = store
         self._lease_s = lease_s
+        self._lease_ms = int(lease_s * 1000)
         self._held: Counter[str] = Counter()
         self._unfinished: set[str] = set()
 
@@ -37,7 +41,7 @@ class Leases:
         lease = secrets.token_hex(16)
         now = clock.now_ms()
         with self.holding(lease):
-            yield Claim(now, self._end(now), lease, limit)
+            yield Claim(now, now + self._lease_ms, lease, limit)
 
     @contextmanager
     def holding(self, lease: str) -> Iterator[None]:
@@ -67,7 +71,35 @@ class Leases:
 
     def offer(self, spool: str | None = None) -> Hold:
         """Return what one piece of new work is to be written under; it is renewed once it is held."""
-        return Hold(secrets.token_hex(16), self._end(clock.now_ms()), spool)
+        return Hold(secrets.token_hex(16), int((time.time() + self._lease_s) * 1000), spool)
+
+    async def settle(self, settlement: Settlement) -> bool:
+        """Write *settlement* down, trying again for some seconds: what is not written is done again.
+
+        Returns False where its lease was lost, or it had been written although nobody said so.
+
+        Raises:
+            StoreUnavailable: the database fails for longer.
+        """
+        for pause_s in PAUSES_S:
+            try:
+                return await self._store.settle(settlement)
+            except StoreUnavailable:
+                await asyncio.sleep(pause_s)
+        return await self._store.settle(settlement)
+
+    async def settle_all(self, results: Sequence[ForwardSettlement]) -> list[StoreUnavailable | None]:
+        """Do the same for what came of deliveries; return, for each, why it could not be written, if so."""
+        errors = await self._store.settle_all(results)
+        for pause_s in PAUSES_S:
+            left = [number for number, error in enumerate(errors) if error]
+            if not left:
+                break
+            await asyncio.sleep(pause_s)
+            again = await self._store.settle_all([results[number] for number in left])
+            for number, error in zip(left, again, strict=True):
+                errors[number] = error
+        return errors
 
     async def keep(self) -> None:
         """Renew what is held, several times per lease, until cancelled."""
@@ -99,9 +131,7 @@ class Leases:
 
     async def _renew(self, leases: set[str]) -> None:
         try:
-            await self._store.transact_promptly(renew, leases, until_ms=self._end(clock.now_ms()))
+            until_ms = clock.now_ms() + self._lease_ms
+            await self._store.transact_promptly(renew, leases, until_ms=until_ms)
         except StoreUnavailable as error:
             log.warning("leases not renewed", error=str(error))
-
-    def _end(self, now_ms: int) -> int:
-        return now_ms + int(self._lease_s * 1000)

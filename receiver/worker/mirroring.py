@@ -37,7 +37,6 @@ from receiver.telemetry import logs, metrics
 from receiver.worker.gate import Gate
 from receiver.worker.host_gates import HostGates
 from receiver.worker.leases import Leases
-from receiver.worker.settling import settle
 
 Job = TypeVar("Job", bound=EventJob)
 Job_co = TypeVar("Job_co", bound=EventJob, covariant=True)
@@ -103,7 +102,6 @@ def live_mirroring(
     spool = kept.spool if kept else ""
     claim = partial(store.claim, claim_events, with_asset=True, sources=sources, spool=spool)
     return Mirroring(
-        store,
         leases,
         claim,
         mirror,
@@ -125,7 +123,7 @@ def late_mirroring(
 ) -> "Mirroring[LateJob]":
     """Return the duty that tries for late assets: few at once, and beside what live events may use."""
     claim = partial(store.claim, claim_late, sources=sources)
-    return Mirroring(store, leases, claim, mirror, limits=_LATE_LIMITS, woken=woken, gates=gates)
+    return Mirroring(leases, claim, mirror, limits=_LATE_LIMITS, woken=woken, gates=gates)
 
 
 class Mirroring(Generic[Job]):
@@ -133,7 +131,6 @@ class Mirroring(Generic[Job]):
 
     def __init__(
         self,
-        store: Store,
         leases: Leases,
         claim: ClaimJobs[Job],
         mirror: MirrorJob[Job],
@@ -143,7 +140,6 @@ class Mirroring(Generic[Job]):
         kept: KeptDownloads | None = None,
         gates: Gates | None = None,
     ) -> None:
-        self._store = store
         self._claim_jobs = claim
         self._leases = leases
         self._mirror = mirror
@@ -281,7 +277,7 @@ class Mirroring(Generic[Job]):
 
     async def _one(self, job: Job) -> None:
         try:
-            is_settled = await mirror_and_settle(self._store, self._mirror_in_place, job)
+            is_settled = await mirror_and_settle(self._leases, self._mirror_in_place, job)
         finally:
             self.free(_host(job))
         if is_settled and self._kept:
@@ -294,11 +290,11 @@ class Mirroring(Generic[Job]):
             return await self._mirror(job)
 
 
-async def mirror_and_settle(store: Store, mirror: MirrorJob[Job], job: Job) -> bool:
+async def mirror_and_settle(leases: Leases, mirror: MirrorJob[Job], job: Job) -> bool:
     """Mirror the asset of *job* and write the outcome; return whether the event is now settled."""
     result = await mirror(job)
     try:
-        held = await settle(store, result)
+        held = await leases.settle(result)
     except StoreUnavailable as error:
         # Nothing is lost: the lease runs out and the work is done again.
         log.warning("not settled", event_id=job.id, generation_id=job.generation_id, error=str(error))

@@ -20,7 +20,7 @@ from receiver.store.claim import claim_events
 from receiver.store.committer import Committer
 from receiver.store.late import claim_late
 from receiver.store.record import Arrival
-from receiver.store.settle import Closing
+from receiver.store.settlements import Closing
 from receiver.worker.forwarding import Forwarding
 from receiver.worker.mirroring import Mirroring
 

@@ -33,7 +33,8 @@ from receiver.store.claim import claim_deliveries, claim_events, release, renew
 from receiver.store.fanout import FanOut, everywhere
 from receiver.store.late import claim_late, take_failed
 from receiver.store.passes import known_endings
-from receiver.store.settle import Closing, settle
+from receiver.store.settle import settle
+from receiver.store.settlements import Closing
 from receiver.store.tables import ASSET, DELIVERY, EVENT, LATE_ASSET
 from tests.acceptance.service import completed
 from tests.contract.test_ledger import a_submission, open_ledger, waits

@@ -36,6 +36,7 @@ from receiver.store import (
 )
 from receiver.store.awaiting import awaiting_asset
 from receiver.store.claim import claim_deliveries, claim_events, release, renew
+from receiver.store.committer import Committer
 from receiver.store.migrations import revisions
 from receiver.store.tables import ASSET, DELIVERY, EVENT, QUARANTINE
 from receiver.store.wake import MIRROR, SETTLE
@@ -430,6 +431,16 @@ class TestMigrate:
 class TestCheck:
     async def test_ready(self, store: Store) -> None:
         """A migrated, writable store is ready."""
+        await store.check()
+
+    async def test_deliveries_are_recorded(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What is being committed shows that something can be: nothing is written just to see it."""
+
+        async def committed(_committer: object) -> bool:
+            return True
+
+        monkeypatch.setattr(Committer, "next_commit", committed)
+        monkeypatch.setattr("receiver.store.prove", None)
         await store.check()
 
     async def test_not_migrated(self, store: Store) -> None:

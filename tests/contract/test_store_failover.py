@@ -648,7 +648,7 @@ class TestWakingOthers:
             loop.call_soon_threadsafe(failed.set)
             raise OperationalError("NOTIFY", {}, RuntimeError("too many notifications in the queue"))
 
-        monkeypatch.setattr("receiver.store.calls.notify", fail)
+        monkeypatch.setattr("receiver.store.transactions.notify", fail)
         job = await claimed(store)
         assert await store.settle(EventSettled(job, None, NOW))
         async with asyncio.timeout(WITHIN_S):

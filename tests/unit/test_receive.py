@@ -9,7 +9,7 @@ from prometheus_client.samples import Sample
 
 from receiver.errors import SignatureError, StoreUnavailable
 from receiver.events import OUR_TYPES, Event, Unreadable
-from receiver.receive import Receipt, Source, entry_of, receive
+from receiver.receive import Receipt, Source, entry_of, read_delivery, record_delivery
 from receiver.signatures import sign
 from receiver.store import Duplicate, Entry, Late, NewEvent, NewQuarantine, Recorded, RecordResult
 from receiver.telemetry import metrics
@@ -46,7 +46,8 @@ async def take(
     source: Source = SOURCE,
 ) -> Receipt:
     header = sign(body if signed is None else signed, secret=secret, timestamp=int(NOW)).encode()
-    return await receive([header], body, source=source, record=store.record, now=NOW, entropy=ENTROPY)
+    entry = read_delivery([header], body, source=source, now=NOW, entropy=ENTROPY)
+    return await record_delivery(entry, store.record)
 
 
 def samples(metric: Counter | Histogram, source: str) -> list[Sample]:
@@ -152,8 +153,7 @@ class TestReceive:
         source = Source(f"skewed by {late_s}", (SECRET,))
         body, signed_at = failed("gen_1"), int(NOW)
         header = sign(body, secret=SECRET, timestamp=signed_at).encode()
-        record = FakeStore().record
-        await receive([header], body, source=source, record=record, now=signed_at + late_s, entropy=ENTROPY)
+        read_delivery([header], body, source=source, now=signed_at + late_s, entropy=ENTROPY)
         counted = [one for one in samples(metrics.SKEW, source.name) if one.name.endswith("_bucket")]
         assert next(one.labels["le"] for one in counted if one.value) == bucket
 

@@ -281,6 +281,47 @@ class TestSubmitAll:
             assert len(await Committer(engine, executor, work).submit_all(range(MANY))) == MANY
 
 
+class TestNextCommit:
+    async def test_what_waits(self, engine: Engine, executor: ThreadPoolExecutor, work: Work) -> None:
+        """It ends as what waits does; where nothing waits, or nobody for it, it ends at once."""
+        committer = Committer(engine, executor, work)
+        assert not await committer.next_commit()
+        work.free.clear()
+        first = submitted(committer, [0])
+        await work.has_begun()
+        second = submitted(committer, [1])
+        await asyncio.sleep(0)
+        looking = asyncio.create_task(committer.next_commit())
+        work.free.set()
+        assert await asyncio.wait_for(looking, WITHIN_S)
+        assert count(engine) == 2
+        await settled([*first, *second])
+
+    @pytest.mark.parametrize("is_cancelled", [True, False])
+    async def test_what_comes_to_nothing(
+        self, engine: Engine, executor: ThreadPoolExecutor, work: Work, *, is_cancelled: bool
+    ) -> None:
+        """What nobody waits for any more says nothing; what fails says so."""
+        committer = Committer(engine, executor, work)
+        work.free.clear()
+        first = submitted(committer, [0])
+        await work.has_begun()
+        (second,) = submitted(committer, [1])
+        await asyncio.sleep(0)
+        looking = asyncio.create_task(committer.next_commit())
+        if is_cancelled:
+            await asyncio.sleep(0)
+            second.cancel()
+        work.error = StoreUnavailable("disk full")
+        work.free.set()
+        if is_cancelled:
+            assert not await asyncio.wait_for(looking, WITHIN_S)
+        else:
+            with pytest.raises(StoreUnavailable, match="disk full"):
+                await asyncio.wait_for(looking, WITHIN_S)
+        await settled([*first, second])
+
+
 class TestPace:
     """With a pace of half a minute, what does not wait for it is answered within seconds."""
 

@@ -7,19 +7,16 @@ import pytest
 from receiver.errors import StoreUnavailable
 from receiver.store.doubts import Doubts
 
-
-async def unanswered(doubts: Doubts, *leases: str) -> None:
-    with pytest.raises(StoreUnavailable), doubts.about(*leases):
-        raise StoreUnavailable("no answer within 7 s")
+NO_ANSWER = StoreUnavailable("no answer within 7 s")
 
 
 class TestDoubts:
     async def test_until_they_are_settled(self) -> None:
         """Whatever comes while others are being settled is not forgotten with them."""
         doubts = Doubts()
-        await unanswered(doubts, "first")
+        doubts.note(NO_ANSWER, ["first"])
         found = await doubts.some()
-        await unanswered(doubts, "second", "third")
+        doubts.note(NO_ANSWER, ["second", "third"])
         doubts.settle(found)
         assert await doubts.some() == {"second", "third"}
         doubts.settle({"second", "third"})

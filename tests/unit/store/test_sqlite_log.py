@@ -15,8 +15,9 @@ import pytest
 import structlog.testing
 from sqlalchemy import Engine
 
-from receiver.store import sqlite, sqlite_log
+from receiver.store import sqlite, sqlite_file, sqlite_log
 from receiver.store.engine import connect
+from receiver.store.sqlite_file import Held
 from receiver.store.sqlite_log import holders
 from tests.waiting.blocking import until
 
@@ -121,7 +122,9 @@ class TestWriteAheadLog:
         """What was put beside the database meanwhile is none of what was committed."""
         fill(engine, 2)
         size = path.stat().st_size
-        log = sqlite_log.WriteAheadLog(str(path), lambda: None, lambda: ((1, 1), (2, 2)))
+        log = sqlite_log.WriteAheadLog(
+            str(path), lambda: None, lambda: ((1, 1), (2, 2)), Held(str(path)).sync
+        )
         with closing(sqlite3.connect(path)) as shell:
             log.committed(shell, ((1, 1), (3, 3)), uncopied=10_000, size_bytes=0)
             until(lambda: not at_work())
@@ -133,27 +136,27 @@ class TestWriteAheadLog:
         """However fast others commit, the thread ends; a commit copies the rest, and the log begins anew."""
         monkeypatch.setattr(sqlite_log, "_PASSES", 1)
         fill(engine, 1, pages=2 * sqlite_log._FEW_PAGES)
-        log = sqlite_log.WriteAheadLog(str(path), lambda: None, lambda: ())
+        log = sqlite_log.WriteAheadLog(str(path), lambda: None, lambda: (), Held(str(path)).sync)
         with engine.connect() as connection:
             held: Any = connection.connection.dbapi_connection
             log.committed(held, (), uncopied=10_000, size_bytes=0)
-            until(lambda: log._is_nearly_copied)
+            until(lambda: log.is_nearly_copied)
             first = header(path)
             log.committed(held, (), uncopied=0, size_bytes=0)
             fill(engine, 1)
-        assert not log._is_nearly_copied
+        assert not log.is_nearly_copied
         assert header(path) != first
 
     def test_an_older_state_is_read(self, engine: Engine, path: Path) -> None:
         """What is behind the reader stays in the log, and for a while nobody tries to copy it."""
-        log = sqlite_log.WriteAheadLog(str(path), lambda: None, lambda: ())
+        log = sqlite_log.WriteAheadLog(str(path), lambda: None, lambda: (), Held(str(path)).sync)
         with reader(path), engine.connect() as connection:
             fill(engine, 1, pages=2 * sqlite_log._FEW_PAGES)
             held: Any = connection.connection.dbapi_connection
             log.committed(held, (), uncopied=10_000, size_bytes=0)
             until(lambda: not at_work())
         assert log._not_before > 0
-        assert not log._is_nearly_copied
+        assert not log.is_nearly_copied
 
     def test_closed_while_it_is_copied(self, engine: Engine, path: Path) -> None:
         """Whoever stops leaves the one file, complete."""
@@ -164,7 +167,8 @@ class TestWriteAheadLog:
 
     def test_says_who_holds_it_and_cuts_it_after(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A long reader is named once; the log is cut when it has gone, though nobody writes any more."""
-        monkeypatch.setattr(sqlite_log, "LONG_BYTES", 1_000_000)
+        for module in (sqlite_file, sqlite_log):
+            monkeypatch.setattr(module, "LONG_BYTES", 1_000_000)
         monkeypatch.setattr(sqlite_log, "_RETRY_S", 0.02)
         tries = counted(monkeypatch)
         engine, written = connect(f"sqlite:///{path}"), Path(f"{path}-wal")
@@ -187,7 +191,7 @@ class TestWriteAheadLog:
     def test_a_disk_that_hangs_stops_nobody(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Whoever closes or forks waits for a while, and goes on; the child's log is its own."""
         monkeypatch.setattr(sqlite_log, "_QUIET_S", 0.01)
-        log = sqlite_log.WriteAheadLog(str(path), lambda: None, lambda: ())
+        log = sqlite_log.WriteAheadLog(str(path), lambda: None, lambda: (), Held(str(path)).sync)
         with copying(log):
             with log.left_alone():
                 pass
@@ -207,7 +211,7 @@ class TestWriteAheadLog:
         size = path.stat().st_size
         threading.stack_size(2**47 - 2**20)
         try:
-            fill(engine, 1, pages=sqlite_log._MANY_PAGES + 1)
+            fill(engine, 1, pages=sqlite_log.MANY_PAGES + 1)
             fill(engine, 1)
         finally:
             threading.stack_size(0)
@@ -217,7 +221,7 @@ class TestWriteAheadLog:
 
     def test_a_file_that_is_gone(self, path: Path) -> None:
         """There is nothing to cut; for a while nobody tries to copy it either."""
-        log = sqlite_log.WriteAheadLog(str(path), lambda: None, lambda: ())
+        log = sqlite_log.WriteAheadLog(str(path), lambda: None, lambda: (), Held(str(path)).sync)
         with closing(sqlite3.connect(":memory:")) as connection:
             log.committed(connection, (), uncopied=0, size_bytes=sqlite_log.LONG_BYTES + 1)
             until(lambda: log._not_before > time.monotonic())

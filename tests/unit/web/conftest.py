@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from receiver.telemetry.refusals import Refusals
-from receiver.web.app import build_app
+from receiver.web.app import PublicApp
 from tests.unit.web.serving import SOURCES, FakeStore, Site, served
 
 
@@ -16,5 +16,5 @@ def store() -> FakeStore:
 
 @pytest.fixture
 async def site(store: FakeStore) -> AsyncIterator[Site]:
-    async with served(build_app(SOURCES, store, Refusals())) as offered:
+    async with served(PublicApp(SOURCES, store.record, store.check, Refusals())) as offered:
         yield offered

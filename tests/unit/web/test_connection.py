@@ -9,7 +9,7 @@ import structlog.testing
 
 from receiver.telemetry import metrics
 from receiver.telemetry.refusals import Refusals
-from receiver.web.app import build_app
+from receiver.web.app import PublicApp
 from receiver.web.connection import Connection
 from tests.unit.web.serving import SOURCES, WITHIN_S, FakeStore, Site, request, served, signed
 from tests.waiting.aio import until
@@ -74,7 +74,10 @@ class TestDeadlines:
             await looked.wait()
 
         store.check = check  # type: ignore[method-assign]
-        async with served(build_app(SOURCES, store, Refusals())) as site, site.wire() as wire:
+        async with (
+            served(PublicApp(SOURCES, store.record, store.check, Refusals())) as site,
+            site.wire() as wire,
+        ):
             await wire.say(request("GET", "/readyz"))
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(wire.reader.read(1), LIMIT_S * 2)

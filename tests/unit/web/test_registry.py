@@ -7,7 +7,7 @@ import pytest
 
 from receiver.telemetry.refusals import Refusals
 from receiver.web import registry
-from receiver.web.app import build_app
+from receiver.web.app import PublicApp
 from receiver.web.registry import Registry
 from tests.unit.web.serving import SOURCES, FakeStore, Site, request, served, signed
 
@@ -24,7 +24,7 @@ class TestRegistry:
         made = Registry(max_connections=3)
         monkeypatch.setattr("receiver.web.server.Registry", lambda **_limit: made)
         async with (
-            served(build_app(SOURCES, store, Refusals())) as site,
+            served(PublicApp(SOURCES, store.record, store.check, Refusals())) as site,
             site.wire() as known,
             site.wire() as oldest,
             site.wire() as second,

@@ -10,7 +10,7 @@ import uvloop
 
 from receiver.telemetry.refusals import Refusals
 from receiver.web import registry
-from receiver.web.app import build_app
+from receiver.web.app import PublicApp
 from receiver.web.connection import Connection
 from tests.unit.web.serving import SOURCES, FakeStore, request, served, signed
 from tests.waiting.aio import until
@@ -32,7 +32,10 @@ class TestLines:
 
         monkeypatch.setattr(registry.Registry, "queue", noted)
         count = 1000
-        async with served(build_app(SOURCES, store, Refusals())) as site, site.wire() as wire:
+        async with (
+            served(PublicApp(SOURCES, store.record, store.check, Refusals())) as site,
+            site.wire() as wire,
+        ):
             await wire.say(request("GET", "/healthz") * count)
             for _ in range(count):
                 assert (await wire.hear()).status == 200
@@ -46,7 +49,7 @@ class TestFlood:
 
         async def flooded() -> int:
             turns = 0
-            async with served(build_app(SOURCES, store, Refusals())) as site:
+            async with served(PublicApp(SOURCES, store.record, store.check, Refusals())) as site:
                 with ExitStack() as stack:
                     for _ in range(300):
                         last = stack.enter_context(socket.create_connection(("127.0.0.1", site.port)))
@@ -66,7 +69,7 @@ class TestFlood:
 class TestStop:
     async def test_order(self, store: FakeStore) -> None:
         """While it drains: not ready, every answer ends its connection, and new connections are taken."""
-        serving = served(build_app(SOURCES, store, Refusals()), shutdown_delay_s=2)
+        serving = served(PublicApp(SOURCES, store.record, store.check, Refusals()), shutdown_delay_s=2)
         site = await serving.__aenter__()
         async with site.wire() as idle, site.wire() as busy:
             for wire in (idle, busy):
@@ -92,7 +95,7 @@ class TestStop:
             await may_answer.wait()
 
         store.check = check  # type: ignore[method-assign]
-        serving = served(build_app(SOURCES, store, Refusals()))
+        serving = served(PublicApp(SOURCES, store.record, store.check, Refusals()))
         site = await serving.__aenter__()
         async with site.wire() as wire, site.wire() as idle:
             await wire.say(request("GET", "/readyz"))
@@ -107,7 +110,7 @@ class TestStop:
 
     async def test_answers_what_is_in_line(self, store: FakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
         """A request that has not had its turn, as strangers used the time up, is waited for."""
-        serving = served(build_app(SOURCES, store, Refusals()), shutdown_delay_s=0.1)
+        serving = served(PublicApp(SOURCES, store.record, store.check, Refusals()), shutdown_delay_s=0.1)
         site = await serving.__aenter__()
         async with site.wire() as waiting:
             with monkeypatch.context() as patch:
@@ -121,7 +124,7 @@ class TestStop:
 
     async def test_answers_what_was_pipelined(self, store: FakeStore) -> None:
         """Requests sent in one breath are all answered, however many; the last answer ends the connection."""
-        serving = served(build_app(SOURCES, store, Refusals()), shutdown_delay_s=2)
+        serving = served(PublicApp(SOURCES, store.record, store.check, Refusals()), shutdown_delay_s=2)
         site = await serving.__aenter__()
         async with site.wire() as wire:
             stopping = asyncio.create_task(serving.__aexit__(None, None, None))
@@ -138,7 +141,7 @@ class TestStop:
 
     async def test_waits_for_the_first_bytes(self, store: FakeStore) -> None:
         """One that connected just before the end may ask; one that says nothing delays it little."""
-        serving = served(build_app(SOURCES, store, Refusals()))
+        serving = served(PublicApp(SOURCES, store.record, store.check, Refusals()))
         site = await serving.__aenter__()
         async with site.wire() as new, site.wire() as silent:
             stopping = asyncio.create_task(serving.__aexit__(None, None, None))

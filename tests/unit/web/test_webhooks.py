@@ -14,10 +14,8 @@ from receiver.store import Duplicate, Late, NewEvent, Store
 from receiver.store.committer import Committer
 from receiver.telemetry import metrics
 from receiver.telemetry.refusals import Refusals
-from receiver.web.app import PublicApp, build_app
+from receiver.web.app import PublicApp
 from receiver.web.connection import Connection
-from receiver.web.health import Readiness
-from receiver.web.webhooks import Webhooks
 from tests.acceptance.service import completed, failed
 from tests.stored import migrated
 from tests.unit.web.serving import SECRET, SOURCES, FakeStore, Site, request, served, signed
@@ -36,9 +34,7 @@ FAULTS = {
 
 
 def webhooks_app(store: FakeStore) -> PublicApp:
-    refusals = Refusals()
-    endpoint = Webhooks(SOURCES, store.record, refusals, clock=lambda: NOW + 0.5)
-    return PublicApp(endpoint, Readiness(store.check), refusals)
+    return PublicApp(SOURCES, store.record, store.check, Refusals(), clock=lambda: NOW + 0.5)
 
 
 @pytest.fixture
@@ -78,7 +74,7 @@ class TestWebhooks:
         store = Store(migrated(tmp_path / "receiver.db"))
         now = int(time.time())
         bodies = [completed("gen_1", None), completed("gen_1", None), failed("gen_1"), b"?"]
-        async with served(build_app(SOURCES, store, Refusals())) as site:
+        async with served(PublicApp(SOURCES, store.record, store.check, Refusals())) as site:
             answers = [await site.deliver(body, now=now) for body in bodies]
             assert (await site.request("GET", "/readyz")).status == 200
         store.close()
@@ -150,7 +146,7 @@ class TestWebhooks:
         """With the queue for the database full, callers are told to come back; none is left hanging."""
         store = Store(migrated(tmp_path / "receiver.db"))
         store._records = Committer(store.engine, store._threads, store._records._work, max_waiting=0)
-        async with served(build_app(SOURCES, store, Refusals())) as site:
+        async with served(PublicApp(SOURCES, store.record, store.check, Refusals())) as site:
             answer = await site.deliver(BODY, now=int(time.time()))
         store.close()
         assert (answer.status, answer.headers["retry-after"]) == (503, "5")

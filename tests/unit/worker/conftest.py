@@ -5,7 +5,6 @@ from typing import cast
 import pytest
 
 from receiver.store import Store
-from receiver.worker import settling
 from receiver.worker.leases import Leases
 from tests.unit.worker.scripted import ScriptedStore
 
@@ -24,7 +23,7 @@ def store(scripted: ScriptedStore) -> Store:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Try to settle twice, without a pause."""
-    monkeypatch.setattr(settling, "PAUSES_S", (0.0,))
+    monkeypatch.setattr("receiver.worker.leases.PAUSES_S", (0.0,))
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from receiver.store import (
     Settlement,
     Sources,
 )
-from receiver.store.due import Due
 from receiver.store.future import Present
+from receiver.store.settlements import Due
 from receiver.store.spools import Process
 from receiver.store.wake import Wake
 

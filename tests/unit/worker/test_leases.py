@@ -7,8 +7,9 @@ import pytest
 import structlog.testing
 
 from receiver.errors import StoreUnavailable
-from receiver.store import Store
+from receiver.store import EventSettled, Store
 from receiver.worker.leases import Leases
+from tests.unit.work import NOW, event_job
 from tests.unit.worker.scripted import ScriptedStore
 from tests.waiting.aio import until
 
@@ -124,3 +125,26 @@ class TestGiveBack:
         with structlog.testing.capture_logs() as lines:
             await leases.give_back()
         assert [line["error"] for line in lines] == ["no answer within 0.01 s"]
+
+
+class TestSettle:
+    @pytest.mark.parametrize(("failures", "is_written"), [(0, True), (3, True), (4, False)])
+    async def test_tries_again(
+        self,
+        leases: Leases,
+        scripted: ScriptedStore,
+        monkeypatch: pytest.MonkeyPatch,
+        failures: int,
+        is_written: bool,
+    ) -> None:
+        """A database that is back in time, as after a failover, takes it; one that is not is told of."""
+        monkeypatch.setattr("receiver.worker.leases.PAUSES_S", (0.0, 0.0, 0.0))
+        scripted.settle_errors = [StoreUnavailable("down")] * failures
+        settlement = EventSettled(event_job(), None, NOW)
+        if is_written:
+            assert await leases.settle(settlement)
+            assert scripted.settled == [settlement]
+        else:
+            with pytest.raises(StoreUnavailable):
+                await leases.settle(settlement)
+            assert scripted.settled == []

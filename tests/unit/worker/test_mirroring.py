@@ -408,7 +408,7 @@ class TestMirrorAndSettle:
             (EventSettled(event_job(), Asset("failed", error="expired"), NOW), "expired", "asset given up"),
         ],
     )
-    async def test_is_reported(self, store: Store, result: MirrorResult, outcome: str, fact: str) -> None:
+    async def test_is_reported(self, leases: Leases, result: MirrorResult, outcome: str, fact: str) -> None:
         """Each attempt is counted by its outcome and is one line with the event's ids."""
 
         async def mirror(_job: EventJob) -> MirrorResult:
@@ -417,12 +417,12 @@ class TestMirrorAndSettle:
         counter = metrics.ASSETS.labels(outcome)
         before = counter._value.get()
         with structlog.testing.capture_logs() as lines:
-            await mirror_and_settle(store, mirror, result.job)
+            await mirror_and_settle(leases, mirror, result.job)
         assert counter._value.get() == before + 1
         (line,) = lines
         assert (line["event"], line["event_id"], line["generation_id"]) == (fact, "event-1", "gen_1")
 
-    async def test_its_delay_is_measured(self, store: Store) -> None:
+    async def test_its_delay_is_measured(self, leases: Leases) -> None:
         """From receipt until the asset was mirrored."""
         delays = metrics.MIRROR_DELAY.labels("photoverse")
         before = delays._sum.get()
@@ -430,7 +430,7 @@ class TestMirrorAndSettle:
         async def mirror(job: EventJob) -> MirrorResult:
             return EventSettled(job, Asset("mirrored", "s3://b/k"), job.received_ms + 2500)
 
-        await mirror_and_settle(store, mirror, event_job())
+        await mirror_and_settle(leases, mirror, event_job())
         assert delays._sum.get() - before == pytest.approx(2.5)
 
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from receiver.store.sqlite_contents import Held
+from receiver.store.sqlite_file import Held
 
 
 class TestHeld:
