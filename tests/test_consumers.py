@@ -29,6 +29,7 @@ from tests.messages import message
 from tests.servers.require import free_ports
 from tests.servers.sqs import SqsServer
 from tests.servers.valkey import ValkeyServer
+from tests.waiting.aio import until
 
 FOLDER: Final = Path(__file__).parents[1] / "docs/destinations"
 PAGES: Final = sorted({*FOLDER.glob("*.md")} - {FOLDER / "README.md", FOLDER / "conformance.md"})
@@ -140,7 +141,7 @@ class TestRuns:
         serving = asyncio.create_task(server.serve())
         url = f"http://127.0.0.1:{port}/hook"
         try:
-            await _started(server)
+            await until(lambda: server.started)
             options = {"secrets": f"{SECRET},older-{SECRET}", "concurrency": "1"}
             assert not _all_delivered(await _deliver(url, TWICE[:1], **options))
             assert _all_delivered(await _deliver(url, TWICE, **options))
@@ -193,13 +194,6 @@ class TestRuns:
                 assert _all_delivered(await _deliver(url, batch, endpoint_url=sqs_server.endpoint_url))
                 consumer.run(page, sqs=sqs, queue_url=sqs_queue)
         consumer.assert_handled_once()
-
-
-async def _started(server: uvicorn.Server) -> None:
-    deadline = time.monotonic() + 10
-    while not server.started:
-        assert time.monotonic() < deadline, "the endpoint did not come up"
-        await asyncio.sleep(0.01)
 
 
 def _opened_and_closed(path: str, _mode: str) -> list[bytes]:

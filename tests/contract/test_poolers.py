@@ -17,6 +17,7 @@ from receiver.store.wake import SETTLE
 from tests.servers.pgbouncer import PgBouncer, pooling
 from tests.servers.postgres import PostgresServer
 from tests.stored import NOW, an_event, claimed, settled
+from tests.waiting.aio import until
 
 WITHIN_S = 20
 EVENTS = 60
@@ -131,9 +132,7 @@ class TestListen:
             closing(Store(transaction_pooler.database_url(postgres_database))) as store,
         ):
             listening = asyncio.create_task(store.listen())
-            async with asyncio.timeout(WITHIN_S):
-                while not lines:  # noqa: ASYNC110  a log has no event to wait for
-                    await asyncio.sleep(0.01)
+            await until(lambda: lines)
             listening.cancel()
             await asyncio.wait([listening])
         assert [line["event"] for line in lines] == [

@@ -6,7 +6,6 @@ so whatever runs on it says `mock_cluster` in its name. It forgets its topics wh
 
 import signal
 import sys
-import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from itertools import count
@@ -16,6 +15,7 @@ import pytest
 
 from tests.servers.process import ServerProcess
 from tests.servers.require import free_ports, missing
+from tests.waiting.blocking import until
 
 _numbers = count(1)
 
@@ -42,11 +42,9 @@ class KafkaMockCluster(ServerProcess):
         """Let it answer the next requests to produce with *error*, a code of the protocol, from now on."""
         assert self._process is not None
         self._asked.write_text(f"{error} {times}")
-        before, deadline = self._told.stat().st_size, time.monotonic() + 10
+        before = self._told.stat().st_size
         self._process.send_signal(signal.SIGUSR1)
-        while self._told.stat().st_size == before:
-            assert time.monotonic() < deadline, "the mock cluster does not hear"
-            time.sleep(0.01)
+        until(lambda: self._told.stat().st_size != before)
 
 
 @pytest.fixture(scope="session")

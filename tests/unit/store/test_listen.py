@@ -13,6 +13,7 @@ from receiver.store.engine import WAKE_CHANNEL, connect
 from receiver.store.listen import listen
 from receiver.store.wake import FORWARD, MIRROR, Wake
 from tests.servers.require import free_ports
+from tests.waiting.aio import until
 
 WITHIN_S = 10
 
@@ -79,9 +80,7 @@ class TestListen:
         engine = connect(f"postgresql://u:hunter2@127.0.0.1:{free_ports(1)[0]}/d")
         with structlog.testing.capture_logs() as lines:
             task = asyncio.create_task(listen(engine, Wake()))
-            async with asyncio.timeout(WITHIN_S):
-                while len(lines) < 2:  # noqa: ASYNC110  a log has no event to wait for
-                    await asyncio.sleep(0.01)
+            await until(lambda: len(lines) >= 2)
             task.cancel()
             await asyncio.wait([task])
         engine.dispose()

@@ -9,7 +9,7 @@ import pytest
 import uvloop
 
 from receiver.telemetry.refusals import Refusals
-from receiver.web import registry
+from receiver.web import registry, server
 from receiver.web.app import PublicApp
 from receiver.web.connection import Connection
 from tests.unit.web.serving import SOURCES, FakeStore, request, served, signed
@@ -139,8 +139,9 @@ class TestStop:
         assert {answer.status for answer in answers} == {200}
         assert ["connection" in answer.headers for answer in answers] == [False] * 99 + [True]
 
-    async def test_waits_for_the_first_bytes(self, store: FakeStore) -> None:
+    async def test_waits_for_the_first_bytes(self, store: FakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
         """One that connected just before the end may ask; one that says nothing delays it little."""
+        monkeypatch.setattr(server, "_FIRST_BYTES_S", 2.0)
         serving = served(PublicApp(SOURCES, store.record, store.check, Refusals()))
         site = await serving.__aenter__()
         async with site.wire() as new, site.wire() as silent:
