@@ -18,6 +18,7 @@ from receiver.console import media
 from receiver.errors import BucketUnavailable, StoreUnavailable
 from receiver.events import Asset
 from receiver.store import Store
+from receiver.store.destinations import note_breaker, pause
 from receiver.store.outages import note_outages
 from receiver.store.spools import Process, see_spool
 from receiver.store.tables import PACE
@@ -251,6 +252,16 @@ class TestOverview:
         ):
             assert re.search(f'<li class="{tone}">.*{what}', page)
         assert "1 attempt: answered 401" in page
+
+    async def test_tells_what_comes_next(self, browser: Browser, store: Store) -> None:
+        """Of each delivery, and as the API does: when, or what it waits for."""
+        await store.transact(see_spool, "0" * 32, now_ms=now_ms())
+        await settled(store, an_event("gen_1"))
+        await store.transact_promptly(pause, "orders", reason="a <move>", now_ms=now_ms())
+        await store.transact_promptly(note_breaker, "audit", probe_ms=now_ms() + 3_600_000)
+        page = (await browser.get("/generations/photoverse?id=gen_1")).body.decode()
+        assert "waits for orders to be resumed; it is paused: a &lt;move&gt;" in page
+        assert re.search(r">in (1 h|59 min)</time>.*waits for audit, which is down", page)
 
     async def test_tells_the_rate_limit(self, browser: Browser, store: Store) -> None:
         """Of each API key: what whoever asked the provider last was told, and all of it once that is over."""
