@@ -6,7 +6,7 @@ import click
 
 from receiver import clock
 from receiver.cli.console import ask, configured
-from receiver.cli.output import json_option, say, show_rows
+from receiver.cli.output import json_option, one_line, say, show_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,5 +44,5 @@ def find(*, name: str, as_json: bool) -> None:
         raise NotFound(f"nothing found for {name} in RECEIVER_DATABASE_URL")
     for story in found:
         if not as_json:
-            say(f"{story.generation_id} of {story.source}")
+            say(one_line(f"{story.generation_id} of {story.source}"))
         show_rows(history(story, seen), columns=_COLUMNS, as_json=as_json)

@@ -29,6 +29,9 @@ from receiver.telemetry.redact import redact
 
 Shape = TypeVar("Shape")
 
+_FIRST_MS: Final = -62_135_596_800_000
+_LAST_MS: Final = 253_402_300_799_000
+"""Between the years 1 and 9999, as `datetime` has them."""
 _TIMES: Final = (datetime, datetime | None)
 
 
@@ -170,8 +173,8 @@ def moment(ms: int) -> datetime: ...
 @overload
 def moment(ms: int | None) -> datetime | None: ...
 def moment(ms: int | None) -> datetime | None:
-    """Return a time of the store as a time."""
-    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)
+    """Return a time of the store as a time; beyond those that there are, the first or the last."""
+    return None if ms is None else datetime.fromtimestamp(min(max(ms, _FIRST_MS), _LAST_MS) / 1000, UTC)
 
 
 def _with_attempts(one: schemas.Delivery, failed: Sequence[KeptAttempt]) -> schemas.FullDelivery:

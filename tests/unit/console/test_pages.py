@@ -25,6 +25,7 @@ from receiver.store.tables import PACE
 from tests.contract.test_console_views import a_submission, submit, with_asset
 from tests.stored import FAR, NOW, a_body, an_event, claimed, dead, delivered, settled
 from tests.unit.admin.given import Desk
+from tests.unit.awkward import EVIL, GONE, LONG, fill
 from tests.unit.console.conftest import Browser
 from tests.unit.console.test_guard import PAGES
 
@@ -140,6 +141,24 @@ class TestLists:
     async def test_a_notice_has_to_be_ours(self, browser: Browser) -> None:
         """No link puts words into our mouth."""
         assert b"call this number" not in (await browser.get("/destinations?notice=call+this+number")).body
+
+
+class TestAwkwardRows:
+    async def test_are_shown(self, browser: Browser, store: Store) -> None:
+        """Whatever is in the rows, every page shows it, and as text."""
+        await fill(store)
+        generations = [f"/generations/{GONE}?id={LONG}", "/generations/photoverse?id=gen_1"]
+        for path in (*PAGES, "/live", *generations, f"/generations?destination={GONE}"):
+            answer = await browser.get(path)
+            assert answer.status == (404 if path in ("/assets/x", "/nothing") else 200), path
+            assert EVIL[:9] not in answer.body.decode(), path
+
+    async def test_what_nobody_has_configured(self, browser: Browser, store: Store) -> None:
+        """A destination that is gone is shown with what waits for it; a prompt that is none, as nothing."""
+        await fill(store)
+        page = (await browser.get("/generations/photoverse?id=gen_1")).body.decode()
+        assert f"waits for {GONE} to be configured" in page
+        assert ">None<" not in (await browser.get("/submissions")).body.decode()
 
 
 class TestAwkwardQueries:
