@@ -369,6 +369,15 @@ class TestButtons:
         await shows(browser, "/destinations", b"Backfill done: 0 created of 0 events")
         assert (await browser.post("/destinations/none/pause")).status == 404
 
+    async def test_a_destination_that_is_down(self, browser: Browser, store: Store) -> None:
+        """When it is probed next; a probe that is due is under way."""
+        for probe_ms, said in (
+            (now_ms() + 3_600_000, "probed again <time"),
+            (now_ms() - 5, "being probed now"),
+        ):
+            await store.transact_promptly(note_breaker, "orders", probe_ms=probe_ms)
+            assert said in (await browser.get("/destinations")).body.decode()
+
     async def test_dead_letters(self, browser: Browser, store: Store) -> None:
         """Counted, sent again, or dropped one by one."""
         ids = await dead(store, an_event("gen_1"), an_event("gen_2", at=NOW + 1))
