@@ -81,7 +81,7 @@ class Generations(Group):
             looked_at=LOOKED_AT,
             states=EVENT_STATES,
             kinds=EVENT_KINDS,
-            names=list(self._parts.targets),
+            names=dict.fromkeys([*self._parts.targets, *filter(None, [query.get("destination")])]),
         )
 
     async def _page(self, request: Request, text: str) -> Page[ReadEvent]:

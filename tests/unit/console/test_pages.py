@@ -97,6 +97,10 @@ class TestLists:
         answer = await browser.get(f"/events/{id_}")
         assert answer.headers["location"] == "/console/generations/photoverse?id=gen_1"
 
+    async def test_a_filter_for_what_is_not_configured(self, browser: Browser) -> None:
+        """A destination that is gone stays chosen: the next filter is added to it."""
+        assert b"<option selected>gone</option>" in (await browser.get("/generations?destination=gone")).body
+
     async def test_pages_and_filters(self, browser: Browser, store: Store) -> None:
         """Keyset pages, and what the filters leave out."""
         await delivered(store, *(an_event(f"gen_{n:02}", at=NOW + n) for n in range(45)))
@@ -464,6 +468,23 @@ class TestAssets:
             first, _, last = wanted.partition("-")
             found = await browser.get(f"/assets/{id_}", Range=f"bytes={wanted}")
             assert (found.status, found.body) == (206, PNG[int(first) :][: int(last or FAR) - int(first) + 1])
+
+    async def test_the_head_alone(
+        self, browser: Browser, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nobody reads the whole of a video to tell its size."""
+        id_ = await a_mirrored(store, tmp_path, PNG)
+        asked: list[int] = []
+
+        async def part(_bucket: FolderBucket, _key: str, start: int, size: int) -> bytes:
+            asked.append(start)
+            return PNG[start:][:size]
+
+        monkeypatch.setattr(FolderBucket, "part", part)
+        path, cookie = f"/console/assets/{id_}", {"Cookie": browser.cookie}
+        answer = await browser.caller.ask("HEAD", path, headers=cookie)
+        assert (answer.status, answer.body, answer.headers["content-length"]) == (200, b"", str(len(PNG)))
+        assert asked == [0]
 
     async def test_what_is_not_there_as_it_was(
         self, browser: Browser, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
