@@ -9,6 +9,7 @@ from receiver.admin.runner import Runner
 from receiver.assets.by_source import BucketsBySource
 from receiver.operations import schemas
 from receiver.operations.erasing import Erasing
+from receiver.operations.next_try import Configured
 from receiver.operations.pruning import Retention
 from receiver.outcomes import Outcome
 from receiver.store import Route, Store
@@ -86,3 +87,9 @@ class Parts:
     erasing: Erasing
     watched: Watched = Watched()  # noqa: RUF009  it is frozen
     """What the metrics tell besides."""
+
+    @property
+    def configured(self) -> Configured:
+        """What the settings say that work depends on."""
+        kinds = {name: target.kind for name, target in self.targets.items()}
+        return Configured(kinds, self.watched.with_own_bucket, self.watched.lease_s)

@@ -19,7 +19,7 @@ from receiver.operations.audit import aim
 from receiver.operations.names import named_in
 from receiver.store.filters import Filter
 from receiver.store.operations import Kind, Operation, Order, find_operation, latest_operations, take_back
-from receiver.store.search import find_deliveries, find_events, find_quarantined
+from receiver.store.search import find_events, find_quarantined
 from receiver.store.window import Page
 
 _EVENT: Final = "/v1/events/{id}"
@@ -57,7 +57,8 @@ class Rows:
     @get("/v1/deliveries", schemas.Page[schemas.Delivery], query=asked.DeliveryListing)
     async def deliveries(self, _request: Request, given: asked.Listing) -> Response:
         """List deliveries."""
-        return await self._page(given, find_deliveries, partial(records.record, schemas.Delivery), parts=2)
+        deliveries = records.Deliveries(self._parts.configured)
+        return await self._page(given, deliveries.find, deliveries.record, parts=2)
 
     @get("/v1/events", schemas.Page[schemas.Event], query=asked.EventListing)
     async def events(self, _request: Request, given: asked.Listing) -> Response:
@@ -75,7 +76,7 @@ class Rows:
     async def delivery(self, request: Request, _given: None) -> Response:
         """Show a delivery."""
         event_id, destination = path_text(request, "event_id"), path_text(request, "destination")
-        found = await records.full_delivery(self._store, event_id, destination)
+        found = await records.full_delivery(self._store, event_id, destination, self._parts.configured)
         if found is None:
             raise answers.unknown("delivery", f"{event_id}/{destination}")
         return answers.json(found)
@@ -84,7 +85,7 @@ class Rows:
     async def event(self, request: Request, _given: None) -> Response:
         """Show an event."""
         id_ = path_text(request, "id")
-        found = await records.full_event(self._store, id_)
+        found = await records.full_event(self._store, id_, self._parts.configured)
         if found is None:
             raise answers.unknown("event", id_)
         return answers.json(found)

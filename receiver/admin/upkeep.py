@@ -16,6 +16,7 @@ from receiver.errors import ConfigError
 from receiver.operations import records, schemas
 from receiver.operations.erasing import Wish
 from receiver.operations.finding import history, stories
+from receiver.operations.next_try import circumstances
 from receiver.operations.pruning import prune_all
 from receiver.operations.stages import Overview, overview
 from receiver.operations.status import status_record, worker_records
@@ -50,7 +51,8 @@ class Upkeep:
     async def find(self, _request: Request, given: asked.Search) -> Response:
         """Show the history of an id, a reference or a URL."""
         found = await self._store.transact(stories, given.q)
-        return answers.json({"data": [entry for told in found for entry in history(told)]})
+        seen = await self._store.transact(circumstances, self._parts.configured, now_ms=clock.now_ms())
+        return answers.json({"data": [entry for told in found for entry in history(told, seen)]})
 
     @get("/v1/config", schemas.Listed[schemas.Setting])
     async def config(self, _request: Request, _given: None) -> Response:

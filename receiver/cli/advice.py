@@ -1,6 +1,7 @@
 """What to do about a refusal: the setting to change, or the command to run next."""
 
 from datetime import UTC, datetime
+from shlex import quote
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def on_interruption(client_ref: str | None) -> str:
     lines.append("`receiver generations list` shows what the provider accepted.")
     if client_ref is not None:
         lines.append(f"`receiver submissions list` shows the record of {client_ref};")
-        lines.append(f"`receiver submissions recover {client_ref}` searches for it if it is in doubt.")
+        lines.append(f"`receiver submissions recover {quote(client_ref)}` searches for it if it is in doubt.")
     return "\n".join(lines)
 
 
@@ -37,7 +38,7 @@ def _advice(error: "ClientError", credential: str, *, noted: bool) -> str | None
     if isinstance(error, errors.OutcomeUnknown):
         return _on_unknown(error, noted=noted)
     if isinstance(error, errors.WaitTimeout):
-        return f"Keep waiting with `receiver generations wait {' '.join(error.pending)}`."
+        return f"Keep waiting with `receiver generations wait {' '.join(map(quote, error.pending))}`."
     if credential == _COOKIE and isinstance(error, errors.Forbidden):
         # Some say so instead of 401: a session has no scopes.
         return f"Check {credential}: it is wrong, or the session has ended."
@@ -59,9 +60,10 @@ def _on_unknown(error: "OutcomeUnknown", *, noted: bool) -> str:
         lines.append(f"It could be {' or '.join(_some([one.id for one in error.candidates]))}.")
     if noted:
         known = datetime.fromtimestamp(error.settles_at, UTC)
-        lines.append(f"`receiver submissions recover {error.client_ref}` searches for it;")
+        ref = quote(error.client_ref or "")
+        lines.append(f"`receiver submissions recover {ref}` searches for it;")
         lines.append(f"from {known:%H:%M:%S} UTC on, it can also prove that nothing was charged;")
-        lines.append(f"`receiver submissions adopt {error.client_ref} ID` settles it.")
+        lines.append(f"`receiver submissions adopt {ref} ID` settles it.")
     return "\n".join(lines)
 
 

@@ -1,6 +1,5 @@
 """`receiver audit`: what operators did."""
 
-from datetime import UTC, datetime
 from typing import Final
 
 import click
@@ -18,11 +17,9 @@ _COLUMNS: Final = "at, who, what, on"
 @json_option
 def audit(*, limit: int, as_json: bool) -> None:
     """List what operators did, latest first."""
+    from receiver.operations import schemas
+    from receiver.operations.records import record
     from receiver.store.audit import deeds
 
     page = ask(lambda store: store.transact(deeds, limit=limit))
-    rows = [
-        {"at": datetime.fromtimestamp(one.at_ms / 1000, UTC), "who": one.who, "what": one.what, "on": one.on}
-        for one in page.rows
-    ]
-    show_rows(rows, columns=_COLUMNS, as_json=as_json)
+    show_rows([record(schemas.Deed, one) for one in page.rows], columns=_COLUMNS, as_json=as_json)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
+    from receiver.operations.next_try import Configured
     from receiver.settings import Settings
     from receiver.store import Store
     from receiver.store.filters import Filter
@@ -43,6 +44,17 @@ def ask(
         return await work(store)
 
     return use_store(settings, asking)
+
+
+def configured() -> "Configured":
+    """Return what the settings say that work depends on.
+
+    Raises:
+        ConfigError: a setting is wrong.
+    """
+    from receiver.wiring.operators import build_configured
+
+    return build_configured(load_settings_and_warn())
 
 
 async def check_names(settings: "Settings", store: "Store", wanted: "Filter") -> None:

@@ -1,13 +1,12 @@
 """`receiver deliveries`: what is on its way to each destination, what died, and how to send it again."""
 
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from receiver.cli.attempts import show_attempts
 from receiver.cli.bulk import bulk, carry_out, rate_option
-from receiver.cli.console import ask
+from receiver.cli.console import ask, configured
 from receiver.cli.filtering import DELIVERY_FILTERS
 from receiver.cli.listing import listing
 from receiver.cli.output import json_option, show_record
@@ -44,11 +43,10 @@ def list_(listing: "Listing") -> None:
     receiver deliveries list --state dead
     receiver deliveries list --destination queue --error 503 --since 2h --json
     """  # noqa: D301  # \b is click's own mark, and must be a backspace
-    from receiver.operations import schemas
-    from receiver.operations.records import record
-    from receiver.store.search import find_deliveries
+    from receiver.operations.records import Deliveries
 
-    listing.show(find_deliveries, partial(record, schemas.Delivery), columns=_COLUMNS)
+    found = Deliveries(configured())
+    listing.show(found.find, found.record, columns=_COLUMNS)
 
 
 @deliveries.command()
@@ -60,8 +58,11 @@ def show(*, name: str, destination: str, as_json: bool) -> None:
     from receiver.client import NotFound
     from receiver.operations.records import events_named, full_delivery
 
+    known = configured()
+
     async def look(store: "Store") -> "list[FullDelivery]":
-        looked = [await full_delivery(store, id_, destination) for id_ in await events_named(store, name)]
+        ids = await events_named(store, name)
+        looked = [await full_delivery(store, id_, destination, known) for id_ in ids]
         return [one for one in looked if one is not None]
 
     found = ask(look)

@@ -10,7 +10,7 @@ from receiver.cli.connection import load_settings_and_warn
 from receiver.cli.console import use_store
 from receiver.cli.moments import age
 from receiver.cli.operator import note
-from receiver.cli.output import Record, json_option, say, show_rows
+from receiver.cli.output import Record, json_option, one_line, say, show_rows
 
 if TYPE_CHECKING:
     from receiver.settings import Settings
@@ -124,7 +124,7 @@ def _show(settings: "Settings", statuses: "Sequence[DestinationStatus]", *, as_j
     show_rows(shown, columns=_COLUMNS, as_json=as_json)
     for one in records:
         if one["reason"] and not as_json:
-            say(f"{one['name']} is paused: {one['reason']}")
+            say(one_line(f"{one['name']} is paused: {one['reason']}"))
 
 
 def _kind(url: str) -> str | None:

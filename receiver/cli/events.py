@@ -8,7 +8,7 @@ import click
 from receiver import clock
 from receiver.cli.attempts import show_attempts
 from receiver.cli.bulk import bulk, carry_out, rate_option
-from receiver.cli.console import ask, events_of
+from receiver.cli.console import ask, configured, events_of
 from receiver.cli.filtering import EVENT_FILTERS, filtered
 from receiver.cli.listing import listing
 from receiver.cli.output import json_option, local_time, say, show_json, show_record
@@ -17,6 +17,7 @@ from receiver.states import EVENT_STATES, PRUNED
 if TYPE_CHECKING:
     from receiver.cli.bulk import BulkManner
     from receiver.cli.listing import Listing
+    from receiver.operations.next_try import Configured
     from receiver.operations.schemas import FullEvent
     from receiver.store import Store
     from receiver.store.filters import Filter
@@ -61,7 +62,8 @@ def show(*, name: str, as_json: bool) -> None:
     Shows the asset, deliveries, failed attempts, repeats, and the body as received. URLs appear without their
     query strings, which may hold secrets.
     """
-    for found in ask(lambda store: _whole(store, name)):
+    known = configured()
+    for found in ask(lambda store: _whole(store, name, known)):
         _show(found, as_json=as_json)
 
 
@@ -178,14 +180,17 @@ def _show(found: Mapping[str, Any], *, as_json: bool) -> None:
     show_record({"body": gone if found["state"] == PRUNED else found["body"]}, as_json=False)
 
 
-async def _whole(store: "Store", name: str) -> "list[FullEvent]":
+async def _whole(store: "Store", name: str, known: "Configured") -> "list[FullEvent]":
     from receiver.operations.records import full_event
 
-    found = [await full_event(store, id_) for id_ in await events_of(store, name)]
+    found = [await full_event(store, id_, known) for id_ in await events_of(store, name)]
     return [one for one in found if one is not None]
 
 
 def _line(delivery: Any) -> str:
     error = f": {delivery['error']}" if delivery["error"] else ""
     attempts = "1 attempt" if delivery["attempts"] == 1 else f"{delivery['attempts']} attempts"
-    return f"{delivery['destination']} {delivery['state']} after {attempts}{error}"
+    at, waits_for = delivery["next_try_at"], delivery["waits_for"]
+    soon = f"; next try at {local_time(at)}" if at else ""
+    kept = f"; waits for {waits_for}" if waits_for else ""
+    return f"{delivery['destination']} {delivery['state']} after {attempts}{error}{soon}{kept}"

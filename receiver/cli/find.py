@@ -1,11 +1,19 @@
 """`receiver find`: the outcome of whatever a person has a name for."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from receiver.cli.console import ask
-from receiver.cli.output import json_option, say, show_rows
+from receiver import clock
+from receiver.cli.console import ask, configured
+from receiver.cli.output import json_option, one_line, say, show_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from receiver.operations.next_try import Circumstances
+    from receiver.store import Store
+    from receiver.store.story import Story
 
 _COLUMNS: Final = "at, what, detail, event_id"
 
@@ -21,13 +29,20 @@ def find(*, name: str, as_json: bool) -> None:
     """
     from receiver.client import NotFound
     from receiver.operations.finding import history, stories
+    from receiver.operations.next_try import circumstances
 
     if not name.strip():
         raise click.UsageError("X is empty.")
-    found = ask(lambda store: store.transact(stories, name))
+    known = configured()
+
+    async def look(store: "Store") -> "tuple[Sequence[Story], Circumstances]":
+        seen = await store.transact(circumstances, known, now_ms=clock.now_ms())
+        return await store.transact(stories, name), seen
+
+    found, seen = ask(look)
     if not found:
         raise NotFound(f"nothing found for {name} in RECEIVER_DATABASE_URL")
     for story in found:
         if not as_json:
-            say(f"{story.generation_id} of {story.source}")
-        show_rows(history(story), columns=_COLUMNS, as_json=as_json)
+            say(one_line(f"{story.generation_id} of {story.source}"))
+        show_rows(history(story, seen), columns=_COLUMNS, as_json=as_json)

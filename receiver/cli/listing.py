@@ -10,7 +10,7 @@ import click
 
 from receiver.cli.console import ask
 from receiver.cli.filtering import Function, filtered, with_options
-from receiver.cli.output import Columns, Record, json_option, say, show_rows
+from receiver.cli.output import Columns, Record, json_option, one_line, say, show_rows
 
 if TYPE_CHECKING:
     from receiver.store import Store
@@ -125,6 +125,6 @@ async def _say_what_there_is(store: "Store", find: "Callable[..., Page[Any]]", w
         found = Counter(redact(value) for value in values if value)
         if found:
             listed = ", ".join(f"{value} ({count})" for value, count in found.most_common(_VALUES))
-            say(f"Nothing matches. Without --{name} there are: {listed}")
+            say(one_line(f"Nothing matches. Without --{name} there are: {listed}"))
         else:
             say(f"Nothing matches, and without --{name} there is nothing that it could match.")

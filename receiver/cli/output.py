@@ -21,6 +21,8 @@ Columns = str
 
 _WIDEST_CELL: Final = 60
 _NARROWEST: Final = 16
+_LONGEST_WHOLE: Final = 40
+"""Longer than our own ids. A longer name is of somebody's choice, and may be broken into lines, too."""
 _GIVING_WAY: Final = frozenset(
     {"prompt", "error", "last error", "url", "events", "scopes", "only from", "detail", "value"}
 )
@@ -122,6 +124,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
+def one_line(text: str) -> str:
+    """Return *text* so that it cannot pass for another line of ours: part of it is other people's words."""
+    return printable(" ".join(text.split()))
+
+
 def _text(value: object) -> str:
     if value is None:
         return ""
@@ -131,7 +138,7 @@ def _text(value: object) -> str:
         return printable(json.dumps(value, ensure_ascii=False, default=_plain))
     if isinstance(value, list | tuple):
         return ", ".join(_text(one) for one in value)
-    return printable(" ".join(str(value).split()))
+    return one_line(str(value))
 
 
 def local_time(moment: datetime) -> str:
@@ -186,12 +193,8 @@ def _show_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def _fitting(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[int]:
     """Return which columns fit into *width* without breaking an id."""
-    from rich.cells import cell_len
-
-    widths = [max(map(cell_len, column)) for column in zip(headings, *rows, strict=True)]
     widths = [
-        min(each, _NARROWEST) if heading in _GIVING_WAY else each
-        for heading, each in zip(headings, widths, strict=True)
+        min(width, _NARROWEST) if gives_way else width for width, gives_way in _measured(headings, rows)
     ]
     shown = list(range(len(headings)))
     for heading in _DISPENSABLE:
@@ -199,6 +202,17 @@ def _fitting(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int)
             break
         shown = [at for at in shown if headings[at] != heading]
     return shown
+
+
+def _measured(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[tuple[int, bool]]:
+    """Return how wide each column is, and whether it may be broken into lines."""
+    from rich.cells import cell_len
+
+    widths = [max(map(cell_len, column)) for column in zip(headings, *rows, strict=True)]
+    return [
+        (width, heading in _GIVING_WAY or width > _LONGEST_WHOLE)
+        for heading, width in zip(headings, widths, strict=True)
+    ]
 
 
 def _terminal() -> Any:
@@ -216,9 +230,8 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Any:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
-    for heading in headings:
-        is_whole = heading not in _GIVING_WAY
-        table.add_column(heading, no_wrap=is_whole, overflow="ellipsis" if is_whole else "fold")
+    for heading, (_, gives_way) in zip(headings, _measured(headings, rows), strict=True):
+        table.add_column(heading, no_wrap=not gives_way, overflow="fold" if gives_way else "ellipsis")
     for row in rows:
         table.add_row(*(Text(each) for each in row))
     return table

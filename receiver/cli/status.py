@@ -11,7 +11,7 @@ from receiver import clock
 from receiver.cli.connection import load_settings_and_warn
 from receiver.cli.console import use_store
 from receiver.cli.moments import age
-from receiver.cli.output import Record, json_option, say, show_record, show_rows
+from receiver.cli.output import Record, json_option, one_line, say, show_record, show_rows
 from receiver.errors import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _show(found: "Overview", settings: "Settings", *, as_json: bool) -> None:
     credits_left = {f"credits_{one['source']}": _when_refused(one, found) for one in record["credits"]}
     show_record({**{name: record[name] for name in _FIGURES}, **limits, **credits_left}, as_json=False)
     for line in _advice(found, record["workers_alive"]):
-        say(line)
+        say(one_line(line))
 
 
 def _of(left: int | None, limit: int | None) -> str:

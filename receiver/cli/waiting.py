@@ -1,6 +1,7 @@
 """What `image`, `video` and `generations` share: wait, download, and say how it ended."""
 
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,5 +102,5 @@ def _wait(
             show_record(records.generation(error.last), as_json=as_json)
         raise
     except KeyboardInterrupt:
-        say(f"{name} continues at the provider: `receiver generations wait {name}`")
+        say(f"{name} continues at the provider: `receiver generations wait {shlex.quote(name)}`")
         raise

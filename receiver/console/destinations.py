@@ -38,6 +38,7 @@ class Destinations(Group):
             kinds={name: target.kind for name, target in self._parts.targets.items()},
             backfills={name: _said(one) for name, one in self._parts.runner.backfills.items()},
             counted=COUNTED,
+            now_ms=now_ms,
         )
 
     @post("/destinations/{name}/pause")

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from receiver import operations
+from receiver import clock, operations
 from receiver.admin.answers import Refusal
 from receiver.admin.parameters import one_of, path_text, query_text, read_cursor
 from receiver.admin.parts import Parts
@@ -21,6 +21,7 @@ from receiver.deliver import trace_of
 from receiver.events import EVENT_KINDS, Event, envelope, normalize
 from receiver.operations import interventions
 from receiver.operations.moments import read_moment
+from receiver.operations.next_try import circumstances
 from receiver.operations.timeline import timeline_of
 from receiver.states import EVENT_STATES
 from receiver.store.contents import LOOKED_AT, find_words
@@ -80,7 +81,7 @@ class Generations(Group):
             looked_at=LOOKED_AT,
             states=EVENT_STATES,
             kinds=EVENT_KINDS,
-            names=list(self._parts.targets),
+            names=dict.fromkeys([*self._parts.targets, *filter(None, [query.get("destination")])]),
         )
 
     async def _page(self, request: Request, text: str) -> Page[ReadEvent]:
@@ -110,12 +111,13 @@ class Generations(Group):
         if found is None:
             raise HTTPException(404)
         told = found.submission.told if found.submission else None
+        seen = await self._store.transact(circumstances, self._parts.configured, now_ms=clock.now_ms())
         return self._pages.page(
             request,
             "generation.html",
             story=found,
             events=[
-                (one, timeline_of(one), _message(one, told), _card(ReadEvent(one.event, one.body)))
+                (one, timeline_of(one, seen), _message(one, told), _card(ReadEvent(one.event, one.body)))
                 for one in found.events
             ],
         )

@@ -64,7 +64,6 @@ async def _served(request: Request, bucket: ReadableBucket, key: str) -> Respons
         raise HTTPException(404)
     size = found.size_bytes
     first, last, is_part = _range(request.headers.get("range"), size)
-    begin = await file.read(first, last)
     headers = {
         "Content-Length": str(last - first + 1),
         "Accept-Ranges": "bytes",
@@ -73,8 +72,11 @@ async def _served(request: Request, bucket: ReadableBucket, key: str) -> Respons
     }
     if is_part:
         headers["Content-Range"] = f"bytes {first}-{last}/{size}"
-    chunks = file.go_on(begin, first, last)
-    return StreamingResponse(chunks, 206 if is_part else 200, headers, content_type)
+    status = 206 if is_part else 200
+    if request.method == "HEAD":
+        return Response(None, status, headers, content_type)
+    chunks = file.go_on(await file.read(first, last), first, last)
+    return StreamingResponse(chunks, status, headers, content_type)
 
 
 def _range(wanted: str | None, size: int) -> tuple[int, int, bool]:

@@ -6,6 +6,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from receiver.operations import schemas
+from receiver.operations.next_try import Circumstances
 from receiver.operations.records import record
 from receiver.operations.timeline import timeline
 from receiver.store.contents import find_words
@@ -24,7 +25,7 @@ def stories(connection: Connection, name: str) -> Sequence[Story]:
     return [one for one in found if one is not None]
 
 
-def history(found: Story) -> list[schemas.HistoryEntry]:
+def history(found: Story, seen: Circumstances) -> list[schemas.HistoryEntry]:
     """Return what happened to a generation and what happens next, the earliest first."""
     about = {"source": found.source, "generation_id": found.generation_id}
-    return [record(schemas.HistoryEntry, one, **about) for one in timeline(found)]
+    return [record(schemas.HistoryEntry, one, **about) for one in timeline(found, seen)]

@@ -5,8 +5,11 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeVar, cast, overload
 
 import orjson
+from sqlalchemy import Connection
 
+from receiver import clock
 from receiver.operations import schemas
+from receiver.operations.next_try import Circumstances, Configured, circumstances, next_delivery
 from receiver.store import Store
 from receiver.store.attempts import FILE, LATE_FILE, KeptAttempt, kept_attempts
 from receiver.store.filters import Filter
@@ -20,11 +23,15 @@ from receiver.store.search import (
     find_quarantined,
     quarantined_body,
 )
+from receiver.store.window import Page
 from receiver.submissions import Submission
 from receiver.telemetry.redact import redact
 
 Shape = TypeVar("Shape")
 
+_FIRST_MS: Final = -62_135_596_800_000
+_LAST_MS: Final = 253_402_300_799_000
+"""Between the years 1 and 9999, as `datetime` has them."""
 _TIMES: Final = (datetime, datetime | None)
 
 
@@ -72,12 +79,36 @@ def attempt_record(found: KeptAttempt) -> schemas.Attempt:
     return record(schemas.Attempt, found, at=at, took_s=took_s, said=found.said or None)
 
 
-async def full_event(store: Store, id_: str) -> schemas.FullEvent | None:
+def delivery_record(found: FoundDelivery, seen: Circumstances) -> schemas.Delivery:
+    """Return a delivery, with when it is tried next."""
+    soon = next_delivery(found, seen)
+    return record(schemas.Delivery, found, next_try_at=moment(soon.at_ms), waits_for=soon.waits_for)
+
+
+class Deliveries:
+    """Finds deliveries page by page, with what keeps them just then."""
+
+    def __init__(self, configured: Configured) -> None:
+        self._configured = configured
+        self._seen = Circumstances(0)
+
+    def find(self, connection: Connection, /, wanted: Filter, **reach: Any) -> Page[FoundDelivery]:
+        """Return a page of them."""
+        self._seen = circumstances(connection, self._configured, now_ms=clock.now_ms())
+        return find_deliveries(connection, wanted, **reach)
+
+    def record(self, found: FoundDelivery) -> schemas.Delivery:
+        """Return one of the page that was found last."""
+        return delivery_record(found, self._seen)
+
+
+async def full_event(store: Store, id_: str, configured: Configured) -> schemas.FullEvent | None:
     """Return an event with its deliveries, failed attempts and body; None if there is none of that id."""
     page = await store.transact(find_events, Filter(ids=(id_,)))
     if not page.rows:
         return None
-    deliveries = await store.transact(find_deliveries, Filter(ids=(id_,)))
+    deliveries = Deliveries(configured)
+    found = await store.transact(deliveries.find, Filter(ids=(id_,)))
     failed = await store.transact(kept_attempts, id_)
     return {
         **event_record(page.rows[0]),
@@ -86,17 +117,21 @@ async def full_event(store: Store, id_: str) -> schemas.FullEvent | None:
             for one in failed
             if one.destination in (FILE, LATE_FILE)
         ],
-        "deliveries": [_with_attempts(one, failed) for one in deliveries.rows],
+        "deliveries": [_with_attempts(deliveries.record(one), failed) for one in found.rows],
         "body": _body_text(await store.transact(body_of_event, id_)),
     }
 
 
-async def full_delivery(store: Store, event_id: str, destination: str) -> schemas.FullDelivery | None:
+async def full_delivery(
+    store: Store, event_id: str, destination: str, configured: Configured
+) -> schemas.FullDelivery | None:
     """Return a delivery with its failed attempts; None if there is none."""
-    page = await store.transact(find_deliveries, Filter(ids=(event_id,), destination=destination))
+    deliveries = Deliveries(configured)
+    page = await store.transact(deliveries.find, Filter(ids=(event_id,), destination=destination))
     if not page.rows:
         return None
-    return _with_attempts(page.rows[0], await store.transact(kept_attempts, event_id, destination))
+    failed = await store.transact(kept_attempts, event_id, destination)
+    return _with_attempts(deliveries.record(page.rows[0]), failed)
 
 
 async def events_named(store: Store, name: str) -> list[str]:
@@ -138,13 +173,13 @@ def moment(ms: int) -> datetime: ...
 @overload
 def moment(ms: int | None) -> datetime | None: ...
 def moment(ms: int | None) -> datetime | None:
-    """Return a time of the store as a time."""
-    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)
+    """Return a time of the store as a time; beyond those that there are, the first or the last."""
+    return None if ms is None else datetime.fromtimestamp(min(max(ms, _FIRST_MS), _LAST_MS) / 1000, UTC)
 
 
-def _with_attempts(found: FoundDelivery, failed: Sequence[KeptAttempt]) -> schemas.FullDelivery:
-    ours = [attempt_record(one) for one in failed if one.destination == found.destination]
-    return {**record(schemas.Delivery, found), "failed_attempts": ours}
+def _with_attempts(one: schemas.Delivery, failed: Sequence[KeptAttempt]) -> schemas.FullDelivery:
+    ours = [attempt_record(each) for each in failed if each.destination == one["destination"]]
+    return {**one, "failed_attempts": ours}
 
 
 def _without_queries(value: Any) -> Any:

@@ -61,7 +61,8 @@ class Delivery(TypedDict):
     state: str
     attempts: int
     error: str | None
-    due_at: datetime | None
+    next_try_at: datetime | None
+    waits_for: str | None
     settled_at: datetime | None
     is_claimed: bool
     operation: str | None

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from receiver.states import DEAD, DELIVERED, PENDING, PRUNED
+from receiver.operations.next_try import Circumstances, NextTry, next_delivery, next_mirroring
+from receiver.states import DEAD, DELIVERED, PRUNED
 from receiver.store.attempts import FILE, LATE_FILE, KeptAttempt
 from receiver.store.search import FoundDelivery
 from receiver.store.story import EventStory, Story
@@ -23,7 +24,7 @@ class Entry:
     """One thing that happened, or is to happen."""
 
     at_ms: int | None
-    """Milliseconds since the epoch; None: a worker is at it right now."""
+    """Milliseconds since the epoch; None: a worker is at it right now, or it waits for something else."""
     what: str
     event_id: str | None = None
     detail: str = ""
@@ -32,30 +33,30 @@ class Entry:
     """How the other side's answer began, 2 KiB at most."""
 
 
-def timeline(story: Story) -> Sequence[Entry]:
-    """Return what happened to a generation, the earliest first; what is under way stands at the end."""
-    return sorted(_entries(story), key=_time)
+def timeline(story: Story, seen: Circumstances) -> Sequence[Entry]:
+    """Return what happened to a generation, the earliest first; what has no time yet stands at the end."""
+    return sorted(_entries(story, seen), key=_time)
 
 
-def timeline_of(one: EventStory) -> Sequence[Entry]:
+def timeline_of(one: EventStory, seen: Circumstances) -> Sequence[Entry]:
     """Return what happened to one event, in that order."""
-    return sorted(_of_event(one), key=_time)
+    return sorted(_of_event(one, seen), key=_time)
 
 
 def _time(one: Entry) -> tuple[bool, int]:
     return one.at_ms is None, one.at_ms or 0
 
 
-def _entries(story: Story) -> Iterator[Entry]:
+def _entries(story: Story, seen: Circumstances) -> Iterator[Entry]:
     if story.submission is not None:
         submission = story.submission
         detail = f"as {submission.client_ref}" + (f": {redact(submission.error)}" if submission.error else "")
         yield Entry(submission.sent_ms, f"submission {submission.state}", detail=detail)
     for one in story.events:
-        yield from _of_event(one)
+        yield from _of_event(one, seen)
 
 
-def _of_event(one: EventStory) -> Iterator[Entry]:
+def _of_event(one: EventStory, seen: Circumstances) -> Iterator[Entry]:
     event = one.event
     times = "once" if event.repeats == 1 else f"{event.repeats} times"
     repeats = f", then {times} more" if event.repeats else ""
@@ -65,17 +66,16 @@ def _of_event(one: EventStory) -> Iterator[Entry]:
         where = event.asset.url if event.asset.status == "mirrored" else event.asset.error
         tone: Tone = "good" if event.asset.status == "mirrored" else "bad"
         yield Entry(one.asset_settled_ms, f"asset {event.asset.status}", event.id, where or "", tone)
-    elif one.is_claimed:
-        tries = _tries(event.attempts, event.error)
-        yield Entry(None, "asset being mirrored", event.id, tries, "waiting")
     elif one.due_ms is not None:
         tries = _tries(event.attempts, event.error)
-        yield Entry(one.due_ms, "next try for the asset", event.id, tries, "waiting")
+        yield _waiting(_next(one, one.due_ms, seen, is_claimed=one.is_claimed), "the asset", event.id, tries)
     if one.late is not None:
-        tries = _tries(one.late.attempts, one.late.error)
-        yield Entry(one.late.due_ms, "next try for the late asset", event.id, tries, "waiting")
+        tries, late = _tries(one.late.attempts, one.late.error), one.late
+        yield _waiting(
+            _next(one, late.due_ms, seen, is_claimed=late.is_claimed), "the late asset", event.id, tries
+        )
     for delivery in one.deliveries:
-        yield _of_delivery(delivery)
+        yield _of_delivery(delivery, seen)
     for failed in one.failed:
         what = f"attempt {failed.number} {aim(failed)} failed"
         yield Entry(failed.began_ms, what, event.id, reason(failed), "bad", failed.said)
@@ -95,12 +95,25 @@ def reason(failed: KeptAttempt) -> str:
     return f"{why}; the answer: {quoted}" if quoted else why
 
 
-def _of_delivery(one: FoundDelivery) -> Entry:
+def _next(one: EventStory, due_ms: int, seen: Circumstances, *, is_claimed: bool) -> NextTry:
+    return next_mirroring(due_ms, one.event.source, one.asset_host, seen, is_claimed=is_claimed)
+
+
+def _waiting(soon: NextTry, what: str, event_id: str, tries: str) -> Entry:
+    said = f"{what} being mirrored" if soon == NextTry() else f"next try for {what}"
+    return Entry(soon.at_ms, said.removeprefix("the "), event_id, _detail(tries, soon), "waiting")
+
+
+def _detail(tries: str, soon: NextTry) -> str:
+    return tries if soon.waits_for is None else f"{tries}; waits for {soon.waits_for}"
+
+
+def _of_delivery(one: FoundDelivery, seen: Circumstances) -> Entry:
     tries = _tries(one.attempts, one.error)
-    if one.state == PENDING:
-        due_ms = None if one.is_claimed else one.due_ms
-        said = "being sent to" if one.is_claimed else "to be sent to"
-        return Entry(due_ms, f"{said} {one.destination}", one.event_id, tries, "waiting")
+    if one.due_ms is not None:
+        soon = next_delivery(one, seen)
+        said = "being sent to" if soon == NextTry() else "to be sent to"
+        return Entry(soon.at_ms, f"{said} {one.destination}", one.event_id, _detail(tries, soon), "waiting")
     said, tone = _ENDED.get(one.state, (f"{one.state} for", ""))
     return Entry(one.settled_ms, f"{said} {one.destination}", one.event_id, tries, tone)
 

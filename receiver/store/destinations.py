@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, select, update
 
@@ -24,6 +24,19 @@ _PROBE_MAY_TAKE_MS: Final = 120_000
 
 
 @dataclass(frozen=True, slots=True)
+class DestinationState:
+    """What operators want of one destination, and what its workers know of it; times as elsewhere."""
+
+    paused_ms: int | None = None
+    reason: str | None = None
+    probe_ms: int | None = None
+
+    def is_down(self, now_ms: int) -> bool:
+        """Whether the breaker of a worker is open that is not gone."""
+        return self.probe_ms is not None and self.probe_ms > now_ms - _PROBE_MAY_TAKE_MS
+
+
+@dataclass(frozen=True, slots=True)
 class DestinationStatus:
     """How one destination is doing; times in milliseconds since the epoch."""
 
@@ -42,7 +55,16 @@ class DestinationStatus:
 
     def is_down(self, now_ms: int) -> bool:
         """Whether the breaker of a worker is open that is not gone."""
-        return self.probe_ms is not None and self.probe_ms > now_ms - _PROBE_MAY_TAKE_MS
+        return DestinationState(probe_ms=self.probe_ms).is_down(now_ms)
+
+
+def destination_states(connection: Connection) -> dict[str, DestinationState]:
+    """Look up what is wanted and known of each destination, at no cost that a backlog raises."""
+    return {row.name: _state(row) for row in connection.execute(select(DESTINATION_STATE))}
+
+
+def _state(row: Any) -> DestinationState:
+    return DestinationState(row.paused_ms, row.reason, row.probe_ms)
 
 
 def known_destinations(connection: Connection, configured: Collection[str]) -> list[str]:

@@ -38,7 +38,7 @@ class FoundDelivery:
     attempts: int
     error: str | None
     due_ms: int | None
-    """When it is sent next, or has been due since; None unless it is pending."""
+    """When it may be sent next, or has been due since; if claimed, when that ends. None unless pending."""
     settled_ms: int | None
     """When it was delivered or given up."""
     is_claimed: bool
@@ -304,7 +304,7 @@ def _delivery(row: Any) -> FoundDelivery:
         state=row.state,
         attempts=row.attempts,
         error=row.last_error,
-        due_ms=_due_ms(row) if row.state == PENDING and row.lease is None else None,
+        due_ms=_due_ms(row) if row.state == PENDING else None,
         settled_ms=row.settled_ms,
         is_claimed=row.state == PENDING and row.lease is not None,
         operation=row.operation,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, case, delete, update
+from sqlalchemy import Connection, case, delete, select, update
 
 from receiver.store.awaiting import AT_ONCE
 from receiver.store.engine import insert_into
@@ -56,6 +56,12 @@ class Spool:
 def spool_of(row: Any) -> Spool:
     """Return the spool folder that a row of its table holds."""
     return Spool(row.id, row.seen_ms, None if row.pid is None else Process(row.host, row.pid))
+
+
+def latest_spool(connection: Connection) -> Spool | None:
+    """Return the folder whose worker was seen last; None before any was."""
+    row = connection.execute(select(SPOOL).order_by(SPOOL.c.seen_ms.desc()).limit(1)).one_or_none()
+    return None if row is None else spool_of(row)
 
 
 def see_spool(connection: Connection, spool: str, *, now_ms: int, process: Process | None = None) -> None:

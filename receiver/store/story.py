@@ -26,6 +26,8 @@ class LateTries:
     due_ms: int
     attempts: int
     error: str | None
+    is_claimed: bool
+    """Whether a worker is at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,9 @@ class EventStory:
 
     event: FoundEvent
     body: bytes
+    asset_host: str | None
     due_ms: int | None
-    """While its asset is waited for: when it is retried."""
+    """While its asset is waited for: when it may be retried; of what is claimed, when that ends."""
     is_claimed: bool
     """Whether a worker is at its asset."""
     asset_settled_ms: int | None
@@ -106,20 +109,25 @@ def _event_ids(connection: Connection, source: str, generation_id: str) -> list[
 def _event_story(connection: Connection, read: ReadEvent) -> EventStory:
     id_ = read.event.id
     row = connection.execute(
-        select(EVENT.c.state, EVENT.c.due_ms, EVENT.c.lease, ASSET.c.settled_ms)
+        select(EVENT.c.state, EVENT.c.asset_host, EVENT.c.due_ms, EVENT.c.lease, ASSET.c.settled_ms)
         .outerjoin(ASSET, ASSET.c.event_id == EVENT.c.id)
         .where(EVENT.c.id == id_)
     ).one()
     late = connection.execute(
         select(
-            LATE_ASSET.c.until_ms, LATE_ASSET.c.due_ms, LATE_ASSET.c.attempts, LATE_ASSET.c.last_error
+            LATE_ASSET.c.until_ms,
+            LATE_ASSET.c.due_ms,
+            LATE_ASSET.c.attempts,
+            LATE_ASSET.c.last_error,
+            LATE_ASSET.c.lease.is_not(None),
         ).where(LATE_ASSET.c.event_id == id_)
     ).one_or_none()
     is_claimed = row.state == PENDING and row.lease is not None
     return EventStory(
         read.event,
         read.body,
-        due_ms=row.due_ms if row.state == PENDING and not is_claimed else None,
+        asset_host=row.asset_host,
+        due_ms=row.due_ms if row.state == PENDING else None,
         is_claimed=is_claimed,
         asset_settled_ms=row.settled_ms,
         late=LateTries(*late) if late else None,

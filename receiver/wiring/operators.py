@@ -1,7 +1,18 @@
 """The store, for commands that look or change what is there, and record nothing new."""
 
+from receiver.operations.next_try import Configured
 from receiver.settings import Settings
 from receiver.store import Store
+
+
+def build_configured(settings: Settings) -> Configured:
+    """Return what the settings say that work depends on."""
+    kinds = {
+        name: options.get("url", "").strip().partition(":")[0].lower()
+        for name, options in settings.destinations.items()
+    }
+    own = tuple(name for name, account in settings.sources.items() if account.assets_url)
+    return Configured(kinds, own, settings.lease_s)
 
 
 def open_store(settings: Settings) -> Store:

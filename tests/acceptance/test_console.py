@@ -24,7 +24,9 @@ from receiver.listener import listen
 from receiver.sandbox import DEFAULT_WEBHOOK_SECRET, Knobs, Sandbox
 from receiver.settings import Settings
 from receiver.store import NewEvent, Store
+from receiver.store.outages import note_outages
 from receiver.store.progress import progress
+from receiver.store.spools import Process, see_spool
 from receiver.telemetry.refusals import Refusals
 from receiver.wiring.admin import open_admin
 from receiver.wiring.stores import build_store
@@ -54,6 +56,7 @@ DARK: Final = ("", "/destinations", "/generations/photoverse?id=gen_waits")
 """Pages that are searched for faults in dark, too."""
 CHEAP: Final = ("--no-sandbox", "--disable-gpu", "--disable-extensions", "--renderer-process-limit=1")
 
+LONG: Final = "g" * 128
 EVIL: Final = '"><script>document.title = "pwned"</script><img src=x onerror=alert(1)>'
 
 
@@ -146,7 +149,12 @@ async def _generate(stack: AsyncExitStack, webhook_url: str) -> tuple[list[str],
 
 
 async def _seed(store: Store) -> None:
-    """Add what no sandbox does: what waits, what is in doubt, and what cannot be read."""
+    """Add what no sandbox does: what waits, what is in doubt, what cannot be read, and long names."""
+    await store.record(an_event(LONG, at=1))
+    await submit(store, a_submission(f"\u202e{LONG}{LONG}", "submitted", LONG))
+    await store.transact(see_spool, "0" * 32, now_ms=clock.now_ms(), process=Process(LONG, 10**9))
+    down = {("asset_host", f"{LONG}.example.com"): f"{LONG}\n{LONG}"}
+    await store.transact(note_outages, down, now_ms=clock.now_ms())
     await store.record(waiting("gen_waits"))
     await store.record(a_body('{"no": "event"}'))
     await submit(store, a_submission("order-7", "unknown"))
@@ -182,11 +190,8 @@ class TestPages:
         """No complaint of the browser or of axe, and nothing wider than the screen."""
         page = await site.open(width=width, scheme=scheme)
         wrong = []
-        for path in (
-            *PAGES,
-            f"/generations/photoverse?id={site.video}",
-            "/generations/photoverse?id=gen_waits",
-        ):
+        generations = [f"/generations/photoverse?id={id_}" for id_ in (site.video, "gen_waits", LONG)]
+        for path in (*PAGES, *generations):
             await page.goto(f"{site.url}/console{path}")
             if path in DARK or (scheme == "light" and ("?" not in path or "?id=" in path)):
                 wrong += await serious(page)

@@ -11,10 +11,12 @@ from sqlalchemy.event import listen, remove
 from receiver import operations
 from receiver.contract import COMPLETED
 from receiver.events import Asset, event_id
+from receiver.operations.next_try import Configured, circumstances
 from receiver.store import DeliveryConfirmed, EventPostponed, EventSettled, NewEvent, Store, backlog, standing
 from receiver.store.backlog import Waiting
 from receiver.store.claim import claim_events
 from receiver.store.credits import CreditsRefused
+from receiver.store.destinations import DestinationState, note_breaker, pause
 from receiver.store.filters import Filter
 from receiver.store.operations import Order
 from receiver.store.outages import ASSET_HOST, BUCKET, STALE_MS, note_outages
@@ -126,6 +128,24 @@ class TestStanding:
             "Worker 4711 on web-1",
             "Worker with the spool folder dead",
         ]
+
+    async def test_circumstances(self, store: Store) -> None:
+        """What keeps work from being done, without counting any of it."""
+        configured = Configured(lease_s=LEASE_MS / 1000)
+        assert not (await store.transact(circumstances, configured, now_ms=NOW)).is_worker_alive
+        await store.transact(see_spool, "ours", now_ms=NOW)
+        await store.transact_promptly(pause, "paused", reason="a move", now_ms=NOW)
+        await store.transact_promptly(note_breaker, "down", probe_ms=NOW)
+        for name, now_ms in (("cdn", NOW), ("gone", NOW - STALE_MS)):
+            await store.transact(note_outages, {(ASSET_HOST, name): "connect"}, now_ms=now_ms)
+        seen = await store.transact(circumstances, configured, now_ms=NOW)
+        assert seen.is_worker_alive
+        assert [one.name for one in seen.outages] == ["cdn"]
+        assert seen.destinations == {
+            "paused": DestinationState(paused_ms=NOW, reason="a move"),
+            "down": DestinationState(probe_ms=NOW),
+        }
+        assert [seen.destinations[name].is_down(NOW) for name in ("paused", "down")] == [False, True]
 
     async def test_rate_limits(self, store: Store) -> None:
         """Of each key, by what the client keeps it under."""

@@ -29,7 +29,7 @@ class TestLists:
         (other,) = await dead(store, an_event("gen_b", at=NOW + 1, kind="video"), error="timeout")
         query = "/v1/deliveries?state=dead&destination=orders&error=TIME&kind=video&source=photoverse"
         (row,) = (await caller.get(query)).json["data"]
-        assert (row["event_id"], row["error"], row["due_at"]) == (other, "timeout", None)
+        assert (row["event_id"], row["error"], row["next_try_at"]) == (other, "timeout", None)
         assert (await caller.get("/v1/deliveries?until=2023-11-14T22:13:20Z")).json["data"] == []
         assert len((await caller.get("/v1/events?since=2023-11-14T22:13:20Z")).json["data"]) == 2
 

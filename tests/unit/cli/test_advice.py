@@ -40,6 +40,16 @@ class TestAddAdvice:
         unknown = errors.OutcomeUnknown(PAID, sent_at=0, reason="x", client_ref="a")
         assert "receiver submissions adopt a ID" in advised(unknown, noted=True)
 
+    def test_quotes_what_others_named(self) -> None:
+        """A command that is copied is about that name, and does nothing else."""
+        unknown = errors.OutcomeUnknown(PAID, sent_at=0, reason="x", client_ref="a b; c")
+        late = errors.WaitTimeout("$(x)", last=None, waited_s=1, pending=("$(x)",))
+        said = [advised(unknown, noted=True), on_interruption("a b; c"), advised(late)]
+        assert "recover 'a b; c'`" in said[0]
+        assert "adopt 'a b; c' ID`" in said[0]
+        assert "recover 'a b; c'`" in said[1]
+        assert "wait '$(x)'`" in said[2]
+
     def test_names_what_it_could_be(self) -> None:
         """All of it, unless that is too much to choose from."""
         unknown = errors.OutcomeUnknown(PAID, sent_at=0, reason="x", client_ref="a")

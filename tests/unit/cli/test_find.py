@@ -6,7 +6,7 @@ import pytest
 
 from tests.stored import an_event, dead, delivered
 from tests.unit.cli.running import Run
-from tests.unit.cli.stored import in_store
+from tests.unit.cli.stored import DESTINATIONS, in_store
 
 
 class TestFind:
@@ -19,14 +19,31 @@ class TestFind:
         found = run("find", name, "--json").objects
         told = {one["what"]: one["detail"] for one in found}
         assert told["given up for orders"] == "1 attempt: hooks.example.com answered 401"
-        assert told["to be sent to audit"] == "not tried yet"
+        assert told["to be sent to audit"] == "not tried yet; waits for audit to be configured"
         why = "after 0.2 s: hooks.example.com answered 401; the answer: no such order"
         assert told["attempt 1 to orders failed"] == why
         assert told["asset mirrored"] == "s3://b/k.png"
         assert "received generation.completed" in told
-        times = [one["at"] for one in found]
+        times = [one["at"] for one in found if one["at"]]
         assert times == sorted(times)
         assert {one["event_id"] for one in found} == {event.id}
+
+    def test_what_comes_next(self, run: Run, tmp_path: Path) -> None:
+        """What it waits for, in the same words as the delivery; never a time that has passed."""
+        event = an_event("gen_1")
+        in_store(tmp_path, lambda store: dead(store, event))
+        waits = "a worker: none is alive"
+        told = {one["what"]: one for one in run("find", "gen_1", "--json", **DESTINATIONS).objects}
+        assert told["to be sent to audit"]["at"] is None
+        assert told["to be sent to audit"]["detail"] == f"not tried yet; waits for {waits}"
+        [listed] = run("deliveries", "list", "--state", "pending", "--json", **DESTINATIONS).objects
+        shown = run("deliveries", "show", event.id, "audit", "--json", **DESTINATIONS).object
+        for one in (listed, shown):
+            assert (one["next_try_at"], one["waits_for"]) == (None, waits)
+        assert (
+            f"audit pending after 0 attempts; waits for {waits}"
+            in run("events", "show", "gen_1", **DESTINATIONS).out
+        )
 
     def test_as_a_table(self, run: Run, tmp_path: Path) -> None:
         """Under the generation that it is about."""

@@ -1,14 +1,12 @@
 """Results on standard output, what is only for a person on standard error."""
 
 import re
-import sys
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
 
-from receiver.cli.output import Columns, Record, cell, printable, progress, say, show_record, show_rows
+from receiver.cli.output import Columns, Record, printable, show_record, show_rows
 
 ROWS: list[Record] = [
     {"id": "a", "made_at": datetime(2025, 1, 9, tzinfo=UTC), "error": None},
@@ -85,7 +83,7 @@ class TestShowRows:
     @pytest.mark.usefixtures("terminal")
     def test_shows_where_it_cuts(self, capsys: pytest.CaptureFixture[str]) -> None:
         """What is left out of a cell is not taken for a whole word."""
-        show_rows([{"id": "late assets", "state": "x" * 50}], columns="id, state", as_json=False)
+        show_rows([{"id": "late assets", "state": "x" * 40}], columns="id, state", as_json=False)
         assert plain(capsys.readouterr().out).splitlines()[1].rstrip().endswith("x…")
 
     @pytest.mark.usefixtures("terminal")
@@ -102,6 +100,14 @@ class TestShowRecord:
         assert capsys.readouterr().out == f'id\ta\nbody\t{{"é": 1}}\nlong one\t{"x" * 99}\n'
 
     @pytest.mark.usefixtures("terminal")
+    def test_breaks_a_long_name(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """A name that others chose does not push the rest out of sight; all of it is there."""
+        show_rows([{"id": "b" * 100, "state": "dead"}], columns="id, state", as_json=False)
+        shown = plain(capsys.readouterr().out)
+        assert "dead" in shown
+        assert shown.count("b") == 100
+
+    @pytest.mark.usefixtures("terminal")
     def test_leaves_a_long_value_whole_on_a_terminal(self, capsys: pytest.CaptureFixture[str]) -> None:
         """So that a URL can be copied."""
         url = "https://example.com/" + "x" * 99
@@ -112,70 +118,6 @@ class TestShowRecord:
         """Also the fields without a value."""
         show_record({"id": "a", "error": None}, as_json=True)
         assert capsys.readouterr().out == '{"id": "a", "error": null}\n'
-
-
-class TestSay:
-    def test_leaves_standard_output_alone(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """It is for results."""
-        say("one\n\x1b[2Jtwo")
-        assert capsys.readouterr() == ("", "one\n\ufffd[2Jtwo\n")
-
-
-class TestProgress:
-    def test_says_nothing_without_a_terminal(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """A log has no use for a spinner."""
-        with progress("waiting"):
-            pass
-        assert capsys.readouterr() == ("", "")
-
-    @pytest.mark.usefixtures("terminal")
-    def test_shows_the_time_on_a_terminal(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """On standard error; what is printed meanwhile goes where it belongs."""
-        with progress("waiting for gen_1"):
-            sys.stdout.write("result\n")
-        out, err = capsys.readouterr()
-        assert out == "result\n"
-        assert "waiting for gen_1" in plain(err)
-        assert "0:00:00" in plain(err)
-
-
-class TestCell:
-    @pytest.mark.parametrize(
-        ("value", "shown"),
-        [
-            (None, ""),
-            (0, "0"),
-            (("a", "b"), "a, b"),
-            (" a\n b\t", "a b"),
-            ("x" * 61, "x" * 59 + "…"),
-            ("x" * 60, "x" * 60),
-        ],
-    )
-    def test_stays_on_one_line(self, value: object, shown: str) -> None:
-        """And does not grow too long."""
-        assert cell(value, "error") == shown
-
-    def test_ids_are_never_cut(self) -> None:
-        """They are there to be copied."""
-        assert cell("x" * 128, "generation") == "x" * 128
-
-    @pytest.mark.parametrize(
-        ("zone", "moment"),
-        [("EST5", datetime(1, 1, 1, tzinfo=UTC)), ("XST-14", datetime(9999, 12, 31, 23, tzinfo=UTC))],
-    )
-    def test_shows_a_time_that_the_zone_does_not_have(
-        self, monkeypatch: pytest.MonkeyPatch, zone: str, moment: datetime
-    ) -> None:
-        """As it was told; what stands beside it was paid for."""
-        with monkeypatch.context() as patched:
-            patched.setenv("TZ", zone)
-            time.tzset()
-            try:
-                shown = cell(moment, "at")
-            finally:
-                patched.undo()
-                time.tzset()
-        assert shown == moment.isoformat()
 
 
 class TestPrintable:

@@ -71,15 +71,15 @@ class TestStatus:
 
     def test_what_is_down(self, run: Run, tmp_path: Path) -> None:
         """Buckets and asset hosts, as any worker finds them, with their errors."""
-        down = {("asset_host", "cdn.example"): "http_503", ("bucket", "*"): "AccessDenied"}
+        down = {("asset_host", "cdn.example"): "http_503", ("bucket", "*"): "Access\nDenied"}
         in_store(tmp_path, lambda store: store.transact(note_outages, down, now_ms=now_ms() - 65_000))
         found = run("status", "--json").object["outages"]
         assert [(one["kind"], one["name"], one["error"]) for one in found] == [
-            ("bucket", "*", "AccessDenied"),
+            ("bucket", "*", "Access\nDenied"),
             ("asset_host", "cdn.example", "http_503"),
         ]
         said = run("status").err
-        assert re.search(r"The bucket has been down for \dm \d+s: AccessDenied", said)
+        assert re.search(r"The bucket has been down for \dm \d+s: Access Denied", said)
         assert "The asset host cdn.example has been down for" in said
         assert "`receiver check` tries the bucket now" in said
         checked = run("check", "--json", RECEIVER_WEBHOOK_SECRETS="whsec_0123456789abcdef")

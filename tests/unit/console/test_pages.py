@@ -18,12 +18,14 @@ from receiver.console import media
 from receiver.errors import BucketUnavailable, StoreUnavailable
 from receiver.events import Asset
 from receiver.store import Store
+from receiver.store.destinations import note_breaker, pause
 from receiver.store.outages import note_outages
 from receiver.store.spools import Process, see_spool
 from receiver.store.tables import PACE
 from tests.contract.test_console_views import a_submission, submit, with_asset
 from tests.stored import FAR, NOW, a_body, an_event, claimed, dead, delivered, settled
 from tests.unit.admin.given import Desk
+from tests.unit.awkward import EVIL, GONE, LONG, fill
 from tests.unit.console.conftest import Browser
 from tests.unit.console.test_guard import PAGES
 
@@ -95,6 +97,10 @@ class TestLists:
         answer = await browser.get(f"/events/{id_}")
         assert answer.headers["location"] == "/console/generations/photoverse?id=gen_1"
 
+    async def test_a_filter_for_what_is_not_configured(self, browser: Browser) -> None:
+        """A destination that is gone stays chosen: the next filter is added to it."""
+        assert b"<option selected>gone</option>" in (await browser.get("/generations?destination=gone")).body
+
     async def test_pages_and_filters(self, browser: Browser, store: Store) -> None:
         """Keyset pages, and what the filters leave out."""
         await delivered(store, *(an_event(f"gen_{n:02}", at=NOW + n) for n in range(45)))
@@ -139,6 +145,24 @@ class TestLists:
     async def test_a_notice_has_to_be_ours(self, browser: Browser) -> None:
         """No link puts words into our mouth."""
         assert b"call this number" not in (await browser.get("/destinations?notice=call+this+number")).body
+
+
+class TestAwkwardRows:
+    async def test_are_shown(self, browser: Browser, store: Store) -> None:
+        """Whatever is in the rows, every page shows it, and as text."""
+        await fill(store)
+        generations = [f"/generations/{GONE}?id={LONG}", "/generations/photoverse?id=gen_1"]
+        for path in (*PAGES, "/live", *generations, f"/generations?destination={GONE}"):
+            answer = await browser.get(path)
+            assert answer.status == (404 if path in ("/assets/x", "/nothing") else 200), path
+            assert EVIL[:9] not in answer.body.decode(), path
+
+    async def test_what_nobody_has_configured(self, browser: Browser, store: Store) -> None:
+        """A destination that is gone is shown with what waits for it; a prompt that is none, as nothing."""
+        await fill(store)
+        page = (await browser.get("/generations/photoverse?id=gen_1")).body.decode()
+        assert f"waits for {GONE} to be configured" in page
+        assert ">None<" not in (await browser.get("/submissions")).body.decode()
 
 
 class TestAwkwardQueries:
@@ -252,6 +276,16 @@ class TestOverview:
             assert re.search(f'<li class="{tone}">.*{what}', page)
         assert "1 attempt: answered 401" in page
 
+    async def test_tells_what_comes_next(self, browser: Browser, store: Store) -> None:
+        """Of each delivery, and as the API does: when, or what it waits for."""
+        await store.transact(see_spool, "0" * 32, now_ms=now_ms())
+        await settled(store, an_event("gen_1"))
+        await store.transact_promptly(pause, "orders", reason="a <move>", now_ms=now_ms())
+        await store.transact_promptly(note_breaker, "audit", probe_ms=now_ms() + 3_600_000)
+        page = (await browser.get("/generations/photoverse?id=gen_1")).body.decode()
+        assert "waits for orders to be resumed; it is paused: a &lt;move&gt;" in page
+        assert re.search(r">in (1 h|59 min)</time>.*waits for audit, which is down", page)
+
     async def test_tells_the_rate_limit(self, browser: Browser, store: Store) -> None:
         """Of each API key: what whoever asked the provider last was told, and all of it once that is over."""
         assert "not known before the first request" in (await browser.get("/live")).body.decode()
@@ -339,6 +373,15 @@ class TestButtons:
         await shows(browser, "/destinations", b"Backfill done: 0 created of 0 events")
         assert (await browser.post("/destinations/none/pause")).status == 404
 
+    async def test_a_destination_that_is_down(self, browser: Browser, store: Store) -> None:
+        """When it is probed next; a probe that is due is under way."""
+        for probe_ms, said in (
+            (now_ms() + 3_600_000, "probed again <time"),
+            (now_ms() - 5, "being probed now"),
+        ):
+            await store.transact_promptly(note_breaker, "orders", probe_ms=probe_ms)
+            assert said in (await browser.get("/destinations")).body.decode()
+
     async def test_dead_letters(self, browser: Browser, store: Store) -> None:
         """Counted, sent again, or dropped one by one."""
         ids = await dead(store, an_event("gen_1"), an_event("gen_2", at=NOW + 1))
@@ -425,6 +468,23 @@ class TestAssets:
             first, _, last = wanted.partition("-")
             found = await browser.get(f"/assets/{id_}", Range=f"bytes={wanted}")
             assert (found.status, found.body) == (206, PNG[int(first) :][: int(last or FAR) - int(first) + 1])
+
+    async def test_the_head_alone(
+        self, browser: Browser, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nobody reads the whole of a video to tell its size."""
+        id_ = await a_mirrored(store, tmp_path, PNG)
+        asked: list[int] = []
+
+        async def part(_bucket: FolderBucket, _key: str, start: int, size: int) -> bytes:
+            asked.append(start)
+            return PNG[start:][:size]
+
+        monkeypatch.setattr(FolderBucket, "part", part)
+        path, cookie = f"/console/assets/{id_}", {"Cookie": browser.cookie}
+        answer = await browser.caller.ask("HEAD", path, headers=cookie)
+        assert (answer.status, answer.body, answer.headers["content-length"]) == (200, b"", str(len(PNG)))
+        assert asked == [0]
 
     async def test_what_is_not_there_as_it_was(
         self, browser: Browser, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
