@@ -9,6 +9,7 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
 import httpcore2
@@ -62,7 +63,7 @@ class Response:
         if self._answer.may_be_followed:
             self._give_back()
         else:
-            await self._connection.aclose()
+            await self._connection.stream.aclose()
 
 
 class Connections:
@@ -96,13 +97,18 @@ class Connections:
         idle = [connection for kept in self._idle.values() for connection in kept]
         self._idle.clear()
         for connection in idle:
-            await connection.aclose()
+            await connection.stream.aclose()
 
     async def _ask(self, connection: "_Connection", request: bytes, origin: _Origin) -> Response:
+        """Send *request*; return once the head of the answer has come."""
+        answer = Answer()
         try:
-            answer = await connection.ask(request)
+            with suppress(httpcore2.WriteError):  # there may be an answer all the same
+                await connection.stream.write(request)
+            while not answer.status:
+                await connection.read(answer)
         except BaseException:
-            await connection.aclose()
+            await connection.stream.aclose()
             raise
         return Response(connection, answer, lambda: self._keep(origin, connection))
 
@@ -121,9 +127,10 @@ class Connections:
             connection = kept.pop()
             if not kept:
                 del self._idle[origin]
-            if not connection.has_news():
+            # Anything that came and nobody asked for; the end of the connection, for one.
+            if not connection.stream.get_extra_info("is_readable"):
                 return connection
-            await connection.aclose()
+            await connection.stream.aclose()
         return None
 
     def _keep(self, origin: _Origin, connection: "_Connection") -> None:
@@ -138,38 +145,21 @@ class Connections:
             kept.remove(connection)
             if not kept:
                 del self._idle[origin]
-            task = asyncio.create_task(connection.aclose())
+            task = asyncio.create_task(connection.stream.aclose())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
 
+@dataclass(slots=True, eq=False)
 class _Connection:
     """One connection, for one request after the other."""
 
-    def __init__(self, stream: httpcore2.AsyncNetworkStream) -> None:
-        self._stream = stream
-        self.answers = 0
-
-    async def ask(self, request: bytes) -> Answer:
-        """Send *request* and return the answer once its head has come."""
-        with suppress(httpcore2.WriteError):  # there may be an answer all the same
-            await self._stream.write(request)
-        answer = Answer()
-        while not answer.status:
-            await self.read(answer)
-        return answer
+    stream: httpcore2.AsyncNetworkStream
+    answers: int = 0
 
     async def read(self, answer: Answer) -> None:
         """Feed *answer* with what comes next."""
-        if data := await self._stream.read(_READ_BYTES):
+        if data := await self.stream.read(_READ_BYTES):
             answer.feed(data)
         else:
             answer.end()
-
-    def has_news(self) -> bool:
-        """Whether anything came that nobody asked for; the end of the connection, for one."""
-        return bool(self._stream.get_extra_info("is_readable"))
-
-    async def aclose(self) -> None:
-        """Hang up."""
-        await self._stream.aclose()

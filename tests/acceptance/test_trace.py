@@ -5,12 +5,11 @@ import subprocess
 import sys
 from typing import Final
 
-MOST: Final = {"without an asset": (28, 143), "with an asset": (58, 307)}
+MOST: Final = {"without an asset": (28, 144), "with an asset": (56, 303)}
 """Files and functions of ours. Lower them when they get fewer; who adds a layer has to say why here.
 
-One of each is `tracing.is_on`, the whole price of tracing while it is off. Four of each take turns among
-connections and bound headers as they come. Of those with an asset, nine read
-an answer with llhttp, eight are the marker by which a bucket's folder is known, three look at removals."""
+One of each is `tracing.is_on`, the whole price of tracing while it is off, and one writes the date, once a
+second. Of those with an asset, eleven read an answer with llhttp, and three look at removals."""
 _LINE: Final = re.compile(r"(?m)^(.+): (\d+) files, (\d+) functions$")
 
 

@@ -1,14 +1,16 @@
 """`make trace`: what of `receiver` a webhook passes through until its message is in a queue, and noted to be.
 
 `receiver serve` runs in this process. Once it is warm, one delivery is followed through every thread: the
-files entered and the functions called, each counted once. It comes over a connection that was used before, as
-senders keep theirs. Duties that happen to run meanwhile count, too, so the least of some rounds is taken.
+files entered and the functions called, each counted once. It comes in one piece, over a connection that was
+used before, as senders keep theirs. Duties that happen to run meanwhile count, too, so the least of some
+rounds is taken.
 """
 
 import http.client
 import json
 import os
 import signal
+import socket
 import sqlite3
 import sys
 import tempfile
@@ -32,6 +34,14 @@ from tests.waiting.blocking import until
 _PACKAGE: Final = str(Path(receiver.__file__).parent)
 _NO_FUNCTIONS: Final = {"<module>", "<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>", "<lambda>"}
 _ROUNDS: Final = 5
+_QUIET_S: Final = 0.2
+"""The way has ended when nothing was called for so long."""
+_REQUEST: Final = b"\r\n".join(
+    (
+        *(b"POST /webhooks/photoverse HTTP/1.1", b"Host: localhost"),
+        *(b"X-Webhook-Signature: %b", b"Content-Length: %d", b"", b"%b"),
+    )
+)
 _DELIVERED: Final = "SELECT 1 FROM delivery WHERE event_id = ? AND state = 'delivered'"
 
 
@@ -53,17 +63,20 @@ class Tracer:
     def __init__(self) -> None:
         self._seen: set[CodeType] = set()
         self._records = False
+        self._called_at = 0.0
 
     def __call__(self, frame: FrameType, event: str, _argument: Any) -> None:
         """Note a call. See `sys.setprofile`."""
         if self._records and event == "call":
             self._seen.add(frame.f_code)
+            self._called_at = time.monotonic()
 
     def trace(self, work: Callable[[], object]) -> Trace:
-        """Return what is called until *work* has returned."""
+        """Return what is called from the begin of *work* until all is quiet."""
         self._seen.clear()
         self._records = True
         work()
+        until(lambda: time.monotonic() > self._called_at + _QUIET_S)
         self._records = False
         files: dict[str, list[str]] = {}
         for code in self._seen:
@@ -82,13 +95,13 @@ def trace(folder: Path, host: AssetHost) -> dict[str, Trace]:
         sys.setprofile(None)  # this thread is the sender's
         try:
             until(service._answers)
-            kept = http.client.HTTPConnection("127.0.0.1", service.port)
-            _forward(service, kept, failed("gen_warm"))
             without = [failed(f"gen_{number}") for number in range(_ROUNDS)]
             with_one = [completed(f"gen_a_{number}", f"{host.url}/{number}.png") for number in range(_ROUNDS)]
-            for name, bodies in {"without an asset": without, "with an asset": with_one}.items():
-                ways = [tracer.trace(partial(_forward, service, kept, body)) for body in bodies]
-                found[name] = min(ways, key=lambda way: way.functions)
+            with socket.create_connection(("127.0.0.1", service.port)) as kept:
+                _forward(service, kept, failed("gen_warm"))
+                for name, bodies in {"without an asset": without, "with an asset": with_one}.items():
+                    ways = [tracer.trace(partial(_forward, service, kept, body)) for body in bodies]
+                    found[name] = min(ways, key=lambda way: way.functions)
         finally:
             os.kill(os.getpid(), signal.SIGTERM)
 
@@ -110,10 +123,12 @@ def trace(folder: Path, host: AssetHost) -> dict[str, Trace]:
     return found
 
 
-def _forward(service: Service, kept: http.client.HTTPConnection, body: bytes) -> None:
-    signature = sign(body, secret=SECRET, timestamp=int(time.time()))
-    kept.request("POST", "/webhooks/photoverse", body, {"X-Webhook-Signature": signature})
-    event_id = json.loads(kept.getresponse().read())["event_id"]
+def _forward(service: Service, kept: socket.socket, body: bytes) -> None:
+    signature = sign(body, secret=SECRET, timestamp=int(time.time())).encode()
+    kept.sendall(_REQUEST % (signature, len(body), body))
+    answer = http.client.HTTPResponse(kept)
+    answer.begin()
+    event_id = json.loads(answer.read())["event_id"]
     until(lambda: service.forwarded(event_id))
     with closing(sqlite3.connect(service.folder / "receiver.db")) as file:
         until(lambda: file.execute(_DELIVERED, (event_id,)).fetchall())

@@ -878,9 +878,9 @@ class TestKeptConnections:
         fetcher, url = make_fetcher(), server.url(scheme="https" if tls else "http")
         assert (await fetched(fetcher, url))[1] == PNG
         ((kept,),) = fetcher._connections._idle.values()
-        assert not kept.has_news()
+        assert not kept.stream.get_extra_info("is_readable")
         read.set()
-        await until(kept.has_news)
+        await until(lambda: kept.stream.get_extra_info("is_readable"))
         assert (await fetched(fetcher, url))[1] == PNG
         assert server.connections == 2
 
