@@ -5,6 +5,7 @@ and the store refuses what changed on the disk since. boto3 does again whatever 
 """
 
 import http.client
+import os
 import ssl
 import time
 from collections import deque
@@ -125,9 +126,8 @@ def _ask(connection: http.client.HTTPConnection, signed: Signed, file: BinaryIO,
 
 def _encrypt(to: ssl.SSLSocket, file: BinaryIO, part: Part) -> int:
     """Send *part*; `SSLSocket.sendfile` does so in blocks of 8 KiB."""
-    file.seek(part.start)
-    left = part.size_bytes
-    while left and (block := file.read(min(left, _BLOCK_BYTES))):
+    sent = 0
+    while block := os.pread(file.fileno(), min(part.size_bytes - sent, _BLOCK_BYTES), part.start + sent):
         to.sendall(block)
-        left -= len(block)
-    return part.size_bytes - left
+        sent += len(block)
+    return sent
