@@ -8,6 +8,7 @@ event from there is in `receiver.deliver`.
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
@@ -15,7 +16,7 @@ from typing import Final
 import structlog
 
 from receiver import tracing
-from receiver.assets import Bucket, Fetched, NotFetched, Stored
+from receiver.assets import Begin, Bucket, Early, Fetched, NotFetched, Stored
 from receiver.assets.kept import KeptDownloads
 from receiver.assets.key_template import KeyTemplate
 from receiver.assets.response import EXPIRED
@@ -41,7 +42,7 @@ from receiver.telemetry.redact import redact
 
 log = structlog.get_logger()
 
-Fetch = Callable[[object], Awaitable[Fetched | NotFetched]]
+Fetch = Callable[[object, Begin | None], Awaitable[Fetched | NotFetched]]
 Refresh = Callable[[Event], Awaitable[str | Retry | None]]
 """Asks the provider for another URL of an event's asset; None where there is none."""
 Clock = Callable[[], int]
@@ -116,25 +117,39 @@ class Mirror:
         event = reread(job.body, source=job.source)
         if not event.expects_asset:
             return EventSettled(job, None, self.clock()), b""
-        fetched = await self._fetch_or_find(job, event, in_grace=in_grace)
-        if isinstance(fetched, NotFetched):
-            return self._not_fetched(job, fetched, may_come_late=event.type == COMPLETED), fetched.said
-        try:
-            stored = await self._keep(job, event, fetched)
-        except BucketUnavailable as error:
-            return await self._bucket_failed(job, error), b""
-        finally:
-            if not self.kept:
-                fetched.discard()
+        with ExitStack() as begun:
+            begin = partial(self._begin, job, event, begun)
+            fetched = await self._fetch_or_find(job, event, begin, in_grace=in_grace)
+            if isinstance(fetched, NotFetched):
+                return self._not_fetched(job, fetched, may_come_late=event.type == COMPLETED), fetched.said
+            try:
+                stored = await self._keep(job, event, fetched)
+            except BucketUnavailable as error:
+                return await self._bucket_failed(job, error), b""
+            finally:
+                if not self.kept:
+                    fetched.discard()
         return EventSettled(job, _mirrored(fetched, stored), self.clock()), b""
 
-    async def _fetch_or_find(self, job: EventJob, event: Event, *, in_grace: bool) -> Fetched | NotFetched:
+    def _begin(self, job: EventJob, event: Event, begun: ExitStack, coming: Fetched) -> Early | None:
+        """Begin to upload what is *coming*, if its name is known; with *begun* this is undone or done."""
+        if self.rules.keys.has_digest:
+            return None
+        key = self.rules.keys.key(event, event_id=job.id, received_ms=job.received_ms, asset=coming)
+        early = self.bucket.begin(key, coming, metadata=object_metadata(job.id, event))
+        if early:
+            begun.callback(early.abandon)
+        return early
+
+    async def _fetch_or_find(
+        self, job: EventJob, event: Event, begin: Begin, *, in_grace: bool
+    ) -> Fetched | NotFetched:
         """Fetch the asset, unless an earlier attempt did so on this machine.
 
         Before anything else, note that this machine has it. A worker that took an event without a download
         noted that then.
         """
-        download = partial(self.fetch_asset, event, in_grace=in_grace)
+        download = partial(self.fetch_asset, event, begin, in_grace=in_grace)
         if not self.kept:
             return await download()
         is_first = job.attempts <= 1 and job.kept_by is None
@@ -143,12 +158,14 @@ class Mirror:
             await self.note_kept(job)
         return fetched
 
-    async def fetch_asset(self, event: Event, *, in_grace: bool = False) -> Fetched | NotFetched:
+    async def fetch_asset(
+        self, event: Event, begin: Begin | None = None, *, in_grace: bool = False
+    ) -> Fetched | NotFetched:
         """Fetch the asset; where its URL does not give it any more, once more under a fresh one.
 
         While it is *in_grace* its file may only not be there yet.
         """
-        fetched = await self.fetch(event.output_url)
+        fetched = await self.fetch(event.output_url, begin)
         if isinstance(fetched, Fetched) or not fetched.permanent:
             return fetched
         if in_grace and fetched.may_appear:
@@ -157,7 +174,7 @@ class Mirror:
             return fetched
         match await self.refresh(event):
             case str(url):
-                return _alive(fetched if url == event.output_url else await self.fetch(url))
+                return _alive(fetched if url == event.output_url else await self.fetch(url, begin))
             case Retry(after_s=after_s):
                 return NotFetched(fetched.code, permanent=False, after_s=after_s, said=fetched.said)
             case None:

@@ -1,6 +1,7 @@
 """Mirroring: fetch an asset from the provider's CDN safely and keep a copy in our bucket."""
 
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -33,6 +34,22 @@ class Parts:
     all: tuple[Part, ...]
 
 
+class Early(Protocol):
+    """An upload that began before all of its asset was there. Its object appears with `Bucket.put` alone."""
+
+    def send(self, path: Path, part: Part) -> None:
+        """Send *part* of the file at *path* soon: it is there, and may be moved. Does not wait for that.
+
+        Raises:
+            OSError: the file cannot be opened.
+        """
+        ...
+
+    def abandon(self) -> None:
+        """Undo it soon, unless it ended; every one is abandoned once nothing else is done with it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Fetched:
     """A whole asset, downloaded and checked, waiting in memory or on local disk to be stored."""
@@ -53,6 +70,8 @@ class Fetched:
     """The whole of it, if it is small."""
     parts: Parts | None = field(default=None, repr=False, compare=False)
     """What the download told of its parts, if it has any."""
+    early: Early | None = field(default=None, repr=False, compare=False)
+    """The upload that began during the download."""
 
     def open(self) -> BinaryIO:
         """Open it for reading.
@@ -69,6 +88,10 @@ class Fetched:
         """Delete the file, if there is one."""
         if self.path:
             self.path.unlink(missing_ok=True)
+
+
+Begin = Callable[[Fetched], Early | None]
+"""Begins to upload what is coming: its size and type are known, its digest is not. None if it may not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +144,14 @@ class Bucket(Protocol):
 
         Raises:
             BucketUnavailable: the bucket failed, or refused us; the same call may succeed later.
+        """
+        ...
+
+    def begin(self, key: str, coming: Fetched, *, metadata: dict[str, str]) -> Early | None:
+        """Begin to upload what is *coming* and will be `put` under *key*; None if it has to be whole first.
+
+        Raises:
+            ValueError: *key* is not safe.
         """
         ...
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from receiver.assets import Bucket, Fetched, ReadableBucket, Stored
+from receiver.assets import Bucket, Early, Fetched, ReadableBucket, Stored
 from receiver.errors import BucketUnavailable, ConfigError
 
 
@@ -20,6 +20,11 @@ class BucketsBySource:
         """Keep *asset* in the bucket of the source that *metadata* names."""
         bucket = self.own.get(metadata["source"], self.default)
         return await bucket.put(key, asset, metadata=metadata)
+
+    def begin(self, key: str, coming: Fetched, *, metadata: dict[str, str]) -> Early | None:
+        """Begin to upload what is *coming* to the bucket of the source that *metadata* names."""
+        bucket = self.own.get(metadata["source"], self.default)
+        return bucket.begin(key, coming, metadata=metadata)
 
     async def check(self) -> None:
         """Refuse if any of them cannot be written; one that does not answer hides no mistake in another."""

@@ -19,7 +19,7 @@ from typing import Final
 
 import httpcore2
 
-from receiver.assets import Fetched, NotFetched
+from receiver.assets import Begin, Fetched, NotFetched
 from receiver.assets.allowlist import AllowList
 from receiver.assets.answer import HungUp, Malformed
 from receiver.assets.connections import Connections, Response
@@ -104,19 +104,22 @@ class Fetcher:
             self._network.connect_tcp, ssl_context or httpcore2.default_ssl_context()
         )
 
-    async def fetch(self, url: object) -> Fetched | NotFetched:
-        """Download *url*, which may be anything a sender put in its place. Never raises for what it finds."""
+    async def fetch(self, url: object, begin: Begin | None = None) -> Fetched | NotFetched:
+        """Download *url*, which may be anything a sender put in its place. Never raises for what it finds.
+
+        With *begin*, what has parts may be uploaded meanwhile; the caller abandons what was begun.
+        """
         hops: list[Target] = []
-        found = await self._fetch(url, hops)
+        found = await self._fetch(url, hops, begin)
         if isinstance(found, NotFetched) and hops and hops[-1].host != hops[0].host:
             return replace(found, led_to=hops[-1].host)
         return found
 
-    async def _fetch(self, url: object, hops: list[Target]) -> Fetched | NotFetched:
+    async def _fetch(self, url: object, hops: list[Target], begin: Begin | None) -> Fetched | NotFetched:
         """Download *url*, noting in *hops* where it led."""
         try:
             hops.append(self._admit(url))
-            return await self._download(hops)
+            return await self._download(hops, begin)
         except NotAcceptable as refusal:
             return refusal.outcome
         except (BlockedUrl, BlockedAddress) as refusal:
@@ -137,14 +140,14 @@ class Fetcher:
             raise BlockedUrl(f"{target.host} is our own")
         return target
 
-    async def _download(self, hops: list[Target]) -> Fetched:
+    async def _download(self, hops: list[Target], begin: Begin | None) -> Fetched:
         ends_at = asyncio.get_running_loop().time() + self._total_timeout_s
         async with Spool(self._spool_dir, part_bytes=self._part_bytes) as spool:
             response = await self._last_response(hops, ends_at)
             try:
                 # What is whole is waited for no more; most images are.
                 async with asyncio.timeout_at(None if response.is_whole else ends_at):
-                    content_type = await self._save(response, spool)
+                    content_type = await self._save(response, spool, begin)
             finally:
                 await response.aclose()
             return await spool.keep(content_type)
@@ -176,7 +179,7 @@ class Fetcher:
             async with asyncio.timeout_at(min(head_by, ends_at)):
                 return await self._connections.get(target, connect_timeout_s=self._connect_timeout_s)
 
-    async def _save(self, response: Response, spool: Spool) -> str:
+    async def _save(self, response: Response, spool: Spool, begin: Begin | None) -> str:
         """Write the body to *spool* once its first bytes have shown what it is; return its content type.
 
         It is refused when it grows over the cap, or is not as long as it was said to be.
@@ -199,6 +202,8 @@ class Fetcher:
             head += part
             if len(head) >= HEAD_BYTES:
                 content_type = self._content_type(head)
+                if begin and self._part_bytes and length and length > self._part_bytes:
+                    spool.early = begin(Fetched(None, length, "", content_type))
                 await spool.write(head)
         if length is not None and size != length:
             raise NotAcceptable("truncated")

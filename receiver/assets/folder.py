@@ -94,6 +94,9 @@ class FolderBucket:
             raise stored
         return stored
 
+    def begin(self, key: str, coming: Fetched, *, metadata: dict[str, str]) -> None:
+        """Leave it: a download becomes a file of the folder by a link."""
+
     def key_of(self, url: str) -> str | None:
         """Return the key of a file in this folder."""
         parts = urlsplit(url)

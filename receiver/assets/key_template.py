@@ -58,6 +58,11 @@ class KeyTemplate:
             ) from None
         return cls(text)
 
+    @property
+    def has_digest(self) -> bool:
+        """Whether a name is only known once the whole asset is."""
+        return "{sha256}" in self.text
+
     def key(self, event: Event, *, event_id: str, received_ms: int, asset: Fetched) -> str:
         """Name *asset*. Deterministic, so that a second attempt finds what a first one stored.
 

@@ -32,9 +32,10 @@ from receiver.assets.s3_check import Once, Trial, look_after_put
 from receiver.assets.s3_client import AddressingStyle, certificates, open_client, open_session, secrets
 from receiver.assets.s3_direct_parts import DirectParts
 from receiver.assets.s3_direct_put import DirectPut
+from receiver.assets.s3_early import EarlyUpload, EarlyUploads
 from receiver.assets.s3_options import Dialect, ObjectOptions
 from receiver.assets.s3_refusals import CREDENTIALS, DENIED, NOT_THERE, Refusals
-from receiver.assets.s3_upload import KeyTaken, Upload, error_code, told_sha256
+from receiver.assets.s3_upload import MARK_METADATA, MAX_PARTS, KeyTaken, Upload, error_code, told
 from receiver.assets.s3_way import ObservedWay
 from receiver.errors import BucketUnavailable, ConfigError, variable
 from receiver.threads import DaemonThreads
@@ -55,6 +56,8 @@ _READING: Final = frozenset(("HeadObject", "GetObject"))
 _TOO_LARGE: Final = frozenset(("413", "EntityTooLarge"))
 _BEHIND_THE_END: Final = "InvalidRange"
 _BLOCK_BYTES: Final = 1024 * 1024
+_EARLY_FROM_PARTS: Final = 8
+"""A smaller asset is there soon, and its object can say what it holds."""
 
 
 def open_s3(  # noqa: PLR0913  one keyword per setting
@@ -98,6 +101,7 @@ def open_s3(  # noqa: PLR0913  one keyword per setting
     session, trusted = open_session(region), certificates(ca_file)
     client = open_client(session, endpoint_url, threads, addressing_style, trusted)
     observed = ObservedWay(client, session.get_credentials)
+    parts = DirectParts(observed, trusted, at_once=threads)
     return S3Bucket(
         client,
         match["bucket"],
@@ -108,7 +112,8 @@ def open_s3(  # noqa: PLR0913  one keyword per setting
         dialect,
         partial(secrets, session),
         DirectPut(client, observed, trusted, at_once=threads),
-        DirectParts(observed, trusted, at_once=threads),
+        parts,
+        EarlyUploads(parts),
     )
 
 
@@ -133,6 +138,7 @@ class S3Bucket:
     secrets: Callable[[], list[str]]
     direct: DirectPut
     direct_parts: DirectParts
+    early: EarlyUploads
     _once: Once = field(default_factory=Once)
 
     async def put(self, key: str, asset: Fetched, *, metadata: dict[str, str]) -> Stored:
@@ -150,6 +156,19 @@ class S3Bucket:
             return Stored(self._url(key))
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.threads, self._put, key, asset, metadata)
+
+    def begin(self, key: str, coming: Fetched, *, metadata: dict[str, str]) -> EarlyUpload | None:
+        """Begin to upload what is *coming*, if it is large and its digest has no place but the metadata.
+
+        Raises:
+            ValueError: *key* is not safe.
+        """
+        require_safe(key)
+        is_plain = self.dialect == Dialect() and not self.options.has_digest
+        sizes = range(_EARLY_FROM_PARTS * self.part_bytes, MAX_PARTS * self.part_bytes)
+        if not (self._once.has_passed and is_plain and coming.size_bytes in sizes):
+            return None
+        return self.early.begin(self._upload(key, coming, metadata), lambda: bool(self._look(key)))
 
     def key_of(self, url: str) -> str | None:
         """Return the key of an object under this prefix."""
@@ -190,7 +209,7 @@ class S3Bucket:
     async def aclose(self) -> None:
         """Let go of the connections. Uploads under way have a few seconds to end; then the process may."""
         self.threads.shutdown(wait=False, cancel_futures=True)
-        await self.threads.finish(within_s=_CLOSE_S)
+        await asyncio.gather(self.threads.finish(within_s=_CLOSE_S), self.early.finish(within_s=_CLOSE_S))
         self.direct.close()
         self.direct_parts.close()
         self.client.close()
@@ -206,12 +225,13 @@ class S3Bucket:
             return False
         if not upload.is_told_by(answer):
             loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self.threads, self._require_held, key, upload, answer)
+            await loop.run_in_executor(self.threads, self._require_proven, key, upload, answer)
         return True
 
-    def _require_held(self, key: str, upload: Upload, answer: Mapping[str, Any]) -> None:
+    def _require_proven(self, key: str, upload: Upload, answer: Mapping[str, Any]) -> None:
         with _failures():
-            self._require_proven(key, upload, is_proven=upload.is_proven_by(answer))
+            if not upload.is_proven_by(answer):
+                self._require_held(key, upload.asset)
 
     def _put(self, key: str, asset: Fetched, metadata: dict[str, str]) -> Stored:
         self._require_checked()
@@ -234,27 +254,44 @@ class S3Bucket:
 
     def _place(self, key: str, asset: Fetched, metadata: dict[str, str]) -> bool:
         """Make sure that *key* holds something; False if it is not *asset*."""
-        ours = _Object(asset.size_bytes, asset.sha256)
+        early = asset.early if isinstance(asset.early, EarlyUpload) else None
+        if early and early.key == self._full(key):
+            return self._finish(key, asset, early)
         # A large asset is not sent in vain when an earlier attempt had got it there; and only a look protects
         # what a store would replace.
         if (asset.size_bytes > self.part_bytes or not self.dialect.conditional) and (held := self._look(key)):
-            return held == ours
+            return self._is(key, asset, held)
         upload = self._upload(key, asset, metadata)
         try:
             is_proven = upload.run(self.part_bytes)
         except KeyTaken:
-            return self._look_after_put(key) == ours
-        self._require_proven(key, upload, is_proven=is_proven)
+            return self._is(key, asset, self._look_after_put(key))
+        if not is_proven:
+            self._require_held(key, asset)
+        return True
+
+    def _finish(self, key: str, asset: Fetched, early: EarlyUpload) -> bool:
+        """Make an object of what was sent during the download; return as `_place` does."""
+        try:
+            early.finish(asset)
+        except KeyTaken:
+            return self._is(key, asset, self._look_after_put(key), early.mark)
+        self._require_held(key, asset, early.mark)
         return True
 
     def _upload(self, key: str, asset: Fetched, metadata: dict[str, str]) -> Upload:
         full, of = self._full(key), (self.options, self.dialect, self.direct_parts)
         return Upload(self.client, self.bucket, full, asset, metadata, *of)
 
-    def _require_proven(self, key: str, upload: Upload, *, is_proven: bool) -> None:
-        asset = upload.asset
-        if not is_proven and self._look_after_put(key) != _Object(asset.size_bytes, asset.sha256):
+    def _require_held(self, key: str, asset: Fetched, mark: str = "") -> None:
+        if not self._is(key, asset, self._look_after_put(key), mark):
             raise BucketUnavailable(f"{self._url(key)} does not hold what was just uploaded")
+
+    def _is(self, key: str, asset: Fetched, found: "_Object", mark: str = "") -> bool:
+        """Whether what was *found* under *key* is *asset*; read it where it does not say its digest."""
+        if found.mark and not found.sha256 and found.size_bytes == asset.size_bytes:
+            return found.mark == mark or self._read(key) == Held(asset.size_bytes, asset.sha256)
+        return (found.size_bytes, found.sha256) == (asset.size_bytes, asset.sha256)
 
     def _look(self, key: str) -> "_Object | None":
         try:
@@ -282,8 +319,10 @@ class S3Bucket:
         checksum = head.get("ChecksumSHA256", "")
         # That of an object made of parts is one of the parts' checksums.
         whole = checksum and "-" not in checksum
-        sha256 = b64decode(checksum).hex() if whole else told_sha256(head)
-        return Held(size_bytes, sha256)
+        if whole:
+            return Held(size_bytes, b64decode(checksum).hex())
+        said = _object(head)
+        return Held(size_bytes, None if said.mark and not said.sha256 else said.sha256)
 
     def _part(self, key: str, start: int, size: int) -> bytes | None:
         wanted = f"bytes={start}-{start + size - 1}"
@@ -344,10 +383,12 @@ class S3Bucket:
 class _Object:
     size_bytes: int
     sha256: str
+    mark: str
+    """Of the upload that it came from, if that did not know the digest."""
 
 
 def _object(head: Mapping[str, Any]) -> _Object:
-    return _Object(head["ContentLength"], told_sha256(head))
+    return _Object(head["ContentLength"], told(head), told(head, MARK_METADATA))
 
 
 @contextmanager

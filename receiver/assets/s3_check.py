@@ -13,6 +13,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,7 +34,7 @@ from receiver.assets.s3_refusals import (
     Refusals,
     may_be_a_setting,
 )
-from receiver.assets.s3_upload import KeyTaken, Upload, error_code, told_sha256
+from receiver.assets.s3_upload import KeyTaken, Upload, error_code, told
 from receiver.errors import BucketUnavailable, ConfigError, variable
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ class Trial:
             head = _look(self.client, self.bucket, key)
         except ClientError as error:
             raise self.refusals.refusal_to_read(error) from error
-        digest = told_sha256(head)
+        digest = told(head)
         if digest == second.sha256:
             raise self._ignored("whole")
         if not digest:
@@ -231,7 +232,9 @@ class _MarkerUpload(Upload):
     __slots__ = ()
 
     def send(self, form: Form) -> dict[str, Any]:
-        return self.put_whole() if form == "whole" else self.put_in_parts(_PART_BYTES)
+        return (
+            self.put_whole() if form == "whole" else self.put_in_parts(partial(self.send_parts, _PART_BYTES))
+        )
 
 
 def _send(upload: _MarkerUpload, form: Form, put: list[str]) -> dict[str, Any]:

@@ -5,8 +5,8 @@ and the store refuses what changed on the disk since. boto3 does again whatever 
 """
 
 import http.client
+import os
 import ssl
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, wait
@@ -17,8 +17,8 @@ from botocore.exceptions import BotoCoreError
 
 from receiver.assets import Part
 from receiver.assets.s3_client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
+from receiver.assets.s3_idle import IdleConnections
 from receiver.assets.s3_way import Address, ObservedWay, Signed, trusting
-from receiver.assets.s3_wire import KEPT_S
 from receiver.threads import DaemonThreads
 
 _OF_ONE_ASSET: Final = 3
@@ -37,7 +37,7 @@ class DirectParts:
         self._ca_file = ca_file
         self._trusting: ssl.SSLContext | None = None
         self._threads = DaemonThreads(at_once, name="receiver-s3-part")
-        self._kept: deque[tuple[Address, http.client.HTTPConnection, float]] = deque()
+        self._idle: IdleConnections[http.client.HTTPConnection] = IdleConnections()
 
     def each(self, send: Callable[[Item], Result], parts: Iterable[Item]) -> list[Result]:
         """Call *send* for all *parts*, a few at a time. Raises what it raises, once none is under way."""
@@ -63,7 +63,7 @@ class DirectParts:
         connection = None
         try:
             signed = way.signed(key, query, {"x-amz-checksum-crc32": part.crc32_base64}, part.sha256)
-            connection = self._take(way.address)
+            connection = self._idle.take(way.address) or self._connected(way.address)
             _ask(connection, signed, file, part)
             answer = connection.getresponse()
             answer.read(_BLOCK_BYTES)
@@ -71,28 +71,16 @@ class DirectParts:
             if connection:
                 connection.close()
             return None
-        self._put_back(way.address, connection, is_done=answer.isclosed() and not answer.will_close)
+        if answer.isclosed() and not answer.will_close:
+            self._idle.keep(way.address, connection)
+        else:
+            connection.close()
         return answer.headers["ETag"] if answer.status == HTTPStatus.OK else None
 
     def close(self) -> None:
         """Let go of the connections; what is under way fails."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-        while self._kept:
-            self._kept.pop()[1].close()
-
-    def _take(self, address: Address) -> http.client.HTTPConnection:
-        while self._kept:
-            of, connection, since = self._kept.pop()
-            if of == address and time.monotonic() - since < KEPT_S:
-                return connection
-            connection.close()
-        return self._connected(address)
-
-    def _put_back(self, address: Address, connection: http.client.HTTPConnection, *, is_done: bool) -> None:
-        if is_done:
-            self._kept.append((address, connection, time.monotonic()))
-        else:
-            connection.close()
+        self._idle.close()
 
     def _connected(self, address: Address) -> http.client.HTTPConnection:
         host, port, is_encrypted = address
@@ -125,9 +113,8 @@ def _ask(connection: http.client.HTTPConnection, signed: Signed, file: BinaryIO,
 
 def _encrypt(to: ssl.SSLSocket, file: BinaryIO, part: Part) -> int:
     """Send *part*; `SSLSocket.sendfile` does so in blocks of 8 KiB."""
-    file.seek(part.start)
-    left = part.size_bytes
-    while left and (block := file.read(min(left, _BLOCK_BYTES))):
+    sent = 0
+    while block := os.pread(file.fileno(), min(part.size_bytes - sent, _BLOCK_BYTES), part.start + sent):
         to.sendall(block)
-        left -= len(block)
-    return part.size_bytes - left
+        sent += len(block)
+    return sent

@@ -69,6 +69,11 @@ class ObjectOptions:
         wanted = {"ServerSideEncryption": sse, "SSEKMSKeyId": kms_key_id, "StorageClass": storage_class}
         return cls({name: value for name, value in wanted.items() if value}, _tags(tags))
 
+    @property
+    def has_digest(self) -> bool:
+        """Whether a tag is only known once the whole asset is."""
+        return any("{sha256}" in value for value in self.tags.values())
+
     def parameters(self, metadata: Mapping[str, str]) -> dict[str, str]:
         """Return the parameters for one object with this *metadata*."""
         if not self.tags:

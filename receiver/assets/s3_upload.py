@@ -5,15 +5,16 @@ file when a read comes back short.
 """
 
 import hashlib
+import os
 import re
 import zlib
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -26,12 +27,17 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
+    SendParts = Callable[[str], tuple[list[CompletedPartTypeDef], int]]
+    """Sends the parts of the upload with that id; returns them, and the CRC-32 of the whole."""
+
 SHA256_METADATA: Final = "sha256"
 """The user metadata that says what an object holds; an ETag does not for one uploaded in parts."""
+MARK_METADATA: Final = "upload"
+"""Stands in its place in what was uploaded before it was known: a random word that its upload knows."""
 
 # The last is what a completion says that was repeated after its answer was lost.
 _TAKEN: Final = frozenset(("PreconditionFailed", "ConditionalRequestConflict", "412", "409", "NoSuchUpload"))
-_MAX_PARTS: Final = 10_000
+MAX_PARTS: Final = 10_000
 _MAX_METADATA_CHARS: Final = 256
 _ABANDONED_AFTER: Final = timedelta(days=1)
 """Longer than any upload takes."""
@@ -69,7 +75,7 @@ class Upload:
         """
         if self.asset.size_bytes <= part_bytes:
             return self.is_proven_by(self.put_whole())
-        self.put_in_parts(max(part_bytes, -(-self.asset.size_bytes // _MAX_PARTS)))
+        self.put_in_parts(partial(self.send_parts, max(part_bytes, -(-self.asset.size_bytes // MAX_PARTS))))
         return False
 
     def is_told_by(self, answer: Mapping[str, Any]) -> bool:
@@ -89,10 +95,10 @@ class Upload:
         with _taken(self.key):
             return self._put_whole()
 
-    def put_in_parts(self, part_bytes: int) -> dict[str, Any]:
-        """Create the object from parts of that size; return all answers in one. Raises what `run` does."""
+    def put_in_parts(self, send: "SendParts") -> dict[str, Any]:
+        """Create the object from what is sent; return all answers in one. Raises what `run` and *send* do."""
         with _taken(self.key):
-            return self._put_in_parts(part_bytes)
+            return self._put_in_parts(send)
 
     def _put_whole(self) -> dict[str, Any]:
         with self.asset.open() as file:
@@ -110,7 +116,7 @@ class Upload:
             **self._described(),
         }
 
-    def _put_in_parts(self, part_bytes: int) -> dict[str, Any]:
+    def _put_in_parts(self, send: "SendParts") -> dict[str, Any]:
         self._abort_abandoned()
         begun = self.client.create_multipart_upload(
             Bucket=self.bucket,
@@ -120,7 +126,7 @@ class Upload:
         )
         upload_id = begun["UploadId"]
         try:
-            parts, crc32 = self._send_parts(upload_id, part_bytes)
+            parts, crc32 = send(upload_id)
             # A store that does not know the type would take the checksum of the whole for one of the parts.
             whole: dict[str, Any] = (
                 {"ChecksumCRC32": _base64(crc32), "ChecksumType": "FULL_OBJECT"}
@@ -140,12 +146,13 @@ class Upload:
             raise
         return {**begun, **done}
 
-    def _send_parts(self, upload_id: str, part_bytes: int) -> tuple[list["CompletedPartTypeDef"], int]:
-        """Send the file; return its parts and the CRC-32 of the whole."""
+    def send_parts(self, part_bytes: int, upload_id: str) -> tuple[list["CompletedPartTypeDef"], int]:
+        """Send the file in parts of that size; return them and the CRC-32 of the whole."""
         known = self.asset.parts
         if self.direct and known and known.part_bytes == part_bytes and not self.dialect.md5:
-            send = partial(self._send_part, self.direct, upload_id)
-            return self.direct.each(send, enumerate(known.all, start=1)), known.crc32
+            with self.asset.open() as file:
+                send = partial(self.send_part, self.direct, upload_id, file)
+                return self.direct.each(send, enumerate(known.all, start=1)), known.crc32
         digest, crc32 = hashlib.sha256(), 0
         parts: list[CompletedPartTypeDef] = []
         for number, block in enumerate(self._blocks(part_bytes), start=1):
@@ -156,17 +163,15 @@ class Upload:
             raise self._changed()
         return parts, crc32
 
-    def _send_part(
-        self, direct: DirectParts, upload_id: str, numbered: tuple[int, Part]
+    def send_part(
+        self, direct: DirectParts, upload_id: str, file: BinaryIO, numbered: tuple[int, Part]
     ) -> "CompletedPartTypeDef":
-        """Send a part that the download told of."""
+        """Send a part that the download told of, from the *file*, which other threads read, too."""
         number, part = numbered
-        with self.asset.open() as file:
-            query = {"partNumber": str(number), "uploadId": upload_id}
-            if etag := direct.send(file, part, self.key, query):
-                return {"PartNumber": number, "ETag": etag, "ChecksumCRC32": part.crc32_base64}
-            file.seek(part.start)
-            block = file.read(part.size_bytes)
+        query = {"partNumber": str(number), "uploadId": upload_id}
+        if etag := direct.send(file, part, self.key, query):
+            return {"PartNumber": number, "ETag": etag, "ChecksumCRC32": part.crc32_base64}
+        block = os.pread(file.fileno(), part.size_bytes, part.start)
         if hashlib.sha256(block).hexdigest() != part.sha256:
             raise self._changed()
         return self._send_block(upload_id, number, block)
@@ -242,7 +247,7 @@ class Upload:
     def _metadata(self) -> dict[str, str]:
         """Return what travels in headers: printable ASCII, bounded."""
         printable = {k: re.sub(r"[^ -~]", "?", v)[:_MAX_METADATA_CHARS] for k, v in self.metadata.items()}
-        return {**printable, SHA256_METADATA: self.asset.sha256}
+        return {**printable, SHA256_METADATA: self.asset.sha256} if self.asset.sha256 else printable
 
 
 @contextmanager
@@ -263,13 +268,13 @@ def _base64(crc32: int) -> str:
     return b64encode(crc32.to_bytes(4, "big")).decode()
 
 
-def told_sha256(head: Mapping[str, Any]) -> str:
-    """Return the digest in an object's metadata; empty without one.
+def told(head: Mapping[str, Any], wanted: str = SHA256_METADATA) -> str:
+    """Return what an object's metadata say, such as its digest; empty if they do not.
 
     Proxies change the case of header names: Go's write `X-Amz-Meta-Sha256`.
     """
     metadata: Mapping[str, str] = head.get("Metadata") or {}
-    return next((value for name, value in metadata.items() if name.lower() == SHA256_METADATA), "")
+    return next((value for name, value in metadata.items() if name.lower() == wanted), "")
 
 
 def error_code(error: ClientError) -> str:

@@ -5,17 +5,14 @@ boto3's own way through urllib3 and http.client takes five times the processor's
 
 import asyncio
 import ssl
-import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import httptools
 
+from receiver.assets.s3_idle import IdleConnections
 from receiver.assets.s3_way import Address
 
-KEPT_S: Final = 4.0
-"""Servers hang up after five seconds or more without a request."""
 _MAX_ANSWER_BYTES: Final = 1024 * 1024
 _FIRST_FINAL_STATUS: Final = 200
 
@@ -38,7 +35,6 @@ class Connection(asyncio.Protocol):
         self._size_bytes = 0
         self._parser = httptools.HttpResponseParser(self)
         self.is_open = False
-        self.kept_since = 0.0
 
     async def put(self, head: bytes, body: bytes, *, patience_s: float) -> Answer:
         """Send one request; return its answer.
@@ -112,41 +108,35 @@ class Connections:
         self._trusting = trusting
         self._context: ssl.SSLContext | None = None
         self._places = asyncio.Semaphore(at_once)
-        self._kept: deque[tuple[Address, Connection]] = deque()
+        self._idle: IdleConnections[Connection] = IdleConnections()
 
     async def put(
         self, address: Address, head: bytes, body: bytes, *, connect_s: float, patience_s: float
     ) -> Answer:
         """Send one request to *address*; return its answer. Raises what `Connection.put` does."""
         async with self._places:
-            connection = self._take(address) or await self._connect(address, connect_s)
+            connection = self._take_open(address) or await self._connect(address, connect_s)
             try:
                 answer = await connection.put(head, body, patience_s=patience_s)
             except BaseException:
                 connection.close()
                 raise
-            self._keep(address, connection)
+            if connection.is_open:
+                self._idle.keep(address, connection)
+            else:
+                connection.close()
             return answer
 
     def close(self) -> None:
         """Hang up."""
-        while self._kept:
-            self._kept.pop()[1].close()
+        self._idle.close()
 
-    def _take(self, address: Address) -> Connection | None:
-        while self._kept:
-            of, connection = self._kept.pop()
-            if connection.is_open and of == address and time.monotonic() - connection.kept_since < KEPT_S:
+    def _take_open(self, address: Address) -> Connection | None:
+        while connection := self._idle.take(address):
+            if connection.is_open:
                 return connection
             connection.close()
         return None
-
-    def _keep(self, address: Address, connection: Connection) -> None:
-        if connection.is_open:
-            connection.kept_since = time.monotonic()
-            self._kept.append((address, connection))
-        else:
-            connection.close()
 
     async def _connect(self, address: Address, connect_s: float) -> Connection:
         if address.is_encrypted and self._context is None:

@@ -13,7 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO, BinaryIO, Final, Self
 
-from receiver.assets import Fetched
+from receiver.assets import Early, Fetched
 from receiver.assets.digests import Digests
 from receiver.assets.dimensions import measure
 
@@ -39,7 +39,10 @@ class Spool:
         self._directory = directory
         self._file: IO[bytes] | None = None
         self._part_bytes = part_bytes
+        self.early: Early | None = None
+        """Is sent the parts of the file as they are on disk."""
         self._size_bytes = 0
+        self._sent = 0
         self._block = bytearray()
         self._in_use = threading.Lock()
         self._abandoned = False
@@ -94,7 +97,16 @@ class Spool:
             block, self._block = self._block, bytearray()
             self._digests.update(block)
             self._file.write(block)
+            if self.early:
+                self._send(self.early, self._file)
             return self._file
+
+    def _send(self, early: Early, file: IO[bytes]) -> None:
+        if ended := self._digests.ended(self._sent):
+            file.flush()
+            for part in ended:
+                early.send(Path(file.name), part)
+            self._sent += len(ended)
 
     def _finish(self, content_type: str) -> Fetched:
         if self._size_bytes < BLOCK_BYTES:
@@ -105,7 +117,7 @@ class Spool:
             path = Path(file.name)
         with path.open("rb") as whole:
             fetched = described(whole, path, self._digests.sha256, content_type)
-        return replace(fetched, parts=self._digests.parts())
+        return replace(fetched, parts=self._digests.parts(), early=self.early)
 
     def _abandon(self) -> None:
         with self._in_use:

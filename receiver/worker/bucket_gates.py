@@ -5,7 +5,7 @@ from functools import partial
 
 import structlog
 
-from receiver.assets import Bucket, Fetched, Stored
+from receiver.assets import Bucket, Early, Fetched, Stored
 from receiver.errors import BucketUnavailable
 from receiver.outcomes import Retry
 from receiver.store.outages import COMMON_BUCKET
@@ -50,6 +50,11 @@ class BucketGates:
                 raise BucketUnavailable(str(error), parked_s=parked_s) from error
             gate.passed(event_id)
             return stored
+
+    def begin(self, key: str, coming: Fetched, *, metadata: dict[str, str]) -> Early | None:
+        """Begin to upload what is *coming*, unless the bucket is away: one probe is enough."""
+        is_away = self.gate(metadata["source"]).is_away
+        return None if is_away else self._buckets.begin(key, coming, metadata=metadata)
 
     async def check(self) -> None:
         """Refuse if a bucket cannot be written at all."""

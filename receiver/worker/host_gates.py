@@ -10,14 +10,14 @@ from typing import Final, TypeVar
 
 import structlog
 
-from receiver.assets import Fetched, NotFetched
+from receiver.assets import Begin, Fetched, NotFetched
 from receiver.assets.guard import asset_host
 from receiver.outcomes import Retry
 from receiver.worker.breaker import Breaker
 from receiver.worker.gate import Gate
 
 Value = TypeVar("Value")
-Fetch = Callable[[object], Awaitable[Fetched | NotFetched]]
+Fetch = Callable[[object, Begin | None], Awaitable[Fetched | NotFetched]]
 
 _MOST: Final = 1_000
 """Maximum hosts remembered; senders name them."""
@@ -41,11 +41,11 @@ class HostGates:
         """URLs whose redirect led to a host that failed, and that host."""
         self._patience_s = patience_s
 
-    async def fetch(self, url: object) -> Fetched | NotFetched:
+    async def fetch(self, url: object, begin: Begin | None = None) -> Fetched | NotFetched:
         """Download *url*, or say at once why its host is left alone, and for how long."""
         host = asset_host(url)
         if host is None:
-            return await self._fetch(url)
+            return await self._fetch(url, begin)
         name = str(url)
         gates = [self._gate(each) for each in (host, self._led.get(name)) if each]
         for gate in gates:
@@ -54,7 +54,7 @@ class HostGates:
         with ExitStack() as stack:
             for gate in gates:
                 stack.enter_context(gate.passing())
-            return self._judged(gates, name, await self._fetch(url))
+            return self._judged(gates, name, await self._fetch(url, begin))
 
     def _judged(self, gates: list[Gate], name: str, fetched: Fetched | NotFetched) -> Fetched | NotFetched:
         """Judge the host that it ended at; one that led there with a redirect works."""

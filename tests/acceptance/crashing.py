@@ -11,6 +11,7 @@ from receiver.__main__ import main
 from receiver.assets.fetch import Fetcher
 from receiver.assets.folder import FolderBucket
 from receiver.assets.s3 import S3Bucket
+from receiver.assets.s3_early import EarlyUpload
 from receiver.assets.s3_upload import Upload
 from receiver.destinations import Message
 from receiver.destinations.jsonlines import JsonLinesFile
@@ -45,7 +46,9 @@ _POINTS: dict[str, tuple[type, str, Callable[[tuple[Any, ...], Any], bool]]] = {
     "upload": (FolderBucket, "put", lambda _args, _result: True),
     "settle": (Store, "settle", lambda args, _held: isinstance(args[1], EventSettled)),
     # The check at start uploads a marker of its own in parts.
-    "part": (Upload, "_send_part", lambda args, _result: type(args[0]) is Upload),
+    "part": (Upload, "send_part", lambda args, _result: type(args[0]) is Upload),
+    "early part": (EarlyUpload, "_send_part", lambda _args, _result: True),
+    "early end": (EarlyUpload, "finish", lambda _args, _result: True),
     "stored": (S3Bucket, "put", lambda _args, _result: True),
     "send": (JsonLinesFile, "send", lambda _args, _outcomes: True),
     "late claim": (Store, "claim", lambda args, jobs: args[1] is claim_late and bool(jobs)),

@@ -1,5 +1,6 @@
 """Assets in S3 through crashes and outages: real processes that are killed, and a real S3 server."""
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 LARGE = PNG + bytes(9 * 1024 * 1024)
 """Two parts, of 8 MiB and the rest."""
+LARGEST = PNG + bytes(64 * 1024 * 1024)
+"""Uploaded while it is downloaded."""
 KEY = "photoverse/image/2025/01/09/gen_1.png"
 
 
@@ -71,6 +74,39 @@ def forwarded(receiver: Service) -> dict[str, Any]:
     asset = message["data"]["asset"]
     assert isinstance(asset, dict)
     return asset
+
+
+class TestKilledWhileItIsDownloaded:
+    @pytest.mark.parametrize("point", ["early part", "early end", "stored"])
+    def test_leaves_one_object_and_no_parts(
+        self,
+        receiver: Service,
+        asset_host: AssetHost,
+        s3: "S3Client",
+        s3_bucket: str,
+        monkeypatch: pytest.MonkeyPatch,
+        point: str,
+    ) -> None:
+        """Killed when a part was sent, or when the object was there and nobody knew: there is one at the end.
+
+        It is known for what it is by its bytes, once the URL is dead and nothing else says what it holds.
+        """
+        monkeypatch.setattr(assets, "PNG", LARGEST)
+        process = receiver.start(crash_at=point)
+        receiver.deliver(completed("gen_1", f"{asset_host.url}/a.png"))
+        process.wait()
+        assert bool(unfinished(s3, s3_bucket)) == (point == "early part")
+        if point != "early part":
+            asset_host.status = 403
+        receiver.start()
+        asset = forwarded(receiver)
+        assert (asset["status"], asset["url"]) == ("mirrored", f"s3://{s3_bucket}/{KEY}")
+        assert asset["sha256"] == hashlib.sha256(LARGEST).hexdigest()
+        assert keys(s3, s3_bucket) == [KEY]
+        with s3.get_object(Bucket=s3_bucket, Key=KEY)["Body"] as body:
+            assert body.read() == LARGEST
+        assert unfinished(s3, s3_bucket) == []
+        until(lambda: not kept(receiver))
 
 
 class TestKilled:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import structlog.testing
 
-from receiver.assets import Fetched, NotFetched
+from receiver.assets import Begin, Fetched, NotFetched, Part
 from receiver.assets.kept import KeptDownloads
 from receiver.assets.key_template import KeyTemplate
 from receiver.assets.response import EXPIRED
@@ -56,7 +56,7 @@ def fetched(tmp_path: Path) -> Fetched:
 
 async def run_mirror(
     job: EventJob,
-    fetch: Callable[[object], Awaitable[Fetched | NotFetched]],
+    fetch: Callable[[object, Begin | None], Awaitable[Fetched | NotFetched]],
     bucket: MemoryBucket,
     *,
     at: int = LATER,
@@ -70,7 +70,7 @@ async def run_mirror(
 
 async def run_late(
     job: LateJob,
-    fetch: Callable[[object], Awaitable[Fetched | NotFetched]],
+    fetch: Callable[[object, Begin | None], Awaitable[Fetched | NotFetched]],
     bucket: MemoryBucket | None = None,
     *,
     at: int = LATER,
@@ -81,8 +81,23 @@ async def run_late(
     return await MirrorLate(mirror, lambda: ENTROPY)(job)
 
 
-def fetching(result: Fetched | NotFetched | Exception) -> Callable[[object], Awaitable[Fetched | NotFetched]]:
-    async def fetch(url: object) -> Fetched | NotFetched:
+class Begun:
+    """An upload that began."""
+
+    def __init__(self) -> None:
+        self.was_abandoned = False
+
+    def send(self, path: Path, part: Part) -> None:
+        raise AssertionError("the fetcher sends")
+
+    def abandon(self) -> None:
+        self.was_abandoned = True
+
+
+def fetching(
+    result: Fetched | NotFetched | Exception,
+) -> Callable[[object, Begin | None], Awaitable[Fetched | NotFetched]]:
+    async def fetch(url: object, _begin: object = None) -> Fetched | NotFetched:
         assert url == URL
         if isinstance(result, Exception):
             raise result
@@ -128,6 +143,41 @@ class TestMirror:
         bucket, rules = MemoryBucket(), replace(RULES, keys=KeyTemplate.parse("{event_id}/{sha256}"))
         await run_mirror(event_job(), fetching(fetched), bucket, rules=rules)
         assert list(bucket.kept) == [f"event-1/{'0' * 64}"]
+
+    @pytest.mark.parametrize("fate", ["kept", "refused by the bucket", "not fetched", "a bug"])
+    async def test_begins_while_it_is_downloaded(self, fetched: Fetched, fate: str) -> None:
+        """The bucket may begin under the asset's name; what it began is let go of, whatever became of it."""
+        fates: dict[str, Fetched | NotFetched | Exception] = {
+            "not fetched": NotFetched("truncated", permanent=False),
+            "a bug": RuntimeError("bug"),
+        }
+        early = Begun()
+        bucket = MemoryBucket(BucketUnavailable("down") if "bucket" in fate else None, early=early)
+        coming = Fetched(None, 3, "", "image/png")
+
+        async def fetch(url: object, begin: Begin | None) -> Fetched | NotFetched:
+            assert begin
+            assert begin(coming) is early
+            return await fetching(fates.get(fate, fetched))(url, begin)
+
+        await run_mirror(event_job(), fetch, bucket)
+        ids = {"event-id": "event-1", "generation-id": "gen_1", "source": "photoverse"}
+        assert bucket.begun == [("photoverse/image/2025/01/09/gen_1.png", coming, ids)]
+        assert early.was_abandoned
+
+    async def test_does_not_begin(self, fetched: Fetched) -> None:
+        """A bucket may want the whole first; a name with a digest is not known before."""
+        coming = Fetched(None, 3, "", "image/png")
+        for keys, begun in ((KeyTemplate(), 1), (KeyTemplate.parse("{event_id}/{sha256}"), 0)):
+
+            async def fetch(_url: object, begin: Begin | None) -> Fetched | NotFetched:
+                assert begin
+                assert begin(coming) is None
+                return fetched
+
+            bucket = MemoryBucket()
+            await run_mirror(event_job(), fetch, bucket, rules=replace(RULES, keys=keys))
+            assert len(bucket.begun) == begun
 
     async def test_conflict_is_reported(self, fetched: Fetched) -> None:
         """An asset that stands beside other bytes is one line and one count, and settled where it stands."""
@@ -415,7 +465,7 @@ class TestMirrorLate:
     async def test_refreshes_an_expired_url(self, fetched: Fetched) -> None:
         """After days the URL has most likely expired: another one is asked for."""
 
-        async def fetch(url: object) -> Fetched | NotFetched:
+        async def fetch(url: object, _begin: object = None) -> Fetched | NotFetched:
             return fetched if url == "https://cdn.example.com/new" else NotFetched(EXPIRED, permanent=True)
 
         async def refresh(_event: Event) -> str:

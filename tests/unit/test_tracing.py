@@ -178,7 +178,7 @@ class TestAttempts:
         path = tmp_path / "spooled"
         path.write_bytes(b"png")
 
-        async def fetch(_: object) -> Fetched | NotFetched:
+        async def fetch(_url: object, _begin: object = None) -> Fetched | NotFetched:
             return fetched or Fetched(path, 3, "0" * 64, "image/png")
 
         await Mirror(fetch, MemoryBucket(), MirrorRules(), lambda: NOW, lambda: 0.5)(event_job())
@@ -214,7 +214,7 @@ class TestAttempts:
         assert spans.told == ()
 
 
-async def _no_fetch(_: object) -> Fetched | NotFetched:
+async def _no_fetch(_url: object, _begin: object = None) -> Fetched | NotFetched:
     raise AssertionError("nothing to fetch")
 
 

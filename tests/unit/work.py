@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from receiver.assets import Fetched, Held, Stored
+from receiver.assets import Early, Fetched, Held, Stored
 from receiver.events import Asset
 from receiver.store import DeliveryJob, EventJob, LateJob
 from tests.acceptance.service import completed
@@ -53,12 +53,19 @@ class MemoryBucket:
     kept: dict[str, tuple[Fetched, dict[str, str]]] = field(default_factory=dict)
     conflict: bool = False
     """Whether every key is taken."""
+    early: Early | None = None
+    """What it begins, if it begins anything."""
+    begun: list[tuple[str, Fetched, dict[str, str]]] = field(default_factory=list)
 
     async def put(self, key: str, asset: Fetched, *, metadata: dict[str, str]) -> Stored:
         if self.error:
             raise self.error
         self.kept[key] = asset, metadata
         return Stored(f"memory:{key}", conflict=self.conflict)
+
+    def begin(self, key: str, coming: Fetched, *, metadata: dict[str, str]) -> Early | None:
+        self.begun.append((key, coming, metadata))
+        return self.early
 
     def key_of(self, url: str) -> str | None:
         return url.removeprefix("memory:") if url.startswith("memory:") else None

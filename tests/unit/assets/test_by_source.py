@@ -17,7 +17,12 @@ class TestBucketsBySource:
         for source in ("acme", "photoverse"):
             stored = await buckets.put(f"{source}.png", ASSET, metadata={"source": source})
             assert stored == Stored(f"memory:{source}.png")
+            assert buckets.begin(f"{source}.mp4", ASSET, metadata={"source": source}) is None
         assert (list(own.kept), list(default.kept)) == (["acme.png"], ["photoverse.png"])
+        assert ([key for key, *_ in own.begun], [key for key, *_ in default.begun]) == (
+            ["acme.mp4"],
+            ["photoverse.mp4"],
+        )
 
     async def test_a_url_leads_back_to_its_bucket(self) -> None:
         """A file is looked for where it is, also if that is the common bucket; other URLs are nowhere."""

@@ -338,13 +338,13 @@ class TestPut:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """Parts that are each right and together are not the file become no object, and are freed."""
-        send = Upload._send_parts
+        send = Upload.send_parts
 
-        def send_and_lie(self: Upload, upload_id: str, part_bytes: int) -> Any:
-            parts, crc32 = send(self, upload_id, part_bytes)
+        def send_and_lie(self: Upload, part_bytes: int, upload_id: str) -> Any:
+            parts, crc32 = send(self, part_bytes, upload_id)
             return parts, crc32 ^ 1
 
-        monkeypatch.setattr(Upload, "_send_parts", send_and_lie)
+        monkeypatch.setattr(Upload, "send_parts", send_and_lie)
         with pytest.raises(BucketUnavailable, match="CompleteMultipartUpload: BadDigest"):
             await open_bucket().put(KEY, asset(LARGE), metadata={})
         assert keys(s3, s3_bucket) == []

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pytest
 import trustme
@@ -125,19 +125,21 @@ class TestDirectParts:
     ) -> None:
         """When a part fails, those under way end first, and no other begins."""
         bucket, _ = await opened(s3_server, s3_bucket, asset)
-        send, events = Upload._send_part, list[str]()
+        send, events = Upload.send_part, list[str]()
         late = threading.Event()
 
-        def fail(self: Upload, direct: DirectParts, upload_id: str, numbered: tuple[int, Part]) -> Any:
+        def fail(
+            self: Upload, direct: DirectParts, upload_id: str, file: BinaryIO, numbered: tuple[int, Part]
+        ) -> Any:
             if numbered[0] == 1:
                 late.set()
                 raise BucketUnavailable("no")
             assert late.wait(10)
-            sent = send(self, direct, upload_id, numbered)
+            sent = send(self, direct, upload_id, file, numbered)
             events.append("sent")
             return sent
 
-        monkeypatch.setattr(Upload, "_send_part", fail)
+        monkeypatch.setattr(Upload, "send_part", fail)
         abort = Upload._abort
 
         def note_abort(self: Upload, upload_id: str) -> None:

@@ -10,6 +10,7 @@ from typing import IO, Any
 
 import pytest
 
+from receiver.assets import Part
 from receiver.assets.spool import BLOCK_BYTES, STALE_AFTER_S, Spool, remove_stale
 from tests.unit.assets.conftest import files
 
@@ -29,6 +30,28 @@ class TestSpool:
         assert fetched.path.read_bytes() == whole
         assert (fetched.size_bytes, fetched.content_type) == (len(whole), "video/mp4")
         assert fetched.sha256 == hashlib.sha256(whole).hexdigest()
+
+    async def test_sends_parts_once_they_are_on_disk(self, tmp_path: Path) -> None:
+        """An upload that began early is told of each part but the last, and can read it then."""
+        whole, seen = os.urandom(5 * BLOCK_BYTES + 5), list[bytes]()
+
+        class Reads:
+            def send(self, path: Path, part: Part) -> None:
+                with path.open("rb") as file:
+                    file.seek(part.start)
+                    seen.append(file.read(part.size_bytes))
+
+            def abandon(self) -> None:
+                """Do nothing."""
+
+        early = Reads()
+        async with Spool(tmp_path, part_bytes=2 * BLOCK_BYTES) as spool:
+            spool.early = early
+            for start in range(0, len(whole), 700_000):
+                await spool.write(whole[start : start + 700_000])
+            fetched = await spool.keep("video/mp4")
+        assert fetched.early is early
+        assert seen == [whole[: 2 * BLOCK_BYTES], whole[2 * BLOCK_BYTES : 4 * BLOCK_BYTES]]
 
     async def test_small_download_touches_no_disk(self, tmp_path: Path) -> None:
         """Less than a block stays in memory, with the same description."""

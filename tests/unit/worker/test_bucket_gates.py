@@ -55,6 +55,11 @@ class TestPut:
             error = await refused(gates, name)
             assert (str(error), error.parked_s is not None) == ("down", True)
         bucket.error = RuntimeError("not to be asked")
+        about = {"event-id": "d", "source": "photoverse"}
+        assert gates.begin("d", FILE, metadata=about) is None
+        assert not bucket.begun
+        assert gates.begin("d", FILE, metadata={**about, "source": "acme"}) is None
+        assert len(bucket.begun) == 1
         error = await refused(gates, "d")
         assert (str(error), error.parked_s) == ("down", gates.gate(None).parked_s())
 

@@ -25,7 +25,7 @@ class Hosts:
         self.now = 1000.0
         self.gates = HostGates(self.fetch, patience_s=PATIENCE_S, make_breaker=self._breaker)
 
-    async def fetch(self, _url: object) -> Fetched | NotFetched:
+    async def fetch(self, _url: object, _begin: object = None) -> Fetched | NotFetched:
         self.asked += 1
         return self.answer
 

@@ -259,7 +259,7 @@ class Outage:
         self.bucket = BucketGates(MemoryBucket(), (), breaker).gate(None)
         self.hosts = HostGates(self._refuse, patience_s=3600, make_breaker=breaker)
 
-    async def _refuse(self, _url: object) -> NotFetched:
+    async def _refuse(self, _url: object, _begin: object = None) -> NotFetched:
         return NotFetched("connect", permanent=False)
 
     def begin(self) -> None:

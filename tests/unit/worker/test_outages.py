@@ -22,7 +22,7 @@ from tests.stored import migrated
 from tests.unit.work import MemoryBucket
 
 
-async def _fetch(_url: object) -> NotFetched:
+async def _fetch(_url: object, _begin: object = None) -> NotFetched:
     return NotFetched("connect", permanent=False)
 
 

@@ -52,7 +52,7 @@ class Host:
         self._good = good
         self._failure = NotFetched(code, permanent=True, may_appear=may_appear)
 
-    async def fetch(self, url: object) -> Fetched | NotFetched:
+    async def fetch(self, url: object, _begin: object = None) -> Fetched | NotFetched:
         self.urls.append(url)
         return self._fetched if url == self._good else self._failure
 

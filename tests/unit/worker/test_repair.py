@@ -28,7 +28,7 @@ DIGEST = hashlib.sha256(PNG).hexdigest()
 
 @pytest.fixture
 def repairer(stock: Stock) -> Repairer:
-    async def fetch(url: object) -> Fetched | NotFetched:
+    async def fetch(url: object, _begin: object = None) -> Fetched | NotFetched:
         generation_id = str(url).rpartition("/")[2].removesuffix(".png")
         return await stock.fetch(Event("photoverse", generation_id, "generation.completed", {}))
 
