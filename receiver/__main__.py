@@ -46,7 +46,7 @@ def _run() -> int:
     except UnicodeEncodeError:
         if all(map(_is_text, sys.argv)):
             raise
-        say("receiver: an argument is not text in UTF-8")
+        say("receiver: an argument is not valid UTF-8")
         return ExitCode.USAGE
     return status if isinstance(status, int) else ExitCode.OK
 

@@ -54,7 +54,7 @@ class Expression:
         except JMESPathTypeError as error:
             accepted = " or ".join(_word(kind) for kind in error.expected_types)
             given = _word(error.actual_type)
-            return NotApplicable(f"{error.function_name}() takes {accepted}, and was given {given}")
+            return NotApplicable(f"{error.function_name}() takes {accepted}, but got {given}")
         except Exception as error:  # noqa: BLE001  the library lets Python's own errors through
             return NotApplicable(f"it fails with {type(error).__name__}")
 
@@ -67,7 +67,7 @@ def compile_expression(text: str) -> Expression:
             expected and shows the place.
     """
     if not text.strip():
-        raise ValueError("a JMESPath expression, and not empty")
+        raise ValueError("a JMESPath expression that is not empty")
     try:
         with warnings.catch_warnings():
             # `word` for "word" is deprecated, and what everybody writes.
@@ -134,7 +134,7 @@ def _reference_fault(parent: Any) -> str | None:
     """Say why an `&expression` may not stand there: its own value is not JSON."""
     if parent is not None and parent["type"] == "function_expression":
         return None
-    return "& stands only before an argument of a function"
+    return "& may only stand before a function argument"
 
 
 def _nodes(node: Any, parent: Any) -> Iterator[tuple[Any, Any]]:

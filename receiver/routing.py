@@ -127,8 +127,8 @@ def check_sources(name: str, routing: Routing, sources: Collection[str]) -> None
     unknown = routing.sources.difference(sources)
     if unknown:
         raise ConfigError(
-            f"{setting(name, 'sources')} names {', '.join(sorted(unknown))}, which is no source;"
-            f" there are: {', '.join(sorted(sources))}"
+            f"{setting(name, 'sources')} names {', '.join(sorted(unknown))}, which is not a source;"
+            f" the sources are: {', '.join(sorted(sources))}"
         )
 
 

@@ -66,13 +66,13 @@ def _words(value: object) -> object:
 
 def _name(value: str) -> str:
     if not _NAME.fullmatch(value):
-        raise ValueError(f"the name {value!r} must be letters, digits, '-' and '_', at most 63")
+        raise ValueError(f"the name {value!r} must have at most 63 letters, digits, '-' and '_'")
     return value
 
 
 def _header(value: str) -> str:
     if not _HEADER.fullmatch(value):
-        raise ValueError(f"{value!r} is not the name of a header")
+        raise ValueError(f"{value!r} is not a header name")
     return value
 
 
@@ -404,7 +404,7 @@ def _json_list(environ: Mapping[str, str]) -> Iterator[str]:
             and not name.endswith(_EXPRESSIONS)
             and _JSON_LIST.fullmatch(value.strip())
         ):
-            yield f"{name}: the value is a list in JSON: write its values separated by commas, nothing else"
+            yield f"{name}: the value is a JSON list: write the values separated by commas instead"
 
 
 def _not_text(environ: Mapping[str, str]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from receiver.store.window import Page
 
 _PLAIN: Final = {
     404: ("not_found", "There is nothing here."),
-    405: ("method_not_allowed", "This route does not take that method."),
+    405: ("method_not_allowed", "This route does not support that method."),
 }
 
 

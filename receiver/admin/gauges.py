@@ -39,13 +39,13 @@ def gauges(found: Standing, watched: Watched, destinations: Collection[str], now
         *_deliveries(found, destinations, now_ms),
         _gauge(
             "receiver_quarantined",
-            "Bodies in quarantine that nobody has dealt with.",
+            "Quarantined bodies that are still open.",
             value=found.quarantined,
         ),
         *_mirroring(found, watched, now_ms),
         _gauge(
             "receiver_workers",
-            "Workers alive, as spool folders whose worker has reported lately.",
+            "Live workers; those that share a spool folder count once.",
             value=len(alive),
         ),
         *_destinations(found, destinations, now_ms),
@@ -60,7 +60,7 @@ def disks(found: Mapping[str, Room]) -> list[Metric]:
     free: list[Sample] = [([use], one.free) for use, one in found.items()]
     size: list[Sample] = [([use], one.total) for use, one in found.items()]
     return [
-        _gauge("receiver_disk_free_bytes", "Room left to this process on a disk, by use.", ["use"], free),
+        _gauge("receiver_disk_free_bytes", "Free space for this process on a disk, by use.", ["use"], free),
         _gauge("receiver_disk_size_bytes", "Size of a disk, by use.", ["use"], size),
     ]
 
@@ -76,26 +76,26 @@ def _mirroring(found: Standing, watched: Watched, now_ms: int) -> Iterable[Metri
             oldest_ms[one.source] = min(known_ms, one.waiting.oldest_ms)
     yield _gauge(
         "receiver_events_waiting",
-        "Events whose asset's fate is not settled, by source and bucket; no bucket: they need no asset.",
+        "Events not settled yet, by source and bucket. An empty bucket: they need no asset.",
         labels,
         sorted(events.items()),
     )
     yield _gauge(
         "receiver_events_waiting_oldest_seconds",
-        "How long ago the oldest of them was received, by source.",
+        "Age of the oldest event not settled yet, since its receipt, by source.",
         ["source"],
         [([source], _age_s(oldest, now_ms)) for source, oldest in sorted(oldest_ms.items())],
     )
     yield _gauge(
         "receiver_asset_host_events_waiting",
-        "Events that wait for an asset, by its host: the 20 with most, and `other`.",
+        "Events that wait for their asset, by its host: the 20 with the most, and `other`.",
         ["asset_host"],
         _by_host(found.events),
     )
-    yield _gauge("receiver_late_assets", "Assets that are still tried for.", value=found.late.count)
+    yield _gauge("receiver_late_assets", "Late assets that are still retried.", value=found.late.count)
     yield _gauge(
         "receiver_late_assets_oldest_seconds",
-        "How long ago the oldest event was received whose asset is still tried for.",
+        "Age of the oldest event whose late asset is still retried, since its receipt.",
         value=found.late.oldest_s(now_ms),
     )
 
@@ -110,7 +110,7 @@ def _deliveries(found: Standing, configured: Collection[str], now_ms: int) -> It
     )
     yield _gauge(
         "receiver_oldest_pending_seconds",
-        "How long ago the oldest event was received that waits for its destination.",
+        "Age of the oldest event that waits for its destination, since its receipt.",
         ["destination"],
         [([one.name], one.waiting.oldest_s(now_ms)) for one in waiting],
     )
@@ -126,8 +126,8 @@ def _destinations(found: Standing, configured: Collection[str], now_ms: int) -> 
     down = {one.name for one in found.destinations if one.is_down(now_ms)}
     paused = {one.name for one in found.destinations if one.paused_ms is not None}
     for state, names_there, meaning in (
-        ("down", down, "1 while some worker leaves a destination alone because it is down."),
-        ("paused", paused, "1 while an operator has a destination paused."),
+        ("down", down, "1 while any worker finds the destination down."),
+        ("paused", paused, "1 while the destination is paused by an operator."),
     ):
         values: list[Sample] = [([name], name in names_there) for name in sorted({*configured, *names_there})]
         yield _gauge(f"receiver_destination_{state}", meaning, ["destination"], values)
@@ -137,13 +137,13 @@ def _outages(found: Standing, watched: Watched, now_ms: int) -> Iterable[Metric]
     down = {one.name for one in found.down(BUCKET, now_ms)}
     yield _gauge(
         "receiver_bucket_away",
-        "1 while some worker leaves a source's bucket alone because it is down; * is that of most sources.",
+        "1 while any worker finds the source's bucket down; * is the shared bucket.",
         ["source"],
         [([name], name in down) for name in (COMMON_BUCKET, *watched.with_own_bucket)],
     )
     yield _gauge(
         "receiver_asset_hosts_away",
-        "Hosts of assets that some worker leaves alone because they are down.",
+        "Asset hosts that any worker finds down.",
         value=len(found.down(ASSET_HOST, now_ms)),
     )
 
@@ -158,13 +158,21 @@ def _provider(found: Standing, watched: Watched, now_ms: int) -> Iterable[Metric
     if found.database_now_ms is not None:
         skews.append((["database"], (found.database_now_ms - now_ms) / 1000))
     yield _gauge(
-        "receiver_provider_requests_limit", "Requests that an API key has a minute.", ["source"], limits
+        "receiver_provider_requests_limit",
+        "Requests per minute that the API key may make.",
+        ["source"],
+        limits,
     )
-    yield _gauge("receiver_provider_requests_remaining", "Of these, how many are left.", ["source"], left)
+    yield _gauge(
+        "receiver_provider_requests_remaining",
+        "Requests left to the API key in this window.",
+        ["source"],
+        left,
+    )
     yield from _credits(found)
     yield _gauge(
         "receiver_clock_skew_seconds",
-        "A clock less ours: that of the database, and of the provider by source.",
+        "A clock minus ours: the database's, or the provider's, by source.",
         ["clock"],
         skews,
     )
@@ -180,7 +188,12 @@ def _credits(found: Standing) -> Iterable[Metric]:
         ["source"],
         left,
     )
-    yield _gauge("receiver_provider_credits_refused_timestamp_seconds", "When that was.", ["source"], at)
+    yield _gauge(
+        "receiver_provider_credits_refused_timestamp_seconds",
+        "When the provider last refused a generation for lack of credits.",
+        ["source"],
+        at,
+    )
 
 
 def _by_host(waiting: Sequence[WaitingEvents]) -> list[Sample]:

@@ -44,7 +44,7 @@ async def _gauges(store: Store, destinations: Collection[str], watched: Watched)
 def _most_refused(refusals: Refusals) -> Metric:
     gauge = GaugeMetricFamily(
         "receiver_most_refused_requests",
-        "Requests refused in the last ten minutes, of the addresses that were refused most.",
+        "Requests refused in the last ten minutes, for the addresses refused most.",
         labels=["address"],
     )
     for address, count in refusals.most(_ADDRESSES_SHOWN):

@@ -19,7 +19,7 @@ _REFUSALS: Final = {
     400: "The message names the field.",
     401: "The token is missing or wrong.",
     403: "The request has an Origin header.",
-    404: "There is no such row.",
+    404: "No such row.",
     413: "The body is larger than 64 KiB.",
     415: "The body has a Content-Encoding.",
     500: "A bug; the log says more.",

@@ -353,4 +353,4 @@ def _fields(model: Any, path: Sequence[str]) -> Sequence[str]:
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:
-    return f"{name[:100]!r} is not known here; known are {', '.join(known) or 'no names'}"
+    return f"{name[:100]!r} is not known here; use {', '.join(known) or 'no names'}"

@@ -161,7 +161,7 @@ class Rows:
         ):
             if not one.is_known:
                 there_are = ", ".join(sorted(one.known)) or "none"
-                raise answers.invalid(f"{one.what}: {one.name[:100]!r} is not known; there are: {there_are}")
+                raise answers.invalid(f"{one.what}: {one.name[:100]!r} is not known; known are: {there_are}")
         return wanted
 
     def _orderer(self, kind: Kind) -> Handler:

@@ -82,4 +82,4 @@ def _read(path: Path) -> str:
 
 
 def _unusable(path: Path, why: str) -> ConfigError:
-    return ConfigError(f"{variable('admin_token')} is not set, and {path} cannot stand in for it: {why}")
+    return ConfigError(f"{variable('admin_token')} is not set, and {path} cannot be used instead: {why}")

@@ -34,7 +34,7 @@ class AllowList:
             ValueError: an entry is neither a network nor a host name; the message quotes it.
         """
         if isinstance(entries, str):
-            raise ValueError("a list of networks and host names is needed, not one text")  # noqa: TRY004  a setting's value is wrong
+            raise ValueError("must be a list of networks and host names, not one string")  # noqa: TRY004  a setting's value is wrong
         networks: list[Network] = []
         hosts: set[tuple[str, int | None]] = set()
         for entry in entries:

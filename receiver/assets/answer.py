@@ -103,7 +103,7 @@ class Answer:
             raise self._fault
         has_length = bool(self._values(b"content-length"))
         if not self.status or self._is_chunked or (has_length and not self._values(b"transfer-encoding")):
-            raise HungUp("the host hung up before its answer was whole")
+            raise HungUp("the host hung up before its answer was complete")
         self.is_whole = True
 
     def take(self) -> bytes:

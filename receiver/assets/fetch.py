@@ -137,7 +137,7 @@ class Fetcher:
     def _admit(self, url: object) -> Target:
         target = check_url(url, allow=self._allow, hosts=self._hosts)
         if self._denied.matches(target.host, target.port):
-            raise BlockedUrl(f"{target.host} is our own")
+            raise BlockedUrl(f"{target.host} is our own host")
         return target
 
     async def _download(self, hops: list[Target], begin: Begin | None) -> Fetched:

@@ -143,7 +143,7 @@ class FolderBucket:
         try:
             return self.was_used is not None and await self.was_used(f"{self.root.as_uri()}/")
         except StoreUnavailable as error:
-            raise BucketUnavailable(f"it is not known whether {self.root} was used: {error}") from error
+            raise BucketUnavailable(f"cannot tell whether {self.root} was used before: {error}") from error
 
     async def _check_again(self) -> None:
         """Check what could not be checked at start, such as a disk that was not mounted."""

@@ -49,7 +49,7 @@ class Marker:
         found = self.make()
         if found != self._known:
             raise BucketUnavailable(
-                f"{self._root} is another folder than it was: is its disk mounted? "
+                f"{self._root} is not the same folder as before: is its disk mounted? "
                 "If it was replaced on purpose, restart the worker"
             )
 

@@ -174,13 +174,13 @@ def _match(url: object) -> re.Match[str]:
     if len(url) > MAX_URL_CHARS:
         raise BlockedUrl(f"longer than {MAX_URL_CHARS} characters")
     if _NEVER_IN_A_URL.search(url):
-        raise BlockedUrl("holds control characters or a backslash")
+        raise BlockedUrl("contains control characters or a backslash")
     sent, fragment, _ = url.rstrip(" ").partition("#")
     match = _URL.fullmatch(sent)
     if match is None:
         raise BlockedUrl("not of the form https://host/path")
     if fragment and not (match["path"] or match["query"]):
-        raise BlockedUrl("a fragment stands right behind the host")
+        raise BlockedUrl("a fragment directly follows the host")
     return match
 
 
@@ -201,7 +201,7 @@ def _host_and_port(authority: str, default_port: int) -> tuple[str, int]:
     except AddressValueError as error:
         raise BlockedUrl("malformed IPv6 address") from error
     except ValueError as error:
-        raise BlockedUrl("the host is no international name") from error
+        raise BlockedUrl("the host is not a valid international name") from error
 
 
 def _require_public(target: Target, hosts: Sequence[str] | None) -> None:

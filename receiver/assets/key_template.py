@@ -46,7 +46,7 @@ class KeyTemplate:
             raise ValueError(f"{{{unknown[0]}}} is not a field; {_fields()}")
         if not any(f"{{{name}}}" in text for name in _UNIQUE):
             wanted = ", ".join(f"{{{name}}}" for name in _UNIQUE)
-            raise ValueError(f"two assets would get one name: use one of {wanted}; {_fields()}")
+            raise ValueError(f"two assets would get the same name: use one of {wanted}; {_fields()}")
         try:
             longest = _fill(text, _LONGEST)
             require_safe(longest)

@@ -132,10 +132,12 @@ def parse_types(entries: Collection[str]) -> frozenset[str]:
     for entry in entries:
         named = {each for each in MEDIA_TYPES if fnmatchcase(each, entry.lower())}
         if not named:
-            raise ValueError(f"{entry!r} is none of {', '.join(MEDIA_TYPES)}, and no pattern like image/*")
+            raise ValueError(
+                f"{entry!r} is neither a pattern like image/* nor one of {', '.join(MEDIA_TYPES)}"
+            )
         found |= named
     if not found:
-        raise ValueError("no type is left; leave it unset to keep all")
+        raise ValueError("it names no type; leave it unset to keep all")
     return frozenset(found)
 
 

@@ -57,7 +57,7 @@ def _prefix(entry: str) -> IPv6Network:
     try:
         prefix = IPv6Network(entry)
     except ValueError as error:
-        raise ValueError(f"{entry!r} is no IPv6 prefix such as fd00:64::/96: {error}") from error
+        raise ValueError(f"{entry!r} is not an IPv6 prefix such as fd00:64::/96: {error}") from error
     if prefix.prefixlen not in _LENGTHS:
         raise ValueError(f"{entry!r}: a NAT64 prefix is /{', /'.join(map(str, sorted(_LENGTHS)))}")
     return prefix

@@ -121,7 +121,7 @@ def _require_safe_prefix(prefix: str) -> None:
     try:
         require_safe(prefix or "none")
     except ValueError as error:
-        raise ConfigError(f"the prefix {prefix!r} is not plain names", "assets_url") from error
+        raise ConfigError(f"the prefix {prefix!r} must consist of plain names", "assets_url") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,7 +370,7 @@ class S3Bucket:
                 f"S3 does not answer ({type(error).__name__}): check {variable('s3_endpoint_url')}"
             ) from error
         except OSError as error:
-            raise BucketUnavailable(f"no place for a marker of a few bytes: {error.strerror}") from error
+            raise BucketUnavailable(f"no space for a marker of a few bytes: {error.strerror}") from error
 
     def _full(self, key: str) -> str:
         return f"{self.prefix}/{key}" if self.prefix else key
@@ -401,16 +401,14 @@ def _failures() -> Iterator[None]:
     except (BotoCoreError, OSError) as error:
         raise BucketUnavailable(f"S3: {type(error).__name__}") from error
     except _NO_S3_ANSWER as error:
-        raise BucketUnavailable(f"what answers is no S3 store ({type(error).__name__})") from error
+        raise BucketUnavailable(f"what answers is not an S3 store ({type(error).__name__})") from error
 
 
 def _client_error(error: ClientError) -> str:
     code = error_code(error)
     told = f"S3 {error.operation_name}: {code}"
     if error.operation_name in _READING and code in DENIED:
-        return f"{told}: no right to read (s3:GetObject), or nothing there (s3:ListBucket would tell)"
+        return f"{told}: no permission to read (s3:GetObject), or no such object (s3:ListBucket would tell)"
     if code in _TOO_LARGE:
-        return (
-            f"{told}: a proxy before the store takes no bodies of up to 8 MiB (nginx: client_max_body_size)"
-        )
+        return f"{told}: a proxy in front of the store refuses bodies of 8 MiB (nginx: client_max_body_size)"
     return told

@@ -124,11 +124,11 @@ def _tags(entries: Iterable[str]) -> dict[str, str]:
         if not separator or not key:
             raise ConfigError(f"{entry!r} is not of the form key=value", TAGS)
         if key in tags:
-            raise ConfigError(f"{key!r} is there twice", TAGS)
+            raise ConfigError(f"{key!r} appears twice", TAGS)
         _require_tag(key, value)
         tags[key] = value
     if len(tags) > _MAX_TAGS:
-        raise ConfigError(f"S3 takes {_MAX_TAGS} tags, not {len(tags)}", TAGS)
+        raise ConfigError(f"S3 allows {_MAX_TAGS} tags, not {len(tags)}", TAGS)
     return tags
 
 
@@ -138,7 +138,7 @@ def _require_tag(key: str, value: str) -> None:
         longest = longest.replace(name, "x" * length)
     if len(key) > _MAX_TAG_KEY or len(longest) > _MAX_TAG_VALUE:
         raise ConfigError(
-            f"the tag {key[:40]!r} is longer than S3 takes"
+            f"the tag {key[:40]!r} is longer than S3 allows"
             f" ({_MAX_TAG_KEY} characters, its value {_MAX_TAG_VALUE})",
             TAGS,
         )

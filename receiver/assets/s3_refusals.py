@@ -51,23 +51,24 @@ _PLAIN: Final[dict[str, tuple[str, ...]]] = {
 _FORBIDDEN: Final = {
     "signature": _PLAIN["SignatureDoesNotMatch"],
     "no such key": _PLAIN["InvalidAccessKeyId"],
-    "quota": ("no room is left there", ADDRESS),
+    "quota": ("no space is left there", ADDRESS),
 }
 _NO_RIGHT: Final = (
     (
-        "no right to write there. Rights needed: s3:PutObject, s3:GetObject, s3:AbortMultipartUpload;"
-        " s3:PutObjectTagging for tags; kms:GenerateDataKey, kms:Decrypt for a KMS key"
+        "no permission to write there. Permissions needed: s3:PutObject, s3:GetObject,"
+        " s3:AbortMultipartUpload; s3:PutObjectTagging for tags;"
+        " kms:GenerateDataKey, kms:Decrypt for a KMS key"
     ),
     ADDRESS,
 )
 _NOT_READ: Final = (
-    "no right to read back what was uploaded (s3:GetObject; kms:Decrypt for a KMS key)",
+    "no permission to read back what was uploaded (s3:GetObject; kms:Decrypt for a KMS key)",
     ADDRESS,
 )
 _BY_SETTING: Final = {
-    CONDITIONAL_WRITES: "the store refuses If-None-Match and takes uploads without; set it to false: each"
-    " object then gets a name of its own",
-    CHECKSUMS: "the store refuses SHA-256 and CRC-32 checksums and takes MD5; set it to md5",
+    CONDITIONAL_WRITES: "the store refuses If-None-Match but accepts uploads without it; set it to false:"
+    " each object then gets a name of its own",
+    CHECKSUMS: "the store refuses SHA-256 and CRC-32 checksums but accepts MD5; set it to md5",
 }
 
 
@@ -94,7 +95,7 @@ class Refusals:
 
     def refusal_of(self, error: ClientError, setting: str) -> ConfigError:
         """Return what *error* means where it is known that *setting* is what the store does not take."""
-        advice = _BY_SETTING.get(setting, "the store refuses an upload with it and takes one without")
+        advice = _BY_SETTING.get(setting, "the store refuses uploads with it but accepts them without")
         return self._wrong((advice, setting), error)
 
     def refusal_to_read(self, error: ClientError) -> ConfigError | BucketUnavailable:

@@ -143,7 +143,7 @@ def _on_digest(delivery: Delivery) -> Iterator[str]:
     try:
         _verify(delivery, any_time=True)
     except SignatureError as error:
-        yield "Besides, the digest does not match."
+        yield "The digest does not match either."
         yield from _REMARKS[error.reason](delivery)
     else:
         yield "Apart from the time, it is genuine: the digest matches."

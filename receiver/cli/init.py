@@ -118,7 +118,7 @@ def init(*, folder: Path, force: bool, **given: Any) -> None:
         if sys.stdin.isatty():
             raise
         raise click.UsageError(
-            "There is nobody to ask: give --yes, and as options what the defaults do not fit."
+            "There is no terminal to ask on: give --yes, and an option for each default that does not fit."
         ) from error
     files = scaffold.files(answers)
     if not force and (there := [name for name in files if (folder / name).exists()]):
@@ -311,7 +311,7 @@ def _next_steps(folder: Path, answers: "Answers") -> Iterator[str]:
         yield f"  cd {shlex.quote(str(folder))}"
     if answers.database_url.startswith("postgres") and answers.run_with == "shell":
         yield "  receiver migrate"
-    yield "  receiver check                    # tries everything that the settings name"
+    yield "  receiver check                    # tests everything that the settings name"
     yield from _STARTS[answers.run_with]
     if answers.host_name and answers.run_with != "compose":
         yield "  caddy run --config Caddyfile      # HTTPS, in another terminal or as a service"

@@ -127,4 +127,4 @@ async def _say_what_there_is(store: "Store", find: "Callable[..., Page[Any]]", w
             listed = ", ".join(f"{value} ({count})" for value, count in found.most_common(_VALUES))
             say(one_line(f"Nothing matches. Without --{name} there are: {listed}"))
         else:
-            say(f"Nothing matches, and without --{name} there is nothing that it could match.")
+            say(f"Nothing matches, not even without --{name}.")

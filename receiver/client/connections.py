@@ -36,7 +36,7 @@ class OutOfTime(httpx2.TimeoutException):
     """The exchange did not end in time."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"no whole answer within {seconds:.0f} s")
+        super().__init__(f"no complete answer within {seconds:.0f} s")
 
 
 class AsyncConnections(httpx2.AsyncHTTPTransport):

@@ -94,7 +94,7 @@ async def _unavailable(pages: Pages, request: Request, _error: Exception) -> Res
     text = "The database does not answer, or its schema belongs to another release. See the log."
     if request.headers.get("hx-request") == "true":
         # A part of a page is shown only with a 200; old figures would look like new ones.
-        return HTMLResponse(f'<p class="notice" role="alert">{text} This page asks again every 5 s.</p>')
+        return HTMLResponse(f'<p class="notice" role="alert">{text} This page retries every 5 s.</p>')
     answer = pages.page(request, "problem.html", 503, text=text)
     answer.headers["Retry-After"] = "5"
     return answer

@@ -150,7 +150,7 @@ class Generations(Group):
         await self._note(request, "events.mirror-now", id_)
         was = await interventions.hurry(self._store, id_, late_ms=self._late_ms)
         said = (
-            "A worker tries for the asset now."
+            "A worker is fetching the asset now."
             if was
             else "There is nothing to mirror, or a worker is busy with it."
         )
@@ -166,7 +166,7 @@ class Generations(Group):
             return await self._back(
                 id_, "The event is not waiting for its asset, or a worker is busy with it."
             )
-        follow_up = "; a follow-up tells when it comes" if done == "with follow-up" else ""
+        follow_up = "; a follow-up event reports it if it arrives" if done == "with follow-up" else ""
         return await self._back(id_, f"Forwarded without its asset{follow_up}.")
 
     async def _ordered(self, id_: str, order: Order, done: str) -> Response:

@@ -46,7 +46,7 @@ class Records(Group):
             await self._parts.desk.abandon(ref)
         except ReceiverError as error:
             return self._pages.back("/submissions", f"{ref} was not settled: {error}")
-        return self._pages.back("/submissions", f"{ref} may be asked for again, and is charged then.")
+        return self._pages.back("/submissions", f"{ref} may be requested again, and is then charged.")
 
     @get("/settings")
     async def settings(self, request: Request) -> Response:

@@ -183,12 +183,12 @@ class AwsDestination:
             ):
                 return Retry(self._explain(code))
         except ParamValidationError:
-            return Delivered("configured; only a message shows whether it is taken")
+            return Delivered("configured; only a message shows whether it is accepted")
         except BotoCoreError as error:
             return Retry(self._unreachable(error))
         except _NO_AWS_ANSWER as error:
             return Retry(self._unreadable(error))
-        return Delivered(f"the {self._service.target} takes requests")
+        return Delivered(f"the {self._service.target} accepts requests")
 
     async def aclose(self) -> None:
         """Close the connections. A request that outlived its deadline is left to its own timeout."""
@@ -272,7 +272,7 @@ def listed(title: str, answer: Mapping[str, Any], number: int) -> list[Outcome]:
         done["Id"]: Delivered(done["MessageId"]) for done in answer.get("Successful", [])
     }
     outcomes |= {failed["Id"]: _failure(title, failed) for failed in answer.get("Failed", [])}
-    unsaid = Retry(f"{title} said nothing about this event")
+    unsaid = Retry(f"{title} did not report on this event")
     return [outcomes.get(str(position), unsaid) for position in range(number)]
 
 

@@ -99,7 +99,7 @@ def _outcome(entry: "PutEventsResultEntryTypeDef") -> Outcome:
     if "EventId" in entry:
         return Delivered(entry["EventId"])
     if "ErrorCode" not in entry:
-        return Retry("EventBridge said nothing about this event")
+        return Retry("EventBridge did not report on this event")
     code = entry["ErrorCode"]
     said = " ".join(f"EventBridge refused the event: {code} {entry.get('ErrorMessage', '')}".split())[:300]
     return GivenUp(said) if code in _REFUSED_FOR_GOOD else Retry(said)

@@ -194,9 +194,9 @@ class HttpEndpoint:
         if status in _CREDENTIALS:
             return f": check the credentials in {url} or {token}"
         if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-            return f": raise the limit of what stands at {url}, or of a proxy before it"
+            return f": raise the body limit at {url}, or of a proxy in front of it"
         if 400 <= status < 500 and status not in _NOT_NOW:  # noqa: PLR2004  # all that is left of 4xx
-            return f": check {url}, and any proxy before it"
+            return f": check {url}, and any proxy in front of it"
         return ""
 
 
@@ -213,7 +213,7 @@ def _authorization(name: str, url: httpx2.URL, bearer_token: str | None) -> dict
         return {"Authorization": f"Basic {base64.b64encode(credentials).decode()}"}
     if url.userinfo:
         raise ConfigError(
-            f"{setting(name, 'bearer_token')} and a password in {setting(name, 'url')} exclude each other"
+            f"{setting(name, 'bearer_token')} and a password in {setting(name, 'url')} cannot both be set"
         )
     return {"Authorization": f"Bearer {bearer_token}"}
 

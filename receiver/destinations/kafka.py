@@ -215,7 +215,7 @@ class KafkaTopic:
             except KafkaException as error:
                 errors[index] = error.args[0]
             except BufferError as error:
-                outcomes[index] = Retry(f"the Kafka client takes no more events: {error}")
+                outcomes[index] = Retry(f"the Kafka client accepts no more events: {error}")
             else:
                 self._has_worked = True
                 outcomes[index] = Delivered(receipt)
@@ -248,7 +248,7 @@ class KafkaTopic:
         if code in _NO_TOPIC:
             return f"Kafka has no topic {self._options.topic!r}: create it or correct {topic}"
         if code in _NO_RIGHT:
-            return f"Kafka refused the right to write to the topic in {topic}: {code}"
+            return f"Kafka denied permission to write to the topic in {topic}: {code}"
         if code in _TOO_FEW_REPLICAS:
             return f"too few replicas of the topic in {topic} are in sync (min.insync.replicas): {code}"
         if code == "INVALID_TIMESTAMP":

@@ -253,13 +253,13 @@ class JetStream:
         url, creds_file, subject = (setting(self._name, each) for each in ("url", "creds_file", "subject"))
         match error:
             case SecureConnWantedError():
-                return f"NATS offers no TLS, on which {url} insists"
+                return f"NATS offers no TLS, but {url} requires it"
             case NoCertificateError():
                 return f"NATS at {url} asks for a certificate: set {setting(self._name, 'cert_file')}"
             case BadCredentialsError():
                 return f"{creds_file} no longer holds a user's JWT and seed"
             case _ if _DENIED.search(words):
-                return f"NATS refused the user in {url} what {subject} needs: {words}"
+                return f"NATS denied the user in {url} what {subject} needs: {words}"
             case _ if _REFUSED_CREDENTIALS.search(words):
                 where = creds_file if self._options.creds_file else url
                 return f"NATS refused the credentials in {where}: {words}"
@@ -268,14 +268,14 @@ class JetStream:
 
     def _no_greeting(self) -> str:
         return (
-            f"NATS did not greet us within {self._options.timeout_s:g} s: what answers at "
+            f"NATS sent no greeting within {self._options.timeout_s:g} s: what answers at "
             f"{setting(self._name, 'url')} hangs, or speaks something else"
         )
 
     def _silence(self) -> str:
         return (
             f"NATS did not acknowledge within {self._options.timeout_s:g} s: a server hangs, "
-            f"or no stream that has most of its servers takes {self._options.subject!r}"
+            f"or no stream with a quorum takes {self._options.subject!r}"
         )
 
 

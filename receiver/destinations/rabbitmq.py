@@ -235,7 +235,7 @@ class RabbitExchange:
             case ChannelNotFoundEntity():
                 return f"RabbitMQ has no such exchange: create it or correct {exchange}"
             case ChannelAccessRefused():
-                return f"RabbitMQ refused the user in {url} the right to write: {_words(cause)}"
+                return f"RabbitMQ denied the user in {url} permission to write: {_words(cause)}"
             case AuthenticationError() | ProbableAuthenticationError():
                 return f"RabbitMQ refused the user or password in {url}"
             case InvalidFrameError():

@@ -321,7 +321,7 @@ class RedisStream:
 
     def _who(self) -> str:
         rights = "XADD" if self._options.wait is None else "XADD and WAIT"
-        return f"the user or password, or its right to {rights}"
+        return f"the user or password, or its permission for {rights}"
 
 
 class _NotRedisError(RedisError):
@@ -331,7 +331,7 @@ class _NotRedisError(RedisError):
 def _checked(answer: Any, is_right: Callable[[Any], bool]) -> Any:
     if isinstance(answer, Exception) or is_right(answer):
         return answer
-    return _NotRedisError("what answers is no Redis: it does not name the entry")
+    return _NotRedisError("what answers is not Redis: it returned no entry id")
 
 
 def _is_entry(answer: Any) -> bool:

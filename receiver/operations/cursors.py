@@ -18,7 +18,7 @@ def read_cursor(text: str, *, parts: int) -> Key:
     """
     key = tuple(text.split(_SEPARATOR))
     if len(key) != parts or not _ID.fullmatch(key[0]) or not all(key) or "\0" in text:
-        raise ValueError(f"{text!r} is not what an earlier list gave")
+        raise ValueError(f"{text!r} is not a cursor from an earlier list")
     return key
 
 

@@ -88,7 +88,7 @@ def _error(status: int, code: str, message: str, headers: bytes = b"", *, closes
 
 
 def _other_method(allowed: str) -> Answer:
-    message = "This route does not take that method."
+    message = "This route does not support that method."
     return _error(405, "method_not_allowed", message, f"allow: {allowed}\r\n".encode(), closes=True)
 
 
@@ -100,12 +100,12 @@ NOT_GENUINE: Final = _error(401, "invalid_signature", "The signature does not ma
 ENCODED: Final = _error(415, "unsupported_encoding", "Send the body without Content-Encoding.", closes=True)
 MALFORMED: Final = _error(400, "bad_request", "This is not well-formed HTTP/1.1.", closes=True)
 TOO_MANY_HEADERS: Final = _error(400, "headers_too_large", "The headers are too large.", closes=True)
-TOO_LARGE: Final = _error(413, "payload_too_large", "The body is larger than a webhook ever is.", closes=True)
+TOO_LARGE: Final = _error(413, "payload_too_large", "The body is larger than any webhook.", closes=True)
 TOO_SLOW: Final = _error(408, "request_timeout", "The request took too long to arrive.", closes=True)
 UNAVAILABLE: Final = _error(
     503,
     "unavailable",
-    "It could not be confirmed that this was recorded. Send it again.",
+    "We could not confirm that this was recorded. Send it again.",
     f"retry-after: {RETRY_AFTER_S}\r\n".encode(),
 )
 """The fault is ours: the sender is to try again."""

@@ -38,7 +38,7 @@ class SecretUse:
                 await self.store.transact_promptly(note_secrets, used, now_ms=clock.now_ms())
                 noted = counted
             except StoreUnavailable as error:
-                log.warning("use of secrets not noted", error=str(error))
+                log.warning("use of secrets not recorded", error=str(error))
             await asyncio.sleep(self.every_s)
 
 

@@ -170,7 +170,7 @@ def _asset_host(entry: str) -> str:
         name = "?"
     if not _SUFFIX.fullmatch(name):
         raise ConfigError(
-            f"{entry!r} is no host name; write cdn.example.com, which stands for its subdomains, too",
+            f"{entry!r} is not a host name; write cdn.example.com, which includes its subdomains",
             "asset_hosts",
         )
     return name

@@ -67,6 +67,6 @@ class BucketGates:
 
 def _tell(name: str, gate: Gate) -> None:
     if gate.is_away:
-        log.warning("bucket away", bucket=name, error=gate.error, probe_in_s=round(gate.wait_s(), 1))
+        log.warning("bucket down", bucket=name, error=gate.error, probe_in_s=round(gate.wait_s(), 1))
     else:
         log.info("bucket back", bucket=name)

@@ -79,7 +79,7 @@ class Telling:
                     is_expected = True
                 await self.turn()
             except StoreUnavailable as error:
-                log.warning("operators not told", error=str(error))
+                log.warning("operators not notified", error=str(error))
             await asyncio.sleep(self.rules.every_s)
 
     async def turn(self) -> list[str]:
@@ -93,7 +93,7 @@ class Telling:
         told = await self.store.transact_promptly(tell, [with_steps(one) for one in news], now_ms=now_ms)
         self.store.wake.signal(MIRROR)
         for word in told:
-            log.info("operators told", word=word)
+            log.info("operators notified", word=word)
         return told
 
     async def leave(self) -> None:

@@ -90,7 +90,7 @@ class TestBucketIsBack:
         def outage(receiver: Service) -> None:
             began = time.monotonic()
             deliver(receiver, asset_host, range(13))
-            until(lambda: receiver.logged("bucket away"))
+            until(lambda: receiver.logged("bucket down"))
             deliver(receiver, asset_host, range(13, 26))
             until(lambda: len(set(asset_host.asked)) == 26)
             outlast(receiver, began)
@@ -111,7 +111,7 @@ class TestHostIsBack:
             receiver.start()
             began, asset_host.status = time.monotonic(), 503
             deliver(receiver, asset_host, range(13))
-            until(lambda: receiver.logged("asset host away"))
+            until(lambda: receiver.logged("asset host down"))
             outlast(receiver, began)
             assert len(asset_host.asked) < 13 + (time.monotonic() - began)
             asset_host.status = 200

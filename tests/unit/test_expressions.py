@@ -22,7 +22,7 @@ class TestCompileExpression:
     @pytest.mark.parametrize("text", ["", " ", "\n"])
     def test_empty(self, text: str) -> None:
         """Nothing is no expression: a variable that was left empty must not mean anything."""
-        assert refusal(text) == "a JMESPath expression, and not empty"
+        assert refusal(text) == "a JMESPath expression that is not empty"
 
     @pytest.mark.parametrize(
         ("text", "place", "fault"),
@@ -55,8 +55,8 @@ class TestCompileExpression:
             ("to_string(&data)", 1, "to_string() takes no &expression as argument 1"),
             ("data.tags[?nope(@)].length(@, @)", 12, "there is no function nope()"),
             ("data.tags[?length(@) == `1`].nope(@)", 30, "there is no function nope()"),
-            ("a && {b: &c}", 10, "& stands only before an argument of a function"),
-            ("&a", 1, "& stands only before an argument of a function"),
+            ("a && {b: &c}", 10, "& may only stand before a function argument"),
+            ("&a", 1, "& may only stand before a function argument"),
         ):
             with subtests.test(text=text):
                 assert (
@@ -97,8 +97,8 @@ class TestSearch:
     @pytest.mark.parametrize(
         ("text", "reason"),
         [
-            ("contains(data.error, 'x')", "contains() takes array or string, and was given null"),
-            ("starts_with(data, 'x')", "starts_with() takes string, and was given object"),
+            ("contains(data.error, 'x')", "contains() takes array or string, but got null"),
+            ("starts_with(data, 'x')", "starts_with() takes string, but got object"),
             ("data.kind < data.credits", "it fails with TypeError"),
             ("data.tags[::0]", "it fails with ValueError"),
         ],

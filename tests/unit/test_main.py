@@ -83,7 +83,7 @@ class TestMain:
             check=False,
         )
         assert ended.returncode == 2
-        assert ended.stderr.splitlines()[-1] == "receiver: an argument is not text in UTF-8"
+        assert ended.stderr.splitlines()[-1] == "receiver: an argument is not valid UTF-8"
 
     def test_a_reader_that_left_is_no_crash(self, tmp_path: Path) -> None:
         """As in `receiver … | head`: no traceback."""

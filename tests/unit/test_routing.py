@@ -92,7 +92,9 @@ class TestTake:
 class TestCheckSources:
     def test_unknown(self) -> None:
         """A source that is not configured would silently match nothing."""
-        with pytest.raises(ConfigError, match=r"ORDERS__SOURCES names acne, .* there are: acme, photoverse"):
+        with pytest.raises(
+            ConfigError, match=r"ORDERS__SOURCES names acne, .* sources are: acme, photoverse"
+        ):
             check_sources("orders", routing(sources="photoverse,acne"), {"photoverse", "acme"})
 
     def test_known(self) -> None:
@@ -139,7 +141,7 @@ class TestRouter:
         assert counter._value.get() == before + 1
         (line,) = lines
         assert (line["event"], line["destination"]) == ("filter failed; forwarded anyway", "orders")
-        assert line["error"] == "contains() takes array or string, and was given null"
+        assert line["error"] == "contains() takes array or string, but got null"
 
     def test_while_the_submission_may_still_come(self) -> None:
         """A held event passes the filter, which is asked later; type and kind are known already."""
@@ -202,7 +204,7 @@ class TestEncode:
     @pytest.mark.parametrize(
         ("text", "reason"),
         [
-            ("contains(error, 'x')", "contains() takes array or string, and was given null"),
+            ("contains(error, 'x')", "contains() takes array or string, but got null"),
             ("to_number('123456789012345678901234567890')", "JSON cannot hold its result"),
             ('`"\\ud800"`', "JSON cannot hold its result"),
         ],

@@ -286,7 +286,7 @@ class TestLoad:
         """Its brackets would be part of a secret, and every delivery would be refused."""
         monkeypatch.setenv(name, f'["{LEAK}", "b"]')
         message = refusal()
-        assert message.startswith(f"{name}: the value is a list in JSON")
+        assert message.startswith(f"{name}: the value is a JSON list")
         assert LEAK not in message
 
     def test_a_file_that_nobody_may_read(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,7 +120,9 @@ class AsyncClient(Connected):
         try:
             return await self.generations.wait(made, timeout=timeout, raise_on_failed=raise_on_failed)
         except ClientError as error:
-            error.add_note(f"It was asked for, and is paid for: generations.wait({made.id!r}) waits on.")
+            error.add_note(
+                f"It was requested and is paid for: generations.wait({made.id!r}) continues to wait."
+            )
             raise
 
     @property

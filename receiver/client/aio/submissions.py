@@ -149,7 +149,7 @@ class Submissions:
             case NothingAccepted():
                 outcome = {
                     "state": "refused",
-                    "error": "not accepted: it never came into the provider's list",
+                    "error": "not accepted: it never appeared in the provider's list",
                 }
             case StillOpen():
                 return

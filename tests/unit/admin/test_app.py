@@ -42,7 +42,7 @@ class TestLists:
                 with subtests.test(path, name=name):
                     answer = await caller.get(f"/v1/{path}?{name}=x")
                     assert (answer.status, answer.code) == (400, "invalid_request")
-                    said = f"{name}: 'x' is not known; there are: {there_are}"
+                    said = f"{name}: 'x' is not known; known are: {there_are}"
                     assert answer.json["error"]["message"] == said
         for order, name in (
             ("deliveries/retry", "destination"),

@@ -407,7 +407,7 @@ class TestPut:
             with pytest.raises(BucketUnavailable):
                 await bucket.put(KEY, asset(data), metadata={})
             if shows:
-                with pytest.raises(BucketUnavailable, match="no S3 store"):
+                with pytest.raises(BucketUnavailable, match="not an S3 store"):
                     await bucket.look(KEY)
             await bucket.aclose()
 
@@ -733,8 +733,8 @@ class TestCheck:
         [
             ("Forbidden: Invalid signature", "wrong secret key: check AWS_ACCESS_KEY_ID"),
             ("Forbidden: No such key: other", "unknown access key: check AWS_ACCESS_KEY_ID"),
-            ("Object size quota is reached", "RECEIVER_ASSETS_URL: no room is left there"),
-            ("Operation is not allowed for this key.", "Rights needed: s3:PutObject"),
+            ("Object size quota is reached", "RECEIVER_ASSETS_URL: no space is left there"),
+            ("Operation is not allowed for this key.", "Permissions needed: s3:PutObject"),
         ],
     )
     async def test_one_code_for_all_that_is_forbidden(

@@ -63,7 +63,7 @@ class TestList:
         assert first.startswith("Nothing matches. Without --error there are: HTTP 422 (2), ")
         assert "hush" not in first
         ended = run("deliveries", "list", "--state", "delivered", "--error", "HTTP 401")
-        assert ended.err.startswith("Nothing matches, and without --error there is nothing")
+        assert ended.err.startswith("Nothing matches, not even without --error.")
 
     def test_shows_nothing_that_is_secret_or_commands_a_terminal(self, run: Run, letters: list[str]) -> None:
         """Errors are other people's words."""

@@ -44,7 +44,7 @@ class TestWithin:
                 response = connections.handle_request(request(server))
                 response.close()
             assert response.status_code == 201
-            with pytest.raises(OutOfTime, match="no whole answer within 0 s"), connections.within(0.4):
+            with pytest.raises(OutOfTime, match="no complete answer within 0 s"), connections.within(0.4):
                 connections.handle_request(request(server))
 
     async def test_ends_what_drips_for_those_who_await(
@@ -56,7 +56,7 @@ class TestWithin:
                 response = await connections.handle_async_request(request(server))
                 await response.aclose()
             assert response.status_code == 201
-            with pytest.raises(OutOfTime, match="no whole answer within 0 s"):
+            with pytest.raises(OutOfTime, match="no complete answer within 0 s"):
                 async with connections.within(0.4):
                     await connections.handle_async_request(request(server))
 

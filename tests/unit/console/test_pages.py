@@ -351,8 +351,10 @@ class TestButtons:
         """An asset is tried for at once; or its event goes without it, and is told of later."""
         event = with_asset("gen_1")
         await store.record(event)
-        assert "A worker tries for the asset now" in await said(browser, f"/events/{event.id}/mirror-now")
-        assert "a follow-up tells when it comes" in await said(browser, f"/events/{event.id}/release")
+        assert "A worker is fetching the asset now" in await said(browser, f"/events/{event.id}/mirror-now")
+        assert "a follow-up event reports it if it arrives" in await said(
+            browser, f"/events/{event.id}/release"
+        )
         [job] = await claimed(store, at=FAR)
         assert job.asset is not None
         assert (job.asset.status, job.asset.error) == ("failed", "released")

@@ -153,7 +153,7 @@ class TestSend:
         await client.flush()
         [alone] = await send(nats_server.url, subject=nats_subject, timeout_s="0.5")
         assert isinstance(alone, Retry)
-        assert "or no stream that has most of its servers takes" in alone.error
+        assert "or no stream with a quorum takes" in alone.error
         name = await _add_stream(client, nats_subject)
         assert await send(nats_server.url, 1, 2, subject=nats_subject) == [
             Delivered(f"{name}:1"),
@@ -257,7 +257,7 @@ class TestSend:
         with silent_url() as url:
             [outcome] = await send(url.replace("http", "nats"), timeout_s="0.3")
         assert isinstance(outcome, Retry)
-        assert "did not greet us" in outcome.error
+        assert "sent no greeting" in outcome.error
         assert "RECEIVER_DESTINATIONS__QUEUE__URL" in outcome.error
 
     async def test_a_cluster_that_is_down_is_a_retry_at_once(self) -> None:

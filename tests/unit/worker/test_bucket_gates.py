@@ -74,7 +74,7 @@ class TestPut:
             await put(gates, "a")
             await put(gates, "b")
         assert [(line["event"], line["bucket"]) for line in lines] == [
-            ("bucket away", "*"),
+            ("bucket down", "*"),
             ("bucket back", "*"),
         ]
         assert lines[0]["error"] == "down"

@@ -87,7 +87,7 @@ class TestFetch:
             hosts.now += hosts.gates.wait_s() or 0
             assert [await hosts.ask(number) for number in range(2)] == [FILE, FILE]
         assert [(line["event"], line["host"]) for line in lines] == [
-            ("asset host away", "cdn.example.com"),
+            ("asset host down", "cdn.example.com"),
             ("asset host back", "cdn.example.com"),
         ]
 
