@@ -82,8 +82,15 @@ class TestLists:
 
 
 class TestCursors:
-    @pytest.mark.parametrize("cursor", ["x", "x/y", "01944aef-c880-7001-8203-040506070809/a/b", "%00"])
-    @pytest.mark.parametrize("path", ["deliveries", "events", "quarantine", "audit"])
+    @pytest.mark.parametrize(
+        ("path", "cursor"),
+        [
+            *((path, "x") for path in ("deliveries", "events", "quarantine", "audit")),
+            ("deliveries", "x/y"),
+            ("deliveries", "01944aef-c880-7001-8203-040506070809/a/b"),
+            ("events", "%00"),
+        ],
+    )
     async def test_none_of_ours(self, caller: Caller, path: str, cursor: str) -> None:
         """It is refused by every list: it would pass for the end, or for the beginning."""
         answer = await caller.get(f"/v1/{path}?cursor={cursor}")

@@ -200,8 +200,10 @@ class TestMeasure:
         exif[0x0112] = 6
         assert measured(picture("JPEG", (300, 200), exif=exif), "image/jpeg") == Dimensions(200, 300)
 
-    @pytest.mark.parametrize("orientation", range(10))
-    @pytest.mark.parametrize(("kind", "content_type"), [("PNG", "image/png"), ("WEBP", "image/webp")])
+    @pytest.mark.parametrize(
+        ("orientation", "kind", "content_type"),
+        [*((one, "PNG", "image/png") for one in range(10)), *((one, "WEBP", "image/webp") for one in (1, 6))],
+    )
     def test_turned_by_exif(self, measured: Measured, kind: str, content_type: str, orientation: int) -> None:
         """So is a PNG or a WebP: four of the eight orientations lie on their side."""
         exif = Image.Exif()

@@ -58,8 +58,15 @@ class TestUnwrap:
         with pytest.raises(NotJson):
             unwrap(body, signed(body), secrets=SECRETS, now=NOW)
 
-    @pytest.mark.parametrize("body", [bytes, bytearray, memoryview, bytes.decode])
-    @pytest.mark.parametrize("secrets", [SECRETS[0], SECRETS[0].encode(), tuple(SECRETS), set(SECRETS)])
+    @pytest.mark.parametrize(
+        ("body", "secrets"),
+        [
+            (bytes, SECRETS[0]),
+            (bytearray, SECRETS[0].encode()),
+            (memoryview, tuple(SECRETS)),
+            (bytes.decode, set(SECRETS)),
+        ],
+    )
     def test_takes_text_and_bytes(self, body: Any, secrets: Any) -> None:
         """Of the body and of the secret, alone or among others."""
         event = unwrap(body(BODY), signed(), secrets=secrets, now=NOW)
