@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -210,6 +211,8 @@ class TestOurselves:
         kill(others["killed"])
         killed = folder_id(tmp_path / "killed/id")
         gone = is_told(running, "worker_gone", worker=killed)
+        host, pid = socket.gethostname(), gone["data"]["facts"]["pid"]
+        assert gone["data"]["summary"] == f"Worker {pid} on {host} was killed, or its machine is gone."
         assert killed in [line["spool"] for line in running.logged("worker started")]
         running.settings["RECEIVER_SPOOL_DIR"] = f"{tmp_path}/killed"
         running.start("worker")
