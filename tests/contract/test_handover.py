@@ -207,6 +207,16 @@ class TestDue:
             await store.settle_due(claim())
         assert (outbox.room, outbox.taken) == (1, [])
 
+    async def test_a_failing_store_at_the_end_of_an_asset(self, store: Store) -> None:
+        """So it is where a worker settles the event."""
+        await store.record(an_event())
+        (job,) = await store.claim(claim_events, claim(), with_asset=False)
+        outbox = Outbox()
+        await store.transact(execute, text("ALTER TABLE delivery RENAME TO away"))
+        with store.handover.of_deliveries("orders", outbox), pytest.raises(StoreUnavailable):
+            await store.settle(EventSettled(job, None, NOW))
+        assert (outbox.room, outbox.taken) == (1, [])
+
 
 class TestAtOnce:
     async def test_an_event_without_an_asset(self, embedded: Store) -> None:
@@ -220,6 +230,14 @@ class TestAtOnce:
         await embedded.settle(DeliveryConfirmed(delivery, NOW))
         assert len(transactions) == 2
         assert len(await embedded.claim(claim_deliveries, claim(), destination="audit")) == 1
+
+    async def test_a_failing_store(self, embedded: Store) -> None:
+        """Nothing was recorded, so nothing is handed over."""
+        outbox = Outbox()
+        await embedded.transact(execute, text("ALTER TABLE event RENAME TO away"))
+        with embedded.handover.of_deliveries("orders", outbox), pytest.raises(StoreUnavailable):
+            await embedded.record(without_asset())
+        assert (outbox.room, outbox.taken) == (1, [])
 
     async def test_what_has_an_asset_is_not(self, embedded: Store) -> None:
         """Three transactions: recorded, settled, confirmed."""
