@@ -155,6 +155,16 @@ class TestDeliveries:
         assert outbox.taken == []
         assert len(await store.claim(claim_deliveries, claim(), destination="orders")) == 1
 
+    async def test_a_failing_store(self, store: Store) -> None:
+        """Nothing was settled, so nothing is handed over."""
+        outbox = Outbox()
+        await store.record(an_event(host="cdn.example.com"))
+        (job,) = await store.claim(claim_events, claim(), with_asset=True)
+        await store.transact(execute, text("ALTER TABLE delivery RENAME TO away"))
+        with store.handover.of_deliveries("orders", outbox), pytest.raises(StoreUnavailable):
+            await store.settle(EventSettled(job, Asset("failed", error="gone"), NOW))
+        assert (outbox.room, outbox.taken) == (1, [])
+
 
 class TestDue:
     async def test_is_settled_by_the_transaction_that_finds_it(self, store: Store) -> None:
@@ -266,6 +276,14 @@ class TestAtOnce:
         with embedded.handover.of_deliveries("orders", outbox):
             await asyncio.gather(*(embedded.record(without_asset()) for _ in range(50)))
         assert (len(outbox.taken), outbox.room) == (1, 99)
+
+    async def test_a_failing_store(self, embedded: Store) -> None:
+        """Nothing was recorded, so nothing is handed over."""
+        outbox = Outbox()
+        await embedded.transact(execute, text("ALTER TABLE delivery RENAME TO away"))
+        with embedded.handover.of_deliveries("orders", outbox), pytest.raises(StoreUnavailable):
+            await embedded.record(without_asset())
+        assert (outbox.room, outbox.taken) == (1, [])
 
     async def test_on_postgres_it_waits(self, migrated_postgres_database: str) -> None:
         """There the look for its submission may wait for another's lock, which no delivery may."""
