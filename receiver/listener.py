@@ -15,7 +15,8 @@ def listen(host: str, port: int) -> socket.socket:
     """Take a port; 0 takes a free one.
 
     Raises:
-        OSError: the port is not available. UnicodeError: *host* is not a valid host name.
+        OSError: the port is not available.
+        UnicodeError: *host* is not a valid host name.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio turns Nagle's algorithm off only where the protocol is named; with it, answers wait 40 ms.

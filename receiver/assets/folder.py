@@ -132,8 +132,8 @@ class FolderBucket:
         Only this creates the folder, and not if assets were stored there before: its disk may not be mounted.
 
         Raises:
-            BucketUnavailable: the folder is not the one that was used. ConfigError: the folder cannot be
-                created, or accepts no files or links.
+            BucketUnavailable: the folder is not the one that was used.
+            ConfigError: the folder cannot be created, or accepts no files or links.
         """
         if await self._in_thread(self._is_new) and await self._was_used():
             await self._in_thread(self._require)

@@ -73,8 +73,8 @@ class Trial:
 
         Raises:
             ConfigError: the store cannot store assets as configured; the message names the setting.
-                BucketUnavailable: the store does not work now. ClientError, BotoCoreError: it was not reached
-                yet.
+            BucketUnavailable: the store does not work now.
+            ClientError, BotoCoreError: it was not reached yet.
         """
         self._require_bucket()
         folder = f"{self.prefix}{_MARKERS}/{secrets.token_hex(8)}"

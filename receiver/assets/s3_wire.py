@@ -40,8 +40,8 @@ class Connection(asyncio.Protocol):
         """Send one request; return its answer.
 
         Raises:
-            TimeoutError: no progress for *patience_s*. OSError: the connection broke, or the data is not an
-                answer.
+            TimeoutError: no progress for *patience_s*.
+            OSError: the connection broke, or the data is not an answer.
         """
         self._answer, self._size_bytes = asyncio.get_running_loop().create_future(), 0
         self._transport.writelines((head, body))

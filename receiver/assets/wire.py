@@ -29,7 +29,8 @@ class Network(httpcore2.AsyncNetworkBackend):
         """Connect to *host*, an address.
 
         Raises:
-            httpcore2.ConnectError: the connection was refused. httpcore2.ConnectTimeout: it took too long.
+            httpcore2.ConnectError: the connection was refused.
+            httpcore2.ConnectTimeout: it took too long.
         """
         try:
             async with asyncio.timeout(timeout):
