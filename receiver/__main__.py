@@ -13,12 +13,12 @@ from receiver.cli.streams import is_about_output, open_closed, unwritten
 from receiver.errors import ConfigError, ReceiverError
 
 _WITHOUT_CODE: Final = (ConfigError,)
-"""Their messages name the setting, which says more than a code."""
+"""Their messages name the setting, which is more helpful than a code."""
 
 
 def main() -> None:
     """Run the command. A refusal is one message and an exit status of its own, never a traceback."""
-    # What a command imports stays: looking through those many objects for garbage is in vain.
+    # What a command imports stays in memory: collecting garbage among so many objects frees nothing.
     gc.set_threshold(100_000, 20, 20)
     open_closed()
     status = _run()
@@ -57,7 +57,7 @@ def _not_written(fault: OSError) -> int:
 
 
 def _is_text(argument: str) -> bool:
-    """Whether *argument* is more than bytes: a file may be called anything, and nothing else."""
+    """Whether *argument* is valid text. Only file names may be arbitrary bytes."""
     return not any("\ud800" <= character <= "\udfff" for character in argument)
 
 

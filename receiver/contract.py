@@ -1,6 +1,6 @@
 """The provider's words, as its API document writes them (https://aivisualstudio.co/docs/api).
 
-Only words and numbers live here; what they mean for us is decided in the modules that import them.
+It holds only words and numbers. The modules that import them decide what they mean for us.
 """
 
 from typing import Final, Literal, get_args

@@ -2,7 +2,7 @@
 
     Forward: read → envelope → send → settle
 
-It takes claimed work and returns what is to be written of it; it does not touch the store.
+It takes claimed work and returns what to write about it; it does not touch the store.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +31,7 @@ from receiver.telemetry.redact import redact
 
 log = structlog.get_logger()
 
-# Looked up once for each destination and outcome: looking up costs more than counting.
+# Cached for each destination and outcome: the lookup costs more than the count.
 _forwards: Final = cache(metrics.FORWARDS.labels)
 _delay: Final = cache(metrics.DELIVERY_DELAY.labels)
 
@@ -40,14 +40,14 @@ Clock = Callable[[], float]
 Chance = Callable[[], float]
 """A random number in [0, 1)."""
 Judge = Callable[[Mapping[str, Outcome]], Mapping[str, Judged]]
-"""Parks, among the outcomes of one batch by event id, the failures that are the destination's own."""
+"""Park those failures in a batch's outcomes (by event id) that are the destination's fault."""
 
 ForwardResult = DeliveryConfirmed | DeliveryPostponed | DeliveryUnwanted | DeliveryDead
 
 
 @dataclass(frozen=True, slots=True)
 class Unwanted:
-    """What was undecided is decided: the destination does not want the message."""
+    """An undecided delivery is now decided: the destination does not want the message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class ForwardRules:
 
 
 def every_failure_counts(outcomes: Mapping[str, Outcome]) -> Mapping[str, Judged]:
-    """Hold each message to account for its own failures."""
+    """Count every failure against its message."""
     return outcomes
 
 
@@ -75,7 +75,7 @@ class Forward:
     judge: Judge = every_failure_counts
     routing: Routing = EVERYTHING
     system: str = ""
-    """What the destination is, as OpenTelemetry calls it."""
+    """The destination's system, by OpenTelemetry's name."""
 
     async def __call__(self, jobs: Sequence[DeliveryJob]) -> list[ForwardResult]:
         """Send one batch; return the outcome of each job, in order."""
@@ -93,7 +93,7 @@ class Forward:
         return results
 
     def _trace(self, message: Message | None, result: ForwardResult, began_ms: int) -> None:
-        """Tell of the attempt to send *message*, if there was one.
+        """Trace the attempt to send *message*, if there was one.
 
         Source: https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
         """
@@ -142,7 +142,7 @@ class Forward:
 
 
 def _failure(result: ForwardResult) -> tuple[str | None, str]:
-    """Return the word for what went wrong, that of the metric, and a line about it."""
+    """Return the metric's word for what went wrong, and a line about it."""
     match result:
         case DeliveryPostponed(error=error, parked=parked):
             return "parked" if parked else "postponed", error
@@ -153,7 +153,7 @@ def _failure(result: ForwardResult) -> tuple[str | None, str]:
 
 
 def make_message(job: DeliveryJob, routing: Routing) -> Message | Retry | Unwanted:
-    """Build the message of a delivery; what cannot be read may be so by the next release."""
+    """Build the message of a delivery; the next release may read a body that this one cannot."""
     try:
         return message(job, routing)
     except Exception:
@@ -177,7 +177,7 @@ def message(job: DeliveryJob, routing: Routing = EVERYTHING) -> Message | Retry 
         return Unwanted()
     body = routing.encode(document, destination=job.destination)
     if isinstance(body, NotApplicable):
-        # Never sent whole instead: the projection may be there to keep something back.
+        # The full message is never sent instead: the projection may hide something.
         return Retry(body.reason)
     return Message(
         id=job.event_id,
@@ -191,12 +191,12 @@ def message(job: DeliveryJob, routing: Routing = EVERYTHING) -> Message | Retry 
 
 
 def trace_of(event: Event) -> str | None:
-    """Return the trace of an event; one for operators is about no generation, and has none."""
+    """Return the trace of an event. An operator event is about no generation, and has none."""
     return None if event.type.startswith(OPERATOR) else tracing.traceparent(event.generation_id)
 
 
 async def _send(destination: Destination, messages: Sequence[Message]) -> Sequence[Outcome]:
-    """Send *messages*; whatever goes wrong in our own code is a retry, and stops nobody else's work."""
+    """Send *messages*. An exception in our own code becomes a retry, and stops no other work."""
     if not messages:
         return []
     try:

@@ -1,7 +1,7 @@
-"""JSON as serializers write it, which is more than strict parsers take.
+"""JSON as real serializers write it, which strict parsers reject.
 
-What nobody needs must not make an event unreadable: a number too large for a double, `NaN`, half of an emoji
-that was cut in two, nesting without end, a byte order mark.
+A part that nobody needs must not make an event unreadable: a number too large for a double, `NaN`, half an
+emoji, endless nesting, a byte order mark.
 """
 
 import json
@@ -10,9 +10,9 @@ import re
 from typing import Any, Final
 
 MAX_DEPTH: Final = 64
-"""What is nested deeper is read as null."""
+"""Values nested deeper are read as null."""
 
-# One escape at a time, so that `\\ud83d` is a backslash and a word; a whole pair is one.
+# One escape at a time, so that `\\ud83d` is a backslash and a word. A surrogate pair counts as one.
 _ESCAPE: Final = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
     re.DOTALL,
@@ -24,10 +24,10 @@ _LONGEST_INTEGER: Final = 20
 
 
 def read(body: bytes) -> Any:
-    """Return what *body* says, in values that any serializer can write again.
+    """Parse *body* into values that any serializer can write again.
 
     Raises:
-        ValueError: it is not JSON all the same, or not UTF-8.
+        ValueError: it is still not JSON, or not UTF-8.
     """
     text = body.decode("utf-8-sig")
     if "\\u" in text:
@@ -54,7 +54,7 @@ def _without_the_depths(text: str) -> str:
             depth -= many
             if depth <= MAX_DEPTH < before:
                 kept = match.start() + before - MAX_DEPTH
-    # Brackets that nothing closes leave what is no JSON.
+    # If brackets stay open, the result is not JSON.
     return "".join(pieces) + (text[kept:] if depth <= MAX_DEPTH else "")
 
 

@@ -1,7 +1,8 @@
 """`JSON.stringify(JSON.parse(body))`, byte for byte as Node prints it.
 
-The provider signs this form of a body and may send another. Numbers become IEEE doubles and are printed by
-ECMAScript's rules, array-index keys come first, a repeated key keeps its first place and its last value.
+The provider signs this form of a body, and may send a different one. Numbers become IEEE doubles and are
+printed by ECMAScript's rules, array-index keys come first, a repeated key keeps its first place and its last
+value.
 
 Source: https://tc39.es/ecma262/#sec-json.parse and #sec-json.stringify; compared with Node 20.
 """

@@ -11,7 +11,7 @@
     └── ClientError            (receiver.client.errors) the provider's API refused, or did not answer
         └── GenerationClaimed  the generation belongs to another submission already
 
-An exception here is a refusal. What a step may normally end in is a value: see `receiver.outcomes`.
+An exception here is a refusal. The normal results of a step are values: see `receiver.outcomes`.
 """
 
 from typing import Any, ClassVar, Literal
@@ -37,7 +37,7 @@ class ReceiverError(Exception):
     code: ClassVar[str] = "receiver_error"
     """Stable name, used as metric label and in JSON answers."""
     status: ClassVar[int] = 500
-    """The HTTP status that fits, should this reach a client."""
+    """The HTTP status to use if this reaches a client."""
     retryable: ClassVar[bool] = False
     """Whether the same call may succeed later, unchanged."""
 
@@ -48,7 +48,7 @@ class ConfigError(ReceiverError):
     code = "config_error"
 
     def __init__(self, problem: str, *setting: str) -> None:
-        """*setting*: the field at fault, or the path to it. Its environment variable opens the message."""
+        """*setting*: the wrong field, or the path to it. The message begins with its environment variable."""
         super().__init__(f"{variable(*setting)}: {problem}" if setting else problem)
         self.problem = problem
         self.setting = setting
@@ -66,7 +66,7 @@ class SignatureError(ReceiverError):
 
 
 class NotJson(ReceiverError, ValueError):
-    """Bytes that `JSON.parse` refuses, or nested deeper than we follow."""
+    """Bytes that `JSON.parse` refuses, or that nest too deeply."""
 
     code = "not_json"
     status = 400
@@ -88,7 +88,7 @@ class BucketUnavailable(ReceiverError):
     retryable = True
 
     def __init__(self, message: str, *, parked_s: float | None = None) -> None:
-        """*parked_s*: seconds until the bucket is tried again, where it is known to be away."""
+        """*parked_s*: seconds until the bucket is tried again, if it is known to be down."""
         super().__init__(message)
         self.parked_s = parked_s
 

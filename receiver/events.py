@@ -18,11 +18,11 @@ TYPE_PREFIX: Final = "co.aivisualstudio."
 SOURCE_PREFIX: Final = "urn:aivisualstudio:"
 DATA_SCHEMA: Final = "urn:aivisualstudio:generation-event:1"
 ASSET_MIRRORED: Final = "generation.asset_mirrored"
-"""Our own word: the asset came after its completion had been forwarded without it."""
+"""Our own type: the asset arrived after its completion had been forwarded without it."""
 OUR_TYPES: Final = frozenset((ASSET_MIRRORED,))
-"""Types of events that we make; a provider that used one would speak in our name."""
+"""Event types that only we send. A provider must not be able to speak in our name."""
 OPERATOR: Final = "receiver.operator."
-"""How the types of events for operators begin: facts about this service, not about a generation."""
+"""The prefix of operator event types. They are about this service, not about a generation."""
 OPERATOR_TYPES: Final = tuple(
     OPERATOR + word
     for word in (
@@ -33,7 +33,7 @@ OPERATOR_TYPES: Final = tuple(
 )
 OPERATOR_SOURCE: Final = "receiver"
 UNKNOWN_KIND: Final = "unknown"
-"""Of a generation whose event does not tell what it made, or a kind that we do not know."""
+"""The kind of a generation whose event names none, or one that we do not know."""
 EVENT_KINDS: Final = (*contract.KINDS, UNKNOWN_KIND)
 
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
@@ -44,13 +44,13 @@ AssetStatus = Literal["mirrored", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One verified fact about one generation, as the provider told it."""
+    """One verified fact about one generation, as the provider sent it."""
 
     source: str
     generation_id: str
     """`[A-Za-z0-9_.:-]{1,128}`, the only part of a body that we ever use as a key."""
     type: str
-    """The provider's word, `generation.completed`; types we do not know are kept as they are."""
+    """The provider's type, such as `generation.completed`; unknown types are kept unchanged."""
     data: dict[str, Any]
     """The body's `data` object, unchecked but for its id."""
     sent_at: object = None
@@ -69,11 +69,11 @@ class Event:
 
     @property
     def expects_asset(self) -> bool:
-        """Whether there is something to mirror: always for a completed generation."""
+        """Whether there is an asset to mirror; always true for a completed generation."""
         return self.type == contract.COMPLETED or isinstance(self.output_url, str)
 
     def occurred_at(self, received_ms: int) -> str:
-        """Return when it happened, RFC 3339 in UTC: as the body says, else when we received it."""
+        """Return when it happened, RFC 3339 in UTC: the body's time, else the time of receipt."""
         times = (self.sent_at, self.data.get("completed_at"), self.data.get("created_at"))
         usable = (time for value in times if (time := _canonical_time(value)))
         return next(usable, None) or _format(datetime.fromtimestamp(received_ms / 1000, UTC))
@@ -86,12 +86,12 @@ class Unreadable:
     reason: str
     """`not_json`, `not_an_object`, `no_event_type`, `no_data` or `no_generation_id`.
 
-    And `reserved_event_type`, where a sender used a type of ours."""
+    Also `reserved_event_type`, if a sender used one of our types."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """The settled fate of an event's asset."""
+    """The final result for an event's asset."""
 
     status: AssetStatus
     url: str | None = None
@@ -100,18 +100,19 @@ class Asset:
     size_bytes: int | None = None
     sha256: str | None = None
     width: int | None = None
-    """Pixels of a mirrored image, where its header tells."""
+    """Pixels of a mirrored image, if its header says so."""
     height: int | None = None
     duration_s: float | None = None
-    """Seconds of a mirrored video, where its container tells cheaply."""
+    """Seconds of a mirrored video, if its container says so cheaply."""
     error: str | None = None
     """Stable code of the reason, when failed."""
     retried_until_ms: int | None = None
-    """Until then it may still come, and `ASSET_MIRRORED` says so; None where it is given up permanently."""
+    """Until then it may still arrive, and `ASSET_MIRRORED` would report it. None if it was given up
+    permanently."""
 
 
 def operator_body(subject: str, event_type: str, facts: Mapping[str, Any], *, now_ms: int) -> bytes:
-    """Write the body of an event for operators about *subject*, an identifier; *facts* are its data."""
+    """Return the body of an operator event about *subject*, an identifier; *facts* are its data."""
     data = {**facts, "id": subject}
     return orjson.dumps({"event": event_type, "data": data, "created_at": _time(now_ms)})
 
@@ -119,7 +120,7 @@ def operator_body(subject: str, event_type: str, facts: Mapping[str, Any], *, no
 def normalize(body: bytes, *, source: str) -> Event | Unreadable:
     """Read a verified *body*.
 
-    Pass the bytes that verified and no others: parsed from any other form, an attacker could pick the id.
+    Pass exactly the bytes that verified. If we parsed another form, an attacker could choose the id.
     """
     try:
         return _read(orjson.loads(body), source)
@@ -129,7 +130,7 @@ def normalize(body: bytes, *, source: str) -> Event | Unreadable:
         event = _read(documents.read(body), source)
     except ValueError:
         event = None
-    # What is strictly no JSON is worth a second look only for the event that it may hold all the same.
+    # Parse invalid JSON leniently only to find the event that it may still hold.
     return event if isinstance(event, Event) else Unreadable("not_json")
 
 
@@ -166,7 +167,7 @@ def reread(body: bytes, *, source: str) -> Event:
     """Read the body of a stored event again.
 
     Raises:
-        TypeError: it cannot be read, although only what could was stored.
+        TypeError: it cannot be read, although only readable bodies are stored.
     """
     event = normalize(body, source=source)
     if isinstance(event, Unreadable):
@@ -175,7 +176,7 @@ def reread(body: bytes, *, source: str) -> Event:
 
 
 def follow_up(body: bytes, *, now_ms: int) -> bytes:
-    """Write the body of the event that reports a late asset: the completion's own, under our type and time.
+    """Return the body of the event that reports a late asset: the completion's, with our type and time.
 
     *body* is that of a stored completion, which was read before.
     """
@@ -195,12 +196,12 @@ def event_id(unix_ms: int, entropy: bytes) -> str:
 
 
 def first_id(received_ms: int) -> str:
-    """Return the lowest id that an event received then can have; time in milliseconds."""
+    """Return the lowest possible id of an event received at this time, in milliseconds."""
     return event_id(max(received_ms, 0), bytes(10))
 
 
 def event_ms(event_id: str) -> int:
-    """Return the time that an id was made of, in milliseconds."""
+    """Return the time in an id, in milliseconds."""
     return int(event_id.replace("-", "")[:12], 16)
 
 
@@ -213,7 +214,7 @@ def envelope(
     submission: Mapping[str, object] | None = None,
     traceparent: str | None = None,
 ) -> dict[str, Any]:
-    """Build the message of an event: a CloudEvents 1.0 envelope around what happened.
+    """Build the message of an event: a CloudEvents 1.0 envelope.
 
     The same stored event, asset, *submission* (`client_ref` and `metadata`) and *traceparent* always give the
     same one.
@@ -276,7 +277,7 @@ def _asset_data(asset: Asset, source_url: str | None) -> dict[str, Any]:
 
 
 def _failure(data: dict[str, Any]) -> dict[str, str | None] | None:
-    """Find why a generation failed. The document shows no failed payload, so every natural place is read."""
+    """Find why a generation failed, in every natural place: the document shows no failed payload."""
     for name in ("error", "error_message", "failure_reason", "message"):
         found = data.get(name)
         if isinstance(found, str) and found:

@@ -1,4 +1,4 @@
-"""JMESPath expressions: compiled once, every mistake found at that time, and never a crash afterwards.
+"""JMESPath expressions: compiled once, with all mistakes found then, so that none crashes later.
 
 Source: https://jmespath.org/specification.html
 """
@@ -22,13 +22,13 @@ _SIGNATURES: Final[dict[str, list[dict[str, Any]]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What an expression came to: a JSON value."""
+    """The value of an expression, as JSON."""
 
     value: Any
 
     @property
     def is_true(self) -> bool:
-        """Whether it is true in JMESPath: all but `false`, `null` and what is empty; 0 is true."""
+        """Whether it is true in JMESPath: everything but `false`, `null` and empty values. 0 is true."""
         return not (self.value is None or self.value is False or self.value in ("", [], {}))
 
 
@@ -42,7 +42,7 @@ class NotApplicable:
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A JMESPath expression that was found to be sound."""
+    """A valid JMESPath expression."""
 
     text: str
     parsed: ParsedResult
@@ -63,14 +63,14 @@ def compile_expression(text: str) -> Expression:
     """Read a JMESPath expression.
 
     Raises:
-        ValueError: it is none, or calls a function in a way that can never work. The message says what was
-            expected and shows the place.
+        ValueError: it is invalid, or calls a function in a way that can never work. The message says what was
+            expected, and shows the position.
     """
     if not text.strip():
         raise ValueError("a JMESPath expression that is not empty")
     try:
         with warnings.catch_warnings():
-            # `word` for "word" is deprecated, and what everybody writes.
+            # `word` for "word" is deprecated, but everybody writes it.
             warnings.simplefilter("ignore", PendingDeprecationWarning)
             expression = Expression(text, _parse(text))
             _check_calls(expression)
@@ -94,7 +94,7 @@ def _parse(text: str) -> ParsedResult:
 
 
 def _refusal(text: str, fault: str, place: int) -> ValueError:
-    """Say what is wrong and draw an arrow below the *place*, on the line where it is."""
+    """Say what is wrong, and draw an arrow below the *place* in its line."""
     before = text[:place].rpartition("\n")[2]
     line = (before + text[place:]).partition("\n")[0]
     mark = " " * len(before) + "^"
@@ -102,7 +102,7 @@ def _refusal(text: str, fault: str, place: int) -> ValueError:
 
 
 def _check_calls(expression: Expression) -> None:
-    """Refuse calls that can never work: the library would find out only when it makes them."""
+    """Refuse calls that can never work: the library would notice only when it runs them."""
     calls, references = _places(expression.text)
     for node, parent in _nodes(expression.parsed.parsed, None):
         if node["type"] == "function_expression":
@@ -131,14 +131,14 @@ def _call_fault(name: str, arguments: list[Any]) -> str | None:
 
 
 def _reference_fault(parent: Any) -> str | None:
-    """Say why an `&expression` may not stand there: its own value is not JSON."""
+    """Say why an `&expression` is not allowed there: its own value is not JSON."""
     if parent is not None and parent["type"] == "function_expression":
         return None
     return "& may only stand before a function argument"
 
 
 def _nodes(node: Any, parent: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield *node* and all below it, each with the node above it, in the order in which they are written."""
+    """Yield *node* and all its descendants, each with its parent, in the order of the text."""
     yield node, parent
     children = [] if node["type"] == "slice" else node["children"]
     if node["type"] == "filter_projection":
@@ -149,7 +149,7 @@ def _nodes(node: Any, parent: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _places(text: str) -> tuple[Iterator[int], Iterator[int]]:
-    """Return where the calls of functions begin, and where the `&` are."""
+    """Return the positions of function calls, and of each `&`."""
     tokens = list(Lexer().tokenize(text))
     names = (
         token["start"]

@@ -1,4 +1,4 @@
-"""What a forked process must have of its own: connections, and locks that a thread of its parent held."""
+"""What a forked process must not share with its parent: connections, and locks that a thread holds."""
 
 import os
 from collections.abc import Callable
@@ -7,23 +7,23 @@ from weakref import WeakSet
 
 
 class Forkable:
-    """Something that a forked process goes on using. Subclasses call `watch`."""
+    """An object that a forked process continues to use. Subclasses call `watch`."""
 
     def before_fork(self) -> None:
-        """Get ready, in the parent."""
+        """Prepare, in the parent."""
 
     def after_fork(self) -> None:
-        """Leave to the parent what is the parent's. Nothing else runs in this process yet."""
+        """Drop what belongs to the parent. Nothing else runs in this process yet."""
 
     def after_fork_in_parent(self) -> None:
-        """Go on."""
+        """Continue, in the parent."""
 
 
 _watched: Final[WeakSet[Forkable]] = WeakSet()
 
 
 def watch(thing: Forkable) -> None:
-    """Tell *thing* of every fork from now on, as long as it is used."""
+    """Notify *thing* of every fork from now on, as long as it exists."""
     _watched.add(thing)
 
 

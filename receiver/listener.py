@@ -1,4 +1,4 @@
-"""A listening socket: taking a port, saying where it is, and how many connections the process may hold."""
+"""A listening socket: its port, its address, and how many connections the process may hold."""
 
 import resource
 import socket
@@ -8,15 +8,15 @@ from typing import Final
 
 _BACKLOG: Final = 2048
 _OTHER_FILES: Final = 512
-"""What a process has open beside its connections: databases, downloads, queues."""
+"""Files that a process has open besides its connections: databases, downloads, queues."""
 
 
 def listen(host: str, port: int) -> socket.socket:
     """Take a port; 0 takes a free one.
 
     Raises:
-        OSError: it cannot be had.
-        UnicodeError: *host* cannot be the name of one.
+        OSError: the port is not available.
+        UnicodeError: *host* is not a valid host name.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio turns Nagle's algorithm off only where the protocol is named; with it, answers wait 40 ms.
@@ -32,16 +32,16 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def origin(listener: socket.socket) -> str:
-    """Return where *listener* is reached, `http://127.0.0.1:8000`."""
+    """Return the URL of *listener*, such as `http://127.0.0.1:8000`."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def make_room(connections: int) -> int:
-    """Let the process hold so many *connections*, as far as the system lets it; return how many it may hold.
+    """Allow the process this many *connections*, as far as the system permits; return the number.
 
-    Most systems start a process with 1,024 open files and let it take more. Without any left no connection is
-    taken at all, so the bound must be ours.
+    Most systems start a process with a limit of 1,024 open files, and let it raise that. At the limit no
+    connection is accepted at all, so we must set our own.
     """
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     soft, hard = (sys.maxsize if limit == resource.RLIM_INFINITY else limit for limit in limits)

@@ -1,9 +1,9 @@
 """Then here: from a durable event to its asset in the bucket.
 
     Mirror:     read → fetch (and again, should the URL have expired) → keep → settle
-    MirrorLate: Mirror, for an event that went out without its asset → tell of it
+    MirrorLate: Mirror, for an event that was sent without its asset → report it
 
-Both take claimed work and return what is to be written of it; neither touches the store. What happens to the
+Both take claimed work and return what to write about it; neither touches the store. What happens to the
 event from there is in `receiver.deliver`.
 """
 
@@ -44,7 +44,7 @@ log = structlog.get_logger()
 
 Fetch = Callable[[object, Begin | None], Awaitable[Fetched | NotFetched]]
 Refresh = Callable[[Event], Awaitable[str | Retry | None]]
-"""Asks the provider for another URL of an event's asset; None where there is none."""
+"""Ask the provider for another URL of an event's asset; None if there is none."""
 Clock = Callable[[], int]
 """Milliseconds since the epoch."""
 Chance = Callable[[], float]
@@ -54,7 +54,7 @@ Entropy = Callable[[], bytes]
 
 MirrorResult = EventSettled | EventPostponed
 NoteKept = Callable[[EventJob], Awaitable[None]]
-"""Writes down that this machine has the download of an event."""
+"""Record that this machine has the download of an event."""
 
 _BUCKET_FAILED: Final = "bucket: "
 _KEPT_ELSEWHERE: Final = "waits for the worker that has its download: "
@@ -62,27 +62,27 @@ _KEPT_ELSEWHERE: Final = "waits for the worker that has its download: "
 
 @dataclass(frozen=True, slots=True)
 class MirrorRules:
-    """How long to try for an asset, and what to call it."""
+    """How long to retry an asset, and how to name it."""
 
     backoff: Backoff = field(default_factory=lambda: Backoff(first_s=2, max_s=300))
     patience_s: float = 24 * 3600
-    """Seconds after its arrival for which an event waits for an asset that fails to download."""
+    """Seconds after its arrival that an event waits for an asset that fails to download."""
     keys: KeyTemplate = field(default_factory=KeyTemplate)
     grace_s: float = 300
-    """Seconds after its arrival in which a host may not have the file yet."""
+    """Seconds after its arrival in which the host may not have published the file yet."""
     parks: bool = True
-    """Whether an event waits for no longer than until its bucket or host is tried again."""
+    """Whether an event waits no longer than until the next probe of its bucket or host."""
     late_s: float = 0
-    """Seconds after that for which a completion's asset is still tried for."""
+    """Seconds after that in which a completion's asset is still retried."""
     late_backoff: Backoff = field(default_factory=lambda: Backoff(first_s=600, max_s=6 * 3600))
 
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """Brings the assets of events into the bucket, or finds that they cannot be had.
+    """Stores the assets of events in the bucket, or finds that they are not available.
 
-    What was downloaded stays in *kept* until the event is settled and it is discarded; without *kept*, every
-    attempt downloads again. What another machine has kept is waited for, whatever the URL says by now.
+    A download stays in *kept* until the event is settled. Without *kept*, every attempt downloads again. If
+    another machine has kept the download, the event waits for it, whatever the URL returns now.
     """
 
     fetch: Fetch
@@ -95,7 +95,7 @@ class Mirror:
     note_kept: NoteKept | None = None
 
     async def __call__(self, job: EventJob) -> MirrorResult:
-        """Try for the asset of one event."""
+        """Try to mirror the asset of one event."""
         began_ms = self.clock()
         try:
             result, said = await self._mirror(job, in_grace=began_ms < _grace_ends_ms(job, self.rules))
@@ -113,7 +113,7 @@ class Mirror:
         return result
 
     async def _mirror(self, job: EventJob, *, in_grace: bool) -> tuple[MirrorResult, bytes]:
-        """Return its outcome, and what the asset's host said if it gave no asset."""
+        """Return its outcome, and the host's answer if that was not the asset."""
         event = reread(job.body, source=job.source)
         if not event.expects_asset:
             return EventSettled(job, None, self.clock()), b""
@@ -146,8 +146,8 @@ class Mirror:
     ) -> Fetched | NotFetched:
         """Fetch the asset, unless an earlier attempt did so on this machine.
 
-        Before anything else, note that this machine has it. A worker that took an event without a download
-        noted that then.
+        First record that this machine has it. A worker that claimed an event without a download has already
+        done so.
         """
         download = partial(self.fetch_asset, event, begin, in_grace=in_grace)
         if not self.kept:
@@ -161,9 +161,9 @@ class Mirror:
     async def fetch_asset(
         self, event: Event, begin: Begin | None = None, *, in_grace: bool = False
     ) -> Fetched | NotFetched:
-        """Fetch the asset; where its URL does not give it any more, once more under a fresh one.
+        """Fetch the asset. If its URL no longer works, try once more with a fresh one.
 
-        While it is *in_grace* its file may only not be there yet.
+        While it is *in_grace*, the file may not have been published yet.
         """
         fetched = await self.fetch(event.output_url, begin)
         if isinstance(fetched, Fetched) or not fetched.permanent:
@@ -189,22 +189,22 @@ class Mirror:
         return stored
 
     async def _bucket_failed(self, job: EventJob, error: BucketUnavailable) -> EventPostponed:
-        """Try again: it is our own fault, so never a reason to forward an event without its asset."""
-        # Without a file that lasts, each attempt costs a download.
+        """Retry: a fault of ours is never a reason to forward an event without its asset."""
+        # Without a kept file, each attempt costs a download.
         parked_s = error.parked_s if self.kept else None
         if self.kept:
             await self.kept.hold(job.id)
         return self._postponed(job, f"{_BUCKET_FAILED}{error}", self.clock(), parked_s=parked_s)
 
     async def _keeper(self, job: EventJob) -> str | None:
-        """Return the folder that has the download, if one does."""
+        """Return the folder with the download, if any."""
         if self.kept and await self.kept.has(job.id):
             return self.kept.spool
         other = self._kept_elsewhere(job)
         return other.spool if other else None
 
     def _kept_elsewhere(self, job: EventJob) -> Keeper | None:
-        """Return who else has the download."""
+        """Return the other folder that has the download."""
         is_ours = self.kept and job.kept_by and job.kept_by.spool == self.kept.spool
         return None if is_ours else job.kept_by
 
@@ -225,8 +225,8 @@ class Mirror:
         postponed = self._postponed(
             job, failed.code, now_ms, after_s=failed.after_s, parked_s=failed.parked_s
         )
-        # The last look is when patience ends, even if the host asked for more; or when the grace does, if the
-        # host named no time.
+        # Never later than the end of patience, even if the host asked for more. Nor later than the end of the
+        # grace period, if the host named no time.
         by_ms = ends_ms + 1
         if failed.may_appear and not failed.after_s:
             by_ms = min(by_ms, max(now_ms, _grace_ends_ms(job, self.rules)))
@@ -235,7 +235,7 @@ class Mirror:
     def _given_up_for_now(
         self, job: EventJob, failed: NotFetched, now_ms: int, *, may_come_late: bool
     ) -> EventSettled:
-        """Let the event go without its asset, which is tried for in the background if the rules say so."""
+        """Forward the event without its asset, which is retried in the background if the rules say so."""
         if not (may_come_late and self.rules.late_s):
             return EventSettled(job, Asset("failed", error=failed.code), now_ms)
         until_ms = now_ms + int(self.rules.late_s * 1000)
@@ -252,7 +252,7 @@ class Mirror:
         after_s: float | None = None,
         parked_s: float | None = None,
     ) -> EventPostponed:
-        """Put the asset off, at least as long as the other side asked for, or until it is tried again."""
+        """Postpone the asset, at least as long as the other side asked, or until the next probe."""
         is_parked = self.rules.parks and parked_s is not None
         delay_s = (parked_s or 0) if is_parked else self.rules.backoff.delay_s(job.attempts, self.chance())
         due_ms = now_ms + int(max(after_s or 0, delay_s) * 1000)
@@ -261,14 +261,14 @@ class Mirror:
 
 @dataclass(frozen=True, slots=True)
 class MirrorLate:
-    """Tries again for the assets of events that went out without them."""
+    """Retries the assets of events that were sent without them."""
 
     mirror: Mirror
-    """By whose rules; it must keep no downloads."""
+    """The mirror whose rules apply; it must keep no downloads."""
     entropy: Entropy
 
     async def __call__(self, job: LateJob) -> LateSettlement:
-        """Try for one asset."""
+        """Try to mirror one late asset."""
         try:
             return await self._mirror(job)
         except Exception:
@@ -289,7 +289,7 @@ class MirrorLate:
 
 
 def _trace(result: MirrorResult, began_ms: int) -> None:
-    """Tell of the attempt, if there was anything to mirror."""
+    """Trace the attempt, if there was anything to mirror."""
     job, why = result.job, _error(result)
     asset = result.asset if isinstance(result, EventSettled) else None
     if asset is None and why is None:
@@ -325,14 +325,14 @@ def _follow_up(job: LateJob, now_ms: int, entropy: bytes) -> NewEvent:
 
 
 def _alive(fetched: Fetched | NotFetched) -> Fetched | NotFetched:
-    """Go on for a file that the provider says is there, unless its host knows better."""
+    """Keep retrying a file that the provider still lists, unless its host's answer is final."""
     if isinstance(fetched, NotFetched) and fetched.may_appear:
         return replace(fetched, permanent=False, may_appear=False)
     return fetched
 
 
 def object_metadata(event_id: str, event: Event) -> dict[str, str]:
-    """Return what an object in the bucket says of the event that it belongs to."""
+    """Return the metadata that links an object in the bucket to its event."""
     return {"event-id": event_id, "generation-id": event.generation_id, "source": event.source}
 
 
@@ -350,5 +350,5 @@ def _mirrored(fetched: Fetched, stored: Stored) -> Asset:
 
 
 def _grace_ends_ms(job: EventJob, rules: MirrorRules) -> int:
-    """When the file is there, if it ever will be."""
+    """When the file should be available, if ever."""
     return job.received_ms + int(rules.grace_s * 1000)

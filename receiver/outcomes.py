@@ -1,10 +1,10 @@
-"""What one attempt at a piece of work came to: values, so that callers must look at them."""
+"""The outcomes of one attempt: values, so that callers must handle them."""
 
 from dataclasses import dataclass, field
 from typing import Final
 
 MAX_SAID_BYTES: Final = 2_048
-"""So much is kept of what the other side says to a failed attempt."""
+"""How many bytes of the answer to a failed attempt are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Not this time; the same message may succeed later."""
+    """Failed for now; the same message may succeed later."""
 
     error: str
     """One line for an operator: no secret, no query string."""
@@ -29,7 +29,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class GivenUp:
-    """Never: the other side refused this message permanently. It becomes a dead letter."""
+    """Failed for good: the other side refused this message permanently. It becomes a dead letter."""
 
     error: str
     """One line for an operator: no secret, no query string."""
@@ -42,9 +42,9 @@ Outcome = Delivered | Retry | GivenUp
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """Not this time, through no fault of the message: the destination as a whole does not work.
+    """Failed for now, but not because of the message: the whole destination is down.
 
-    No destination returns it: a caller that sees all its outcomes may make it of a `Retry`.
+    No destination returns this. A caller that sees all outcomes of a batch may turn a `Retry` into it.
     """
 
     error: str
@@ -57,15 +57,15 @@ class Parked:
 
 @dataclass(frozen=True, slots=True)
 class FailedAttempt:
-    """What is kept of an attempt that came to nothing, for people to see."""
+    """What is kept of a failed attempt, for people to read."""
 
     began_ms: int
     """Milliseconds since the epoch."""
     took_ms: int
     error: str
     said: bytes = field(default=b"", repr=False)
-    """How the body of the answer began. It may hold anything: the store makes it fit to be shown."""
+    """How the body of the answer began. It may hold anything: the store makes it safe to show."""
 
 
 Judged = Outcome | Parked
-"""An outcome, once it is known whose fault it is."""
+"""An outcome, once we know whose fault it is."""

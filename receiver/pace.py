@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class KeyPace:
-    """What all programs together know of one key."""
+    """What all programs together know about one key."""
 
     limit: int | None = None
     remaining: int | None = None
-    """What the provider said, less what was sent since."""
+    """The count from the provider, minus the requests sent since."""
     reset_at: float | None = None
-    """When the window ends; None if the first answer of it is not there yet."""
+    """When the window ends; None until its first answer arrives."""
     opened_at: float = 0.0
     """When the window began, as far as we know."""
     paused_until: float = 0.0
-    """After a 429 nobody sends before."""
+    """After a 429, nobody sends before this."""
     skew_s: float = 0.0
     """The provider's clock minus that of the writer."""

@@ -2,8 +2,8 @@
 
     verify → read → record
 
-Everything that arrives takes these steps in this order, and the answer is sent only after the last.
-What happens to the event from there is in `receiver.mirror`.
+Every delivery takes these steps in this order, and is answered only after the last. `receiver.mirror` has
+what happens to the event next.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ _STATUS: Final[dict[type[RecordResult], Status]] = {
     Late: "late",
 }
 
-# Looked up once for each source and secret: looking up costs more than counting.
+# Cached for each source and secret: the lookup costs more than the count.
 _verified: Final = cache(metrics.VERIFIED.labels)
 _skew: Final = cache(metrics.SKEW.labels)
 _deliveries: Final = cache(metrics.DELIVERIES.labels)
@@ -45,7 +45,8 @@ class Source:
     """Signing secrets, newest first; a delivery signed with any of them is genuine."""
     signature_header: str = SIGNATURE_HEADER
     mode: Literal["auto", "raw"] = "auto"
-    """`raw` accepts signatures over the very bytes received; `auto` also over their JSON.stringify form."""
+    """`raw` accepts only signatures over the bytes as received; `auto` also over their JSON.stringify
+    form."""
 
 
 class Receipt(NamedTuple):
@@ -62,9 +63,9 @@ class Receipt(NamedTuple):
 def read_delivery(
     signature: Sequence[bytes], body: bytes, *, source: Source, now: float, entropy: bytes
 ) -> Entry:
-    """Verify and read one delivery; return what to record of it.
+    """Verify and read one delivery; return what to record.
 
-    *signature* are all values of the source's signature header, as received; *now* is in seconds since the
+    *signature* holds all values of the source's signature header, as received. *now* is in seconds since the
     epoch, *entropy* ten random bytes.
 
     Raises:
@@ -80,7 +81,7 @@ def read_delivery(
 
 
 async def record_delivery(entry: Entry, record: Record) -> Receipt:
-    """Record what a delivery was read as; return after the commit.
+    """Record the result of reading a delivery; return after the commit.
 
     Raises:
         StoreUnavailable: nothing was promised; the sender must try again.
@@ -97,7 +98,7 @@ async def record_delivery(entry: Entry, record: Record) -> Receipt:
 
 
 def _trace(entry: NewEvent, receipt: Receipt) -> None:
-    """Tell of a delivery that was recorded. Whatever trace its sender names is not believed.
+    """Trace a recorded delivery. The trace that its sender names is ignored.
 
     Source: https://opentelemetry.io/docs/specs/semconv/http/http-spans/
     """
@@ -117,7 +118,7 @@ def _trace(entry: NewEvent, receipt: Receipt) -> None:
 
 
 def trace_generation(entry: NewEvent) -> None:
-    """Tell of the generation whose end *entry* is the first to say."""
+    """Trace the generation whose end *entry* is the first to report."""
     event = events.reread(entry.body, source=entry.source)
     attributes: tracing.Attributes = {"receiver.source": event.source, "receiver.event.type": event.type}
     error = event.type if event.type == FAILED else None
@@ -128,9 +129,9 @@ def trace_generation(entry: NewEvent) -> None:
 def entry_of(
     read: Event | Unreadable, body: bytes, *, source: str, now_ms: int, entropy: bytes, via: str = "webhook"
 ) -> Entry:
-    """Make the row to record of what a body was *read* as.
+    """Return the row to record for a body that was *read*.
 
-    Types that are ours to tell are quarantined: recorded, they would pass for our own events, and block them.
+    Types that only we send are quarantined: they would pass for our own events, and block those.
     """
     new_id = events.event_id(now_ms, entropy)
     if isinstance(read, Event) and (read.type in OUR_TYPES or read.type.startswith(OPERATOR)):

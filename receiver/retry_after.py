@@ -15,7 +15,8 @@ _DATE: Final = re.compile(
     (?: \ + (?:GMT|UTC|UT|Z) | \ * (?P<sign>[+-]) (?P<hours>\d\d) :? (?P<minutes>\d\d) )?""",
     re.VERBOSE | re.ASCII | re.IGNORECASE,
 )
-"""The three forms: of today, of RFC 850, and of C's asctime. Some servers write another zone, or none."""
+"""The three forms: the current one, RFC 850's, and that of C's asctime. Some servers write another zone, or
+none."""
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
@@ -24,8 +25,8 @@ def retry_after_s(
 ) -> float | None:
     """Return the wait in seconds that *value* asks for, from 0 to *longest_s*, or None if it asks for none.
 
-    *now* is the Unix time in seconds. A date is counted from *date*, the `Date` of the same answer, where
-    that can be read: how far the server's clock is from ours then makes no difference.
+    *now* is the Unix time in seconds. A date is counted from *date*, the `Date` of the same answer, if that
+    can be read. The difference between the server's clock and ours then does not matter.
     """
     text = (value or "").strip()
     if _SECONDS.fullmatch(text):
@@ -38,9 +39,9 @@ def retry_after_s(
 
 
 def http_date(text: str | None, *, now: float) -> float | None:
-    """Return the Unix time in seconds that a date of HTTP says, or None if it is none.
+    """Return the Unix time in seconds of an HTTP date, or None if it is not one.
 
-    One without a zone is GMT, as they all are. *now* tells the century of a year of two digits.
+    A date without a zone is in GMT. *now* gives the century of a two-digit year.
     """
     found = _DATE.fullmatch((text or "").strip())
     if found is None:
@@ -65,7 +66,7 @@ def _moment(found: re.Match[str], now: float) -> datetime:
 def _full_year(written: str, now: float) -> int:
     if len(written) == len("2015"):
         return int(written)
-    # The nearest one: RFC 9110 takes what would be more than fifty years ahead for one that has passed.
+    # The nearest one: by RFC 9110, a date more than fifty years ahead means the previous century.
     latest = datetime.fromtimestamp(now, UTC).year + 50
     return latest - (latest - int(written)) % 100
 

@@ -1,9 +1,9 @@
-"""Routing: which events a destination gets, and what is sent of them.
+"""Routing: which events a destination gets, and what part of them.
 
     choose: types → kinds → sources → filter      once, when the event's asset is settled
     encode: projection                            on every attempt, to the same bytes
 
-Both are functions of the event alone: they read no clock and wait for nothing.
+Both depend only on the event: they read no clock and wait for nothing.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -52,26 +52,26 @@ def _any_of(accepted: Collection[str] | None = None, *, prefix: str = "") -> Cal
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """What one destination wants: options that every destination has. By default it gets everything."""
+    """What one destination wants: options of every destination. By default it gets everything."""
 
     types: frozenset[str] = option(_any_of(_TYPES, prefix=TYPE_PREFIX), frozenset())
-    """Empty: all about generations. What is for operators goes only where it is named."""
+    """Empty: all about generations. Operator events go only to destinations that name them."""
     kinds: frozenset[str] = option(_any_of(EVENT_KINDS), frozenset())
     """Empty: all."""
     sources: frozenset[str] = option(_any_of(), frozenset())
     """Empty: all."""
     filter: Expression | None = option(compile_expression, None)  # noqa: RUF009  a dataclass field
-    """Holds for the messages that are wanted, asked of the whole envelope."""
+    """True for the messages that are wanted; applied to the whole envelope."""
     projection: Expression | None = option(compile_expression, None)  # noqa: RUF009  a dataclass field
-    """Makes the `data` that is sent of the message's `data`."""
+    """Turns the message's `data` into the `data` that is sent."""
 
     @property
     def chooses(self) -> bool:
-        """Whether there are events that are not wanted."""
+        """Whether any event may be unwanted."""
         return bool(self.types or self.kinds or self.sources or self.filter)
 
     def fits(self, event: Event) -> bool:
-        """Whether type, kind and source are wanted; what is for operators has neither kind nor source."""
+        """Whether type, kind and source are wanted; operator events have neither kind nor source."""
         if event.type.startswith(OPERATOR):
             return not self.types.isdisjoint((event.type, _ALL_OPERATOR_TYPES))
         return (
@@ -82,13 +82,13 @@ class Routing:
 
     @property
     def is_for_operators(self) -> bool:
-        """Whether anything is wanted that is for operators."""
+        """Whether any operator event is wanted."""
         return any(one.startswith(_ALL_OPERATOR_TYPES) for one in self.types)
 
     def filter_holds(self, message: Mapping[str, Any], *, destination: str) -> bool:
-        """Whether the filter holds for *message*.
+        """Whether the filter matches *message*.
 
-        Where it cannot be applied it holds: a message too many can be skipped, a missing one is lost.
+        If it cannot be applied, it matches: an extra message can be skipped, a missing one is lost.
         """
         return self.filter is None or _holds(self.filter, message, destination=destination)
 
@@ -108,7 +108,7 @@ _OPTIONS: Final = frozenset(one.name for one in fields(Routing))
 
 
 def take(name: str, options: Mapping[str, str]) -> tuple[Routing, dict[str, str]]:
-    """Read what the destination called *name* wants; return it, and the *options* that say something else.
+    """Read what the destination called *name* wants; return it, and the remaining *options*.
 
     Raises:
         ConfigError: an expression, a type or a kind is wrong; the message names the setting and the place.
@@ -119,10 +119,10 @@ def take(name: str, options: Mapping[str, str]) -> tuple[Routing, dict[str, str]
 
 
 def check_sources(name: str, routing: Routing, sources: Collection[str]) -> None:
-    """Refuse unless the destination called *name* wants only *sources* that there are.
+    """Refuse a destination called *name* that wants sources other than *sources*.
 
     Raises:
-        ConfigError: it names another.
+        ConfigError: it names an unknown source.
     """
     unknown = routing.sources.difference(sources)
     if unknown:
@@ -133,14 +133,14 @@ def check_sources(name: str, routing: Routing, sources: Collection[str]) -> None
 
 
 class Router:
-    """Says which of several destinations an event goes to. See `receiver.store.Route`."""
+    """Decides which destinations an event goes to. See `receiver.store.Route`."""
 
     def __init__(self, routings: Mapping[str, Routing]) -> None:
         self._routings = routings
         self._chooses = any(one.chooses for one in routings.values())
 
     def __call__(self, candidate: Candidate, names: Sequence[str]) -> Sequence[str]:
-        """Return those of *names* that want the event; all of them where that cannot be known."""
+        """Return those of *names* that want the event; all of them if that cannot be decided."""
         if not self._chooses and candidate.job.source != OPERATOR_SOURCE:
             return names
         try:
@@ -160,7 +160,7 @@ class Router:
 
 
 def narrowed(route: Route, chosen: Expression) -> Route:
-    """Return *route* for only those messages that *chosen* holds for, by what is known of them now."""
+    """Return *route* limited to messages that *chosen* matches, by what is known of them now."""
 
     def narrow(candidate: Candidate, names: Sequence[str]) -> Sequence[str]:
         wanted = route(candidate, names)
@@ -202,7 +202,7 @@ def _project(projection: Expression, message: Mapping[str, Any]) -> bytes | NotA
     found = projection.search(message["data"])
     if isinstance(found, NotApplicable):
         return found
-    # What the schema describes is gone.
+    # The result no longer has the schema.
     kept = {name: value for name, value in message.items() if name != "dataschema"}
     try:
         return orjson.dumps({**kept, "data": found.value})

@@ -40,7 +40,7 @@ ENVIRONMENT: Final = "environment"
 DEFAULT: Final = "default"
 _NESTED: Final = {"sources", "destinations"}
 _PLATFORMS: Final = {"PORT", "DATABASE_URL"}
-"""Names without our prefix, which give way to ours."""
+"""Names without our prefix; ours take precedence."""
 _EXPRESSIONS: Final = ("__FILTER", "__PROJECTION")
 _JSON_LIST: Final = re.compile(r'\[\s*(".*"\s*)?\]', re.DOTALL)
 _IN_A_FILE: Final = "_FILE"
@@ -49,7 +49,7 @@ _SECRETS: Final = {
     "SOURCES": {"SECRETS", "API_KEY"},
     "DESTINATIONS": {"URL", "SECRETS", "BEARER_TOKEN", "TOKEN", "PASSWORD", "SENTINEL_PASSWORD"},
 }
-"""What may be read from a file: settings, and the fields of sources and destinations."""
+"""What a `…_file` may set: settings, and fields of sources and destinations."""
 _QUOTES: Final = frozenset(('""', "''", "\u201c\u201d", "\u2018\u2019"))
 _SERVICE_LINK: Final = re.compile(
     r"([A-Z0-9_]*_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
@@ -93,11 +93,11 @@ class SourceSettings(BaseModel):
     secrets: Secrets
     """Signing secrets, newest first; at least 16 bytes each."""
     api_key: SecretStr | None = None
-    """The account's API key, for reconciling and for fresh asset URLs; unset: neither happens for it."""
+    """The account's API key, for reconciling and for fresh asset URLs; unset: it gets neither."""
     signature_header: Annotated[str, AfterValidator(_header)] = SIGNATURE_HEADER
-    """The header that its signatures come in, in upper or lower case."""
+    """The name of its signature header, in any case."""
     assets_url: str | None = None
-    """A bucket or folder of its own; unset: `RECEIVER_ASSETS_URL`."""
+    """Its own bucket or folder; unset: `RECEIVER_ASSETS_URL`."""
 
 
 class Settings(BaseSettings):
@@ -129,7 +129,7 @@ class Settings(BaseSettings):
     reconcile_interval_s: Seconds = 300.0
     """How often the provider is asked for what no webhook reported. Needs an API key."""
     reconcile_requests: int = Field(20, gt=0, le=10_000)
-    """Maximum requests in one pass, each for up to 100 generations; the next pass goes on where it ended."""
+    """Maximum requests in one pass, each for up to 100 generations; the next pass continues there."""
     reconcile_look_back_s: Seconds = 24 * 3600.0
     """How far back the very first pass goes."""
     database_url: SecretStr = Field(
@@ -140,29 +140,29 @@ class Settings(BaseSettings):
     assets_url: str = "file:data/assets"
     """`file:dir`, `file:///dir` or `s3://bucket/prefix`."""
     assets_key: str = DEFAULT_KEY
-    """What an asset is called there; `receiver.assets.key_template` has the fields."""
+    """Template for the names of assets there; `receiver.assets.key_template` has the fields."""
     asset_hosts: Words | None = None
     """Host names (with their subdomains) that assets may come from; unset allows every public one."""
     asset_max_bytes: Bytes = Field(512 * 1024 * 1024, gt=0)
     """Assets larger than this many bytes are given up."""
     asset_types: Words | None = None
-    """Content types that are kept, `video/mp4` or `image/*`; unset: whatever is no text."""
+    """Content types to keep, `video/mp4` or `image/*`; unset: anything but text."""
     asset_patience_s: Seconds = 24 * 3600.0
-    """For so long an event waits for an asset that fails to download; then it is forwarded without."""
+    """How long an event waits for an asset that fails to download; then it is forwarded without it."""
     asset_grace_s: float = Field(300.0, ge=0, le=7 * 24 * 3600)
-    """For so long after an event's arrival its asset's host may not have the file yet."""
+    """How long after an event's arrival its asset may not have been published yet."""
     asset_late_s: float = Field(7 * 24 * 3600.0, ge=0, le=7 * 24 * 3600)
-    """For so long after that its asset is still retried; 0 gives it up at once."""
+    """How long after that its asset is still retried; 0 gives it up at once."""
     fetch_allow: Words = ()
     """Networks and hosts that assets may come from although not public, and over plain http."""
     fetch_deny: Words = ()
-    """Hosts never fetched from although public: this service's own names, and the bucket's."""
+    """Hosts never fetched from, although public: this service's own names, and the bucket's."""
     ca_file: str | None = None
-    """Certificates of authorities that asset hosts and stores are trusted by, besides the system's."""
+    """Further certificate authorities to trust for asset hosts and stores, besides the system's."""
     nat64_prefixes: Words = ()
-    """Prefixes under which this network writes IPv4 addresses, if they are in private space."""
+    """Prefixes with which this network maps IPv4 addresses, if they are in private space."""
     fetch_timeout_s: Seconds = 300.0
-    """For one whole download."""
+    """Limit for one whole download."""
     s3_endpoint_url: str | None = None
     """For S3-compatible stores; AWS itself needs none. Credentials come from boto3's own chain."""
     s3_region: str | None = None
@@ -172,73 +172,73 @@ class Settings(BaseSettings):
     s3_sse: Literal["AES256", "aws:kms"] | None = None
     """Server-side encryption; unset leaves it to the bucket."""
     s3_kms_key_id: str | None = None
-    """With `aws:kms`; unset takes the account's own key for S3."""
+    """KMS key for `aws:kms`; unset takes the account's own key for S3."""
     s3_storage_class: str | None = None
     """`STANDARD_IA` and the like; unset leaves it to the store."""
     s3_tags: Words = ()
     """`key=value`, at most ten; values may hold {event_id}, {generation_id}, {source} and {sha256}."""
     s3_conditional_writes: bool = True
-    """False for a store that ignores or refuses `If-None-Match`: each object then has a name of its own."""
+    """False for a store that ignores or refuses `If-None-Match`: each object then gets a unique name."""
     s3_checksums: Literal["sha256", "md5"] = "sha256"
-    """What the store verifies uploads by; `md5` for one that refuses the others."""
+    """Checksum with which the store verifies uploads; `md5` for one that refuses the others."""
     spool_dir: str = "data/spool"
-    """Where downloads lie until their event is settled; not for several databases at once."""
+    """Where downloads are kept until their event is settled; use one folder per database."""
     spool_max_bytes: Bytes = 4 * 1024**3
-    """While the bucket is away, downloads up to this many bytes are kept for it."""
+    """Maximum bytes of downloads kept while the bucket is down."""
     destinations: dict[Name, dict[str, str]] = {}
     """Downstream queues, by name: `url` and the options of that kind of queue."""
     forward_attempts: int = Field(100, gt=0, le=1_000_000)
-    """Failures that count, about two days, until a delivery becomes a dead letter."""
+    """Counted failures until a delivery becomes a dead letter; the default takes about two days."""
     host: Host = "127.0.0.1"
     """Address of the public listener; `0.0.0.0` to be reached from other machines."""
     port: int = Field(8000, ge=0, le=65535, validation_alias=AliasChoices("RECEIVER_PORT", "PORT"))
-    """Of the public listener, also read from `PORT`; 0 takes a free one and logs it."""
+    """Port of the public listener, also read from `PORT`; 0 takes a free one and logs it."""
     trusted_proxies: Words = ()
-    """Addresses or networks of proxies whose X-Forwarded-For says who was refused."""
+    """Addresses or networks of proxies; their X-Forwarded-For says who was refused."""
     shutdown_delay_s: float = Field(1.0, ge=0, le=300)
-    """For so long after SIGTERM connections are still taken, each for one answer; `readyz` is 503 at once."""
+    """How long after SIGTERM connections are still accepted, each for one answer; `readyz` is 503 at once."""
     admin_host: Host = "127.0.0.1"
     """Address of the private listener; keep it where only operators reach it."""
     admin_port: int = Field(8001, ge=0, le=65535)
-    """Of the private listener. Set, `web` and `worker` have one, too."""
+    """Port of the private listener. If set, `web` and `worker` have one too."""
     admin_token: SecretStr | None = None
-    """What the private listener asks for. Without one, a token is made, and kept beside the SQLite file."""
+    """Token of the private listener. If unset, one is generated and saved next to the SQLite file."""
     pull_host: Host = "127.0.0.1"
-    """Address that consumers of `pull:` destinations ask at; `0.0.0.0` to be reached from other machines."""
+    """Address of the pull listener; `0.0.0.0` to be reached from other machines."""
     pull_port: int = Field(8002, ge=0, le=65535)
-    """Of the same. Set, `web` and `worker` answer consumers, too."""
+    """Port of the pull listener. If set, `web` and `worker` serve consumers too."""
     pull_token: SecretStr | None = None
-    """What those consumers must carry whose destination has no `token` of its own."""
+    """Token of consumers of destinations that have no `token` of their own."""
     notice_backlog_s: Seconds = 900.0
-    """What waits for a destination, or for its asset, for longer is reported to operators."""
+    """Operators are notified if anything waits longer for a destination or its asset."""
     notice_disk_bytes: Bytes = 1024**3
-    """Less room than this on a disk that is written to is reported to operators."""
+    """Operators are notified if a disk we write to has less free space."""
     notice_secret_s: Seconds = 24 * 3600.0
-    """A secret besides others that verified nothing for this long is reported to operators: it may go."""
+    """Operators are notified if one of several secrets was not used for this long: remove it."""
     keep_bodies_days: Days = 90
-    """Bodies of events that nothing needs any more are emptied after so long; 0 keeps them permanently."""
+    """Bodies of events that nothing needs any more are emptied after this time; 0 keeps them permanently."""
     keep_deliveries_days: Days = 365
-    """Their deliveries are deleted after so long; not before the bodies. 0: never."""
+    """Their deliveries are deleted after this time, not before the bodies. 0: never."""
     keep_quarantine_days: Days = 365
-    """Quarantined bodies that were resolved or dropped are emptied after so long; 0: never."""
+    """Resolved or dropped quarantined bodies are emptied after this time; 0: never."""
     keep_operations_days: Days = 365
-    """Operations that have ended are deleted after so long; 0: never."""
+    """Finished operations are deleted after this time; 0: never."""
     keep_submissions_days: Days = 365
-    """What submissions asked for is forgotten after so long; not before the bodies. 0: never."""
+    """Requests of submissions are emptied after this time, not before the bodies. 0: never."""
     keep_assets_days: Days = 0
-    """Files in the bucket are deleted so long after they were stored; 0: never."""
+    """Files in the bucket are deleted this long after they were stored; 0: never."""
     prune_per_s: int = Field(500, gt=0, le=100_000)
     """Rows of each kind that all workers together prune in a second."""
     lease_s: Seconds = 60.0
-    """The work of a worker that died is taken over after so long."""
+    """How long until the work of a dead worker is taken over."""
     poll_s: Seconds = 1.0
-    """How often workers look for retries, and on SQLite for what another process recorded."""
+    """How often workers look for retries, and on SQLite for events that another process recorded."""
     drain_s: Seconds = 20.0
-    """How long a stopping worker may take to finish what it began."""
+    """How long a stopping worker may take to finish its current work."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    """Lines below it are left out."""
+    """Lowest level that is logged."""
     log_format: Literal["auto", "console", "json"] = "auto"
-    """`auto` writes for people on a terminal and JSON elsewhere."""
+    """`auto` writes readable text on a terminal and JSON elsewhere."""
 
     @classmethod
     def settings_customise_sources(
@@ -252,7 +252,7 @@ class Settings(BaseSettings):
         """Read the settings.
 
         Raises:
-            ConfigError: a value is wrong, or a `RECEIVER_*` variable is none of ours; each line names one.
+            ConfigError: a value is wrong, or a `RECEIVER_*` variable is unknown; each line names one.
         """
         judges = (_unknown, _quoted, _json_list, _unreadable, _not_text)
         if problems := [*_no_file(), *(problem for judge in judges for problem in judge(os.environ))]:
@@ -279,7 +279,7 @@ def origin(settings: Settings, *path: str) -> str:
 
 
 def kept_in_a_file(name: str) -> str | None:
-    """Return the secret setting whose value is in the file that the variable *name* names, if it is one."""
+    """Return the secret setting whose file the variable *name* names, if any."""
     setting = name.upper().removesuffix(_IN_A_FILE)
     group, _, rest = setting.removeprefix(PREFIX).partition("__")
     field = rest.rpartition("__")[2] if rest else group
@@ -288,7 +288,7 @@ def kept_in_a_file(name: str) -> str | None:
 
 
 class _Environment(EnvSettingsSource):
-    """The environment and the files it names, without service links, and without an env file's line ends."""
+    """The environment and the files it names, without service links and an env file's line ends."""
 
     def _load_env_vars(self) -> Mapping[str, str | None]:
         given: dict[str, str | None] = {}
@@ -344,13 +344,13 @@ def _unreadable(environ: Mapping[str, str]) -> Iterator[str]:
 
 
 def _no_file() -> Iterator[str]:
-    """Refuse what container engines make where a file that is to be mounted is missing."""
+    """Refuse the folder that container engines create if a mounted file is missing."""
     if Path(CONFIG_FILE).is_dir():
         yield f"{CONFIG_FILE} is a folder: remove it, and write the file"
 
 
 def _fault(path: str) -> str | None:
-    """Say why the file of a secret is of no use, if it is of none."""
+    """Say why a secret's file is unusable, or return nothing."""
     try:
         return None if _content(path) else f"{path} is empty"
     except (OSError, UnicodeDecodeError) as error:
@@ -358,7 +358,7 @@ def _fault(path: str) -> str | None:
 
 
 def _is_service_link(name: str, value: str) -> bool:
-    """Tell whether Kubernetes has set this, for a Service called `receiver` or `receiver-…`.
+    """Whether Kubernetes has set this variable, for a Service called `receiver` or `receiver-…`.
 
     Source: https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
     """
@@ -397,7 +397,7 @@ def _quoted(environ: Mapping[str, str]) -> Iterator[str]:
 
 
 def _json_list(environ: Mapping[str, str]) -> Iterator[str]:
-    """Refuse a list in the form of other programs' settings: its brackets would be part of a value."""
+    """Refuse a list in JSON, as other programs take: its brackets would become part of a value."""
     for name, value in environ.items():
         if (
             name.startswith(PREFIX)
@@ -417,7 +417,8 @@ def _not_text(environ: Mapping[str, str]) -> Iterator[str]:
 
 def _has_kept_quotes(name: str, value: str) -> bool:
     if name.endswith(_EXPRESSIONS):
-        # One quoted word may be meant; a whole expression in quotes is the name of a field that there is not.
+        # One quoted word may be intended. A whole expression in quotes would name a field that does not
+        # exist.
         inside = value.strip()[1:-1]
         return _is_in_quotes(value) and value.strip()[0] not in inside and not inside.isidentifier()
     return any(_is_in_quotes(part) for part in (value, *value.split(",")))

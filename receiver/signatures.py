@@ -1,6 +1,7 @@
 """Prove that a delivery is the provider's, and sign one the same way.
 
-The header is `t=<unix seconds>,v1=<hex HMAC-SHA256 of "t.body">`. How it is read, and what each rule refuses:
+The header is `t=<unix seconds>,v1=<hex HMAC-SHA256 of "t.body">`. These rules apply, each with its reason for
+a refusal:
 
 - exactly one header (`header_count`), of at most 2048 printable ASCII bytes, made of `name=value` entries
   separated by commas (`header_malformed`); blanks may stand before an entry and nowhere else;
@@ -33,27 +34,27 @@ MAX_HEADER_BYTES: Final = 2048
 MAX_CANONICAL_BYTES: Final = 64 * 1024
 MAX_CANONICAL_DEPTH: Final = 64
 MAX_CANONICAL_VALUES: Final = 512
-"""Printing takes time for each, and a stranger may ask for it. The document's webhook has twelve."""
+"""Printing costs time per value, and any stranger can cause it. The document's webhook has twelve."""
 
 _PRINTABLE: Final = re.compile(rb"[\t -~]*")
 _SECONDS: Final = re.compile(rb"0|[1-9][0-9]{0,9}")
 _SHA256_HEX: Final = re.compile(rb"[0-9A-Fa-f]{64}")
 _USUAL: Final = re.compile(rb"t=(0|[1-9][0-9]{0,9}),v1=([0-9A-Fa-f]{64})")
-"""The header as the provider writes it, which needs no reading entry by entry."""
+"""The header as the provider writes it; it can be read without splitting it into entries."""
 _STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A delivery that its signature covers."""
+    """A delivery with a valid signature."""
 
     via: Literal["raw", "canonical"]
     body: bytes = field(repr=False)
-    """The bytes that were signed. Parse these and nothing else: the received ones may differ."""
+    """The bytes that were signed. Parse only these: the received ones may differ."""
     timestamp: int
     """When the sender signed, Unix seconds."""
     secret: int
-    """The place in the list, from 1, of the secret it was signed with; the first of several."""
+    """The position, from 1, of the secret it was signed with; the first one if several match."""
 
 
 class _Claim(NamedTuple):
@@ -70,7 +71,7 @@ def verify(
     tolerance_s: int = 300,
     mode: Literal["auto", "raw"] = "auto",
 ) -> Verified:
-    """Return the bytes that the signature covers, or refuse.
+    """Return the bytes that the signature covers, or refuse the delivery.
 
     The canonical form is tried second, only inside the window, up to 64 KiB, 64 levels of nesting and 512
     values, so that a forged delivery costs little more than its HMAC.
@@ -79,8 +80,8 @@ def verify(
         headers: every value of the signature header, as received.
         body: the request body, as received.
         secrets: each is tried, so that a secret can be rotated.
-        now: the present time, Unix seconds.
-        tolerance_s: how far the signing time may lie from *now*, both ways.
+        now: the current time, Unix seconds.
+        tolerance_s: how far the signing time may be from *now*, in either direction.
         mode: `raw` never tries the canonical form.
 
     Raises:
@@ -114,7 +115,7 @@ def check_secrets(secrets: Sequence[bytes]) -> None:
 
     Raises:
         ValueError: there is none, or one of them is shorter than 16 bytes or has whitespace around it.
-            The message tells its place in the list, never its value.
+            The message gives its position in the list, never its value.
     """
     if not secrets:
         raise ValueError("no signing secret is given")
@@ -125,7 +126,7 @@ def check_secrets(secrets: Sequence[bytes]) -> None:
             raise ValueError(f"signing secret {place} is shorter than {MIN_SECRET_BYTES} bytes")
 
 
-# Secrets change on a restart at most; errors are never cached, so a bad list is refused every time.
+# Secrets change only on a restart or reload. Errors are never cached, so a bad list is refused every time.
 _check_once = lru_cache(maxsize=64)(check_secrets)
 
 
@@ -156,7 +157,7 @@ def _covers(claim: _Claim, body: bytes, keys: Sequence[bytes]) -> int:
     """Return the place of the first key, from 1, under which a digest of *claim* covers *body*, or 0."""
     signed = b"%b.%b" % (claim.timestamp, body)
     expected = [hmac.digest(key, signed, "sha256") for key in keys]
-    # A list, so that every pair is compared: how long a refusal takes must not tell which one nearly fitted.
+    # A list, so that every pair is compared: the time of a refusal must not reveal which one nearly matched.
     fitting = [
         place
         for place, ours in enumerate(expected, start=1)
@@ -176,11 +177,11 @@ def _canonical(body: bytes) -> bytes | None:
 
 
 def _has_more_values(body: bytes, most: int) -> bool:
-    """Whether *body* holds more than *most* values, as far as that shows without parsing it."""
+    """Whether *body* may hold more than *most* values, estimated without parsing it."""
     if _separators(body) < most:
-        return False  # even if none of them stood in a string
+        return False  # even if none of them is in a string
     values = end = 0
-    # Each string is a value or a name: no more than these, however the rest of the body looks.
+    # Each string is a value or a name, so there cannot be more than these.
     for string in islice(_STRING.finditer(body), 2 * most + 1):
         values += _separators(body[end : string.start()])
         end = string.end()
@@ -190,5 +191,5 @@ def _has_more_values(body: bytes, most: int) -> bool:
 
 
 def _separators(text: bytes) -> int:
-    """Count what a value stands behind: every one but the outermost."""
+    """Count what precedes a value: one for every value but the outermost."""
     return text.count(b",") + text.count(b"[") + text.count(b"{")

@@ -1,4 +1,4 @@
-"""Threads for calls that block, and that another machine may hold up for as long as it likes."""
+"""Threads for blocking calls, which another machine may delay without limit."""
 
 import asyncio
 import threading
@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Final, Generic, ParamSpec, TypeVar
 
 _IDLE_S: Final = 10.0
-"""A thread that waits costs nothing; starting one for each call costs as much as a short call."""
+"""A waiting thread costs nothing; starting one for each call costs as much as a short call."""
 
 P = ParamSpec("P")
 Item = TypeVar("Item")
@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 
 class Batches(Generic[Item, Result]):
-    """Has *make* do many items in one thread; those that come while all threads are at work share the next.
+    """Processes many items with *make* in one thread; those that arrive while all are busy share the next.
 
     *make* returns a result or an error for each, in order. Use from one event loop.
     """
@@ -30,14 +30,14 @@ class Batches(Generic[Item, Result]):
         most: int,
         threads: Executor,
     ) -> None:
-        """Work in at most *most* of *threads* at a time."""
+        """Use at most *most* of *threads* at a time."""
         self._make = make
         self._threads = threads
         self._idle = most
         self._waiting: list[tuple[asyncio.Future[Result], Item]] = []
 
     async def submit(self, item: Item) -> Result:
-        """Return what came of *item*; cancelled, it is done all the same."""
+        """Return the result for *item*. If cancelled, it is processed anyway."""
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((future, item))
         if self._idle:
@@ -95,15 +95,15 @@ def make_calls(calls: list[Callable[[], Any]]) -> list[Any]:
 
 
 class DaemonThreads(Executor):
-    """At most this many threads, which the process does not wait for when it ends.
+    """A limited number of threads that do not keep the process from ending.
 
     `ThreadPoolExecutor` makes the interpreter join its threads, so one call that hangs keeps a process from
-    ending. A call that is cut off here ends as SIGKILL would end it: use it only for what survives that.
-    Threads are started as needed, and end after a while in which there was nothing to do.
+    ending. A call that is cut off ends as with SIGKILL: use this only for work that survives that.
+    Threads are started as needed, and end after a while without work.
     """
 
     def __init__(self, most: int, *, name: str) -> None:
-        """Start nothing yet. *name* is that of the threads, for people who look at a process that hangs."""
+        """Start nothing yet. *name* is the threads' name, for people who debug a hanging process."""
         self._most = most
         self._name = name
         self._lock = threading.Lock()
@@ -116,7 +116,7 @@ class DaemonThreads(Executor):
         self._closed = False
 
     def submit(self, call: Callable[P, Result], /, *args: P.args, **kwargs: P.kwargs) -> Future[Result]:
-        """Make *call* in a thread, behind those that wait already.
+        """Run *call* in a thread, after those already waiting.
 
         Raises:
             RuntimeError: it was shut down, or no thread could be started.
@@ -133,7 +133,7 @@ class DaemonThreads(Executor):
         return future
 
     def leave_behind(self, future: "Future[Any]") -> None:
-        """Let another thread take the place of the one that makes this call, for as long as it still does."""
+        """Let another thread replace the one that runs this call, until the call ends."""
         with self._lock:
             if future in self._running:
                 self._left.add(future)
@@ -141,7 +141,7 @@ class DaemonThreads(Executor):
                     self._start_one()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002
-        """Take no more calls; drop those that wait, or wait for all, as asked."""
+        """Accept no more calls; drop those that wait, or wait for all, as requested."""
         with self._lock:
             self._closed = True
             self._work_came.notify_all()
@@ -156,7 +156,7 @@ class DaemonThreads(Executor):
         wait(self._unfinished(), within_s)
 
     async def finish(self, *, within_s: float) -> None:
-        """Wait for all calls, *within_s* seconds at most; drop those that wait even then."""
+        """Wait for all calls, *within_s* seconds at most; then drop those still waiting."""
         unfinished = [asyncio.wrap_future(future) for future in self._unfinished()]
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):

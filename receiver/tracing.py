@@ -1,11 +1,11 @@
-"""Spans: one trace for each generation, which every process finds by the generation's id alone.
+"""Spans: one trace for each generation, computed from the generation's id.
 
-The ids of the trace and of its root span are digests of the generation's id. So nothing of it is stored,
-looked up or handed on: the program that asks, web and worker processes and a replay months later agree all
-the same, and a sampler that goes by the trace's id decides alike in each.
+The ids of the trace and of its root span are digests of the generation's id. So nothing is stored, looked up
+or passed on. The requesting program, web and worker processes, and a replay months later all agree. A sampler
+that uses the trace's id decides the same in each.
 
-Spans are made when what they tell of is over, so none can hold anything up. OpenTelemetry is used only where
-the process has set it up; while it has not, asking for it costs one look into a dictionary.
+Spans are created when the work is over, so none can delay it. OpenTelemetry is used only if the process has
+set it up. If not, the check costs one dictionary lookup.
 """
 
 import sys
@@ -32,19 +32,19 @@ Attributes = Mapping[str, str | int]
 
 _SDK: Final = "opentelemetry.sdk.trace"
 _LONGEST_MS: Final = 30 * 24 * 3600 * 1000
-"""No generation takes longer: a start before that is a mistake."""
+"""No generation takes longer: an earlier start is a mistake."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What came to its end just now."""
+    """A piece of work that has just ended."""
 
     name: str
     kind: Kind
     began_ms: int
     attributes: Attributes
     error: str | None = None
-    """A word for what went wrong, of few that there are."""
+    """A word for what went wrong, from a small fixed set."""
     why: str = ""
     """One line about it: no secret, no query string."""
 
@@ -67,20 +67,20 @@ def traceparent(generation_id: str) -> str | None:
 
 
 def tell(generation_id: str, ended: Ended) -> None:
-    """Add what ended to the trace of a generation. Never raises."""
+    """Add the ended work to the trace of a generation. Never raises."""
     if (provider := _provider()) is None:
         return
-    with suppress(Exception):  # tracing is no reason to fail at anything
+    with suppress(Exception):  # tracing must never be a reason to fail
         root = _root(provider, generation_id)
         if root.trace_flags.sampled:
             _end(_tracer(provider).start_span, ended, generation_id, context=_below(root))
 
 
 def tell_generation(generation_id: str, ended: Ended, *, created_at: object) -> None:
-    """Tell of a generation: the root of its trace. Never raises.
+    """Report a generation as the root of its trace. Never raises.
 
-    It began when it was *created_at*, RFC 3339 in UTC or with an offset; where that cannot be true, when what
-    *ended* it came.
+    It began at *created_at*, RFC 3339 in UTC or with an offset. If that cannot be true, it began when the
+    event that *ended* it arrived.
     """
     if (provider := _provider()) is None:
         return
@@ -92,18 +92,18 @@ def tell_generation(generation_id: str, ended: Ended, *, created_at: object) -> 
 
 
 class PaidPost:
-    """A paid POST that is under way."""
+    """A paid POST in progress."""
 
     generation_id: str | None = None
-    """What it became, once known."""
+    """The generation that it became, once known."""
 
 
 @contextmanager
 def posting(kind: str, url: str) -> Iterator[PaidPost]:
-    """Tell of the paid POST to *url* that is sent within the block.
+    """Trace the paid POST to *url* that is sent within the block.
 
-    Answered with a generation, it belongs to that one's trace, and is linked with the caller's span in both
-    directions. Refused, or in doubt, it is a part of the caller's.
+    If answered with a generation, it belongs to that generation's trace, and is linked with the caller's span
+    in both directions. If refused or in doubt, it is part of the caller's trace.
     """
     post, began_ms = PaidPost(), time.time_ns() // 1_000_000
     try:
@@ -150,7 +150,7 @@ def _end(
     context: "Context | None" = None,
     links: "list[Link] | None" = None,
 ) -> "Span":
-    """Make the span of what ended, below what *context* says."""
+    """Create the span of the ended work, as a child of *context*."""
     from opentelemetry.trace import SpanKind, Status, StatusCode  # noqa: PLC0415
 
     about = {"receiver.generation.id": generation_id} if generation_id else {}
@@ -170,7 +170,7 @@ def _end(
 
 
 def _provider() -> "TracerProvider | None":
-    """Return what makes this process's spans, if it is OpenTelemetry's own and not a placeholder."""
+    """Return this process's tracer provider, if it is the SDK's and not a placeholder."""
     sdk: Any = sys.modules.get(_SDK)
     if sdk is None:
         return None
@@ -187,7 +187,7 @@ def _tracer(provider: "TracerProvider") -> Any:
     return provider.get_tracer("receiver", __version__)
 
 
-# Whatever the sampler goes by, it is asked once for each generation under way.
+# Whatever the sampler depends on, it is asked once for each generation in progress.
 @lru_cache(maxsize=4096)
 def _root(provider: "TracerProvider", generation_id: str) -> "SpanContext":
     from opentelemetry.trace import SpanContext, TraceFlags  # noqa: PLC0415
@@ -216,7 +216,7 @@ def _nowhere() -> "Context":
 
 
 class _Ids:
-    """Gives a span the ids of a root, as the SDK asks for them."""
+    """Gives a span the ids of a root when the SDK asks for them."""
 
     def __init__(self, root: "SpanContext") -> None:
         self._root = root
@@ -232,7 +232,7 @@ class _Ids:
 
 
 def _pinned(provider: "TracerProvider", root: "SpanContext") -> Callable[..., "Span"]:
-    """Return what starts one span under the ids of *root*."""
+    """Return a function that starts one span with the ids of *root*."""
     tracer = copy(_tracer(provider))
     tracer.id_generator = _Ids(root)
     start: Callable[..., Span] = tracer.start_span
@@ -240,7 +240,7 @@ def _pinned(provider: "TracerProvider", root: "SpanContext") -> Callable[..., "S
 
 
 def _created_ms(created_at: object, received_ms: int) -> int:
-    """Return when a generation began, as its event says; when that was received, unless it can be true."""
+    """Return when a generation began according to its event; the time of receipt if that cannot be true."""
     try:
         began = datetime.fromisoformat(str(created_at))
         began_ms = int(began.timestamp() * 1000)

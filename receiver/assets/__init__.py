@@ -10,7 +10,7 @@ from typing import BinaryIO, Protocol
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of an asset, as S3 gets it."""
+    """A part of an asset, as S3 gets it."""
 
     start: int
     size_bytes: int
@@ -25,12 +25,12 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a large asset is made of."""
+    """The parts of a large asset."""
 
     part_bytes: int
-    """Of each but the last."""
+    """The size of each but the last."""
     crc32: int
-    """Of the whole."""
+    """The digest of the whole."""
     all: tuple[Part, ...]
 
 
@@ -52,7 +52,7 @@ class Early(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A whole asset, downloaded and checked, waiting in memory or on local disk to be stored."""
+    """A complete asset, downloaded and checked, waiting in memory or on local disk to be stored."""
 
     path: Path | None
     """A file in the spool folder; the fetcher deletes it. None while it is in memory alone."""
@@ -62,14 +62,14 @@ class Fetched:
     content_type: str
     """Decided by content: one of `receiver.assets.media.MEDIA_TYPES`."""
     width: int | None = None
-    """Pixels as they are to be shown, where the header tells."""
+    """Displayed pixels, if the header says so."""
     height: int | None = None
     duration_s: float | None = None
-    """Seconds of a video or sound, where the file tells cheaply."""
+    """Seconds of a video or audio, if the file says so cheaply."""
     content: bytes | None = field(default=None, repr=False, compare=False)
-    """The whole of it, if it is small."""
+    """The whole file, if it is small."""
     parts: Parts | None = field(default=None, repr=False, compare=False)
-    """What the download told of its parts, if it has any."""
+    """Its parts as known from the download, if it has any."""
     early: Early | None = field(default=None, repr=False, compare=False)
     """The upload that began during the download."""
 
@@ -101,17 +101,17 @@ class NotFetched:
     code: str
     """Stable name of the reason: `blocked_url`, `too_large`, `expired`, …"""
     permanent: bool
-    """True when trying again cannot help."""
+    """True if a retry cannot help."""
     after_s: float | None = None
     """Seconds the server asked us to wait, already clamped."""
     may_appear: bool = False
-    """True when the host may only not have the file yet: *permanent* holds once it had time to."""
+    """True if the file may not have been published yet; *permanent* then applies after the grace period."""
     parked_s: float | None = None
-    """Seconds until its host is tried again, where that is known to be away."""
+    """Seconds until its host is tried again, if that is known to be down."""
     led_to: str | None = None
-    """The host that it ended at, where a redirect led to another than the URL's."""
+    """The last host, if a redirect led to another than the URL's."""
     said: bytes = field(default=b"", compare=False, repr=False)
-    """How the body of its answer begins: a refusal, or what is no asset."""
+    """How the body of its answer begins: a refusal, or something that is not an asset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class Stored:
     url: str
     """`s3://bucket/key` or `file:///path`."""
     conflict: bool = False
-    """True when the key already held other bytes, so that this copy was kept beside it."""
+    """True if the key already held a different file, so that this copy got another key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ class Held:
 
     size_bytes: int
     sha256: str | None
-    """Hex digest of the whole; empty where the bucket knows none, None where only reading would tell."""
+    """Hex digest of the whole; empty if the bucket knows none, None if only reading would show it."""
 
 
 class Bucket(Protocol):
@@ -139,8 +139,8 @@ class Bucket(Protocol):
     async def put(self, key: str, asset: Fetched, *, metadata: dict[str, str]) -> Stored:
         """Keep *asset* under *key*, durably, before returning.
 
-        The same bytes under the same key again are a no-op. Other bytes already under *key* are never
-        overwritten: this copy is then kept beside them, under a key that carries its own digest.
+        Storing the same bytes under the same key again does nothing. Different bytes already under *key* are
+        never overwritten: this copy then gets a key that contains its digest.
 
         Raises:
             BucketUnavailable: the bucket failed, or refused us; the same call may succeed later.
@@ -156,28 +156,28 @@ class Bucket(Protocol):
         ...
 
     async def check(self) -> None:
-        """Refuse now, with a message naming the setting, if the bucket cannot be written at all.
+        """Raise now, naming the setting, if the bucket cannot be written at all.
 
         Raises:
-            ConfigError: no such bucket or folder, or no right to write there.
+            ConfigError: no such bucket or folder, or no permission to write there.
             BucketUnavailable: it did not answer.
         """
         ...
 
     async def aclose(self) -> None:
-        """Let go of connections. Called once, after the last `put` returned."""
+        """Close connections. Called once, after the last `put` returned."""
         ...
 
 
 class ReadableBucket(Bucket, Protocol):
-    """A bucket that tells what it holds."""
+    """A bucket that can be inspected."""
 
     def key_of(self, url: str) -> str | None:
         """Return the key of a `Stored.url`; None if that is in another bucket, or no URL of ours at all."""
         ...
 
     async def look(self, key: str) -> Held | None:
-        """Tell what is under *key* without reading it; None where there is nothing.
+        """Describe the file under *key* without reading it; None if there is none.
 
         Raises:
             BucketUnavailable: the bucket failed, or refused us.
@@ -186,7 +186,7 @@ class ReadableBucket(Bucket, Protocol):
         ...
 
     async def part(self, key: str, start: int, size: int) -> bytes | None:
-        """Return up to *size* bytes of what is under *key*, from *start* on; None where there is nothing.
+        """Return up to *size* bytes of the file under *key*, from *start* on; None if there is none.
 
         Raises:
             BucketUnavailable: the bucket failed, or refused us.
@@ -195,7 +195,7 @@ class ReadableBucket(Bucket, Protocol):
         ...
 
     async def remove(self, key: str) -> None:
-        """Delete what is under *key*. That there is nothing is no error.
+        """Delete the file under *key*, if there is one.
 
         Raises:
             BucketUnavailable: the bucket failed, or refused us.
@@ -204,7 +204,7 @@ class ReadableBucket(Bucket, Protocol):
         ...
 
     async def read(self, key: str) -> Held | None:
-        """Tell what is under *key* by reading the whole of it; None where there is nothing.
+        """Describe the file under *key* by reading all of it; None if there is none.
 
         Raises:
             BucketUnavailable: the bucket failed, or refused us.

@@ -1,10 +1,10 @@
 """Which addresses are public.
 
-`ipaddress.is_global` is not asked: it calls multicast, NAT64, 6to4 and unallocated space global, and
-differs between patch releases of Python (CVE-2024-4032). IPv4 is public unless listed here; IPv6 is public
-only inside 2000::/3, the space allocated so far, unless listed here. What wraps an IPv4 address (mapped,
-compatible, translated, Teredo, 6to4) is therefore not public, but for NAT64's, which its network translates:
-that is judged by the IPv4 address inside.
+`ipaddress.is_global` is not used: it calls multicast, NAT64, 6to4 and unallocated space global, and differs
+between patch releases of Python (CVE-2024-4032). IPv4 is public unless listed here; IPv6 is public only
+inside 2000::/3, the space allocated so far, unless listed here. So addresses that wrap an IPv4 address
+(mapped, compatible, translated, Teredo, 6to4) are not public. NAT64's are the exception: the network
+translates them, so the embedded IPv4 address decides.
 
 Source: https://www.iana.org/assignments/iana-ipv4-special-registry and …/iana-ipv6-special-registry
 """
@@ -43,7 +43,7 @@ _NOT_PUBLIC_IPV4: Final = tuple(
     )
 )
 _NOWHERE: Final = (IPv4Network("0.0.0.0/8"), IPv4Network("240.0.0.0/4"))
-"""Nothing can be reached here."""
+"""Unreachable addresses."""
 _ALLOCATED_IPV6: Final = IPv6Network("2000::/3")
 _NOT_PUBLIC_IPV6: Final = tuple(
     map(
@@ -60,12 +60,12 @@ _NOT_PUBLIC_IPV6: Final = tuple(
 
 
 def is_public(address: Address, *, nat64: Sequence[IPv6Network] = ()) -> bool:
-    """Tell whether *address* is an ordinary host on the public Internet, seen from a network with *nat64*."""
+    """Whether *address* is an ordinary host on the public Internet, seen from a network with *nat64*."""
     if isinstance(address, IPv4Address):
         return not any(address in network for network in _NOT_PUBLIC_IPV4)
     inside = embedded(address, nat64)
     if inside:
-        # Whichever it is, it must lead to nothing that is not public.
+        # All possible readings must be public.
         return any(map(is_public, inside)) and all(is_public(each) or _is_nowhere(each) for each in inside)
     return address in _ALLOCATED_IPV6 and not any(address in network for network in _NOT_PUBLIC_IPV6)
 

@@ -1,4 +1,4 @@
-"""What the operator lets asset downloads reach although it is not public."""
+"""What the operator allows asset downloads to reach although it is not public."""
 
 import re
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ Network = IPv4Network | IPv6Network
 
 _LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST: Final = re.compile(rf"(?P<name>{_LABEL}(?:\.{_LABEL})*)(?::(?P<port>[1-9][0-9]{{0,4}}))?")
-# What inet_aton reads as an address although no one would write it so: 127.1, 0x7f000001.
+# Unusual forms that inet_aton reads as an address: 127.1, 0x7f000001.
 _ENDS_IN_A_NUMBER: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 _MAX_HOST_NAME: Final = 253
 _MAX_PORT: Final = 65535
@@ -45,23 +45,23 @@ class AllowList:
         return cls(tuple(networks), frozenset(hosts))
 
     def names(self, host: str, port: int) -> bool:
-        """Tell whether *host*, in lower case, is named for *port*."""
+        """Whether *host*, in lower case, is allowed on *port*."""
         return (host, None) in self.hosts or (host, port) in self.hosts
 
     def covers(self, address: Address) -> bool:
-        """Tell whether *address* lies in an allowed network, also when it is an IPv4-mapped one."""
+        """Whether *address*, possibly IPv4-mapped, is in an allowed network."""
         mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
         return any(address in network or (mapped and mapped in network) for network in self.networks)
 
     def matches(self, host: str, port: int) -> bool:
-        """Tell whether *host*, a lower-case name or an address, is named for *port* or lies in a network."""
+        """Whether *host*, a lower-case name or an address, is allowed on *port* or in an allowed network."""
         address = parse_address(host)
         return self.covers(address) if address else self.names(host, port)
 
 
 @lru_cache(maxsize=1024)
 def parse_address(text: str) -> Address | None:
-    """Return *text* as an address, or None if it is none."""
+    """Return *text* as an address, or None if it is not one."""
     try:
         return ip_address(text)
     except ValueError:

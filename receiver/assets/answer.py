@@ -1,15 +1,15 @@
-"""One HTTP/1.1 answer, while it arrives. llhttp reads it; what it takes too lightly is refused here.
+"""One HTTP/1.1 answer, while it arrives. llhttp parses it; what it accepts too easily is refused here.
 
-What it refuses although RFC 9110 and 9112 let a client take it is put right before.
+What it refuses although RFC 9110 and 9112 permit a client to accept it is corrected before.
 
-| llhttp takes                             | here |
+| llhttp accepts                           | here |
 |------------------------------------------|------|
 | blank lines, RTSP or ICE before the head | malformed |
-| a status below 100; 101, which nobody asked for | malformed |
+| a status below 100; 101, which we did not request | malformed |
 | a blank before a header's colon; NUL in its value | malformed |
 | a head, trailers or extensions of chunks of any size | malformed beyond 100 KiB without a byte of body |
-| another answer behind the end            | the connection is not used again |
-| a transfer coding other than `chunked`, or that beside a length | the same |
+| another answer after the end             | the connection is not used again |
+| a transfer coding other than `chunked`, or that with a length | the same |
 """
 
 import re
@@ -31,11 +31,11 @@ _LENGTH: Final = re.compile(rb"[0-9]+")
 
 
 class Malformed(Exception):
-    """What came is no answer."""
+    """The received bytes are not an answer."""
 
 
 class HungUp(Exception):
-    """The host closed the connection before its answer was whole."""
+    """The host closed the connection before its answer was complete."""
 
 
 class Answer:
@@ -43,9 +43,9 @@ class Answer:
 
     def __init__(self) -> None:
         self.status = 0
-        """0 until the head is whole; the heads of 1xx are dropped."""
+        """0 until the head is complete; the heads of 1xx are dropped."""
         self.headers: Headers = []
-        """Those of the head, each on one line; Content-Length once."""
+        """Headers of the head, each on one line; Content-Length once."""
         self.is_whole = False
         self.may_be_followed = False
         """Whether the connection may be used again."""
@@ -54,12 +54,12 @@ class Answer:
         self._overhead_bytes = 0
         """Received since the last piece of the body."""
         self._head = bytearray()
-        """What came until the head was whole."""
+        """Bytes received until the head was complete."""
         self._fault: Malformed | None = None
         self._parser = httptools.HttpResponseParser(self)
         # As browsers do: lines may end with LF alone, blanks may follow a chunk's size, a header may hold
-        # control characters. A length beside `chunked` does not count, and such an answer is the
-        # connection's last.
+        # control characters. A length next to `chunked` is ignored, and such an answer is the connection's
+        # last.
         self._parser.set_dangerous_leniencies(
             lenient_headers=True,
             lenient_chunked_length=True,
@@ -69,10 +69,10 @@ class Answer:
         )
 
     def feed(self, data: bytes) -> None:
-        """Take in *data*, which is not empty.
+        """Parse *data*, which is not empty.
 
         Raises:
-            Malformed: the head is. Of the body, `take` says so.
+            Malformed: the head is malformed. For the body, `take` raises.
         """
         if self.status:
             self._overhead_bytes += len(data)
@@ -93,11 +93,10 @@ class Answer:
             raise self._fault
 
     def end(self) -> None:
-        """Take in that the host hung up.
+        """Note that the host hung up.
 
         Raises:
-            HungUp: it had not said all.
-            Malformed: what it had said is no answer.
+            HungUp: the answer was incomplete. Malformed: it was not an answer.
         """
         if self._fault:
             raise self._fault
@@ -107,10 +106,10 @@ class Answer:
         self.is_whole = True
 
     def take(self) -> bytes:
-        """Return what came of the body since this was last asked.
+        """Return the body received since the last call.
 
         Raises:
-            Malformed: nothing did, and nothing can.
+            Malformed: there is none, and no more can come.
         """
         if self._fault and not (self._parts or self.is_whole):
             raise self._fault
@@ -120,7 +119,7 @@ class Answer:
     # What httptools calls
 
     def on_message_begin(self) -> None:
-        """Note an answer behind the end of ours."""
+        """Note data after the end of our answer."""
         if self.is_whole:
             self.may_be_followed = False
 
@@ -157,7 +156,7 @@ class Answer:
             self.may_be_followed = self._parser.should_keep_alive() and self._is_framed_plainly()
 
     def _is_framed_plainly(self) -> bool:
-        """Whether nobody could see its end elsewhere."""
+        """Whether every parser would see the same end."""
         if self._parser.get_http_version() != "1.1":
             return False
         codings, lengths = self._values(b"transfer-encoding"), self._values(b"content-length")

@@ -1,8 +1,8 @@
-"""How long a sound lasts, as tinytag reads it; None where a file's headers do not prove it.
+"""The duration of audio, as tinytag reads it; None if a file's headers do not prove it.
 
-What tinytag would guess is not taken: the length of MP3 whose bit rate varies and that has no table, of a WAV
-or AIFF whose header claims more than the file holds (programs that write to a pipe cannot know), of an Ogg
-file of several streams. An MP3 counts the encoder's padding, up to 0.2 s.
+tinytag's guesses are not used. It guesses for an MP3 with a variable bit rate and no table, and for an Ogg
+file with several streams. It also does for a WAV or AIFF whose header claims more than the file holds, as
+programs that write to a pipe cannot know. An MP3's duration includes the encoder's padding, up to 0.2 s.
 """
 
 import os
@@ -24,12 +24,12 @@ _FRAME_SYNC: Final = re.compile(rb"\xff[\xe2-\xff]")
 _VBR_TABLE: Final = re.compile(rb"Xing|Info|VBRI")
 _PAGE: Final = b"OggS\0"
 _PAGES_BYTES: Final = 128 * 1024
-"""Twice what the largest page of Ogg has, so that one begins within."""
+"""Twice the size of the largest Ogg page, so that one begins within."""
 _SERIAL: Final = slice(14, 18)
 
 
 def audio_duration_s(file: BinaryIO, content_type: str, size_bytes: int) -> float | None:
-    """Return the seconds that *file*, of one of `TYPES`, lasts. Reads no more than some 500 KiB of it.
+    """Return the duration in seconds of *file*, which has one of `TYPES`. Reads at most about 500 KiB.
 
     Raises whatever tinytag does on a file that is malformed.
     """
@@ -75,14 +75,14 @@ def _id3_bytes(file: BinaryIO) -> int:
 
 
 def _bitrate(file: BinaryIO, at: int, sync: bytes) -> float | None:
-    """Return that of the frames from *at* on, which begin with *sync* as all others do."""
+    """Return the bit rate of the frames from *at* on, which begin with *sync* like all others."""
     file.seek(at)
     spot = file.read(_SPOT_BYTES)
     return _read(BytesIO(spot[spot.index(sync) :])).bitrate
 
 
 def _ogg(file: BinaryIO, size_bytes: int) -> float | None:
-    """Read the first pages and the last ones: the time of the last is how long the stream lasts."""
+    """Read the first and the last pages: the time of the last is the stream's duration."""
     file.seek(0)
     pages = file.read(2 * _PAGES_BYTES)
     if size_bytes > len(pages):

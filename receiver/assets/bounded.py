@@ -1,10 +1,11 @@
-"""A file for libraries that read as much as a header tells them to."""
+"""A file for libraries that read as much as a header asks for."""
 
 import os
 from typing import BinaryIO, Final
 
 _MAX_READ_BYTES: Final = 256 * 1024
-"""imagesize looks for JPEG markers byte by byte, tinytag for frames: a file that needs more tells nothing."""
+"""imagesize searches for JPEG markers byte by byte, tinytag for frames. A file that needs more gets no
+result."""
 
 
 class Bounded:
@@ -26,9 +27,9 @@ class Bounded:
         return self._file.read(size)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to *offset*."""
+        """Seek to *offset*."""
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
-        """Return where it is."""
+        """Return the position."""
         return self._file.tell()

@@ -1,4 +1,4 @@
-"""One bucket for all sources, or one of its own for some."""
+"""One bucket for all sources, or separate ones for some."""
 
 import asyncio
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ from receiver.errors import BucketUnavailable, ConfigError
 
 @dataclass(frozen=True, slots=True)
 class BucketsBySource:
-    """A `Bucket` that keeps each asset in that of its source."""
+    """A `Bucket` that stores each asset in its source's bucket."""
 
     default: ReadableBucket
     own: Mapping[str, ReadableBucket] = field(default_factory=dict)
-    """By the name of a source; the others use *default*."""
+    """Buckets by source name; other sources use *default*."""
 
     async def put(self, key: str, asset: Fetched, *, metadata: dict[str, str]) -> Stored:
         """Keep *asset* in the bucket of the source that *metadata* names."""
@@ -27,7 +27,7 @@ class BucketsBySource:
         return bucket.begin(key, coming, metadata=metadata)
 
     async def check(self) -> None:
-        """Refuse if any of them cannot be written; one that does not answer hides no mistake in another."""
+        """Raise if any of them cannot be written. One that does not answer hides no mistake in another."""
         silent = await _silence(self.default)
         for source, bucket in self.own.items():
             try:
@@ -42,7 +42,7 @@ class BucketsBySource:
         await asyncio.gather(*(bucket.aclose() for bucket in self._all()))
 
     def holding(self, url: str) -> tuple[ReadableBucket, str] | None:
-        """Return the bucket that a `Stored.url` is in, and its key there; None if it is in none of them."""
+        """Return the bucket of a `Stored.url`, and its key there; None if it is in none of them."""
         keys = ((bucket, bucket.key_of(url)) for bucket in (*self.own.values(), self.default))
         return next(((bucket, key) for bucket, key in keys if key is not None), None)
 

@@ -1,8 +1,8 @@
-"""HTTP/1.1 connections to asset hosts, used again while they last.
+"""HTTP/1.1 connections to asset hosts, reused while they last.
 
-Each connection passed the address gate as it was dialled, and is used again for the same scheme, host and
-port only. One that holds bytes after the end of an answer is closed: they would pass for the beginning of the
-next. httpcore2's pool does not look for them, and takes several times the CPU.
+Each connection passed the address gate when it was opened, and is reused only for the same scheme, host and
+port. If bytes follow the end of an answer, the connection is closed: they would pass for the next answer.
+httpcore2's pool does not check for them, and needs several times the CPU.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ Dial = Callable[[str, int, float], Awaitable[httpcore2.AsyncNetworkStream]]
 """Opens a connection to a host and port, within this many seconds."""
 
 _IDLE_S: Final = 4.0
-"""Most servers hang up after 5 s or more."""
+"""Most servers close idle connections after 5 s or more."""
 _READ_BYTES: Final = 256 * 1024
 _REQUEST: Final = b"".join(
     (
@@ -34,7 +34,7 @@ _Origin = tuple[str, str, int]
 
 
 class Response:
-    """An answer whose head was read."""
+    """An answer, after its head was read."""
 
     def __init__(self, connection: "_Connection", answer: Answer, give_back: Callable[[], None]) -> None:
         self._connection = connection
@@ -45,11 +45,11 @@ class Response:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all of the body came."""
+        """Whether the body is complete."""
         return self._answer.is_whole
 
     async def part(self) -> bytes:
-        """Return what comes next of the body; nothing at its end.
+        """Return the next piece of the body; nothing at its end.
 
         Raises:
             httpcore2.NetworkError, HungUp, Malformed: it was cut, or its framing is wrong.
@@ -59,7 +59,7 @@ class Response:
         return part
 
     async def aclose(self) -> None:
-        """Let the connection serve others if the whole answer was read, and close it otherwise."""
+        """Keep the connection for reuse if the whole answer was read, else close it."""
         if self._answer.may_be_followed:
             self._give_back()
         else:
@@ -67,10 +67,10 @@ class Response:
 
 
 class Connections:
-    """Asks hosts, over kept connections where there are some; any number at once."""
+    """Sends requests to hosts, over kept connections if possible; any number at once."""
 
     def __init__(self, dial: Dial, ssl_context: ssl.SSLContext) -> None:
-        """Connect nowhere yet."""
+        """Open no connection yet."""
         ssl_context.set_alpn_protocols(["http/1.1"])
         self._dial = dial
         self._ssl_context = ssl_context
@@ -78,7 +78,7 @@ class Connections:
         self._closing: set[asyncio.Task[None]] = set()
 
     async def get(self, target: Target, *, connect_timeout_s: float) -> Response:
-        """Ask for *target*; the caller closes the answer.
+        """Request *target*; the caller closes the answer.
 
         Raises:
             httpcore2.NetworkError, httpcore2.TimeoutException, HungUp: no connection, or it was cut.
@@ -87,7 +87,7 @@ class Connections:
         request = _REQUEST % (target.path_and_query.encode(), target.authority.encode())
         origin = (target.scheme, target.host, target.port)
         while kept := await self._take(origin):
-            # A host may hang up just when it is asked again.
+            # A host may hang up just when the next request is sent.
             with suppress(httpcore2.NetworkError, HungUp, Malformed):
                 return await self._ask(kept, request, origin)
         return await self._ask(await self._open(target, connect_timeout_s), request, origin)
@@ -103,7 +103,7 @@ class Connections:
         """Send *request*; return once the head of the answer has come."""
         answer = Answer()
         try:
-            with suppress(httpcore2.WriteError):  # there may be an answer all the same
+            with suppress(httpcore2.WriteError):  # there may still be an answer
                 await connection.stream.write(request)
             while not answer.status:
                 await connection.read(answer)
@@ -139,7 +139,7 @@ class Connections:
         asyncio.get_running_loop().call_later(_IDLE_S, self._expire, origin, connection, connection.answers)
 
     def _expire(self, origin: _Origin, connection: "_Connection", answers: int) -> None:
-        """Close *connection* if it was not used since."""
+        """Close *connection* if it has not been used since."""
         kept = self._idle.get(origin, [])
         if connection in kept and connection.answers == answers:
             kept.remove(connection)
@@ -152,13 +152,13 @@ class Connections:
 
 @dataclass(slots=True, eq=False)
 class _Connection:
-    """One connection, for one request after the other."""
+    """One connection, for one request after another."""
 
     stream: httpcore2.AsyncNetworkStream
     answers: int = 0
 
     async def read(self, answer: Answer) -> None:
-        """Feed *answer* with what comes next."""
+        """Feed *answer* with the next bytes."""
         if data := await self.stream.read(_READ_BYTES):
             answer.feed(data)
         else:

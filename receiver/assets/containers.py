@@ -1,4 +1,4 @@
-"""Which of its many types a container says it is, in its first bytes.
+"""The type that a container declares in its first bytes.
 
 Sources: ISO/IEC 14496-12 and https://mp4ra.org/registered-types/brands (`ftyp`), Apple's QuickTime File
 Format, RFC 8794 and 9559 (EBML, Matroska), RFC 3533 (Ogg), ISO/IEC 11172-3 (MPEG audio), 13818-1 (packets).
@@ -24,12 +24,12 @@ _BRANDS: Final = (
         "video/mp4",
     ),
 )
-"""None: what is no media of ours, though it calls itself compatible with one (raw photographs of Canon's)."""
+"""None: not one of our media types, although it claims to be compatible with one (Canon's raw photos)."""
 _KNOWN_BRANDS: Final = tuple((re.compile(brands, re.DOTALL), kind) for brands, kind in _BRANDS)
 _MORE_THAN_HEIF: Final = frozenset(("image/avif", "image/heic"))
 _PADDING: Final = frozenset((b"free", b"skip", b"wide", b"junk"))
 _QUICKTIME: Final = frozenset((b"moov", b"mdat", b"pnot"))
-"""What QuickTime files begin with that are older than `ftyp`."""
+"""How QuickTime files begin that are older than `ftyp`."""
 _EBML_MAGIC: Final = b"\x1a\x45\xdf\xa3"
 _DOC_TYPE: Final = b"\x42\x82"
 _DOC_TYPES: Final = {b"webm": "video/webm", b"matroska": "video/x-matroska"}
@@ -42,7 +42,7 @@ _PACKET_MARK: Final = 0x47
 
 
 def iso_type(head: bytes) -> str | None:
-    """Return what a file of boxes is: by its major brand, or else the first compatible one that is known."""
+    """Return the type of a file of boxes: by its major brand, else the first known compatible one."""
     size, name = int.from_bytes(head[:4], "big"), head[4:8]
     if name in _PADDING and size >= _MIN_BOX:
         return iso_type(head[size:])
@@ -52,18 +52,18 @@ def iso_type(head: bytes) -> str | None:
         return None
     brands = [head[8:12], *(head[at : at + 4] for at in range(_MIN_FTYP, min(size, len(head)), 4))]
     kinds = [kind for brand in brands for known, kind in _KNOWN_BRANDS if known.fullmatch(brand)]
-    if kinds[:1] == ["image/heif"]:  # the brand that all of its family carry
+    if kinds[:1] == ["image/heif"]:  # the brand that its whole family carries
         kinds = [*(kind for kind in kinds if kind in _MORE_THAN_HEIF), *kinds]
     return kinds[0] if kinds else None
 
 
 def ebml_type(head: bytes) -> str | None:
-    """Return what the header of Matroska's family calls itself."""
+    """Return the type in a header of Matroska's family."""
     return _DOC_TYPES.get(_ebml_doc_type(head) or b"")
 
 
 def ogg_type(head: bytes) -> str | None:
-    """Return whether an Ogg file has pictures; its first pages say what streams there are."""
+    """Whether an Ogg file has video; its first pages list the streams."""
     if not head.startswith(b"OggS\0"):
         return None
     return "video/ogg" if _THEORA in head else "audio/ogg"
@@ -80,7 +80,7 @@ def is_mpeg_audio(head: bytes) -> bool:
 
 
 def is_transport_stream(head: bytes) -> bool:
-    """Whether the first packets of *head* each begin with their mark."""
+    """Whether each of the first packets of *head* begins with the sync byte."""
     marks = head[::_PACKET_BYTES]
     return len(marks) > 2 and set(marks) == {_PACKET_MARK}  # noqa: PLR2004  three are no accident
 

@@ -1,7 +1,7 @@
-"""The network below the asset fetcher: it dials the very address it has checked.
+"""The network below the asset fetcher: it dials exactly the address that it has checked.
 
 A check made before the client resolves a name again is worthless (DNS rebinding), so resolving, checking and
-connecting are one step here. The client above still speaks of the host by name, for SNI and the Host header.
+connecting are one step here. The client above still uses the host's name, for SNI and the Host header.
 """
 
 import asyncio
@@ -33,10 +33,10 @@ _NAT64_LOOK_EVERY_S: Final = 600.0
 
 
 class SystemResolver:
-    """`getaddrinfo` in threads of its own, so that a dead name server delays only downloads of its own names.
+    """`getaddrinfo` in separate threads, so that a dead name server delays only downloads of its own names.
 
-    A thread cannot be taken back from `getaddrinfo`, however long ago those who asked gave up. So all who ask
-    for one name share the look-up that is under way: a name never holds more than one thread.
+    A thread in `getaddrinfo` cannot be cancelled, even after all callers have given up. So all callers for
+    one name share the look-up in progress: a name never holds more than one thread.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class SystemResolver:
     async def __call__(self, host: str, port: int) -> Sequence[str]:
         """Resolve *host* as the operating system does."""
         lookup = self._under_way.get(host) or self._look_up(host, port)
-        await asyncio.wait([lookup])  # unlike awaiting it, this leaves it to the others if we are cancelled
+        await asyncio.wait([lookup])  # unlike await, leaves it running if we are cancelled
         return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in lookup.result()))
 
     def _look_up(self, host: str, port: int) -> asyncio.Future[_Answers]:
@@ -60,10 +60,10 @@ class SystemResolver:
     def _forget(self, host: str, done: asyncio.Future[_Answers]) -> None:
         del self._under_way[host]
         if not done.cancelled():
-            done.exception()  # there may be nobody left to be told of it
+            done.exception()  # perhaps nobody waits for it any more
 
     def close(self) -> None:
-        """Let the threads go; those that still wait for a name server end with the process."""
+        """Release the threads; those that still wait for a name server end with the process."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
@@ -72,7 +72,7 @@ class NameNotResolved(Exception):
 
 
 class Nat64:
-    """The prefixes under which the network that we are in writes IPv4 addresses."""
+    """The prefixes with which our network maps IPv4 addresses."""
 
     def __init__(self, *, resolve: Resolve, given: Sequence[IPv6Network] = ()) -> None:
         self._resolve = resolve
@@ -81,7 +81,7 @@ class Nat64:
         self._look_again_at = -1.0
 
     async def prefixes(self) -> tuple[IPv6Network, ...]:
-        """Return what the operator says, and what the network says of itself."""
+        """Return the operator's prefixes, and those that the network announces."""
         if time.monotonic() > self._look_again_at:
             self._found = await self._look()
             self._look_again_at = time.monotonic() + _NAT64_LOOK_EVERY_S
@@ -95,7 +95,7 @@ class Nat64:
 
 
 class GuardedBackend(httpcore2.AsyncNetworkBackend):
-    """Dials only addresses that `check_address` permits, or hosts that *allow* names."""
+    """Dials only addresses that `check_address` permits, and hosts that *allow* names."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
         nat64_prefixes: Sequence[IPv6Network] = (),
         unnamed: Unnamed | None = None,
     ) -> None:
-        """Dial nothing yet. With *unnamed*, names may hold an underscore."""
+        """Dial nothing yet. With *unnamed*, names may contain an underscore."""
         self._resolve = resolve
         self._allow = allow
         self._unnamed = unnamed
@@ -120,18 +120,18 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
-        """Resolve *host*, check every answer, and connect to the first that takes us.
+        """Resolve *host*, check every address, and connect to the first that accepts.
 
         Raises:
             NameNotResolved: there is nothing to dial.
             BlockedAddress: at least one answer is not permitted; nothing was dialled.
-            httpcore2.ConnectError: no address took the connection.
-            httpcore2.ConnectTimeout: nor did one in time.
+            httpcore2.ConnectError: no address accepted the connection.
+            httpcore2.ConnectTimeout: none accepted in time.
             TimeoutError: resolving took too long.
         """
         async with asyncio.timeout(timeout):
             addresses = await self._permitted_addresses(host, port)
-        # Split the time, so that an address that swallows packets leaves some for the next.
+        # Split the time, so that an address that drops packets leaves some for the next.
         share = timeout and timeout / len(addresses)
         failure: Exception = httpcore2.ConnectError("no address")
         for address in addresses:
@@ -154,7 +154,7 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
         return addresses
 
     async def _checked(self, addresses: Sequence[str]) -> Sequence[str]:
-        """Refuse addresses that are not public; leave out those by which filters say that there is none."""
+        """Refuse addresses that are not public; ignore those by which DNS filters say that there is none."""
         addresses = [each for each in addresses if each not in _NO_ADDRESS or self._allow.matches(each, 0)]
         nat64 = await self._nat64.prefixes() if any(":" in each for each in addresses) else ()
         for address in addresses:

@@ -1,4 +1,4 @@
-"""Digests of an asset while it is downloaded: of the whole, and of the parts in which S3 will get it."""
+"""Digests of an asset during the download: of the whole, and of its parts for S3."""
 
 import hashlib
 import zlib
@@ -16,14 +16,14 @@ _ONE: Final = 1 << 31
 
 
 class Digests:
-    """Takes the bytes as they come. Without *part_bytes*, parts are not told of."""
+    """Hashes bytes as they arrive. Without *part_bytes*, there are no digests of parts."""
 
     def __init__(self, part_bytes: int | None) -> None:
         self._part_bytes = part_bytes
         self._whole = hashlib.sha256()
         self._parts: list[Part] = []
         self._part = self._whole
-        """That of the first part is the whole so far: an asset of one part is hashed once."""
+        """In the first part it equals the whole so far: an asset of one part is hashed once."""
         self._start, self._size_bytes, self._crc32 = 0, 0, 0
 
     @property
@@ -48,7 +48,7 @@ class Digests:
         return self._parts[since:]
 
     def parts(self) -> Parts | None:
-        """Return the parts, once all bytes came; None where there is only one."""
+        """Return the parts, once all bytes have arrived; None if there is only one."""
         if self._part_bytes is None or not self._parts:
             return None
         if self._size_bytes:

@@ -1,6 +1,6 @@
-"""How large an image or video is, and how long that or a sound lasts, as far as its headers tell cheaply.
+"""Dimensions of images and videos, and durations of videos and audio, if the headers give them cheaply.
 
-A courtesy to consumers and no gate: what cannot be told is None, and no file, however made, raises.
+A courtesy to consumers, not a gate: unknown values are None, and no file makes this raise.
 """
 
 import os
@@ -18,14 +18,14 @@ from receiver.assets.exif import png_chunks, png_orientation, webp_orientation
 from receiver.assets.frame_size import Size, mp4_frame_size, webm_frame_size
 
 MAX_SIDE_PX: Final = 2**31 - 1
-"""What the formats, and a column of the database, can hold."""
+"""The limit of the formats, and of a column of the database."""
 
 _NOT_FOUND: Final = (-1, -1)
 _VP8: Final = b"VP8 "
 _VP8_SIDE: Final = 0x3FFF
 _OLD_BMP: Final = 12
 _TURNED: Final = frozenset((5, 6, 7, 8))
-"""The orientations of EXIF that lay a picture on its side."""
+"""The EXIF orientations that turn a picture by 90 degrees."""
 
 Told = TypeVar("Told")
 Frames = Callable[[BinaryIO, int], Size | None]
@@ -46,17 +46,17 @@ _CONTAINERS: Final[Mapping[str, tuple[Frames, Seconds]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Dimensions:
-    """What a file says of itself."""
+    """What a file's headers say."""
 
     width: int | None = None
-    """Pixels as it is to be shown, which its EXIF orientation, or a video's matrix, may have turned."""
+    """Displayed pixels, after its EXIF orientation or a video's matrix."""
     height: int | None = None
     duration_s: float | None = None
-    """Seconds of a video or sound, to the millisecond."""
+    """Seconds of a video or audio, to the millisecond."""
 
 
 def measure(file: BinaryIO, content_type: str) -> Dimensions:
-    """Read the headers of *file*. Holds a few bytes."""
+    """Read the headers of *file*, a few bytes at a time."""
     size_bytes = file.seek(0, os.SEEK_END)
     file.seek(0)
     if content_type.startswith("image/"):
@@ -110,7 +110,7 @@ def _turned(size: Size | None, orientation: int) -> Size | None:
 
 
 def _png_size(file: BinaryIO) -> Size | None:
-    """Read the header, before which Apple's tools write a chunk of their own (`CgBI`)."""
+    """Read the header; Apple's tools write a chunk before it (`CgBI`)."""
     for number, (name, start, _) in enumerate(png_chunks(file)):
         if name == b"IHDR":
             file.seek(start)
@@ -128,7 +128,7 @@ def _gif_size(file: BinaryIO) -> Size:
 def _webp_size(file: BinaryIO) -> Size | None:
     size = _by_library(file)
     file.seek(12)
-    if size and file.read(4) == _VP8:  # the two high bits ask for scaling
+    if size and file.read(4) == _VP8:  # the two high bits are for scaling
         return size[0] & _VP8_SIDE, size[1] & _VP8_SIDE
     return size
 

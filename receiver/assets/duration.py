@@ -1,4 +1,4 @@
-"""How long a video lasts, where its container says so in its first headers.
+"""The duration of a video, if its container's first headers give it.
 
 A container that does not say, or says nonsense, has no duration.
 
@@ -23,7 +23,7 @@ _DEFAULT_SCALE_NS: Final = 1_000_000
 
 
 def mp4_duration_s(file: BinaryIO, size_bytes: int) -> float | None:
-    """Return the seconds that an MP4's movie header tells, or of fragments the header of their extension."""
+    """Return the seconds in an MP4's movie header, or for fragments in the extension's header."""
     moov = first(boxes(file, 0, size_bytes), b"moov")
     mvhd = moov and first(boxes(file, moov.start, moov.end), b"mvhd")
     if not moov or not mvhd:
@@ -35,7 +35,7 @@ def mp4_duration_s(file: BinaryIO, size_bytes: int) -> float | None:
     timescale = int.from_bytes(header[times_at : times_at + 4], "big")
     units = int.from_bytes(header[times_at + 4 : times_at + 4 + width], "big")
     mvex = first(boxes(file, moov.start, moov.end), b"mvex")
-    if mvex:  # the movie header tells of what stands in it, at most the first fragment
+    if mvex:  # the movie header covers only its own part, at most the first fragment
         units = _fragments_units(file, mvex)
     if timescale == 0 or units == _UNKNOWN[width]:
         return None
@@ -49,7 +49,7 @@ def _fragments_units(file: BinaryIO, mvex: Element) -> int:
 
 
 def webm_duration_s(file: BinaryIO, size_bytes: int) -> float | None:
-    """Return the seconds that a WebM's segment information tells, if it stands before the first cluster."""
+    """Return the seconds in a WebM's segment information, if that precedes the first cluster."""
     segment = webm_segment(file, size_bytes)
     info = segment and first(elements(file, segment.start, segment.end), _INFO, before=CLUSTER)
     if not info:
@@ -64,7 +64,7 @@ def webm_duration_s(file: BinaryIO, size_bytes: int) -> float | None:
 
 
 def plausible(seconds: float) -> float | None:
-    """Return *seconds* to the millisecond, or None if nothing lasts so short or long."""
+    """Return *seconds* to the millisecond, or None if the value is not plausible."""
     seconds = round(seconds, 3)
     return seconds if isfinite(seconds) and 0 < seconds <= _MAX_DURATION_S else None
 

@@ -1,7 +1,7 @@
-"""The parts that containers of video are made of.
+"""The elements of video containers.
 
-Only headers are read, each a few bytes, at most `_MAX_ELEMENTS` in one place; what lies between is seeked
-over. Files come from outside: nothing here trusts a length, and whatever is malformed ends the search.
+Only headers are read, a few bytes each, at most `_MAX_ELEMENTS` in one place; everything else is skipped by
+seeking. Files come from outside, so no length is trusted, and malformed data ends the search.
 
 Sources: ISO/IEC 14496-12 (boxes), RFC 8794 (EBML).
 """
@@ -25,16 +25,16 @@ class Element:
 
     name: bytes | int
     start: int
-    """Where its content begins."""
+    """The start of its content."""
     end: int
     is_cut: bool = False
-    """True when its content should go on behind the end of what it is in."""
+    """True if its content claims to extend beyond its parent."""
 
 
 def first(
     found: Iterator[Element], name: bytes | int, *, before: bytes | int | None = None
 ) -> Element | None:
-    """Return the first of that *name*, if it stands before one called *before*."""
+    """Return the first element called *name*, if it precedes one called *before*."""
     for element in found:
         if element.name == name:
             return element
@@ -49,7 +49,7 @@ def boxes(file: BinaryIO, at: int, end: int) -> Iterator[Element]:
         file.seek(at)
         header = file.read(16)
         size, start = int.from_bytes(header[:4], "big"), at + 8
-        if size == 1:  # the size proper follows the name
+        if size == 1:  # the actual size follows the name
             size, start = int.from_bytes(header[8:16], "big"), at + 16
         elif size == 0:  # up to the end
             size = end - at
@@ -72,7 +72,7 @@ def elements(file: BinaryIO, at: int, end: int) -> Iterator[Element]:
         size = int.from_bytes(header[id_bytes : id_bytes + size_bytes], "big")
         size &= (1 << 7 * size_bytes) - 1
         is_open = size == (1 << 7 * size_bytes) - 1
-        # A size that is not known yet, and a segment cut short, reach up to the end.
+        # An unknown size, or a truncated segment, extends to the end.
         stop = end if is_open else min(start + size, end)
         name = int.from_bytes(header[:id_bytes], "big")
         yield Element(name, start, stop, is_cut=not is_open and start + size > end)
@@ -80,12 +80,12 @@ def elements(file: BinaryIO, at: int, end: int) -> Iterator[Element]:
 
 
 def _width(header: bytes) -> int:
-    """Return the width of the variable-size integer that *header* begins with; 9 for none."""
+    """Return the width of the variable-size integer at the start of *header*; 9 for none."""
     return 9 - header[0].bit_length() if header else 9
 
 
 def webm_segment(file: BinaryIO, size_bytes: int) -> Element | None:
-    """Return the segment of a WebM, unless the file was cut before it told of its tracks."""
+    """Return the segment of a WebM, unless the file was cut before its tracks."""
     segment = first(elements(file, 0, size_bytes), _SEGMENT)
     if segment and segment.is_cut:
         tracks = first(elements(file, segment.start, segment.end), TRACKS, before=CLUSTER)
@@ -94,6 +94,6 @@ def webm_segment(file: BinaryIO, size_bytes: int) -> Element | None:
 
 
 def content(file: BinaryIO, element: Element, *, at_most: int = 8) -> bytes:
-    """Return how the content of *element* begins."""
+    """Return the beginning of the content of *element*."""
     file.seek(element.start)
     return file.read(min(element.end - element.start, at_most))

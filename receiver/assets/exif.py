@@ -1,4 +1,4 @@
-"""How a picture is to be turned: the orientation that its EXIF data tell, wherever its format keeps them.
+"""The EXIF orientation of a picture, wherever its format stores it.
 
 Sources: EXIF 2.32 (section 4.6), PNG 3 (`eXIf`), https://developers.google.com/speed/webp/docs/riff_container
 """
@@ -30,12 +30,12 @@ def png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
 
 
 def png_orientation(file: BinaryIO) -> int:
-    """Return the orientation that a PNG tells, which may stand behind its picture."""
+    """Return the orientation in a PNG, which may follow its image data."""
     return _orientation_in(file, png_chunks(file), b"eXIf")
 
 
 def webp_orientation(file: BinaryIO) -> int:
-    """Return the orientation that a WebP tells."""
+    """Return the orientation in a WebP."""
     return _orientation_in(file, _webp_chunks(file), b"EXIF")
 
 
@@ -69,5 +69,5 @@ def _orientation_in(file: BinaryIO, chunks: Iterator[tuple[bytes, int, int]], na
             return UPRIGHT
         file.seek(found[0])
         return orientation(file.read(min(found[1], _MAX_EXIF_BYTES)))
-    except struct.error:  # the file, or what it tells, ended
+    except struct.error:  # the file or its EXIF data ended
         return UPRIGHT

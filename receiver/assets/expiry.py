@@ -1,6 +1,6 @@
-"""What a host's refusal says of a signed URL, in the words of whichever vendor.
+"""What a host's refusal says about a signed URL, in each vendor's words.
 
-The status tells little: an expired URL is 400 at Google, 401 at Backblaze, 403 at Amazon, Azure and Alibaba.
+The status says little: an expired URL is 400 at Google, 401 at Backblaze, 403 at Amazon, Azure and Alibaba.
 
 Sources: https://cloud.google.com/storage/docs/xml-api/reference-status,
 https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html,
@@ -12,11 +12,11 @@ import re
 from typing import Final
 
 MAX_SAID_BYTES: Final = 16 * 1024
-"""So much of a refusal is read."""
+"""How many bytes of a refusal are read."""
 
 _SUBJECT: Final = rb"(?:link|url|token|jwt|signature|request|policy|credentials?|key|session)"
 _NO_NAME: Final = rb"(?!\"?\s*:)"
-"""Not of a member of JSON, whose value says whether."""
+"""Not the name of a JSON member: its value decides."""
 _EXPIRED: Final = re.compile(
     rb"|".join(
         (
@@ -25,7 +25,7 @@ _EXPIRED: Final = re.compile(
             # Names of errors, as their libraries write them.
             rb"(?:Jwt|Link|Request|Signature|Token|Url)Expired" + _NO_NAME,
             rb"\bExpired(?:Jwt|Link|Signature|Token|Url)",
-            rb"\bAuthenticationFailed\b",  # Azure's for a signature outside its time
+            rb"\bAuthenticationFailed\b",  # Azure, for a signature outside its validity
             rb"\bTokenRefreshRequired\b",
             rb'"exp\\?" claim',  # of a JWT
             rb"\A\s*expired[.!]?\s*\Z",
@@ -36,7 +36,7 @@ _EXPIRED: Final = re.compile(
 _DENIED: Final = re.compile(
     rb"\b(?:AccessDenied|NoSuchKey|BlobNotFound|InvalidToken|SignatureDoesNotMatch)\b"
 )
-# A page for people says "the link may have expired" of everything that it does not have.
+# A web page says "the link may have expired" about everything that is missing.
 _PAGE: Final = re.compile(rb"<!doctype html|<html", re.IGNORECASE)
 
 
@@ -46,5 +46,5 @@ def tells_of_expiry(said: bytes) -> bool:
 
 
 def tells_of_denial(said: bytes) -> bool:
-    """Whether *said* is what stores answer for a file that is not there, not yet or no longer."""
+    """Whether *said* is a store's answer for a missing file: not there yet, or no longer."""
     return _DENIED.search(said) is not None

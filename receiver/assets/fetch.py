@@ -35,14 +35,14 @@ from receiver.assets.underscore import Unnamed
 HEAD_TIMEOUT_S: Final = 60.0
 """From the first DNS query to the end of the response head, however many 1xx come before it."""
 SAID_TIMEOUT_S: Final = 5.0
-"""For the body of a refusal."""
+"""Time limit for the body of a refusal."""
 
 
 class Fetcher:
     """Downloads assets, any number at once.
 
-    Connections are kept for a few seconds. No proxy or netrc of the environment is used, and nothing is sent
-    but the URL.
+    Connections are kept for a few seconds. No proxy or netrc from the environment is used, and only the URL
+    is sent.
     """
 
     def __init__(  # noqa: PLR0913  one keyword per setting
@@ -62,19 +62,19 @@ class Fetcher:
         ssl_context: ssl.SSLContext | None = None,
         unnamed_ssl_context: Unnamed | None = None,
     ) -> None:
-        """Prepare to download; connect nowhere yet.
+        """Prepare to download; open no connection yet.
 
         Args:
             allow: networks and hosts reachable although not public, and over http.
             hosts: CDN names that assets must come from; None for any public name.
             deny_hosts: hosts (`name`, `name:port`, network) never fetched from: our own, so as not to loop.
             spool_dir: where temporary files go, created if missing; None for the system's own place.
-            types: content types that are kept.
+            types: content types to keep.
             max_bytes: the largest asset.
-            part_bytes: what a bucket will be sent at a time; its digests are then taken, too.
-            total_timeout_s: for a whole download, DNS to last byte.
+            part_bytes: size of the parts for the bucket; their digests are then taken too.
+            total_timeout_s: for a whole download, from DNS to the last byte.
             connect_timeout_s: for each of DNS, connecting and TLS.
-            nat64_prefixes: under which the network writes IPv4 addresses, besides those it tells of itself.
+            nat64_prefixes: prefixes with which the network maps IPv4 addresses, besides those it announces.
             resolve: instead of the system's resolver.
             ssl_context: instead of the system's certificate authorities.
             unnamed_ssl_context: makes the same, leaving names unchecked, for hosts with an underscore.
@@ -99,13 +99,13 @@ class Fetcher:
             nat64_prefixes=nat64_prefixes,
             unnamed=unnamed_ssl_context,
         )
-        # Unbounded: callers bound their own work, and a slow host must not take another's connection.
+        # Unlimited: callers limit their own work, and a slow host must not take another's connection.
         self._connections = Connections(
             self._network.connect_tcp, ssl_context or httpcore2.default_ssl_context()
         )
 
     async def fetch(self, url: object, begin: Begin | None = None) -> Fetched | NotFetched:
-        """Download *url*, which may be anything a sender put in its place. Never raises for what it finds.
+        """Download *url*, which may be any value that a sender chose. Never raises for what it finds.
 
         With *begin*, what has parts may be uploaded meanwhile; the caller abandons what was begun.
         """
@@ -126,11 +126,11 @@ class Fetcher:
             return NotFetched(refusal.code, permanent=True)
         except TimeoutError:
             return NotFetched("timeout", permanent=False)
-        except OSError:  # the network's errors are translated where they arise; this is our own disk
+        except OSError:  # network errors are translated where they arise; this is our own disk
             return NotFetched("spool", permanent=False)
 
     async def aclose(self) -> None:
-        """Let go of what the fetcher holds. Downloads under way fail."""
+        """Release resources. Downloads in progress fail."""
         await self._connections.aclose()
         self._system_resolver.close()
 
@@ -153,7 +153,7 @@ class Fetcher:
             return await spool.keep(content_type)
 
     async def _last_response(self, hops: list[Target], ends_at: float) -> Response:
-        """Follow redirects, each as distrusted as the first URL, to the response that is none."""
+        """Follow redirects, each as untrusted as the first URL, to the final response."""
         while True:
             with _blocked_hops(len(hops)):
                 response = await self._response(hops[-1], ends_at)
@@ -180,9 +180,9 @@ class Fetcher:
                 return await self._connections.get(target, connect_timeout_s=self._connect_timeout_s)
 
     async def _save(self, response: Response, spool: Spool, begin: Begin | None) -> str:
-        """Write the body to *spool* once its first bytes have shown what it is; return its content type.
+        """Write the body to *spool* once its first bytes have shown its type; return that.
 
-        It is refused when it grows over the cap, or is not as long as it was said to be.
+        It is refused if it exceeds the limit, or does not have the announced length.
         """
         length = declared_length(
             response.status,
@@ -226,7 +226,7 @@ def _prepared(spool_dir: Path) -> Path:
 
 
 async def _said(response: Response) -> bytes:
-    """Return how the body of a refusal begins; what of it comes soon, for none must hold a download up."""
+    """Return how the body of a refusal begins, as far as it arrives soon: it must not delay a download."""
     said = bytearray()
     with suppress(TimeoutError, NotAcceptable):
         async with asyncio.timeout(SAID_TIMEOUT_S):
@@ -242,7 +242,7 @@ async def _part(response: Response) -> bytes:
 
 @contextmanager
 def _blocked_hops(count: int) -> Iterator[None]:
-    """Name a refusal by a gate after the redirect that led there, unless it is of the first of the hops."""
+    """Report a gate's refusal as `redirect_blocked`, unless it is about the first of the hops."""
     try:
         yield
     except (BlockedUrl, BlockedAddress) as error:
@@ -253,7 +253,7 @@ def _blocked_hops(count: int) -> Iterator[None]:
 
 @contextmanager
 def _network_faults(*, malformed: str, cut: str) -> Iterator[None]:
-    """Translate what goes wrong on the wire; *malformed* and *cut* are the codes for those two faults."""
+    """Translate network errors; *malformed* and *cut* are the codes for those two faults."""
     try:
         yield
     except NameNotResolved as error:

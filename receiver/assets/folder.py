@@ -21,29 +21,29 @@ from receiver.errors import BucketUnavailable, ConfigError, StoreUnavailable
 from receiver.threads import Batches, DaemonThreads
 
 STALE_AFTER_S: Final = 24 * 3600.0
-"""Age at which a file in `.incoming` can only be what a killed process left."""
+"""Age at which a file in `.incoming` must be from a killed process."""
 
 _URL: Final = re.compile(r"file:(?://(?=/))?(?P<path>[^?#]+)")
 _INCOMING: Final = ".incoming"
 _BLOCK_BYTES: Final = 1024 * 1024
 _THREADS: Final = 8
 _MOST_BATCHES: Final = 4
-"""Of small assets at once: the file system then syncs several with one write of its journal."""
+"""Small assets stored at once: the file system then syncs several with one journal write."""
 _CLOSE_S: Final = 3.0
 
 _Put = tuple[str, Fetched]
-"""A key, and what to keep under it."""
+"""A key, and the asset to store under it."""
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
 WasUsed = Callable[[str], Awaitable[bool]]
-"""Tells whether an asset was kept below a `file:` URL."""
+"""Say whether an asset was stored below a `file:` URL."""
 
 
 def open_folder(url: str, *, was_used: WasUsed | None = None) -> "FolderBucket":
     """Return the folder that `file:///absolute` or `file:relative` names; create nothing yet.
 
-    *was_used* is asked before it is made.
+    *was_used* is asked before it is created.
 
     Raises:
         ConfigError: *url* has another form.
@@ -57,9 +57,9 @@ def open_folder(url: str, *, was_used: WasUsed | None = None) -> "FolderBucket":
 
 @dataclass(frozen=True, slots=True)
 class FolderBucket:
-    """A `Bucket` on a local disk, or on what is mounted as one.
+    """A `Bucket` on a local or mounted disk.
 
-    That may hang as any bucket may, so its *threads* are its own.
+    A mounted disk may hang like any bucket, so it has its own *threads*.
     """
 
     root: Path
@@ -69,10 +69,10 @@ class FolderBucket:
     )
     marker: Marker = field(init=False, repr=False, compare=False)
     _small: "Batches[_Put, Stored]" = field(init=False, repr=False, compare=False)
-    """What is in memory: it takes one sync of a folder for all that came together."""
+    """Assets in memory: all that arrive together share one sync of the folder."""
 
     def __post_init__(self) -> None:
-        """See to it that small assets share a thread."""
+        """Let small assets share a thread."""
         object.__setattr__(self, "marker", Marker(self.root))
         small = Batches(self._put_all, most=_MOST_BATCHES, threads=self.threads)
         object.__setattr__(self, "_small", small)
@@ -127,13 +127,13 @@ class FolderBucket:
         await self._in_thread(self._remove, key)
 
     async def check(self) -> None:
-        """Refuse if the folder cannot be written; sweep up what killed processes left in it.
+        """Raise if the folder cannot be written; remove what killed processes left in it.
 
-        Only this makes the folder, and not where assets were kept before: its disk may not be mounted.
+        Only this creates the folder, and not if assets were stored there before: its disk may not be mounted.
 
         Raises:
             BucketUnavailable: the folder is not the one that was used.
-            ConfigError: the folder cannot be made, or takes no files or links.
+            ConfigError: the folder cannot be created, or accepts no files or links.
         """
         if await self._in_thread(self._is_new) and await self._was_used():
             await self._in_thread(self._require)
@@ -146,14 +146,14 @@ class FolderBucket:
             raise BucketUnavailable(f"cannot tell whether {self.root} was used before: {error}") from error
 
     async def _check_again(self) -> None:
-        """Check what could not be checked at start, such as a disk that was not mounted."""
+        """Repeat the check that failed at start, for example because a disk was not mounted."""
         try:
             await self.check()
         except ConfigError as error:
             raise BucketUnavailable(str(error)) from error
 
     async def aclose(self) -> None:
-        """Let go of the threads; a call that hangs ends with the process."""
+        """Release the threads; a call that hangs ends with the process."""
         self.threads.shutdown(wait=False, cancel_futures=True)
         await self.threads.finish(within_s=_CLOSE_S)
 
@@ -162,12 +162,12 @@ class FolderBucket:
         return await asyncio.get_running_loop().run_in_executor(self.threads, work)
 
     def _is_new(self) -> bool:
-        # A folder of a release before the marker has one of these.
+        # A folder from a release before the marker has one of these.
         return self.marker.is_missing and not (self.root / _INCOMING).is_dir()
 
     @contextmanager
     def _in_place(self) -> Iterator[None]:
-        """Do something in the folder that was made, or in none.
+        """Run *call* only if the folder is the one that was created.
 
         Raises:
             BucketUnavailable: the folder is not there, or the disk failed.
@@ -201,7 +201,7 @@ class FolderBucket:
             return [error] * len(puts)
         placed = [self._tried(self._place, key, asset) for key, asset in puts]
         folders = {one[0].parent for one in placed if not isinstance(one, BucketUnavailable)}
-        # Also when the file was there before: its writer may have died before its folder was on disk.
+        # Also if the file was there before: its writer may have died before the folder was synced.
         synced = {folder: self._tried(self._sync_in_place, folder) for folder in folders}
         return [
             one
@@ -215,7 +215,7 @@ class FolderBucket:
             _sync(folder)
 
     def _place(self, key: str, asset: Fetched) -> tuple[Path, bool]:
-        """Bring *asset* in; return its path, and whether the key held other bytes."""
+        """Store *asset*; return its path, and whether the key held a different file."""
         name = key
         for is_other in (False, True):
             path = self._path(name)
@@ -226,9 +226,9 @@ class FolderBucket:
         raise BucketUnavailable(f"{path} does not match the digest in its name")
 
     def _bring_in(self, asset: Fetched, path: Path) -> bool:
-        """Give *asset* the name *path*; False if another file took that first."""
+        """Give *asset* the name *path*; False if another file has it."""
         if asset.content is not None and asset.path:
-            with suppress(OSError):  # its file is gone, or on another disk: its bytes are written once more
+            with suppress(OSError):  # its file is gone, or on another disk: write its bytes again
                 if _device(asset.path.parent) == _device(self.root):
                     _sync(asset.path)
                     return _link(asset.path, path)
@@ -314,12 +314,12 @@ def _copy(asset: Fetched, file: IO[bytes]) -> None:
 
 @lru_cache(maxsize=512)
 def _device(folder: Path) -> int:
-    """Return which disk *folder* was on when first asked; where that changed, a link tells."""
+    """Return the disk that *folder* was on at the first call; if that changes, linking fails."""
     return folder.stat().st_dev
 
 
 def _link(file: Path, path: Path) -> bool:
-    """Give *file* the name *path*, all at once; False if that name is taken."""
+    """Give *file* the name *path*, atomically; False if that name is taken."""
     try:
         os.link(file, path)
     except FileExistsError:
@@ -328,7 +328,7 @@ def _link(file: Path, path: Path) -> bool:
 
 
 def _make_folders(folder: Path) -> None:
-    """Create *folder* and its parents, each on disk before what it will hold."""
+    """Create *folder* and its parents, each synced before its content."""
     if folder.is_dir():
         return
     _make_folders(folder.parent)
@@ -337,7 +337,7 @@ def _make_folders(folder: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Have what *path* holds on disk: the bytes of a file, the names in a folder."""
+    """Sync *path* to disk: the bytes of a file, or the names in a folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

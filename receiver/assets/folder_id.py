@@ -10,7 +10,7 @@ _ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
 def folder_id(path: Path) -> str:
-    """Return the id that is written down in the file *path*; the first who asks makes it.
+    """Return the id in the file *path*; the first caller creates it.
 
     Raises:
         OSError: its folder cannot be read or written.
@@ -29,8 +29,8 @@ def folder_id(path: Path) -> str:
 
 
 def _publish(draft: Path, path: Path) -> None:
-    """Give *draft* its name, unless another process was quicker with a good one."""
-    with suppress(OSError):  # taken, or a file system without links
+    """Give *draft* its name, unless another process was faster with a valid one."""
+    with suppress(OSError):  # the name is taken, or the file system has no links
         path.hardlink_to(draft)
     if not _read(path):
         draft.replace(path)

@@ -1,4 +1,4 @@
-"""Tells a folder from what stands in its place once its disk is gone: the empty folder below a mount."""
+"""Distinguishes a folder from the empty one below its mount, which appears once its disk is gone."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -11,7 +11,7 @@ _NAME: Final = ".receiver-bucket"
 
 
 class Marker:
-    """A file in the folder, which is made once, and which nothing is done without."""
+    """A file in the folder. It is created once, and without it nothing is done."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -20,22 +20,22 @@ class Marker:
 
     @property
     def is_known(self) -> bool:
-        """Whether this process has seen it."""
+        """Whether this process has seen the marker."""
         return self._known is not None
 
     @property
     def is_missing(self) -> bool:
-        """Whether the folder was never used, or is not the one that was; not, if that cannot be seen."""
+        """Whether the folder was never used, or is not the one that was; false if that is unknown."""
         try:
             return not self._path.exists()
         except OSError:
             return False
 
     def require(self) -> None:
-        """Refuse a folder without marker, or with another one than this process has seen.
+        """Refuse a folder without a marker, or with a different one from before.
 
         Raises:
-            BucketUnavailable: the disk is not there.
+            BucketUnavailable: the disk is missing.
             OSError: it cannot be read.
         """
         with suppress(OSError):
@@ -54,7 +54,7 @@ class Marker:
             )
 
     def make(self) -> str:
-        """Return what the marker holds, which is written if there is none.
+        """Return the marker's content; create the marker if there is none.
 
         Raises:
             OSError: the folder cannot be read or written.

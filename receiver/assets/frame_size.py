@@ -1,4 +1,4 @@
-"""How large a video is shown, as its container's headers tell: with its pixels' shape, and turned.
+"""The displayed dimensions of a video, from its container's headers: with pixel aspect ratio and rotation.
 
 Sources: ISO/IEC 14496-12 (`moov/trak/tkhd`, `mdia/hdlr`); RFC 9559 (`Segment/Tracks/TrackEntry/Video`).
 """
@@ -12,7 +12,7 @@ Size = tuple[int, int]
 
 _TKHD_BYTES: Final = 96
 _MATRIX_AT: Final = {0: 40, 1: 52}
-"""By the version of the track header; behind its nine numbers stand width and height."""
+"""Offsets by version of the track header; width and height follow its nine numbers."""
 _HDLR_BYTES: Final = 12
 _FIXED: Final = 2**16
 
@@ -26,7 +26,7 @@ _DISPLAY_UNIT: Final = 0x54B2
 
 
 def mp4_frame_size(file: BinaryIO, size_bytes: int) -> Size | None:
-    """Return the width and height at which the first track of pictures is shown."""
+    """Return the displayed width and height of the first video track."""
     moov = first(boxes(file, 0, size_bytes), b"moov")
     if not moov:
         return None
@@ -36,7 +36,7 @@ def mp4_frame_size(file: BinaryIO, size_bytes: int) -> Size | None:
 
 
 def webm_frame_size(file: BinaryIO, size_bytes: int) -> Size | None:
-    """Return the width and height at which the first track of pictures is shown."""
+    """Return the displayed width and height of the first video track."""
     segment = webm_segment(file, size_bytes)
     tracks = segment and first(elements(file, segment.start, segment.end), TRACKS, before=CLUSTER)
     if not tracks:
@@ -52,7 +52,7 @@ def webm_frame_size(file: BinaryIO, size_bytes: int) -> Size | None:
 def _webm_size(told: dict[bytes | int, int]) -> Size:
     width, height = told.get(_PIXEL_WIDTH, 0), told.get(_PIXEL_HEIGHT, 0)
     shown = told.get(_DISPLAY_WIDTH, width), told.get(_DISPLAY_HEIGHT, height)
-    # Centimetres, or a ratio, which old tools write without saying so.
+    # Centimetres, or a ratio, which old tools write without declaring it.
     in_pixels = told.get(_DISPLAY_UNIT, 0) == 0 and (shown[0] >= width or shown[1] >= height)
     return shown if in_pixels else (width, height)
 

@@ -1,8 +1,8 @@
-"""The two gates every asset download passes: its URL, then each address it would dial.
+"""The two gates of every asset download: its URL, then each address it would dial.
 
 A URL is read by the small grammar below and by nothing else, and the request is built from the parts found
-here, so that no second parser can disagree about the host. It takes what a browser takes, as far as nobody
-could read it otherwise.
+here, so that no second parser can disagree about the host. It accepts what a browser accepts, unless some
+parser could read that differently.
 """
 
 import re
@@ -26,7 +26,7 @@ _URL: Final = re.compile(
     r"(?P<scheme>[A-Za-z]+)://(?P<authority>[^/?]*)(?P<path>/[^?]*)?(?P<query>\?.*)?",
 )
 _NEVER_IN_A_URL: Final = re.compile("[\\x00-\\x1f\\x7f-\\x9f\u2028\u2029\ud800-\udfff\\\\]")
-"""Controls, the ends of lines, halves of characters, and the backslash, which some read as a slash."""
+"""Control characters, line ends, lone surrogates, and the backslash, which some read as a slash."""
 _TO_BE_ENCODED: Final = re.compile(r"[^!-~]")
 _NAME: Final = r"(?:[A-Za-z0-9._-]|[^\x00-\x7f])+"
 _IPV6: Final = r"[0-9A-Fa-f:.]+"
@@ -42,7 +42,7 @@ _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 _MAX_PORT: Final = 65535
 
 # RFC 2606, 6761, 6762 (appendix G), 7686, 9476; ICANN's never-to-be-delegated names; and the names that
-# routers, clusters and service meshes give to what is inside them.
+# routers, clusters and service meshes use internally.
 _NOT_PUBLIC_TOP_LEVEL: Final = frozenset(
     (
         *("alt", "arpa", "example", "invalid", "local", "localhost", "onion", "test"),
@@ -53,14 +53,14 @@ _NOT_PUBLIC_TOP_LEVEL: Final = frozenset(
 
 
 class BlockedUrl(ReceiverError):
-    """An asset URL we will not fetch. The message says why, and never holds the query string."""
+    """An asset URL that we refuse to fetch. The message says why, and never contains the query string."""
 
     code = "blocked_url"
     status = 422
 
 
 class BlockedAddress(ReceiverError):
-    """An address we will not dial."""
+    """An address that we refuse to dial."""
 
     code = "blocked_address"
     status = 422
@@ -71,7 +71,7 @@ NOTHING_ALLOWED: Final = AllowList()
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A URL that may be fetched, as the parts a request is made of."""
+    """A URL that may be fetched, as the parts of a request."""
 
     scheme: Literal["https", "http"]
     host: str
@@ -82,7 +82,7 @@ class Target:
 
     @property
     def url(self) -> str:
-        """The whole of it; its query may be a credential."""
+        """The whole URL; its query may be a credential."""
         return f"{self.scheme}://{self.authority}{self.path_and_query}"
 
     @property
@@ -95,15 +95,15 @@ class Target:
 def check_url(
     url: object, *, allow: AllowList = NOTHING_ALLOWED, hosts: Sequence[str] | None = None
 ) -> Target:
-    """Read *url*, which may be anything a sender put in its place.
+    """Parse *url*, which may be any value that a sender chose.
 
     Args:
         url: https on port 443 of a public dotted name; over http or on other ports only what *allow* names.
         allow: networks and hosts that need not be public.
-        hosts: names the asset must come from, each with its subdomains; None for any public name.
+        hosts: allowed names, each with its subdomains; None for any public name.
 
     Raises:
-        BlockedUrl: we will not fetch it.
+        BlockedUrl: we refuse to fetch it.
     """
     match = _match(url)
     scheme = match["scheme"].lower()
@@ -120,7 +120,7 @@ def check_url(
 def asset_host(url: object) -> str | None:
     """Return the host that `check_url` would find in *url*, or None if nothing can be fetched from there.
 
-    Every accepted webhook is asked for its host, so this reads no further than that.
+    This runs for every accepted webhook, so it parses no further than the host.
     """
     found = _HOST.match(url) if isinstance(url, str) else None
     if found is None or len(found[1]) > MAX_HOST_CHARS + 1:
@@ -149,12 +149,12 @@ def to_ascii(host: str) -> str:
 def check_address(
     address: str, *, allow: AllowList = NOTHING_ALLOWED, nat64: Sequence[IPv6Network] = ()
 ) -> None:
-    """Refuse *address*, as a resolver gave it, unless it is public or in *allow*.
+    """Refuse *address*, as returned by a resolver, unless it is public or in *allow*.
 
-    What is in a prefix of *nat64* is judged by the IPv4 address inside.
+    Within a prefix of *nat64*, the embedded IPv4 address decides.
 
     Raises:
-        BlockedAddress: we will not dial it.
+        BlockedAddress: we refuse to dial it.
     """
     parsed = parse_address(address)
     if parsed is None or getattr(parsed, "scope_id", None):
@@ -185,7 +185,7 @@ def _match(url: object) -> re.Match[str]:
 
 
 def _encoded(text: str) -> str:
-    """Write what no request may hold as browsers do; what is encoded already stays as it is."""
+    """Percent-encode what a request may not contain, as browsers do; existing encoding stays."""
     return _TO_BE_ENCODED.sub(lambda char: "".join(f"%{octet:02X}" for octet in char[0].encode()), text)
 
 

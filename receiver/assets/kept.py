@@ -1,8 +1,7 @@
 """Downloads kept on disk until their event is settled: no attempt after the first needs the URL again.
 
-A provider's URL may die while the bucket is away, or between an upload and the commit that tells of it. A
-finished download is therefore named by its event; the next attempt on this machine takes it from there, once
-its digest was found to be right.
+A provider's URL may expire while the bucket is down, or between an upload and its commit. So a finished
+download is named by its event. The next attempt on this machine reuses it, after checking its digest.
 """
 
 import asyncio
@@ -28,21 +27,22 @@ from receiver.errors import variable
 from receiver.threads import Batches, DaemonThreads, make_calls
 
 KEPT: Final = "kept"
-"""The folder in the spool folder that holds the files, in folders by the end of their events' ids.
+"""The folder for files within the spool folder, in subfolders by the end of their events' ids.
 
-Earlier builds had a folder for each event. What they kept is found there, also while one still runs.
+Earlier builds had a folder for each event. Their files are found there, even while such a build still runs.
 """
 
 _TYPES: Final = {extension: content_type for content_type, extension in MEDIA_TYPES.items()}
 _SPREAD_CHARS: Final = 2
-"""Of an id's random end: 256 folders, which stay. A folder for each file cost more than the file itself."""
+"""Characters from an id's random end: 256 folders, which stay. A folder for each file cost more than the
+file."""
 _LEAVE_FREE_BYTES: Final = 512 * 1024 * 1024
-"""The database may be on the same disk; a bucket's outage must not become its own."""
+"""The database may be on the same disk: an outage of the bucket must not cause one of the database."""
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 _THREADS: Final = 4
 _MOST_WRITTEN: Final = 10_000
 _COUNT_EVERY_S: Final = 60.0
-"""What others put in or took out shows so late."""
+"""How late changes by other processes are noticed."""
 
 log = structlog.get_logger()
 
@@ -50,10 +50,10 @@ Download = Callable[[], Awaitable[Fetched | NotFetched]]
 
 
 class KeptDownloads:
-    """A folder of downloads by event id. The holder of an event's lease is alone with its file."""
+    """A folder of downloads by event id. Only the holder of an event's lease uses its file."""
 
     def __init__(self, spool_dir: Path, *, max_bytes: int) -> None:
-        """Use *spool_dir*; with *max_bytes* in it, no more is kept through an outage of the bucket."""
+        """Use *spool_dir*; above *max_bytes*, nothing more is kept during an outage of the bucket."""
         self._spool_dir = spool_dir
         self._folder = spool_dir / KEPT
         self._max_bytes = max_bytes
@@ -61,12 +61,12 @@ class KeptDownloads:
             make_calls, most=_THREADS, threads=DaemonThreads(_THREADS, name="receiver-kept")
         )
         self._written: dict[str, Path] = {}
-        """Where files are, as far as it need not be looked for."""
+        """Known locations of files, which need no search."""
         self._counting = threading.Lock()
         self._sizes: dict[str, int] = {}
         self._count_again_at = -1.0
         self.is_full = False
-        """Whether the last one that was to be held found no room, and none was discarded since."""
+        """Whether the last one did not fit, and none was discarded since."""
 
     @cached_property
     def spool(self) -> str:
@@ -80,9 +80,9 @@ class KeptDownloads:
     async def fetch(
         self, event_id: str, download: Download, *, is_first: bool = False
     ) -> Fetched | NotFetched:
-        """Return what an earlier attempt at this event downloaded; else what *download* does, and keep it.
+        """Return the download of an earlier attempt at this event; else run *download*, and keep its result.
 
-        For the *first* attempt nothing is looked for.
+        The *first* attempt looks for no file.
         """
         found, unreadable = None, False
         if not is_first:
@@ -94,7 +94,7 @@ class KeptDownloads:
             return found
         fetched = await download()
         if isinstance(fetched, NotFetched):
-            # Our own disk may be better the next time.
+            # Our own disk may work the next time.
             return NotFetched("spool", permanent=False) if unreadable else fetched
         try:
             named: Fetched = await self._threads.submit(partial(self._name, event_id, fetched))
@@ -103,19 +103,19 @@ class KeptDownloads:
         return named
 
     async def hold(self, event_id: str) -> None:
-        """Make the download of *event_id* last until the bucket is back, or let it go for want of room."""
+        """Keep the download of *event_id* until the bucket is back, or delete it if there is no space."""
         await asyncio.to_thread(self._hold, event_id)
 
     async def has(self, event_id: str) -> bool:
-        """Tell whether there is a download of *event_id*."""
+        """Whether there is a download of *event_id*."""
         return await asyncio.to_thread(self._has, event_id)
 
     async def discard(self, event_id: str) -> None:
-        """Delete the download of *event_id*, which is settled. That there is none is no error."""
+        """Delete the download of *event_id*, which is settled, if there is one."""
         await self._threads.submit(partial(self._discard, event_id))
 
     async def event_ids(self) -> list[str]:
-        """Return the events that a download is kept of."""
+        """Return the events with a kept download."""
         return await asyncio.to_thread(lambda: [_event_id(path) for path in self._files()])
 
     async def discard_all(self, event_ids: Collection[str]) -> None:
@@ -133,7 +133,7 @@ class KeptDownloads:
     def _has(self, event_id: str) -> bool:
         try:
             return bool(self._files_of(event_id))
-        except OSError:  # what cannot be read now may be there
+        except OSError:  # an unreadable folder may still have it
             return True
 
     def _name(self, event_id: str, fetched: Fetched) -> Fetched:
@@ -152,7 +152,7 @@ class KeptDownloads:
     def _hold(self, event_id: str) -> None:
         self._written.pop(event_id, None)
         if self._has_room(event_id):
-            with suppress(OSError):  # then a power cut may spoil it, which its digest shows
+            with suppress(OSError):  # then a power cut may damage it, which its digest shows
                 for path in self._files_of(event_id):
                     _sync(path)
             return
@@ -204,7 +204,7 @@ def _listed(folder: Path) -> list[Path]:
 
 
 def _whole(path: Path) -> Fetched | None:
-    """Describe the file at *path*, if its content is what its name says."""
+    """Describe the file at *path*, if its content matches the digest in its name."""
     *_, named, extension = path.name.split(".")
     content_type = _TYPES.get(extension)
     with path.open("rb") as file:
@@ -231,7 +231,7 @@ def _put_at(path: Path, fetched: Fetched) -> None:
 
 
 def _write_new(path: Path, content: bytes) -> None:
-    # Each call to the system takes turns with the event loop: a file object makes twice as many.
+    # Each system call competes with the event loop: a file object makes twice as many.
     try:
         descriptor = os.open(path, _NEW, 0o666)
     except FileExistsError:

@@ -1,4 +1,4 @@
-"""What an asset is called in the bucket, as the operator wishes."""
+"""Names of assets in the bucket, by the operator's template."""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from receiver.events import Event
 
 DEFAULT_KEY: Final = "{source}/{kind}/{year}/{month}/{day}/{generation_id}.{extension}"
 
-# Each field at its longest: only our own words and checked ids enter a key, never a part of the URL.
+# Each field at its longest. Only our own words and checked ids enter a key, never a part of the URL.
 _LONGEST: Final = {
     "source": "s" * 63,
     "kind": "unknown",
@@ -30,13 +30,13 @@ _DOTS: Final = frozenset((".", ".."))
 
 @dataclass(frozen=True, slots=True)
 class KeyTemplate:
-    """Names with fields in braces, checked: `parse` makes it."""
+    """A checked template with fields in braces, made by `parse`."""
 
     text: str = DEFAULT_KEY
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a template, and refuse it now if any asset could get no safe name, or another's.
+        """Parse a template. Refuse it now if any asset could get an unsafe name, or another asset's.
 
         Raises:
             ValueError: the message says what is wrong with it and which fields there are.
@@ -64,7 +64,7 @@ class KeyTemplate:
         return "{sha256}" in self.text
 
     def key(self, event: Event, *, event_id: str, received_ms: int, asset: Fetched) -> str:
-        """Name *asset*. Deterministic, so that a second attempt finds what a first one stored.
+        """Name *asset*, deterministically, so that a second attempt finds what the first one stored.
 
         The day is that of the message's `time`, in UTC.
         """

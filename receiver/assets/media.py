@@ -1,7 +1,7 @@
-"""What an asset is, decided by its first bytes and never by what a server calls it.
+"""The type of an asset, decided by its first bytes, never by the server's word.
 
-Whatever is neither known nor text is kept too, as a stream of octets: it was paid for. Text is refused: it is
-an answer in the place of a file, and SVG and HTML would run their scripts in a public bucket.
+Unknown binaries are kept too, as a stream of octets: they were paid for. Text is refused: it is usually an
+error page, and SVG and HTML could run scripts in a public bucket.
 
 Sources: https://mimesniff.spec.whatwg.org; the formats' own documents in `receiver.assets.containers`.
 """
@@ -89,7 +89,7 @@ _SIGNATURES: Final = tuple(
     )
 )
 _UTF_16: Final = (b"\xfe\xff", b"\xff\xfe")
-"""Byte order marks, with which binaries begin, too."""
+"""Byte order marks; some binaries begin with them too."""
 _NEVER_IN_TEXT: Final = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 _MARKUP: Final = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype|!--|\?xml|(?:a|b|body|br|div|font|h1|head|html|iframe|math|p|script|style|svg|table|title)"
@@ -99,13 +99,13 @@ _MARKUP: Final = re.compile(
 _BEGINS_LIKE_TEXT: Final = re.compile(
     rb"%PDF-|SIMPLE  =|#\?RADIANCE|#\?RGBE|P[4-6]\s|P[Ff]\s|ply\r?\nformat binary"
 )
-"""Binaries whose header is written in words: PDF, FITS, HDR, the Portable Maps, PLY."""
+"""Binaries with a text header: PDF, FITS, HDR, the Portable Maps, PLY."""
 
 
 def sniff(head: bytes) -> str | None:
     """Return the content type that *head*, the first `HEAD_BYTES` of a file, proves.
 
-    `OCTETS` for what is not known, None for what is empty or text.
+    `OCTETS` for unknown binaries, None for text or nothing.
     """
     if not head or _is_markup(head):
         return None
@@ -126,7 +126,7 @@ def parse_types(entries: Collection[str]) -> frozenset[str]:
     """Return the types that *entries* such as `video/mp4`, `image/*` and `*` name.
 
     Raises:
-        ValueError: an entry names none that we know; the message quotes it.
+        ValueError: an entry names no known type; the message quotes it.
     """
     found: set[str] = set()
     for entry in entries:
@@ -142,7 +142,7 @@ def parse_types(entries: Collection[str]) -> frozenset[str]:
 
 
 def _is_markup(head: bytes) -> bool:
-    """Whether a browser might run *head* as a page, also in UTF-16, and whatever bytes follow."""
+    """Whether a browser might run *head* as a page, also in UTF-16, whatever follows."""
     return _MARKUP.match(head.replace(b"\0", b"")) is not None
 
 

@@ -1,8 +1,8 @@
-"""IPv4 addresses inside IPv6 ones, as networks without IPv4 of their own write them (NAT64 with DNS64).
+"""IPv4 addresses embedded in IPv6 ones, as in IPv6-only networks (NAT64 with DNS64).
 
-Where such an address leads is decided by the IPv4 address in it, so that one is judged. Which prefix a
-network uses it says itself, in its answer for `ipv4only.arpa`. That is believed of space that is public
-anyway, where it closes what would be open; of private space only the operator is believed.
+Such an address leads to the embedded IPv4 address, so we judge that one. A network announces its prefix in
+its answer for `ipv4only.arpa`. We believe that only for public space, where it can only close what would be
+open. For private space, only the operator's word counts.
 
 Sources: RFC 6052 (section 2.2), RFC 7050, RFC 8215.
 """
@@ -16,7 +16,7 @@ DISCOVERY_NAME: Final = "ipv4only.arpa"
 _LENGTHS: Final = (96, 64, 56, 48, 40, 32)
 _WELL_KNOWN: Final = IPv6Network("64:ff9b::/96")
 _LOCAL: Final = IPv6Network("64:ff9b:1::/48")
-"""A network may take its prefix from here, of any length."""
+"""A network may choose its prefix from here, with any length."""
 _ALLOCATED: Final = IPv6Network("2000::/3")
 _OTHER_TUNNELS: Final = (IPv6Network("2001::/23"), IPv6Network("2002::/16"))
 _SOUGHT: Final = (IPv4Address("192.0.0.170"), IPv4Address("192.0.0.171"))
@@ -24,9 +24,9 @@ _ZERO_OCTET: Final = 8
 
 
 def embedded(address: IPv6Address, prefixes: Iterable[IPv6Network] = ()) -> tuple[IPv4Address, ...]:
-    """Return the IPv4 address in *address*, under one of *prefixes* or of those that all networks know.
+    """Return the IPv4 addresses in *address*, under one of *prefixes* or the well-known ones.
 
-    Every one that it may be, where the length of the prefix is not known; none, if it is no such address.
+    If the prefix length is unknown, return all possible readings. Return none if it is not such an address.
     """
     for prefix in (*prefixes, _WELL_KNOWN):
         if address in prefix:
@@ -37,17 +37,17 @@ def embedded(address: IPv6Address, prefixes: Iterable[IPv6Network] = ()) -> tupl
 
 
 def parse_prefixes(entries: Iterable[str]) -> tuple[IPv6Network, ...]:
-    """Read prefixes such as `fd00:64::/96`.
+    """Parse prefixes such as `fd00:64::/96`.
 
     Raises:
-        ValueError: one is no IPv6 network, or of a length that RFC 6052 does not have.
+        ValueError: one is not an IPv6 network, or has a length that RFC 6052 does not define.
     """
     prefixes = tuple(map(_prefix, entries))
     return tuple(sorted(prefixes, key=lambda prefix: prefix.prefixlen, reverse=True))
 
 
 def discovered(answers: Sequence[str]) -> tuple[IPv6Network, ...]:
-    """Return the prefixes that *answers* for `DISCOVERY_NAME` show, as far as they are believed."""
+    """Return the prefixes that *answers* for `DISCOVERY_NAME` show, if we believe them."""
     addresses = (IPv6Address(answer) for answer in answers if ":" in answer and "%" not in answer)
     found = {prefix for address in addresses if (prefix := _prefix_of(address)) and _is_believed(prefix)}
     return tuple(sorted(found, key=lambda prefix: prefix.prefixlen, reverse=True))
@@ -77,7 +77,7 @@ def _is_believed(prefix: IPv6Network) -> bool:
 
 
 def _read(address: IPv6Address, length: int) -> IPv4Address:
-    """Return what stands behind a prefix of *length*; the ninth octet is no part of any but the longest."""
+    """Return the address after a prefix of *length*; only the longest prefix includes the ninth octet."""
     octets = address.packed
     if length < max(_LENGTHS):
         octets = octets[:_ZERO_OCTET] + octets[_ZERO_OCTET + 1 :]

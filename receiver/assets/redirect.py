@@ -1,6 +1,6 @@
-"""Where a redirect leads: to a URL that passes the gates of any other, or nowhere.
+"""Where a redirect leads: to a URL that passes the same gates as any other, or nowhere.
 
-A redirect is written by the owner of the host, so it may go less far than a URL that was signed.
+A redirect comes from the owner of the host, so it may do less than a signed URL.
 """
 
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ _STATUSES: Final = frozenset((301, 302, 303, 307, 308))
 
 
 def next_url(status: int, headers: Headers, at: Target) -> str | None:
-    """Return the URL that a response from *at* redirects to; None if it is no redirect.
+    """Return the URL that a response from *at* redirects to; None if it is not a redirect.
 
     Raises:
-        NotAcceptable: it is one, and says nothing that can be followed.
+        NotAcceptable: it is a redirect that cannot be followed.
     """
     if status not in _STATUSES:
         return None
@@ -30,7 +30,7 @@ def next_url(status: int, headers: Headers, at: Target) -> str | None:
         raise NotAcceptable("redirect_location")
     try:
         return urljoin(at.url, locations.pop().decode())
-    except ValueError as error:  # no UTF-8, or brackets that hold no address
+    except ValueError as error:  # not UTF-8, or brackets without an address
         raise NotAcceptable("redirect_location") from error
 
 

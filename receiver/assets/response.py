@@ -1,6 +1,6 @@
-"""Which response may become an asset, judged before its body is read.
+"""Which responses may become an asset, decided before the body is read.
 
-`new` is permanent only once the file had time to appear: a host may show it some time after the webhook.
+`new`: permanent only after the grace period, because a host may publish the file some time after the webhook.
 
 | code            | permanent | when |
 |-----------------|-----------|------|
@@ -45,23 +45,22 @@ MAX_HEAD_BYTES: Final = 32 * 1024
 EXPIRED: Final = "expired"
 """The one code for which the provider may have another URL."""
 RETRYABLE: Final = frozenset(("dns", "connect", "tls", "timeout", "truncated", "spool"))
-"""Every code without a status in it that is not permanent."""
+"""All temporary codes without a status in them."""
 
 _LENGTH: Final = re.compile(rb"[0-9]{1,19}")
 _RETRYABLE_STATUSES: Final = frozenset((408, 425, 429))
 _EXPIRED_STATUSES: Final = frozenset((403, 404))
 _FINAL: Final = frozenset(("too_large",))
-"""Codes that no time mends."""
+"""Codes that no retry can change."""
 _NO_CONTENT: Final = frozenset((204, 205, 304))
 _OK: Final = frozenset(range(200, 300)) - {201, 202, 204, 205, 207, 208, 226}
-"""What may bring the file: 203 is one that a proxy transformed, and RFC 9110 (section 15) takes unknown
-ones for 200.
+"""Statuses that may bring the file: 203 if a proxy transformed it, unknown ones by RFC 9110, section 15.
 
-201 and 202 tell of what is still made; 207, 208 and 226 answer what was not asked.
+201 and 202 report work in progress; 207, 208 and 226 answer other requests.
 """
 _WHOLE_RANGE: Final = re.compile(rb"bytes 0-([0-9]{1,19})/([0-9]{1,19})", re.IGNORECASE)
-# IANA's registry of HTTP content codings, but `identity`. Whatever else stands in the header codes nothing:
-# stores replay `aws-chunked`, and blanks, as they were uploaded.
+# IANA's registry of HTTP content codings, but `identity`. Anything else in the header is not a coding: stores
+# replay `aws-chunked`, and blanks, as they were uploaded.
 _CODINGS: Final = frozenset(
     (
         *(b"aes128gcm", b"br", b"compress", b"dcb", b"dcz", b"deflate", b"exi", b"gzip"),
@@ -71,7 +70,7 @@ _CODINGS: Final = frozenset(
 
 
 class NotAcceptable(Exception):
-    """This response never becomes an asset; carries what to tell the caller."""
+    """This response never becomes an asset; holds what to return to the caller."""
 
     def __init__(
         self,
@@ -91,7 +90,7 @@ class NotAcceptable(Exception):
 
 
 def require_small(headers: Headers) -> None:
-    """Refuse a head larger than any honest one.
+    """Refuse a head that is larger than any legitimate one.
 
     Raises:
         NotAcceptable: so it is.
@@ -103,13 +102,13 @@ def require_small(headers: Headers) -> None:
 def declared_length(
     status: int, headers: Headers, *, max_bytes: int, now: datetime, said: bytes = b""
 ) -> int | None:
-    """Return the Content-Length of an acceptable response; None when its body is chunked instead.
+    """Return the Content-Length of an acceptable response; None if its body is chunked.
 
     Args:
         status: the final one, after any 1xx.
         headers: as received, in any case.
         max_bytes: the most an asset may hold.
-        now: aware; what a Retry-After date counts from.
+        now: aware; a Retry-After date is relative to it.
         said: how the body of a refusal begins.
 
     Raises:
@@ -156,14 +155,14 @@ def _framed_length(headers: Headers) -> int | None:
     codings = values(headers, b"transfer-encoding")
     if [coding.lower() for coding in codings] == [b"chunked"] and not lengths:
         return None
-    # A body that ends when the connection does looks whole when it was cut (RFC 9112, section 6.3).
+    # A body that ends with the connection looks complete even if it was cut (RFC 9112, section 6.3).
     if codings or len(lengths) != 1 or not _LENGTH.fullmatch(lengths[0]):
         raise NotAcceptable("framing")
     return int(lengths[0])
 
 
 def _whole_range(headers: Headers, length: int | None) -> int:
-    """Return how long the file is, of which a part came that nobody asked for: all of it."""
+    """Return the length of an unrequested partial response, if it contains the whole file."""
     ranges = values(headers, b"content-range")
     told = _WHOLE_RANGE.fullmatch(ranges[0]) if len(ranges) == 1 else None
     if not told or int(told[1]) + 1 != int(told[2]) or length not in (None, int(told[2])):
@@ -176,5 +175,5 @@ def _tokens(headers: Headers, name: bytes) -> list[bytes]:
 
 
 def values(headers: Headers, name: bytes) -> list[bytes]:
-    """Return what all the headers of that *name*, in lower case, say."""
+    """Return the values of all headers called *name*, in lower case."""
     return [value.strip() for key, value in headers if key.lower() == name]

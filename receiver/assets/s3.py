@@ -1,8 +1,8 @@
-"""Assets in S3, or in a store that speaks its protocol: verified, and never overwritten.
+"""Assets in S3, or a compatible store: verified, and never overwritten.
 
-The rights needed on the prefix are s3:PutObject, s3:GetObject (to look at what is there) and
+The required permissions on the prefix are s3:PutObject, s3:GetObject (to look at what is there) and
 s3:AbortMultipartUpload; s3:DeleteObject on the markers of the check; s3:ListBucketMultipartUploads on the
-bucket, so that what killed processes left can be freed. No ACL is ever sent: who may read is the bucket's
+bucket, so that uploads of killed processes can be freed. No ACL is ever sent: who may read is the bucket's
 own policy.
 """
 
@@ -51,7 +51,7 @@ _CLOSE_S: Final = 3.0
 _NO_CREDENTIALS: Final = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
 
 _NO_S3_ANSWER: Final = (ResponseParserError, KeyError)
-"""What becomes of a 200 by something else than a store: it cannot be read, or lacks what each answer has."""
+"""Errors from a 200 that is not a store's: it cannot be parsed, or lacks mandatory fields."""
 _READING: Final = frozenset(("HeadObject", "GetObject"))
 _TOO_LARGE: Final = frozenset(("413", "EntityTooLarge"))
 _BEHIND_THE_END: Final = "InvalidRange"
@@ -72,7 +72,7 @@ def open_s3(  # noqa: PLR0913  one keyword per setting
     threads: int = 4,
     ca_file: str | None = None,
 ) -> "S3Bucket":
-    """Return the bucket that `s3://bucket/prefix` names; connect nowhere yet.
+    """Return the bucket at `s3://bucket/prefix`; open no connection yet.
 
     Credentials come from boto3's own chain: environment, shared files, instance or pod role.
 
@@ -81,11 +81,11 @@ def open_s3(  # noqa: PLR0913  one keyword per setting
         endpoint_url: of an S3-compatible store.
         region: instead of what boto3's chain finds.
         addressing_style: where the bucket's name goes; `auto` is the path with *endpoint_url*.
-        options: what every object is to have.
-        dialect: what the store understands.
-        part_bytes: larger assets go up in parts of this size; what one upload holds in memory.
-        threads: uploads at a time.
-        ca_file: certificates that the store may be signed by, besides those that boto3 brings.
+        options: what every object should have.
+        dialect: what the store supports.
+        part_bytes: larger assets are uploaded in parts of this size; also the memory of one upload.
+        threads: simultaneous uploads.
+        ca_file: further certificate authorities to trust, besides boto3's.
 
     Raises:
         ConfigError: *url*, *endpoint_url* or the AWS configuration is malformed.
@@ -144,8 +144,8 @@ class S3Bucket:
     async def put(self, key: str, asset: Fetched, *, metadata: dict[str, str]) -> Stored:
         """Keep *asset* under *key*, with *metadata*, its digest, and `Content-Disposition: attachment`.
 
-        A bucket that did not answer its check at start is checked first. A store without conditional writes
-        gets the asset under a name that only these bytes of this event, `event-id` in *metadata*, can have.
+        If the bucket did not answer the check at start, it is checked first. In a store without conditional
+        writes, the name is unique to these bytes of this event (`event-id` in *metadata*).
 
         Raises:
             BucketUnavailable: S3 failed, or refused us.
@@ -177,7 +177,7 @@ class S3Bucket:
         return key if url.startswith(base) and is_safe(key) else None
 
     async def look(self, key: str) -> Held | None:
-        """Tell what S3 says of the object: the checksum that it computed, else the one that we sent."""
+        """Describe the object: with the checksum that S3 computed, else the one that we sent."""
         require_safe(key)
         return await asyncio.get_running_loop().run_in_executor(self.threads, self._told, key)
 
@@ -187,27 +187,27 @@ class S3Bucket:
         return await asyncio.get_running_loop().run_in_executor(self.threads, self._part, key, start, size)
 
     async def read(self, key: str) -> Held | None:
-        """Download the object, and tell its size and checksum."""
+        """Download the object, and return its size and checksum."""
         require_safe(key)
         return await asyncio.get_running_loop().run_in_executor(self.threads, self._read, key)
 
     async def remove(self, key: str) -> None:
-        """Delete the object; a bucket with versions keeps the old one. Takes the right `s3:DeleteObject`."""
+        """Delete the object; a versioned bucket keeps the old one. Needs the permission `s3:DeleteObject`."""
         require_safe(key)
         await asyncio.get_running_loop().run_in_executor(self.threads, self._remove, key)
 
     async def check(self) -> None:
-        """Refuse if the bucket cannot keep assets as they are to be kept; leave nothing in it.
+        """Raise if the bucket cannot store assets as configured; leave nothing in it.
 
         Raises:
-            ConfigError: no such bucket, no credentials, no right, or something that the store does not do.
+            ConfigError: no such bucket, no credentials, no permission, or an unsupported feature.
             BucketUnavailable: S3 did not answer.
         """
         check = partial(self._once, self._check, again=True)
         await asyncio.get_running_loop().run_in_executor(self.threads, check)
 
     async def aclose(self) -> None:
-        """Let go of the connections. Uploads under way have a few seconds to end; then the process may."""
+        """Close the connections. Uploads in progress get a few seconds to finish."""
         self.threads.shutdown(wait=False, cancel_futures=True)
         await asyncio.gather(self.threads.finish(within_s=_CLOSE_S), self.early.finish(within_s=_CLOSE_S))
         self.direct.close()
@@ -215,7 +215,7 @@ class S3Bucket:
         self.client.close()
 
     async def _put_directly(self, key: str, asset: Fetched, metadata: dict[str, str]) -> bool:
-        """Create the object without boto3; False where that cannot be done, or did not go well."""
+        """Create the object without boto3; False if that is not possible or failed."""
         if not (self._once.has_passed and self.dialect.conditional and asset.size_bytes <= self.part_bytes):
             return False
         upload = self._upload(key, asset, metadata)
@@ -253,12 +253,11 @@ class S3Bucket:
             raise BucketUnavailable(str(error)) from error
 
     def _place(self, key: str, asset: Fetched, metadata: dict[str, str]) -> bool:
-        """Make sure that *key* holds something; False if it is not *asset*."""
+        """Make sure that *key* exists; False if it is not *asset*."""
         early = asset.early if isinstance(asset.early, EarlyUpload) else None
         if early and early.key == self._full(key):
             return self._finish(key, asset, early)
-        # A large asset is not sent in vain when an earlier attempt had got it there; and only a look protects
-        # what a store would replace.
+        # Check first: an earlier attempt may have uploaded a large asset, and some stores would overwrite.
         if (asset.size_bytes > self.part_bytes or not self.dialect.conditional) and (held := self._look(key)):
             return self._is(key, asset, held)
         upload = self._upload(key, asset, metadata)
@@ -297,7 +296,7 @@ class S3Bucket:
         try:
             return _object(self.client.head_object(Bucket=self.bucket, Key=self._full(key)))
         except ClientError as error:
-            # Who may not list a bucket is told 403 where there is nothing.
+            # Without permission to list the bucket, a missing object is a 403.
             if error_code(error) in NOT_THERE | DENIED:
                 return None
             raise
@@ -317,7 +316,7 @@ class S3Bucket:
                 raise
             size_bytes = head["ContentLength"]
         checksum = head.get("ChecksumSHA256", "")
-        # That of an object made of parts is one of the parts' checksums.
+        # For a multipart object, this is a checksum of the parts' checksums.
         whole = checksum and "-" not in checksum
         if whole:
             return Held(size_bytes, b64decode(checksum).hex())
@@ -393,7 +392,7 @@ def _object(head: Mapping[str, Any]) -> _Object:
 
 @contextmanager
 def _failures() -> Iterator[None]:
-    """Translate what boto3 raises, leaving out its texts: they quote URLs."""
+    """Translate boto3's errors without their texts, which quote URLs."""
     try:
         yield
     except ClientError as error:

@@ -1,8 +1,8 @@
-"""Does at start what every upload will need, so that a store which cannot is found before it costs anything.
+"""Test at start what every upload needs, so that an unsuitable store is found before it loses anything.
 
-Stores that speak S3 differ: some ignore `If-None-Match`, some take encryption, a class or tags and keep none.
-So markers go up with the very parameters of an asset, once whole and once in parts, a second time under the
-same name, and are looked at. docs/stores.md has what was found.
+S3-compatible stores differ: some ignore `If-None-Match`, some accept encryption, a class or tags but store
+none. So markers are uploaded with the parameters of an asset, once whole and once in parts, and then again
+under the same name. Then they are inspected. docs/stores.md has the results.
 """
 
 import hashlib
@@ -51,30 +51,30 @@ _MARKER_OF: Final = {
 }
 _PART_BYTES: Final = 5 * 1024 * 1024
 _SETTLING_S: Final = (0.1, 0.4, 1.0)
-"""Pauses in which an object may appear that was just put."""
+"""Pauses in which a new object may appear."""
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One try of everything that an upload needs, under names that nothing else has."""
+    """One test of everything that an upload needs, under unique names."""
 
     client: "S3Client"
     bucket: str
     prefix: str
-    """With its slash, or empty."""
+    """Ends in a slash, or is empty."""
     options: ObjectOptions
     dialect: Dialect
     refusals: Refusals
 
     def run(self) -> None:
-        """Put markers, look at them, and remove them.
+        """Upload markers, inspect them, and remove them.
 
         Raises:
-            ConfigError: the store cannot keep assets as they are to be kept; the message names the setting.
+            ConfigError: the store cannot store assets as configured; the message names the setting.
             BucketUnavailable: the store does not work now.
-            ClientError, BotoCoreError: it was not asked yet.
+            ClientError, BotoCoreError: it was not reached yet.
         """
         self._require_bucket()
         folder = f"{self.prefix}{_MARKERS}/{secrets.token_hex(8)}"
@@ -93,10 +93,10 @@ class Trial:
         except ClientError as error:
             if error_code(error) == "404":
                 raise self._missing() from error
-            # Any other refusal is explained by the upload that follows: an answer to HEAD has no text.
+            # The following upload explains any other refusal: an answer to HEAD has no text.
 
     def _missing(self) -> ConfigError | BucketUnavailable:
-        """Say why HEAD finds no bucket: some stores say so to an unknown access key, too."""
+        """Say why HEAD finds no bucket: some stores also answer so to an unknown access key."""
         try:
             self.client.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix, MaxKeys=1)
         except ClientError as error:
@@ -107,7 +107,7 @@ class Trial:
     def _try(self, form: Form, key: str, first: Fetched, second: Fetched, put: list[str]) -> None:
         answer: dict[str, Any] = {}
         try:
-            # KeyTaken: an answer that was lost, and the same request again; the look will tell.
+            # KeyTaken: an answer was lost, and the request repeated; the inspection will tell.
             with suppress(KeyTaken):
                 answer = _send(self._upload(key, first), form, put)
             if self.dialect.conditional:
@@ -179,7 +179,7 @@ class Trial:
             raise ConfigError(f"{settings}: the store accepts it, but the object has none ({self.bucket})")
 
     def _has_tags(self, key: str) -> bool:
-        """Whether the object has all its tags, or we have no right to know."""
+        """Whether the object has all its tags, or we may not read them."""
         try:
             found = self.client.get_object_tagging(Bucket=self.bucket, Key=key)["TagSet"]
         except ClientError as error:
@@ -191,7 +191,7 @@ class Trial:
     def _refused(
         self, error: ClientError, form: Form, key: str, marker: Fetched, put: list[str]
     ) -> ConfigError | BucketUnavailable:
-        """Say what to change: by leaving out one thing after the other, where the store does not."""
+        """Say what to change; if the store does not, find out by leaving out one feature after another."""
         refusals = self.refusals
         if refusals.is_plain(error) or not may_be_a_setting(error):
             return refusals.refusal(error)
@@ -199,7 +199,7 @@ class Trial:
         return refusals.refusal_of(error, setting) if setting else refusals.refusal(error)
 
     def _culprit(self, form: Form, key: str, marker: Fetched, put: list[str]) -> str | None:
-        """Return the setting without which the store takes the upload."""
+        """Return the setting without which the store accepts the upload."""
         for setting, options, dialect in self._plainer():
             another = f"{key.rpartition('/')[0]}/{secrets.token_hex(4)}.png"
             with suppress(ClientError, KeyTaken):
@@ -216,7 +216,7 @@ class Trial:
             yield CHECKSUMS, self.options, replace(self.dialect, md5=True)
 
     def _remove(self, put: Iterable[str]) -> None:
-        """Delete the markers; what is left is a few bytes, and no reason not to work."""
+        """Delete the markers. If that fails, a few bytes stay, which does no harm."""
         for key in put:
             try:
                 self.client.delete_object(Bucket=self.bucket, Key=key)
@@ -227,7 +227,7 @@ class Trial:
 
 
 class _MarkerUpload(Upload):
-    """The upload of a marker, in the form that is to be tried."""
+    """The upload of a marker, in the form to test."""
 
     __slots__ = ()
 
@@ -238,7 +238,7 @@ class _MarkerUpload(Upload):
 
 
 def _send(upload: _MarkerUpload, form: Form, put: list[str]) -> dict[str, Any]:
-    """Put a marker, and note in *put* that it is there, or may be."""
+    """Upload a marker, and note in *put* that it may exist."""
     put.append(upload.key)
     try:
         return upload.send(form)
@@ -249,7 +249,7 @@ def _send(upload: _MarkerUpload, form: Form, put: list[str]) -> dict[str, Any]:
 
 
 class Once:
-    """A check that has to succeed once; who comes while another tries has that one's result."""
+    """A check that must succeed once; concurrent callers share its result."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -263,7 +263,7 @@ class Once:
         return self._passed
 
     def __call__(self, check: Callable[[], None], *, again: bool = False) -> None:
-        """Call *check* unless it passed before; *again* calls it anyhow. Raises what it raises."""
+        """Call *check* unless it passed before; *again* calls it anyway. Raises what *check* raises."""
         seen = self._tries
         with self._lock:
             if self._passed and not again:
@@ -280,7 +280,7 @@ class Once:
 
 
 def look_after_put(client: "S3Client", bucket: str, key: str, **more: Any) -> dict[str, Any]:
-    """Return the head of an object that was just put: some stores show it a moment later."""
+    """Return the head of a new object: some stores show it a moment later."""
     for pause_s in _SETTLING_S:
         try:
             return dict(client.head_object(Bucket=bucket, Key=key, **more))
@@ -296,7 +296,7 @@ def _look(client: "S3Client", bucket: str, key: str) -> dict[str, Any]:
 
 
 def _markers(folder: Path) -> tuple[Fetched, Fetched]:
-    """Return two little files of other bytes and one size."""
+    """Return two small files of equal size and different bytes."""
     made = [_MARKER + secrets.token_hex(8).encode() for _ in range(2)]
     paths = [folder / name for name in ("first", "second")]
     for path, data in zip(paths, made, strict=True):

@@ -19,13 +19,13 @@ AddressingStyle = Literal["auto", "path", "virtual"]
 
 CONNECT_TIMEOUT_S: Final = 5
 READ_TIMEOUT_S: Final = 20
-"""A completion may take longer; the attempt after it finds what it made."""
+"""A completion may take longer; the next attempt finds its result."""
 _ATTEMPTS: Final = 2
-"""An upload is tried again before long, and a bucket that hangs keeps its place for as many timeouts."""
+"""Uploads are retried soon anyway, and a hanging bucket blocks a slot for this many timeouts."""
 
 
 def open_session(region: str | None) -> boto3.Session:
-    """Return what credentials come from: boto3's own chain.
+    """Return the source of credentials: boto3's own chain.
 
     Raises:
         ConfigError: the AWS configuration is malformed.
@@ -37,7 +37,7 @@ def open_session(region: str | None) -> boto3.Session:
 
 
 def certificates(ca_file: str | None) -> str:
-    """Return the file with the authorities that are trusted: botocore's choice, and those in *ca_file*.
+    """Return the file with the trusted authorities: botocore's choice, and those in *ca_file*.
 
     Raises:
         ConfigError: the AWS configuration is malformed.
@@ -58,7 +58,7 @@ def open_client(
     addressing_style: AddressingStyle,
     verify: str,
 ) -> "S3Client":
-    """Return a client that dials nowhere yet; `open_s3` says what its arguments are.
+    """Return a client that opens no connection yet; `open_s3` documents the arguments.
 
     Raises:
         ConfigError: *endpoint_url* or the AWS configuration is malformed.
@@ -73,7 +73,7 @@ def open_client(
         retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
         max_pool_connections=threads,
         s3={"addressing_style": addressing_style},
-        # Every upload names its own checksum; trailing checksums are unknown to some compatible stores.
+        # Every upload names its own checksum; some compatible stores do not know trailing checksums.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
@@ -86,13 +86,13 @@ def open_client(
 
 
 def secrets(session: boto3.Session) -> list[str]:
-    """Return what a store's answer may quote and no one is to read."""
+    """Return the secrets that a store's answer may quote."""
     found = session.get_credentials()
     return [each for each in (found.access_key, found.secret_key, found.token) if each] if found else []
 
 
 def _not_a_url() -> ConfigError:
-    # Never quoted: people write credentials into URLs.
+    # Never quoted: people put credentials into URLs.
     return ConfigError("write an http or https URL", "s3_endpoint_url")
 
 

@@ -1,7 +1,7 @@
-"""UploadPart without boto3: from the file to the store, without passing through this process.
+"""UploadPart without boto3: from the file to the store, without copying through this process.
 
-The digests that a part is signed and checked with come from the download. So nothing is read or hashed again,
-and the store refuses what changed on the disk since. boto3 does again whatever was no plain success.
+The digests for signing and checking a part come from the download. So nothing is read or hashed again, and
+the store refuses a file that has changed on disk. boto3 repeats everything but plain successes.
 """
 
 import http.client
@@ -22,7 +22,7 @@ from receiver.assets.s3_way import Address, ObservedWay, Signed, trusting
 from receiver.threads import DaemonThreads
 
 _OF_ONE_ASSET: Final = 3
-"""Parts at a time: the store works on one while others are on their way."""
+"""Simultaneous parts: the store processes one while others are being sent."""
 _BLOCK_BYTES: Final = 256 * 1024
 
 Item = TypeVar("Item")
@@ -30,7 +30,7 @@ Result = TypeVar("Result")
 
 
 class DirectParts:
-    """Sends parts the way that botocore sent the last object. Safe in threads."""
+    """Sends parts as botocore sent the last object. Safe in threads."""
 
     def __init__(self, observed: ObservedWay, ca_file: str, *, at_once: int) -> None:
         self._observed = observed
@@ -40,7 +40,7 @@ class DirectParts:
         self._idle: IdleConnections[http.client.HTTPConnection] = IdleConnections()
 
     def each(self, send: Callable[[Item], Result], parts: Iterable[Item]) -> list[Result]:
-        """Call *send* for all *parts*, a few at a time. Raises what it raises, once none is under way."""
+        """Call *send* for all *parts*, a few at a time. Raises its errors once none is in progress."""
         running: deque[Future[Result]] = deque()
         done: list[Result] = []
         try:
@@ -51,12 +51,12 @@ class DirectParts:
             while running:
                 done.append(running.popleft().result())
         finally:
-            # A part that comes after the upload was aborted stays, and is paid for.
+            # A part that arrives after the upload was aborted stays, and costs money.
             wait([future for future in running if not future.cancel()])
         return done
 
     def send(self, file: BinaryIO, part: Part, key: str, query: Mapping[str, str]) -> str | None:
-        """Send *part* of *file*; return its ETag, or None where boto3 has to try."""
+        """Send *part* of *file*; return its ETag, or None if boto3 has to try."""
         way = self._observed.way
         if way is None:
             return None
@@ -78,7 +78,7 @@ class DirectParts:
         return answer.headers["ETag"] if answer.status == HTTPStatus.OK else None
 
     def close(self) -> None:
-        """Let go of the connections; what is under way fails."""
+        """Close the connections; parts in progress fail."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._idle.close()
 

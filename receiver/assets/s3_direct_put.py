@@ -1,6 +1,6 @@
 """PutObject in one request and without boto3, whose call costs ten times as much.
 
-boto3 does again whatever was no plain success, for it knows about redirects, repeats and errors.
+boto3 repeats everything but plain successes, because it knows redirects, repeats and errors.
 docs/decisions/0015-direct-uploads.md has the figures.
 """
 
@@ -25,7 +25,7 @@ _NAMES: Final = {"etag": "ETag", "x-amz-checksum-sha256": "ChecksumSHA256"}
 
 
 class DirectPut:
-    """Uploads whole assets the way that botocore sent the last one. Use from one event loop."""
+    """Uploads whole assets as botocore sent the last one. Use from one event loop."""
 
     def __init__(self, client: "S3Client", observed: ObservedWay, ca_file: str, *, at_once: int) -> None:
         self._observed = observed
@@ -34,7 +34,7 @@ class DirectPut:
         self._names = {name: str(member.serialization.get("name")) for name, member in shape.members.items()}
 
     async def __call__(self, upload: Upload) -> dict[str, str] | None:
-        """Send *upload*; return the answer as boto3 names it, or None where boto3 has to try.
+        """Send *upload*; return the answer in boto3's form, or None if boto3 has to try.
 
         Raises:
             BucketUnavailable: the store took too long.
@@ -58,7 +58,7 @@ class DirectPut:
         return _told(answer) if answer.status == HTTPStatus.OK else None
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._connections.close()
 
     def _head(self, way: Way, upload: Upload, body: bytes) -> bytes:

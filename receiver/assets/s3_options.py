@@ -1,4 +1,4 @@
-"""What an operator may ask of every object in S3: encryption, storage class, tags."""
+"""Options of every object in S3: encryption, storage class, tags."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +19,7 @@ _TAG_FIELDS: Final = {
     "{source}": ("source", 63),
     "{sha256}": ("sha256", 64),
 }
-"""Fields a tag's value may hold: the name each has in the metadata, and how long it gets."""
+"""Fields of a tag's value: the name of each in the metadata, and its maximum length."""
 
 _STORAGE_CLASS: Final = re.compile(r"[A-Z0-9_-]{1,64}")
 _KMS: Final = "aws:kms"
@@ -33,12 +33,12 @@ TAGS: Final = "s3_tags"
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What the store understands of S3's protocol."""
+    """What the store supports of S3's protocol."""
 
     conditional: bool = True
-    """Whether it honours `If-None-Match`. Where not, each object gets a name that no other event can have."""
+    """Whether it honours `If-None-Match`. If not, each object gets a name unique to its event."""
     md5: bool = False
-    """Whether it is given MD5 checksums, as S3 took from its first day, instead of SHA-256 and CRC-32."""
+    """Whether to send MD5 checksums, which S3 has always accepted, instead of SHA-256 and CRC-32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class ObjectOptions:
         """Read the settings.
 
         Raises:
-            ConfigError: one is malformed, or does not go with another; the message names it.
+            ConfigError: one is malformed, or conflicts with another; the message names it.
         """
         if kms_key_id and sse != _KMS:
             raise ConfigError(f"set {variable('s3_sse')}={_KMS}, too", "s3_kms_key_id")
@@ -82,9 +82,9 @@ class ObjectOptions:
         return {**self.fixed, "Tagging": urlencode(filled)}
 
     def lost(self, head: Mapping[str, Any], answer: Mapping[str, Any]) -> list[str]:
-        """Return the settings that an object does not have, but for tags.
+        """Return the settings that an object lacks, except tags.
 
-        Its *head* has to tell of each; the *answer* to its upload tells of some, and must not say otherwise.
+        Its *head* must confirm each; the *answer* to its upload mentions some, and must not contradict.
         """
         return [
             _SETTINGS[name]
@@ -93,9 +93,9 @@ class ObjectOptions:
         ]
 
     def each_left_out(self) -> Iterator[tuple[str, Self]]:
-        """Return the settings in use, each with the options that are left without it."""
+        """Return the settings in use, each with the options that remain without it."""
         for name in reversed(list(self.fixed)):
-            # A key of KMS goes with its kind of encryption.
+            # A KMS key belongs to its kind of encryption.
             without = {"ServerSideEncryption": ("ServerSideEncryption", "SSEKMSKeyId")}.get(name, (name,))
             left = {each: value for each, value in self.fixed.items() if each not in without}
             yield _SETTINGS[name], replace(self, fixed=left)

@@ -1,4 +1,4 @@
-"""What a store's refusal means to an operator: the setting to change, and the store's own words."""
+"""What a store's refusal means for an operator: the setting to change, and the store's own words."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -20,15 +20,15 @@ DENIED: Final = frozenset(("403", "AccessDenied"))
 NOT_THERE: Final = frozenset(("404", "NoSuchKey"))
 
 _MAY_PASS: Final = frozenset((408, 409, 425, 429))
-"""Of the statuses below 500, those that say nothing about a setting."""
+"""Statuses below 500 that do not point to a setting."""
 _NOT_BUILT: Final = 501
 _CRASHED: Final = 500
-"""What some stores answer to a header that they do not know."""
+"""Answers of some stores to an unknown header."""
 _MAX_WORDS: Final = 300
 _OTHER_REGION: Final = ("the bucket is in another region", "s3_region")
 _UNKNOWN: Final = ("the store refuses what an asset needs", ADDRESS)
 
-# What an operator has to change, and which setting, by the error code of the store's answer.
+# What to change, and in which setting, by the error code of the store's answer.
 _PLAIN: Final[dict[str, tuple[str, ...]]] = {
     "NoSuchBucket": (NO_SUCH_BUCKET, ADDRESS),
     "InvalidBucketName": ("S3 refuses this bucket name", ADDRESS),
@@ -47,7 +47,7 @@ _PLAIN: Final[dict[str, tuple[str, ...]]] = {
     "AuthorizationHeaderMalformed": _OTHER_REGION,
     "IllegalLocationConstraintException": _OTHER_REGION,
 }
-# The same, where a store has one code for all it forbids, by its words (Garage).
+# The same by the text, for a store with one code for everything forbidden (Garage).
 _FORBIDDEN: Final = {
     "signature": _PLAIN["SignatureDoesNotMatch"],
     "no such key": _PLAIN["InvalidAccessKeyId"],
@@ -74,18 +74,18 @@ _BY_SETTING: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Refusals:
-    """The refusals of one bucket."""
+    """Explains the refusals of one bucket."""
 
     bucket: str
     hidden: Callable[[], Iterable[str]]
-    """Returns what must not be quoted of the store's words: the credentials."""
+    """Returns the credentials, which must not be quoted."""
 
     def is_plain(self, error: ClientError) -> bool:
         """Whether the code alone says what to change."""
         return error_code(error) in _PLAIN
 
     def refusal(self, error: ClientError) -> ConfigError | BucketUnavailable:
-        """Return what *error* means at start: a wrong setting, or a store that does not work now."""
+        """Return the meaning of *error* at start: a wrong setting, or a store that does not work now."""
         code = error_code(error)
         if code in _PLAIN:
             return self._wrong(_PLAIN[code], error)
@@ -94,16 +94,16 @@ class Refusals:
         return BucketUnavailable(self.words(error))
 
     def refusal_of(self, error: ClientError, setting: str) -> ConfigError:
-        """Return what *error* means where it is known that *setting* is what the store does not take."""
+        """Return the meaning of *error* if the store is known to reject *setting*."""
         advice = _BY_SETTING.get(setting, "the store refuses uploads with it but accepts them without")
         return self._wrong((advice, setting), error)
 
     def refusal_to_read(self, error: ClientError) -> ConfigError | BucketUnavailable:
-        """Return what *error* means where something was just put and is looked at."""
+        """Return the meaning of *error* when reading a new object."""
         return self._wrong(_NOT_READ, error) if error_code(error) in DENIED else self.refusal(error)
 
     def words(self, error: ClientError) -> str:
-        """Return what the store said, without credentials and query strings."""
+        """Return the store's words, without credentials and query strings."""
         code, message = error_code(error), _message(error)
         for secret in filter(None, self.hidden()):
             message = message.replace(secret, "***")
@@ -127,7 +127,7 @@ def _message(error: ClientError) -> str:
 
 
 def may_be_a_setting(error: ClientError) -> bool:
-    """Whether leaving out what was asked for may help."""
+    """Whether leaving out an option may help."""
     return _is_final(error) or _status(error) == _CRASHED
 
 

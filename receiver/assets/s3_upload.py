@@ -1,7 +1,7 @@
-"""One upload to S3 that either creates the object whole or leaves nothing.
+"""One upload to S3 that creates the complete object or leaves nothing.
 
-Not boto3's `upload_fileobj`: that one cannot send If-None-Match, and stores less than the
-file when a read comes back short.
+Not boto3's `upload_fileobj`: it cannot send If-None-Match, and a short read makes it store less than the
+file.
 """
 
 import hashlib
@@ -31,27 +31,27 @@ if TYPE_CHECKING:
     """Sends the parts of the upload with that id; returns them, and the CRC-32 of the whole."""
 
 SHA256_METADATA: Final = "sha256"
-"""The user metadata that says what an object holds; an ETag does not for one uploaded in parts."""
+"""The user metadata with the digest of an object; the ETag of a multipart object is not one."""
 MARK_METADATA: Final = "upload"
 """Stands in its place in what was uploaded before it was known: a random word that its upload knows."""
 
-# The last is what a completion says that was repeated after its answer was lost.
+# The last one answers a completion that was repeated after a lost answer.
 _TAKEN: Final = frozenset(("PreconditionFailed", "ConditionalRequestConflict", "412", "409", "NoSuchUpload"))
 MAX_PARTS: Final = 10_000
 _MAX_METADATA_CHARS: Final = 256
 _ABANDONED_AFTER: Final = timedelta(days=1)
 """Longer than any upload takes."""
 _CRC32_OF_THE_WHOLE: Final[dict[str, Any]] = {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"}
-_DISPOSITION: Final = "attachment"  # a browser that follows the link saves the file rather than showing it
+_DISPOSITION: Final = "attachment"  # a browser that follows the link saves the file instead of showing it
 
 
 class KeyTaken(Exception):
-    """The key may hold an object already, or another upload to it is just finishing: look."""
+    """The key may already exist, or another upload to it is just finishing: check."""
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """What is to be stored where."""
+    """What to store, and where."""
 
     client: "S3Client"
     bucket: str
@@ -69,9 +69,9 @@ class Upload:
 
         Raises:
             KeyTaken: nothing was created now.
-            BucketUnavailable: the file is not what was downloaded; nothing was created.
+            BucketUnavailable: the file has changed since the download; nothing was created.
             ClientError: S3 refused; nothing was created.
-            BotoCoreError: S3 did not answer; what was created is not known.
+            BotoCoreError: S3 did not answer; the result is unknown.
         """
         if self.asset.size_bytes <= part_bytes:
             return self.is_proven_by(self.put_whole())
@@ -79,11 +79,11 @@ class Upload:
         return False
 
     def is_told_by(self, answer: Mapping[str, Any]) -> bool:
-        """Whether the *answer* tells the SHA-256 that the store found the bytes to have."""
+        """Whether the *answer* contains the SHA-256 that the store computed."""
         return answer.get("ChecksumSHA256") == _sha256(self.asset)
 
     def is_proven_by(self, answer: Mapping[str, Any]) -> bool:
-        """Whether it tells that, or their MD5. The ETag of an encrypted object may be anything."""
+        """Whether it contains that, or the MD5. The ETag of an encrypted object may be anything."""
         if self.is_told_by(answer):
             return True
         etag = str(answer.get("ETag", ""))
@@ -91,7 +91,7 @@ class Upload:
             return etag.strip('"') == hashlib.md5(file.read(), usedforsecurity=False).hexdigest()
 
     def put_whole(self) -> dict[str, Any]:
-        """Create the object by one request; return the answer. Raises what `run` does."""
+        """Create the object with one request; return the answer. Raises the same as `run`."""
         with _taken(self.key):
             return self._put_whole()
 
@@ -109,7 +109,7 @@ class Upload:
         return dict(answer)
 
     def parameters_of_whole(self, body: bytes) -> dict[str, Any]:
-        """Return the parameters of PutObject, but for where and what: boto3's names for its headers."""
+        """Return the parameters of PutObject besides place and body: boto3's names for its headers."""
         return {
             **self._checksum(ChecksumSHA256=_sha256(self.asset), of=body),
             **self._condition(),
@@ -127,7 +127,8 @@ class Upload:
         upload_id = begun["UploadId"]
         try:
             parts, crc32 = send(upload_id)
-            # A store that does not know the type would take the checksum of the whole for one of the parts.
+            # A store that does not know the type would mistake the checksum of the whole for one of the
+            # parts.
             whole: dict[str, Any] = (
                 {"ChecksumCRC32": _base64(crc32), "ChecksumType": "FULL_OBJECT"}
                 if begun.get("ChecksumType") == "FULL_OBJECT"
@@ -200,9 +201,9 @@ class Upload:
                 yield block
 
     def _abort_abandoned(self) -> None:
-        """Free the parts that a killed predecessor left under this key, which no one would see but the bill.
+        """Free the parts that a killed predecessor left under this key; only the bill would show them.
 
-        It is an economy: a refusal is passed over.
+        This only saves money, so a refusal is ignored.
         """
         with suppress(ClientError, BotoCoreError):
             answer = self.client.list_multipart_uploads(Bucket=self.bucket, Prefix=self.key)
@@ -212,7 +213,7 @@ class Upload:
                     self._abort(upload["UploadId"])
 
     def _is_abandoned(self, begun: datetime) -> bool:
-        """Whether nobody works on another upload to this key, begun then.
+        """Whether another upload to this key, begun then, is abandoned.
 
         Under the name of one event only the holder of its lease uploads, and that is us. A name made of the
         bytes alone is that of every event which brings them.
@@ -226,7 +227,7 @@ class Upload:
             self.client.abort_multipart_upload(Bucket=self.bucket, Key=self.key, UploadId=upload_id)
 
     def _checksum(self, *, of: bytes, **modern: str) -> dict[str, Any]:
-        """Return the checksum that the store verifies: the *modern* one, unless it only knows MD5."""
+        """Return the checksum that the store verifies: the *modern* one, unless it supports only MD5."""
         if not self.dialect.md5:
             return dict(modern)
         return {"ContentMD5": b64encode(hashlib.md5(of, usedforsecurity=False).digest()).decode()}
@@ -235,7 +236,7 @@ class Upload:
         return {"IfNoneMatch": "*"} if self.dialect.conditional else {}
 
     def _described(self) -> dict[str, Any]:
-        """Return what every object carries besides its bytes."""
+        """Return what every object has besides its bytes."""
         metadata = self._metadata()
         return {
             "ContentType": self.asset.content_type,
@@ -245,7 +246,7 @@ class Upload:
         }
 
     def _metadata(self) -> dict[str, str]:
-        """Return what travels in headers: printable ASCII, bounded."""
+        """Return header values: printable ASCII, limited in length."""
         printable = {k: re.sub(r"[^ -~]", "?", v)[:_MAX_METADATA_CHARS] for k, v in self.metadata.items()}
         return {**printable, SHA256_METADATA: self.asset.sha256} if self.asset.sha256 else printable
 
@@ -271,12 +272,12 @@ def _base64(crc32: int) -> str:
 def told(head: Mapping[str, Any], wanted: str = SHA256_METADATA) -> str:
     """Return what an object's metadata say, such as its digest; empty if they do not.
 
-    Proxies change the case of header names: Go's write `X-Amz-Meta-Sha256`.
+    Proxies change the case of header names: those in Go write `X-Amz-Meta-Sha256`.
     """
     metadata: Mapping[str, str] = head.get("Metadata") or {}
     return next((value for name, value in metadata.items() if name.lower() == wanted), "")
 
 
 def error_code(error: ClientError) -> str:
-    """Return S3's own name for *error*, or the HTTP status where its answer had no body."""
+    """Return S3's own name for *error*, or the HTTP status if its answer had no body."""
     return str(error.response.get("Error", {}).get("Code", "Unknown"))

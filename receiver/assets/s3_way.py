@@ -1,7 +1,7 @@
-"""How botocore sends uploads, so that others can go the same way without its call.
+"""How botocore sends uploads, so that others can do the same without its call.
 
-It says where requests go, what region they are signed for and with whose credentials. One PutObject has to go
-through it first, and that of the check at start does.
+It shows the address of requests, the region they are signed for, and the credentials. One PutObject must go
+through it first; the check at start does that.
 """
 
 import ssl
@@ -23,7 +23,7 @@ _SIGNATURE: Final = "s3v4"
 
 
 class Address(NamedTuple):
-    """Where a store listens."""
+    """The address of a store."""
 
     host: str
     port: int
@@ -31,7 +31,7 @@ class Address(NamedTuple):
 
 
 class Signed(NamedTuple):
-    """The first line of a request, but for the method, and its headers."""
+    """A request's first line without the method, and its headers."""
 
     target: str
     headers: dict[str, str]
@@ -46,10 +46,10 @@ class _Signer(S3SigV4Auth):
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How one request went."""
+    """How one request was sent."""
 
     base_url: str
-    """That of the bucket: a key follows."""
+    """The URL of the bucket, before the key."""
     address: Address
     authority: str
     region: str
@@ -59,14 +59,14 @@ class Way:
 
     @property
     def is_stale(self) -> bool:
-        """Whether fresh credentials are due, which blocks."""
+        """Whether credentials must be renewed, which blocks."""
         return isinstance(self.credentials, RefreshableCredentials) and self.credentials.refresh_needed()
 
     def signed(self, key: str, query: Mapping[str, str], headers: Mapping[str, str], sha256: str) -> Signed:
         """Return the PUT of a body with that digest.
 
         Raises:
-            BotoCoreError: there are no credentials any more.
+            BotoCoreError: there are no credentials left.
         """
         keys: ReadOnlyCredentials = self.credentials.get_frozen_credentials()
         asked = "&".join(f"{name}={quote(value, safe='-_.~')}" for name, value in query.items())
@@ -80,7 +80,7 @@ class Way:
 
 
 class ObservedWay:
-    """The way of the last PutObject that botocore signed; None where it is one that only botocore can go."""
+    """How botocore sent the last PutObject; None if only botocore can do that."""
 
     def __init__(self, client: "S3Client", credentials: Callable[[], Credentials | None]) -> None:
         self.way: Way | None = None
@@ -88,7 +88,7 @@ class ObservedWay:
         client.meta.events.register("before-sign.s3.PutObject", self._observe)
 
     def _observe(self, request: Any, signature_version: str, **_named: Any) -> None:
-        """Learn from a request: botocore calls this in the thread that sends it."""
+        """Learn from a request; botocore calls this in the sending thread."""
         key = _quoted(str(request.context.get("input_params", {}).get("Key")))
         base_url, credentials = request.url.removesuffix(key), self._credentials()
         url, signing = urlsplit(base_url), request.context.get("signing", {})
@@ -109,7 +109,7 @@ class ObservedWay:
 
 
 def trusting(ca_file: str) -> ssl.SSLContext:
-    """Return botocore's own context, but for the names, which urllib3 would check by itself.
+    """Return botocore's own context, with host names checked too, as urllib3 would.
 
     Raises:
         OSError: the file cannot be read, or holds no certificate.

@@ -1,6 +1,6 @@
-"""HTTP/1.1 as one PUT needs it: connections that are kept, on the event loop.
+"""HTTP/1.1 for a PUT: kept connections on the event loop.
 
-boto3's own way through urllib3 and http.client takes five times the processor's time, and a thread.
+boto3, through urllib3 and http.client, takes five times the processor time, and a thread.
 """
 
 import asyncio
@@ -18,11 +18,11 @@ _FIRST_FINAL_STATUS: Final = 200
 
 
 class Answer(NamedTuple):
-    """What a store says, but for the body."""
+    """A store's answer without the body."""
 
     status: int
     headers: dict[str, str]
-    """By names in lower case."""
+    """Headers, by names in lower case."""
 
 
 class Connection(asyncio.Protocol):
@@ -40,8 +40,8 @@ class Connection(asyncio.Protocol):
         """Send one request; return its answer.
 
         Raises:
-            TimeoutError: nothing went on for *patience_s*.
-            OSError: the connection broke, or what came is no answer.
+            TimeoutError: no progress for *patience_s*.
+            OSError: the connection broke, or the data is not an answer.
         """
         self._answer, self._size_bytes = asyncio.get_running_loop().create_future(), 0
         self._transport.writelines((head, body))
@@ -76,22 +76,22 @@ class Connection(asyncio.Protocol):
             self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's signature
-        """Note that it is over."""
+        """Note the end of the answer."""
         self.is_open = False
         if self._answer and not self._answer.done():
             self._answer.set_exception(ConnectionError("no answer"))
 
     def on_message_begin(self) -> None:
-        """Keep nothing that goes on after its answer: httptools calls this."""
+        """Do not reuse a connection with data after the answer; httptools calls this."""
         if self._answer is None or self._answer.done():
             self.is_open = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Note a header: httptools calls this."""
+        """Note a header; httptools calls this."""
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_message_complete(self) -> None:
-        """Give the answer to who waits for it, unless it is a 1xx: httptools calls this."""
+        """Return the answer to the caller, unless it is a 1xx; httptools calls this."""
         headers, self._headers = self._headers, {}
         status = self._parser.get_status_code()
         if status < _FIRST_FINAL_STATUS:
@@ -102,7 +102,7 @@ class Connection(asyncio.Protocol):
 
 
 class Connections:
-    """Connections to one store at a time, at most so many."""
+    """A limited number of connections to one store."""
 
     def __init__(self, trusting: Callable[[], ssl.SSLContext], at_once: int) -> None:
         self._trusting = trusting
@@ -113,7 +113,7 @@ class Connections:
     async def put(
         self, address: Address, head: bytes, body: bytes, *, connect_s: float, patience_s: float
     ) -> Answer:
-        """Send one request to *address*; return its answer. Raises what `Connection.put` does."""
+        """Send one request to *address*; return its answer. Raises the same as `Connection.put`."""
         async with self._places:
             connection = self._take_open(address) or await self._connect(address, connect_s)
             try:

@@ -1,4 +1,4 @@
-"""What an asset is downloaded into: memory, then a temporary file. Hashed, and gone unless it is finished."""
+"""The target of a download: memory, then a temporary file. It is hashed, and deleted unless finished."""
 
 import asyncio
 import hashlib
@@ -18,24 +18,24 @@ from receiver.assets.digests import Digests
 from receiver.assets.dimensions import measure
 
 BLOCK_BYTES: Final = 1024 * 1024
-"""Memory one download may hold; what is larger is written to a file."""
+"""Memory of one download; larger ones are written to a file."""
 _IN_THE_LOOP_BYTES: Final = 256 * 1024
-"""What is smaller is hashed and measured sooner than a thread would be asked to."""
+"""Smaller ones are hashed and measured directly: a thread would take longer."""
 STALE_AFTER_S: Final = 24 * 3600.0
-"""Age at which a file can only be what a killed process left."""
+"""Age at which a file must be from a killed process."""
 
 _PREFIX: Final = "receiver-asset-"
 
 
 class Spool:
-    """One download, in a temporary file from its first full block on. The disk is touched only in threads.
+    """One download, in a temporary file after its first full block. The disk is touched only in threads.
 
-    Leaving its `async with` block deletes the file unless `keep` had succeeded, also when the task is
-    cancelled while a write is under way.
+    Leaving its `async with` block deletes the file unless `keep` has succeeded, even if the task is cancelled
+    during a write.
     """
 
     def __init__(self, directory: Path, *, part_bytes: int | None = None) -> None:
-        """Write nothing yet. With *part_bytes*, tell of the parts of that size, too."""
+        """Write nothing yet. With *part_bytes*, also compute digests of parts of that size."""
         self._directory = directory
         self._file: IO[bytes] | None = None
         self._part_bytes = part_bytes
@@ -50,7 +50,7 @@ class Spool:
 
     @cached_property
     def _digests(self) -> Digests:
-        """Made with the file: a small asset needs none."""
+        """Created with the file: a small asset needs none."""
         return Digests(self._part_bytes)
 
     async def write(self, data: bytes) -> None:
@@ -65,7 +65,7 @@ class Spool:
             await asyncio.to_thread(self._flush)
 
     async def keep(self, content_type: str) -> Fetched:
-        """Finish; a file is from here on the caller's to delete.
+        """Finish; from here on, the caller must delete the file.
 
         Raises:
             OSError: the disk failed or is full.
@@ -73,7 +73,7 @@ class Spool:
         if self._size_bytes <= _IN_THE_LOOP_BYTES:
             return self._finish(content_type)
         fetched = await asyncio.to_thread(self._finish, content_type)
-        # Nothing may be awaited from here to the caller: a cancellation would lose track of the file.
+        # Do not await anything from here to the caller: a cancellation would lose track of the file.
         self._kept = True
         return fetched
 
@@ -89,7 +89,7 @@ class Spool:
             if self._abandoned:
                 raise OSError("abandoned")
             if self._file is None:
-                # Whatever cleans temporary folders up may have taken it.
+                # A cleaner of temporary folders may have removed it.
                 self._directory.mkdir(parents=True, exist_ok=True)
                 self._file = tempfile.NamedTemporaryFile(  # noqa: SIM115  closed by _finish or _abandon
                     prefix=_PREFIX, dir=self._directory, delete=False
@@ -124,14 +124,14 @@ class Spool:
             self._abandoned = True
             if self._file is not None:
                 Path(self._file.name).unlink(missing_ok=True)
-                with suppress(OSError):  # what the buffer still held may no longer fit the disk
+                with suppress(OSError):  # the rest of the buffer may not fit on the disk
                     self._file.close()
 
 
 def described(
     file: BinaryIO, path: Path | None, sha256: str, content_type: str, *, content: bytes | None = None
 ) -> Fetched:
-    """Return the asset that is open as *file*, with what its headers tell."""
+    """Return the asset that is open as *file*, with the data in its headers."""
     found = measure(file, content_type)
     size_bytes = file.seek(0, os.SEEK_END)
     return Fetched(
@@ -145,5 +145,5 @@ def remove_stale(directory: Path) -> None:
         try:
             if path.stat().st_mtime < time.time() - STALE_AFTER_S:
                 path.unlink()
-        except (FileNotFoundError, PermissionError):  # swept by another process, or another user's
+        except (FileNotFoundError, PermissionError):  # deleted by another process, or owned by another user
             continue

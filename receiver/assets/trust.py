@@ -1,4 +1,4 @@
-"""Which certificate authorities are trusted: those of the system, and the operator's own."""
+"""Trusted certificate authorities: the system's, and the operator's own."""
 
 import atexit
 import shutil
@@ -10,9 +10,9 @@ import httpcore2
 
 
 def trusting(ca_file: str | None, *, check_name: bool = True) -> ssl.SSLContext:
-    """Return a context that trusts the system's authorities, and those in *ca_file*, too.
+    """Return a context that trusts the system's authorities and those in *ca_file*.
 
-    Without *check_name*, whose certificate it is remains the caller's to check.
+    Without *check_name*, the caller must check the certificate's name.
 
     Raises:
         ValueError: it cannot be read, or holds no certificate; the message says which.
@@ -25,7 +25,7 @@ def trusting(ca_file: str | None, *, check_name: bool = True) -> ssl.SSLContext:
 
 
 def require_certificate(ca_file: str | None) -> None:
-    """Refuse a file that `trusting` could not use; none is no mistake.
+    """Refuse a file that `trusting` could not use; None is valid.
 
     Raises:
         ValueError: it cannot be read, or holds no certificate; the message says which.
@@ -44,7 +44,7 @@ def _trust(context: ssl.SSLContext, ca_file: str) -> None:
 
 
 def bundle(*files: str) -> str:
-    """Return one file that holds what *files* do, for a library that takes only one; it lasts as we do."""
+    """Join *files* into one, for a library that accepts only one; it exists until the process ends."""
     folder = tempfile.mkdtemp(prefix="receiver-ca-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     path = Path(folder) / "ca.pem"

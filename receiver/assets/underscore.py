@@ -1,8 +1,8 @@
-"""TLS to a host with an underscore in its name, as buckets in S3 may have it.
+"""TLS to a host with an underscore in its name, as buckets in S3 may have.
 
-OpenSSL lets a wildcard stand for letters, digits and hyphens only, so no certificate of `*.s3.amazonaws.com`
-covers such a name; browsers let it stand for the underscore, too. The certificate is verified by OpenSSL as
-any other, and its names here, before a byte is sent.
+In OpenSSL, a wildcard matches only letters, digits and hyphens, so no certificate of `*.s3.amazonaws.com`
+covers such a name. In browsers it also matches the underscore. OpenSSL verifies the certificate as any other.
+We verify its names here, before a byte is sent.
 
 Source: RFC 9525, section 6.3
 """
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 import httpcore2
 
 Unnamed = Callable[[], ssl.SSLContext]
-"""Makes a context that verifies all but the name. It is slow, and few ever need one."""
+"""Create a context that verifies everything but the name. It is slow, and rarely needed."""
 
 
 class UnderscoreStream(httpcore2.AsyncNetworkStream):
@@ -30,10 +30,10 @@ class UnderscoreStream(httpcore2.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109  httpcore2's signature
     ) -> httpcore2.AsyncNetworkStream:
-        """Encrypt, and return the connection once the certificate was found to be that of the host.
+        """Encrypt, and return the connection once the certificate matches the host.
 
         Raises:
-            httpcore2.ConnectError: it is not, or TLS failed.
+            httpcore2.ConnectError: it does not match, or TLS failed.
             httpcore2.ConnectTimeout: it took too long.
         """
         try:
@@ -61,12 +61,12 @@ class UnderscoreStream(httpcore2.AsyncNetworkStream):
         await self._stream.write(buffer, timeout)
 
     def get_extra_info(self, info: str) -> object:
-        """Tell of the connection."""
+        """Return information about the connection."""
         return self._stream.get_extra_info(info)
 
 
 def covers(names: Iterable[str], host: str) -> bool:
-    """Whether one of a certificate's *names* is *host*; a wildcard stands for one whole label, the first."""
+    """Whether one of a certificate's *names* matches *host*; a wildcard matches exactly the first label."""
     _, _, parent = host.lower().partition(".")
     accepted = {host.lower(), f"*.{parent}"} if "." in parent else {host.lower()}
     return any(name.lower() in accepted for name in names)

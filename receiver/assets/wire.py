@@ -1,7 +1,6 @@
 """One TCP connection, encrypted or not, for `receiver.assets.connections`.
 
-Not anyio's stream: what that one has read ahead cannot be seen, and unseen bytes would pass for the next
-answer.
+Not anyio's stream: its read-ahead is not visible, and unseen bytes would pass for the next answer.
 """
 
 import asyncio
@@ -30,8 +29,8 @@ class Network(httpcore2.AsyncNetworkBackend):
         """Connect to *host*, an address.
 
         Raises:
-            httpcore2.ConnectError: nobody took the connection.
-            httpcore2.ConnectTimeout: nor in time.
+            httpcore2.ConnectError: the connection was refused.
+            httpcore2.ConnectTimeout: it took too long.
         """
         try:
             async with asyncio.timeout(timeout):
@@ -44,7 +43,7 @@ class Network(httpcore2.AsyncNetworkBackend):
 
 
 class Wire(asyncio.Protocol, httpcore2.AsyncNetworkStream):
-    """A connection; reading stops while much waits to be read."""
+    """A connection; receiving pauses while much data waits to be read."""
 
     def __init__(self) -> None:
         self._transport: Any = None
@@ -52,16 +51,16 @@ class Wire(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         self._came_bytes = 0
         self._is_paused = False
         self._ended: Exception | None = None
-        """Why nothing more will come; EOFError where the other side hung up."""
+        """Why nothing more will come; EOFError if the other side hung up."""
         self._reader: asyncio.Future[None] | None = None
-        """What waits for something to come."""
+        """The future of a reader that waits for data."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Take what came."""
+        """Accept received data."""
         self._came.append(data)
         self._came_bytes += len(data)
         self._wake()
@@ -70,17 +69,17 @@ class Wire(asyncio.Protocol, httpcore2.AsyncNetworkStream):
             self._transport.pause_reading()
 
     def eof_received(self) -> bool:
-        """Note that the other side hung up, and hang up, too."""
+        """Note that the other side hung up, and hang up too."""
         self.connection_lost(None)
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Note that it is over."""
+        """Note the end of the connection."""
         self._ended = self._ended or exc or EOFError()
         self._wake()
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002, ASYNC109
-        """Return what came, at least a byte; nothing once the other side hung up.
+        """Return received data, at least a byte; nothing once the other side hung up.
 
         Raises:
             httpcore2.ReadError: the connection broke.
@@ -148,7 +147,7 @@ class Wire(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         return self
 
     def get_extra_info(self, info: str) -> Any:
-        """Tell of the connection: `is_readable` is whether anything came that was not read."""
+        """Return information about the connection; `is_readable`: whether unread data has arrived."""
         if info == "is_readable":
             return bool(self._came) or self._ended is not None or self._is_socket_readable()
         return self._transport.get_extra_info(info)

@@ -1,4 +1,4 @@
-"""The command line: one file per group of commands. Each imports what is heavy only when it runs."""
+"""The command line: one file per group of commands. Each imports slow modules only when it runs."""
 
 import click
 

@@ -15,7 +15,7 @@ _LISTS: Final = {"/webhooks": "webhooks", "/keys": "keys"}
 def add_advice(error: "ClientError", credential: str, *, noted: bool = False) -> None:
     """Add to *error* what to do about it.
 
-    *credential* is the setting that was used to sign in; *noted* tells that a ledger was kept.
+    *credential* is the setting that was used to sign in; *noted*: a ledger was used.
     """
     advice = _advice(error, credential, noted=noted)
     if advice:
@@ -23,7 +23,7 @@ def add_advice(error: "ClientError", credential: str, *, noted: bool = False) ->
 
 
 def on_interruption(client_ref: str | None) -> str:
-    """Return what to do when a paid call was interrupted: its answer can no longer come."""
+    """Return what to do after an interrupted paid call, whose answer can no longer arrive."""
     lines = ["It may have been accepted, and charged. Do not repeat it yet:"]
     lines.append("`receiver generations list` shows what the provider accepted.")
     if client_ref is not None:
@@ -40,7 +40,7 @@ def _advice(error: "ClientError", credential: str, *, noted: bool) -> str | None
     if isinstance(error, errors.WaitTimeout):
         return f"Keep waiting with `receiver generations wait {' '.join(map(quote, error.pending))}`."
     if credential == _COOKIE and isinstance(error, errors.Forbidden):
-        # Some say so instead of 401: a session has no scopes.
+        # Some answer this instead of 401: a session has no scopes.
         return f"Check {credential}: it is wrong, or the session has ended."
     table: tuple[tuple[type[ClientError], str], ...] = (
         (errors.Unauthorized, f"Check {credential}: it is wrong, revoked or expired."),
@@ -68,6 +68,6 @@ def _on_unknown(error: "OutcomeUnknown", *, noted: bool) -> str:
 
 
 def _some(names: list[str]) -> list[str]:
-    """Return *names*, or the first of them and how many more there are: a list may tell next to nothing."""
+    """Return *names*, or the first of them and the number of others: the list may be very long."""
     rest = len(names) - _MOST_CANDIDATES
     return names if rest <= 0 else [*names[:_MOST_CANDIDATES], f"{rest} more"]

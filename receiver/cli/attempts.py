@@ -1,4 +1,4 @@
-"""Failed attempts, as the commands that show one thing print them."""
+"""Failed attempts, as `show` commands print them."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -115,7 +115,7 @@ def _past(name: str, since: datetime | None, until: datetime) -> "Past":
 
 @contextmanager
 def _progress(past: "Past") -> "Iterator[Callable[[Tally], None]]":
-    """Yield a function that shows a bar, if a person is watching: the part of the time that was looked at."""
+    """Yield a function that shows a progress bar on a terminal: the share of the time range that was read."""
     from rich.progress import BarColumn
 
     with progress_of(description(), BarColumn()) as bar:

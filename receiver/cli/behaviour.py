@@ -1,4 +1,4 @@
-"""How `receiver sandbox` is made to behave: knobs, switches of its dialect, and faults."""
+"""Options for the behaviour of `receiver sandbox`: knobs, switches of its dialect, and faults."""
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Teaching(click.Command):
-    """A command whose help ends with everything that its options can name."""
+    """A command whose help ends with all names for its options."""
 
     def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the names; what each does is in docs/sandbox.md."""
@@ -33,14 +33,14 @@ class Teaching(click.Command):
 
 
 class _InWords(click.ParamType[T]):
-    """What `receiver.sandbox.controls` reads, and refuses with what it would take."""
+    """A type that `receiver.sandbox.controls` parses; its errors list the valid values."""
 
     def read(self, text: str) -> T:
-        """Return what *text* says."""
+        """Return the value of *text*."""
         raise NotImplementedError
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> T:
-        """Read it, or say what is wrong with it."""
+        """Parse it, or say what is wrong with it."""
         from receiver.sandbox.refusals import Refusal
 
         try:
@@ -50,7 +50,7 @@ class _InWords(click.ParamType[T]):
 
 
 class Knob(_InWords[tuple[str, Any]]):
-    """A knob, and how it is turned: `loss_rate=0.5`."""
+    """A knob and its value: `loss_rate=0.5`."""
 
     name = "knob"
 
@@ -67,7 +67,7 @@ class Reading(_InWords["str | tuple[str, Any]"]):
     name = "dialect"
 
     def read(self, text: str) -> str | tuple[str, Any]:
-        """Return the name, or the switch and how it is set."""
+        """Return the name, or the switch and its value."""
         from receiver.sandbox.controls import switch_in_words
 
         if text in {"default", "random"}:
@@ -78,7 +78,7 @@ class Reading(_InWords["str | tuple[str, Any]"]):
 
 
 class FaultOrder(_InWords["QueuedFault"]):
-    """What is to go wrong, with which calls: `generate.image:status=503,times=2`."""
+    """A fault and the call it affects: `generate.image:status=503,times=2`."""
 
     name = "fault"
 
@@ -90,7 +90,7 @@ class FaultOrder(_InWords["QueuedFault"]):
 
 
 def dialect_of(readings: "Sequence[str | tuple[str, Any]]", seed: int) -> "Dialect":
-    """Return the dialect that was named last, with the switches that were set."""
+    """Return the last named dialect, with the given switches."""
     from dataclasses import replace
 
     from receiver.sandbox import Dialect

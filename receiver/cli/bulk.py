@@ -1,4 +1,4 @@
-"""What every command that changes many rows has in common: a dry run, a question, progress, a way back."""
+"""The common part of commands that change many rows: dry run, confirmation, progress, and cancellation."""
 
 import functools
 import math
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Rate(click.FloatRange):
-    """A number of that range, and really a number: nan is in every range."""
+    """A number within a range; NaN, which passes click's own check, is refused."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return it."""
@@ -52,7 +52,7 @@ _DOES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class BulkManner:
-    """How a command is to go about it."""
+    """How a command should proceed."""
 
     mean_all: bool
     dry_run: bool
@@ -63,9 +63,9 @@ class BulkManner:
 def bulk(
     *filters: str, states: Sequence[str] = (), default: str | None = None
 ) -> Callable[[Function], Function]:
-    """Give a command ids, these *filters* and the options of everything that changes many rows.
+    """Give a command ids, these *filters*, and the options of all commands that change many rows.
 
-    It gets what is `wanted`, and one `manner`.
+    It gets `wanted`, and a `manner`.
     """
     options = (
         click.option("--all", "mean_all", is_flag=True, help="Apply to everything, without a filter."),
@@ -87,13 +87,13 @@ def bulk(
 
 
 def carry_out(kind: "Kind", wanted: "Filter", manner: BulkManner, **more: Any) -> None:
-    """Count what is *wanted*, or do it and print what it came to; *more* is of `Order`.
+    """Count what is *wanted*, or do it and print the result; *more* holds fields of `Order`.
 
     Raises:
-        UsageError: the order is open, and all were not meant; or there is no such destination or source.
-        NotFound: none of the ids that it names is there, in a state that it is about.
+        UsageError: there is neither a filter nor --all; or no such destination or source exists.
+        NotFound: none of the given ids exists in a matching state.
         ConfigError: a setting is wrong.
-        StoreUnavailable: the database does not answer, or has not the schema of this release.
+        StoreUnavailable: the database does not answer, or has another release's schema.
     """
     from receiver.store.operations import Order
 
@@ -113,7 +113,7 @@ def carry_out(kind: "Kind", wanted: "Filter", manner: BulkManner, **more: Any) -
 
 
 async def _resolved(store: "Store", order: "Order") -> "Order":
-    """Return *order* with the ids of events in place of those of generations."""
+    """Return *order* with generation ids replaced by event ids."""
     from receiver.operations.records import events_named
 
     names = order.wanted.ids
@@ -124,12 +124,12 @@ async def _resolved(store: "Store", order: "Order") -> "Order":
 
 
 def finish(id_: str, *, as_json: bool, deed: tuple[str, str] | None = None) -> None:
-    """Do what is left of an operation, and print what it came to; *deed* is of `ask`.
+    """Do the rest of an operation, and print the result; *deed* is that of `ask`.
 
     Raises:
-        NotFound: there is no operation of that id, or nothing of the ids that it names.
+        NotFound: there is no such operation, or none of its ids exists.
         ConfigError: a setting is wrong.
-        StoreUnavailable: the database does not answer, or has not the schema of this release.
+        StoreUnavailable: the database does not answer, or has another release's schema.
     """
     from receiver import operations
     from receiver.client import NotFound
@@ -153,7 +153,7 @@ def finish(id_: str, *, as_json: bool, deed: tuple[str, str] | None = None) -> N
 
 
 def _require_some(order: "Order", matched: int) -> None:
-    """Let who mistyped an id not believe that it was done."""
+    """Report a mistyped id, so that nobody believes it was processed."""
     from receiver.client import NotFound
 
     if order.wanted.ids and not matched:
@@ -162,7 +162,7 @@ def _require_some(order: "Order", matched: int) -> None:
 
 @contextmanager
 def counting(what: str) -> "Iterator[OnPage]":
-    """Offer what shows progress, if a person is watching."""
+    """Offer a progress display on a terminal."""
     from rich.progress import SpinnerColumn
 
     with progress_of(SpinnerColumn(), description()) as shown:

@@ -21,12 +21,12 @@ _COLUMNS: Final = "part, state, detail"
 _DIAL_S: Final = 10.0
 _PROXY_PORT: Final = 3128
 _MOST_SKEW_S: Final = 30.0
-"""Signatures are refused that are five minutes off."""
+"""Signatures that are five minutes off are refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found of one part."""
+    """The result for one part."""
 
     part: str
     detail: str
@@ -42,8 +42,8 @@ def _wrong(part: str, detail: str) -> Finding:
 def check(*, as_json: bool) -> None:
     """Check the settings and everything they name.
 
-    Each line says what to change. Database and bucket are tested with real writes. Destinations are
-    connected to, and sent nothing. Exits with status 1 unless all is well.
+    Each line says what to change. Database and bucket are tested with real writes. Destinations are connected
+    to, but get no message. Exits with status 1 unless all is well.
     """
     import asyncio
 
@@ -102,7 +102,7 @@ async def _store(settings: "Settings") -> AsyncIterator[Finding]:
 
 
 async def _beside(settings: "Settings", store: "Store") -> AsyncIterator[Finding]:
-    """Look at what the store knows of others: its own clock, and which destinations wait for somebody."""
+    """Check what the store knows: its clock, and which destinations are down or paused."""
     from receiver.operations.stages import overview
 
     now_ms = clock.now_ms()
@@ -120,7 +120,7 @@ async def _beside(settings: "Settings", store: "Store") -> AsyncIterator[Finding
 
 
 async def _destinations(settings: "Settings") -> list[Finding]:
-    """Dial each as the work does, all at once, and send nothing."""
+    """Connect to each like a worker, all at once, and send nothing."""
     import asyncio
 
     dialled = (_destination(name, options) for name, options in settings.destinations.items())
@@ -145,7 +145,7 @@ async def _destination(name: str, options: dict[str, str]) -> Finding:
 
 
 async def _proxies() -> AsyncIterator[Finding]:
-    """Dial the proxies that the environment names: requests to AWS and to an S3 bucket go through them."""
+    """Connect to the proxies in the environment: requests to AWS and S3 go through them."""
     import asyncio
     from urllib.parse import urlsplit
     from urllib.request import getproxies_environment

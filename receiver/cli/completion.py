@@ -1,4 +1,4 @@
-"""`receiver completion`: the script that makes a shell complete our commands."""
+"""`receiver completion`: the completion script for a shell."""
 
 import click
 from click.shell_completion import get_completion_class

@@ -1,4 +1,4 @@
-"""`receiver config`: the settings in effect, without what is secret."""
+"""`receiver config`: the settings in effect, without secrets."""
 
 from typing import Final
 

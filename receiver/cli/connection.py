@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from receiver.wiring.ledgers import Shared
 
 _QUIET_S: Final = 20.0
-"""Longer than between two polls: who waits for longer waits for the rate limit."""
+"""Longer than the pause between polls: a longer wait is for the rate limit."""
 
 
 def load_settings() -> "Settings":
@@ -32,7 +32,7 @@ def load_settings() -> "Settings":
 
 
 def load_settings_and_log(*, level: str | None = None) -> "Settings":
-    """Read the settings, and log as they say from now on, or from *level* upwards.
+    """Read the settings and configure logging by them, or from *level* upwards.
 
     Raises:
         ConfigError: one of them is wrong.
@@ -43,7 +43,7 @@ def load_settings_and_log(*, level: str | None = None) -> "Settings":
 
 
 def load_settings_and_warn() -> "Settings":
-    """Read the settings, for a command that logs nothing but warnings, and hardly ever one.
+    """Read the settings for a command that logs only warnings, and rarely.
 
     Raises:
         ConfigError: one of them is wrong.
@@ -100,7 +100,7 @@ def wait_aloud(seconds: float, *, sleep: "Callable[[float], None]" = time.sleep)
 
 @contextmanager
 def _shared(settings: "Settings") -> "Iterator[Shared | None]":
-    """Offer what the database knows, if there is one that can be used: most commands need none."""
+    """Offer the shared pace of a usable database, if any: most commands need none."""
     if not _names_a_database(settings):
         yield None
         return
@@ -118,7 +118,7 @@ def _shared(settings: "Settings") -> "Iterator[Shared | None]":
 
 
 def _names_a_database(settings: "Settings") -> bool:
-    """Tell whether there may be one, before what is slow to import is imported."""
+    """Whether there may be one, before slow imports."""
     scheme, _, path = settings.database_url.get_secret_value().partition(":///")
     return not scheme.startswith("sqlite") or Path(path.partition("?")[0]).is_file()
 
@@ -134,7 +134,7 @@ def open_ledger(settings: "Settings") -> "Iterator[Ledger]":
 
 @contextmanager
 def open_session(settings: "Settings") -> "Iterator[SessionClient]":
-    """Offer a client for what only a signed-in person may do.
+    """Offer a client for calls that need a signed-in session.
 
     Raises:
         ConfigError: the cookie is not set.

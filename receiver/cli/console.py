@@ -25,14 +25,14 @@ def ask(
     wanted: "Filter | None" = None,
     deed: tuple[str, str] | None = None,
 ) -> T:
-    """Return what *work* finds out from the store of `RECEIVER_DATABASE_URL`.
+    """Return the result of *work* on the store of `RECEIVER_DATABASE_URL`.
 
-    If it changes something, the *deed* says what and on what, for the audit log.
+    If it changes something, *deed* says what and on what, for the audit log.
 
     Raises:
-        UsageError: there is no such destination or source as *wanted* names.
+        UsageError: *wanted* names an unknown destination or source.
         ConfigError: a setting is wrong.
-        StoreUnavailable: the database does not answer, or has not the schema of this release.
+        StoreUnavailable: the database does not answer, or has another release's schema.
     """
     settings = load_settings_and_warn()
 
@@ -58,10 +58,10 @@ def configured() -> "Configured":
 
 
 async def check_names(settings: "Settings", store: "Store", wanted: "Filter") -> None:
-    """Refuse a filter for a destination or a source that there is not.
+    """Refuse a filter for an unknown destination or source.
 
     Raises:
-        UsageError: it says which there are.
+        UsageError: the message lists the known ones.
     """
     if wanted.destination is None and wanted.source is None:
         return
@@ -75,13 +75,13 @@ async def check_names(settings: "Settings", store: "Store", wanted: "Filter") ->
 
 
 def use_store(settings: "Settings", work: "Callable[[Store], Awaitable[T]]", *, records: bool = False) -> T:
-    """Return what *work* makes of the store that *settings* name.
+    """Return the result of *work* on the store in *settings*.
 
-    Say if it *records* what is to be forwarded: then it has to know which destination wants what.
+    Set *records* if it records events to forward: then it needs the routing.
 
     Raises:
         ConfigError: a setting is wrong.
-        StoreUnavailable: the database does not answer, or has not the schema of this release.
+        StoreUnavailable: the database does not answer, or has another release's schema.
     """
     import asyncio
 
@@ -112,7 +112,7 @@ def use_store(settings: "Settings", work: "Callable[[Store], Awaitable[T]]", *, 
 
 
 def _missing_file(settings: "Settings") -> "Path | None":
-    """Return the SQLite file that is about to be created: in another folder, all is well and empty."""
+    """Return the SQLite file that is about to be created: a wrong folder would look fine but empty."""
     from receiver.store.database_url import sqlite_file
 
     database = sqlite_file(settings.database_url.get_secret_value())
@@ -120,7 +120,7 @@ def _missing_file(settings: "Settings") -> "Path | None":
 
 
 async def events_of(store: "Store", name: str) -> list[str]:
-    """Return the ids of the events that *name* is the id of, or that are about the generation *name*.
+    """Return the ids of the event *name*, or of the events about the generation *name*.
 
     Raises:
         NotFound: there are none.

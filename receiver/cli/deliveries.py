@@ -1,4 +1,4 @@
-"""`receiver deliveries`: what is on its way to each destination, what died, and how to send it again."""
+"""`receiver deliveries`: pending deliveries and dead letters, and how to send them again."""
 
 from typing import TYPE_CHECKING, Final
 

@@ -1,4 +1,4 @@
-"""`receiver demo`: the whole main job on a laptop, in one command."""
+"""`receiver demo`: the whole pipeline on a laptop, in one command."""
 
 from pathlib import Path
 
@@ -18,8 +18,9 @@ def demo(folder: Path) -> None:
     """Run the whole pipeline once, without an account.
 
     Starts the sandbox (a stand-in for the provider), the receiver, and a client that requests images and a
-    video. For each generation it shows when it was submitted, when its webhook arrived, that the repeat was
-    deduped, and when its asset was mirrored and its message forwarded. Exits with status 1 if a step failed.
+    video. It shows when each generation was submitted, when its webhook arrived, and that the repeat was
+    deduped. It also shows when the asset was mirrored and the message forwarded. Exits with status 1 if a
+    step failed.
     """
     from receiver.cli.demonstration import run
 

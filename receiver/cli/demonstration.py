@@ -1,4 +1,4 @@
-"""The demo's insides: start everything in one process, submit, watch, check."""
+"""The demo's implementation: start everything in one process, submit, watch, check."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ from receiver.wiring.stores import build_store
 _DEADLINE_S: Final = 40.0
 _REFRESH_S: Final = 0.1
 _KNOBS: Final = Knobs(image_delay_s=0.8, video_delay_s=1.5, duplicate_rate=1.0)
-"""Every webhook comes twice, so that the dedupe is seen at work."""
+"""Every webhook comes twice, to show the dedupe."""
 _IMAGES: Final[tuple[tuple[str, ImageFormat], ...]] = (
     ("a lighthouse at dusk, long exposure", "webp"),
     ("a fox in fresh snow, film grain", "png"),
@@ -80,7 +80,7 @@ async def _run(folder: Path, console: Console) -> int:
 
 
 def _settings(folder: Path) -> Settings:
-    """Make the demo's settings; nothing of the user's own environment enters them."""
+    """Create the demo's settings, without the user's own environment."""
     return Settings.model_construct(
         webhook_secrets=(SecretStr(DEFAULT_WEBHOOK_SECRET),),
         database_url=SecretStr(f"sqlite:///{folder}/receiver.db"),
@@ -176,7 +176,7 @@ def _missing(seen: Progress | None) -> list[str]:
 def _conclude(
     folder: Path, generations: list[Submitted], found: dict[str, Progress], console: Console
 ) -> int:
-    """Say what lies where, having looked; return the exit code."""
+    """Check the files and print where they are; return the exit code."""
     faults = [f"{one.id}: not {step}" for one in generations for step in _missing(found.get(one.id))]
     faults += _faults_on_disk(folder, generations, found)
     if faults:
@@ -187,7 +187,7 @@ def _conclude(
 
 
 def _faults_on_disk(folder: Path, generations: list[Submitted], found: dict[str, Progress]) -> list[str]:
-    """Look at the files themselves: each asset is there, each message exactly once."""
+    """Check the files: each asset exists, and each message exactly once."""
     path = folder / "messages.jsonl"
     lines = path.read_text().splitlines() if path.exists() else []
     subjects = [json.loads(line)["subject"] for line in lines]

@@ -1,4 +1,4 @@
-"""`receiver destinations`: how each of them is doing; pause and resume."""
+"""`receiver destinations`: the state of each; pause and resume."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
@@ -81,7 +81,7 @@ def resume(*, name: str, as_json: bool) -> None:
 def _change(
     name: str, deed: tuple[str, str], act: "Callable[[Store], Awaitable[bool]]", *, as_json: bool
 ) -> bool:
-    """Do something about a destination, and show how it is doing; return whether that changed anything."""
+    """Apply a change to a destination, and show its state; return whether anything changed."""
     from receiver.store.destinations import destination_statuses, known_destinations
 
     async def change(store: "Store") -> "tuple[bool, list[DestinationStatus]]":
@@ -96,10 +96,10 @@ def _change(
 
 
 def check_name(name: str, known: Collection[str], what: str = "destination") -> None:
-    """Refuse a *name* that is not *known*, with the one that was probably meant.
+    """Refuse a *name* that is not *known*, and suggest a similar one.
 
     Raises:
-        UsageError: there is no such one.
+        UsageError: *name* is unknown.
     """
     if name in known:
         return

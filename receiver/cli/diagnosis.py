@@ -11,13 +11,13 @@ from receiver.errors import SignatureError
 from receiver.signatures import MAX_CANONICAL_BYTES, MAX_HEADER_BYTES, Verified, verify
 
 _ANY_TIME: Final = 10**11
-"""A tolerance that no timestamp of ten digits lies outside of."""
+"""A tolerance that covers every ten-digit timestamp."""
 _MILLISECONDS_DIGITS: Final = 13
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What is to be judged, and by which settings."""
+    """The delivery to judge, and the settings to use."""
 
     headers: Sequence[str]
     body: bytes
@@ -27,12 +27,12 @@ class Delivery:
     tolerance_s: int
     mode: Literal["auto", "raw"]
     others: Mapping[str, bytes]
-    """The secrets of other sources, by what to call each."""
+    """The secrets of other sources, by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """The verdict: the rule that failed, if one did, and every remark that may help."""
+    """The verdict: the failed rule, if any, and helpful remarks."""
 
     rule: str | None
     """A `reason` of `receiver.errors.SignatureError`; None if the delivery is genuine."""
@@ -78,7 +78,7 @@ def _covered(
     secrets: Sequence[bytes] | None = None,
     mode: Literal["auto", "raw"] | None = None,
 ) -> bool:
-    """Tell whether the digest would match so, whenever it was signed."""
+    """Whether the digest would match this way, ignoring the time."""
     try:
         _verify(delivery, body=body, secrets=secrets, mode=mode, any_time=True)
     except SignatureError:
@@ -192,7 +192,7 @@ def _near_misses(delivery: Delivery) -> Iterator[str]:
 
 
 def _common_changes(body: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield what editors and shells do to a file, undone."""
+    """Yield the body with typical changes by editors and shells undone."""
     if body.endswith((b"\n", b"\r")):
         yield "without its last line break", body.rstrip(b"\r\n")
     yield "with a line break at its end", body + b"\n"

@@ -1,4 +1,4 @@
-"""`receiver erase`: take away what is personal of a generation."""
+"""`receiver erase`: erase the personal data of a generation."""
 
 import sys
 from contextlib import aclosing

@@ -1,4 +1,4 @@
-"""What a program can tell from the exit status."""
+"""The meaning of exit statuses."""
 
 from enum import IntEnum
 
@@ -10,20 +10,20 @@ class ExitCode(IntEnum):
 
     OK = 0
     FAILED = 1
-    """Anything that has no number of its own; for `receiver verify`: not genuine."""
+    """Any other error; for `receiver verify`: not genuine."""
     USAGE = 2
     """An argument or a setting is wrong; nothing was sent."""
     AUTHENTICATION = 3
     PERMISSION = 4
-    """The key lacks a scope, the address is not allowed, or the credits do not suffice."""
+    """The key lacks a scope, the address is not allowed, or there are too few credits."""
     NOT_FOUND = 5
     RATE_LIMIT = 6
     GENERATION_FAILED = 7
     TIMED_OUT = 8
     OUTCOME_UNKNOWN = 9
-    """It may have been accepted, and charged: look before asking again."""
+    """It may have been accepted, and charged: check before you repeat it."""
     NETWORK = 10
-    """The provider, or an asset's host, did not answer as it should."""
+    """The provider, or an asset's host, did not answer properly."""
     INTERRUPTED = 130
 
 

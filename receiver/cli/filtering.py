@@ -39,7 +39,7 @@ QUARANTINE_FILTERS: Final = ("error", "since", "until", "source")
 
 
 def with_options(options: Iterable[Function]) -> Callable[[Function], Function]:
-    """Give a command *options*, which its help shows in their order."""
+    """Give a command *options*, in the order of its help."""
     last_first = [*options][::-1]
     return lambda command: functools.reduce(lambda wrapped, option: option(wrapped), last_first, command)
 
@@ -47,7 +47,7 @@ def with_options(options: Iterable[Function]) -> Callable[[Function], Function]:
 def filtered(
     *names: str, states: Sequence[str] = (), default: str | None = None
 ) -> Callable[[Function], Function]:
-    """Give a command the filters *names*, and `--state` if it knows *states*; it gets one `wanted`."""
+    """Give a command the filters *names*, and `--state` if there are *states*; it gets `wanted`."""
     state = click.option(
         "--state",
         type=click.Choice(states),

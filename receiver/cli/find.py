@@ -1,4 +1,4 @@
-"""`receiver find`: the outcome of whatever a person has a name for."""
+"""`receiver find`: the history of an event or generation, by any of its names."""
 
 from typing import TYPE_CHECKING, Final
 

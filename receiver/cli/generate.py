@@ -1,4 +1,4 @@
-"""`receiver image` and `receiver video`: ask for generations, which cost credits."""
+"""`receiver image` and `receiver video`: request generations, which cost credits."""
 
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from receiver.settings import Settings
 
 Parameters = dict[str, Any]
-"""What the API document calls the body of the request, by its names."""
+"""Options for the request's body, by the API document's names."""
 
 
 @dataclass(frozen=True, slots=True)
 class AskManner:
-    """How to ask, and what to do then."""
+    """How to request, and what to do afterwards."""
 
     wait: bool
     timeout: float | None
@@ -139,7 +139,7 @@ def _generate(kind: Kind, wanted: Parameters, given: Parameters) -> None:
 
 @contextmanager
 def _client(settings: "Settings", manner: AskManner) -> "Iterator[Client]":
-    """Offer a client; only one that is to note REF needs a database."""
+    """Offer a client; it needs a database only to record REF."""
     if manner.ref is None or manner.dry_run:
         with open_client(settings) as client:
             yield client
@@ -168,7 +168,7 @@ def _receipt(asked: "Generation") -> str:
 
 
 def _request(client: "Client", base_url: str, kind: Kind, parameters: Parameters) -> Record:
-    """Return what would be sent, but for the key, and its price."""
+    """Return the request without the key, and its price."""
     from receiver.client import requests
     from receiver.client.parameters import image_body, video_body
 
@@ -183,7 +183,7 @@ def _request(client: "Client", base_url: str, kind: Kind, parameters: Parameters
 
 
 def _price(client: "Client", kind: Kind, body: Parameters) -> int | None:
-    """Look up what one generation costs; None if the list of models does not tell."""
+    """Look up the price of one generation; None if the list of models lacks it."""
     from receiver.client.pricing import model_of
 
     model = model_of(kind, body)

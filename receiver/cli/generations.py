@@ -1,4 +1,4 @@
-"""`receiver generations`: what was asked for, and its outcome."""
+"""`receiver generations`: requested generations and their outcome."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -81,7 +81,7 @@ def wait(*, ids: tuple[str, ...], timeout: float | None, as_json: bool) -> None:
                 if done.status == "failed":
                     failures.append(GenerationFailed(done))
         except (NotFound, WaitTimeout) as error:  # after all others
-            if failures:  # else it is the one that is raised, and gets its advice there
+            if failures:  # else it is the one raised, and gets its advice there
                 add_advice(error, "RECEIVER_API_KEY")
             failures.append(error)
         _raise_first(failures)
@@ -119,7 +119,7 @@ def download(*, ids: tuple[str, ...], path: Path, as_json: bool) -> None:
 
 
 def _each(ids: Iterable[str], act: Callable[[str], None]) -> None:
-    """Do it for every id, also after one that is not there or cannot be had; then raise the first error."""
+    """Process every id, even after an error; then raise the first error."""
     from receiver.client import ClientError, DownloadFailed, NotFound
 
     failures: list[ClientError] = []

@@ -1,4 +1,4 @@
-"""`receiver init`: settings, secrets, and a unit or compose file, for what the user answers."""
+"""`receiver init`: settings, secrets, and a unit or compose file, from the user's answers."""
 
 import contextlib
 import re
@@ -42,7 +42,7 @@ class _NamedUrl(click.ParamType[tuple[str, str]]):
 
 
 class _HostName(click.ParamType[str]):
-    """The name that the provider calls, or none."""
+    """The public host name, or none."""
 
     name = "NAME"
 
@@ -124,7 +124,7 @@ def init(*, folder: Path, force: bool, **given: Any) -> None:
     if not force and (there := [name for name in files if (folder / name).exists()]):
         raise click.UsageError(f"{', '.join(there)}: already there. --force overwrites.")
     if (folder / scaffold.ADMIN_TOKEN).exists():
-        del files[scaffold.ADMIN_TOKEN]  # people who are signed in stay so
+        del files[scaffold.ADMIN_TOKEN]  # people stay signed in
     _write(folder, files)
     for name in files:
         click.echo(f"wrote {folder / name}")
@@ -132,10 +132,10 @@ def init(*, folder: Path, force: bool, **given: Any) -> None:
 
 
 def _ask(**given: Any) -> "Answers":
-    """Return what the options say, and what the user answers for the others.
+    """Return the options, and the user's answers for the rest.
 
     Raises:
-        click.UsageError: the secret is missing, and nobody may be asked.
+        click.UsageError: the secret is missing, and we may not ask.
     """
     from receiver.cli.scaffold import Answers
 
@@ -170,7 +170,7 @@ def _ask(**given: Any) -> "Answers":
 
 
 def _check_compose(answers: "Answers") -> None:
-    """Refuse what cannot be in containers.
+    """Refuse what cannot work in containers.
 
     Raises:
         click.UsageError: it says what to give instead.
@@ -218,7 +218,7 @@ def _account(given: dict[str, Any], *, asks: bool) -> dict[str, Any]:
 
 
 def _hidden(question: str, **manner: Any) -> str:
-    """Ask for a secret. Python would warn of a terminal that is not there, and that could echo it."""
+    """Ask for a secret. Without a terminal, Python would warn that it may be echoed."""
     if sys.stdin.isatty():
         return str(click.prompt(question, hide_input=True, **manner))
     click.echo(f"{question}: ", nl=False)
@@ -267,7 +267,7 @@ def _destinations(*, asks: bool) -> Iterator[tuple[str, str]]:
 
 
 def _write(folder: Path, files: dict[str, str]) -> None:
-    """Write *files* below *folder*, each whole and those of secrets readable by nobody else.
+    """Write *files* below *folder*, each atomically, and secrets readable only by their owner.
 
     Raises:
         ConfigError: the settings are wrong, or the folder cannot be written to; nothing was written.
@@ -300,7 +300,7 @@ def _refuse_unusable(folder: Path) -> None:
     from receiver.wiring.usable import find_faults
 
     (folder / "data").mkdir()
-    with contextlib.chdir(folder):  # some of what is tried makes folders, and these go with the draft
+    with contextlib.chdir(folder):  # some checks create folders, which are removed with the draft
         for fault in find_faults(Settings.load()):
             raise fault
 

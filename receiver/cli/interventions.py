@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from receiver.store import Store
 
 Act = Callable[["Store", str, int], Awaitable[str | None]]
-"""Does something about an event, given for how long to retry its asset; returns what, or None."""
+"""Act on an event, given how long to retry its asset; return what was done, or None."""
 
 ids = click.argument("names", nargs=-1, required=True, metavar="ID...")
 
@@ -52,7 +52,7 @@ def release(*, names: tuple[str, ...]) -> None:
 
 
 def _each(names: tuple[str, ...], act: Act, what: str, *, otherwise: str) -> None:
-    """Do *act* to the events that *names* name; end with status 1 if there was nothing to do."""
+    """Apply *act* to the events in *names*; end with status 1 if there was nothing to do."""
     settings = load_settings_and_warn()
     late_ms = int(settings.asset_late_s * 1000)
 

@@ -20,7 +20,7 @@ def limits(*, as_json: bool) -> None:
         try:
             client.generations.list(limit=1)
         except Forbidden:
-            # The headers come with a refusal too: a key without the scope `read` has its limit all the same.
+            # A refusal has the headers too, so a key without the scope `read` also shows its limit.
             if client.rate_limit is None:
                 raise
         seen = client.rate_limit

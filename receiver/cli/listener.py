@@ -10,7 +10,7 @@ def listen(host: str, port: int, *, prefix: str = "RECEIVER_") -> socket.socket:
     """Take a port.
 
     Raises:
-        ConfigError: it cannot be had; the message names the settings `<prefix>HOST` and `<prefix>PORT`.
+        ConfigError: it is not available; the message names the settings `<prefix>HOST` and `<prefix>PORT`.
     """
     try:
         return listener.listen(host, port)

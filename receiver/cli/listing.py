@@ -1,4 +1,4 @@
-"""Lists of rows: the options that all of them have, and what is said where nothing matches, or more does."""
+"""Lists of rows: their common options, and hints if nothing or more matches."""
 
 import functools
 from collections import Counter
@@ -26,7 +26,7 @@ _NARROWING: Final = ("error", "source", "kind", "type", "state")
 
 
 class Cursor(click.ParamType["Key"]):
-    """The key of a list's last row, of that many *parts*, as `write_cursor` wrote it."""
+    """The key of a list's last row, with this many *parts*, as written by `write_cursor`."""
 
     name = "cursor"
 
@@ -45,7 +45,7 @@ class Cursor(click.ParamType["Key"]):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What is to be listed, and how."""
+    """What to list, and how."""
 
     wanted: "Filter"
     limit: int
@@ -56,7 +56,7 @@ class Listing:
     def show(
         self, find: "Callable[..., Page[T]]", record: "Callable[[T], Record]", *, columns: Columns
     ) -> None:
-        """Print what *find* finds, each as *record* says; say how to get more if there are more."""
+        """Print the rows of *find*, each converted by *record*; say how to get more."""
         found = ask(lambda store: self._found(store, find), wanted=self.wanted)
         show_rows(map(record, found), columns=columns, as_json=self.as_json)
 
@@ -81,7 +81,7 @@ class Listing:
 
 
 def listing(*filters: str, states: Sequence[str], cursor_parts: int) -> Callable[[Function], Function]:
-    """Give a command the options of a list with these *filters*; it gets one `listing`."""
+    """Give a command the options of a list with these *filters*; it gets a `listing`."""
     options = (
         click.option(
             "--limit",
@@ -112,7 +112,7 @@ def listing(*filters: str, states: Sequence[str], cursor_parts: int) -> Callable
 
 
 async def _say_what_there_is(store: "Store", find: "Callable[..., Page[Any]]", wanted: "Filter") -> None:
-    """Say for each filter that may be the reason that nothing matches which values would."""
+    """For each filter that may exclude everything, say which values would match."""
     from receiver.telemetry.redact import redact
 
     for name in _NARROWING:
@@ -120,7 +120,7 @@ async def _say_what_there_is(store: "Store", find: "Callable[..., Page[Any]]", w
             continue
         others: dict[str, Any] = {name: None}
         page = await store.transact(find, replace(wanted, **others), limit=_PAGE, newest_first=True)
-        # A quarantined body calls it the reason.
+        # For a quarantined body, it is called reason.
         values = (getattr(row, name, None) or getattr(row, "reason", None) for row in page.rows)
         found = Counter(redact(value) for value in values if value)
         if found:

@@ -1,4 +1,4 @@
-"""`receiver models`: what there is to choose from, and what it costs."""
+"""`receiver models`: the available models and their prices."""
 
 from typing import Final
 

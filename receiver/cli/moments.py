@@ -9,7 +9,7 @@ _MAX_TIMESTAMP: Final = 9_999_999_999
 
 
 def age(seconds: float | None) -> str:
-    """Return a length of time in its largest two units."""
+    """Return a duration in its two largest units."""
     if seconds is None:
         return ""
     seconds = round(seconds)
@@ -29,7 +29,7 @@ def to_ms(moment: datetime | None) -> int | None:
 
 
 def check_order(since: datetime | None, until: datetime | None) -> None:
-    """Refuse a span of time in which nothing can have arrived.
+    """Refuse an empty time range.
 
     Raises:
         UsageError: it ends before it begins.
@@ -39,7 +39,7 @@ def check_order(since: datetime | None, until: datetime | None) -> None:
 
 
 class Since(click.ParamType[datetime]):
-    """A time, or how long ago it was."""
+    """A time, or an age."""
 
     name = "time"
 

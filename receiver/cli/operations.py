@@ -1,4 +1,4 @@
-"""`receiver operations`: what was asked to be done to many rows, how far it is, and how to take it back."""
+"""`receiver operations`: bulk commands, their progress, and how to cancel them."""
 
 from typing import Final
 

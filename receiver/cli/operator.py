@@ -11,7 +11,7 @@ _MOST_CHARS: Final = 128
 
 
 async def note(store: "Store", what: str, on: str = "") -> None:
-    """Write down that the user of this machine does *what*."""
+    """Record that the user of this machine does *what*."""
     from receiver.operations import audit
 
     await audit.note(store, operator(), what, on)
@@ -21,6 +21,6 @@ def operator() -> str:
     """Return the user and the machine."""
     try:
         user = getpass.getuser()
-    except (KeyError, OSError):  # a container's user need not have a name
+    except (KeyError, OSError):  # a container's user may have no name
         user = "unknown"
     return f"{user}@{socket.gethostname()}"[:_MOST_CHARS]

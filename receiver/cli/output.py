@@ -1,4 +1,4 @@
-"""What the commands print: results on standard output, what is only for a person on standard error."""
+"""Output of the commands: results on standard output, messages for people on standard error."""
 
 import json
 import os
@@ -26,14 +26,14 @@ _LONGEST_WHOLE: Final = 40
 _GIVING_WAY: Final = frozenset(
     {"prompt", "error", "last error", "url", "events", "scopes", "only from", "detail", "value"}
 )
-"""Headings of what may be broken into lines on a narrow terminal; ids are there to be copied."""
+"""Columns that may wrap on a narrow terminal. Ids may not, because people copy them."""
 _CUT: Final = _GIVING_WAY - {"detail", "value", "url"}
-"""Headings of what is cut when it is long."""
+"""Columns that are cut if long."""
 _DISPENSABLE: Final = ("via", "repeats", "attempts", "kind", "source", "deliveries", "type", "received")
-"""Headings of what is left out of a table that a terminal is too narrow for, in this order."""
+"""Columns that are left out on a narrow terminal, in this order."""
 
 _SAY_SO: Final = frozenset({"TTY_COMPATIBLE", "FORCE_COLOR"})
-"""Variables that may make a terminal of what is none."""
+"""Variables that may declare a non-terminal to be one."""
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object per line, for programs."
@@ -41,7 +41,7 @@ json_option = click.option(
 
 
 def show_rows(records: Iterable[Record], *, columns: Columns, as_json: bool) -> None:
-    """Print *records*: whole as JSON lines, each as soon as it is there, or these *columns* of them.
+    """Print *records*: complete as JSON lines, each at once, or only these *columns*.
 
     On a terminal the columns are a table; elsewhere they are separated by tabs, under their headings.
     """
@@ -55,7 +55,7 @@ def show_rows(records: Iterable[Record], *, columns: Columns, as_json: bool) -> 
 
 
 def show_record(record: Record, *, as_json: bool) -> None:
-    """Print one record: whole as a JSON line, or a line for each field that has a value."""
+    """Print one record: complete as a JSON line, or one line per field with a value."""
     if as_json:
         show_json(record)
         return
@@ -68,13 +68,13 @@ def show_json(record: Record) -> None:
 
 
 def say(message: str) -> None:
-    """Tell the person something that is not a result."""
+    """Print a message for the user that is not a result."""
     click.echo(printable(message), err=True)
 
 
 @contextmanager
 def progress(message: str) -> Iterator[None]:
-    """Show *message* with a spinner and the time that passed, if a person is watching."""
+    """Show *message* with a spinner and the elapsed time, on a terminal."""
     from rich.console import Console
 
     console = Console(stderr=True)
@@ -89,7 +89,7 @@ def progress(message: str) -> Iterator[None]:
 
 
 def progress_of(*columns: "ProgressColumn") -> "Progress":
-    """Return what shows these *columns*, and the time that passed, if a person is watching."""
+    """Return a display of these *columns* and the elapsed time, for a terminal."""
     from rich.console import Console
     from rich.progress import Progress, TimeElapsedColumn
 
@@ -106,21 +106,21 @@ def progress_of(*columns: "ProgressColumn") -> "Progress":
 
 
 def description() -> "TextColumn":
-    """Return the column of a task's text, which may be other people's words."""
+    """Return the column for a task's text, which may be foreign."""
     from rich.progress import TextColumn
 
     return TextColumn("{task.description}", markup=False)
 
 
 def cell(value: object, heading: str) -> str:
-    """Return *value* as it stands in a table: on one line, and cut when it is long prose."""
+    """Return *value* for a table: on one line, and cut if it is long prose."""
     text = _text(value)
     return text if len(text) <= _WIDEST_CELL or heading not in _CUT else f"{text[: _WIDEST_CELL - 1]}…"
 
 
 def printable(text: str) -> str:
-    """Return *text* without anything that could command a terminal; line breaks stay."""
-    # Prompts and error messages are other people's words.
+    """Return *text* without terminal control characters; line breaks stay."""
+    # Prompts and error messages come from outside.
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
@@ -142,11 +142,11 @@ def _text(value: object) -> str:
 
 
 def local_time(moment: datetime) -> str:
-    """Return a time as this machine's clock shows it."""
+    """Return a time in this machine's zone."""
     try:
         return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     except (OverflowError, ValueError, OSError):
-        # Others say it: on the first and the last day there is, this machine's zone may have no such time.
+        # In UTC otherwise: near the first and last possible day, the local zone may have no such time.
         return moment.isoformat()
 
 
@@ -174,7 +174,7 @@ def _show_fields(fields: Mapping[str, str]) -> None:
 
     widest = max(map(len, fields), default=0)
     for name, value in fields.items():
-        # Not broken into lines here: the terminal does that so that a URL can be copied whole.
+        # Do not wrap here: if the terminal does, a URL can be copied as a whole.
         terminal.print(Text.assemble((name.ljust(widest), "bold"), f"  {value}"), soft_wrap=True)
 
 
@@ -216,7 +216,7 @@ def _measured(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[tu
 
 
 def _terminal() -> Any:
-    """Return the terminal that results go to, None if it is none: what writes there is slow to import."""
+    """Return the terminal for results, or None. The import for writing to it is slow."""
     if not sys.stdout.isatty() and not _SAY_SO.intersection(os.environ):
         return None
     from rich.console import Console

@@ -1,4 +1,4 @@
-"""Which addresses mean the machine that uses them: to a container that is the container itself."""
+"""Addresses that mean the local machine; in a container, that is the container itself."""
 
 import re
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ _HOST: Final = re.compile(r"\[([^\]]*)\]|([^:]+)")
 
 
 def is_own_machine(url: str) -> bool:
-    """Whether a host of *url* is written as the machine that connects to it."""
+    """Whether a host of *url* means the local machine."""
     return any(is_loopback(host) or host == "0.0.0.0" for host in _hosts(url))  # noqa: S104  it binds nothing
 
 
 def _hosts(url: str) -> Iterator[str]:
-    """Yield each host: some URLs name several, or stand behind the scheme of another."""
+    """Yield each host: some URLs name several, or are prefixed by another scheme."""
     for several in _HOSTS.findall(url):
         for one in several.split(","):
             if found := _HOST.match(one):

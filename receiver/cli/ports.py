@@ -1,4 +1,4 @@
-"""The ports that the settings have by default: the settings themselves are slow to import."""
+"""The default ports, apart from the settings, which are slow to import."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""The private listener, beside whatever else a process does."""
+"""The private listener, next to the rest of a process."""
 
 import asyncio
 import contextlib
@@ -38,12 +38,12 @@ log = structlog.get_logger()
 async def running_admin(
     settings: "Settings", store: "Store", refusals: "Refusals", stopped: asyncio.Event, *, wish: Wish
 ) -> AsyncIterator[Renew]:
-    """Serve the private endpoint within the block, if it is to be there; set *stopped* if it ends by itself.
+    """Serve the private endpoint within the block, if wanted; set *stopped* if it ends by itself.
 
-    What is yielded takes settings anew.
+    The yielded object accepts new settings.
 
     Raises:
-        ConfigError: it is asked for and cannot be had.
+        ConfigError: it is required but not available.
     """
     is_asked_for = wish == "always" or "admin_port" in settings.model_fields_set
     if wish == "if asked for" and not is_asked_for:
@@ -78,7 +78,7 @@ async def _nothing_to_renew(_settings: "Settings") -> None:
 
 @contextlib.contextmanager
 def _forgiven(*, unless: bool) -> Iterator[None]:
-    """Do without the private listener where nobody asked for it: webhooks are more important."""
+    """Continue without a private listener that nobody asked for: webhooks are more important."""
     try:
         yield
     except ConfigError as error:
@@ -100,6 +100,6 @@ async def serving(server: Server, listener: socket.socket, stopped: asyncio.Even
 
 
 def _show_once(token: "Token") -> None:
-    """Show a person the token that was just made. Logs are kept and copied, so it is not logged."""
+    """Show a new token on the terminal. It is not logged, because logs are kept and copied."""
     if token.is_new and sys.stderr.isatty():
         click.echo(f"The token of the admin API, kept in {token.path}: {token.text}", err=True)

@@ -50,14 +50,14 @@ def run(settings: Settings, *, with_web: bool, with_worker: bool, admin: Wish, p
 
 async def _run(settings: Settings, *, with_web: bool, with_worker: bool, admin: Wish, pull: Wish) -> None:
     if with_web:
-        build_sources(settings)  # refuses bad secrets before anything is written
+        build_sources(settings)  # refuse bad secrets before anything is written
     store = build_store(settings, settles_at_once=with_worker)
     stopped, hang_ups = asyncio.Event(), HangUps()
     for number in _STOPPING:
         asyncio.get_running_loop().add_signal_handler(number, _on_signal, number, stopped)
     try:
         await _warn_unless_ready(store)
-        # What can be refused is refused before anything runs.
+        # Refuse bad settings before anything runs.
         refusals = build_refusals(settings)
         web = prepare_web(settings, store, refusals) if with_web else None
         parts: list[Renew] = [_rerouting(store)]
@@ -76,7 +76,7 @@ async def _run(settings: Settings, *, with_web: bool, with_worker: bool, admin: 
                 noting = renewable(partial(noting_secrets, store=store), settings)
                 parts.append((await stack.enter_async_context(noting)).renew)
             if worker:
-                # Last: it finishes first what it has begun.
+                # Last, because it first finishes its current work.
                 parts.append(worker.renew)
             _spare_the_collector()
             _share_the_interpreter()
@@ -88,12 +88,12 @@ async def _run(settings: Settings, *, with_web: bool, with_worker: bool, admin: 
 
 
 def _share_the_interpreter() -> None:
-    """Let a thread that holds a commit have the interpreter sooner than after the usual 5 ms."""
+    """Let a committing thread get the interpreter sooner than after the usual 5 ms."""
     sys.setswitchinterval(_SWITCH_S)
 
 
 def _spare_the_collector() -> None:
-    """Leave what start-up made out of garbage collection."""
+    """Exclude start-up objects from garbage collection."""
     gc.collect()
     gc.freeze()
 
@@ -115,7 +115,7 @@ async def _warn_unless_ready(store: Store) -> None:
 def _rerouting(store: Store) -> Renew:
     async def renew(settings: Settings) -> None:
         reroute(settings, store)
-        # Of a destination that is gone nobody would ever say that it works.
+        # Nobody would ever report a removed destination as working.
         metrics.BREAKER_OPEN.clear()
 
     return renew
@@ -127,7 +127,7 @@ def _ended(stopped: asyncio.Event, _task: "asyncio.Task[None]") -> None:
 
 @dataclass(frozen=True, slots=True)
 class Web:
-    """The public endpoint, with its port taken and not served yet."""
+    """The public endpoint; its port is taken, but not served yet."""
 
     app: PublicApp
     server: Server
@@ -135,11 +135,11 @@ class Web:
 
     @property
     def origin(self) -> str:
-        """Where it is reached, `http://127.0.0.1:8000`."""
+        """Its URL, such as `http://127.0.0.1:8000`."""
         return origin(self.listener)
 
     async def renew(self, settings: Settings) -> None:
-        """Verify by the sources of *settings* from the next request on."""
+        """Use the sources in *settings* from the next request on."""
         self.app.change_sources(build_sources(settings))
 
 
@@ -147,7 +147,7 @@ def prepare_web(settings: Settings, store: Store, refusals: Refusals) -> Web:
     """Build the public endpoint and take its port.
 
     Raises:
-        ConfigError: there is no usable secret, or the port cannot be had.
+        ConfigError: there is no usable secret, or the port is not available.
     """
     app = build_web(settings, store, refusals)
     server = Server(app, shutdown_delay_s=settings.shutdown_delay_s)
@@ -167,7 +167,7 @@ async def running_web(web: Web) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def noting_secrets(settings: Settings, store: Store) -> AsyncIterator[None]:
-    """Note within the block which signing secrets are of use, where operators want to hear of it."""
+    """Record used signing secrets within the block, if operators want to be notified."""
     using = build_secret_use(settings, store)
     noting = asyncio.create_task(using.run()) if using else None
     try:

@@ -1,4 +1,4 @@
-"""`receiver prune`: empty and delete now what is older than it is kept."""
+"""`receiver prune`: remove now what is past its retention."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""The listener that consumers of `pull:` destinations ask, beside whatever else a process does."""
+"""The listener for consumers of `pull:` destinations, next to the rest of a process."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -29,12 +29,12 @@ log = structlog.get_logger()
 async def running_pull(
     settings: "Settings", store: "Store", stopped: asyncio.Event, *, wish: Wish, listens: bool
 ) -> AsyncIterator[Renew]:
-    """Answer consumers within the block, once there are any to be; set *stopped* if that ends by itself.
+    """Serve consumers within the block, once there is a destination; set *stopped* if it ends by itself.
 
-    Where nobody else does, it *listens* to what other machines signal. What is yielded takes settings anew.
+    If nothing else does, it *listens* for signals of other machines. The yielded object accepts new settings.
 
     Raises:
-        ConfigError: it is asked for and cannot be had, or a destination has no token.
+        ConfigError: it is required but not available, or a destination has no token.
     """
     if wish == "always" and not pulled(settings):
         raise ConfigError("there is no pull: destination: set RECEIVER_DESTINATIONS__<NAME>__URL=pull:")
@@ -54,7 +54,7 @@ async def running_pull(
 
 
 def is_asked_for(settings: "Settings", wish: Wish) -> bool:
-    """Whether consumers are answered as soon as there is a `pull:` destination."""
+    """Whether consumers are served as soon as there is a `pull:` destination."""
     return wish != "if asked for" or "pull_port" in settings.model_fields_set
 
 
@@ -73,7 +73,7 @@ async def _started(
 
             server = build_server(app)
             await stack.enter_async_context(serving(server, listener, stopped))
-            # A consumer that waits for a message is sent away before the server waits for its requests.
+            # Answer waiting consumers before the server waits for their requests.
             stack.push_async_callback(api.aclose)
             url = f"{origin(listener)}/v1/pull/<destination>"
             log.info("pull ready", url=url, destinations=pulled(settings))

@@ -1,4 +1,4 @@
-"""Tell systemd that this process serves, so that a restart one by one waits for it."""
+"""Tell systemd that this process is ready, so that a rolling restart waits for it."""
 
 import contextlib
 import os
@@ -6,14 +6,14 @@ import socket
 
 
 def announce_ready() -> None:
-    """Send READY=1 to the socket that the service manager named, if any.
+    """Send READY=1 to the service manager's socket, if any.
 
     Source: sd_notify(3).
     """
     path = os.environ.get("NOTIFY_SOCKET")
     if not path:
         return
-    # A variable left over from elsewhere must not end a process that works.
+    # A stale variable must not end a working process.
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.connect(f"\0{path[1:]}" if path.startswith("@") else path)
         manager.send(b"READY=1")

@@ -72,7 +72,7 @@ async def _look(
 
 
 async def _take_turn(settings: "Settings", store: "Store", account: "Account") -> "Report | None":
-    """Look as a worker would, and go on where the last one ended."""
+    """Reconcile like a worker, from where the last pass ended."""
     import asyncio
 
     from receiver.wiring.accounts import reconcile_rules
@@ -91,7 +91,7 @@ async def _take_turn(settings: "Settings", store: "Store", account: "Account") -
 async def _look_apart(
     settings: "Settings", store: "Store", account: "Account", since: datetime | None, *, dry_run: bool
 ) -> "Report":
-    """Look without moving the workers' cursor."""
+    """Reconcile without moving the workers' cursor."""
     from receiver.store import Entry, Recorded
     from receiver.store.passes import kept_cursor
     from receiver.wiring.accounts import reconcile_rules

@@ -14,7 +14,7 @@ GENERATION_COLUMNS: Final = "id, type, status, credits_charged as credits, creat
 
 
 def record(result: Any, *, without: frozenset[str] = frozenset()) -> Record:
-    """Return the fields of a client's result, but for `raw` and those in *without*."""
+    """Return the fields of a client's result, except `raw` and those in *without*."""
     return {
         one.name: getattr(result, one.name)
         for one in fields(result)

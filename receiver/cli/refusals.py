@@ -1,4 +1,4 @@
-"""`receiver refusals`: who is hammering us."""
+"""`receiver refusals`: the addresses refused most."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any

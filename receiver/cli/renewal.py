@@ -1,4 +1,4 @@
-"""SIGHUP: settings taken anew by the parts of a running process, or refused as a whole."""
+"""SIGHUP: new settings for all parts of a running process, or for none."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 
 class Renewable(Generic[T]):
-    """What is made of the settings, and made anew while it is in use."""
+    """An object built from the settings, and replaced while in use."""
 
     current: T
 
@@ -33,9 +33,9 @@ class Renewable(Generic[T]):
         self._stack = AsyncExitStack()
 
     async def renew(self, settings: Settings) -> None:
-        """Put another in its place, and end the old one.
+        """Replace it, and end the old one.
 
-        Where it is known what it is *made of*, it stays while that is the same, and there is one at a time.
+        If its input, *made of*, is given and unchanged, it stays. Then there is only one at a time.
         """
         if self._made_of:
             known, self._known = self._known, self._made_of(settings)
@@ -56,7 +56,7 @@ class Renewable(Generic[T]):
 async def renewable(
     make: Make[T], settings: Settings, *, made_of: Callable[[Settings], object] | None = None
 ) -> AsyncIterator[Renewable[T]]:
-    """Offer what *make* makes of *settings*, which ends with the block."""
+    """Offer the result of *make* for *settings*, which ends with the block."""
     offered = Renewable(make, made_of)
     async with contextlib.aclosing(offered):
         await offered.renew(settings)
@@ -64,9 +64,9 @@ async def renewable(
 
 
 class HangUps:
-    """SIGHUPs: some that come at once are one. They are kept from the moment that this is made.
+    """SIGHUPs; several at once count as one. They are kept from creation on.
 
-    In a terminal it says that this was closed, and ends the process as ever.
+    In a terminal, SIGHUP means that the terminal was closed, and ends the process as usual.
     """
 
     def __init__(self) -> None:
@@ -82,9 +82,9 @@ class HangUps:
         check: Callable[[Settings], Awaitable[None]],
         until: asyncio.Event,
     ) -> None:
-        """Take the settings anew at each signal, by all *parts* in order, *until* it is time to stop.
+        """Reload the settings at each signal, in all *parts* in order, *until* it is time to stop.
 
-        What *check* refuses changes nothing.
+        If *check* refuses them, nothing changes.
         """
         while await self._comes_before(until):
             wanted = await _read(settings, check)
@@ -104,7 +104,7 @@ class HangUps:
 
 
 async def _read(settings: Settings, check: Callable[[Settings], Awaitable[None]]) -> Settings | None:
-    """Return the settings to go on with, after saying what of the new ones has to wait; None for the old."""
+    """Return the settings to use, after logging which changes need a restart; None: keep the old ones."""
     try:
         new = Settings.load()
         wanted = renewed(settings, new)

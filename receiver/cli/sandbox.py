@@ -158,11 +158,11 @@ def _knobs(
 
 @contextmanager
 def _held_signals() -> Iterator[Callable[[], object]]:
-    """Hold back what asks the process to stop; yield what waits for it."""
+    """Block the stop signals; yield a function that waits for one."""
     import signal
 
     asking = {signal.SIGINT, signal.SIGTERM}
-    # Held back before any thread starts: one that does not hold them back would be ended by them.
+    # Block them before any thread starts: a thread that does not block them would receive them.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, asking)
     try:
         yield lambda: signal.sigwait(asking)

@@ -1,4 +1,4 @@
-"""What `receiver init` writes: a settings file, secrets in files of their own, and what runs the service."""
+"""Files that `receiver init` writes: settings, secrets in separate files, and files to run the service."""
 
 import json
 import os
@@ -26,7 +26,7 @@ _EXAMPLE_UPSTREAMS: Final = "127.0.0.1:8000 127.0.0.1:8002"
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What the user wants."""
+    """The user's answers."""
 
     webhook_secrets: str = field(repr=False)
     """Newest first, comma-separated."""
@@ -37,16 +37,16 @@ class Answers:
     destinations: Mapping[str, str] = field(repr=False)
     """URLs by name."""
     host_name: str | None
-    """The public one; None: no Caddyfile."""
+    """The public host name; None: no Caddyfile."""
     run_with: RunWith
     port: int = PORT
     admin_port: int = ADMIN_PORT
     further: Mapping[str, str | list[str]] = field(default_factory=dict)
-    """More settings for the file: those of a sandbox."""
+    """Further settings for the file: those of a sandbox."""
 
 
 def files(answers: Answers) -> dict[str, str]:
-    """Return the content of each file by its path; those below `secrets/` are for nobody else to read."""
+    """Return the content of each file by its path; those below `secrets/` are private."""
     kept = dict(_secrets(answers))
     written = {f"{SECRETS}/{name}": text + "\n" for name, text in kept.items()}
     written[SETTINGS] = _settings(answers, kept)
@@ -116,7 +116,7 @@ def _settings(answers: Answers, kept: Mapping[str, str]) -> str:
 
 
 def _ports(answers: Answers) -> dict[str, int]:
-    """Return those that are not the default; in a container they all are."""
+    """Return the ports that differ from the default; in a container, none do."""
     chosen = {"port": (answers.port, PORT), "admin_port": (answers.admin_port, ADMIN_PORT)}
     if answers.run_with == "compose":
         return {}
@@ -128,7 +128,7 @@ def _line(setting: str, value: str, kept: Mapping[str, str], name: str) -> str:
 
 
 def _value(setting: str, value: str | int | list[str]) -> str:
-    # A basic string of TOML has the escapes of JSON.
+    # A TOML basic string has the escapes of JSON.
     return f"{setting} = {json.dumps(value, ensure_ascii=False)}"
 
 

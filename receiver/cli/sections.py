@@ -1,4 +1,4 @@
-"""The command group whose help lists the commands by what they are for."""
+"""A command group whose help lists commands by purpose."""
 
 from collections.abc import Iterable
 
@@ -6,7 +6,7 @@ import click
 
 
 class SectionedGroup(click.Group):
-    """A group that knows which heading each command stands under."""
+    """A group that knows the heading of each command."""
 
     def __init__(self, name: str, *, help: str) -> None:  # noqa: A002  # click's word
         super().__init__(name, help=help)
@@ -23,7 +23,7 @@ class SectionedGroup(click.Group):
         widest = max(len(name) for name in self.commands)
         for heading, commands in self._sections:
             with formatter.section(heading):
-                # Padding the names lines the lists up with each other; the indents are click's.
+                # Padded names align the lists; click adds the indents.
                 limit = formatter.width - 6 - widest
                 formatter.write_dl(
                     [(f"{one.name:{widest}}", one.get_short_help_str(limit)) for one in commands]

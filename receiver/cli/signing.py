@@ -1,4 +1,4 @@
-"""`receiver verify` and `receiver sign`: which signature rule failed and why, and how a good one looks."""
+"""`receiver verify` and `receiver sign`: explain a failed signature, and create a valid one."""
 
 import shlex
 import time

@@ -1,4 +1,4 @@
-"""`receiver status` and `receiver workers`: what waits, how soon it is gone, and who works on it."""
+"""`receiver status` and `receiver workers`: the backlog, the time to drain it, and the workers."""
 
 import time
 from collections.abc import Mapping
@@ -23,9 +23,9 @@ _EVERY_S: Final = 2.0
 _COLUMNS: Final = "stage, state, waiting, oldest, per_minute, gone as gone in, error as last error"
 _FIGURES: Final = ("dead_letters", "quarantined", "workers_alive")
 _STUCK_S: Final = 300.0
-"""The rate is taken from as long: what waits for longer, and at no rate, is stuck."""
+"""The rate covers the same time: a backlog that is older, at a rate of zero, is stuck."""
 _OUTAGES: Final = 10
-"""Lines about what is down; senders name the hosts."""
+"""Maximum lines about outages: senders choose the hosts."""
 _WORKERS: Final = "host, pid, seen_at as seen, state, spool as spool folder"
 
 
@@ -45,7 +45,7 @@ def status(*, watch: bool, as_json: bool) -> None:
         try:
             _show_screen(settings, clears=not as_json, as_json=as_json)
         except StoreUnavailable as error:
-            # Who watches watches most of all while something is down.
+            # --watch is most useful during an outage, so continue.
             say(f"{datetime.now(UTC):%H:%M:%S} UTC: the figures above are old: {error}")
 
 
@@ -55,7 +55,7 @@ def workers(*, as_json: bool) -> None:
     """List the workers of the last 30 days.
 
     Latest seen first; workers that share a spool folder are one row. A worker is `gone` when it has not
-    reported for RECEIVER_LEASE_S, and for three minutes at most.
+    reported for RECEIVER_LEASE_S, or for three minutes if that is shorter.
     """
     from receiver.operations.status import worker_records
 
@@ -120,7 +120,7 @@ def _for_people(one: Record) -> Record:
 
 
 def _advice(found: "Overview", alive: int) -> list[str]:
-    """Say what to do about what is wrong, a line each."""
+    """Say what to do about each problem, one line each."""
     from receiver.store.outages import BUCKET
 
     lines = []

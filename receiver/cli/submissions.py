@@ -1,4 +1,4 @@
-"""`receiver submissions`: the ledger of what was asked for under a name, and what is in doubt."""
+"""`receiver submissions`: the ledger of requests with a reference, and those in doubt."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -57,7 +57,7 @@ def recover(*, ref: str, as_json: bool) -> None:
 @click.option("--force", is_flag=True, help="Even if type, model or prompt differ.")
 @json_option
 def adopt(*, ref: str, generation_id: str, force: bool, as_json: bool) -> None:
-    """Settle the submission REF in doubt: it is the generation ID.
+    """Settle the submission REF, which is in doubt, as the generation ID.
 
     Find ID with `receiver generations list`. It must match the request, and belong to no other submission.
     """
@@ -77,7 +77,7 @@ def adopt(*, ref: str, generation_id: str, force: bool, as_json: bool) -> None:
 @click.argument("ref")
 @click.option("--yes", is_flag=True, help="Skip the confirmation.")
 def abandon(*, ref: str, yes: bool) -> None:
-    """Settle the submission REF in doubt: it was never accepted.
+    """Settle the submission REF, which is in doubt, as never accepted.
 
     Using REF again is then charged. Check the provider's own pages first: if the request was accepted after
     all, you pay twice.
@@ -94,7 +94,7 @@ def abandon(*, ref: str, yes: bool) -> None:
 
 
 def _note(settings: "Settings", what: str, on: str) -> None:
-    """Write it into the audit log, which is beside the ledger."""
+    """Record it in the audit log, which is in the ledger's database."""
     use_store(settings, lambda store: note(store, what, on))
 
 

@@ -1,4 +1,4 @@
-"""What `image`, `video` and `generations` share: wait, download, and say how it ended."""
+"""The common part of `image`, `video` and `generations`: wait, download, and print the outcome."""
 
 import os
 import shlex
@@ -22,7 +22,7 @@ timeout_option = click.option(
 
 
 class DownloadPath(click.Path):
-    """Where a download goes: refused before anything is asked for, or paid, if it cannot be written."""
+    """The target of a download. If it is not writable, it is refused before anything is requested or paid."""
 
     def __init__(self) -> None:
         super().__init__(path_type=Path)
@@ -51,12 +51,12 @@ def finish(
     download: Path | None,
     as_json: bool,
 ) -> None:
-    """Wait for *target*, download its file if wished, and print it however it ended.
+    """Wait for *target*, download its file if requested, and print the outcome.
 
     Raises:
         GenerationFailed: the provider could not make it.
         WaitTimeout: it was still processing; it was printed as last seen.
-        DownloadFailed: it is completed, and was printed, but its file did not come.
+        DownloadFailed: it is completed, and was printed, but its file could not be downloaded.
     """
     from receiver.client import GenerationFailed
 
@@ -69,10 +69,10 @@ def finish(
 
 
 def fetch(client: "Client", done: "Generation", download: Path, *, as_json: bool) -> Path:
-    """Download the file of *done*, which is printed without it if that fails.
+    """Download the file of *done*. If that fails, print *done* without it.
 
     Raises:
-        DownloadFailed: there is no file, or it did not come whole.
+        DownloadFailed: there is no file, or it was incomplete.
         click.ClickException: it cannot be written to *download*.
     """
     from receiver.client import DownloadFailed

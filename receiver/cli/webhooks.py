@@ -1,4 +1,4 @@
-"""`receiver webhooks`: where the provider sends word of every generation."""
+"""`receiver webhooks`: the webhooks registered with the provider."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What a client is made with, checked once."""
+"""A client's configuration, checked once."""
 
 import os
 from collections.abc import Mapping
@@ -20,21 +20,21 @@ NOT_CARRIED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Where the provider is, and who we are."""
+    """The provider's address, and our credentials."""
 
     base_url: str
     credential: tuple[str, str] = field(repr=False)
-    """The header that says who we are, and its value."""
+    """The authenticating header, and its value."""
     webhook_url: str | None = field(repr=False)
     timeout: Timeout
     max_retries: int
     priority: Priority = "interactive"
     proxy: str | None = field(default=None, repr=False)
     origin: str | None = None
-    """Where a browser would say that it asks from."""
+    """The origin that a browser would send."""
 
     def headers(self) -> Mapping[str, str]:
-        """Return what every API request carries. Only the transport ever sees these."""
+        """Return the headers of every API request. Only the transport ever sees these."""
         name, value = self.credential
         origin = {"Origin": self.origin} if self.origin else {}
         return {name: value, "Accept": "application/json", **origin}
@@ -47,7 +47,7 @@ class Config:
         max_retries: int | None = None,
         priority: Priority | None = None,
     ) -> "Config":
-        """Return the same with what is given in place of its own.
+        """Return a copy with the given values.
 
         Raises:
             ConfigError: names the setting and what to put there.
@@ -71,7 +71,7 @@ def configure(
     priority: Priority = "interactive",
     proxy: str | None = None,
 ) -> Config:
-    """Fill in from the environment what was not given, and refuse what cannot work.
+    """Fill in missing values from the environment, and refuse invalid ones.
 
     Raises:
         ConfigError: names the setting and what to put there.
@@ -96,7 +96,7 @@ def configure_session(
     max_retries: int,
     proxy: str | None = None,
 ) -> Config:
-    """Do as `configure` does, for the calls that take a session's cookie instead of an API key.
+    """Like `configure`, for calls that take a session's cookie instead of an API key.
 
     Raises:
         ConfigError: names the setting and what to put there.
@@ -109,7 +109,7 @@ def configure_session(
         timeout=_timeout(timeout),
         max_retries=_max_retries(max_retries),
         proxy=_proxy(proxy),
-        # Who takes a cookie may want to see that no other site's page sent it along.
+        # A server that accepts cookies may check that no other site's page sent them.
         origin=urlsplit(api)._replace(path="").geturl(),
     )
 

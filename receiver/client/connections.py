@@ -1,6 +1,6 @@
-"""Connections whose exchanges end in time, however slowly the other side drips.
+"""Connections whose exchanges end in time, however slowly the other side sends.
 
-Of its own httpx2 limits only the wait for the next bytes: one byte now and then keeps it waiting forever.
+httpx2 limits only the wait for the next bytes: single bytes could keep it waiting forever.
 """
 
 import math
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
 _ends_at: Final[ContextVar[float]] = ContextVar("ends_at", default=math.inf)
-"""When the exchange of this thread is over, on the monotonic clock."""
+"""The deadline of this thread's exchange, on the monotonic clock."""
 
 
 Home = tuple[int, "AbstractEventLoop | None"]
@@ -27,7 +27,7 @@ Home = tuple[int, "AbstractEventLoop | None"]
 
 
 def is_left(home: Home) -> bool:
-    """Tell whether nobody can use any more what belongs there."""
+    """Whether its connections can no longer be used by anyone."""
     pid, loop = home
     return pid != os.getpid() or (loop is not None and loop.is_closed())
 
@@ -40,11 +40,11 @@ class OutOfTime(httpx2.TimeoutException):
 
 
 class AsyncConnections(httpx2.AsyncHTTPTransport):
-    """For async callers. They belong to the process and the event loop in which they were made."""
+    """For async callers. They belong to the process and event loop that created them."""
 
     @staticmethod
     def home() -> "Home":
-        """Return where connections that are made now belong."""
+        """Return the owner of connections created now."""
         import asyncio  # noqa: PLC0415  # blocking callers do not need it, and it is slow to import
 
         return os.getpid(), asyncio.get_running_loop()
@@ -54,10 +54,10 @@ class AsyncConnections(httpx2.AsyncHTTPTransport):
 
     @asynccontextmanager
     async def within(self, seconds: float | None) -> AsyncIterator[None]:
-        """End what is done inside after this many seconds.
+        """End the block after this many seconds.
 
         Raises:
-            OutOfTime: it was not done by then.
+            OutOfTime: it had not finished by then.
         """
         import asyncio  # noqa: PLC0415  # blocking callers do not need it, and it is slow to import
 
@@ -72,24 +72,24 @@ class AsyncConnections(httpx2.AsyncHTTPTransport):
 
 
 class Connections(httpx2.HTTPTransport):
-    """For blocking callers. They belong to the process in which they were made."""
+    """For blocking callers. They belong to the process that created them."""
 
     @staticmethod
     def home() -> "Home":
-        """Return where connections that are made now belong."""
+        """Return the owner of connections created now."""
         return os.getpid(), None
 
     def __init__(self, *, verify: ssl.SSLContext, proxy: str | None) -> None:
         super().__init__(verify=verify, trust_env=False, proxy=proxy)
-        # httpx2 takes no network from outside. Its pool has one, from which every connection comes.
+        # httpx2 accepts no custom network, but its pool has one, which creates every connection.
         self._pool._network_backend = _Network(self._pool._network_backend)  # noqa: SLF001
 
     @contextmanager
     def within(self, seconds: float | None) -> Iterator[None]:
-        """End what is done inside by this thread after this many seconds.
+        """End this thread's block after this many seconds.
 
         Raises:
-            OutOfTime: it was not done by then.
+            OutOfTime: it had not finished by then.
         """
         limit_s = math.inf if seconds is None else seconds
         before = _ends_at.set(time.monotonic() + limit_s)
@@ -104,7 +104,7 @@ class Connections(httpx2.HTTPTransport):
 
 
 class _Network(httpcore2.NetworkBackend):
-    """Connects by another, and lets nothing take longer than what is left."""
+    """Connects through another, within the remaining time."""
 
     def __init__(self, network: httpcore2.NetworkBackend) -> None:
         self._network = network
@@ -123,13 +123,13 @@ class _Network(httpcore2.NetworkBackend):
 
 
 class _Stream(httpcore2.NetworkStream):
-    """Reads and writes by another, and lets nothing take longer than what is left."""
+    """Reads and writes through another, within the remaining time."""
 
     def __init__(self, stream: httpcore2.NetworkStream) -> None:
         self._stream = stream
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read what there is."""
+        """Read available bytes."""
         return self._stream.read(max_bytes, _left_of(timeout, httpcore2.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -148,7 +148,7 @@ class _Stream(httpcore2.NetworkStream):
         return _Stream(self._stream.start_tls(ssl_context, server_hostname, left_s))
 
     def get_extra_info(self, info: str) -> Any:
-        """Tell what the stream knows of itself."""
+        """Return information about the stream."""
         return self._stream.get_extra_info(info)
 
 

@@ -8,7 +8,7 @@
 | 408, 5xx, no whole answer, a 2xx that cannot be read | again, backing off       | outcome unknown    |
 | redirect, or another 3xx                             | followed on this origin  | outcome unknown    |
 
-A 4xx that names an internal error counts as a 5xx, and a 5xx as one whatever it names.
+A 4xx that names an internal error counts as a 5xx. A 5xx stays one whatever it names.
 """
 
 from dataclasses import dataclass, replace
@@ -41,7 +41,7 @@ _MOVED: Final = frozenset({301, 302, 303, 307, 308})
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One sending of one request."""
+    """One attempt at one request."""
 
     number: int
     """From 1."""
@@ -56,7 +56,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Done(Generic[T]):
-    """It worked, and this is the result."""
+    """It succeeded with this result."""
 
     result: T
 
@@ -69,7 +69,7 @@ class Again:
     doubted: bool = False
     """Whether this attempt may have been acted on."""
     anew: bool = False
-    """Whether no connection that there is may be used again: what it carries belongs to others."""
+    """Whether no open connection may be reused, because it may carry others' answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +85,11 @@ class Refused:
 
     error: ClientError
     anew: bool = False
-    """Whether no connection that there is may be used again."""
+    """Whether no open connection may be reused."""
 
 
 class TooLate(Exception):
-    """It could not be sent, or not once more, by the deadline. Never leaves the client."""
+    """It could not be sent or retried by the deadline. Never leaves the client."""
 
 
 Decision = Done[T] | Again | Moved | Refused
@@ -135,7 +135,7 @@ def _answered(request: Request[T], answer: Answer, attempt: Attempt, *, last: bo
         return _failed(request, error, answer, attempt, last=last)
     if _already_deleted(request, answer, attempt):
         return Done(request.read(None))
-    # Only a 4xx says that nothing was done.
+    # Only a 4xx means that nothing was done.
     certain = request.repeatable or answer.status >= HTTPStatus.BAD_REQUEST
     return Refused(error if certain else _unknown(request, error, attempt))
 
@@ -172,7 +172,7 @@ def _moved(request: Request[T], answer: Answer, attempt: Attempt, *, last: bool)
 
 def _limited(error: ApiError, answer: Answer, attempt: Attempt, *, last: bool) -> Again | Refused:
     if not last:
-        return Again(0.0)  # the pacer holds every request until the window is over
+        return Again(0.0)  # the pacer delays every request until the window ends
     if isinstance(error, RateLimited):
         error.retry_at = attempt.sent_at + wait_after_429(answer.headers, attempt.sent_at)
     return Refused(error)
@@ -193,7 +193,7 @@ def _unknown(request: Request[Any], error: ApiError, attempt: Attempt) -> Outcom
 
 
 def _already_deleted(request: Request[Any], answer: Answer, attempt: Attempt) -> bool:
-    # The attempt whose answer was lost did the work; this one only found nothing left to delete.
+    # The attempt whose answer was lost did the work; this one found nothing left to delete.
     return request.method == "DELETE" and attempt.doubted and answer.status == HTTPStatus.NOT_FOUND
 
 

@@ -1,4 +1,4 @@
-"""Webhook deliveries: from what arrived to a verified event."""
+"""Webhook deliveries: from a request to a verified event."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,14 +12,14 @@ from receiver.errors import NotJson
 from receiver.signatures import verify
 
 Body = bytes | bytearray | memoryview | str
-"""A request's body as it came. What was parsed and written again is another one."""
+"""A request's body as received, never parsed and serialised again."""
 Headers = Mapping[str, Any] | Iterable[tuple[str | bytes, Any]] | str | bytes | None
-"""A request's headers as its framework has them, or the value of `X-Webhook-Signature` alone, if any."""
+"""A request's headers in the framework's form, or only the value of `X-Webhook-Signature`, if any."""
 Secrets = str | bytes | Iterable[str | bytes]
-"""One signing secret, or several: each is tried, so that one can be replaced by the next."""
+"""One signing secret, or several: each is tried, so that you can rotate."""
 
 _NAMES: Final = frozenset((SIGNATURE_HEADER.lower().encode(), b"http_x_webhook_signature"))
-"""As in HTTP, and as in a WSGI environ: PEP 3333."""
+"""The header's name in HTTP, and in a WSGI environ (PEP 3333)."""
 
 
 def unwrap(body: Body, headers: Headers, *, secrets: Secrets, now: float | None = None) -> WebhookEvent:
@@ -29,18 +29,18 @@ def unwrap(body: Body, headers: Headers, *, secrets: Secrets, now: float | None 
         body: the request's body, exactly as received.
         headers: the request's headers, in any framework's form.
         secrets: the signing secret, or several.
-        now: the time in seconds since the epoch, if not this machine's.
+        now: the time in seconds since the epoch; by default this machine's.
 
     Raises:
         SignatureError: not signed with any of *secrets*, or not within five minutes of now; `reason` says
             which rule failed.
         NotJson: signed, but not an event.
         ValueError: *secrets* is empty, or one is shorter than 16 bytes or has whitespace around it.
-        TypeError: *body* is neither bytes nor text, so not what was received.
+        TypeError: *body* is neither bytes nor text.
     """
     given = (secrets,) if isinstance(secrets, str | bytes) else secrets
     verified = verify(
-        # Some servers leave blanks around a value, which are no part of it: RFC 9110, section 5.5.
+        # Some servers leave blanks around a value, which do not belong to it: RFC 9110, section 5.5.
         [_latin1(value).strip(b" \t") for value in _signatures(headers)],
         _octets(body),
         secrets=tuple(secret.encode() if isinstance(secret, str) else secret for secret in given),
@@ -66,12 +66,12 @@ def _signatures(headers: Headers) -> Iterator[str | bytes]:
     if isinstance(headers, str | bytes):
         yield headers
         return
-    # Not every framework's headers are a Mapping, but those that are not pairs have `items`.
+    # Not every framework's headers are a Mapping, but all except pairs have `items`.
     for name, value in headers.items() if hasattr(headers, "items") else headers:
         if value is not None and _latin1(name).lower() in _NAMES:
             yield from value if isinstance(value, list | tuple) else (value,)
 
 
 def _latin1(text: str | bytes) -> bytes:
-    # This is how HTTP libraries turn header bytes into text; what it cannot hold was never a header.
+    # HTTP libraries decode header bytes this way; other text was never a header.
     return text if isinstance(text, bytes) else text.encode("latin-1", "replace")

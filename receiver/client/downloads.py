@@ -1,4 +1,4 @@
-"""Keeping an asset on disk: whole under its final name, or not at all."""
+"""Storing an asset on disk: complete under its final name, or not at all."""
 
 import filecmp
 import os
@@ -32,15 +32,16 @@ _LONGEST_NAME: Final = 128
 _ODD_IN_A_FILE_NAME: Final = re.compile(r"[^A-Za-z0-9_-]")
 _MOVED: Final = frozenset({301, 302, 303, 307, 308})
 _PASSING: Final = frozenset({202, 204, 403, 404, 408, 409, 423, 425, 429})
-"""Some hosts show a file only seconds after the provider names it; what it is then is in nobody's rules."""
+"""Some hosts publish a file only seconds after the provider names it. Until then, they may answer
+anything."""
 _FRAMED: Final = frozenset({"content-length", "transfer-encoding"})
-"""With either the end of a body is known, and its lack noticed."""
+"""Either of them marks the end of a body, so truncation is noticed."""
 _PAGE: Final = re.compile(rb"\s*<(?:!doctype html|html)", re.IGNORECASE)
 _HEAD_BYTES: Final = 256
 
 
 class Partial:
-    """A download in progress: a temporary file beside its destination."""
+    """A download in progress: a temporary file next to its destination."""
 
     def __init__(self, generation: Generation, dest: str | Path, *, max_bytes: int) -> None:
         self._id = generation.id
@@ -75,14 +76,14 @@ class Partial:
         self._file.write(chunk)
 
     def restart(self) -> None:
-        """Forget what an earlier attempt left."""
+        """Discard the data of an earlier attempt."""
         assert self._file is not None
         self._file.seek(0)
         self._file.truncate()
 
     @property
     def fault(self) -> str | None:
-        """Say why what came cannot be the asset; None if it can."""
+        """Say why the data cannot be the asset; None if it can."""
         assert self._file is not None
         self._file.seek(0)
         head = self._file.read(_HEAD_BYTES)
@@ -91,7 +92,7 @@ class Partial:
     def keep(self, content_type: str) -> Path:
         """Give the file its final name and return that.
 
-        In a folder, whatever other file has that name keeps it: it may be another generation's.
+        In a folder, a different file keeps the name: it may be another generation's.
         """
         assert self._file is not None
         self._file.close()
@@ -103,12 +104,12 @@ class Partial:
         path = self._dest / f"{name}{extension}"
         if _took(path, whole):
             return path
-        # Ids that differ in odd characters only, or in case, have one name: the second gets one of its own.
+        # Ids that differ only in special characters or case share a name: the second gets a suffix.
         return whole.replace(self._dest / f"{name}-{sha256(self._id.encode()).hexdigest()[:12]}{extension}")
 
 
 def _took(path: Path, whole: Path) -> bool:
-    """Give *whole* the name *path* if no other content has it."""
+    """Give *whole* the name *path* if no different file has it."""
     try:
         path.hardlink_to(whole)
     except FileExistsError:
@@ -121,10 +122,10 @@ def _took(path: Path, whole: Path) -> bool:
 
 
 def asset_url(generation: Generation, base_url: str) -> str:
-    """Return where the file is.
+    """Return the file's URL.
 
     Raises:
-        DownloadFailed: there is none (yet), or it would travel unprotected.
+        DownloadFailed: there is none (yet), or it is not https.
     """
     if not generation.output_url:
         raise DownloadFailed(f"{generation.id} has no file: it is {generation.status}")
@@ -134,7 +135,7 @@ def asset_url(generation: Generation, base_url: str) -> str:
 def decide_download(
     name: str, reply: Reply, attempt: Attempt, *, fault: str | None, max_retries: int
 ) -> Done[str] | Again | Moved | Refused:
-    """Decide what *reply* to this *attempt* means; *fault* is its body's. Done carries the content type."""
+    """Decide what *reply* to this *attempt* means; *fault* is about its body. Done holds the content type."""
     last = attempt.number > max_retries
     match reply:
         case Unsent(reason) | Lost(reason):
@@ -152,10 +153,11 @@ def decide_download(
 
 
 def _whole(name: str, headers: Mapping[str, str]) -> Done[str] | Refused:
-    """Take a file that cannot have been cut: one without a length looks whole then (RFC 9112, section 8).
+    """Accept only a file that cannot be truncated.
 
-    One that is compressed in spite of `Accept-Encoding: identity` may look whole, too: what decodes it leaves
-    out all after the first of several gzip members, and does not know every name of a coding.
+    Without a length, truncation is not visible (RFC 9112, section 8). A file compressed in spite of
+    `Accept-Encoding: identity` may look complete too: the decoder drops everything after the first of several
+    gzip members, and does not know every name of a coding.
     """
     if not headers.keys() & _FRAMED:
         what = "without the length of the file, which may have been cut"

@@ -16,7 +16,7 @@
     │   ├── RateLimited          429, after waiting as often as `max_retries` allows
     │   ├── ServerError          5xx
     │   └── UnexpectedResponse   an answer that the API document does not describe
-    ├── NotSent                  the request certainly never left: nothing was charged
+    ├── NotSent                  the request was certainly never sent: nothing was charged
     ├── NoAnswer                 a repeatable request was sent, and no whole answer came back
     ├── OutcomeUnknown           a request that may charge was sent, and its fate is not known
     ├── NotCharged               recovery found that it was not accepted: it may be sent again
@@ -55,13 +55,13 @@ class ApiError(ClientError):
     ) -> None:
         super().__init__(message)
         self.message = message
-        # What was received: a code may be newer than this package, a status unusual for its code.
+        # As received: a code may be newer than this package, or a status unusual for its code.
         self.code = code or type(self).code  # type: ignore[misc]  # narrows the class's own, for this instance
         self.status = status or type(self).status  # type: ignore[misc]
         self.details: Mapping[str, Any] = dict(details or {})
         """What the provider added to its error; empty when it added nothing."""
         self.request_id = request_id
-        """The provider's name for this request, when it sent one: quote it when asking for support."""
+        """The provider's id of this request, if it sent one: quote it to support."""
         self.documented = documented
         """Whether the API itself wrote this error. False when a router or proxy before it did."""
 
@@ -107,7 +107,7 @@ class ExpiredApiKey(Unauthorized):
 
 
 class Forbidden(ApiError):
-    """The API key is good, but not for this."""
+    """The API key is valid, but not for this call."""
 
     code = "forbidden"
     status = 403
@@ -126,7 +126,7 @@ class IpNotAllowed(Forbidden):
 
 
 class InsufficientCredits(Forbidden):
-    """The account cannot pay for this."""
+    """The account has too few credits."""
 
     code = "insufficient_credits"
 
@@ -149,7 +149,7 @@ class NotFound(ApiError):
 
 
 class RateLimited(ApiError):
-    """The provider still refused after the client had waited as often as `max_retries` allows."""
+    """The provider still refused after the client had waited `max_retries` times."""
 
     code = "rate_limited"
     status = 429
@@ -192,8 +192,8 @@ class NoAnswer(ClientError):
 class OutcomeUnknown(ClientError):
     """A request that may charge was sent, and whether the provider acted on it is not known.
 
-    It is never sent again by itself. `client.generate.recover(error)` looks for it in the provider's list and
-    returns it if exactly one generation fits; otherwise choose among `candidates` before asking again.
+    It is never retried automatically. `client.generate.recover(error)` looks for it in the provider's list
+    and returns it if exactly one generation fits; otherwise choose among `candidates` before asking again.
     """
 
     code = "outcome_unknown"
@@ -222,18 +222,18 @@ class OutcomeUnknown(ClientError):
         self.client_ref = client_ref
         """Its name in the ledger."""
         self.candidates: tuple[Generation, ...] = ()
-        """What recovery found that could be it, if it was tried; it could not tell which one is."""
+        """Possible matches from recovery, if it was tried; it could not decide between them."""
 
     @property
     def settles_at(self) -> float:
-        """From when on recovery can say that it was not accepted, in seconds since the epoch."""
+        """The time from which recovery can prove that it was not accepted, in seconds since the epoch."""
         return self.sent_at + SETTLING_S
 
 
 class NotCharged(ClientError):
     """Recovery found that it was not accepted, and no longer can be: nothing was charged.
 
-    Its name in the ledger is free: the same call again is sent.
+    Its name in the ledger is free: the same call will be sent.
     """
 
     code = "not_charged"
@@ -285,14 +285,14 @@ class WaitTimeout(ClientError, TimeoutError):
         super().__init__(f"{generation_id}{others} not finished after {waited_s:.0f} s")
         self.generation_id = generation_id
         self.pending = pending or (generation_id,)
-        """The ids of all that were waited for and had not finished."""
+        """The ids of all unfinished generations."""
         self.last = last
         """The generation as last seen; None if the provider never showed it."""
         self.waited_s = waited_s
 
 
 class DownloadFailed(ClientError):
-    """The asset could not be fetched whole; no file was left behind."""
+    """The asset could not be downloaded completely; no file was left behind."""
 
     code = "download_failed"
     status = 502

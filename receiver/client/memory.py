@@ -1,4 +1,4 @@
-"""A ledger that forgets with the process."""
+"""A ledger that lasts as long as the process."""
 
 import threading
 from collections.abc import Collection, Mapping, Sequence
@@ -29,7 +29,7 @@ class MemoryLedger(forks.Forkable):
         self._lock = threading.Lock()
 
     def begin(self, submission: Submission) -> Submission | None:
-        """Write *submission* down; return None if it may be sent, else the row that was there."""
+        """Record *submission*; return None if it may be sent, else the existing row."""
         with self._lock:
             earlier = self._rows.get(submission.client_ref)
             if earlier is not None and earlier.state != "refused":
@@ -48,7 +48,7 @@ class MemoryLedger(forks.Forkable):
         error: str | None = None,
         sent_at: float | None = None,
     ) -> None:
-        """Write down the outcome of a submission; once `submitted` it is final.
+        """Record the outcome of a submission; `submitted` is final.
 
         Raises:
             GenerationClaimed: another row has this generation.
@@ -77,7 +77,7 @@ class MemoryLedger(forks.Forkable):
             return self._rows.get(client_ref)
 
     def claimed(self, generation_ids: Collection[str]) -> set[str]:
-        """Return which of these belong to a row already."""
+        """Return which of these already belong to a row."""
         with self._lock:
             return set(generation_ids) & self._generations()
 

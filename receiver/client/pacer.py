@@ -1,4 +1,4 @@
-"""When the next request may go, by what the provider's rate-limit headers said last."""
+"""When the next request may be sent, by the provider's latest rate-limit headers."""
 
 import threading
 from collections.abc import Mapping
@@ -13,21 +13,21 @@ from receiver.contract import REQUESTS_PER_MINUTE
 from receiver.retry_after import http_date
 
 Priority = Literal["interactive", "wait", "background"]
-"""Who gives way: `background` work to polls that `wait`, and those to a call somebody sits in front of."""
+"""Who yields: `background` work yields to polls that `wait`, and those to interactive calls."""
 
 PRIORITIES: Final[tuple[Priority, ...]] = ("interactive", "wait", "background")
 _KEPT_FREE: Final[Mapping[Priority, float]] = {"interactive": 0.0, "wait": 10 / 60, "background": 25 / 60}
-"""The part of each window that is left to those who go first."""
+"""The share of each window reserved for higher priorities."""
 
 _SHORTEST_PAUSE_S: Final = 0.5
 JITTER_S: Final = 0.25
 _FIRST_ANSWER_S: Final = 1.0
 _THREADS_DIFFER_S: Final = 2.0
-"""So old may be the time that a thread tells us, and the clock was not set back."""
+"""How old a thread's time may be before it means that the clock was set back."""
 
 
 def lower(one: Priority, other: Priority | None) -> Priority:
-    """Return the one of two that gives way to more."""
+    """Return the one of two with the lower priority."""
     return one if other is None else max(one, other, key=PRIORITIES.index)
 
 
@@ -37,7 +37,7 @@ def kept_free(limit: int | None, priority: Priority) -> int:
 
 
 def whole_window(limit: int) -> int:
-    """Return how many requests a new window has: at least one, as only its answer can tell otherwise."""
+    """Return how many requests a new window has: at least one, because only its answer shows more."""
     return max(limit, 1)
 
 
@@ -58,12 +58,12 @@ class Pacer(forks.Forkable):
         forks.watch(self)
 
     def after_fork(self) -> None:
-        """Count no request of the parent's threads: their answers do not come here."""
+        """Do not count requests of the parent's threads: their answers do not arrive here."""
         self._lock = threading.Lock()
         self._in_flight = 0
 
     def reserve(self, now: float, chance: float, priority: Priority = "interactive") -> float:
-        """Take leave to send one request and return 0, or return the seconds to wait before asking again."""
+        """Reserve one request and return 0, or return the seconds to wait before asking again."""
         with self._lock:
             self._notice(now)
             self._forget_a_window_that_ended(now)
@@ -74,7 +74,7 @@ class Pacer(forks.Forkable):
             return 0.0
 
     def observe(self, reply: Reply | None, now: float, *, sent_at: float | None = None) -> None:
-        """Give the leave back, and learn from *reply*, if there was one, to what was sent at *sent_at*."""
+        """Return the reservation, and learn from *reply*, if any, to the request sent at *sent_at*."""
         with self._lock:
             self._notice(now)
             self._in_flight -= 1
@@ -109,11 +109,11 @@ class Pacer(forks.Forkable):
         self._skew_s = None if self._skew_s is None else self._skew_s + back_s
 
     def _full_until(self, now: float, priority: Priority) -> float:
-        # Before the first answer the limit of the document holds, as it may be the true one.
+        # Before the first answer, the documented limit applies.
         remaining = REQUESTS_PER_MINUTE if self._remaining is None else self._remaining
         if remaining - self._in_flight > kept_free(self._limit, priority):
             return 0.0
-        # Without a reset the window is new and all of it is on its way: the first answer will tell.
+        # Without a reset, the window is new and fully in flight: the first answer will show its end.
         return now + _FIRST_ANSWER_S if self._reset_at is None else self._reset_at
 
     def _forget_a_window_that_ended(self, now: float) -> None:
@@ -140,7 +140,8 @@ class Pacer(forks.Forkable):
         if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
             self._refusals_in_a_row = 0
             return
-        # Those of one burst are one refusal: only what was sent after a pause tells that it was too short.
+        # Refusals of one burst count once: only a request after a pause can show that the pause was too
+        # short.
         if sent_at >= self._paused_until or not self._refusals_in_a_row:
             self._refusals_in_a_row += 1
         wait = max(wait_after_429(answer.headers, now), _SHORTEST_PAUSE_S)

@@ -8,14 +8,14 @@ from receiver.client.results import Generation, GenerationPage
 from receiver.contract import PAGE_SIZE_MAX
 
 OVERLAP: Final = 10
-"""Rows read again on each page, so that a few that left the list meanwhile do not hide others."""
+"""Rows read again on each page, so that a few removed meanwhile do not hide others."""
 
 
 class Walk:
     """Which page to ask for next, and which of its rows are new.
 
-    Ends on a page that reaches no further than the last one did: not on `total`, which is a hint, and not on
-    a short page, which a provider may return at will.
+    Ends on a page that reaches no further than the previous one. `total` is only a hint, and a provider may
+    return a short page at any time.
     """
 
     def __init__(self, page_size: int, *, overlap: int = OVERLAP, max_pages: int | None = None) -> None:
@@ -39,11 +39,11 @@ class Walk:
         return max(self._reached - self._overlap, 0)
 
     def skip_to(self, offset: int) -> None:
-        """Go on from there."""
+        """Continue from there."""
         self._reached = max(offset, 0)
 
     def take(self, page: GenerationPage) -> Iterable[Generation]:
-        """Note *page*; return its rows that were not seen before."""
+        """Note *page*; return its new rows."""
         ids = tuple(row.id for row in page)
         fresh = [row for row in page if row.id not in self._seen]
         end = self.offset + len(ids)

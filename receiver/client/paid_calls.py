@@ -1,4 +1,4 @@
-"""One paid call as the caller wants it: what is sent, and what stays here."""
+"""One paid call: what is sent, and what stays here."""
 
 import json
 import secrets
@@ -13,7 +13,7 @@ from receiver.contract import KINDS, ImageAspectRatio, ImageFormat, Kind, VideoA
 from receiver.submissions import Submission
 
 OnUnknown = Literal["raise", "recover"]
-"""What to do when it is not known whether a paid call was accepted."""
+"""What to do if it is unknown whether a paid call was accepted."""
 
 LONGEST_REF: Final = 200
 _FOR_ONE_KIND: Final[Mapping[str, Kind]] = {
@@ -24,7 +24,7 @@ _FOR_ONE_KIND: Final[Mapping[str, Kind]] = {
 
 
 class Asked(TypedDict, total=False):
-    """What may be said of a generation beside its kind and prompt."""
+    """Parameters of a generation besides its kind and prompt."""
 
     model: str | Omit
     aspect_ratio: ImageAspectRatio | VideoAspectRatio | Omit
@@ -39,7 +39,7 @@ class Asked(TypedDict, total=False):
 
 
 def check_asked(kind: Kind, asked: Asked) -> None:
-    """Refuse a kind that there is not, and what belongs to the other one.
+    """Refuse an unknown kind, and parameters of the other one.
 
     Raises:
         InvalidParameter: which one, and why.
@@ -63,15 +63,15 @@ class PaidCall:
     max_credits: int | None
 
     def submission(self, now: float) -> Submission:
-        """Return the row to write down before it is sent."""
+        """Return the row to record before sending."""
         return Submission(
             self.client_ref, self.kind, self.body, "sending", metadata=self.metadata, sent_at=now
         )
 
     def is_that_of(self, submission: Submission) -> bool:
-        """Tell whether *submission* asked for the same. Where the word is sent may differ.
+        """Whether *submission* requested the same. The webhook URL may differ.
 
-        One whose request is forgotten counts as the same: else its name would be charged for again.
+        If its request was pruned, it counts as the same: otherwise its name would be charged again.
         """
         same = not submission.request or essence(submission.request) == essence(self.body)
         return submission.kind == self.kind and same
@@ -79,7 +79,7 @@ class PaidCall:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a paid call says beside its body."""
+    """The terms of a paid call besides its body."""
 
     client_ref: str | None
     metadata: Mapping[str, object] | None
@@ -120,7 +120,7 @@ def _metadata(value: object) -> Mapping[str, object]:
         copy = documents.read(written.encode())
     except (TypeError, ValueError, RecursionError):
         copy = written = None
-    # Read as events are: they carry it, and no serializer writes wider numbers or half a character.
+    # Parsed like events, which carry it: no serializer writes wider numbers or lone surrogates.
     if not isinstance(copy, dict) or copy != value or json.dumps(copy, ensure_ascii=False) != written:
         raise InvalidParameter("metadata", "must be an object that JSON can hold, in numbers of 64 bits")
     return copy
@@ -133,5 +133,5 @@ def _credits(value: object) -> int | None:
 
 
 def essence(body: Mapping[str, object]) -> dict[str, object]:
-    """Return what is asked for: all but where the word of it is sent."""
+    """Return the request without its webhook URL."""
     return {name: value for name, value in body.items() if name != "webhook_url"}

@@ -1,4 +1,4 @@
-"""What may be asked for, checked here so that a mistake costs no request."""
+"""Parameters of requests, checked here so that a mistake costs no request."""
 
 import ipaddress
 from collections.abc import Collection, Iterable
@@ -126,10 +126,10 @@ def kind_query(kind: str | None) -> tuple[tuple[str, str], ...]:
 
 
 def path_segment(id_: str) -> str:
-    """Return *id_* so that it is one segment of a path and nothing else.
+    """Return *id_* as exactly one segment of a path.
 
     Raises:
-        InvalidParameter: it is no text, blank, `.` or `..`.
+        InvalidParameter: it is not text, or is blank, `.` or `..`.
     """
     if _text("id", id_) in {".", ".."}:
         raise InvalidParameter("id", "is not an id")
@@ -137,7 +137,7 @@ def path_segment(id_: str) -> str:
 
 
 def is_loopback(host: str | None) -> bool:
-    """Tell whether *host* is written as this very machine."""
+    """Whether *host* means this machine."""
     if host == "localhost":
         return True
     try:

@@ -31,15 +31,15 @@ _MILLISECONDS_FROM = 1e11
 
 
 class Malformed(ValueError):
-    """A JSON answer without what was asked for."""
+    """A JSON answer without the expected object."""
 
 
 class Misdirected(Malformed):
-    """An answer about something else than was asked for."""
+    """An answer about a different object."""
 
 
 class Named(Protocol):
-    """Has an id of the provider's."""
+    """Has a provider's id."""
 
     @property
     def id(self) -> str:
@@ -52,13 +52,13 @@ N = TypeVar("N", bound=Named)
 
 @dataclass(frozen=True, slots=True)
 class About(Generic[N]):
-    """Reads an answer that must be about the one of this id."""
+    """Parses an answer that must be about the object with this id."""
 
     id: str
     read: Callable[[Any], N]
 
     def __call__(self, payload: Any) -> N:
-        """Return what is read, if it is about that one."""
+        """Return the result, if it is about that object."""
         found = self.read(payload)
         if found.id != self.id:
             raise Misdirected(f"an answer about {found.id!r}, not about {self.id!r}")
@@ -158,7 +158,7 @@ def _has_id(candidate: Any) -> bool:
 
 def _rows(payload: Any, read: Callable[[Any], T]) -> tuple[T, ...]:
     rows = _array(payload)
-    # A row without an id must not hide those that have one; where none has one, we misread the list.
+    # A row without an id must not hide the others. If no row has one, we misread the list.
     readable = [row for row in rows if _has_id(row)]
     if rows and not readable:
         raise Malformed("a list without an id in it")

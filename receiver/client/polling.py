@@ -1,4 +1,4 @@
-"""How often to look at a generation, and for how long."""
+"""How often to poll a generation, and for how long."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ _NOT_YET_VISIBLE_S: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Cadence:
-    """Times between two looks, and the default patience, in seconds."""
+    """Pauses between polls, and the default timeout, in seconds."""
 
     first_s: float
     longest_s: float
@@ -38,12 +38,12 @@ class Watch:
         self._interval_s = 0.0 if self.last is None else self._cadence.first_s
 
     def pause_s(self, now: float) -> float:
-        """Return how long to sleep before the next look, which is never after the deadline.
+        """Return how long to sleep before the next poll, which is never after the deadline.
 
         Raises:
-            WaitTimeout: the look at the deadline has been taken.
+            WaitTimeout: the poll at the deadline is done.
         """
-        # A clock that was set back makes nobody wait for the difference.
+        # If the clock was set back, nobody waits for the difference.
         self._started -= max(self._seen - now, 0.0)
         self._seen = now
         left = self.deadline - now
@@ -57,11 +57,11 @@ class Watch:
         return pause
 
     def may_be_invisible(self, now: float) -> bool:
-        """Tell whether a 404 can still mean that the provider is not ready to show it."""
+        """Whether a 404 can still mean that the provider does not show it yet."""
         return now - self._started < _NOT_YET_VISIBLE_S
 
     def saw(self, generation: Generation) -> bool:
-        """Note the latest look; tell whether the wait is over."""
+        """Note the latest poll; return whether the wait is over."""
         self.last = generation
         return generation.finished
 
@@ -87,7 +87,7 @@ class Watch:
 
     @property
     def deadline(self) -> float:
-        """When the last look is due. The type may only be known after the first, and videos take longer."""
+        """When the last poll is due. Videos take longer, and the type may be known only after the first."""
         return self._started + (self._cadence.timeout_s if self._timeout_s is None else self._timeout_s)
 
     @property
@@ -106,35 +106,35 @@ class Group:
 
     @property
     def pending(self) -> tuple[Watch, ...]:
-        """What is still waited for."""
+        """The generations still awaited."""
         return tuple(self._pending.values())
 
     @property
     def deadline(self) -> float:
-        """When the first of those that are waited for is overdue."""
+        """When the first awaited one is overdue."""
         return min((watch.deadline for watch in self.pending), default=math.inf)
 
     def finished_before(self) -> list[Generation]:
-        """Return what was finished before the wait began, and wait for it no longer."""
+        """Return those finished before the wait began, and stop waiting for them."""
         finished = [watch.last for watch in self.pending if watch.last is not None and not watch.pending]
         for generation in finished:
             del self._pending[generation.id]
         return finished
 
     def in_turn(self, watches: Iterable[Watch], most: int) -> list[Watch]:
-        """Return as many of *watches*, those looked at longest ago first."""
+        """Return that many of *watches*, those polled longest ago first."""
         chosen = list(watches)[:most]
         for watch in chosen:
             self._pending[watch.id] = self._pending.pop(watch.id)
         return chosen
 
     def pause_s(self, now: float) -> float:
-        """Return how long to sleep before the next look; what is overdue is waited for no longer."""
+        """Return how long to sleep before the next poll; stop waiting for overdue ones."""
         pauses = [self._pause_of(watch, now) for watch in self.pending]
         return min((pause for pause in pauses if pause is not None), default=0.0)
 
     def saw(self, generation: Generation) -> bool:
-        """Note the latest look at one; tell whether it is newly finished."""
+        """Note the latest poll of one; return whether it is newly finished."""
         watch = self._pending.get(generation.id)
         if watch is None or not watch.saw(generation):
             return False
@@ -142,12 +142,12 @@ class Group:
         return True
 
     def lacks(self, watch: Watch, error: NotFound) -> None:
-        """Wait no longer for one that does not exist."""
+        """Stop waiting for one that does not exist."""
         del self._pending[watch.id]
         self._missing[watch.id] = error
 
     def check(self, now: float) -> None:
-        """Say what does not exist, or was not finished in time.
+        """Raise for those that do not exist, or did not finish in time.
 
         Raises:
             NotFound: it names those that do not exist, and in a note those that were not finished.

@@ -1,4 +1,4 @@
-"""Whether a paid call may cost what it costs, asked before it is sent."""
+"""The price check of a paid call before it is sent."""
 
 from collections.abc import Mapping
 
@@ -11,12 +11,12 @@ _DEFAULTS: Mapping[str, str] = {"image": DEFAULT_IMAGE_MODEL, "video": DEFAULT_V
 
 
 def model_of(kind: str, body: Mapping[str, object]) -> str:
-    """Return the model that a body asks for, by name or by leaving it out."""
+    """Return the model that a body requests, or the default if it names none."""
     return str(body.get("model", _DEFAULTS.get(kind, "")))
 
 
 def check_price(call: PaidCall, models: ModelList) -> None:
-    """Refuse *call* when its model costs more than it may, or nobody knows what it costs.
+    """Refuse *call* if its model costs too much, or its price is unknown.
 
     Raises:
         InvalidParameter: nothing was sent.

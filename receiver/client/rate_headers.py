@@ -1,4 +1,4 @@
-"""What the provider's headers say of the rate limit, in our own clock.
+"""The rate limit from the provider's headers, on our own clock.
 
 Waits are counted from the server's own `Date`: the reset is a time on the server's clock, not on ours.
 """
@@ -21,7 +21,7 @@ _MOST_REQUESTS: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """One answer's word on the rate limit, in our own clock."""
+    """One answer's rate limit, on our own clock."""
 
     limit: int | None
     remaining: int
@@ -30,7 +30,7 @@ class Window:
 
 
 def read_window(headers: Mapping[str, str], now: float) -> Window | None:
-    """Read the rate-limit headers; None when they say nothing usable."""
+    """Parse the rate-limit headers; None if they are not usable."""
     remaining, reset = _number(headers, "x-ratelimit-remaining"), _number(headers, "x-ratelimit-reset")
     if remaining is None or reset is None:
         return None
@@ -55,7 +55,7 @@ def wait_after_429(headers: Mapping[str, str], now: float) -> float:
 
 
 def retry_after_of(headers: Mapping[str, str], now: float) -> float | None:
-    """Return what `Retry-After` asks for in seconds, within reason; None if it asks nothing."""
+    """Return the seconds in `Retry-After`, within reason; None if there is none."""
     return retry_after_s(
         headers.get("retry-after"), now=now, date=headers.get("date"), longest_s=LONGEST_WAIT_S
     )
@@ -63,7 +63,7 @@ def retry_after_of(headers: Mapping[str, str], now: float) -> float | None:
 
 def _limit(headers: Mapping[str, str]) -> int | None:
     limit = _number(headers, "x-ratelimit-limit")
-    # None at all cannot be meant, and would be believed forever: nothing would go out to learn otherwise.
+    # A limit of 0 cannot be meant, and would last forever, since no request would be sent to correct it.
     return int(limit) if limit is not None and 1 <= limit <= _MOST_REQUESTS else None
 
 

@@ -1,11 +1,11 @@
 """Finding a paid request in the provider's list when its answer was lost.
 
-The API document has no idempotency key and no search, so what is left is to compare: the kind, the model and
-the prompt must be the same, and it must have been made after the request was sent. One such generation that
-nobody else claims is ours. `receiver.client.verdicts` says what none or several mean.
+The API document has no idempotency key and no search, so we compare. Kind, model and prompt must be the same,
+and the generation must be newer than the request. A single match that nobody else claims is ours.
+`receiver.client.verdicts` says what none or several mean.
 
-Nor does the document show a row of the list. So what differs in its wording is not taken for ours, but does
-not prove either that ours is missing.
+The document does not show a row of the list either. So a row with another wording is not taken as ours, but
+does not prove that ours is missing.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -22,20 +22,20 @@ from receiver.contract import IMAGE_ASPECT_RATIOS, KINDS, PAGE_SIZE_MAX
 from receiver.submissions import Submission
 
 LOOKS_S: Final = (0.0, 1.0, 3.0, 6.0)
-"""Pauses before each look: what was sent may take a moment to be listed."""
+"""Pauses before each search: a request may take a moment to be listed."""
 _MOST_PAGES: Final = 20
 _MOST_PAGES_FOR_CERTAINTY: Final = 100
 _SKEW_S: Final = 5.0
 _UNKNOWN_SKEW_S: Final = 60.0
 _LONGEST_JOURNEY_S: Final = 900.0
-"""A generation made later than this after the request was written down is somebody else's."""
+"""A generation created later than this after the request was recorded is somebody else's."""
 _WRONG_CLOCK_S: Final = 900.0
-"""By as much may the clock be wrong of the machine that sent it, before nothing is said to be there."""
+"""How wrong the sending machine's clock may be before we conclude that nothing was accepted."""
 
 
 @dataclass(frozen=True, slots=True)
 class InDoubt:
-    """A request whose answer did not come, as far as the provider's list can show it."""
+    """A request without an answer, as the provider's list may show it."""
 
     kind: str
     request: Mapping[str, object] = field(repr=False)
@@ -43,11 +43,11 @@ class InDoubt:
     """In seconds since the epoch, by the client's clock."""
 
     def fits(self, made: Generation, skew_s: float | None) -> bool:
-        """Tell whether *made* is just what was asked for. *skew_s* is the provider's clock minus ours."""
+        """Whether *made* matches the request exactly. *skew_s* is the provider's clock minus ours."""
         return self.same_request(made) and self.same_time(made, skew_s)
 
     def same_request(self, made: Generation) -> bool:
-        """Tell whether *made* is shown with this kind, model and prompt; kind and model may be left out."""
+        """Whether *made* is shown with this kind, model and prompt; kind and model may be missing."""
         ratio, asked = made.raw.get("aspect_ratio"), self.request.get("aspect_ratio")
         return (
             made.type in {None, self.kind}
@@ -58,16 +58,15 @@ class InDoubt:
         )
 
     def could_claim(self, made: Generation) -> bool:
-        """Tell whether *made* may be this, shown whole, if perhaps in other letters."""
+        """Whether *made* may be this, shown completely, perhaps with different characters."""
         return self._resembles(made, same_letters)
 
     def could_be(self, made: Generation) -> bool:
-        """Tell whether nothing that is shown of *made* rules out that it is this."""
+        """Whether *made*, as shown, may be this."""
         return self._resembles(made, may_be)
 
     def _resembles(self, made: Generation, alike: Callable[[str, str], bool]) -> bool:
-        # Only a word of the document that is another one says something else, and the default model is the
-        # provider's to change.
+        # Only a different documented word excludes a match, and the provider may change the default model.
         ratio, model = made.raw.get("aspect_ratio"), self.request.get("model")
         return (
             (made.type == self.kind or made.type not in KINDS)
@@ -77,14 +76,14 @@ class InDoubt:
         )
 
     def same_time(self, made: Generation, skew_s: float | None) -> bool:
-        """Tell whether *made* was made after this was sent, and not long after, or does not say when."""
+        """Whether *made* was created soon after this was sent, or has no time."""
         if made.created_at is None:
             return True
         age_s = made.created_at.timestamp() - self.sent_at - (skew_s or 0.0)
         return -_margin_s(skew_s) <= age_s <= _LONGEST_JOURNEY_S
 
     def fits_nearly(self, made: Generation, skew_s: float | None) -> bool:
-        """Tell whether *made* could be what was asked for, also by a clock that is wrong."""
+        """Whether *made* could match the request, even with a wrong clock."""
         if made.created_at is None:
             return self.could_be(made)
         age_s = made.created_at.timestamp() - self.sent_at - (skew_s or 0.0)
@@ -92,23 +91,23 @@ class InDoubt:
         return near and self.could_be(made)
 
     def has_settled(self, now: float) -> bool:
-        """Tell whether it would be listed by *now* if it had been accepted."""
+        """Whether it would be listed by *now* if it had been accepted."""
         return now >= self.sent_at + SETTLING_S
 
 
 class Search:
-    """Which pages of the list to read for a request in doubt, and what fits on them.
+    """Which pages of the list to read for a request in doubt, and the matches on them.
 
-    The order of the list is unsaid: newest first ends early, oldest first is read from its end.
+    The document does not say the list's order: newest first ends early, oldest first is read from its end.
     """
 
     def __init__(self, doubt: InDoubt, *, since: float | None = None) -> None:
-        """Look for *doubt*, and for all that was made after *since*, by our clock."""
+        """Search for *doubt*, and for everything created after *since*, by our clock."""
         self.alike: list[Generation] = []
-        """What was made since then and could be it, as far as its kind, model and prompt tell."""
+        """Generations since then that could be it, by kind, model and prompt."""
         self.finished = False
         self.complete = False
-        """Whether everything that may fit was seen."""
+        """Whether everything that may match was seen."""
         self._doubt = doubt
         self._since = doubt.sent_at if since is None else min(doubt.sent_at, since)
         self._most_pages = _MOST_PAGES if since is None else _MOST_PAGES_FOR_CERTAINTY
@@ -145,7 +144,7 @@ class Search:
             self._walk.skip_to((page.total or 0) - PAGE_SIZE_MAX)
 
     def _skipped_right(self, page: GenerationPage, skew_s: float | None) -> bool:
-        # `total` is a hint: it may lead beyond the end, or not before everything that may fit.
+        # `total` is only a hint: it may be too large or too small.
         return len(page) > 0 and self._is_older(page.data[0], skew_s)
 
     def _is_older(self, made: Generation, skew_s: float | None) -> bool:
@@ -157,14 +156,14 @@ class Search:
 def is_contested(
     doubt: InDoubt, client_ref: str | None, rows: Iterable[Submission], made: Generation
 ) -> bool:
-    """Tell whether another open row asked for the same, so that *made* could just as well be its."""
+    """Whether another open row requested the same, so that *made* could belong to it."""
     others = [row for row in rows if row.client_ref != client_ref]
     rivals = (InDoubt(row.kind, row.request, row.sent_at or doubt.sent_at) for row in others)
     return any(rival.could_claim(made) and rival.same_time(made, None) for rival in rivals)
 
 
 def unclaimed(found: Iterable[Generation], claimed: Collection[str]) -> tuple[Generation, ...]:
-    """Return what belongs to nobody yet."""
+    """Return those that belong to nobody yet."""
     return tuple(made for made in found if made.id not in claimed)
 
 

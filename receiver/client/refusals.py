@@ -1,7 +1,7 @@
-"""From an answer that is not 2xx to the error it stands for.
+"""From an answer other than 2xx to its error.
 
-A 5xx is a failure of the server whatever its body says: a gateway may word one that comes after the work was
-done. Of the rest the document's code decides first, and the status else.
+A 5xx is a failure of the server whatever its body says: a gateway may send one after the work was done.
+Otherwise the documented code decides, else the status.
 """
 
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ _LONGEST_MESSAGE: Final = 500
 
 
 def refusal(answer: Answer) -> ApiError:
-    """Return the error that *answer* stands for."""
+    """Return the error for *answer*."""
     envelope = _envelope(answer.body)
     code, message, details = envelope.get("code"), envelope.get("message"), envelope.get("details")
     known = isinstance(code, str) and bool(code)
@@ -62,7 +62,7 @@ def refusal(answer: Answer) -> ApiError:
 
 
 def noted(error: ClientError) -> str:
-    """Return what the ledger keeps of *error*: in one wording, whatever the provider's, if credits lack."""
+    """Return the ledger's text for *error*; for a lack of credits, always in the same words."""
     if not isinstance(error, errors.InsufficientCredits):
         return str(error)
     left = "" if error.available is None else f" ({error.available} left)"
@@ -70,7 +70,7 @@ def noted(error: ClientError) -> str:
 
 
 def request_id(answer: Answer) -> str | None:
-    """Return the provider's name for the request, if it sent one."""
+    """Return the provider's id of the request, if it sent one."""
     return next((answer.headers[name] for name in _REQUEST_ID_HEADERS if name in answer.headers), None)
 
 

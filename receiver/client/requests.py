@@ -28,15 +28,15 @@ from receiver.client.wire import Request
 
 
 def generate(kind: str, body: Mapping[str, Any]) -> Request[Generation]:
-    """Ask for a generation. It costs credits, so it is never repeatable."""
+    """Request a generation. It costs credits, so it is never repeatable."""
     return Request("POST", f"/generate/{kind}", parse.accepted, body=body, repeatable=False)
 
 
 def kind_of(request: Request[Any]) -> str:
-    """Return the kind of generation that *request* asks for.
+    """Return the kind of generation of *request*.
 
     Raises:
-        InvalidParameter: it asks for something else.
+        InvalidParameter: it is another request.
     """
     start, _, kind = request.path.rpartition("/")
     if start != "/generate":
@@ -45,7 +45,7 @@ def kind_of(request: Request[Any]) -> str:
 
 
 def get_generation(generation_id: str) -> Request[Generation]:
-    """Look at one generation."""
+    """Get one generation."""
     path = f"/generations/{path_segment(generation_id)}"
     return Request("GET", path, parse.About(generation_id, parse.generation))
 
@@ -53,34 +53,34 @@ def get_generation(generation_id: str) -> Request[Generation]:
 def list_generations(
     *, kind: str | None, status: str | None, limit: int, offset: int
 ) -> Request[GenerationPage]:
-    """Look at one page of generations."""
+    """Get one page of generations."""
     query = page_query(kind=kind, status=status, limit=limit, offset=offset)
     return Request("GET", "/generations", parse.generations, query=query)
 
 
 def list_models(kind: str | None) -> Request[ModelList]:
-    """Look at the models."""
+    """Get the models."""
     return Request("GET", "/models", parse.models, query=kind_query(kind))
 
 
 def create_webhook(url: str, events: Iterable[str] | None) -> Request[Webhook]:
-    """Register a webhook. Twice would mean two of them, so it is not repeatable."""
+    """Register a webhook. Twice would create two, so it is not repeatable."""
     body = webhook_body(url=url, events=events)
     return Request("POST", "/webhooks", parse.webhook, body=body, repeatable=False)
 
 
 def list_webhooks() -> Request[WebhookList]:
-    """Look at the registered webhooks."""
+    """Get the registered webhooks."""
     return Request("GET", "/webhooks", parse.webhooks)
 
 
 def update_webhook(
     webhook_id: str, *, url: str | Omit = OMIT, events: Iterable[str] | Omit = OMIT
 ) -> Request[Webhook]:
-    """Change what is given of a webhook.
+    """Change the given values of a webhook.
 
     Raises:
-        InvalidParameter: nothing is given, or a value the API document does not allow.
+        InvalidParameter: no value is given, or one that the API document does not allow.
     """
     body = webhook_body(url=url, events=events)
     if not body:
@@ -92,7 +92,7 @@ def update_webhook(
 def replace_webhook(
     current: Webhook, *, url: str | Omit = OMIT, events: Iterable[str] | Omit = OMIT
 ) -> Request[Webhook]:
-    """Write a webhook whole, for a provider that knows no PATCH."""
+    """Replace a webhook completely, for a provider without PATCH."""
     body = {"url": current.url, "events": list(current.events)} | webhook_body(url=url, events=events)
     path = f"/webhooks/{path_segment(current.id)}"
     return Request("PUT", path, parse.About(current.id, parse.webhook), body=body)
@@ -111,13 +111,13 @@ def create_api_key(
     ip_allowlist: Iterable[str] | Omit = OMIT,
     expires_at: datetime | str | Omit = OMIT,
 ) -> Request[ApiKey]:
-    """Make an API key. Twice would mean two of them, so it is not repeatable."""
+    """Create an API key. Twice would create two, so it is not repeatable."""
     body = api_key_body(name, scopes=scopes, ip_allowlist=ip_allowlist, expires_at=expires_at)
     return Request("POST", "/keys", parse.api_key, body=body, repeatable=False)
 
 
 def list_api_keys() -> Request[ApiKeyList]:
-    """Look at the API keys."""
+    """Get the API keys."""
     return Request("GET", "/keys", parse.api_keys)
 
 

@@ -1,4 +1,4 @@
-"""What the provider answers, typed. Unknown fields stay in `raw`; unknown statuses stay words."""
+"""The provider's answers, typed. Unknown fields stay in `raw`; unknown statuses stay strings."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class _Rows(Generic[T]):
-    """Rows that can be walked and counted."""
+    """Rows that can be iterated and counted."""
 
     __slots__ = ()
 
@@ -27,23 +27,23 @@ class _Rows(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One image or video, made or in the making."""
+    """One image or video, finished or in progress."""
 
     id: str
     status: str
-    """`processing`, `completed` or `failed`; a word we do not know means "not finished yet"."""
+    """`processing`, `completed` or `failed`; an unknown word means "not finished yet"."""
     type: str | None
     prompt: str | None
     model: str | None
     credits_charged: int | None
     output_url: str | None = field(repr=False)
-    """Where the file is, once completed. Often signed and short-lived: keep it out of logs."""
+    """The file's URL, once completed. Often signed and short-lived: keep it out of logs."""
     error: str | None
     """Why it failed, in the provider's words."""
     created_at: datetime | None
     completed_at: datetime | None
     raw: Raw = field(repr=False, compare=False)
-    """The provider's object, whole."""
+    """The provider's complete object."""
 
     @property
     def finished(self) -> bool:
@@ -93,7 +93,7 @@ class GenerationPage(_Rows[Generation]):
 
     data: tuple[Generation, ...]
     total: int | None
-    """As the provider counts, which its document does not explain: a hint, not an end."""
+    """The provider's count, which its document does not explain: only a hint."""
     raw: Any = field(repr=False, compare=False)
 
 

@@ -1,7 +1,7 @@
 """The rate limit of one API key, shared by programs on one database.
 
-One row for each key: what the provider counted, less what was sent since. Times in it are the provider's, so
-that machines whose clocks differ read it alike.
+One row for each key: the provider's count, minus the requests sent since. Times in it are the provider's, so
+that machines with different clocks agree.
 """
 
 import logging
@@ -26,33 +26,33 @@ T = TypeVar("T")
 
 _FIRST_ANSWER_S: Final = 1.0
 _BOUNDARY_S: Final = 1.25
-"""So close to the end of a window nothing is sent: `Date` counts whole seconds, so the provider may have
-begun the next one already, and would count there what we count here."""
+"""Nothing is sent this close to the end of a window. `Date` counts whole seconds, so the provider may already
+count the request in the next one."""
 _SILENCE_S: Final = 30.0
-"""A store that failed is not asked again before: it may take seconds to fail."""
+"""After a failure, the store is not used for this long: it may take seconds to fail."""
 _UNTOLD_WINDOW_S: Final = 60.0
-"""A window whose end no answer named is over after so long: the program that began it may be gone."""
+"""A window without a known end is over after this time: the program that began it may be gone."""
 
 
 class PaceStore(Protocol):
-    """Keeps paces by name. Blocking, and safe to share between threads and processes.
+    """Stores paces by name. Blocking, and safe to share between threads and processes.
 
-    It may raise `receiver.errors.StoreUnavailable`, soon: nobody waits for it to send a request.
+    It may raise `receiver.errors.StoreUnavailable`, but quickly: no request waits for it.
     """
 
     def change(self, name: str, change: Callable[[KeyPace], tuple[KeyPace, T]]) -> T:
-        """Replace the pace of that name by what *change* makes of it, alone at it; return what it says."""
+        """Replace the pace of that name by the result of *change*, under a lock; return the other result."""
         ...
 
 
 def pace_name(config: Config) -> str:
-    """Return what the pace of the key in *config* is kept under. The key cannot be found out from it."""
+    """Return the name for the pace of the key in *config*. The key cannot be derived from it."""
     subject = f"{config.base_url} {'='.join(config.credential)}"
     return digest(b"receiver pace 1", subject.encode(), sha256).hex()
 
 
 def take(pace: KeyPace, now: float, priority: Priority) -> tuple[KeyPace, float]:
-    """Take leave to send one request, or say for how many seconds to wait. *now* is the provider's time."""
+    """Reserve one request, or return how many seconds to wait. *now* is the provider's time."""
     pace = _without_a_window_that_ended(pace, now)
     if pace.paused_until > now:
         return pace, min(pace.paused_until - now, LONGEST_WAIT_S)
@@ -67,7 +67,7 @@ def take(pace: KeyPace, now: float, priority: Priority) -> tuple[KeyPace, float]
 
 
 def learn(pace: KeyPace, answer: Answer, now: float, skew_s: float) -> KeyPace:
-    """Note what *answer* says of the window. *now* is our own time."""
+    """Note the window in *answer*. *now* is our own time."""
     pace = replace(pace, skew_s=skew_s)
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         until = now + skew_s + wait_after_429(answer.headers, now)
@@ -76,10 +76,10 @@ def learn(pace: KeyPace, answer: Answer, now: float, skew_s: float) -> KeyPace:
     if seen is None:
         return pace
     limit = pace.limit if seen.limit is None else seen.limit
-    # By the clock of this very answer: `Date` counts whole seconds, and two answers may differ by one.
+    # By this answer's own clock: `Date` counts whole seconds, and two answers may differ by one.
     reset_at = seen.reset_at + seen.skew_s
     if reset_at <= (pace.opened_at if pace.reset_at is None else pace.reset_at - 1):
-        return pace  # an answer that was overtaken, about a window that is over
+        return pace  # a late answer, about a window that is over
     same = pace.reset_at is None or reset_at < pace.reset_at + 1
     ours = seen.remaining if pace.remaining is None or not same else pace.remaining
     if pace.limit is None and limit is not None and same:
@@ -91,13 +91,13 @@ def _without_a_window_that_ended(pace: KeyPace, now: float) -> KeyPace:
     ended = pace.opened_at + _UNTOLD_WINDOW_S if pace.reset_at is None else pace.reset_at
     if now < ended:
         return pace
-    # What is sent before the first answer counts too, by the limit of the document.
+    # Requests sent before the first answer count too, against the documented limit.
     limit = REQUESTS_PER_MINUTE if pace.limit is None else pace.limit
     return replace(pace, remaining=whole_window(limit), reset_at=None, opened_at=now)
 
 
 class SharedPace:
-    """One key's pace in a store. While that fails each program paces itself, and waits for nobody."""
+    """One key's pace in a store. While that fails, each program paces itself without waiting."""
 
     def __init__(self, store: PaceStore, name: str, pacer: Pacer) -> None:
         self._store = store
@@ -106,7 +106,7 @@ class SharedPace:
         self._silent_until = 0.0
 
     def take(self, now: float, priority: Priority) -> float:
-        """Take leave to send one request and return 0, or return the seconds to wait before asking again."""
+        """Reserve one request and return 0, or return the seconds to wait before asking again."""
 
         def taken(pace: KeyPace) -> tuple[KeyPace, float]:
             own = self._pacer.skew_s
@@ -115,7 +115,7 @@ class SharedPace:
         return self._change(taken, now) or 0.0
 
     def learn(self, answer: Answer, now: float) -> None:
-        """Tell the others what *answer* says of the window."""
+        """Share the window in *answer* with the others."""
         skew_s = self._pacer.skew_s or 0.0
         self._change(lambda pace: (learn(pace, answer, now, skew_s), None), now)
 

@@ -1,7 +1,7 @@
 """One pacer for each API key of this process, however many clients use it.
 
-Between processes nothing needs to be shared: the provider's own count is in every answer, and the reserves of
-`receiver.client.pacer` leave room for what the others sent since.
+Processes need not share anything: every answer has the provider's own count, and the reserves of
+`receiver.client.pacer` cover requests that others sent since.
 """
 
 import threading
@@ -20,7 +20,7 @@ _pacers: Final[WeakValueDictionary[Name, Pacer]] = WeakValueDictionary()
 
 
 class _Guard(forks.Forkable):
-    """Lets one thread at a time look for a pacer."""
+    """Lets one thread at a time look up a pacer."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -38,7 +38,7 @@ def pacer_for(config: Config, clock: Callable[[], float]) -> Pacer:
     """Return the pacer that all clients with this base URL, key and clock share."""
     key = sha256("=".join(config.credential).encode()).hexdigest()
     with _guard.lock:
-        # Not `setdefault`: the caller's reference must exist before the weak one is looked at again.
+        # Not `setdefault`: the caller's strong reference must exist before the weak one is read again.
         pacer = _pacers.get(name := (config.base_url, key, clock))
         if pacer is None:
             pacer = _pacers[name] = Pacer()

@@ -11,4 +11,5 @@ class Timeout:
     read_s: float = 30.0
     """For the next bytes of an answer."""
     total_s: float = 60.0
-    """For a whole exchange, however its answer drips. Downloads may take longer, as long as bytes come."""
+    """For a whole exchange, however slowly its answer arrives. Downloads may take longer, as long as bytes
+    arrive."""

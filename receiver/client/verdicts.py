@@ -1,4 +1,4 @@
-"""What the provider's list says of a request in doubt: that it became this one, or nothing, or not yet.
+"""What the provider's list says about a request in doubt: accepted, not accepted, or unknown.
 
 | the whole list, as far down as it matters, shows            | before it settled | once it settled      |
 | ----------------------------------------------------------- | ----------------- | -------------------- |
@@ -7,9 +7,9 @@
 | as many as there are open orders for the very same, or less | nothing is known  | shared out           |
 | anything else                                               | candidates        | candidates           |
 
-Orders for the very same thing are interchangeable, so it makes no difference which of them gets which
-generation; it makes one that no generation is left over, and that every program shares them out alike. Only
-what fits word for word is given to an order; what could be it without that is left to a person.
+Orders for exactly the same thing are interchangeable, so it does not matter which one gets which generation.
+But no generation may be left over, and every program must assign them the same way. Only an exact match is
+assigned to an order; a person decides about possible matches.
 """
 
 from collections.abc import Collection, Sequence
@@ -23,7 +23,7 @@ from receiver.submissions import Submission
 
 @dataclass(frozen=True, slots=True)
 class Became:
-    """It was accepted, and is this generation."""
+    """It was accepted, and became this generation."""
 
     generation: Generation
 
@@ -35,7 +35,7 @@ class NothingAccepted:
 
 @dataclass(frozen=True, slots=True)
 class StillOpen:
-    """It is not known, or not yet; these could be it."""
+    """It is unknown, perhaps only for now; these are possible matches."""
 
     candidates: tuple[Generation, ...]
 
@@ -45,21 +45,21 @@ Verdict = Became | NothingAccepted | StillOpen
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What was found out about a request in doubt."""
+    """The findings about a request in doubt."""
 
     search: Search
     rivals: Sequence[Submission]
     """The other open rows of the ledger, read before *claimed*."""
     claimed: Collection[str]
-    """Which of the generations found belong to a row."""
+    """Which of the found generations belong to a row."""
     now: float
-    """By the client's clock, when the search began."""
+    """When the search began, by the client's clock."""
     skew_s: float | None
     """The provider's clock minus ours."""
 
 
 def judge(doubt: InDoubt, client_ref: str | None, evidence: Evidence) -> Verdict:
-    """Decide the outcome of *doubt*. Nothing it says can make two charges of one order."""
+    """Decide the outcome of *doubt*. No decision can charge one order twice."""
     alike = unclaimed(evidence.search.alike, evidence.claimed)
     found = tuple(made for made in alike if doubt.fits(made, evidence.skew_s))
     contested = any(is_contested(doubt, client_ref, evidence.rivals, made) for made in found)
@@ -79,7 +79,7 @@ def judge(doubt: InDoubt, client_ref: str | None, evidence: Evidence) -> Verdict
 def _shared_out(
     doubt: InDoubt, client_ref: str | None, evidence: Evidence, alike: Sequence[Generation]
 ) -> Verdict | None:
-    """Share *alike* out among the orders for the very same thing; None if that cannot be done fairly."""
+    """Assign *alike* to the orders for exactly the same thing; None if that is ambiguous."""
     rows = [(doubt.sent_at, client_ref or "", doubt)]
     for row in evidence.rivals:
         rival = InDoubt(row.kind, row.request, row.sent_at or doubt.sent_at)

@@ -1,4 +1,4 @@
-"""One exchange with a server: what goes out, and what came of it before anyone decides what that means."""
+"""One exchange with a server: the request and the reply, before anyone interprets it."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -11,10 +11,10 @@ from receiver.client.timeout import Timeout
 T = TypeVar("T")
 
 MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
-"""An API answer longer than this is not one."""
+"""Longer API answers are refused."""
 
 Sink = Callable[[bytes], object]
-"""Takes the body of a download, piece by piece. What it raises ends the exchange."""
+"""Receives the body of a download, piece by piece. An exception ends the exchange."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,12 @@ class Request(Generic[T]):
     query: tuple[tuple[str, str], ...] = ()
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     repeatable: bool = True
-    """False when sending it twice could charge, or create, twice."""
+    """False if sending it twice could charge or create twice."""
     body_expected: bool = True
-    """False when an empty 2xx is a good answer."""
+    """False if an empty 2xx is a valid answer."""
 
     def url(self, base_url: str) -> str:
-        """Return where to send it."""
+        """Return its URL."""
         return base_url + self.path + (f"?{urlencode(self.query)}" if self.query else "")
 
     def content(self) -> bytes | None:
@@ -45,23 +45,23 @@ class Request(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A request, ready to be written to a connection."""
+    """A request, ready to send."""
 
     method: str
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     content: bytes | None = field(default=None, repr=False)
     fresh: bool = False
-    """Use a new connection: on a kept one, a failure to write does not tell whether anything arrived."""
+    """Use a new connection: on a kept one, a write error does not show whether anything arrived."""
     total_s: float | None = None
     """Longest time for the whole exchange, in seconds."""
     timeout: Timeout | None = None
-    """Other limits than the transport's own."""
+    """Overrides the transport's limits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer."""
+    """A complete answer."""
 
     status: int
     headers: Mapping[str, str]
@@ -79,7 +79,7 @@ class Unsent:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A connection was made, and no whole answer came back: the server may have acted."""
+    """A connection was made, but no complete answer came back: the server may have acted."""
 
     reason: str
 
@@ -91,7 +91,7 @@ class Transport(Protocol):
     """Carries exchanges for `Client`. Replace it to test without a network."""
 
     def send(self, outgoing: Outgoing, *, sink: Sink | None = None) -> Reply:
-        """Send once, whatever comes of it. The body of a 2xx goes to *sink*, if there is one."""
+        """Send once, whatever the result. The body of a 2xx goes to *sink*, if there is one."""
         ...
 
     def close(self) -> None:
@@ -103,7 +103,7 @@ class AsyncTransport(Protocol):
     """Carries exchanges for `AsyncClient`. Replace it to test without a network."""
 
     async def send(self, outgoing: Outgoing, *, sink: Sink | None = None) -> Reply:
-        """Send once, whatever comes of it. The body of a 2xx goes to *sink*, if there is one."""
+        """Send once, whatever the result. The body of a 2xx goes to *sink*, if there is one."""
         ...
 
     async def close(self) -> None:

@@ -1,6 +1,6 @@
-"""Whether what the provider shows may be what was sent to it, shown otherwise.
+"""Whether the provider's text may be the sent one in another form.
 
-Its document never shows the rows of the list: they may be cut short, cleaned up or decorated.
+Its document never shows the rows of the list: they may be truncated, cleaned up or decorated.
 """
 
 import html
@@ -12,17 +12,17 @@ _ELLIPSIS: Final = re.compile(r"…|\.{3}")
 
 
 def same_words(shown: str, sent: str) -> bool:
-    """Tell whether both are the same, but for blanks."""
+    """Whether both are equal except for blanks."""
     return shown.split() == sent.split()
 
 
 def same_letters(shown: str, sent: str) -> bool:
-    """Tell whether both are the same, but for case, accents, signs, blanks and HTML entities."""
+    """Whether both are equal except for case, accents, punctuation, blanks and HTML entities."""
     return _letters(shown) == _letters(sent)
 
 
 def may_be(shown: str, sent: str) -> bool:
-    """Tell whether *shown* may be *sent* with something left out or added at either end."""
+    """Whether *shown* may be *sent* with text removed or added at either end."""
     whole, start = _letters(sent), _letters(_ELLIPSIS.split(shown, maxsplit=1)[0])
     return start in whole or whole in _letters(shown)
 

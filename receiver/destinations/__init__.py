@@ -1,7 +1,7 @@
-"""Downstream queues: what the worker asks of one, and which module answers to which URL scheme.
+"""Downstream queues: their protocol, and the module for each URL scheme.
 
 A destination is configured by its name: `RECEIVER_DESTINATIONS__<NAME>__URL` and one variable per option.
-Every destination has the option `timeout_s` (seconds, default 10): no message stays undecided for longer.
+Every destination has the option `timeout_s` (seconds, default 10): no message stays undecided longer.
 
 CONTRIBUTING.md says how to add a system.
 """
@@ -36,7 +36,7 @@ class Message:
 
 
 class Destination(Protocol):
-    """A downstream queue that confirms what it took."""
+    """A downstream queue that confirms messages."""
 
     @property
     def max_batch(self) -> int:
@@ -45,31 +45,31 @@ class Destination(Protocol):
 
     @property
     def concurrency(self) -> int:
-        """How many calls of `send` may be under way at once, unless the operator wants more."""
+        """How many calls of `send` may run at once, unless the operator sets more."""
         ...
 
     async def send(self, batch: Sequence[Message]) -> Sequence[Outcome]:
-        """Deliver *batch* and say the outcome of each message, in the same order.
+        """Deliver *batch* and return the outcome of each message, in the same order.
 
-        Never raises for what the other side did: a dead server is a `Retry` for every message.
+        Never raises because of the other side: a dead server is a `Retry` for every message.
         A message counts as `Delivered` only once the other side has confirmed it.
         """
         ...
 
     async def check(self) -> Delivered | Retry:
-        """Connect and sign in as `send` does, and send nothing; the receipt says what was seen."""
+        """Connect and sign in like `send`, and send nothing; the receipt says what was seen."""
         ...
 
     async def aclose(self) -> None:
-        """Let go of connections. Called once, after the last `send` returned."""
+        """Close connections. Called once, after the last `send` returned."""
         ...
 
 
 class Connect(Protocol):
-    """What each destination module calls `connect`."""
+    """The function `connect` of each destination module."""
 
     def __call__(self, name: str, url: str, options: Mapping[str, str]) -> Destination:
-        """Read *url* and *options*, and return a destination that dials on its first `send`.
+        """Parse *url* and *options*; return a destination that connects on its first `send`.
 
         Raises:
             ConfigError: the URL or an option is not usable; the message names the setting.
@@ -83,7 +83,7 @@ class BackEnd:
 
     module: str
     extra: str | None = None
-    """The extra of this package that installs the module's client library, or None if it is always there."""
+    """The extra that installs the module's client library, or None if it is always installed."""
 
 
 _POSTGRES: Final = BackEnd("receiver.destinations.postgresql", extra="postgres")
@@ -125,9 +125,9 @@ _SYSTEMS: Final = {"sqs": "aws_sqs", "sns": "aws.sns"}
 
 
 def open_destination(name: str, url: str, options: Mapping[str, str]) -> Destination:
-    """Return the destination called *name* at *url*; nothing is dialled before its first `send`.
+    """Return the destination called *name* at *url*; it connects on its first `send`.
 
-    *options* are the destination's own: the reader of the settings first takes out what is not (filters).
+    *options* are the destination's own, without those of every destination, such as filters.
 
     Raises:
         ConfigError: unknown scheme, unusable URL or option, or a client library that is not installed.
@@ -138,7 +138,7 @@ def open_destination(name: str, url: str, options: Mapping[str, str]) -> Destina
 
 
 def system(url: str) -> str:
-    """Return what OpenTelemetry calls the system at *url*, which is that of an open destination.
+    """Return OpenTelemetry's name for the system at *url*, which belongs to an open destination.
 
     Source: https://opentelemetry.io/docs/specs/semconv/registry/attributes/messaging/
     """

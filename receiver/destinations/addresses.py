@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Where a cluster's servers are, and who we are to them."""
+    """A cluster's servers, and our credentials."""
 
     servers: tuple[str, ...]
     """Each as `host:port`."""
@@ -16,7 +16,7 @@ class Cluster:
 
 
 def read_cluster(url: str, *, default_port: int) -> Cluster:
-    """Read *url*; it has neither path nor fragment.
+    """Parse *url*, which has neither path nor fragment.
 
     Raises:
         ValueError: it is not such a URL.

@@ -1,4 +1,4 @@
-"""What the AWS destinations have in common: one client, a few threads, deadlines, and what a refusal means.
+"""The common part of the AWS destinations: a client, a few threads, deadlines, and the meaning of refusals.
 
 Credentials come from where every AWS tool looks for them: environment, profile, container or instance role.
 """
@@ -41,7 +41,7 @@ _REFUSED_CREDENTIALS: Final = re.compile(
     "AccessDenied|Authoriz|Token|Signature|Credential|AccessKey|InvalidSecurity|AuthFailure|^40[13]$"
 )
 _NO_AWS_ANSWER: Final = (ResponseParserError, KeyError, AttributeError, TypeError)
-"""What boto3, and our reading of it, make of a 200 by something else than AWS, as a proxy's page is."""
+"""Errors from a 200 that is not from AWS, such as a proxy's page."""
 _NO_CREDENTIALS: Final = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
 
 P = ParamSpec("P")
@@ -49,7 +49,7 @@ Result = TypeVar("Result")
 
 
 def endpoint(text: str) -> str:
-    """Read the address of a server that speaks an AWS protocol."""
+    """Parse the address of a server that speaks an AWS protocol."""
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
         raise ValueError("an http: or https: address without user or password")
@@ -58,7 +58,7 @@ def endpoint(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Options(SendingOptions):
-    """What may be set beside the URL."""
+    """Options besides the URL."""
 
     region: str | None = option(word, None)
     endpoint_url: str | None = option(endpoint, None)
@@ -66,32 +66,32 @@ class Options(SendingOptions):
 
 
 class Service(ABC):
-    """One queue, topic or bus, as its API takes events."""
+    """One queue, topic or bus, through its API."""
 
     title: str
-    """What operators call the service: `SQS`."""
+    """The service's usual name: `SQS`."""
     target: str
-    """What the URL names: `queue`."""
+    """The kind of thing that the URL names: `queue`."""
     limits: Limits
-    """What fits."""
+    """Its size limits."""
     client: Any
     """The boto3 client; its `close` is all that is called."""
     ordered: bool = False
-    """Whether requests must go one after the other, to keep the order."""
+    """Whether requests must be sent one after another, to keep the order."""
     blaming: frozenset[str] = frozenset()
-    """The error codes of a request that as such was in order, but for one of its messages."""
+    """Error codes for a valid request with one bad message."""
 
     def size_bytes(self, message: Message) -> int:
         """Return the size of *message* as the service counts it."""
         return size_bytes(message)
 
     def entries(self, chunk: Sequence[Message]) -> Sequence[Any]:
-        """Return the messages of one request as its API takes them."""
+        """Return the messages of one request in the API's form."""
         return batch_entries(chunk, fifo=self.ordered)
 
     @abstractmethod
     def put(self, entries: Sequence[Any]) -> Sequence[Outcome]:
-        """Make one request with at most `MAX_ENTRIES` of them; blocks.
+        """Send one request with at most `MAX_ENTRIES` of them; blocks.
 
         Raises:
             ClientError: the service refused the request.
@@ -104,7 +104,7 @@ class Service(ABC):
 
 
 def open_client(service: str, name: str, options: Options, *, region: str | None, url: str | None) -> Any:
-    """Return a client that makes each request once; *region* and *url* are what the destination's URL says.
+    """Return a client that sends each request once; *region* and *url* come from the destination's URL.
 
     Raises:
         ConfigError: there is no region, or the AWS configuration cannot be read.
@@ -144,11 +144,11 @@ class AwsDestination:
 
     @property
     def concurrency(self) -> int:
-        """As many requests as there are threads."""
+        """One request per thread."""
         return self._lanes
 
     async def send(self, batch: Sequence[Message]) -> Sequence[Outcome]:
-        """Send *batch* in as few requests as its sizes allow."""
+        """Send *batch* in as few requests as sizes allow."""
         service = self._service
         return await self._send_each(
             chunks(batch, size_bytes=service.size_bytes, max_bytes=service.limits.request)
@@ -159,11 +159,11 @@ class AwsDestination:
         return [outcome for of_chunk in outcomes for outcome in of_chunk]
 
     async def check(self) -> Delivered | Retry:
-        """Make a request without a message: the service refuses that, and first what else is wrong."""
+        """Send a request without messages. The service refuses it, but reports other errors first."""
         return await self._in_time(self._ask_in_vain) or Retry(self._silent)
 
     async def _in_time(self, call: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result | None:
-        """Make *call* in a thread; return None if it took too long, apart from waiting for a turn."""
+        """Run *call* in a thread; return None if it took too long, not counting the wait for a thread."""
         work = partial(call, *args, **kwargs)
         try:
             async with self._turns, asyncio.timeout(self._options.timeout_s):
@@ -206,11 +206,11 @@ class AwsDestination:
         outcomes = await self._in_time(self._request, chunk)
         if outcomes is None:
             return [Retry(self._silent)] * len(chunk)
-        # Which one it means it does not say: ask again one by one, so that the others get through.
+        # It does not say which one: send them one by one, so that the others get through.
         return outcomes or await self._send_each([message] for message in chunk)
 
     def _request(self, chunk: Sequence[Message]) -> Sequence[Outcome]:
-        """Return the outcomes; none if the service blames one of several messages."""
+        """Return the outcomes; none if the service rejects one of several messages."""
         entries = self._service.entries(chunk)
         try:
             outcomes = self._service.put(entries)
@@ -232,7 +232,7 @@ class AwsDestination:
         return [self._detailed(chunk[0], GivenUp(f"{self._service.title} refused the event: {code}"))]
 
     def _detailed(self, message: Message, outcome: Outcome) -> Outcome:
-        """Add what an operator needs next: the setting, or the limit where that is likely the reason."""
+        """Add the setting to change, or the limit if that is the likely reason."""
         size, usual = self._service.size_bytes(message), self._service.limits.request
         match outcome:
             case Retry(error):
@@ -267,7 +267,7 @@ class AwsDestination:
 
 
 def listed(title: str, answer: Mapping[str, Any], number: int) -> list[Outcome]:
-    """Return the outcomes of *number* messages whose Ids were their positions, as SQS and SNS list them."""
+    """Return the outcomes of *number* messages with their positions as Ids, as SQS and SNS list them."""
     outcomes: dict[str, Outcome] = {
         done["Id"]: Delivered(done["MessageId"]) for done in answer.get("Successful", [])
     }

@@ -1,4 +1,4 @@
-"""What the AWS destinations send: messages cut into requests, each message as text and attributes."""
+"""What the AWS destinations send: messages grouped into requests, each as text and attributes."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,23 +8,23 @@ from receiver.destinations import Message
 from receiver.destinations.context import trace
 
 MAX_ENTRIES: Final = 10
-"""The most messages that SQS, SNS and EventBridge take in one request."""
+"""The most messages that SQS, SNS and EventBridge accept in one request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Sizes that a service takes, in bytes as that service counts them."""
+    """Maximum sizes of a service, in bytes as that service counts them."""
 
     request: int
     """All messages of one request together."""
     message: int
-    """One message, which may be more than `request` where the limit can be raised: it is then tried alone."""
+    """One message. It may exceed `request` if the limit can be raised: it is then tried alone."""
 
 
 def chunks(
     batch: Sequence[Message], *, size_bytes: Callable[[Message], int], max_bytes: int
 ) -> Iterator[list[Message]]:
-    """Cut *batch* into requests that the service takes; a message too large for any stays alone."""
+    """Split *batch* into requests that the service accepts; a message that is too large stays alone."""
     chunk: list[Message] = []
     room = max_bytes
     for message in batch:
@@ -39,15 +39,15 @@ def chunks(
 
 
 def size_bytes(message: Message) -> int:
-    """Return what SQS and SNS count: body, and name, type and value of every attribute."""
+    """Return the size that SQS and SNS count: body, and name, type and value of every attribute."""
     attributes = sum(len(name) + len("String") + len(value.encode()) for name, value in _pairs(message))
     return len(text(message).encode()) + attributes
 
 
 def batch_entries(chunk: Sequence[Message], *, fifo: bool, body: str = "MessageBody") -> list[dict[str, Any]]:
-    """Return the messages of one request as SQS takes them; SNS calls the *body* otherwise.
+    """Return the messages of one request in SQS's form; SNS has another name for the *body*.
 
-    Each is named by its place.
+    The Id of each is its position.
     """
     return [
         {
@@ -66,12 +66,12 @@ def batch_entries(chunk: Sequence[Message], *, fifo: bool, body: str = "MessageB
 
 def text(message: Message) -> str:
     """Return the body without the two characters that SQS refuses, U+FFFE and U+FFFF."""
-    # In JSON these two can only stand inside a string, where the escape means the same.
+    # In JSON, these two occur only inside a string, where the escape means the same.
     return message.body.decode().replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
 
 
 def attributes(message: Message) -> Mapping[str, Mapping[str, str]]:
-    """Return what consumers and subscriptions filter on, without parsing the body."""
+    """Return the attributes that consumers and subscriptions can filter on without parsing the body."""
     return {name: {"DataType": "String", "StringValue": value} for name, value in _pairs(message)}
 
 

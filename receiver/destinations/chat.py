@@ -1,4 +1,4 @@
-"""Messages as people read them: the shapes that incoming webhooks of Slack and of Microsoft Teams take.
+"""Messages for people, in the forms of incoming webhooks of Slack and Microsoft Teams.
 
 Sources: https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks and
 https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using
@@ -14,12 +14,12 @@ from receiver.events import TYPE_PREFIX
 
 _MOST_CHARS: Final = 2_000
 _MOST_ESCAPED_CHARS: Final = 3_000
-"""Slack takes so many in the text of a section, escapes included."""
+"""Maximum characters in the text of a Slack section, escapes included."""
 _MOST_VALUE_CHARS: Final = 300
 
 
 def slack(envelope: bytes) -> bytes:
-    """Write a message for an incoming webhook of Slack."""
+    """Return a message for an incoming webhook of Slack."""
     title, lines = _told(envelope)
     text = _escaped("\n".join([title, *(f"{name}: {value}" for name, value in lines)]))
     section = {"type": "section", "text": {"type": "mrkdwn", "text": text}}
@@ -27,7 +27,7 @@ def slack(envelope: bytes) -> bytes:
 
 
 def teams(envelope: bytes) -> bytes:
-    """Write a message for a workflow of Teams, which takes adaptive cards and nothing else."""
+    """Return a message for a workflow of Teams, which accepts only adaptive cards."""
     title, lines = _told(envelope)
     facts = [{"title": name, "value": value} for name, value in lines]
     block = {"type": "TextBlock", "text": title[:_MOST_CHARS], "wrap": True, "weight": "Bolder"}
@@ -49,7 +49,7 @@ FORMATS: Final[Mapping[str, Callable[[bytes], bytes]]] = {"slack": slack, "teams
 
 
 def _told(envelope: bytes) -> tuple[str, list[tuple[str, str]]]:
-    """Return a title and what else there is to say."""
+    """Return a title and further lines."""
     message = orjson.loads(envelope)
     kind = str(message.get("type", "")).removeprefix(TYPE_PREFIX)
     data = message.get("data")
@@ -68,12 +68,12 @@ def _lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _escaped(text: str) -> str:
-    """Write the characters that Slack reads as its own markup as what they are, as many as it takes.
+    """Escape the characters of Slack's own markup, and cut the text to Slack's limit.
 
     Source: https://docs.slack.dev/messaging/formatting-message-text#escaping
     """
     escaped = text[:_MOST_CHARS].replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     if len(escaped) <= _MOST_ESCAPED_CHARS:
         return escaped
-    # No escape is cut in two: what is left of one would be shown as it is.
+    # Do not cut an escape in two: its rest would be shown as text.
     return re.sub("&[a-z]*$", "", escaped[:_MOST_ESCAPED_CHARS])

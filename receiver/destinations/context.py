@@ -1,6 +1,6 @@
 """CloudEvents context attributes, for systems whose messages have headers.
 
-The envelope holds them too; as headers they can be routed and filtered on without reading the body.
+The envelope has them too, but headers can be used for routing and filtering without reading the body.
 """
 
 from typing import Final
@@ -12,9 +12,9 @@ CONTENT_TYPE: Final = "application/cloudevents+json"
 
 
 def trace(message: Message) -> dict[str, str]:
-    """Return the header, of any protocol, by which the tracing of consumers goes on with a trace.
+    """Return the header with which consumers continue a trace, in any protocol.
 
-    It says what the envelope says, as it has to where nobody is between us and the broker.
+    It equals the envelope's value, as it must if nothing is between us and the broker.
 
     Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/extensions/distributed-tracing.md
     """
@@ -22,7 +22,7 @@ def trace(message: Message) -> dict[str, str]:
 
 
 def attributes(message: Message, *, prefix: str) -> dict[str, str]:
-    """Return id, source, type and subject of *message*, each name behind the *prefix* of a protocol binding.
+    """Return id, source, type and subject of *message*, with the *prefix* of a protocol binding.
 
     Source: https://github.com/cloudevents/spec/tree/v1.0.2/cloudevents/bindings
     """

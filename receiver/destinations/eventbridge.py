@@ -33,7 +33,7 @@ _MAX_BYTES: Final = 1_048_575
 
 @dataclass(frozen=True, slots=True)
 class Options(aws.Options):
-    """What may be set beside the URL."""
+    """Options besides the URL."""
 
     source: str = option(_source, "co.aivisualstudio")
 
@@ -53,7 +53,7 @@ def connect(name: str, url: str, options: Mapping[str, str]) -> AwsDestination:
 
 
 class EventBus(Service):
-    """One bus, as `PutEvents` takes events."""
+    """One bus, through `PutEvents`."""
 
     title = "EventBridge"
     target = "bus"
@@ -66,7 +66,7 @@ class EventBus(Service):
         self._source = source
 
     def size_bytes(self, message: Message) -> int:
-        """Return what EventBridge counts: source, type, resources and detail.
+        """Return the size that EventBridge counts: source, type, resources and detail.
 
         Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/calculate-putevents-entry-size.html
         """
@@ -74,11 +74,11 @@ class EventBus(Service):
         return len(message.body) + sum(len(word.encode()) for word in words)
 
     def entries(self, chunk: Sequence[Message]) -> "Sequence[PutEventsRequestEntryTypeDef]":
-        """Return *chunk* as `PutEvents` takes it."""
+        """Return *chunk* in the form of `PutEvents`."""
         return [self._entry(message) for message in chunk]
 
     def put(self, entries: "Sequence[PutEventsRequestEntryTypeDef]") -> Sequence[Outcome]:
-        """Make one request; see `receiver.destinations.aws.Service`."""
+        """Send one request; see `receiver.destinations.aws.Service`."""
         answer = self.client.put_events(Entries=entries)
         if answer["FailedEntryCount"] == 0 and len(answer["Entries"]) == len(entries):
             return [Delivered(entry["EventId"]) for entry in answer["Entries"]]

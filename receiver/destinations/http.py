@@ -1,8 +1,8 @@
 """POST events to an HTTP endpoint, one request per event.
 
-The time that the signature covers is that of the attempt. A 409 counts as an earlier attempt with the same
-Idempotency-Key that is still being worked on. A redirect is not followed: the address is configured, so only
-its operator may change it. See docs/destinations/http.md.
+The signature covers the time of the attempt. A 409 means that an earlier attempt with the same
+Idempotency-Key is still in progress. Redirects are not followed: the address is configured, so only the
+operator may change it. See docs/destinations/http.md.
 """
 
 import asyncio
@@ -30,7 +30,8 @@ from receiver.signatures import check_secrets, sign
 
 _CONTENT_TYPE: Final = "application/cloudevents+json; charset=utf-8"
 _ABOUT_THE_MESSAGE: Final = frozenset({400, 410, 422})
-"""Refused permanently. Any other 4xx is what a proxy, a token or a route says of the whole endpoint."""
+"""Permanent refusals. Any other 4xx may come from a proxy, a token or a route, and concern the whole
+endpoint."""
 _NOT_NOW: Final = frozenset({408, 409, 423, 425, 429})
 _CREDENTIALS: Final = frozenset({401, 403, 407})
 _MAX_PORT: Final = 65_535
@@ -51,7 +52,7 @@ def _secrets(text: str) -> tuple[bytes, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Options(TlsOptions):
-    """What may be set beside the URL."""
+    """Options besides the URL."""
 
     secrets: tuple[bytes, ...] = option(_secrets, (), secret=True)
     signature_header: str = option(_header_name, "X-Receiver-Signature")
@@ -103,7 +104,7 @@ class HttpEndpoint:
         self._headers |= _authorization(name, url, options.bearer_token)
         self._has_worked = False
         self._tls = context(options)
-        # The client above this transport logs every URL and keeps cookies; a webhook wants neither.
+        # The client above this transport logs every URL and keeps cookies; a webhook needs neither.
         self._transport = httpx2.AsyncHTTPTransport(
             verify=self._tls,
             trust_env=False,
@@ -114,7 +115,7 @@ class HttpEndpoint:
 
     @property
     def concurrency(self) -> int:
-        """As many requests as the connections that are kept."""
+        """One request per kept connection."""
         return self._options.concurrency
 
     async def send(self, batch: Sequence[Message]) -> Sequence[Outcome]:
@@ -122,7 +123,7 @@ class HttpEndpoint:
         return await asyncio.gather(*(self._post(message) for message in batch))
 
     async def check(self) -> Delivered | Retry:
-        """Connect, with TLS if the URL asks for it. What the endpoint answers, only a message would show."""
+        """Connect, with TLS if the URL asks for it. Only a message would show the endpoint's answer."""
         is_encrypted = self._url.scheme == "https"
         port = self._url.port or (443 if is_encrypted else 80)
         try:
@@ -219,7 +220,7 @@ def _authorization(name: str, url: httpx2.URL, bearer_token: str | None) -> dict
 
 
 async def _drain(response: httpx2.Response) -> bytes:
-    """Read a short answer to its end so that the connection can serve again; close on a long or slow one.
+    """Read a short answer to its end so that the connection can be reused; close on a long or slow one.
 
     Return how it begins.
     """

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 
 class InFlight:
-    """Ends each send at its deadline, and all of them at once when waiting on has become pointless."""
+    """Ends each send at its deadline, or all at once when waiting has become pointless."""
 
     def __init__(self) -> None:
         self._deadlines: set[asyncio.Timeout] = set()
@@ -22,7 +22,7 @@ class InFlight:
                 self._deadlines.discard(deadline)
 
     def end(self) -> None:
-        """Let the deadline of every send in flight be now."""
+        """End every send in flight now."""
         for deadline in self._deadlines:
             if not deadline.expired():
                 deadline.reschedule(0)

@@ -1,7 +1,7 @@
 """Append events to a file, one JSON object per line.
 
 URL: `file:data/events.jsonl` (relative to the working directory) or `file:///var/lib/receiver/events.jsonl`.
-Once the file was renamed away, the next batch starts a new one. See docs/destinations/file.md.
+If the file is renamed, the next batch starts a new one. See docs/destinations/file.md.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from receiver.threads import DaemonThreads
 _FLAGS: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 _LOCK_POLL_S: Final = 0.01
 _FOR_THE_LOCK: Final = 0.9
-"""The share of the deadline in which it is waited for, so that there is time to say who holds it."""
+"""The share of the deadline spent waiting for the lock; the rest is for reporting."""
 
 
 Options = SendingOptions
@@ -57,16 +57,16 @@ class JsonLinesFile:
         self._setting = setting(name, "url")
         self._path = path
         self._options = options
-        # A network drive may hang for hours, and no process waits for it to end.
+        # A network drive may hang for hours, and the process must not wait for that at its end.
         self._threads = DaemonThreads(1, name=f"file-{name}")
 
     async def send(self, batch: Sequence[Message]) -> Sequence[Outcome]:
-        """Append *batch*, all of it or nothing, and return once it is on disk."""
+        """Append *batch*, completely or not at all, and return once it is on disk."""
         lines = b"".join(message.body + b"\n" for message in batch)
         return [await self._append(lines)] * len(batch)
 
     async def check(self) -> Delivered | Retry:
-        """Open the file to append, and lock it: it is created if need be."""
+        """Open the file for appending, and lock it; create it if needed."""
         outcome = await self._append(b"")
         return outcome if isinstance(outcome, Retry) else Delivered(f"{self._path} can be written")
 
@@ -82,12 +82,12 @@ class JsonLinesFile:
         return Delivered()
 
     async def aclose(self) -> None:
-        """Let go of the thread; no file stays open between batches."""
+        """Release the thread; no file stays open between batches."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def append(path: Path, lines: bytes, *, timeout_s: float) -> None:
-    """Add *lines* to the end of *path* and force them to disk, creating the file and its folders if need be.
+    """Append *lines* to *path* and sync, creating the file and its folders if needed.
 
     Raises:
         OSError: nothing was added (TimeoutError: another process held the lock for *timeout_s* seconds).
@@ -102,7 +102,7 @@ def append(path: Path, lines: bytes, *, timeout_s: float) -> None:
             _write(fd, b"\n" + lines if is_torn else lines)
             os.fsync(fd)
         except OSError:
-            # Should this fail too, the next append finds a torn line and starts a new one.
+            # If this fails too, the next append finds an incomplete line and starts a new one.
             with contextlib.suppress(OSError):
                 os.ftruncate(fd, size)
             raise
@@ -133,7 +133,7 @@ def _lock(fd: int, *, deadline: float) -> None:
             time.sleep(_LOCK_POLL_S)
         else:
             break
-    # Deleted while we waited: what we wrote would vanish with the last handle.
+    # Deleted while we waited: our lines would vanish with the last handle.
     if os.fstat(fd).st_nlink == 0:
         raise FileNotFoundError(errno.ENOENT, "the file was deleted meanwhile")
 

@@ -22,7 +22,7 @@ from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
 
 _DEFAULT_PORT: Final = 9092
 _HEADERS: Final = {"content-type": CONTENT_TYPE.encode()}
-"""Structured mode, and nothing that would make a reader take it for binary mode: no `ce_` header."""
+"""Structured mode, without a `ce_` header, which would make readers assume binary mode."""
 _topic: Final = matching(
     r"(?!\.\.?$)[A-Za-z0-9._-]{1,249}", "a topic: 1 to 249 letters, digits, dots, underscores or hyphens"
 )
@@ -41,12 +41,12 @@ _NO_GREETING: Final = "ApiVersionRequest failed"
 _MAX_HEARD: Final = 200
 _BACKOFF_MS: Final = 500
 _PROPAGATION_MS: Final = 1000
-"""A topic that is missing for so long does not exist."""
+"""A topic that is missing this long does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options(TlsOptions):
-    """What may be set beside the URL, or in its query."""
+    """Options besides the URL, or in its query."""
 
     topic: str = option(_topic, "receiver.events")
     security_protocol: str | None = option(one_of(_PROTOCOLS), None)
@@ -69,19 +69,19 @@ def connect(name: str, url: str, options: Mapping[str, str]) -> "KafkaTopic":
 
 
 def _producer_config(name: str, cluster: Cluster, options: Options) -> dict[str, Any]:
-    # What a broker does not answer in this time is reported while there still is time.
+    # An unanswered request is reported while there is still time.
     silence_ms = max(int(options.timeout_s * 600), 10)
     return {
         "bootstrap.servers": ",".join(cluster.servers),
         "client.id": f"receiver-{name}",
         "acks": "all",
         "enable.idempotence": True,
-        "partitioner": "murmur2_random",  # the partition that a Java producer would choose
+        "partitioner": "murmur2_random",  # the same partition as a Java producer
         "linger.ms": 0,
         "message.max.bytes": options.max_message_bytes,
-        # Ours comes first, and purges what the library would still try to deliver.
+        # Our deadline comes first, and purges what the library would still try to deliver.
         "delivery.timeout.ms": int(options.timeout_s * 1000) + 1000,
-        # Above these, the library keeps a broker's errors to itself until the delivery has timed out.
+        # With longer values, the library hides a broker's errors until the delivery has timed out.
         "retries": max(2, min(10, int(options.timeout_s))),
         "retry.backoff.max.ms": _BACKOFF_MS,
         "topic.metadata.propagation.max.ms": min(silence_ms, _PROPAGATION_MS),
@@ -124,7 +124,7 @@ def _sign_in(name: str, cluster: Cluster, options: Options) -> dict[str, Any]:
 
 
 class KafkaTopic:
-    """Produces to one topic, the messages of a batch side by side."""
+    """Produces to one topic, with the messages of a batch in parallel."""
 
     max_batch: Final = 200
     concurrency: Final = 1
@@ -157,7 +157,7 @@ class KafkaTopic:
         return outcomes
 
     async def check(self) -> Delivered | Retry:
-        """Sign in, and see that the topic is there."""
+        """Sign in, and check that the topic exists."""
         try:
             producer = Producer(self._config, self._on_trouble)
         except KafkaException as error:
@@ -186,7 +186,7 @@ class KafkaTopic:
     ) -> None:
         errors = await self._produce(producer, batch, range(len(batch)), outcomes)
         if len(batch) > 1 and any(error.name() in _REFUSED_TOGETHER for error in errors.values()):
-            # A broker refuses the messages that travelled together over one of them: ask one by one.
+            # A broker refuses a whole set because of one message: send them one by one.
             together, errors = errors, {}
             for index in together:
                 errors |= await self._produce(producer, batch, [index], outcomes)
@@ -200,7 +200,7 @@ class KafkaTopic:
         indexes: Iterable[int],
         outcomes: MutableSequence[Outcome],
     ) -> dict[int, KafkaError]:
-        """Produce the messages at *indexes*; return what was reported of those that failed."""
+        """Produce the messages at *indexes*; return the errors of those that failed."""
         errors: dict[int, KafkaError] = {}
 
         async def produce(index: int) -> None:
@@ -261,13 +261,13 @@ class KafkaTopic:
         return f"the Kafka client refused {setting(self._name, 'ca_file')}: {_words(error.args[0])}"
 
     def _known(self, producer: Producer) -> str:
-        """Say why nothing is reported; empty if that is not known."""
+        """Say why there is no report; empty if unknown."""
         if producer.trouble is not None:
             return self._troubled(producer.trouble, producer.heard)
         return self._unreachable(producer.heard[:_MAX_HEARD]) if producer.heard else ""
 
     def _troubled(self, error: KafkaError, heard: str) -> str:
-        """Say what is wrong with the connection; *heard* is what the library said aside."""
+        """Say what is wrong with the connection; *heard* is what the library logged."""
         url, code, words = setting(self._name, "url"), error.name(), _words(error)
         if not code.startswith("_") and code not in _REFUSED_CREDENTIALS:
             return self._explain(error)
@@ -297,7 +297,7 @@ class KafkaTopic:
 
     def _silence(self) -> str:
         protocol = setting(self._name, "security_protocol")
-        # A broker that wants a sign-in hangs up, and the library tries again without a word.
+        # A broker that requires a sign-in hangs up, and the library silently retries.
         suspected = "" if self._has_worked else f", or {protocol} is not what the port wants"
         return (
             f"Kafka did not report within {self._options.timeout_s:g} s: a broker hangs, "

@@ -17,23 +17,23 @@ from confluent_kafka import KafkaError, KafkaException
 _POLL_S: Final = 0.1
 _LOG: Final = logging.getLogger("confluent_kafka")
 _TELLING: Final = ("FAIL", "GETPID")
-"""The kinds of log lines that say why something failed, which errors often do not."""
+"""Log lines that give the reason of a failure, which errors often lack."""
 _UNREACHABLE: Final = "_ALL_BROKERS_DOWN"
 _ENDS_ALL: Final = frozenset({_UNREACHABLE, "_AUTHENTICATION"})
 """Errors after which no report is worth waiting for."""
 
 
 class Producer:
-    """One producer and the thread that polls it, until `hang_up`; it connects when it is made.
+    """One producer and the thread that polls it, until `hang_up`; it connects when created.
 
     *on_trouble* is called, on the event loop, once nothing more can be delivered.
     """
 
     def __init__(self, config: Mapping[str, Any], on_trouble: Callable[["Producer"], None]) -> None:
         self.trouble: KafkaError | None = None
-        """What went wrong with a connection of late."""
+        """The latest error of a connection."""
         self.heard = ""
-        """What the library logged of it, if anything."""
+        """What the library logged about it, if anything."""
         self._on_trouble = on_trouble
         self._loop = asyncio.get_running_loop()
         self._is_ended = threading.Event()
@@ -59,7 +59,7 @@ class Producer:
         return await report
 
     async def topics(self, timeout_s: float) -> frozenset[str]:
-        """Ask a broker for the topics that there are: asking for one might create it.
+        """List the broker's topics: asking for a single one might create it.
 
         Raises:
             KafkaException: none answered within *timeout_s* seconds.
@@ -69,11 +69,11 @@ class Producer:
         return frozenset(listed.topics)
 
     def hang_up(self) -> None:
-        """Forget what is in flight and disconnect, in the background."""
+        """Drop messages in flight and disconnect, in the background."""
         self._is_ended.set()
 
     async def ended(self) -> None:
-        """Wait until everything is let go of, a moment after `hang_up`."""
+        """Wait until everything is released, shortly after `hang_up`."""
         await asyncio.to_thread(self._thread.join, 10 * _POLL_S)
 
     def _poll(self) -> None:
@@ -89,17 +89,17 @@ class Producer:
         with contextlib.suppress(KafkaException):
             client.purge()
             client.poll(0)
-        # Destroyed here with its last reference, because that waits for its connections to close.
+        # Dropping the last reference destroys it here, because that waits for connections to close.
 
     def _reported(self, report: asyncio.Future[str], error: KafkaError | None, message: Any) -> None:
         receipt = f"{message.partition()}:{message.offset()}"
         self._on_loop(partial(_settle, report, error, receipt))
 
     def _note(self, error: KafkaError) -> None:
-        if self.trouble is None or error.name() != _UNREACHABLE:  # which says less than what came before
+        if self.trouble is None or error.name() != _UNREACHABLE:  # which says less than the previous error
             self.trouble = error
         if error.name() == _UNREACHABLE:
-            # Why it is so is logged at the same moment, and may be heard a moment later.
+            # The reason is logged at the same time, and may arrive a moment later.
             self._on_loop(partial(self._loop.call_later, _POLL_S, self._on_trouble, self))
         elif error.fatal() or error.name() in _ENDS_ALL:
             self._on_loop(partial(self._on_trouble, self))
@@ -111,12 +111,12 @@ class Producer:
         _LOG.debug(line)
 
     def _on_loop(self, call: Callable[[], object]) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop may be closed by now
+        with contextlib.suppress(RuntimeError):  # the loop may already be closed
             self._loop.call_soon_threadsafe(call)
 
 
 class _Ears(logging.Logger):
-    """A logger that hands each record to one function, also where logging is disabled."""
+    """A logger that passes each record to one function, even if logging is disabled."""
 
     def __init__(self, hear: Callable[[logging.LogRecord], None]) -> None:
         super().__init__(_LOG.name)

@@ -1,6 +1,6 @@
 """Publish events to a NATS JetStream stream.
 
-URL: `nats://user:password@host[:4222],host:4222` or `nats://token@host`; `nats+tls:` insists on TLS.
+URL: `nats://user:password@host[:4222],host:4222` or `nats://token@host`; `nats+tls:` requires TLS.
 See docs/destinations/nats.md.
 """
 
@@ -41,7 +41,7 @@ _LARGER_THAN_STREAM_TAKES: Final = 10054
 
 
 class BadCredentialsError(Error):
-    """The credentials file went bad since the start."""
+    """The credentials file has become invalid since the start."""
 
 
 def _subject(text: str) -> str:
@@ -53,7 +53,7 @@ def _subject(text: str) -> str:
 
 def _credentials(text: str) -> str:
     held = Path(existing_file(text)).read_bytes()
-    # The library reads on forever in a file that lacks the first of these.
+    # The library searches forever in a file that lacks the first of these.
     seed = _SEED.search(held)
     if b"BEGIN NATS USER JWT" not in held or seed is None or not _is_seed(seed[1]):
         raise ValueError("the path of a credentials file with a user's JWT and seed")
@@ -61,7 +61,7 @@ def _credentials(text: str) -> str:
 
 
 def _check_credentials(path: str | None) -> None:
-    """Read the credentials again, where the library would fail in many ways, or look in them forever."""
+    """Reload the credentials ourselves: the library would fail in many ways, or search them forever."""
     try:
         _credentials(path) if path else None
     except (ValueError, OSError):
@@ -82,7 +82,7 @@ def _is_seed(text: bytes) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Options(TlsOptions):
-    """What may be set beside the URL, or in its query."""
+    """Options besides the URL, or in its query."""
 
     subject: str = option(_subject, "receiver.events")
     creds_file: str | None = option(_credentials, None)
@@ -120,7 +120,7 @@ def _dial_options(name: str, url: str, cluster: Cluster, settings: Options) -> d
 
 
 class JetStream:
-    """Publishes to one subject, the messages of a batch side by side."""
+    """Publishes to one subject, with the messages of a batch in parallel."""
 
     max_batch: Final = 200
     concurrency: Final = 1
@@ -156,7 +156,7 @@ class JetStream:
         return outcomes
 
     async def check(self) -> Delivered | Retry:
-        """Sign in, and see that a stream takes the subject."""
+        """Sign in, and check that a stream takes the subject."""
         try:
             async with self._in_flight.deadline(self._options.timeout_s):
                 await self._dial()
@@ -289,7 +289,7 @@ def _headers(message: Message) -> dict[str, str]:
 
 
 def _wire_bytes(headers: Mapping[str, str]) -> int:
-    """Return what *headers* add to the payload that the server measures."""
+    """Return how much *headers* add to the payload size that the server measures."""
     lines = ["NATS/1.0", *(f"{name}: {value}" for name, value in headers.items()), ""]
     return sum(len(f"{line}\r\n".encode()) for line in lines)
 

@@ -1,7 +1,7 @@
-"""A connection to NATS that is dialled once and tells when it is lost.
+"""A connection to NATS that is opened once and reports when it is lost.
 
-The library would reconnect in the background, for longer than a batch may take, and leave those who wait for
-an acknowledgement to their own timeouts.
+The library would reconnect in the background, for longer than a batch may take, and leave waiting publishers
+to their own timeouts.
 """
 
 import asyncio
@@ -33,11 +33,11 @@ class Acknowledged:
 
 
 class NoCertificateError(Error):
-    """The server asks for a certificate, and we have none to show."""
+    """The server asks for a certificate, and we have none."""
 
 
 class NeverAcknowledgesError(Error):
-    """A stream takes the subject and acknowledges nothing (`no_ack`)."""
+    """A stream takes the subject but never acknowledges (`no_ack`)."""
 
 
 class Connection(Client):
@@ -46,7 +46,7 @@ class Connection(Client):
     def __init__(self, on_trouble: Callable[["Connection"], None]) -> None:
         super().__init__()
         self.trouble: Exception | None = None
-        """The latest thing that went wrong."""
+        """The latest error."""
         self._on_trouble = on_trouble
         self._insist_on_tls = False
         self._has_certificate = False
@@ -59,7 +59,7 @@ class Connection(Client):
         """Connect to the first server that answers, trying each twice at most.
 
         Raises:
-            nats.errors.Error, OSError: none did, or it refused us.
+            nats.errors.Error, OSError: none answered, or it refused us.
         """
         self._insist_on_tls = insist_on_tls
         self._has_certificate = has_certificate
@@ -80,11 +80,11 @@ class Connection(Client):
     ) -> Acknowledged:
         """Publish one message and wait until a stream has it, however long that takes.
 
-        Anybody may be subscribed to the subject, and reply: what is no acknowledgement is passed over. The
-        library's `publish` takes the first reply for one.
+        Anyone may subscribe to the subject and reply, so replies that are not acknowledgements are ignored.
+        The library's `publish` accepts the first reply as one.
 
         Raises:
-            NoStreamResponseError: nobody is there to take it.
+            NoStreamResponseError: no stream takes it.
             APIError: a stream refused it.
         """
         token = next(self._tokens)
@@ -97,17 +97,17 @@ class Connection(Client):
             del self._waiting[token]
 
     async def open_inbox(self) -> None:
-        """Subscribe to where acknowledgements arrive."""
+        """Subscribe to the subject of acknowledgements."""
         self._inbox = self.new_inbox()
         await self.subscribe(f"{self._inbox}.*", cb=self._replied)
 
     async def check_stream(self, subject: str) -> None:
-        """See whether the stream that takes *subject* acknowledges, as far as the server says.
+        """Check whether the stream of *subject* acknowledges, if the server says so.
 
         Raises:
             NeverAcknowledgesError: it does not.
         """
-        # Here, too, anybody may reply.
+        # Here too, anyone may reply.
         match await self._ask("STREAM.NAMES", {"subject": subject}):
             case {"streams": [str(name), *_]}:
                 match await self._ask(f"STREAM.INFO.{name}", {}):
@@ -115,7 +115,7 @@ class Connection(Client):
                         raise NeverAcknowledgesError(name)
 
     async def _ask(self, what: str, body: Mapping[str, str]) -> dict[str, Any]:
-        """Ask JetStream's API; the answer is empty if there is none, which takes a right of its own."""
+        """Query JetStream's API, which needs its own permission; the result is empty if nobody answers."""
         asking = asyncio.ensure_future(
             self.request(f"{_API}.{what}", json.dumps(body).encode(), timeout=_API_S)
         )
@@ -142,7 +142,7 @@ class Connection(Client):
             waiting.set_exception(answer)
 
     async def hang_up(self) -> None:
-        """Close it, waiting for the server no longer than a moment."""
+        """Close it, waiting only briefly for the server."""
         try:
             async with asyncio.timeout(_GOODBYE_S):
                 await self.close()
@@ -151,17 +151,18 @@ class Connection(Client):
                 self._transport.close()  # type: ignore[no-untyped-call]  # the library's
 
     def _connect_command(self) -> bytes:
-        # The library encrypts if the server asks for it, and else sends the credentials in the clear.
+        # The library encrypts only if the server asks for it. Else it would send the credentials in the
+        # clear.
         if self._insist_on_tls and not self._server_info.get("tls_required"):
             raise SecureConnWantedError
-        # With TLS 1.3 the refusal comes after the handshake, and may get lost with the connection.
+        # With TLS 1.3, the refusal comes after the handshake, and may be lost with the connection.
         if self._server_info.get("tls_verify") and not self._has_certificate:
             raise NoCertificateError
         return super()._connect_command()
 
     async def _note(self, error: Exception) -> None:
         if _API.lower() in str(error).lower():
-            self._denied.set()  # which is no trouble
+            self._denied.set()  # which is harmless
             return
         self.trouble = error
         if _DENIED in str(error).lower():
@@ -173,7 +174,7 @@ class Connection(Client):
 
 
 def _read(data: bytes) -> Acknowledged | APIError | None:
-    """Read a PubAck; None if it is none."""
+    """Parse a PubAck; None if it is not one."""
     answer = _object(data)
     error = answer.get("error")
     if isinstance(error, dict) and isinstance(error.get("err_code"), int):

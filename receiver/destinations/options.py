@@ -1,7 +1,7 @@
 """A destination's options: strings from the settings, read into a frozen dataclass per system.
 
-Every mistake is a `ConfigError` that names the setting and says what it accepts. It never repeats the value:
-an option, or one mistyped as another, may be a secret.
+Every mistake is a `ConfigError` that names the setting and says what it accepts. It never repeats the value,
+because an option, or one mistyped as another, may be a secret.
 """
 
 import math
@@ -24,7 +24,7 @@ def setting(name: str, option: str) -> str:
 
 
 def option(parse: Callable[[str], T], default: T, *, secret: bool = False) -> T:
-    """Declare a dataclass field that `read_options` fills through *parse*.
+    """Declare a dataclass field that `read_options` fills with *parse*.
 
     *parse* raises ValueError, saying what it accepts ("a whole number above 0"), without the value.
     A *secret* stays out of the dataclass's repr.
@@ -37,10 +37,10 @@ def read_options(
 ) -> T:
     """Build *kind*, a dataclass whose fields are all `option`s, from the *options* of destination *name*.
 
-    *query* holds options too, those of the URL; *options* win, whatever the case of their names.
+    *query* holds options from the URL; *options* win, whatever the case of their names.
 
     Raises:
-        ConfigError: an option *kind* does not have, or a value it cannot read.
+        ConfigError: *kind* has no such option, or cannot parse a value.
     """
     known: dict[str, Field[Any]] = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]  # T is one
     asked = {**query, **{key.lower(): text for key, text in options.items()}}
@@ -92,7 +92,7 @@ def count(*, at_least: int = 1, at_most: int) -> Callable[[str], int]:
 
 
 def matching(pattern: str, accepted: str) -> Callable[[str], str]:
-    """Return a reader of text that is all *pattern*; *accepted* says that in words."""
+    """Return a reader of text that matches *pattern*; *accepted* describes it in words."""
 
     def read(text: str) -> str:
         if not re.fullmatch(pattern, text):
@@ -103,7 +103,7 @@ def matching(pattern: str, accepted: str) -> Callable[[str], str]:
 
 
 def one_of(known: Mapping[str, T], accepted: str | None = None) -> Callable[[str], T]:
-    """Return a reader of words, in any case, that stand for what is *known*."""
+    """Return a reader of the *known* words, in any case."""
     by_word = {each.lower(): value for each, value in known.items()}
 
     def read(text: str) -> T:
@@ -122,7 +122,7 @@ word: Final = matching("[!-~]+", "printable ASCII without spaces, and not empty"
 
 
 def existing_file(text: str) -> str:
-    """Read the path of a file that is there.
+    """Read the path of an existing file.
 
     Raises:
         ValueError: there is none, or it is a folder.
@@ -136,7 +136,7 @@ def authorities(text: str) -> str:
     """Read the path of a PEM file that holds certificates.
 
     Raises:
-        ValueError: there is no such file, it may not be read, or it holds none.
+        ValueError: there is no such file, it is not readable, or it holds none.
     """
     try:
         ssl.create_default_context(cafile=existing_file(text))
@@ -147,6 +147,6 @@ def authorities(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SendingOptions:
-    """Options of every destination that is sent to."""
+    """Options of every destination that we send to."""
 
     timeout_s: float = option(seconds, 10.0)

@@ -1,6 +1,6 @@
-"""The options that every destination has: how fast it is sent to, how often, and when it is left alone.
+"""The options of every destination: how fast and how often we send, and when we pause.
 
-All of them hold for each worker process by itself: two workers send twice as fast.
+They apply to each worker process: two workers send twice as fast.
 """
 
 from collections.abc import Collection, Mapping
@@ -12,22 +12,23 @@ from receiver.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class DeliveryPolicy:
-    """How one destination is sent to."""
+    """How to send to one destination."""
 
     batch_size: int | None = option(count(at_most=10_000), None)
-    """The most messages in one batch; None: as many as the destination takes."""
+    """The most messages in one batch; None: the destination's maximum."""
     concurrency: int = option(count(at_most=64), 1)
-    """Batches under way at once. A destination that sends a batch in several requests has its own option."""
+    """Batches in progress at once. A destination that sends a batch in several requests has its own
+    option."""
     rate_limit: float | None = option(number("messages per second", at_most=100_000), None)
     """Messages per second; None: no limit."""
     attempts: int | None = option(count(at_most=1_000_000), None)
-    """Failures that count, until a delivery is a dead letter; None: `RECEIVER_FORWARD_ATTEMPTS`."""
+    """Counted failures until a delivery is a dead letter; None: `RECEIVER_FORWARD_ATTEMPTS`."""
     backoff_first_s: float = option(seconds, 1.0)
     """Ceiling of the wait after the first failure; it doubles with each."""
     backoff_max_s: float = option(seconds, 3600.0)
     """No ceiling is higher than this."""
     breaker_failures: int = option(count(at_most=10_000), 5)
-    """Batches in a row of which nothing gets through open the breaker."""
+    """Completely failed batches in a row that open the breaker."""
     breaker_max_s: float = option(seconds, 60.0)
     """No pause between two probes is longer than this, unless the destination asks for more."""
 
@@ -35,9 +36,9 @@ class DeliveryPolicy:
 def take_policy(
     name: str, options: Mapping[str, str], *, own: Collection[str] = ()
 ) -> tuple[DeliveryPolicy, dict[str, str]]:
-    """Split the *options* of the destination *name*: the policy, and what is left to the destination.
+    """Split the *options* of the destination *name*: the policy, and the destination's own.
 
-    What the destination reads itself, its *own* options, is always left to it.
+    Options that the destination reads itself, its *own*, always go to it.
 
     Raises:
         ConfigError: a value cannot be read, or contradicts another; the message names the setting.
@@ -53,10 +54,10 @@ def take_policy(
 
 
 def batch_size(policy: DeliveryPolicy, name: str, *, max_batch: int) -> int:
-    """Return how many messages go into one batch, of which the destination takes *max_batch*.
+    """Return the batch size for a destination whose maximum is *max_batch*.
 
     Raises:
-        ConfigError: more are asked for than it takes.
+        ConfigError: the setting exceeds that maximum.
     """
     if policy.batch_size is not None and policy.batch_size > max_batch:
         raise ConfigError(

@@ -1,6 +1,6 @@
-"""Insert events into a PostgreSQL table, and tell a channel of each.
+"""Insert events into a PostgreSQL table, and notify a channel of each.
 
-URL: as libpq reads it. Its query is libpq's too, so no option stands there.
+URL: libpq's form. Its query is libpq's too, so it holds none of our options.
 See docs/destinations/postgresql.md.
 """
 
@@ -32,11 +32,11 @@ _Connection = AsyncConnection[tuple[Any, ...]]
 
 _DEFAULTS: Final = {"application_name": "receiver", "keepalives_idle": 30}
 _ENCODING: Final = {"client_encoding": "utf8"}
-"""Ours, whatever the database's: the server converts, and refuses the rows that its encoding cannot hold."""
+"""Our encoding, whatever the database's: the server converts, and refuses rows that it cannot encode."""
 _MAX_IDENTIFIER_BYTES: Final = 63
 _WHY: Final = re.compile(r"(?:FATAL|SSL error): +(.{1,200})|\bfailed: +(?!FATAL|SSL error)(.{1,200})")
-"""What libpq says at the end of a line about one server, the server's own words or OpenSSL's among it."""
-# A batch that waits for a lock gives up on the server too. Durability is insisted on and never weakened.
+"""The end of a libpq line about one server, with the server's or OpenSSL's own words."""
+# A batch that waits for a lock is cancelled on the server too. Durability is never weakened.
 _PREPARE: Final = """
     SELECT set_config('statement_timeout', %s, false),
            CASE current_setting('synchronous_commit')
@@ -64,7 +64,7 @@ def _is_identifier(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Options(TlsOptions):
-    """What may be set beside the URL."""
+    """Options besides the URL."""
 
     table: tuple[str, ...] = option(_table_name, ("receiver_events",))
     create: bool = option(flag, default=False)
@@ -86,7 +86,7 @@ def connect(name: str, url: str, options: Mapping[str, str]) -> "PostgresTable":
 
 
 def _check_key(name: str, options: Options) -> None:
-    """See at start what libpq would find whenever it dials.
+    """Check at start what libpq would check at each connection.
 
     Source: https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-CLIENTCERT
     """
@@ -138,7 +138,7 @@ class PostgresTable:
             return [Retry(self._explain(error))] * len(batch)
 
     async def check(self) -> Delivered | Retry:
-        """Sign in, and have the insert planned: that needs the table and the rights to it."""
+        """Sign in, and plan the insert: that needs the table and the permissions for it."""
         try:
             async with asyncio.timeout(self._options.timeout_s), self._connected() as connection:
                 return await _unless_cancelled(self._plan(connection), connection)
@@ -157,7 +157,7 @@ class PostgresTable:
         return Delivered(f"signed in; {self._table} takes events")
 
     async def aclose(self) -> None:
-        """Close the connections, those of a batch under way included."""
+        """Close the connections, including those of a batch in progress."""
         self._closed = True
         for connection in self._busy:
             _hang_up(connection)
@@ -166,7 +166,7 @@ class PostgresTable:
 
     @contextlib.asynccontextmanager
     async def _connected(self) -> AsyncIterator[_Connection]:
-        """Lend a connection; one that saw an error is not used again."""
+        """Lend a connection; after an error it is not reused."""
         connection = self._idle.pop() if self._idle else await self._connect()
         self._busy.add(connection)
         usable = False
@@ -199,13 +199,13 @@ class PostgresTable:
         except errors.UndefinedTable:
             if not self._options.create:
                 raise
-        # Another worker may be creating it just now: its name, its row type or itself is there then.
+        # Another worker may be creating it now: its name, its row type or the table itself exists then.
         with contextlib.suppress(errors.UniqueViolation, errors.DuplicateObject, errors.DuplicateTable):
             await connection.execute(self._table.create())
         return await self._insert_apart(connection, batch)
 
     async def _insert_apart(self, connection: _Connection, batch: Sequence[Message]) -> Sequence[Outcome]:
-        """Insert *batch* at once, or by halves as long as a row of it is refused."""
+        """Insert *batch* at once, or in halves as long as a row is refused."""
         try:
             rows = [*chain.from_iterable(map(_row, batch))]
             done = await connection.execute(self._table.insert(len(batch)), rows)
@@ -222,7 +222,7 @@ class PostgresTable:
     async def _confirm(
         self, connection: _Connection, batch: Sequence[Message], *, new_rows: int
     ) -> Sequence[Outcome]:
-        """Look for the rows that are not new: a repeat has one, what a trigger dropped silently has none."""
+        """Look for rows not inserted: a repeat exists, a row that a trigger silently dropped does not."""
         wanted = {message.id for message in batch}
         if new_rows == len(wanted):
             return [Delivered()] * len(batch)

@@ -1,4 +1,4 @@
-"""The table that events go into: its SQL, and which of the database's errors are whose fault."""
+"""The table for events: its SQL, and which database errors are about a message."""
 
 import re
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _CREATE: Final = sql.SQL(
     "event text NOT NULL, received_at timestamptz NOT NULL DEFAULT now(), handled_at timestamptz)"
 )
 
-# What no message of ours can cause: every message would fail alike.
+# Errors that no message can cause: every message would fail the same way.
 _WRONG_TABLE: Final = (
     errors.UndefinedColumn,
     errors.DatatypeMismatch,
@@ -31,29 +31,29 @@ _WRONG_TABLE: Final = (
 )
 _REFUSED_ROW: Final = (
     *(DataError, IntegrityError, errors.ProgramLimitExceeded),
-    # What a trigger raises, and what a view with a check option refuses.
+    # Errors of triggers, and of views with a check option.
     *(errors.RaiseException, errors.NoDataFound, errors.TooManyRows, errors.AssertFailure),
     *(errors.CaseNotFound, errors.WithCheckOptionViolation),
 )
 _OWN_CODE: Final = re.compile("[I-Z5-9].{4}")
-"""The standard leaves these classes to whoever raises an error; of PostgreSQL's, see `_OF_POSTGRESQL`."""
+"""The standard leaves these classes to whoever raises an error; for PostgreSQL's, see `_OF_POSTGRESQL`."""
 _OF_POSTGRESQL: Final = frozenset({"53", "54", "55", "57", "58", "72", "P0", "XX"})
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table by the parts of its name, `schema` and `table` or the latter alone."""
+    """A table by the parts of its name: `schema` and `table`, or only the latter."""
 
     name: tuple[str, ...]
     channel: str | None = None
-    """Where to notify of each new row, if anywhere."""
+    """The channel to notify of each new row, if any."""
 
     def create(self) -> sql.Composed:
-        """Return the statement that makes it."""
+        """Return the statement that creates it."""
         return _CREATE.format(table=sql.Identifier(*self.name))
 
     def insert(self, rows: int) -> sql.Composed:
-        """Return the statement that adds *rows* rows, but for ids it has, and notifies of the new ones."""
+        """Return the statement that inserts *rows* rows except existing ids, and notifies of the new ones."""
         values = sql.SQL(", ").join([_ROW] * rows)
         insert = _INSERT.format(table=sql.Identifier(*self.name), columns=_COLUMNS, rows=values)
         if self.channel is None:
@@ -61,11 +61,11 @@ class Table:
         return _INSERT_AND_NOTIFY.format(insert=insert, channel=sql.Literal(self.channel))
 
     def find(self) -> sql.Composed:
-        """Return the query for those of a list of ids that have a row."""
+        """Return the query for the ids in a list that have a row."""
         return _FIND.format(table=sql.Identifier(*self.name))
 
     def plan(self) -> sql.Composed:
-        """Return the statement that has the insert of one row planned, and not done."""
+        """Return the statement that plans the insert of a row without running it."""
         return sql.SQL("EXPLAIN {insert}").format(insert=self.insert(1))
 
     def __str__(self) -> str:
@@ -73,24 +73,24 @@ class Table:
 
 
 def blames_a_row(error: Error) -> bool:
-    """Whether *error* is about what one row holds."""
+    """Whether *error* is about the values of one row."""
     if isinstance(error, _WRONG_TABLE):
         return False
     return isinstance(error, _REFUSED_ROW) or _is_raised(error.sqlstate or "")
 
 
 def _is_raised(code: str) -> bool:
-    """Whether it is no error of PostgreSQL's: `RAISE` in a trigger may give any code."""
+    """Whether the error is not PostgreSQL's own: `RAISE` in a trigger may use any code."""
     return bool(_OWN_CODE.fullmatch(code)) and code[:2] not in _OF_POSTGRESQL
 
 
 def is_wrong_table(error: Error) -> bool:
-    """Whether *error* means that the table is not made for events."""
+    """Whether *error* means that the table does not fit events."""
     return isinstance(error, _WRONG_TABLE)
 
 
 def summary(error: Error) -> str:
-    """Name *error* and its place without its text, which may quote the event."""
+    """Name *error* and its position without its text, which may quote the event."""
     diagnosis = error.diag
     places = {"constraint": diagnosis.constraint_name, "column": diagnosis.column_name}
     named = [f"{kind} {name}" for kind, name in places.items() if name]

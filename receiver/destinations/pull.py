@@ -1,6 +1,6 @@
-"""Keep events in the store until consumers fetch them: for those without a broker, or behind a firewall.
+"""Keep events in the store until consumers fetch them, for consumers without a broker or behind a firewall.
 
-Nothing is sent: `receiver.pull` gives consumers the deliveries as they stand in the outbox.
+Nothing is sent: `receiver.pull` gives consumers the deliveries in the outbox.
 See docs/destinations/pull.md.
 """
 
@@ -25,21 +25,21 @@ check_token: Final = matching(
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What may be set beside the URL."""
+    """Options besides the URL."""
 
     token: str | None = option(check_token, None, secret=True)
-    """What its consumers must carry; None: `RECEIVER_PULL_TOKEN`."""
+    """Its consumers' token; None: `RECEIVER_PULL_TOKEN`."""
     visibility_s: float = option(seconds, 60.0)
-    """For so long a message is kept from other consumers, unless its consumer asks for another time."""
+    """How long a leased message is hidden from other consumers, unless its consumer asks for another time."""
     max_receives: int = option(count(at_most=1_000_000), 10)
-    """A message that was given so often, and never acknowledged, is a dead letter."""
+    """A message leased this often without acknowledgement becomes a dead letter."""
 
 
 def read(name: str, url: str, options: Mapping[str, str]) -> Options:
-    """Read *url* and *options* of the destination called *name*.
+    """Parse *url* and *options* of the destination called *name*.
 
     Raises:
-        ConfigError: the URL is more than `pull:`, or an option is wrong.
+        ConfigError: the URL is not exactly `pull:`, or an option is wrong.
     """
     if url.strip().partition(":")[2].strip("/"):
         raise ConfigError(f"{setting(name, 'url')} must be pull: and nothing else")
@@ -47,25 +47,25 @@ def read(name: str, url: str, options: Mapping[str, str]) -> Options:
 
 
 def connect(name: str, url: str, options: Mapping[str, str]) -> "Pull":
-    """Return what stands for the consumers of `pull:`. See `receiver.destinations.Connect`."""
+    """Return the destination for `pull:`. See `receiver.destinations.Connect`."""
     read(name, url, options)
     return Pull()
 
 
 class Pull:
-    """A destination that nothing can be sent to: its consumers come for what waits."""
+    """A destination that we do not send to: its consumers fetch messages."""
 
     max_batch: Final = 1
     concurrency: Final = 1
 
     async def send(self, batch: Sequence[Message]) -> Sequence[Outcome]:
-        """Refuse: a consumer asks for its messages."""
+        """Refuse: consumers fetch their messages."""
         return [GivenUp("nothing is sent to a pull: destination; its consumers fetch what waits")] * len(
             batch
         )
 
     async def check(self) -> Delivered | Retry:
-        """Find nothing wrong: consumers dial us."""
+        """Report success: consumers connect to us."""
         return Delivered("consumers fetch from `receiver pull`")
 
     async def aclose(self) -> None:

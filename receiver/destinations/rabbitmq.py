@@ -44,7 +44,7 @@ _DEFAULT_QUEUE: Final = "receiver.events"
 _MAX_NAME_BYTES: Final = 255
 _PERSISTENT: Final = 2
 _ENDED_OVER_ONE: Final = (ChannelPreconditionFailed, ConnectionChannelError)
-"""A message too many for the server, and what follows if others were behind it."""
+"""Errors for a message that is too large, and for those sent after it."""
 _BROKEN: Final = (AMQPError, ChannelInvalidStateError, OSError)
 
 
@@ -56,7 +56,7 @@ def _name(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Options(TlsOptions):
-    """What may be set beside the URL, or in its query."""
+    """Options besides the URL, or in its query."""
 
     queue: str | None = option(_name, None)
     exchange: str | None = option(_name, None)
@@ -92,7 +92,7 @@ def _read_url(name: str, url: str) -> tuple[URL, dict[str, str]]:
 
 
 class RabbitExchange:
-    """Publishes to one exchange, each batch on a channel of its own."""
+    """Publishes to one exchange, each batch on its own channel."""
 
     max_batch: Final = 200
     concurrency: Final = 1
@@ -123,7 +123,7 @@ class RabbitExchange:
         return outcomes
 
     async def check(self) -> Delivered | Retry:
-        """Sign in and open a channel. Whether the message would find a queue, only a message would show."""
+        """Sign in and open a channel. Only a message would show whether a queue takes it."""
         try:
             async with self._in_flight.deadline(self._options.timeout_s):
                 with heartbeat_errors():
@@ -152,7 +152,7 @@ class RabbitExchange:
     async def _publish_apart(
         self, batch: Sequence[Message], indexes: Iterable[int], outcomes: MutableSequence[Outcome]
     ) -> dict[int, Exception]:
-        """Publish one by one, because the server does not say over which message it closed the channel."""
+        """Publish one by one, because the server does not say which message made it close the channel."""
         causes: dict[int, Exception] = {}
         async with aclosing(await self._dial()) as connection:
             for index in indexes:
@@ -173,7 +173,7 @@ class RabbitExchange:
         return connection
 
     def _retire(self, connection: Connection) -> None:
-        # What was on its way to the closed channel may yet make the server close the connection.
+        # Messages in flight to the closed channel may still make the server close the connection.
         if connection is self._connection:
             self._connection = None
         connection.retire()
@@ -239,7 +239,7 @@ class RabbitExchange:
             case AuthenticationError() | ProbableAuthenticationError():
                 return f"RabbitMQ refused the user or password in {url}"
             case InvalidFrameError():
-                # What the library makes of a refusal in place of Connection.OpenOk, whose words it drops.
+                # The library's error for a refusal instead of Connection.OpenOk; it drops the server's words.
                 return (
                     f"RabbitMQ refused the virtual host in {url}: it is missing or not the user's, or a limit"
                     " of connections is reached"
@@ -272,7 +272,7 @@ class RabbitExchange:
 
 
 def _of_one_cause(causes: Mapping[int, Exception]) -> dict[int, Exception]:
-    """Give those that merely found the channel closed the reason why it was closed."""
+    """Give outcomes that merely report a closed channel the reason for its closing."""
     why = next((each for each in causes.values() if not isinstance(each, ChannelInvalidStateError)), None)
     return {
         index: why if why and isinstance(each, ChannelInvalidStateError) else each

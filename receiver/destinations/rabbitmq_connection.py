@@ -1,6 +1,6 @@
 """A connection to RabbitMQ that can be dropped without the server's help.
 
-The library's own `close` waits for the server's goodbye; a server that hangs gives none.
+The library's own `close` waits for the server's answer, which never comes from a hanging server.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ _GOODBYE_S: Final = 1.0
 
 
 class Connection:
-    """One connection; it is never re-established, so that the sender decides when to dial again."""
+    """One connection. It is never re-established, so that the sender decides when to reconnect."""
 
     def __init__(self, target: URL, tls: ssl.SSLContext | None, *, title: str) -> None:
         self._sockets = _Sockets()
@@ -33,7 +33,7 @@ class Connection:
 
     @property
     def is_open(self) -> bool:
-        """Whether it is connected, as far as is known."""
+        """Whether it is connected, as far as we know."""
         return self._amqp.is_opened
 
     async def dial(self) -> None:
@@ -66,7 +66,7 @@ class Connection:
         self._drop_if_done()
 
     async def aclose(self) -> None:
-        """Close it in good order if the server answers, and at any rate."""
+        """Close it, in good order if the server answers."""
         try:
             async with asyncio.timeout(_GOODBYE_S):
                 await self._amqp.close()
@@ -74,13 +74,13 @@ class Connection:
             self.abort()
 
     def abort(self) -> None:
-        """Drop it; whatever waits on it fails at once."""
+        """Drop it; everything that waits on it fails at once."""
         self._sockets.abort()
 
     async def _open_channel(self) -> AbstractChannel:
         try:
             return await self._amqp.channel(on_return_raises=True)
-        except RuntimeError as error:  # all that the library says of a connection that is closed
+        except RuntimeError as error:  # the library's only error for a closed connection
             raise ConnectionResetError("the connection is closed") from error
 
     def _drop_if_done(self) -> None:
@@ -90,18 +90,18 @@ class Connection:
 
 @contextmanager
 def heartbeat_errors() -> Iterator[None]:
-    """Raise ConnectionResetError where the library cancels the block, as it does when heartbeats stop."""
+    """Raise ConnectionResetError if the library cancels the block, as it does when heartbeats stop."""
     try:
         yield
     except asyncio.CancelledError:
         task = asyncio.current_task()
-        if task is not None and task.cancelling():  # somebody else wants it to end
+        if task is not None and task.cancelling():  # somebody else cancelled it
             raise
         raise ConnectionResetError("no heartbeat") from None
 
 
 class _Sockets(TransportFactory):
-    """Dials as the library does, and remembers the socket."""
+    """Connects like the library, and remembers the socket."""
 
     def __init__(self) -> None:
         self._writer: asyncio.StreamWriter | None = None

@@ -1,4 +1,4 @@
-"""Why a system did not take an event, in its own words and short enough for a log line."""
+"""Why a system did not accept an event, in its own words and short enough for a log line."""
 
 import re
 import socket
@@ -11,14 +11,14 @@ _HUNG_UP: Final = re.compile("closed by server|without sending a response|reset 
 
 
 def first_words(error: Exception, text: str) -> str:
-    """Return the other side's *text*, shortened to one line; if that is empty, the class of *error*."""
+    """Return the other side's *text*, shortened to one line, or the class of *error* if it is empty."""
     return " ".join(text.split())[:_MAX_CHARACTERS] or type(error).__name__
 
 
 def cause(error: BaseException) -> str:
-    """Say why a connection came to nothing, which libraries keep in the errors behind their own *error*.
+    """Say why a connection failed; libraries hide that in the causes of their own *error*.
 
-    Only what the TLS library and the operating system said is quoted: a library's text may hold a URL.
+    Quote only the TLS library and the operating system: a library's text may contain a URL.
     """
     behind = list(_chain(error))
     for each in behind:
@@ -35,7 +35,7 @@ def cause(error: BaseException) -> str:
 
 
 def hung_up(error: BaseException) -> bool:
-    """Whether the other side ended the connection without a word."""
+    """Whether the other side closed the connection without an answer."""
     return any(
         isinstance(each, ConnectionResetError | BrokenPipeError | EOFError) or _HUNG_UP.search(str(each))
         for each in _chain(error)
@@ -43,7 +43,7 @@ def hung_up(error: BaseException) -> bool:
 
 
 def _ssl_words(error: ssl.SSLError) -> str:
-    # OpenSSL names its reasons; what Python raises itself has none.
+    # OpenSSL names its reasons; Python's own errors have none.
     return str(getattr(error, "reason", None) or "TLS failed").replace("_", " ").lower()
 
 

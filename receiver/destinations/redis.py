@@ -44,7 +44,7 @@ _EXAMPLES: Final = {
     "cluster": "redis+cluster://user:password@host:6379,host:6379",
 }
 _HOPS: Final = 3
-"""So often a cluster may send one batch on."""
+"""How often a cluster may redirect one batch."""
 _ENTRY: Final = re.compile(rb"[0-9]+-[0-9]+")
 _NO_PLACE: Final = "max number of clients reached"
 _REFUSED_CREDENTIALS: Final = (AuthenticationError, AuthorizationError, NoPermissionError)
@@ -52,7 +52,7 @@ _REFUSED_CREDENTIALS: Final = (AuthenticationError, AuthorizationError, NoPermis
 
 @dataclass(frozen=True, slots=True)
 class Options(TlsOptions):
-    """What may be set beside the URL, or in its query."""
+    """Options besides the URL, or in its query."""
 
     stream: str = option(word, "receiver:events")
     maxlen: int | None = option(count(at_most=10**12), None)
@@ -74,13 +74,13 @@ def connect(name: str, url: str, options: Mapping[str, str]) -> "RedisStream":
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a URL says."""
+    """A parsed URL."""
 
     kind: str
     """Empty for one server, `sentinel` or `cluster`."""
     encrypted: bool
     service: str
-    """What Sentinels call the primary; empty elsewhere."""
+    """Sentinel's name for the primary; else empty."""
     database: int
     cluster: Cluster
 
@@ -130,7 +130,7 @@ class RedisStream:
         self._target = target
         self._tls = context(options) if target.encrypted else None
         self._moved_to: Address | None = None
-        """The node of a cluster that has the stream, once another one said which."""
+        """The cluster node with the stream, once another node has named it."""
         self._has_worked = False
         self._idle: list[Link] = []
         self._busy: set[Link] = set()
@@ -149,7 +149,7 @@ class RedisStream:
         return [self._outcome(answer, replicas) for answer in answers]
 
     async def check(self) -> Delivered | Retry:
-        """Dial and sign in. Whether the user may add entries, only an entry would show."""
+        """Connect and sign in. Only an entry would show whether the user may add entries."""
         try:
             async with asyncio.timeout(self._options.timeout_s), self._linked():
                 return Delivered("signed in")
@@ -159,11 +159,11 @@ class RedisStream:
             return self._failure(error)
 
     async def aclose(self) -> None:
-        """Close the connections, those of a batch under way included."""
+        """Close the connections, including those of a batch in progress."""
         await asyncio.gather(*(link.hang_up() for link in [*self._idle, *self._busy]))
 
     async def _add_where_it_belongs(self, batch: Sequence[Message]) -> tuple[list[Any], Any]:
-        """Return the answer to each XADD, and that of the WAIT behind them, if any."""
+        """Return the answer to each XADD, and to the WAIT after them, if any."""
         asking = False
         for _ in range(_HOPS):
             async with self._linked() as link:
@@ -171,21 +171,21 @@ class RedisStream:
                 link.is_good = not any(isinstance(each, Exception) for each in [*answers, replicas]) and (
                     replicas is None or replicas >= (self._options.wait or 0)
                 )
-            # All are about one key, and so is what a cluster says of them.
+            # All use one key, so a cluster's redirect applies to all.
             moved = answers[0]
             if self._target.kind != "cluster" or not isinstance(moved, AskError):
                 break
-            # While the slot is on its way, its new node takes what says that it was sent there.
+            # While the slot migrates, its new node accepts only commands after ASKING.
             asking = not isinstance(moved, MovedError)
-            # A cluster may leave the host out: it is then the one that was asked.
+            # A cluster may omit the host: it is then the node that answered.
             self._moved_to = (moved.host or link.address[0], moved.port)
         return answers, replicas
 
     @contextlib.asynccontextmanager
     async def _linked(self) -> AsyncIterator["Link"]:
-        """Lend a connection; unless all that it heard is good, neither it nor any idle one is used again.
+        """Lend a connection; if it saw an error, neither it nor any idle one is reused.
 
-        A server that became a replica keeps its connections, and the name may lead to another by now.
+        A server that became a replica keeps its connections, and the name may lead to another one by now.
         """
         link = self._idle.pop() if self._idle else await self._dial()
         self._busy.add(link)
@@ -203,7 +203,7 @@ class RedisStream:
     async def _dial(self) -> "Link":
         *others, last = await self._candidates()
         for address in others:
-            # One that is silent leaves time for the next.
+            # A silent one leaves time for the next.
             with contextlib.suppress(RedisError, OSError):
                 async with asyncio.timeout(self._share_s):
                     return await self._link(address)
@@ -262,7 +262,7 @@ class RedisStream:
                 commands.append(("ASKING",))
             commands.append(("XADD", self._options.stream, *limit, "*", *_fields(message)))
         if self._options.wait is not None:
-            # WAIT speaks of what its own connection wrote.
+            # WAIT applies to its own connection's writes.
             commands.append(("WAIT", self._options.wait, self._wait_ms))
         answers = await link.ask(commands)
         replicas = None if self._options.wait is None else _checked(answers.pop(), _is_number)
@@ -325,7 +325,7 @@ class RedisStream:
 
 
 class _NotRedisError(RedisError):
-    """The other side answered what no server answers to our commands."""
+    """The other side gave an answer that no Redis server gives."""
 
 
 def _checked(answer: Any, is_right: Callable[[Any], bool]) -> Any:

@@ -20,7 +20,7 @@ Address = tuple[str, int]
 
 
 class NoPrimaryError(RedisError):
-    """Sentinels answered, and none knows the primary by that name."""
+    """Sentinels answered, but none knows a primary of that name."""
 
 
 @dataclass(eq=False, slots=True)
@@ -30,10 +30,10 @@ class Link:
     address: Address
     client: redis.asyncio.Redis
     is_good: bool = False
-    """Whether everything heard of late was fine."""
+    """Whether the latest answers were all fine."""
 
     async def connect(self) -> None:
-        """Dial and sign in.
+        """Connect and sign in.
 
         Raises:
             RedisError, OSError: the server refused, or could not be reached.
@@ -43,12 +43,12 @@ class Link:
         await pool.release(connection)
 
     async def ask(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Send *commands* in one write; return the answer to each, or the error that it was refused with.
+        """Send *commands* in one write; return the answer or error of each.
 
         Raises:
             RedisError, OSError: the connection was lost.
         """
-        # What the driver's pipeline does, without its hooks for commands that are not sent here.
+        # Like the driver's pipeline, without its hooks for commands that we do not send.
         pool = self.client.connection_pool
         connection = await pool.get_connection()  # type: ignore[no-untyped-call]  # the library's
         try:
@@ -58,7 +58,7 @@ class Link:
             await pool.release(connection)
 
     async def hang_up(self) -> None:
-        """Disconnect, whatever the server thinks of it."""
+        """Disconnect, whatever the server does."""
         with contextlib.suppress(TimeoutError, RedisError, OSError):
             async with asyncio.timeout(_GOODBYE_S):
                 await self.client.aclose()
@@ -72,7 +72,7 @@ async def _answer(connection: Any) -> Any:
 
 
 class _Encrypted(SSLConnection):
-    """Encrypts as *tls* says; the driver would trust the system's authorities beside ours."""
+    """Encrypts as *tls* says; the driver would also trust the system's authorities."""
 
     def __init__(self, *, tls: ssl.SSLContext, **options: Any) -> None:
         super().__init__(**options)
@@ -82,7 +82,7 @@ class _Encrypted(SSLConnection):
 def client(
     address: Address, *, tls: ssl.SSLContext | None, limit_s: float | None = None, **options: Any
 ) -> redis.asyncio.Redis:
-    """Return a client of the server at *address*, to connect yet, which waits *limit_s* for each answer."""
+    """Return an unconnected client of the server at *address*, which waits *limit_s* for each answer."""
     # One deadline covers a whole batch, and only the worker sends a batch again: the driver does neither.
     encrypted: dict[str, Any] = {"connection_class": _Encrypted, "tls": tls} if tls else {}
     pool = redis.asyncio.ConnectionPool(
@@ -99,7 +99,7 @@ def client(
 
 
 async def named_by_sentinels(sentinels: Iterable[redis.asyncio.Redis], service: str) -> Address:
-    """Return what the first of *sentinels* to know names as the primary of *service*.
+    """Return the primary of *service* from the first of *sentinels* that knows it.
 
     Source: https://redis.io/docs/latest/develop/reference/sentinel-clients/
 

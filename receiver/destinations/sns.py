@@ -1,6 +1,6 @@
 """Publish events on an Amazon SNS topic, standard or FIFO.
 
-URL: `sns:` in front of the topic's ARN. A FIFO topic has one request at a time, to keep the order.
+URL: `sns:` in front of the topic's ARN. A FIFO topic gets one request at a time, to keep the order.
 See docs/destinations/sns.md.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sns.client import SNSClient
 
 _ARN: Final = re.compile(r"arn:aws[a-z-]*:sns:([a-z0-9-]+):[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?")
-# Both from the documentation of PublishBatch in botocore 1.44.5: the default, and what a topic may be set to.
+# Both from the documentation of PublishBatch in botocore 1.44.5: the default, and the maximum setting.
 _USUAL_BYTES: Final = 262_144
 _MAX_BYTES: Final = 1_048_576
 
@@ -39,7 +39,7 @@ def connect(name: str, url: str, options: Mapping[str, str]) -> AwsDestination:
 
 
 class SnsTopic(Service):
-    """One topic, as `PublishBatch` takes events."""
+    """One topic, through `PublishBatch`."""
 
     title = "SNS"
     target = "topic"
@@ -54,14 +54,14 @@ class SnsTopic(Service):
         self._arn = arn
 
     def entries(self, chunk: Sequence[Message]) -> Sequence[Any]:
-        """Return *chunk* as `PublishBatch` takes it."""
+        """Return *chunk* in the form of `PublishBatch`."""
         return batch_entries(chunk, fifo=self.ordered, body="Message")
 
     def put(self, entries: Sequence[Any]) -> Sequence[Outcome]:
-        """Make one request; see `receiver.destinations.aws.Service`."""
+        """Send one request; see `receiver.destinations.aws.Service`."""
         answer = self.client.publish_batch(TopicArn=self._arn, PublishBatchRequestEntries=entries)
         return listed(self.title, answer, len(entries))
 
     def blames_a_message(self, code: str, reason: str) -> bool:
-        """Whether a refused request is one message's fault, and not that of the configured topic."""
+        """Whether one message caused a refused request, not the configured topic."""
         return super().blames_a_message(code, reason) and "TopicArn" not in reason

@@ -1,7 +1,7 @@
 """Send events to an Amazon SQS queue, standard or FIFO.
 
 URL: `sqs:` in front of the queue URL as AWS shows it. The short form
-`sqs://sqs.eu-west-1.amazonaws.com/123456789012/events` means the same. A FIFO queue has one request at a
+`sqs://sqs.eu-west-1.amazonaws.com/123456789012/events` means the same. A FIFO queue gets one request at a
 time, to keep the order. See docs/destinations/sqs.md.
 """
 
@@ -55,7 +55,7 @@ def _queue_url(name: str, url: str) -> str:
 
 
 class SqsQueue(Service):
-    """One queue, as `SendMessageBatch` takes events."""
+    """One queue, through `SendMessageBatch`."""
 
     title = "SQS"
     target = "queue"
@@ -70,6 +70,6 @@ class SqsQueue(Service):
         self.ordered = queue_url.endswith(".fifo")
 
     def put(self, entries: Sequence[Any]) -> Sequence[Outcome]:
-        """Make one request; see `receiver.destinations.aws.Service`."""
+        """Send one request; see `receiver.destinations.aws.Service`."""
         answer = self.client.send_message_batch(QueueUrl=self.queue_url, Entries=entries)
         return listed(self.title, answer, len(entries))

@@ -1,6 +1,6 @@
 """Print events on standard output, one JSON object per line: for pipes, containers and trying things out.
 
-Should the reader stop in the middle of a line, the event is printed again, whole, on a line of its own.
+If the reader stops in the middle of a line, the event is printed again, complete, on its own line.
 See docs/destinations/file.md.
 """
 
@@ -19,7 +19,7 @@ from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, Outcome, Retry
 
 _STDOUT_FD: Final = 1
-_CHUNK: Final = select.PIPE_BUF  # a pipe that polls as writable takes this much without blocking
+_CHUNK: Final = select.PIPE_BUF  # a pipe that polls as writable accepts this much without blocking
 
 
 Options = SendingOptions
@@ -33,7 +33,7 @@ def connect(name: str, url: str, options: Mapping[str, str]) -> "Stdout":
 
 
 class Stdout:
-    """Prints lines, giving up on a reader that does not read."""
+    """Prints lines; gives up if the reader stops reading."""
 
     max_batch: Final = 100
     concurrency: Final = 1
@@ -49,11 +49,11 @@ class Stdout:
         return await asyncio.to_thread(self._print, batch)
 
     async def check(self) -> Delivered | Retry:
-        """Find nothing wrong: a reader may be there later."""
+        """Report success: a reader may appear later."""
         return Delivered("standard output")
 
     async def aclose(self) -> None:
-        """Do nothing: standard output is not ours to close."""
+        """Do nothing: standard output must stay open."""
 
     def _print(self, batch: Sequence[Message]) -> list[Outcome]:
         outcomes: list[Outcome] = []

@@ -1,4 +1,4 @@
-"""Whom a destination trusts, and the certificate that we show it: the same three options for every system."""
+"""Whom a connection trusts, and our client certificate: the same three options for every system."""
 
 import contextlib
 import ssl
@@ -10,20 +10,20 @@ from receiver.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class TlsOptions(SendingOptions):
-    """Options of every destination that can be spoken to over TLS. All are paths of PEM files."""
+    """Options of every destination that supports TLS. All are paths of PEM files."""
 
     ca_file: str | None = option(authorities, None)
     cert_file: str | None = option(existing_file, None)
-    """Our certificate, then those between it and the authority."""
+    """Our certificate, then its intermediates."""
     key_file: str | None = option(existing_file, None)
-    """Its private key, unencrypted; None: it stands in `cert_file`."""
+    """Its private key, unencrypted; None: it is in `cert_file`."""
 
 
 def check_certificate(name: str, options: TlsOptions, *, encrypted: bool) -> None:
     """Read the client certificate of the destination *name* once, to find mistakes at start.
 
     Raises:
-        ConfigError: certificate and key do not fit, or nothing is *encrypted* to show it to.
+        ConfigError: certificate and key do not match, or the connection is not *encrypted*.
     """
     cert, key = setting(name, "cert_file"), setting(name, "key_file")
     if options.key_file and not options.cert_file:
@@ -39,9 +39,10 @@ def check_certificate(name: str, options: TlsOptions, *, encrypted: bool) -> Non
 
 
 def advice(name: str, options: TlsOptions, *, encrypted: bool, scheme: str) -> str:
-    """Say what may be missing where the other side hangs up, and nothing has ever got through.
+    """Say what may be missing if the other side hangs up before anything got through.
 
-    With TLS 1.3 the refusal of a client without a certificate comes after the handshake, and is often lost.
+    With TLS 1.3, a client without a certificate is refused after the handshake, and the refusal is often
+    lost.
     """
     if not encrypted:
         return f"; if it wants TLS, begin {setting(name, 'url')} with {scheme}"
@@ -49,7 +50,7 @@ def advice(name: str, options: TlsOptions, *, encrypted: bool, scheme: str) -> s
 
 
 def context(options: TlsOptions) -> ssl.SSLContext:
-    """Return what connections are encrypted with.
+    """Return the TLS context for connections.
 
     Raises:
         OSError, ValueError: a file cannot be read.
@@ -60,7 +61,7 @@ def context(options: TlsOptions) -> ssl.SSLContext:
 
 
 def renew(tls: ssl.SSLContext, options: TlsOptions) -> None:
-    """Read our certificate again, for the connections that are still to be made; keep it if that fails."""
+    """Reload our certificate for future connections; keep the old one if that fails."""
     with contextlib.suppress(OSError, ValueError):
         _load_certificate(tls, options)
 
@@ -71,5 +72,5 @@ def _load_certificate(tls: ssl.SSLContext, options: TlsOptions) -> None:
 
 
 def _no_password() -> str:
-    # Without one OpenSSL would ask on the terminal.
+    # Without it, OpenSSL would ask on the terminal.
     return ""

@@ -25,17 +25,17 @@ _CLOSE: Final = b"connection: close\r\n"
 
 
 class Answer(NamedTuple):
-    """One answer with a JSON body. Answers that depend on nothing are made once and sent many times."""
+    """One answer with a JSON body. Constant answers are built once and sent many times."""
 
     status: int
     body: bytes
     headers: bytes = b""
     """Further header lines, each with its line end."""
     closes: bool = False
-    """The rest of the request, or what follows it, is not wanted: the connection ends with this answer."""
+    """We read no further, so the connection ends with this answer."""
 
     def encode(self, unix_s: int, *, closes: bool, with_body: bool = True) -> bytes:
-        """Write it as HTTP/1.1, dated *unix_s*; *closes* says that the connection ends with it."""
+        """Serialise it as HTTP/1.1, dated *unix_s*; *closes*: the connection ends with it."""
         return b"%bdate: %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n%b%b\r\n%b" % (
             _STATUS_LINES[self.status],
             _date(unix_s),
@@ -108,4 +108,4 @@ UNAVAILABLE: Final = _error(
     "We could not confirm that this was recorded. Send it again.",
     f"retry-after: {RETRY_AFTER_S}\r\n".encode(),
 )
-"""The fault is ours: the sender is to try again."""
+"""The failure is ours: the sender should retry."""

@@ -51,7 +51,7 @@ class PublicApp:
         }
 
     def answer(self, request: Request) -> Answer | Awaitable[Answer]:
-        """Answer one whole request: at once where nothing has to be waited for.
+        """Answer one complete request, at once if nothing has to be awaited.
 
         A refusal is there at once: it costs no task, and the caller can bound what strangers cost.
         """
@@ -67,7 +67,7 @@ class PublicApp:
         return HEALTHY if path == b"/healthz" else self.readiness.answer()
 
     def note_refusal(self, request: Request | None, peer: str, reason: str) -> None:
-        """Count a request that was refused before it was whole."""
+        """Count a request that was refused before it was complete."""
         self._refusals.note(reason, peer, request.values(b"x-forwarded-for") if request else ())
 
     def _deliver(self, request: Request, name: bytes) -> Answer | Awaitable[Answer]:

@@ -1,12 +1,12 @@
-"""One public HTTP/1.1 connection: bytes in, whole requests to the application, answers out in their order.
+"""One public HTTP/1.1 connection: bytes in, complete requests to the application, answers out in order.
 
-httptools parses; the bounds that a public listener needs are here and in `receiver.web.request`:
+httptools parses. The limits that a public listener needs are here and in `receiver.web.request`:
 
     data_received → feed → (parser) → request whole → application → answer → flush → next, or finish
 
-A connection ends in one of three ways. *finish*: after a last answer; what the client still sends is read and
-dropped for a while, because closing a socket with unread bytes resets it, and the answer may be lost.
-*close*: nothing is owed. *abort*: the client does not keep to a bound.
+A connection ends in one of three ways. *finish*: after a last answer. Further input is read and dropped for a
+while, because closing a socket with unread bytes resets it, and the answer may be lost. *close*: no answer is
+pending. *abort*: the client exceeds a limit.
 """
 
 import asyncio
@@ -27,24 +27,24 @@ REQUEST_TIMEOUT_S: Final = 10.0
 KEEP_ALIVE_S: Final = 75.0
 """Longer than the idle time-out of common load balancers, so that they, not we, close first."""
 LINGER_S: Final = 5.0
-"""For so long after a last answer the rest of what the client sends is dropped."""
+"""How long after a last answer further input is read and dropped."""
 LINGER_BYTES: Final = 8 * 1024 * 1024
-"""And so much of it."""
+"""And how much of it."""
 _SLICE: Final = 2048
-"""Bytes parsed in one go, which may be fifty requests, where no body of known length is under way."""
+"""Bytes parsed in one go (perhaps fifty requests), unless a body of known length is arriving."""
 _MOST_PIECES: Final = 256
-"""Pieces of bodies that one connection may send before others have their turn."""
+"""Pieces of bodies that one connection may send before others get their turn."""
 _REQUEST_IN_PIECES: Final = 16
 _MOST_UNSENT: Final = 16 * 1024
-"""Bytes of answers that a client has not taken; until it has, nothing more of it is read."""
+"""Unsent bytes of answers above which nothing more is read from the client."""
 _MOST_WAITING: Final = 16
-"""Pipelined requests being answered; further ones are not read meanwhile."""
+"""Pipelined requests answered at once; further ones are not read meanwhile."""
 
 log = structlog.get_logger()
 
 
 class Connection(asyncio.BufferedProtocol):
-    """One connection of the public listener. How long it may take for what is in the module's constants."""
+    """One connection of the public listener. The module's constants are its time limits."""
 
     request_timeout_s: float = REQUEST_TIMEOUT_S
     linger_s: float = LINGER_S
@@ -58,11 +58,12 @@ class Connection(asyncio.BufferedProtocol):
         self._request: Request | None = None
         self._unparsed = b""
         self._said = 0
-        """Bytes that came since nothing was left to parse: what is left of much is no short request."""
+        """Bytes received since the buffer was last empty: the rest of a large input is not a short
+        request."""
         self._pieces = 0
         self._is_held = False
         self._is_choked = False
-        """Answers wait, because the client does not take them."""
+        """Answers wait, because the client does not read them."""
         self._is_known = False
         self._is_finishing = False
         self._has_ended = False
@@ -92,11 +93,11 @@ class Connection(asyncio.BufferedProtocol):
         self._registry.add(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  asyncio's signature
-        """Lend the buffer of all connections: its size is what one may say in a turn."""
+        """Lend the buffer that all connections share: its size limits what one may send in a turn."""
         return self._registry.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Take in what came."""
+        """Accept the received bytes."""
         data = bytes(self._registry.buffer[:nbytes])
         self._said = len(data) + (self._said if self._unparsed else 0)
         if self._is_finishing:
@@ -110,7 +111,7 @@ class Connection(asyncio.BufferedProtocol):
             self._put_off()
 
     def eof_received(self) -> bool:
-        """Keep the connection for answers that are owed: a client may close its side after its request."""
+        """Keep the connection for pending answers: a client may close its side after its request."""
         self._has_ended = True
         return bool(self._turns) or bool(self._unparsed)
 
@@ -126,7 +127,7 @@ class Connection(asyncio.BufferedProtocol):
         self._parser = None
 
     def pause_writing(self) -> None:
-        """Read nothing from a client that does not take its answers."""
+        """Stop reading from a client that does not read its answers."""
         self._is_choked = True
         self._transport.pause_reading()
         self._expire_after(self.request_timeout_s)
@@ -146,17 +147,17 @@ class Connection(asyncio.BufferedProtocol):
         self._request = Request(self.peer)
 
     def on_url(self, url: bytes) -> None:
-        """Take in the request target, or a part of it."""
+        """Accept the request target, or a part of it."""
         assert self._request is not None
         self._request.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take in a header."""
+        """Accept a header."""
         assert self._request is not None
         self._request.take_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Judge the headers before anything of the body is read."""
+        """Check the headers before any of the body is read."""
         parser, request = self._parser, self._request
         assert request is not None
         request.read_head(parser.get_method(), is_http_1_1=parser.get_http_version() == "1.1")
@@ -164,7 +165,7 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, chunk: bytes) -> None:
-        """Take in a piece of the body."""
+        """Accept a piece of the body."""
         self._pieces += 1
         assert self._request is not None
         self._request.take_chunk(chunk)
@@ -188,12 +189,12 @@ class Connection(asyncio.BufferedProtocol):
 
     def _new_parser(self) -> Any:
         parser = httptools.HttpRequestParser(self)
-        # Transfer-Encoding beside Content-Length wins, and the connection ends: RFC 9112, section 6.1.
+        # Transfer-Encoding wins over Content-Length, and the connection ends: RFC 9112, section 6.1.
         parser.set_dangerous_leniencies(lenient_chunked_length=True, lenient_data_after_close=True)
         return parser
 
     def _read(self, data: bytes) -> None:
-        """Parse *data* in slices, until others are due their turn or enough is being answered."""
+        """Parse *data* in slices, until it is others' turn or enough requests are being answered."""
         began = time.perf_counter()
         self._pieces = 0
         start = 0
@@ -236,7 +237,7 @@ class Connection(asyncio.BufferedProtocol):
             self._registry.queue(self, self._said)
 
     def read_on(self) -> None:
-        """Go on with what was put off, unless its answers would only wait."""
+        """Continue with postponed input, unless its answers would only wait."""
         if self._unparsed and not self._is_choked and not self._transport.is_closing():
             data, self._unparsed = self._unparsed, b""
             self._transport.resume_reading()
@@ -258,14 +259,14 @@ class Connection(asyncio.BufferedProtocol):
             self._refuse(refusal)
         except httptools.HttpParserError:
             self._refuse(Refused(MALFORMED, "malformed"))
-        # Not while that exception is handled: it would take the place of what says why a request is refused.
+        # Not while that exception is handled: it would replace the reason of the refusal.
         if offered_at is not None:
             self._decline(data[offered_at:])
 
     def _decline(self, rest: bytes) -> None:
-        """Read a request again without its offer to upgrade, as of h2c, which we do not take up.
+        """Parse a request again without its offer to upgrade (to h2c, for example), which we decline.
 
-        httptools takes all that follows such a head for another protocol, the body of the request too.
+        httptools treats everything after such a head as another protocol, including the request's body.
         """
         if self._request is not None:
             head = self._request.head_without_offer(self._parser.get_http_version())
@@ -278,11 +279,11 @@ class Connection(asyncio.BufferedProtocol):
             self._registry.hold(self, 0)
 
     def _refuse(self, refusal: Refused) -> None:
-        """Answer what is read no further, behind what is owed already."""
+        """Answer a request that is not read further, after pending answers."""
         request = self._request
         self._application.note_refusal(request, self.peer, refusal.reason)
         self._is_finishing = True
-        # The parser knows the method as soon as there is a target, long before the head is whole.
+        # The parser knows the method as soon as there is a target, long before the head is complete.
         is_head = request is not None and request.target and self._parser.get_method() == b"HEAD"
         turn = Turn(closes=True, with_body=not is_head)
         turn.answer = refusal.answer
@@ -336,9 +337,9 @@ class Connection(asyncio.BufferedProtocol):
     # Ending
 
     def finish(self) -> None:
-        """End after a last answer, once the client has said the rest, or enough of it."""
+        """End after a last answer, once the client has sent the rest, or enough of it."""
         self._is_finishing = True
-        self._request = None  # or what it holds would stay until the client hangs up
+        self._request = None  # or its memory would stay until the client hangs up
         self._let_go()
         self._drop(len(self._unparsed))
         self._unparsed = b""
@@ -355,7 +356,7 @@ class Connection(asyncio.BufferedProtocol):
             self.abort()
 
     def give_up(self) -> None:
-        """End a request that is not whole in time, or too much beside others."""
+        """End a request that is not complete in time, or is too large next to others."""
         is_begun = self._unparsed or (self._request is not None and self._request.head_is_whole)
         if is_begun and not self._turns:
             self._refuse(Refused(TOO_SLOW, "slow_body"))

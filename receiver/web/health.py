@@ -1,4 +1,4 @@
-"""`GET /healthz`: the process answers. `GET /readyz`: it can take an event."""
+"""`GET /healthz`: the process answers. `GET /readyz`: it can record an event."""
 
 import asyncio
 import time
@@ -20,10 +20,10 @@ log = structlog.get_logger()
 
 
 class Readiness:
-    """Whether the store takes what a delivery writes, and the process is not about to stop.
+    """Whether the store accepts what a delivery writes, and the process is not about to stop.
 
-    The finding is kept for a second: anyone may ask, as often as they like. Nobody waits for long: a store
-    that has not answered by then takes nothing now.
+    The result is kept for a second, because anyone may ask at any rate. Nobody waits long: a store that does
+    not answer in time counts as not ready.
     """
 
     def __init__(self, check: Callable[[], Awaitable[None]]) -> None:
@@ -35,11 +35,11 @@ class Readiness:
         self._is_doubted = False
 
     def doubt(self) -> None:
-        """Take back a good finding until the next look: a delivery was just refused."""
+        """Report not ready until the next check: a delivery was just refused."""
         self._is_doubted = True
 
     async def answer(self) -> Answer:
-        """Answer from the last finding, or look again; who asks meanwhile waits for that look."""
+        """Answer from the last result, or check again; concurrent requests wait for that check."""
         if self.is_stopping:
             return UNAVAILABLE
         now = time.monotonic()

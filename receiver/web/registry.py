@@ -1,4 +1,4 @@
-"""Every open connection of one listener, what they hold together, and the time that strangers may take."""
+"""All open connections of one listener, the memory they hold, and the CPU time of strangers."""
 
 import asyncio
 from collections import OrderedDict
@@ -9,30 +9,30 @@ if TYPE_CHECKING:
 
 MAX_CONNECTIONS: Final = 8192
 MAX_HELD_BYTES: Final = 12 * 1024 * 1024
-"""All requests that are not whole yet, or wait to be read."""
+"""Limit for all incomplete or waiting requests together."""
 _KEPT_SHARE: Final = 7 / 8
-"""How much of it is kept when it is exceeded, so that finding the largest is rare."""
+"""The share that is kept when it is exceeded, so that the largest is rarely looked for."""
 
 _READ_BYTES: Final = 64 * 1024
 _SHORT: Final = 4096
-"""Bytes of a request that has a line of its own: a webhook is a tenth of that."""
+"""Up to this size, requests have their own queue; a webhook is a tenth of that."""
 _LONG_S: Final = 0.001
 """Time that all strangers together may take in one turn of the event loop."""
 _SHORT_S: Final = 0.002
-"""The same for short requests: they go first, and on when the long ones' time is used up."""
+"""The same for short requests: they go first, and continue when the long ones' time is used up."""
 
 
 class Registry:
-    """The connections, oldest first. Strangers are those on which no genuine delivery came yet.
+    """The connections, oldest first. Strangers are those without a genuine delivery so far.
 
-    Beyond a limit the oldest stranger goes, so that a client that opens connections without end takes room
-    from others of that kind and never from a sender that is known. Strangers that have more to say
-    than their time in this turn of the event loop allows wait in line, short requests before long ones.
+    Beyond a limit, the oldest stranger is closed. So a client that opens endless connections displaces only
+    others of that kind, never a known sender. Strangers whose input needs more time than this turn of the
+    event loop allows wait in line, short requests before long ones.
     """
 
     def __init__(self, *, max_connections: int) -> None:
         self.buffer = memoryview(bytearray(_READ_BYTES))
-        """Where each connection reads into, when it is its turn."""
+        """The buffer that each connection reads into in its turn."""
         self.is_draining = False
         """The listener is about to close: every answer ends its connection."""
         self._max_connections = max_connections
@@ -60,7 +60,7 @@ class Registry:
         self._known.pop(connection, None)
 
     def recognise(self, connection: "Connection") -> None:
-        """Note that a genuine delivery came on *connection*."""
+        """Note that *connection* brought a genuine delivery."""
         if self._strangers.pop(connection, self) is None:
             self._known[connection] = None
 
@@ -75,7 +75,7 @@ class Registry:
             self._shed()
 
     def _shed(self) -> None:
-        """Give up those that hold most, the first of them first: no webhook is among them by its size."""
+        """Close the connections that hold the most, largest first: no webhook is that large."""
         for connection in sorted(self._held, key=self._held.__getitem__, reverse=True):
             if self._held_bytes <= MAX_HELD_BYTES * _KEPT_SHARE:
                 return
@@ -87,7 +87,7 @@ class Registry:
         return [*self._strangers, *self._known]
 
     def has_time(self, size: int) -> bool:
-        """Whether a stranger may be read now who has said *size* bytes: nobody waits, and time is left."""
+        """Whether a stranger with *size* bytes may be read now: nobody waits, and time is left."""
         return not self._line(size) and self._spent_s < _allowed_s(size)
 
     def spend(self, seconds: float) -> None:
@@ -96,7 +96,7 @@ class Registry:
         self._call()
 
     def queue(self, connection: "Connection", size: int) -> None:
-        """Let *connection*, which has *size* bytes to read, read on when it is its turn."""
+        """Let *connection*, which has *size* bytes to read, continue in its turn."""
         self._line(size)[connection] = None
         self._call()
 

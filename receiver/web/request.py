@@ -1,4 +1,4 @@
-"""A request while it arrives, and the bounds on it."""
+"""A request while it arrives, and its limits."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -12,16 +12,16 @@ MAX_BODY_BYTES: Final = 256 * 1024
 MAX_HEADER_BYTES: Final = 16 * 1024
 MAX_HEADERS: Final = 100
 MAX_CHUNKS: Final = 4096
-"""Pieces that a body may come in: each costs time, however small it is."""
+"""Maximum pieces of a body: each costs time, however small it is."""
 MAX_WIRE_BYTES: Final = 1024 * 1024
-"""A request as sent: chunk headers, extensions and trailers may be far larger than the body."""
+"""Maximum size as sent: chunk headers, extensions and trailers may be far larger than the body."""
 
 _PIECE_BYTES: Final = 128
-"""What Python takes for one header, or one piece of a body, beside its bytes."""
+"""Memory that Python needs for one header or piece of a body, besides its bytes."""
 _CODINGS: Final = frozenset(
     (b"br", b"compress", b"deflate", b"gzip", b"x-compress", b"x-gzip", b"zstd", b"dcb", b"dcz")
 )
-"""What a body may be packed in. Any other word, as `utf-8`, is a sender's mistake: the signature decides."""
+"""Compressions of a body. Any other word, such as `utf-8`, is a sender's mistake: the signature decides."""
 
 
 class Refused(Exception):
@@ -35,7 +35,7 @@ class Refused(Exception):
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """One request. The parser fills it in; the application gets it once it is whole."""
+    """One request. The parser fills it in; the application gets it once it is complete."""
 
     peer: str
     """Address of the peer, perhaps a proxy."""
@@ -49,7 +49,7 @@ class Request:
     length: int | None = None
     """The declared length of the body, until it is known to be chunked."""
     is_encoded: bool = False
-    """Whether its Content-Encoding says that the body is packed."""
+    """Whether its Content-Encoding says that the body is compressed."""
     expects_continue: bool = False
     must_close: bool = False
     """Whether the connection may not be used after it: RFC 9112, section 6.1."""
@@ -66,19 +66,19 @@ class Request:
 
     @property
     def missing(self) -> int:
-        """How much of a body of declared length has not come yet."""
+        """How much of a body of declared length is missing."""
         return max(0, (self.length or 0) - self.body_bytes) if self.head_is_whole else 0
 
     @property
     def held_bytes(self) -> int:
-        """How much memory it takes, about: small pieces take more than they carry."""
+        """Its approximate memory: small pieces need more than they carry."""
         return self.wire_bytes + _PIECE_BYTES * (len(self.headers) + len(self.chunks))
 
     def take_header(self, name: bytes, value: bytes) -> None:
-        """Take in a header; trailers are dropped.
+        """Accept a header; trailers are dropped.
 
         Raises:
-            Refused: it is one too many.
+            Refused: there are too many.
         """
         if self.head_is_whole:
             return
@@ -88,7 +88,7 @@ class Request:
         self.headers.append((name.lower(), value.rstrip(b" \t")))
 
     def read_head(self, method: bytes, *, is_http_1_1: bool) -> None:
-        """Take in the headers, now that they are whole.
+        """Check the headers, now that they are complete.
 
         Raises:
             Refused: they are too large, the body is declared larger than 256 KiB or has no end
@@ -121,7 +121,7 @@ class Request:
             raise Refused(TOO_LARGE, "too_large")
 
     def head_without_offer(self, http_version: str) -> bytes:
-        """Write the head as it came, but for an offer to upgrade the connection."""
+        """Return the head as it came, without an offer to upgrade the connection."""
         lines = [b"%b %b HTTP/%b\r\n" % (self.method, self.target, http_version.encode())]
         for name, value in self.headers:
             kept = value
@@ -133,10 +133,10 @@ class Request:
         return b"".join([*lines, b"\r\n"])
 
     def check_incoming(self, size: int) -> None:
-        """Count *size* more bytes off the wire, after which the request is still not whole.
+        """Count *size* more bytes from the network, after which the request is still incomplete.
 
         Raises:
-            Refused: that is more than headers, or a request, may have.
+            Refused: the headers or the request are too large.
         """
         self.wire_bytes += size
         if not self.head_is_whole and self.wire_bytes > MAX_HEADER_BYTES:
@@ -156,7 +156,7 @@ class Request:
             raise Refused(TOO_LARGE, "too_large")
 
     def _check_size(self) -> None:
-        # In one segment the limit is never met while they arrive.
+        # Within one segment, the limit is not checked while they arrive.
         size = len(self.target) + sum([len(name) + len(value) for name, value in self.headers])
         if size > MAX_HEADER_BYTES:
             raise Refused(TOO_MANY_HEADERS, "headers_too_large")

@@ -1,4 +1,4 @@
-"""Which signing secrets are of use: noted from what is counted anyway, so that no delivery waits for it."""
+"""Which signing secrets are used: recorded from existing counters, so that no delivery waits for it."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class SecretUse:
-    """Notes for each source which of its secrets verified something lately."""
+    """Records for each source which of its secrets were used lately."""
 
     store: Store
     sources: Mapping[str, Sequence[str]]
@@ -25,7 +25,7 @@ class SecretUse:
     every_s: float
 
     async def run(self) -> None:
-        """Note it until cancelled. A failing store is asked again later."""
+        """Record it until cancelled. If the store fails, try again later."""
         noted: dict[tuple[str, str], float] = {}
         while True:
             counted = _counted()
@@ -43,7 +43,7 @@ class SecretUse:
 
 
 def _counted() -> dict[tuple[str, str], float]:
-    """Return how many deliveries each secret verified, by source and its place in the source's list."""
+    """Return how many deliveries each secret verified, by source and position in the source's list."""
     counted: dict[tuple[str, str], float] = {}
     for metric in metrics.VERIFIED.collect():
         for sample in metric.samples:

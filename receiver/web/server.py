@@ -1,4 +1,4 @@
-"""The public listener: takes connections, and stops without costing anybody a request."""
+"""The public listener: accepts connections, and stops without losing a request."""
 
 import asyncio
 import socket
@@ -16,9 +16,9 @@ _BACKLOG: Final = 2048
 _LONGEST_GRACE_S: Final = 15.0
 _LAST_LINGER_S: Final = 1.0
 _FIRST_BYTES_S: Final = 0.5
-"""For so long one that has just connected may take to begin its request."""
+"""How long a new connection may take to begin its request."""
 _AT_ONCE: Final = 64
-"""Connections taken in one turn of the event loop."""
+"""Connections accepted in one turn of the event loop."""
 _LOOK_EVERY_S: Final = 0.02
 
 
@@ -26,14 +26,14 @@ class Server:
     """Serves one application on one listening socket."""
 
     def __init__(self, app: PublicApp, *, shutdown_delay_s: float) -> None:
-        """For *shutdown_delay_s* after `stop` connections are still taken, while load balancers find out."""
+        """For *shutdown_delay_s* after `stop`, connections are still accepted until load balancers notice."""
         self._app = app
         self._taking: asyncio.Task[None] | None = None
         self._shutdown_delay_s = shutdown_delay_s
         self._registry = Registry(max_connections=make_room(MAX_CONNECTIONS))
 
     async def start(self, listener: socket.socket) -> None:
-        """Take connections from now on."""
+        """Accept connections from now on."""
         listener.settimeout(0)
         self._listener = listener
         self._server = await asyncio.get_running_loop().create_server(
@@ -41,10 +41,10 @@ class Server:
         )
 
     async def stop(self) -> None:
-        """Stop in the order in which nobody loses a request.
+        """Stop in an order that loses no request.
 
-        At once `readyz` says 503, and every answer ends its connection. After the delay no connection is
-        taken; what has begun is answered, for 15 s at most; connections that wait for a request go last.
+        `readyz` turns 503 at once, and every answer ends its connection. After the delay, no connection is
+        accepted. Requests in progress are answered within 15 s. Idle connections are closed last.
         """
         self._app.readiness.is_stopping = True
         self._registry.is_draining = True
@@ -59,7 +59,7 @@ class Server:
             connection.abort()
 
     def _connect(self) -> Connection:
-        """Take one, and soon those behind it: uvloop takes one in a turn, too few in a flood."""
+        """Accept one, and soon those behind it: uvloop accepts one per turn, too few in a flood."""
         if self._taking is None or self._taking.done():
             self._taking = asyncio.create_task(self._take_more())
         return self._new()
@@ -73,28 +73,28 @@ class Server:
 
     async def _serve(self, connected: list[socket.socket]) -> None:
         loop = asyncio.get_running_loop()
-        # Each takes a turn or two of the loop: together, or the queue would not get shorter.
+        # Each takes a turn or two of the loop. Accept them together, or the queue would not get shorter.
         serving = [loop.connect_accepted_socket(self._new, one) for one in connected]
         await asyncio.gather(*serving, return_exceptions=True)
 
     def _accepted(self, most: int) -> list[socket.socket]:
         """Accept what waits in the kernel's queue."""
         taken: list[socket.socket] = []
-        with suppress(OSError):  # none is left, or no file to take one with
+        with suppress(OSError):  # none is left, or no file descriptor is free
             while len(taken) < most:
                 taken.append(self._listener.accept()[0])
                 taken[-1].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return taken
 
     async def _close_listener(self) -> None:
-        """Close it, and keep those that were connected and not taken yet: the kernel would reset them."""
+        """Close it, but first accept waiting connections: the kernel would reset them."""
         taken = self._accepted(sys.maxsize)
         self._server.close()
         await self._serve(taken)
 
 
 async def _until(look: Callable[[], bool], *, within_s: float) -> None:
-    """Wait until *look* finds it so, or for *within_s* seconds."""
+    """Wait until *look* returns true, or for *within_s* seconds."""
     with suppress(TimeoutError):
         async with asyncio.timeout(within_s):
             while not look():  # noqa: ASYNC110  what it looks for has no event

@@ -1,1 +1,1 @@
-"""The client that awaits. `receiver.client.blocking` is this package with the awaiting removed."""
+"""The async client. `receiver.client.blocking` is this package without async."""

@@ -1,4 +1,4 @@
-"""Sends requests and does what the decisions say: pace, send, decide, and perhaps once more."""
+"""Sends requests: pace, send, decide, and perhaps retry."""
 
 import asyncio
 import math
@@ -16,11 +16,11 @@ from receiver.client.wire import Answer, AsyncTransport, Outgoing, Reply, Reques
 T = TypeVar("T")
 
 LONGEST_ORDER_S = 300.0
-"""A paid request is given up then, whatever the timeout: `SETTLING_S` counts on it."""
+"""A paid request is given up after this time, whatever the timeout: `SETTLING_S` relies on it."""
 
 
 class Caller:
-    """What every resource calls through."""
+    """The caller that every resource uses."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Caller:
         self._chance = chance
 
     def configured(self, config: Config) -> "Caller":
-        """Return one that differs in its configuration only, and shares connections and pace."""
+        """Return a caller with another configuration that shares connections and pace."""
         return Caller(
             config,
             self._transport,
@@ -63,7 +63,7 @@ class Caller:
     ) -> T:
         """Send *request* until it is answered, refused or in doubt.
 
-        *before* is called each time just before it is sent; what it raises stops that.
+        *before* is called just before each attempt; if it raises, nothing is sent.
 
         Raises:
             TooLate: it would have to wait beyond *deadline* for its turn, or for another attempt.
@@ -109,7 +109,7 @@ class Caller:
                     attempt = replace(attempt, number=attempt.number + 1)
 
     async def pause(self, seconds: float) -> None:
-        """Sleep, if there is anything to sleep for."""
+        """Sleep, if there is time to wait."""
         if seconds > 0:
             await self.sleep(seconds)
 
@@ -127,7 +127,7 @@ class Caller:
         await self.pause(seconds)
 
     async def _leave(self, priority: Priority) -> float:
-        """Take leave to send one request and return 0, or return the seconds to wait before asking again."""
+        """Reserve one request and return 0, or return the seconds to wait before asking again."""
         wait = self.pacer.reserve(self.clock(), self._chance(), priority)
         if wait > 0 or self._shared is None:
             return wait

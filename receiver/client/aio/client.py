@@ -33,22 +33,21 @@ _REMEMBERED = 1000
 class AsyncClient(Connected):
     """The provider's API.
 
-    One instance serves many calls at once, from any thread and event loop, and in processes that are forked
-    later: each connects for itself. All clients of a process that use the same key keep it below the rate
-    limit together.
+    One instance serves many calls at once, from any thread and event loop, and in processes forked later:
+    each opens its own connections. All clients of a process with the same key share its rate limit.
 
     Args:
         api_key: by default `RECEIVER_API_KEY`.
         base_url: by default `RECEIVER_API_BASE_URL`, else the address in the API document.
-        webhook_url: sent with every generation that does not name its own.
+        webhook_url: sent with every generation without its own.
         timeout: in seconds, or a `Timeout`.
-        max_retries: repetitions after the first attempt. What may charge is repeated only when it certainly
-            was not accepted.
+        max_retries: repetitions after the first attempt. A call that may charge is repeated only if it was
+            certainly not accepted.
         priority: `background` leaves part of the rate limit to `interactive` calls of the same key.
-        ledger: remembers what was asked for, so that no `client_ref` is ever charged twice, not even after a
-            crash; see `receiver.client.ledger`.
-        events: knows which generations ended, so that waiting costs fewer requests; by default the ledger.
-        pace: shares the rate limit of the key with the programs that use the same one.
+        ledger: records requests, so that no `client_ref` is ever charged twice, not even after a crash; see
+            `receiver.client.ledger`.
+        events: knows finished generations, so that waiting costs fewer requests; by default the ledger.
+        pace: shares the rate limit of the key with other programs.
         proxy: `http://host:port`; none is taken from the environment.
         clock: the time, in seconds since the epoch; for tests, like the rest.
         sleep: waits for as many seconds.
@@ -105,14 +104,14 @@ class AsyncClient(Connected):
         raise_on_failed: bool = True,
         **asked: Unpack[Asked],
     ) -> Generation:
-        """Ask for an image or a video, wait until it is finished, and return it.
+        """Request an image or a video, wait until it is finished, and return it.
 
         This is `generate.image` or `generate.video`, then `generations.wait`, with the parameters of both.
-        Whatever ends the wait, the generation is paid for and goes on: the error has a note of its id.
+        Whatever ends the wait, the generation is paid for and continues: the error's note has its id.
 
         Raises:
             InvalidParameter: a value the API document does not allow, or not for this kind; nothing was sent.
-            GenerationFailed: it failed and *raise_on_failed*.
+            GenerationFailed: it failed, and *raise_on_failed* is set.
             WaitTimeout: it was still processing; it may finish yet.
             ClientError: whatever else `generate` and `wait` raise.
         """

@@ -1,4 +1,4 @@
-"""What both clients are: connected, closed at the end of a block, and never copied."""
+"""The common part of both clients: connected, closed at the end of a block, and never copied."""
 
 from types import TracebackType
 from typing import Self
@@ -9,7 +9,7 @@ from receiver.client.wire import AsyncTransport
 
 
 class Connected:
-    """A client that calls over connections of its own."""
+    """A client with its own connections."""
 
     _caller: Caller
 
@@ -19,7 +19,7 @@ class Connected:
     async def close(self) -> None:
         """Close every connection of this process and event loop.
 
-        The client may still be used; it will connect anew.
+        The client may still be used; it will reconnect.
         """
         await self._caller.close()
 

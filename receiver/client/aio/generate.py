@@ -1,4 +1,4 @@
-"""`client.generate`: ask for images and videos. Each call costs credits, and is never sent twice in doubt."""
+"""`client.generate`: request images and videos. Each call costs credits, and is never repeated in doubt."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ from receiver.contract import ImageAspectRatio, ImageFormat, VideoAspectRatio
 
 
 class Generate:
-    """Asks for generations."""
+    """Requests generations."""
 
     def __init__(self, caller: Caller, submissions: Submissions, *, durable: bool) -> None:
         self._caller = caller
@@ -32,22 +32,21 @@ class Generate:
         on_unknown: OnUnknown = "raise",
         max_credits: int | None = None,
     ) -> Generation:
-        """Ask for an image, and return at once, while it is processing.
+        """Request an image, and return at once, while it is processing.
 
-        What is not given is left to the provider.
+        The provider chooses what you leave out.
 
         Args:
             prompt: what to show.
             model: an id of `models.list`.
             aspect_ratio: 1:1, 16:9, 9:16, 4:3, 3:4, 3:2 or 2:3.
             output_format: webp, png or jpg.
-            webhook_url: where to send word; None for nowhere, even if the client has one.
-            client_ref: your own name for it, kept in the ledger: a second call of that name asks for nothing,
-                and returns the generation of the first.
-            metadata: what JSON can hold, kept beside it and handed on with its event; the provider never
-                sees it.
-            on_unknown: `recover` looks for a generation whose answer was lost, and adopts the only one
-                that fits.
+            webhook_url: URL to notify; None for none, even if the client has one.
+            client_ref: your idempotency key, kept in the ledger: a second call with it sends nothing, and
+                returns the generation of the first.
+            metadata: a JSON object, kept with it and passed on with its event; the provider never sees it.
+            on_unknown: `recover` searches for the generation if its answer was lost, and adopts a single
+                match.
             max_credits: refuse a model whose listed price is higher.
 
         Raises:
@@ -82,9 +81,9 @@ class Generate:
         on_unknown: OnUnknown = "raise",
         max_credits: int | None = None,
     ) -> Generation:
-        """Ask for a video, and return at once, while it is processing.
+        """Request a video, and return at once, while it is processing.
 
-        What is not given is left to the provider.
+        The provider chooses what you leave out.
 
         Args:
             prompt: what to show.
@@ -92,13 +91,12 @@ class Generate:
             aspect_ratio: 16:9, 9:16, 1:1, 4:3 or 3:4.
             duration: whole seconds, 1 to 10.
             first_frame_image: the URL of an image to start from.
-            webhook_url: where to send word; None for nowhere, even if the client has one.
-            client_ref: your own name for it, kept in the ledger: a second call of that name asks for nothing,
-                and returns the generation of the first.
-            metadata: what JSON can hold, kept beside it and handed on with its event; the provider never
-                sees it.
-            on_unknown: `recover` looks for a generation whose answer was lost, and adopts the only one
-                that fits.
+            webhook_url: URL to notify; None for none, even if the client has one.
+            client_ref: your idempotency key, kept in the ledger: a second call with it sends nothing, and
+                returns the generation of the first.
+            metadata: a JSON object, kept with it and passed on with its event; the provider never sees it.
+            on_unknown: `recover` searches for the generation if its answer was lost, and adopts a single
+                match.
             max_credits: refuse a model whose listed price is higher.
 
         Raises:
@@ -121,14 +119,14 @@ class Generate:
         return await self._submissions.submit(paid_call("video", body, terms, durable=self._durable))
 
     async def recover(self, unknown: OutcomeUnknown | str) -> Generation:
-        """Find the generation that *unknown* (or the submission of that `client_ref`) became, and adopt it.
+        """Find the generation of *unknown* (or of the submission with that `client_ref`), and adopt it.
 
-        Nothing is sent but reads. It is found if exactly one generation in the provider's list has the same
+        Only reads are sent. It is found if exactly one generation in the provider's list has the same
         kind, model and prompt, was made after the request was sent, and belongs to no other submission.
 
         Raises:
-            NotCharged: it came to nothing, which is known from `settles_at` on; it may be sent again.
-            OutcomeUnknown: none fits so far, several do, or the list does not tell: see `candidates`.
+            NotCharged: it was not accepted, which is known from `settles_at` on; it may be sent again.
+            OutcomeUnknown: no match so far, several, or an inconclusive list: see `candidates`.
             InvalidParameter: it is not about a generation, there is no such submission, or it is settled.
         """
         if isinstance(unknown, str):
@@ -136,7 +134,7 @@ class Generate:
         return await self._submissions.recover(unknown)
 
     async def adopt(self, client_ref: str, generation_id: str) -> Generation:
-        """Say that the submission of that name became this generation, when recovery could not tell.
+        """Settle the submission of that name as this generation, if recovery could not.
 
         Raises:
             GenerationClaimed: it belongs to another submission.
@@ -146,9 +144,9 @@ class Generate:
         return await self._submissions.adopt(client_ref, generation_id)
 
     async def abandon(self, client_ref: str) -> None:
-        """Say that the submission of that name was never accepted, so that it may be sent again.
+        """Settle the submission of that name as never accepted, so that it may be sent again.
 
-        Look at the provider's own pages before: if it was accepted after all, the next call charges again.
+        Check the provider's own pages first: if it was accepted after all, the next call charges again.
 
         Raises:
             InvalidParameter: there is no such submission, or it became a generation.

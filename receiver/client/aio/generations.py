@@ -1,4 +1,4 @@
-"""`client.generations`: look at what was asked for, wait for it, fetch it."""
+"""`client.generations`: get, list, wait for and download generations."""
 
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
@@ -15,14 +15,14 @@ from receiver.contract import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, Kind, Status
 
 
 class Generations:
-    """Looks at generations."""
+    """Reads generations."""
 
     def __init__(self, caller: Caller, events: Events | None = None) -> None:
         self._caller = caller
         self._waiting = Waiting(caller, events)
 
     async def get(self, generation_id: str) -> Generation:
-        """Return one generation as it is now.
+        """Return the current state of one generation.
 
         Raises:
             NotFound: no such generation, or another account's.
@@ -56,11 +56,11 @@ class Generations:
     ) -> AsyncIterator[Generation]:
         """Yield every generation once, page by page, in the provider's order.
 
-        Each page repeats the last *overlap* rows of the one before, so that rows which left the list
-        meanwhile hide no others. After *max_requests* pages it ends, whatever is left.
+        Each page repeats the last *overlap* rows of the one before, so that rows removed from the list
+        meanwhile hide no others. It ends after *max_requests* pages.
 
-        With *status* given, rows leave the list while it is read, and some may be missed: filter yourself if
-        that matters.
+        With *status*, rows leave the list while it is read, and some may be missed: filter yourself if that
+        matters.
 
         Raises:
             InvalidParameter: a value the API document does not allow, *overlap* below 0 or *max_requests*
@@ -79,17 +79,17 @@ class Generations:
         timeout: float | None = None,  # noqa: ASYNC109  # it ends in WaitTimeout, with what was last seen
         raise_on_failed: bool = True,
     ) -> Generation:
-        """Look again and again until *generation* (or the one with this id) is finished.
+        """Wait until *generation* (or the one with this id) is finished.
 
-        The event that a webhook brought is enough: where the client knows of events, or has a ledger, it
-        looks there first and every second, and asks the provider only in between.
-        *timeout* is in seconds; by default 300 for an image and 1200 for a video. Give the generation rather
-        than its id, so that the first look comes no sooner than it can be ready.
+        The event from a webhook is enough. If the client has events or a ledger, it checks those first and
+        every second, and polls the provider only in between. *timeout* is in seconds; by default 300 for an
+        image and 1200 for a video. Pass the generation rather than its id, so that the first poll is not too
+        early.
 
         Raises:
             GenerationFailed: it failed and *raise_on_failed*.
-            WaitTimeout: it was still processing; it may finish yet. A look that would have to wait for the
-                rate limit beyond *timeout* is not taken; one that is under way then is brought to its end.
+            WaitTimeout: it was still processing; it may finish yet. A poll that the rate limit would delay
+                beyond *timeout* is skipped; a running one is finished.
         """
         watch = Watch(generation, now=self._caller.clock(), timeout_s=timeout)
         await self._waiting.for_one(watch)
@@ -103,7 +103,7 @@ class Generations:
     ) -> AsyncIterator[Generation]:
         """Yield each of *generations* (or those with these ids) once it is finished, failed or not.
 
-        However many they are, a look at the provider's list does for all that are on its newest page.
+        However many there are, one request for the list covers all on its newest page.
         *timeout* is in seconds, for each; by default 300 for an image and 1200 for a video.
 
         Raises:
@@ -117,11 +117,11 @@ class Generations:
     async def download(
         self, generation: Generation | str, dest: str | Path, *, max_bytes: int = MAX_DOWNLOAD_BYTES
     ) -> Path:
-        """Fetch the file of a completed generation and return where it is.
+        """Download the file of a completed generation, and return its path.
 
         *dest* is a file, which is replaced, or a folder: one that exists, or a string that ends in `/`, which
-        is made. There the file is named after the generation, and replaces none of other content. It appears
-        whole or not at all. The asset's host never sees the API key.
+        is made. There the file is named after the generation, and replaces no different file. It appears
+        complete or not at all. The asset's host never sees the API key.
 
         Raises:
             DownloadFailed: not completed, gone, cut short, or larger than *max_bytes*.

@@ -1,4 +1,4 @@
-"""`client.keys`: the account's API keys. They open to a signed-in session only, never to an API key."""
+"""`client.keys`: the account's API keys. They need a signed-in session; an API key does not work."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -24,17 +24,17 @@ class Keys:
         ip_allowlist: Iterable[str] | Omit = OMIT,
         expires_at: datetime | str | Omit = OMIT,
     ) -> ApiKey:
-        """Make an API key. Store `.key` at once: it may not be shown again.
+        """Create an API key. Store `.key` at once: it may not be shown again.
 
         Args:
             name: what it is for.
             scopes: of read, generate:image, generate:video and webhooks; by default read alone.
-            ip_allowlist: addresses, or networks where the provider takes them; by default from anywhere.
+            ip_allowlist: addresses, or networks if the provider accepts them; by default any.
             expires_at: a time with its offset from UTC; by default never.
 
         Raises:
             InvalidParameter: a value the API document does not allow; nothing was sent.
-            OutcomeUnknown: it may have been made; look at `list` before trying again.
+            OutcomeUnknown: it may have been created; check `list` before you retry.
         """
         request = requests.create_api_key(
             name, scopes=scopes, ip_allowlist=ip_allowlist, expires_at=expires_at

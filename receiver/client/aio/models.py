@@ -1,4 +1,4 @@
-"""`client.models`: what there is to choose from."""
+"""`client.models`: the available models."""
 
 from receiver.client import requests
 from receiver.client.aio.caller import Caller
@@ -7,7 +7,7 @@ from receiver.contract import Kind
 
 
 class Models:
-    """Looks at models."""
+    """Reads models."""
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller

@@ -1,4 +1,4 @@
-"""`AsyncSessionClient`: the calls that a signed-in browser may make, and an API key may not."""
+"""`AsyncSessionClient`: the calls that need a signed-in session instead of an API key."""
 
 import asyncio
 import random
@@ -17,7 +17,7 @@ class AsyncSessionClient(Connected):
     """The provider's calls that need a session.
 
     Args:
-        cookie: what the browser sends as its `Cookie` header once signed in: `name=value`.
+        cookie: the `Cookie` header of a signed-in browser: `name=value`.
         base_url: by default `RECEIVER_API_BASE_URL`, else the address in the API document.
         timeout: in seconds, or a `Timeout`.
         max_retries: repetitions after the first attempt, of what may be repeated.

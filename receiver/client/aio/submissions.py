@@ -1,4 +1,4 @@
-"""Paid calls: written down, sent once, and found again when the answer was lost."""
+"""Paid calls: recorded, sent once, and found again if the answer was lost."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ _log = logging.getLogger("receiver.client")
 
 _MOST_OPEN = 1000
 _FRESH_S = 10.0
-"""What was noted longer ago than this is noted anew before it is sent."""
+"""An entry older than this is renewed before it is sent."""
 _SETTLE_AGAIN_S = (0.0, 0.5, 2.0)
 
 
@@ -34,7 +34,7 @@ class Submissions:
         self._ledger = ledger
 
     async def submit(self, call: PaidCall) -> Generation:
-        """Send *call* unless its name was sent before, and return the generation of that name."""
+        """Send *call* unless its name was used before, and return the generation of that name."""
         try:
             return await self._submit(call)
         except OutcomeUnknown as unknown:
@@ -43,10 +43,10 @@ class Submissions:
             return await self.recover(unknown)
 
     async def recover(self, unknown: OutcomeUnknown) -> Generation:
-        """Find what *unknown* was about, and adopt it; or raise it again, with its candidates.
+        """Find the generation of *unknown*, and adopt it; or raise it again, with candidates.
 
         Raises:
-            NotCharged: it came to nothing; its name is free.
+            NotCharged: it was not accepted; its name is free.
         """
         kind = requests.kind_of(unknown.request)
         for pause_s in LOOKS_S:
@@ -63,10 +63,10 @@ class Submissions:
         raise unknown
 
     async def unsettled(self, client_ref: str) -> OutcomeUnknown:
-        """Return what is in doubt about the submission of that name, as the error it is.
+        """Return the doubt about the submission of that name, as its error.
 
         Raises:
-            InvalidParameter: there is no such submission, or it is known which generation it became.
+            InvalidParameter: there is no such submission, or its generation is known.
         """
         row = await asyncio.to_thread(self._ledger.get, client_ref)
         if row is None:
@@ -76,7 +76,7 @@ class Submissions:
         return _in_doubt(row)
 
     async def adopt(self, client_ref: str, generation_id: str) -> Generation:
-        """Write down that the submission of that name became this generation."""
+        """Record that the submission of that name became this generation."""
         await self.unsettled(client_ref)
         made = await self._caller.call(requests.get_generation(generation_id))
         await asyncio.to_thread(
@@ -85,7 +85,7 @@ class Submissions:
         return made
 
     async def abandon(self, client_ref: str) -> None:
-        """Write down that the submission of that name came to nothing."""
+        """Record that the submission of that name was not accepted."""
         await self.unsettled(client_ref)
         await asyncio.to_thread(self._ledger.settle, client_ref, state="refused", error="abandoned")
 
@@ -165,13 +165,13 @@ class Submissions:
                 )
             )
             search.take(page, self._caller.pacer.skew_s)
-        # The open rows before the claimed ones: a row that is settled in between is seen as one of the two.
+        # Read the open rows before the claimed ones: a row that is settled in between appears in one of them.
         open_rows = await self._open_rows()
         claimed = await asyncio.to_thread(self._ledger.claimed, [made.id for made in search.alike])
         return Evidence(search, open_rows, claimed, now, self._caller.pacer.skew_s)
 
     async def _since(self, doubt: InDoubt, now: float) -> float | None:
-        """Return from when on every generation must be seen; None for as little as will do."""
+        """Return the time from which every generation must be seen; None for as few as possible."""
         if not doubt.has_settled(now):
             return None
         rivals = (row.sent_at or doubt.sent_at for row in await self._open_rows())
@@ -199,7 +199,7 @@ class _Row:
         self._sent_at = sent_at
 
     async def renew(self) -> None:
-        """Refuse to send what waited for its turn so long that another may have settled it meanwhile.
+        """Refuse to send a call that waited so long that another may have settled it.
 
         Raises:
             NotSent: another has.
@@ -213,10 +213,10 @@ class _Row:
         self._sent_at = now
 
     async def settle(self, **outcome: Any) -> None:
-        """Write down the outcome.
+        """Record the outcome.
 
-        The answer is in our hands, and worth more to the caller than the row: that stays `sending` if
-        it cannot be written, also after another try.
+        We have the answer, which matters more to the caller than the row. If the row cannot be written after
+        a retry, it stays `sending`.
         """
         for pause_s in _SETTLE_AGAIN_S:
             await self._caller.pause(pause_s)

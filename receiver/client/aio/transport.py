@@ -13,7 +13,7 @@ from receiver.client.timeout import Timeout
 from receiver.client.wire import MAX_ANSWER_BYTES, Answer, Lost, Outgoing, Reply, Sink, Unsent
 
 _of_parents: Final[list[object]] = []
-"""Kept from being closed: that would say good-bye to the server on the parent's connection."""
+"""Never closed: that would end the parent's connection at the server."""
 _NEVER_CONNECTED = (
     httpx2.ConnectError,
     httpx2.ConnectTimeout,
@@ -25,7 +25,7 @@ _NEVER_CONNECTED = (
 
 
 class HttpTransport(forks.Forkable):
-    """Sends each request once and says what came of it."""
+    """Sends each request once, and returns the reply."""
 
     def __init__(self, timeout: Timeout, *, proxy: str | None = None) -> None:
         self._timeout = timeout
@@ -35,13 +35,13 @@ class HttpTransport(forks.Forkable):
         forks.watch(self)
 
     def after_fork(self) -> None:
-        """Leave the connections to the parent: two processes on one would take each other's answers."""
+        """Leave the connections to the parent: two processes sharing one would read each other's answers."""
         self._lock = threading.Lock()
         _of_parents.append(self._kept)
         self._kept = {}
 
     async def send(self, outgoing: Outgoing, *, sink: Sink | None = None) -> Reply:
-        """Send once, whatever comes of it. The body of a 2xx goes to *sink*, if there is one."""
+        """Send once, whatever the result. The body of a 2xx goes to *sink*, if there is one."""
         if not outgoing.fresh:
             return await self._exchange(self._keep(), outgoing, sink)
         async with self._connections() as fresh:
@@ -56,7 +56,7 @@ class HttpTransport(forks.Forkable):
 
     def _keep(self) -> AsyncConnections:
         home = AsyncConnections.home()
-        # Two threads that come first at the same moment must not make two, one of which nobody would close.
+        # Two threads that start at once must not create two: nobody would close one of them.
         with self._lock:
             for left in filter(is_left, list(self._kept)):
                 del self._kept[left]
@@ -117,7 +117,7 @@ class HttpTransport(forks.Forkable):
 
 
 class _Writing:
-    """Notices the moment from which the server may have seen the request."""
+    """Notes the moment from which the server may have seen the request."""
 
     def __init__(self) -> None:
         self.started = False

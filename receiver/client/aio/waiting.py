@@ -1,4 +1,4 @@
-"""Waiting for generations: the local events are asked for first and often, the provider gently."""
+"""Waiting for generations: local events are checked first and often, the provider rarely."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -15,13 +15,13 @@ from receiver.contract import PAGE_SIZE_MAX
 from receiver.errors import StoreUnavailable
 
 SHARED_FROM = 4
-"""As many waits share one look at the list, instead of a look at each."""
+"""From this many on, waits share one request for the list instead of one each."""
 _EVENTS_EVERY_S = 1.0
 _MOST_SINGLE_LOOKS = 10
 
 
 class Waiting:
-    """Looks until something is finished."""
+    """Polls until generations are finished."""
 
     def __init__(self, caller: Caller, events: Events | None) -> None:
         self._caller = caller
@@ -61,7 +61,7 @@ class Waiting:
         return left_s - pause_s
 
     async def _stored(self, watches: Sequence[Watch]) -> list[Generation]:
-        """Return those whose end is known here."""
+        """Return those known to be finished from local events."""
         outcomes = await self._outcomes([watch.id for watch in watches])
         ended = [_ended(watch, outcomes[watch.id]) for watch in watches if watch.id in outcomes]
         return [generation for generation in ended if generation.finished]
@@ -79,7 +79,7 @@ class Waiting:
         try:
             return await self._caller.call(request, priority="wait", deadline=deadline)
         except TooLate:
-            return None  # until then an event may still tell
+            return None  # until then an event may still arrive
         except NotFound:
             if not watch.may_be_invisible(self._caller.clock()):
                 raise

@@ -1,4 +1,4 @@
-"""`client.webhooks`: register where events are sent, and read the ones that arrive."""
+"""`client.webhooks`: register webhooks, and verify those that arrive."""
 
 from collections.abc import Iterable
 from http import HTTPStatus
@@ -23,7 +23,7 @@ class Webhooks:
 
         Raises:
             InvalidParameter: *url* is not https, or an event is not in the API document; nothing was sent.
-            OutcomeUnknown: it may have been registered; look at `list` before trying again.
+            OutcomeUnknown: it may have been registered; check `list` before you retry.
         """
         return await self._caller.call(requests.create_webhook(url, events))
 
@@ -34,12 +34,12 @@ class Webhooks:
     async def update(
         self, webhook_id: str, *, url: str | Omit = OMIT, events: Iterable[EventType] | Omit = OMIT
     ) -> Webhook:
-        """Change what is given and leave the rest.
+        """Change the given values and keep the rest.
 
         The API document does not name the verb: PATCH is tried first, then PUT with the whole webhook.
 
         Raises:
-            InvalidParameter: nothing is given, *url* is not https, or an event is not in the API document;
+            InvalidParameter: no value is given, *url* is not https, or an event is not in the API document;
                 nothing was sent.
             NotFound: no such webhook, or another account's.
         """
@@ -68,7 +68,7 @@ class Webhooks:
         secrets: Secrets,
         now: float | None = None,
     ) -> WebhookEvent:
-        """Do as `receiver.client.webhooks.unwrap` does, by the client's clock."""
+        """Like `receiver.client.webhooks.unwrap`, with the client's clock."""
         return unwrap(body, headers, secrets=secrets, now=self._caller.clock() if now is None else now)
 
     async def _find(self, webhook_id: str) -> Webhook:
