@@ -241,14 +241,6 @@ class TestAtOnce:
         assert len(transactions) == 2
         assert len(await embedded.claim(claim_deliveries, claim(), destination="audit")) == 1
 
-    async def test_a_failing_store(self, embedded: Store) -> None:
-        """Nothing was recorded, so nothing is handed over."""
-        outbox = Outbox()
-        await embedded.transact(execute, text("ALTER TABLE event RENAME TO away"))
-        with embedded.handover.of_deliveries("orders", outbox), pytest.raises(StoreUnavailable):
-            await embedded.record(without_asset())
-        assert (outbox.room, outbox.taken) == (1, [])
-
     async def test_what_has_an_asset_is_not(self, embedded: Store) -> None:
         """Three transactions: recorded, settled, confirmed."""
         transactions = count_transactions(embedded)
