@@ -157,7 +157,7 @@ def prepare_web(settings: Settings, store: Store, refusals: Refusals) -> Web:
 @asynccontextmanager
 async def running_web(web: Web) -> AsyncIterator[None]:
     """Serve the public endpoint within the block; at its end, stop without losing a request."""
-    await web.server.start(web.listener)
+    web.server.start(web.listener)
     log.info("listening", url=f"{web.origin}/webhooks/<source>")
     try:
         yield

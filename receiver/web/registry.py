@@ -1,8 +1,9 @@
 """All open connections of one listener, the memory they hold, and the CPU time of strangers."""
 
 import asyncio
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
+
+from receiver.web.fair_queue import FairQueue
 
 if TYPE_CHECKING:
     from receiver.web.connection import Connection
@@ -16,6 +17,8 @@ _KEPT_SHARE: Final = 7 / 8
 _READ_BYTES: Final = 64 * 1024
 _SHORT: Final = 4096
 """Up to this size, requests have their own queue; a webhook is a tenth of that."""
+_MANY: Final = 128
+"""With more strangers in the queues, new connections are served one by one."""
 _LONG_S: Final = 0.001
 """Time that all strangers together may take in one turn of the event loop."""
 _SHORT_S: Final = 0.002
@@ -27,7 +30,7 @@ class Registry:
 
     Beyond a limit, the oldest stranger is closed. So a client that opens endless connections displaces only
     others of that kind, never a known sender. Strangers whose input needs more time than this turn of the
-    event loop allows wait in line, short requests before long ones.
+    event loop allows wait in line, short requests before long ones, and each network in turn.
     """
 
     def __init__(self, *, max_connections: int) -> None:
@@ -41,8 +44,8 @@ class Registry:
         self._held: dict[Connection, int] = {}
         self._held_bytes = 0
         self._spent_s = 0.0
-        self._short: OrderedDict[Connection, None] = OrderedDict()
-        self._long: OrderedDict[Connection, None] = OrderedDict()
+        self._short: FairQueue[Connection] = FairQueue()
+        self._long: FairQueue[Connection] = FairQueue()
         self._is_called = False
 
     def __len__(self) -> int:
@@ -97,10 +100,14 @@ class Registry:
 
     def queue(self, connection: "Connection", size: int) -> None:
         """Let *connection*, which has *size* bytes to read, continue in its turn."""
-        self._line(size)[connection] = None
+        self._line(size).put(connection.peer, connection)
         self._call()
 
-    def _line(self, size: int) -> "OrderedDict[Connection, None]":
+    def is_crowded(self) -> bool:
+        """Whether many wait for their turn."""
+        return len(self._short) + len(self._long) > _MANY
+
+    def _line(self, size: int) -> "FairQueue[Connection]":
         return self._short if size <= _SHORT else self._long
 
     def _call(self) -> None:
@@ -115,7 +122,7 @@ class Registry:
             for _ in range(len(line)):
                 if self._spent_s >= allowed_s:
                     break
-                line.popitem(last=False)[0].read_on()
+                line.take().read_on()
         if self._short or self._long:
             self._call()
 

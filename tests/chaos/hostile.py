@@ -8,10 +8,11 @@ import os
 import re
 import socket
 import statistics
+import struct
 import sys
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -243,6 +244,54 @@ def idle_sockets(port: int, ends: float) -> None:
     _hold(port, ends, b"")
 
 
+def resets(port: int, ends: float) -> None:
+    """Connect, say something and reset the connection, without waiting for anything."""
+    _leave(port, ends, _HEAD.encode(), linger=struct.pack("ii", 1, 0))
+
+
+def hang_ups(port: int, ends: float) -> None:
+    """Connect, ask a hundred times and hang up, without waiting for an answer."""
+    _leave(port, ends, b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n" * 100)
+
+
+def forged_hang_ups(port: int, ends: float) -> None:
+    """Connect, send a forged delivery that is dear to check, and hang up."""
+    _leave(port, ends, forged(FORGED["few values, long"]))
+
+
+def _leave(port: int, ends: float, data: bytes, *, linger: bytes = struct.pack("ii", 0, 0)) -> None:
+    while time.monotonic() < ends:
+        with suppress(OSError), socket.socket() as connection:
+            connection.settimeout(5)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            connection.connect(("127.0.0.1", port))
+            connection.sendall(data)
+
+
+def churn(port: int, ends: float) -> None:
+    """Keep more heads that never end than connections are held, and begin new ones all the time."""
+    kept: deque[socket.socket] = deque()
+    while time.monotonic() < ends:
+        with suppress(OSError):
+            kept.append(socket.create_connection(("127.0.0.1", port), timeout=5))
+            kept[-1].sendall(_HEAD.encode())
+        if len(kept) > 150:
+            kept.popleft().close()
+    for connection in kept:
+        connection.close()
+
+
+def chunk_extensions(port: int, ends: float) -> None:
+    """Send a kilobyte of extensions with each byte of a body."""
+    chunk = b"1;" + b"a=b;" * 250 + b"\r\nx\r\n"
+    _talk(port, ends, f"{_HEAD}Transfer-Encoding: chunked\r\n\r\n".encode() + chunk * 1000)
+
+
+def readiness(port: int, ends: float) -> None:
+    """Ask five hundred times in one breath for what writes to the database."""
+    _talk(port, ends, b"GET /readyz HTTP/1.1\r\nHost: h\r\n\r\n" * 500)
+
+
 ATTACKS: Final[dict[str, Attack]] = {
     **{f"forged {name}": forging(body) for name, body in FORGED.items()},
     "malformed": malformed,
@@ -258,6 +307,12 @@ ATTACKS: Final[dict[str, Attack]] = {
     "made-up clients": made_up_clients,
     "slow bodies": slow_bodies,
     "500 idle sockets": idle_sockets,
+    "resets": resets,
+    "hang-ups": hang_ups,
+    "forged hang-ups": forged_hang_ups,
+    "churn": churn,
+    "chunk extensions": chunk_extensions,
+    "readiness": readiness,
 }
 
 

@@ -113,7 +113,7 @@ async def served(app: PublicApp, *, shutdown_delay_s: float = 0) -> AsyncIterato
     """Serve *app* as production does, on a free loopback port."""
     server = Server(app, shutdown_delay_s=shutdown_delay_s)
     listener = listen("127.0.0.1", 0)
-    await server.start(listener)
+    server.start(listener)
     try:
         yield Site(listener.getsockname()[1])
     finally:

@@ -42,6 +42,25 @@ class TestLines:
         assert len(sizes) > 1
         assert min(sizes) > 4096
 
+    async def test_network_has_its_turn(self) -> None:
+        """Who waits behind others of one network reads before the second of them."""
+        order: list[str] = []
+
+        class Waiting:
+            def __init__(self, peer: str) -> None:
+                self.peer = peer
+
+            def read_on(self) -> None:
+                order.append(self.peer)
+
+        lines = registry.Registry(max_connections=1)
+        for peer in ("192.0.2.1",) * 200 + ("192.0.2.2",):
+            lines.queue(Waiting(peer), 1)  # type: ignore[arg-type]
+        assert lines.is_crowded()
+        await until(lambda: len(order) == 201)
+        assert order.index("192.0.2.2") == 1
+        assert not lines.is_crowded()
+
 
 class TestFlood:
     def test_connections_are_taken_together(self, store: FakeStore) -> None:
