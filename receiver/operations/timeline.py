@@ -1,4 +1,4 @@
-"""One generation's story, told in the order in which it happened."""
+"""One generation's history, in order of time."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
