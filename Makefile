@@ -26,9 +26,9 @@ UV_RUN = UV_PYTHON_DOWNLOADS=never \
 	SSL_CERT_FILE="$${SSL_CERT_FILE:-$(call PIP_HAS,cert)}" $(BIN)/uv
 INSTALL_FOR = $(UV_RUN) pip install -q --compile-bytecode -c constraints.txt --build-constraints constraints.txt --python
 INSTALL = $(INSTALL_FOR) $(BIN)/python
-# Without it, an interpreter told to write no bytecode compiles the whole package at every start.
+# Without it, an interpreter with PYTHONDONTWRITEBYTECODE compiles the whole package at every start.
 COMPILE = $(BIN)/python -m compileall -q receiver
-# Told so, pytest would rewrite every test anew in each of its processes: more than half of what collecting takes.
+# With that variable, pytest would rewrite every test in each process: more than half of the collection time.
 PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/pytest
 PYTEST_COVERING = $(PYTEST) --cov=receiver --cov-branch --cov-report=
 
@@ -38,9 +38,9 @@ PYTEST_COVERING = $(PYTEST) --cov=receiver --cov-branch --cov-report=
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(STAMPS)/dev  ## install everything that developing needs, test servers included
+setup: $(STAMPS)/dev  ## install everything for development, including test servers
 
-setup-run: $(STAMPS)/run  ## install only what running needs
+setup-run: $(STAMPS)/run  ## install only what is needed to run it
 
 demo: setup-run  ## see a generation arrive, be mirrored and be forwarded; needs no account
 	@$(BIN)/receiver demo
@@ -69,20 +69,20 @@ test-all: setup  ## run the tests on every Python of PYTHONS that this machine h
 			&& $$folder/bin/pytest --numprocesses $(TEST_PROCESSES) --dist worksteal $(PYTEST_ARGS); } || failed=1; \
 	done; exit $$failed
 
-check: setup  ## formatting, lint, types, import floors
+check: setup  ## check formatting, lint, types and import floors
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-fmt: setup  ## format the code and mend what ruff can mend
+fmt: setup  ## format the code, and fix what ruff can fix
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
 twins: setup  ## write the blocking client from the async one
 	$(BIN)/python tools/unasync.py
 
-house: setup  ## how large the code is, and how long the sentences are; HOUSE_ARGS="--pages" has a row for each page
+house: setup  ## print the size of the code, and the length of sentences; HOUSE_ARGS="--pages" has a row for each page
 	$(BIN)/python -m tests.house $(HOUSE_ARGS)
 
 dist: $(UV)  ## build the wheel and the sdist into dist/
@@ -91,13 +91,13 @@ dist: $(UV)  ## build the wheel and the sdist into dist/
 bench: setup  ## measure speed and cost; BENCH_ARGS="--only PART" runs accept, drain, latency, mirror, growth, commands or idle
 	$(BIN)/python -m tests.benchmark.bench $(BENCH_ARGS)
 
-trace: setup  ## the files and functions that a webhook passes through until its message is in a queue
+trace: setup  ## list the files and functions that a webhook passes through until its message is in a queue
 	$(BIN)/python -m tests.benchmark.trace
 
 senders: setup  ## post webhooks as undici, axios, got, OkHttp, Apache HttpClient and reqwest do, which it installs
 	RECEIVER_TEST_SENDERS=all $(BIN)/pytest tests/acceptance/test_senders.py $(PYTEST_ARGS)
 
-chaos: setup  ## hostile clients, restarts and kill -9, for long; CHAOS_ARGS="--rounds 20 --seconds 5" shortens it
+chaos: setup  ## run hostile clients, restarts and kill -9, for a long time; CHAOS_ARGS="--rounds 20 --seconds 5" shortens it
 	$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
 
 field: setup  ## break real servers under the destinations and the database, and print the rows of docs/field.md
@@ -106,7 +106,7 @@ field: setup  ## break real servers under the destinations and the database, and
 matrix: setup  ## show which destination passes which case, and keep the table in docs/
 	RECEIVER_TEST_REQUIRE=all $(BIN)/python -m tests.contract.matrix
 
-constraints: $(UV)  ## choose dependency versions anew, after a change of pyproject.toml
+constraints: $(UV)  ## resolve dependency versions again, after a change of pyproject.toml
 	@$(UV_RUN) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--all-extras --group dev pyproject.toml -o constraints.txt
 

@@ -1,1 +1,1 @@
-"""The private side: what operators look at and have done, as a JSON API, and metrics."""
+"""The private side: a JSON API for operators, and metrics."""

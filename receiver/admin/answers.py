@@ -20,7 +20,7 @@ _PLAIN: Final = {
 
 
 class Refusal(Exception):
-    """A request that is not carried out; *code* is stable, the message is for a person."""
+    """A refused request; *code* is stable, the message is for people."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -29,12 +29,12 @@ class Refusal(Exception):
 
 
 def invalid(message: str) -> Refusal:
-    """Return the refusal of a request that says what cannot be."""
+    """Return the refusal of an invalid request."""
     return Refusal(400, "invalid_request", message)
 
 
 def unknown(what: str, id_: str) -> Refusal:
-    """Return the refusal of a request for what is not there."""
+    """Return the refusal of a request for something unknown."""
     return Refusal(404, "not_found", f"There is no {what} {id_[:100]}.")
 
 
@@ -44,25 +44,25 @@ def json(content: Any, status: int = 200) -> Response:
 
 
 def page(rows: Sequence[Any], found: Page[Any]) -> Response:
-    """Answer with *rows*, which are those of the page that was *found*, and where the list goes on."""
+    """Answer with *rows*, those of the page *found*, and the cursor of the next page."""
     cursor = None if found.cursor is None else write_cursor(found.cursor)
     return json({"data": rows, "next_cursor": cursor, "has_more": found.more})
 
 
 def error(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
-    """Answer with the error envelope that the public side has, too."""
+    """Answer with the same error envelope as the public side."""
     content = {"error": {"code": code, "message": message, "details": {}}}
     return Response(orjson.dumps(content), status, headers, "application/json")
 
 
 async def refused(_request: Request, refusal: Exception) -> Response:
-    """Answer what a handler refused."""
+    """Answer a handler's refusal."""
     assert isinstance(refusal, Refusal)
     return error(refusal.status, refusal.code, str(refusal))
 
 
 async def unavailable(_request: Request, _error: Exception) -> Response:
-    """Answer while the store does not."""
+    """Answer while the store is unavailable."""
     return error(
         StoreUnavailable.status,
         "unavailable",
@@ -72,14 +72,14 @@ async def unavailable(_request: Request, _error: Exception) -> Response:
 
 
 async def http_exception(_request: Request, exception: Exception) -> Response:
-    """Answer what Starlette's router refuses."""
+    """Answer a refusal of Starlette's router."""
     assert isinstance(exception, HTTPException)
     code, message = _PLAIN.get(exception.status_code, ("http_error", "The request was refused."))
     return error(exception.status_code, code, message, exception.headers)
 
 
 async def fault(_request: Request, _error: Exception) -> Response:
-    """Answer when a bug of ours surfaced."""
+    """Answer after a bug of ours."""
     return error(500, "internal_error", "This is a bug; the log says more.")
 
 

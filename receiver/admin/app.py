@@ -1,4 +1,4 @@
-"""The private application. Every route of it is described by itself, at `/v1/openapi.json`."""
+"""The private application. `/v1/openapi.json` describes every route."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -32,7 +32,7 @@ class Process:
 
     @get("/healthz", dict[str, str])
     async def healthz(self, request: Request, _given: None) -> Response:
-        """Tell whether this process serves."""
+        """Show whether this process serves."""
         return await answers.healthz(request)
 
     @get("/metrics")
@@ -51,7 +51,7 @@ class Process:
 
 
 def endpoints(parts: Parts) -> Sequence[Endpoint]:
-    """Return everything that is served, and described."""
+    """Return all endpoints."""
     rows = Rows(parts)
     groups = (Process(parts), rows, Destinations(parts), Upkeep(parts))
     found = [*rows.orders(), *(one for group in groups for one in declared(group))]

@@ -1,4 +1,4 @@
-"""What is done over the private listener, for the audit log and the process's own log."""
+"""Actions over the private listener, for the audit log and the process's own log."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ log = structlog.get_logger()
 
 
 async def note(store: Store, request: Request, what: str, on: str = "", *, who: str = OF_API) -> None:
-    """Write down that *who*, at the address of *request*, does *what*."""
+    """Record that *who*, at the address of *request*, does *what*."""
     address = request.client.host if request.client else "unknown"
     deed = await audit.note(store, f"{who} ({address})", what, on)
     log.info("operator", who=deed.who, what=what, on=deed.on)

@@ -1,4 +1,4 @@
-"""Destinations: how each is doing, and what an operator may have done to it."""
+"""Destinations: the state of each, and actions for operators."""
 
 import asyncio
 from typing import Final
@@ -27,7 +27,7 @@ from receiver.store.backfill import Past
 _ONE: Final = "/v1/destinations/{name}"
 TEST_S: Final = 20.0
 MOST_COUNTED: Final = 100_000
-"""Events that a dry run looks at."""
+"""Maximum events that a dry run reads."""
 
 
 class Destinations:
@@ -91,7 +91,7 @@ class Destinations:
 
     @get(f"{_ONE}/backfill", schemas.Progress)
     async def progress(self, request: Request, _given: None) -> Response:
-        """Show how far this process's backfill is."""
+        """Show the progress of this process's backfill."""
         name = asked.path_text(request, "name")
         found = self._parts.runner.backfills.get(name)
         if found is None:
@@ -133,7 +133,7 @@ class Destinations:
 
 
 async def tested(target: Target) -> schemas.Tested:
-    """Send a test message, and return what became of it."""
+    """Send a test message, and return the outcome."""
     try:
         async with asyncio.timeout(TEST_S):
             outcome = await target.send_test()

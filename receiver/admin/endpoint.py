@@ -1,4 +1,4 @@
-"""One route of the private API: what it takes, what it answers, and who handles it."""
+"""One route of the private API: its input, its answer, and its handler."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from starlette.routing import Route
 from receiver.admin.parameters import Nothing, read_body, read_query
 
 Handler = Callable[[Request, Any], Awaitable[Response]]
-"""Takes the request, and what its query or body says."""
+"""Takes the request, and its parsed query or body."""
 Method = TypeVar("Method", bound=Callable[..., Awaitable[Response]])
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A route. The description of the API says of it what is here, and no more."""
+    """A route, with everything that the API's description says about it."""
 
     path: str
     handle: Handler
@@ -68,7 +68,7 @@ def _declare(make: Callable[..., Endpoint]) -> Callable[[Method], Method]:
 
 
 def declared(group: object) -> Iterator[Endpoint]:
-    """Yield what the methods of *group* are declared to handle, in their order."""
+    """Yield the endpoints of *group*'s methods, in order."""
     for name, method in vars(type(group)).items():
         if make := getattr(method, "endpoint", None):
             yield make(handle=getattr(group, name))

@@ -20,16 +20,16 @@ Sample = tuple[Sequence[str], float]
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What is looked at besides the queues."""
+    """Inputs besides the queues."""
 
     with_own_bucket: Collection[str] = ()
-    """Sources whose assets go to a bucket of their own."""
+    """Sources with their own bucket."""
     lease_s: float = 60.0
-    """How long workers' leases last."""
+    """The length of workers' leases."""
     paces: Mapping[str, str] = field(default_factory=dict)
-    """Sources that have an API key, by the name that its rate limit is kept under."""
+    """Sources with an API key, by the name of its shared pace."""
     folders: Mapping[str, Path] = field(default_factory=dict)
-    """What fills a disk of this machine, by what it is for."""
+    """Folders on this machine's disks, by use."""
 
 
 def gauges(found: Standing, watched: Watched, destinations: Collection[str], now_ms: int) -> list[Metric]:
@@ -56,7 +56,7 @@ def gauges(found: Standing, watched: Watched, destinations: Collection[str], now
 
 
 def disks(found: Mapping[str, Room]) -> list[Metric]:
-    """Return the room on each disk, by use."""
+    """Return the space on each disk, by use."""
     free: list[Sample] = [([use], one.free) for use, one in found.items()]
     size: list[Sample] = [([use], one.total) for use, one in found.items()]
     return [

@@ -1,4 +1,4 @@
-"""Who may speak to the private API: holders of the token, and no web page."""
+"""Access to the private API: for holders of the token, not for web pages."""
 
 import hmac
 from collections.abc import Callable
@@ -12,16 +12,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from receiver.admin import answers
 
 OPEN_PATHS: Final = frozenset(("/healthz",))
-"""What needs no token."""
+"""Paths that need no token."""
 
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Lets requests with the token through to *app*, and marks every answer as not to be kept."""
+    """Passes requests with the token to *app*, and marks every answer as not cacheable."""
 
     app: ASGIApp
     token_of: Callable[[str], str] = field(repr=False)
-    """Returns the token that a path asks for."""
+    """Returns the token that a path requires."""
     hint_for: Callable[[str], str] = lambda _: ""
     """Returns what the refusal of a path says besides."""
 
@@ -41,7 +41,7 @@ class Guard:
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
         if "origin" in headers:
-            # Only browsers send it. Without CORS they would not show the answer, but the deed would be done.
+            # Only browsers send it. Without CORS they would hide the answer, but the action would happen.
             return answers.error(403, "origin_refused", "This API is not for web pages.")
         path: str = scope["path"]
         if path in OPEN_PATHS or _bears(headers.getlist("authorization"), self.token_of(path)):

@@ -1,4 +1,4 @@
-"""The private API as OpenAPI 3.1 describes it, made of its endpoints and the models of what they take."""
+"""The OpenAPI 3.1 description of the private API, from its endpoints and their models."""
 
 import re
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What a request of the private API may say, read strictly: a mistyped filter would match everything."""
+"""Parameters of the private API, parsed strictly: a mistyped filter would match everything."""
 
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
@@ -58,13 +58,13 @@ class Query(SQLModel):
 
 
 class Body(SQLModel):
-    """A JSON object: nothing is made of what has another type."""
+    """A JSON object, without type conversions."""
 
     model_config = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
 
 
 class Paging(Query):
-    """How much of a list, and from where on."""
+    """The page of a list."""
 
     limit: int = Field(100, ge=1, le=MOST_ROWS)
     cursor: Text | None = None
@@ -135,7 +135,7 @@ class _DeliveryFilter(_Chosen):
 
 
 class RetriableFilter(_DeliveryFilter):
-    """Which deliveries are sent again, or now."""
+    """Which deliveries to send again, or now."""
 
     state: Literal["dead", "pending"] | None = None
 
@@ -191,7 +191,7 @@ class Nothing(Body):
 
 
 class Pause(Body):
-    """Why a destination is paused."""
+    """The reason for a pause."""
 
     reason: Annotated[Text, Field(max_length=500)] | None = None
 
@@ -204,7 +204,7 @@ class Backfill(Body, _Span):
 
 
 class Search(Query):
-    """What a person has a name of."""
+    """The name to search for."""
 
     q: Annotated[Text, Field(min_length=1)]
 
@@ -217,7 +217,7 @@ class Submissions(Query):
 
 
 class Referred(Body):
-    """A submission, by what its client calls it: no path could hold each such text."""
+    """A submission, by its client reference, which not every path could hold."""
 
     client_ref: Annotated[Text, Field(min_length=1)]
 
@@ -230,14 +230,14 @@ class Adopt(Referred):
 
 
 class Prune(Body):
-    """Whether only to count, and how many rows a second to remove; None: as workers do."""
+    """Whether only to count, and how many rows to remove per second; None: the workers' rate."""
 
     dry_run: bool = False
     rate: float | None = Field(None, ge=1)
 
 
 class Erase(Body):
-    """Generations whose personal data is erased."""
+    """Generations whose personal data to erase."""
 
     generation_ids: Annotated[list[Text], Field(min_length=1, max_length=100)]
     source: Text | None = None
@@ -246,7 +246,7 @@ class Erase(Body):
 
 
 def read_query(request: Request, model: type[Model]) -> Model:
-    """Return what the query says.
+    """Parse the query.
 
     Raises:
         Refusal: 400, a name is not known or a value cannot be read.
@@ -260,7 +260,7 @@ def read_query(request: Request, model: type[Model]) -> Model:
 
 
 async def read_body(request: Request, model: type[Model]) -> Model:
-    """Return what the body says; of none, what an empty object says.
+    """Parse the body; no body counts as an empty object.
 
     Raises:
         Refusal: 400, a name is not known or a value cannot be read; 413, it is longer than 64 KiB; 415, it is
@@ -303,10 +303,10 @@ def one_of(request: Request, name: str, values: Collection[str]) -> str | None:
 
 
 def read_cursor(cursor: str | None, parts: int) -> Key | None:
-    """Return the key that *cursor* stands for, which has that many *parts*.
+    """Return the key in *cursor*, with this many *parts*.
 
     Raises:
-        Refusal: 400, it is none of our making.
+        Refusal: 400, it is not one of our cursors.
     """
     if cursor is None:
         return None
@@ -333,7 +333,7 @@ async def _content(request: Request) -> bytes:
 
 
 def _mistake(error: ValidationError, model: type[BaseModel]) -> Refusal:
-    """Say the first thing that is wrong, and where."""
+    """Report the first error, and its place."""
     first = error.errors(include_url=False, include_input=False)[0]
     if first["type"] == "json_invalid":
         return invalid("The body is not JSON.")

@@ -1,4 +1,4 @@
-"""What the private listener is made of: given to API and console by the process that serves them."""
+"""The parts behind the private listener, which the process gives to the API and the console."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ class Target:
     """A configured destination."""
 
     kind: str
-    """The scheme of its URL, and no more of it: that may hold a password."""
+    """Only the scheme of its URL, because the rest may contain a password."""
     send_test: Callable[[], Awaitable[Outcome]]
-    """Sends one message that says it is a test, on a connection of its own."""
+    """Sends one test message, on a separate connection."""
 
 
 class Desk(Protocol):
@@ -35,7 +35,7 @@ class Desk(Protocol):
         ...
 
     async def adopt(self, client_ref: str, generation_id: str, *, force: bool = False) -> Submission:
-        """Write down that a submission became this generation: what was asked for, unless *force*.
+        """Record that a submission became this generation, if it matches the request or with *force*.
 
         Raises:
             ReceiverError: it is not, or the provider does not answer.
@@ -43,7 +43,7 @@ class Desk(Protocol):
         ...
 
     async def recover(self, client_ref: str) -> Submission:
-        """Find what a submission became in the provider's list, and write it down.
+        """Find a submission's generation in the provider's list, and record it.
 
         Raises:
             ReceiverError: it is not in doubt, or not exactly one matches.
@@ -51,7 +51,7 @@ class Desk(Protocol):
         ...
 
     async def abandon(self, client_ref: str) -> Submission:
-        """Write down that a submission was never accepted.
+        """Record that a submission was never accepted.
 
         Raises:
             ReceiverError: it is not in doubt.
@@ -61,7 +61,7 @@ class Desk(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BucketAddress:
-    """A bucket, and whose assets it takes."""
+    """A bucket, and the source of its assets."""
 
     source: str
     """`*` for all sources without one of their own."""
@@ -70,7 +70,7 @@ class BucketAddress:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Everything that is shown and done."""
+    """Everything that the listener shows and does."""
 
     store: Store
     refusals: Refusals
@@ -82,7 +82,7 @@ class Parts:
     desk: Desk
     settings: Sequence[schemas.Setting]
     late_s: float
-    """For so long an asset that was given up is tried for again."""
+    """How long an asset that was given up is retried."""
     retention: Retention
     erasing: Erasing
     watched: Watched = Watched()  # noqa: RUF009  it is frozen

@@ -28,14 +28,14 @@ _OPERATIONS: Final = 100
 
 
 class Rows:
-    """The handlers of what is stored in rows."""
+    """The handlers."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._store = parts.store
 
     def orders(self) -> Iterator[Endpoint]:
-        """Yield what is done to many rows: all of it in one way."""
+        """Yield the endpoints for bulk commands, which all work alike."""
         orders: tuple[tuple[Kind, Any, str], ...] = (
             ("deliveries.retry", asked.RetryDeliveries, "Send dead letters again, or pending deliveries now"),
             ("deliveries.drop", asked.DropDeliveries, "Drop dead letters"),
@@ -92,7 +92,7 @@ class Rows:
 
     @post(f"{_EVENT}/mirror-now", schemas.Listed[schemas.Intervened])
     async def mirror_now(self, request: Request, _given: asked.Nothing) -> Response:
-        """Have a worker try for the asset now."""
+        """Have a worker retry the asset now."""
         return await self._intervened(request, "events.mirror-now", interventions.hurry)
 
     @post(f"{_EVENT}/release", schemas.Listed[schemas.Intervened])
@@ -122,7 +122,7 @@ class Rows:
 
     @post(f"{_OPERATION}/resume", begun=schemas.Operation)
     async def resume(self, request: Request, _given: asked.Nothing) -> Response:
-        """Go on with what was interrupted."""
+        """Resume an interrupted operation."""
         operation = await self._known(request)
         await note(self._store, request, "operations.resume", operation.id)
         self._parts.runner.finish(operation.id)
@@ -155,7 +155,7 @@ class Rows:
         return answers.page([record(one) for one in page.rows], page)
 
     async def _checked(self, wanted: Filter) -> Filter:
-        """Return *wanted*, unless it is about a destination or a source that there is not."""
+        """Return *wanted*, unless it names an unknown destination or source."""
         for one in await self._store.transact(
             named_in, wanted, destinations=tuple(self._parts.targets), sources=self._parts.erasing.sources
         ):

@@ -1,4 +1,4 @@
-"""Operations under way in this process: each goes on when its request has long been answered."""
+"""Operations in progress in this process, which continue after their requests are answered."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -20,26 +20,26 @@ log = structlog.get_logger()
 
 
 class Runner:
-    """Sees operations through, and cancellations; what is cut off can be resumed."""
+    """Runs operations and cancellations to their end; interrupted ones can be resumed."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._tasks: set[asyncio.Task[None]] = set()
         self.backfills: dict[str, schemas.Progress] = {}
-        """How far the latest backfill of each destination is."""
+        """Progress of the latest backfill of each destination."""
         self.pruning: schemas.Pruning = {"state": "never", "dry_run": False, "rows": {}}
-        """How far pruning is."""
+        """Progress of pruning."""
 
     def finish(self, id_: str) -> None:
-        """Go on with an operation, in the background."""
+        """Continue an operation, in the background."""
         self._start(self._finish(id_))
 
     def take_back(self, id_: str) -> None:
-        """Go on taking an operation back, in the background."""
+        """Continue to undo an operation, in the background."""
         self._start(self._take_back(id_))
 
     def backfill(self, past: Past, route: Route) -> schemas.Progress:
-        """Make what a destination lacks, in the background, unless it is under way; return how far it is."""
+        """Backfill a destination in the background, unless that is in progress; return the progress."""
         name, under_way = past.destination, self.backfills.get(past.destination)
         if under_way is None or under_way["state"] != "running":
             self.backfills[name] = progress(past, Tally(), "running")
@@ -47,14 +47,14 @@ class Runner:
         return self.backfills[name]
 
     def prune(self, retention: Retention) -> schemas.Pruning:
-        """Prune in the background, unless that is being done; return how far it is."""
+        """Prune in the background, unless that is in progress; return the progress."""
         if self.pruning["state"] != "running":
             self.pruning = {"state": "running", "dry_run": False, "rows": {}}
             self._start(self._prune(retention))
         return self.pruning
 
     async def aclose(self) -> None:
-        """Stop where we are."""
+        """Stop at once; everything can be resumed."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -107,6 +107,6 @@ class Runner:
 
 
 def progress(past: Past, tally: Tally, state: str, *, dry_run: bool = False) -> schemas.Progress:
-    """Return how far a backfill is."""
+    """Return the progress of a backfill."""
     record = backfill_record(past, tally, dry_run=dry_run)
     return {**record, "state": state, "is_capped": False}

@@ -1,4 +1,4 @@
-"""The private listener: uvicorn, which leaves signals to the process around it."""
+"""The private listener: uvicorn, without its signal handling."""
 
 import asyncio
 from collections.abc import Generator
@@ -14,14 +14,14 @@ _TICK_S: Final = 1.0
 
 
 class Server(uvicorn.Server):
-    """A uvicorn server that captures no signals, and sleeps while nobody asks anything."""
+    """A uvicorn server that captures no signals, and sleeps while idle."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
-        """Let `serve` answer what has begun, and return."""
+        """Let `serve` finish requests in progress, and return."""
         self.should_exit = True
         self._stopping.set()
 
@@ -46,7 +46,7 @@ def build_server(app: ASGIApp) -> Server:
         lifespan="off",
         log_config=None,
         access_log=False,
-        # Its warnings are about what strangers send, one for each.
+        # It warns about each malformed request of strangers.
         log_level="error",
         server_header=False,
         proxy_headers=False,

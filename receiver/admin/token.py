@@ -1,4 +1,4 @@
-"""The token that was made because none was configured: in a file that only its owner reads."""
+"""The generated token for when none is configured, in a file that only its owner can read."""
 
 import os
 import secrets
@@ -40,7 +40,7 @@ def configured(text: str) -> Token:
 
 
 def kept(folder: Path) -> Token:
-    """Return the token kept in *folder*, made at the first call.
+    """Return the token in *folder*, generated at the first call.
 
     Raises:
         ConfigError: the file cannot be used, or others may read it.
@@ -62,7 +62,7 @@ def _made(path: Path) -> str:
     try:
         with os.fdopen(draft, "w") as file:
             file.write(text + "\n")
-        # Appears whole, and never over another process's: a crash before leaves no empty token behind.
+        # Created atomically, never replacing another process's: a crash leaves no empty token behind.
         path.hardlink_to(name)
     finally:
         Path(name).unlink()

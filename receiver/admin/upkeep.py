@@ -1,4 +1,4 @@
-"""What else an operator looks at and does: status, history, submissions, settings, audit log, retention."""
+"""The other routes for operators: status, history, submissions, settings, audit log, retention."""
 
 from collections.abc import Awaitable
 
@@ -33,7 +33,7 @@ class Upkeep:
 
     @get("/v1/status", schemas.Status)
     async def status(self, _request: Request, _given: None) -> Response:
-        """Show one screen of what goes on."""
+        """Show the state of everything on one screen."""
         found = await self._overview()
         return answers.json(status_record(found, self._parts.watched.paces))
 
@@ -77,7 +77,7 @@ class Upkeep:
 
     @get("/v1/prune", schemas.Pruning)
     async def pruned(self, _request: Request, _given: None) -> Response:
-        """Show how the last prune ended."""
+        """Show the progress of pruning."""
         return answers.json(self._parts.runner.pruning)
 
     @post("/v1/erase", schemas.Listed[schemas.Erased], body=asked.Erase)
@@ -99,20 +99,20 @@ class Upkeep:
 
     @post("/v1/submissions/adopt", schemas.Submission, body=asked.Adopt)
     async def adopt(self, request: Request, given: asked.Adopt) -> Response:
-        """A submission is this generation."""
+        """Settle a submission as this generation."""
         ref, id_ = given.client_ref, given.generation_id
         await note(self._store, request, "submissions.adopt", f"{ref} is {id_}")
         return await _settled(self._parts.desk.adopt(ref, id_, force=given.force))
 
     @post("/v1/submissions/recover", schemas.Submission, body=asked.Referred)
     async def recover(self, request: Request, given: asked.Referred) -> Response:
-        """Find what a submission became."""
+        """Find the generation of a submission."""
         await note(self._store, request, "submissions.recover", given.client_ref)
         return await _settled(self._parts.desk.recover(given.client_ref))
 
     @post("/v1/submissions/abandon", schemas.Submission, body=asked.Referred)
     async def abandon(self, request: Request, given: asked.Referred) -> Response:
-        """A submission was never accepted."""
+        """Settle a submission as never accepted."""
         await note(self._store, request, "submissions.abandon", given.client_ref)
         return await _settled(self._parts.desk.abandon(given.client_ref))
 

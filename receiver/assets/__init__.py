@@ -148,7 +148,7 @@ class Bucket(Protocol):
         ...
 
     def begin(self, key: str, coming: Fetched, *, metadata: dict[str, str]) -> Early | None:
-        """Begin to upload what is *coming* and will be `put` under *key*; None if it has to be whole first.
+        """Begin to upload what is *coming*, to be `put` under *key*; None if it must be complete first.
 
         Raises:
             ValueError: *key* is not safe.
@@ -173,7 +173,7 @@ class ReadableBucket(Bucket, Protocol):
     """A bucket that can be inspected."""
 
     def key_of(self, url: str) -> str | None:
-        """Return the key of a `Stored.url`; None if that is in another bucket, or no URL of ours at all."""
+        """Return the key of a `Stored.url`; None if it is in another bucket, or not one of our URLs."""
         ...
 
     async def look(self, key: str) -> Held | None:

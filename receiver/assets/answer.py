@@ -169,9 +169,9 @@ class Answer:
 
 
 def final(came: bytearray, *, fresh_bytes: int) -> bytes:
-    """Return what *came* from the last head on; nothing while that is not whole. Drop the heads of 1xx.
+    """Return what *came* from the last head on; nothing until that is complete. Drop the heads of 1xx.
 
-    *fresh_bytes* at its end were not looked at before.
+    The last *fresh_bytes* are new.
     """
     since = max(0, len(came) - fresh_bytes - 2)
     while end := _END.search(came, since):
@@ -183,15 +183,15 @@ def final(came: bytearray, *, fresh_bytes: int) -> bytes:
 
 
 def mended(head: bytes) -> bytes:
-    """Return *head* with each header on one line, and a length that is told several times alike told once.
+    """Return *head* with each header on one line, and equal repeated lengths merged into one.
 
-    A line that begins with a blank before any header counts for none: it becomes a part of the first line.
+    A line that begins with a blank before any header is not a header: it becomes part of the first line.
     """
     if b"\n " in head or b"\n\t" in head:
         head = _FOLD.sub(b" ", head)  # RFC 9112, sections 5.2 and 2.2
     told = b",".join(_LENGTHS.findall(head))
     length, *others = {each.strip(b" \t\r") for each in told.split(b",")}
     if b"," not in told or others or not _LENGTH.fullmatch(length):
-        return head  # told once, or wrong: the parser says which
+        return head  # once, or wrong: the parser decides
     rest = _LENGTHS.sub(b"", head).rstrip(b"\r\n")
     return b"%b\r\nContent-Length: %b\r\n\r\n" % (rest, length)  # RFC 9110, section 8.6

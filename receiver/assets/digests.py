@@ -44,7 +44,7 @@ class Digests:
                     start += len(piece)
 
     def ended(self, since: int) -> list[Part]:
-        """Return the parts that are whole by now, but for so many that were told of already."""
+        """Return the parts that are complete by now, except this many already returned."""
         return self._parts[since:]
 
     def parts(self) -> Parts | None:

@@ -1,7 +1,7 @@
-"""Uploads in parts that begin while their assets are downloaded.
+"""Multipart uploads that begin while their assets are downloaded.
 
 An object's metadata is fixed when its upload begins, before the digest is known. It gets a mark instead: a
-random word by which an upload knows its own object. Who did not make the mark has to read the object.
+random word by which an upload recognises its own object. Everyone else must read the object.
 docs/decisions/0016-early-uploads.md says why.
 """
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
 _AT_ONCE: Final = 4
-"""Each keeps a thread for as long as its host takes. Others are uploaded once they are downloaded."""
+"""Each holds a thread for as long as its host takes. Others are uploaded after the download."""
 
 
 class Abandoned(Exception):
-    """The asset is not wanted any more, or did not come."""
+    """The asset is no longer wanted, or did not arrive."""
 
 
 class EarlyUpload:
-    """An upload whose parts come from a download; a thread of its own passes them on."""
+    """An upload whose parts come from a download; its own thread sends them."""
 
     def __init__(self, upload: Upload, direct: DirectParts) -> None:
         """Begin nothing yet."""
@@ -53,7 +53,7 @@ class EarlyUpload:
         self._sent += 1
 
     def abandon(self) -> None:
-        """Have what was sent deleted, unless the upload ended."""
+        """Delete the sent parts, unless the upload is complete."""
         self._coming.put(None)
         self.done.add_done_callback(self._close)
 
@@ -63,7 +63,7 @@ class EarlyUpload:
         return bool(self._file and not self._file.closed)
 
     def finish(self, asset: Fetched) -> None:
-        """Create the object, now that *asset* is whole and known to be good. Blocks.
+        """Create the object, now that *asset* is complete and checked. Blocks.
 
         Raises:
             KeyTaken, BucketUnavailable, ClientError, BotoCoreError: as `Upload.run` does.
@@ -98,7 +98,7 @@ class EarlyUpload:
         return self._upload.send_part(self._direct, upload_id, self._file, numbered)
 
     def _arriving(self) -> Iterator[Part]:
-        """Return the parts as they come, until all are there and the object may be."""
+        """Return the parts as they arrive, until all are there and the object may be created."""
         while not isinstance(came := self._coming.get(), Fetched):
             if came is None:
                 raise Abandoned
@@ -120,7 +120,7 @@ class EarlyUploads:
         self._places = threading.Semaphore(_AT_ONCE)
 
     def begin(self, upload: Upload, is_taken: Callable[[], bool]) -> EarlyUpload | None:
-        """Begin *upload*, of an asset whose digest is not known, if there is a place."""
+        """Begin *upload*, of an asset with an unknown digest, if a slot is free."""
         if not self._places.acquire(blocking=False):
             return None
         early = EarlyUpload(upload, self._direct)
@@ -129,6 +129,6 @@ class EarlyUploads:
         return early
 
     async def finish(self, *, within_s: float) -> None:
-        """Begin no more, and wait so long for those under way, whose assets come no more."""
+        """Begin no more; wait this long for those in progress, whose assets no longer arrive."""
         self._threads.shutdown(wait=False)
         await self._threads.finish(within_s=within_s)

@@ -143,7 +143,7 @@ def _caddyfile(host_name: str, upstream: str) -> str:
 
 _TOML: Final = Template(f"""\
 # Settings of `receiver`. Environment variables win over this file. `receiver config` shows what is in effect,
-# `receiver check` tries it. Send SIGHUP after a change of secrets or destinations; others need a restart.
+# `receiver check` tests it. Send SIGHUP after a change of secrets or destinations; others need a restart.
 
 # The signing secret of the provider's webhook, in a file that only its owner can read.
 # To rotate it, write both into that file: new,old
@@ -165,10 +165,10 @@ $assets
 _S3: Final = "# Credentials come from the environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, or a role.\n"
 
 _COMMENTS: Final = {
-    "port": "\n# Where webhooks come in.\n",
-    "admin_port": "\n# Of the console.\n",
-    "s3_endpoint_url": "# Of an S3-compatible store.\n",
-    "trusted_proxies": "\n# The proxy in front, whose X-Forwarded-For is believed.\n",
+    "port": "\n# Port for webhooks.\n",
+    "admin_port": "\n# Port of the console.\n",
+    "s3_endpoint_url": "# Endpoint of an S3-compatible store.\n",
+    "trusted_proxies": "\n# The proxy in front; its X-Forwarded-For is trusted.\n",
     "api_base_url": "\n# The sandbox instead of the provider. Remove both lines for a real account.\n",
     "fetch_allow": "",
 }

@@ -87,7 +87,7 @@ def exact(ms: int) -> str:
 
 
 def when(ms: int | None) -> Markup:
-    """Write a time as how long ago it was, with the exact one beside it."""
+    """Write a time as an age, with the exact time as its title."""
     if ms is None:
         return escape(_NONE)
     machine = moment(ms).isoformat(timespec="milliseconds")

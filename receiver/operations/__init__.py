@@ -1,4 +1,4 @@
-"""What an operator may have done to many rows at once: count it, start it, see it through, take it back.
+"""Bulk commands of operators: count, start, finish, undo.
 
 The store does each of these a page at a time (`receiver.store.operations`); here are the loops around them.
 """
@@ -25,17 +25,17 @@ _ENTROPY_BYTES: Final = 10
 _LONGEST_REST_S: Final = 1.0
 _LOOK_AGAIN_S: Final = 0.5
 _OVERLAP_MS: Final = 30_000
-"""An event may be committed so much later than its id says: a slow commit, or another machine's clock."""
+"""How much later than its id an event may be committed: a slow commit, or another machine's clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What an order comes to, or would."""
+    """The result of an order, or of a dry run."""
 
     matched: int
     """Events, deliveries or quarantined bodies that fit the filter."""
     changed: int
-    """Deliveries or bodies of which something is done."""
+    """Deliveries or bodies that were changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +43,17 @@ class Cancelled:
     """The outcome of a cancelled operation."""
 
     restored: int
-    """Rows that have the state again that they had before."""
+    """Rows that are back in their earlier state."""
     under_way: int
     """Deliveries that a worker still held when we stopped waiting."""
 
 
 OnPage = Callable[[int, int], None]
-"""Called after each page with how many were matched and changed so far."""
+"""Called after each page with the numbers matched and changed so far."""
 
 
 async def count(store: Store, order: Order, progress: OnPage = lambda _matched, _changed: None) -> Counted:
-    """Return what *order* would come to, page by page. Changes nothing."""
+    """Count what *order* would change, page by page. Changes nothing."""
     order = _bounded(order)
     after: Key | None = None
     matched = changed = 0
@@ -67,7 +67,7 @@ async def count(store: Store, order: Order, progress: OnPage = lambda _matched, 
 
 
 async def begin(store: Store, order: Order) -> Operation:
-    """Write *order* down under a new id, for `finish` to do."""
+    """Record *order* under a new id, for `finish`."""
     begun_ms = clock.now_ms()
     id_ = event_id(begun_ms, secrets.token_bytes(_ENTROPY_BYTES))
     return await store.transact(stored.begin, id_, _bounded(order), now_ms=begun_ms)
@@ -76,9 +76,9 @@ async def begin(store: Store, order: Order) -> Operation:
 async def finish(
     store: Store, id_: str, progress: OnPage = lambda _matched, _changed: None
 ) -> Operation | None:
-    """Do what is left of an operation; return how it ended, None if there is none of that id.
+    """Do the rest of an operation; return its result, or None if there is no such operation.
 
-    Cut short, it stays as far as it is and can be finished later.
+    If interrupted, it keeps its progress and can be finished later.
     """
     async for _ in turns():
         operation = await store.advance(id_, now_ms=clock.now_ms(), reread=reread)
@@ -91,9 +91,9 @@ async def finish(
 async def cancel(
     store: Store, id_: str, *, patience_s: float = 0.0, progress: OnPage = lambda _matched, _changed: None
 ) -> Cancelled | None:
-    """Stop an operation and take back what came to nothing yet; None if there is none of that id.
+    """Stop an operation and undo undelivered work; None if there is no such operation.
 
-    What a worker holds is delivered or fails meanwhile: we wait *patience_s* seconds for that.
+    Deliveries that a worker holds succeed or fail meanwhile: wait *patience_s* seconds for that.
     """
     restored, after = 0, None
     deadline = time.monotonic() + patience_s
@@ -142,20 +142,20 @@ def reread(source: str, body: bytes) -> NewEvent | None:
 
     read = normalize(body, source=source)
     entropy = secrets.token_bytes(_ENTROPY_BYTES)
-    # As if it came now: the patience for its asset begins when there is somebody to fetch it.
+    # As if it arrived now: the patience for its asset begins when a worker can fetch it.
     entry = entry_of(read, body, source=source, now_ms=clock.now_ms(), entropy=entropy, via=VIA)
     return entry if isinstance(entry, NewEvent) else None
 
 
 def _bounded(order: Order) -> Order:
-    """Leave out what arrives from now on, so that a busy receiver has an end of it."""
+    """Ignore new arrivals, so that this ends on a busy receiver."""
     if order.wanted.until_ms is not None or order.wanted.ids:
         return order
     return replace(order, wanted=replace(order.wanted, until_ms=clock.now_ms() + 1))
 
 
 async def turns() -> AsyncIterator[None]:
-    """Yield without end, resting as long as each turn took: half of the database's time is others'."""
+    """Yield endlessly, resting as long as each turn took: half of the database's time stays free."""
     while True:
         began = time.monotonic()
         yield

@@ -1,4 +1,4 @@
-"""The names in a filter, beside those that there are: a mistyped one would quietly match nothing."""
+"""The names in a filter, compared with existing ones: a mistyped one would silently match nothing."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass

@@ -66,7 +66,7 @@ async def prune_all(
 ) -> dict[str, int]:
     """Remove everything that is past its retention, or count it; return how many rows of each kind.
 
-    *waiting* is told what a worker is pruning meanwhile: its turn ends first.
+    *waiting* is called with what a worker is pruning: its turn ends first.
     """
     counted: dict[str, int] = {
         what: await _prune_kind(store, retention, what, waiting, dry_run=dry_run)

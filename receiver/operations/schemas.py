@@ -1,9 +1,9 @@
-"""The shape of every record that operators get, as JSON: the admin API's description is made of these."""
+"""The shape of every record for operators, as JSON; the admin API's description uses these."""
 
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from typing_extensions import TypedDict  # pydantic describes none of typing's before Python 3.12
+from typing_extensions import TypedDict  # pydantic does not support typing's before Python 3.12
 
 Row = TypeVar("Row")
 
@@ -17,7 +17,7 @@ class Page(TypedDict, Generic[Row]):
 
 
 class Listed(TypedDict, Generic[Row]):
-    """A list that is short enough to be whole."""
+    """A complete list."""
 
     data: list[Row]
 
@@ -39,7 +39,7 @@ class AssetAttempt(Attempt):
 
 
 class Asset(TypedDict):
-    """What became of an asset."""
+    """The final result for an asset."""
 
     status: str
     url: str | None
@@ -129,7 +129,7 @@ class FullQuarantined(Quarantined):
 
 
 class Operation(TypedDict):
-    """What was asked for about many rows, and how far it is."""
+    """A bulk command and its progress."""
 
     id: str
     kind: str
@@ -145,7 +145,7 @@ class Operation(TypedDict):
 
 
 class Counted(TypedDict):
-    """What an operation would come to."""
+    """What an operation would change."""
 
     kind: str
     matched: int
@@ -168,7 +168,7 @@ class Refusals(TypedDict):
 
 
 class Destination(TypedDict):
-    """How one destination is doing."""
+    """The state of one destination."""
 
     name: str
     kind: str | None
@@ -183,7 +183,7 @@ class Destination(TypedDict):
 
 
 class Backfill(TypedDict):
-    """How far a backfill is."""
+    """The progress of a backfill."""
 
     destination: str
     since: datetime | None
@@ -202,7 +202,7 @@ class Progress(Backfill):
 
 
 class Tested(TypedDict):
-    """What a destination did with a test message."""
+    """The outcome of a test message."""
 
     delivered: bool
     receipt: str | None
@@ -210,7 +210,7 @@ class Tested(TypedDict):
 
 
 class Stage(TypedDict):
-    """What waits in one stage, and how soon it is gone."""
+    """The backlog of one stage, and the time to drain it."""
 
     stage: str
     state: str | None
@@ -223,7 +223,7 @@ class Stage(TypedDict):
 
 
 class Worker(TypedDict):
-    """A worker, and whether it is alive; None for what is not known of one of the release before."""
+    """A worker, and whether it is alive; null is what the previous release did not report."""
 
     host: str | None
     pid: int | None
@@ -242,7 +242,7 @@ class Outage(TypedDict):
 
 
 class RateLimit(TypedDict):
-    """Requests per minute of an API key, as the provider last said."""
+    """Requests per minute of an API key, from the provider's latest answer."""
 
     source: str
     limit: int | None
@@ -250,7 +250,7 @@ class RateLimit(TypedDict):
 
 
 class Credits(TypedDict):
-    """What the provider said of credits when it last refused a generation for lack of them."""
+    """Credits when the provider last refused a generation for lack of them."""
 
     source: str
     left: int | None
@@ -258,7 +258,7 @@ class Credits(TypedDict):
 
 
 class Status(TypedDict):
-    """One screen of what goes on."""
+    """The state of everything, on one screen."""
 
     stages: list[Stage]
     outages: list[Outage]
@@ -271,7 +271,7 @@ class Status(TypedDict):
 
 
 class HistoryEntry(TypedDict):
-    """One thing that happened to a generation, or is to happen."""
+    """One past or planned step of a generation."""
 
     source: str
     generation_id: str
@@ -292,14 +292,14 @@ class Deed(TypedDict):
 
 
 class Intervened(TypedDict):
-    """Whether anything was done about one event."""
+    """Whether anything was done for one event."""
 
     event_id: str
     done: bool
 
 
 class Submission(TypedDict):
-    """What our client asked for under a name."""
+    """A request of our client under a reference."""
 
     client_ref: str
     kind: str
@@ -310,7 +310,7 @@ class Submission(TypedDict):
 
 
 class Setting(TypedDict):
-    """A setting in effect; of a secret its fingerprint."""
+    """A setting in effect; for a secret, its fingerprint."""
 
     name: str
     """Its environment variable."""
@@ -321,7 +321,7 @@ class Setting(TypedDict):
 
 
 class Erased(TypedDict):
-    """What was, or would be, erased of one generation."""
+    """Data of one generation that was, or would be, erased."""
 
     generation_id: str
     source: str
@@ -335,7 +335,7 @@ class Erased(TypedDict):
 
 
 class ErrorBody(TypedDict):
-    """What is wrong with a request."""
+    """The error in a request."""
 
     code: str
     message: str
@@ -349,7 +349,7 @@ class Error(TypedDict):
 
 
 class Pruning(TypedDict):
-    """How far pruning is: `never`, `running`, `done` or `interrupted` in this process."""
+    """The progress of pruning in this process: `never`, `running`, `done` or `interrupted`."""
 
     state: str
     dry_run: bool

@@ -1,4 +1,4 @@
-"""One generation's story, told in the order in which it happened."""
+"""One generation's history, in order of time."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -119,6 +119,6 @@ def _of_delivery(one: FoundDelivery, seen: Circumstances) -> Entry:
 
 
 def _tries(attempts: int, error: str | None) -> str:
-    """Say how often it was tried, and why in vain: what waits for a whole host has no attempt."""
+    """Say how often it was tried, and why it failed: while a whole host is down, there is no attempt."""
     tries = f"{attempts} {'attempt' if attempts == 1 else 'attempts'}" if attempts else ""
     return ": ".join(filter(None, [tries, error and redact(error)])) or "not tried yet"

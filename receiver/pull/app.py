@@ -29,7 +29,7 @@ from receiver.store.pull import Acknowledged, Held, acknowledge, extend, give_ba
 from receiver.telemetry import logs, metrics
 
 MOST_WAITING: Final = 500
-"""Maximum long polls at once; others are told to come back."""
+"""Maximum long polls at once; others are asked to retry."""
 _PREFIX: Final = "/v1/pull/"
 _HINT: Final = " Consumers carry RECEIVER_PULL_TOKEN, or RECEIVER_DESTINATIONS__{}__TOKEN where that is set."
 
@@ -92,7 +92,7 @@ class PullApi:
             gone.cancel()
 
     async def ack(self, request: Request) -> Response:
-        """`POST /v1/pull/{destination}/ack`: these messages are done with."""
+        """`POST /v1/pull/{destination}/ack`: acknowledge these messages."""
         queue = self._queue(request)
         held = (await read_body(request, Acknowledgement)).held_at(queue.name)
         done: list[Acknowledged] = []
@@ -103,7 +103,7 @@ class PullApi:
         return _answer(held, acknowledged=[one.event_id for one in done])
 
     async def extend(self, request: Request) -> Response:
-        """`POST /v1/pull/{destination}/extend`: these messages take longer."""
+        """`POST /v1/pull/{destination}/extend`: extend the lease of these messages."""
         queue = self._queue(request)
         wish = await read_body(request, Extension)
         held = wish.held_at(queue.name)
@@ -112,7 +112,7 @@ class PullApi:
         return _answer(held, extended=kept, until=_time(until_ms))
 
     async def give_back(self, request: Request) -> Response:
-        """`POST /v1/pull/{destination}/return`: these messages are to be given to somebody again."""
+        """`POST /v1/pull/{destination}/return`: return these messages for another consumer."""
         queue = self._queue(request)
         wish = await read_body(request, Return)
         held, error, now_ms = wish.held_at(queue.name), wish.reason, clock.now_ms()
@@ -142,7 +142,7 @@ def build_app(store: Store, queues: Sequence[PullQueue], bell: Bell, *, tokens: 
     nobodys = secrets.token_hex(32)
 
     def token_of(path: str) -> str:
-        """Return the token of the destination in *path*; nobody has that of one that is not there."""
+        """Return the token of the destination in *path*; for an unknown one, a token that nobody has."""
         return tokens.get(_named_in(path), nobodys)
 
     return Guard(app, token_of, lambda path: _HINT.format(_named_in(path).upper() or "<NAME>"))
@@ -178,7 +178,7 @@ def _given(leased: Leased) -> Response:
 
 
 def _answer(held: Held | None, **done: Any) -> Response:
-    """Answer with what was *done*, and which of the messages that were named were not held any more."""
+    """Answer with what was *done*, and which of the named messages were no longer held."""
     named = set(held.ids or ()) if held else set()
     known = {id_ for ids in done.values() if isinstance(ids, list) for id_ in ids}
     return answers.json({**done, "lost": sorted(named - known)})

@@ -15,7 +15,7 @@ from receiver.store import Claim, DeliveryDead, DeliveryJob, DeliveryPostponed, 
 from receiver.store.claim import claim_deliveries
 
 _BACKOFF: Final = Backoff(1.0, 3600.0)
-"""For messages that cannot be made, until the projection is mended."""
+"""Wait for messages that cannot be built, until the projection is fixed."""
 
 
 @dataclass(frozen=True, slots=True)

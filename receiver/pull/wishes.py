@@ -63,5 +63,5 @@ class Return(Acknowledgement):
 
 
 def _plain(text: str) -> str:
-    """Return *text* as any database can look for it: what is no character is in no id."""
+    """Return *text* in a form that any database can search for: ids contain only valid characters."""
     return text.encode("ascii", "replace").decode().replace("\0", "?")

@@ -30,14 +30,14 @@ _EXPORTERS: Final = "OTEL_TRACES_EXPORTER"
 _DISABLED: Final = "OTEL_SDK_DISABLED"
 _QUIET_S: Final = 600.0
 _LAST_SPANS_S: Final = 5.0
-"""So long a process that ends waits for its last spans to be taken."""
+"""How long an ending process waits for its last spans to be sent."""
 
 
 @contextmanager
 def exporting(environ: Mapping[str, str] = os.environ) -> Iterator[None]:
-    """Trace what happens within the block, if *environ* names a collector and nobody set that up already.
+    """Trace within the block, if *environ* names a collector and tracing is not set up already.
 
-    A wrong variable, or an extra that is missing, is logged and leaves tracing off: it stops no work.
+    A wrong variable or a missing extra is logged and leaves tracing off; it stops no work.
     """
     provider = _start(environ) if _is_wanted(environ) else None
     try:
@@ -102,7 +102,7 @@ def _exporter(environ: Mapping[str, str]) -> Any:
 
 
 def _listen() -> None:
-    """Log what the SDK has to say once in a while: it says it again for every batch."""
+    """Log the SDK's messages only now and then: it repeats them for every batch."""
     logger = logging.getLogger("opentelemetry")
     logger.handlers[:] = [_Listener(logging.WARNING)]
     logger.propagate = False

@@ -1,6 +1,6 @@
 """The public application: three routes, listed here and nowhere else.
 
-`POST /webhooks/{source}`: bytes in, one JSON answer out. `GET /healthz` and `GET /readyz`: how it is.
+`POST /webhooks/{source}`: bytes in, one JSON answer out. `GET /healthz` and `GET /readyz`: its state.
 """
 
 import random
@@ -44,7 +44,7 @@ class PublicApp:
         self._clock = clock
 
     def change_sources(self, sources: Mapping[str, Source]) -> None:
-        """Verify by *sources* from the next request on."""
+        """Use *sources* from the next request on."""
         self._sources = {
             name.encode(): (source, source.signature_header.lower().encode())
             for name, source in sources.items()
@@ -53,7 +53,7 @@ class PublicApp:
     def answer(self, request: Request) -> Answer | Awaitable[Answer]:
         """Answer one complete request, at once if nothing has to be awaited.
 
-        A refusal is there at once: it costs no task, and the caller can bound what strangers cost.
+        A refusal is returned at once: it costs no task, and the caller can limit what strangers cost.
         """
         path = request.path
         if path.startswith(_WEBHOOKS) and (name := path[len(_WEBHOOKS) :]) and b"/" not in name:

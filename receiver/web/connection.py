@@ -212,9 +212,9 @@ class Connection(asyncio.BufferedProtocol):
         self._put_off()
 
     def _put_off(self) -> None:
-        """Bound what is not whole, and what waits to be read: in time from its first byte, and in size.
+        """Limit incomplete requests and waiting input: in time from the first byte, and in size.
 
-        Nothing more is read before what waits was.
+        Nothing more is read until waiting input is parsed.
         """
         if self._is_finishing:
             return
@@ -232,7 +232,7 @@ class Connection(asyncio.BufferedProtocol):
             self._line_up()
 
     def _line_up(self) -> None:
-        """Have what is left read on in turn, unless its answers would only wait."""
+        """Have the rest read in turn, unless its answers would only wait."""
         if not self._is_choked and len(self._turns) < _MOST_WAITING:
             self._registry.queue(self, self._said)
 

@@ -1,4 +1,4 @@
-"""What programs on one database write down for each other about the provider."""
+"""What programs on one database share about the provider."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -12,9 +12,9 @@ from receiver.submissions import Submission
 from receiver.wiring.sources import DEFAULT_SOURCE
 
 _PACE_PATIENCE_S: Final = 5.0
-"""A request does not wait longer for a database that is busy: it paces itself then."""
+"""A request waits no longer for a busy database; then the program paces itself."""
 _LEDGER_PATIENCE_S: Final = 30.0
-"""What was paid for must be written down, however busy the database is."""
+"""A paid call must be recorded, however busy the database is."""
 
 
 def open_ledger(database_url: str, *, source: str = DEFAULT_SOURCE) -> StoreLedger:
@@ -23,13 +23,13 @@ def open_ledger(database_url: str, *, source: str = DEFAULT_SOURCE) -> StoreLedg
     Close it when no client uses it any more. Threads and forked processes may share it.
 
     Args:
-        database_url: as `RECEIVER_DATABASE_URL`. A SQLite file is made, and brought up to date at once; a
-            PostgreSQL database is left to `receiver migrate`.
+        database_url: as `RECEIVER_DATABASE_URL`. A SQLite file is created and migrated at once; a PostgreSQL
+            database needs `receiver migrate`.
         source: the account that the client's API key belongs to, as the receiver calls it.
 
     Raises:
         ConfigError: the database URL is not usable.
-        StoreUnavailable: the SQLite file could not be brought up to date.
+        StoreUnavailable: the SQLite file could not be migrated.
     """
     engine = connect(database_url, busy_timeout_s=_LEDGER_PATIENCE_S)
     ledger = StoreLedger(engine, source)
@@ -38,7 +38,7 @@ def open_ledger(database_url: str, *, source: str = DEFAULT_SOURCE) -> StoreLedg
 
 
 def open_pace(database_url: str) -> StorePace:
-    """Open what shares an API key's rate limit, for `Client(pace=…)`, in a database that has been migrated.
+    """Open the shared rate limit of an API key, for `Client(pace=…)`, in a migrated database.
 
     Raises:
         ConfigError: the database URL is not usable.
@@ -47,18 +47,18 @@ def open_pace(database_url: str) -> StorePace:
 
 
 def build_ledger(settings: Settings) -> StoreLedger:
-    """Open the ledger of submissions beside the events.
+    """Open the ledger of submissions next to the events.
 
     Raises:
         ConfigError: the database URL is not usable.
-        StoreUnavailable: the SQLite file could not be brought up to date.
+        StoreUnavailable: the SQLite file could not be migrated.
     """
     return open_ledger(settings.database_url.get_secret_value())
 
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What programs on one database tell each other about the provider."""
+    """What programs on one database share about the provider."""
 
     pace: StorePace
     events: StoreLedger
@@ -83,7 +83,7 @@ def open_shared(settings: Settings) -> Shared | None:
 
 
 def differences(wanted: Submission, found: Generation) -> list[str]:
-    """Say in what *found* is not what was asked for; what either of them does not tell is no difference."""
+    """List how *found* differs from the request; missing values do not count."""
     asked = {"type": wanted.kind, **{name: wanted.request.get(name) for name in ("model", "prompt")}}
     made = {"type": found.type, "model": found.model, "prompt": found.prompt}
     return [
