@@ -264,7 +264,7 @@ class TestButtons:
         await press("/destinations", "Count missing events", "messages lacks 0")
         await press("/quarantine", "Count readable bodies", "It would change 0 of 1")
         await press("/quarantine", "Drop", "Started")
-        await press("/submissions", "Abandon: it was never accepted", "order-7 may be asked for again")
+        await press("/submissions", "Abandon: it was never accepted", "order-7 may be requested again")
         assert "A test message" in (site.folder / "messages.jsonl").read_text()
         await page.goto(f"{site.url}/console/audit")
         for deed in ("events.replay", "deliveries.retry", "events.mirror-now", "destinations.pause"):

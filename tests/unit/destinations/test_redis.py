@@ -182,10 +182,10 @@ class TestSend:
     @pytest.mark.parametrize(
         ("answer", "why"),
         [
-            (b"+OK", "is no Redis"),
-            (b":5", "is no Redis"),
-            (b"$-1", "is no Redis"),
-            (b"*0", "is no Redis"),
+            (b"+OK", "is not Redis"),
+            (b":5", "is not Redis"),
+            (b"$-1", "is not Redis"),
+            (b"*0", "is not Redis"),
             (b"-ERR max number of clients reached", "takes no more connections"),
             (b"-MASTERDOWN Link with MASTER is down", "Link with MASTER is down"),
             (b"-", "refused the entry"),
