@@ -135,7 +135,7 @@ class _Field:
         ):
             destination = self._open(topic, self.brokers.signed_in_url, **_SIGNED_IN)
             told = await ride(destination, trouble, before=before)
-            report.row(situation, told, self._held(topic), says="right to write", within_s=10)
+            report.row(situation, told, self._held(topic), says="permission to write", within_s=10)
 
     async def certificates(self, report: Report) -> None:
         topic, url, files = self._topic(), self.brokers.encrypted_url, self.brokers.client_files

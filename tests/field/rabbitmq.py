@@ -99,7 +99,7 @@ class _Field:
             "the right to write is taken, and given back",
             lambda: allow("^$"),
             lambda: allow(".*"),
-            says="the right to write",
+            says="permission to write",
         )
 
     @property
