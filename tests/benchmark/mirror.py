@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -57,6 +58,7 @@ class Case(NamedTuple):
     to_s3: bool = False
     live_per_s: int = 0
     """Webhooks a second to `serve`; a backlog for `worker` otherwise."""
+    host_mib_per_s: float = inf
 
 
 def main() -> None:
@@ -83,6 +85,7 @@ def _cases(count: int) -> list[Case]:
         Case("10 KB, S3", 10 * 1024, count // 2, to_s3=True),
         Case("200 KB, S3", 200 * 1024, count // 2, to_s3=True),
         Case("1 GiB, S3", 1024**3, 1, to_s3=True),
+        Case("512 MiB at 50 MiB/s, S3", 512 * 1024**2, 1, to_s3=True, host_mib_per_s=50),
     ]
 
 
@@ -93,7 +96,7 @@ def _compare(case: Case, compared: list[Build], s3: S3Server | None, rounds: int
     if not case.live_per_s:
         turns[PLAIN] = partial(_looped, case, s3)
     seen: dict[str, list[Seen]] = {name: [] for name in turns}
-    with asset_host.serving(case.size_bytes) as url:
+    with asset_host.serving(case.size_bytes, mib_per_s=case.host_mib_per_s) as url:
         for _ in range(rounds):
             for name, turn in turns.items():
                 if s3:
