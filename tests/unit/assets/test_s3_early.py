@@ -239,13 +239,14 @@ class TestAbandon:
     async def test_leaves_nothing(
         self, bucket: S3Bucket, s3: "S3Client", s3_bucket: str, large: Callable[..., Fetched]
     ) -> None:
-        """What was sent is deleted, and the file is let go of."""
-        early = begun(bucket)
+        """What was sent is deleted, no object is made of it, and the file is let go of."""
+        names, early = asked(bucket), begun(bucket)
         sent(early, large(), slice(2))
         await asyncio.to_thread(until, lambda: has_parts(s3, s3_bucket))
         early.abandon()
         assert await is_clean(s3, s3_bucket)
         await asyncio.to_thread(until, lambda: not early.is_open)
+        assert "CompleteMultipartUpload" not in names, "a store that compares no digest would have an object"
 
     async def test_at_the_end_of_the_process(
         self, open_bucket: Open, s3: "S3Client", s3_bucket: str, large: Callable[..., Fetched]
