@@ -251,7 +251,7 @@ class TestAbandon:
     async def test_at_the_end_of_the_process(
         self, open_bucket: Open, s3: "S3Client", s3_bucket: str, large: Callable[..., Fetched]
     ) -> None:
-        """Closing the bucket waits for what is being undone."""
+        """Closing the bucket waits for what is being undone, and nothing begins behind it."""
         bucket = open_bucket()
         early = begun(bucket)
         sent(early, large(), slice(2))
@@ -259,6 +259,7 @@ class TestAbandon:
         early.abandon()
         await bucket.aclose()
         assert unfinished(s3, s3_bucket) == []
+        assert bucket.begin(KEY, coming(), metadata=ABOUT) is None
 
     @pytest.mark.parametrize(("said", "code"), [(len(DATA), "truncated"), (len(DATA) + 1, "too_large")])
     async def test_download_that_comes_to_nothing(
