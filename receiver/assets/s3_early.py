@@ -124,8 +124,12 @@ class EarlyUploads:
         if not self._places.acquire(blocking=False):
             return None
         early = EarlyUpload(upload, self._direct)
+        try:
+            self._threads.submit(early.run, is_taken)
+        except RuntimeError:  # no thread can be started, or the bucket was closed
+            self._places.release()
+            return None
         early.done.add_done_callback(lambda _: self._places.release())
-        self._threads.submit(early.run, is_taken)
         return early
 
     async def finish(self, *, within_s: float) -> None:

@@ -41,14 +41,13 @@ def write_setbacks(
     written = {
         one.job.key for one in setbacks if not isinstance(one, EventSettled) and _write(connection, one)
     }
+    held = written | settled
     keep_failures(
         connection,
         {
             one.job.key: (one.job.attempts, one.attempt)
             for one in setbacks
-            if not isinstance(one, EventKept | DeliveryUnwanted)
-            and one.attempt
-            and one.job.key in written | settled
+            if not isinstance(one, EventKept | DeliveryUnwanted) and one.attempt and one.job.key in held
         },
     )
     return written

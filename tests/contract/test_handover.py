@@ -1,8 +1,10 @@
 """Work that is handed over by the transaction that made it."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from sqlalchemy import Connection, Executable, text
 from sqlalchemy import event as sqlalchemy_event
 
+from receiver import clock
 from receiver.contract import FAILED
 from receiver.errors import StoreUnavailable
 from receiver.events import Asset
@@ -283,6 +286,81 @@ class TestAtOnce:
         await opened.record(without_asset())
         assert len(await opened.claim(claim_events, claim(), with_asset=False)) == 1
         opened.close()
+
+
+class TestUnanswered:
+    """What was committed although nobody was told is given back, and does not wait until its lease ends."""
+
+    @pytest.fixture(autouse=True)
+    def at_that_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(clock, "now_ms", lambda: NOW)
+
+    async def test_event(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        """One that a worker was to take over."""
+        taker = Taker()
+        with store.handover.of_events(taker), unanswered(store, monkeypatch):
+            await store.record(an_event(host="cdn.example.com"))
+        assert (taker.room, taker.taken) == (1, [])
+        assert await store.claim(claim_events, claim(), with_asset=True) == []
+        await store.free_doubtful(pause_s=0)
+        (job,) = await store.claim(claim_events, claim(), with_asset=True)
+        assert job.attempts == 1
+
+    async def test_claim(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What a worker claimed."""
+        await store.record(an_event())
+        with unanswered(store, monkeypatch):
+            await store.claim(claim_events, claim(), with_asset=False)
+        await store.free_doubtful(pause_s=0)
+        assert len(await store.claim(claim_events, claim(), with_asset=False)) == 1
+
+    async def test_deliveries(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Those of an event whose asset was settled."""
+        await store.record(an_event())
+        (job,) = await store.claim(claim_events, claim(), with_asset=False)
+        with store.handover.of_deliveries("orders", Outbox()), unanswered(store, monkeypatch):
+            await store.settle(EventSettled(job, None, NOW))
+        await self.freed(store)
+
+    async def test_due(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Those of an event that had none, and an event that was only claimed."""
+        await store.record(without_asset())
+        await store.record(an_event("gen_unreadable"))
+        with store.handover.of_deliveries("orders", Outbox()), unanswered(store, monkeypatch):
+            await store.settle_due(claim())
+        await self.freed(store)
+        assert len(await store.claim(claim_events, claim(), with_asset=False)) == 1
+
+    async def test_at_once(self, embedded: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Those of an event that was settled as it was recorded."""
+        with embedded.handover.of_deliveries("orders", Outbox()), unanswered(embedded, monkeypatch):
+            await embedded.record(without_asset())
+        await self.freed(embedded)
+
+    async def freed(self, store: Store) -> None:
+        """See a delivery become due."""
+        assert await store.claim(claim_deliveries, claim(), destination="orders") == []
+        await store.free_doubtful(pause_s=0)
+        assert len(await store.claim(claim_deliveries, claim(), destination="orders")) == 1
+
+
+@contextmanager
+def unanswered(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Lose the answers to what is committed within the block, which ends with such a call."""
+
+    async def lose(call: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> None:
+        await call(*args, **kwargs)
+        raise StoreUnavailable("no answer within 7 s")
+
+    with monkeypatch.context() as patched:
+        for owner, name in (
+            (store._records, "submit"),
+            (store._settlements, "submit"),
+            (store, "transact_promptly"),
+        ):
+            patched.setattr(owner, name, partial(lose, getattr(owner, name)))
+        with pytest.raises(StoreUnavailable):
+            yield
 
 
 @pytest.fixture

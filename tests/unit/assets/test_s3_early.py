@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -221,23 +222,36 @@ class TestBegin:
         begun(bucket).abandon()
         assert await is_clean(s3, s3_bucket)
 
+    async def test_without_a_thread(self, bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where no thread can be started, the asset has to be whole first, and no place is lost."""
+
+        def start(_thread: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", start)
+            for _ in range(5):
+                assert bucket.begin(KEY, coming(), metadata=ABOUT) is None
+        begun(bucket)
+
 
 class TestAbandon:
     async def test_leaves_nothing(
         self, bucket: S3Bucket, s3: "S3Client", s3_bucket: str, large: Callable[..., Fetched]
     ) -> None:
-        """What was sent is deleted, and the file is let go of."""
-        early = begun(bucket)
+        """What was sent is deleted, no object is made of it, and the file is let go of."""
+        names, early = asked(bucket), begun(bucket)
         sent(early, large(), slice(2))
         await asyncio.to_thread(until, lambda: has_parts(s3, s3_bucket))
         early.abandon()
         assert await is_clean(s3, s3_bucket)
         await asyncio.to_thread(until, lambda: not early.is_open)
+        assert "CompleteMultipartUpload" not in names, "a store that compares no digest would have an object"
 
     async def test_at_the_end_of_the_process(
         self, open_bucket: Open, s3: "S3Client", s3_bucket: str, large: Callable[..., Fetched]
     ) -> None:
-        """Closing the bucket waits for what is being undone."""
+        """Closing the bucket waits for what is being undone, and nothing begins behind it."""
         bucket = open_bucket()
         early = begun(bucket)
         sent(early, large(), slice(2))
@@ -245,6 +259,7 @@ class TestAbandon:
         early.abandon()
         await bucket.aclose()
         assert unfinished(s3, s3_bucket) == []
+        assert bucket.begin(KEY, coming(), metadata=ABOUT) is None
 
     @pytest.mark.parametrize(("said", "code"), [(len(DATA), "truncated"), (len(DATA) + 1, "too_large")])
     async def test_download_that_comes_to_nothing(
@@ -350,6 +365,18 @@ class TestFinish:
         failing.clear()
         failing.append(False)
         assert not (await bucket.put(KEY, replace(fetched, early=None), metadata=ABOUT)).conflict
+        assert content(s3, s3_bucket) == DATA
+
+    async def test_store_that_failed_meanwhile(
+        self, bucket: S3Bucket, s3: "S3Client", s3_bucket: str, large: Callable[..., Fetched]
+    ) -> None:
+        """An outage that ended before the download did is none any more: the whole file is uploaded."""
+        failing = [True]
+        refuse(bucket, lambda _: failing[0], 500, code="InternalError")
+        early = begun(bucket)
+        await asyncio.to_thread(until, early.done.done)
+        failing[0] = False
+        assert not (await bucket.put(KEY, sent(early, large()), metadata=ABOUT)).conflict
         assert content(s3, s3_bucket) == DATA
 
     @pytest.mark.parametrize("is_repeated", [True, False])
