@@ -136,13 +136,13 @@ def _destinations(found: Standing, configured: Collection[str], now_ms: int) -> 
 def _outages(found: Standing, watched: Watched, now_ms: int) -> Iterable[Metric]:
     down = {one.name for one in found.down(BUCKET, now_ms)}
     yield _gauge(
-        "receiver_bucket_away",
+        "receiver_bucket_down",
         "1 while any worker finds the source's bucket down; * is the shared bucket.",
         ["source"],
         [([name], name in down) for name in (COMMON_BUCKET, *watched.with_own_bucket)],
     )
     yield _gauge(
-        "receiver_asset_hosts_away",
+        "receiver_asset_hosts_down",
         "Asset hosts that any worker finds down.",
         value=len(found.down(ASSET_HOST, now_ms)),
     )

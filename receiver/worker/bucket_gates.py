@@ -53,8 +53,8 @@ class BucketGates:
 
     def begin(self, key: str, coming: Fetched, *, metadata: dict[str, str]) -> Early | None:
         """Begin to upload what is *coming*, unless the bucket is away: one probe is enough."""
-        is_away = self.gate(metadata["source"]).is_away
-        return None if is_away else self._buckets.begin(key, coming, metadata=metadata)
+        is_down = self.gate(metadata["source"]).is_down
+        return None if is_down else self._buckets.begin(key, coming, metadata=metadata)
 
     async def check(self) -> None:
         """Refuse if a bucket cannot be written at all."""
@@ -66,7 +66,7 @@ class BucketGates:
 
 
 def _tell(name: str, gate: Gate) -> None:
-    if gate.is_away:
+    if gate.is_down:
         log.warning("bucket down", bucket=name, error=gate.error, probe_in_s=round(gate.wait_s(), 1))
     else:
         log.info("bucket back", bucket=name)

@@ -32,19 +32,19 @@ class Gate:
         """What failed last."""
 
     @property
-    def is_away(self) -> bool:
+    def is_down(self) -> bool:
         """Whether what is behind it does not work, as far as is known."""
         return bool(self._breaker.openings)
 
     @property
-    def is_found_away(self) -> bool:
-        """Whether it `is_away`, and somebody tried lately: what nobody asks for may have come back."""
-        return self.is_away and (self._trying or self._breaker.overdue_s() < _LATELY_S)
+    def is_found_down(self) -> bool:
+        """Whether it `is_down`, and somebody tried lately: what nobody asks for may have come back."""
+        return self.is_down and (self._trying or self._breaker.overdue_s() < _LATELY_S)
 
     @property
     def is_shut(self) -> bool:
-        """Whether nobody may pass now; if not, while it `is_away`, one may try."""
-        return self.is_away and (self._trying or self._breaker.wait_s() > 0)
+        """Whether nobody may pass now; if not, while it `is_down`, one may try."""
+        return self.is_down and (self._trying or self._breaker.wait_s() > 0)
 
     def wait_s(self) -> float:
         """Return the seconds until somebody may try."""
@@ -53,7 +53,7 @@ class Gate:
     @contextmanager
     def passing(self) -> Iterator[None]:
         """Pass; nobody else does meanwhile if this is the one that tries."""
-        if not self.is_away:
+        if not self.is_down:
             yield
             return
         self._trying = True
@@ -78,12 +78,12 @@ class Gate:
         self._failures += 1
         judged = self._judge(name, failure)
         # One that is alone shuts no gate; it need not try every second for that.
-        least_s = 0.0 if self.is_away else min(GATE_RULES.max_s, self._failures / 2)
+        least_s = 0.0 if self.is_down else min(GATE_RULES.max_s, self._failures / 2)
         return max(judged.after_s, least_s) if isinstance(judged, Parked) else None
 
     def _judge(self, name: str, outcome: Outcome) -> Outcome | Parked:
-        was_away = self.is_away
+        was_down = self.is_down
         judged = self._breaker.judge({name: outcome})[name]
-        if self.is_away != was_away:
+        if self.is_down != was_down:
             self._told(self)
         return judged

@@ -103,7 +103,7 @@ def _remember(known: dict[str, Value], name: str, value: Value) -> None:
 
 
 def _tell(host: str, gate: Gate) -> None:
-    if gate.is_away:
+    if gate.is_down:
         log.warning("asset host down", host=host, error=gate.error, probe_in_s=round(gate.wait_s(), 1))
     else:
         log.info("asset host back", host=host)

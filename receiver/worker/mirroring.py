@@ -169,7 +169,7 @@ class Mirroring(Generic[Job]):
             return False
         room = self._limits.at_once
         self._set_alarm()
-        if not (self._gates and self._gates.bucket.is_away):
+        if not (self._gates and self._gates.bucket.is_down):
             return bool(await self._claim(room))
         if not self._gates.bucket.is_shut and (self._try is None or self._try.done()):
             self._try = await self._claim_probe()
@@ -206,7 +206,7 @@ class Mirroring(Generic[Job]):
         if self._gates is None:
             return
         gate, hosts_s = self._gates.bucket, self._gates.hosts.wait_s()
-        waits = [gate.wait_s() if gate.is_away else 0.0, hosts_s or 0.0]
+        waits = [gate.wait_s() if gate.is_down else 0.0, hosts_s or 0.0]
         if (wait_s := min(filter(None, waits), default=None)) is not None:
             if self._alarm:
                 self._alarm.cancel()
@@ -216,7 +216,7 @@ class Mirroring(Generic[Job]):
         """Keep a place for an event that is being recorded, unless older ones wait, or it had to."""
         if self._is_behind:
             return None
-        if self._gates and (self._gates.bucket.is_away or self._gates.hosts.is_shut(asset_host)):
+        if self._gates and (self._gates.bucket.is_down or self._gates.hosts.is_shut(asset_host)):
             return None
         if self._is_full():
             return None

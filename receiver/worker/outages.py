@@ -52,7 +52,7 @@ class OutageNotes:
             (kind, name): redact(gate.error)
             for kind, gates in self._gates.items()
             for name, gate in gates.gates().items()
-            if gate.is_found_away
+            if gate.is_found_down
         }
 
     async def _note(self, down: Mapping[Place, str]) -> None:

@@ -163,7 +163,7 @@ class Telling:
             for one in list(down.values())[:_MOST_AT_ONCE]:
                 yield _outage(one, is_down=True)
             for name, gate in gates.items():
-                if gate.has_passed and not gate.is_away and name not in down:
+                if gate.has_passed and not gate.is_down and name not in down:
                     yield _outage(Outage(kind, name, "", now_ms, now_ms), is_down=False)
 
     async def _disks(self) -> list[Observed]:

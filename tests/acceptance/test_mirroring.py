@@ -135,7 +135,7 @@ class TestKilled:
 
 
 class TestOutage:
-    def test_bucket_is_away_longer_than_the_url_lives(
+    def test_bucket_is_down_longer_than_the_url_lives(
         self, receiver: Service, asset_host: AssetHost, s3: "S3Client", s3_bucket: str
     ) -> None:
         """The asset waits on disk for the bucket, through a crash too, and costs no second download."""

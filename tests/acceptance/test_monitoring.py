@@ -152,7 +152,7 @@ def trouble(
     receiver.deliver(failed("gen_late"))
     _grow_old(receiver)
     # The web process says it, too, although the worker found it.
-    until(lambda: scrape(ports[0]).value("receiver_bucket_away", source="acme"))
+    until(lambda: scrape(ports[0]).value("receiver_bucket_down", source="acme"))
     yield until(lambda: _look(ports, _is_in_trouble))
     receiver.run("destinations", "resume", "messages")
     sandbox.knobs = replace(sandbox.knobs, rate_limit=1)
@@ -197,8 +197,8 @@ def _is_in_trouble(found: Look) -> bool:
     return (
         found.value("receiver_workers") > 0
         and found.value("receiver_destination_down", destination="gone") > 0
-        and found.value("receiver_bucket_away", source="acme") > 0
-        and found.value("receiver_asset_hosts_away") > 0
+        and found.value("receiver_bucket_down", source="acme") > 0
+        and found.value("receiver_asset_hosts_down") > 0
         and found.value("receiver_oldest_pending_seconds", destination="gone") > 3600
         and found.value("receiver_dead_letters", destination="picky") > 0
         and found.value("receiver_assets_given_up_total") > 0

@@ -124,7 +124,7 @@ class TestClaimLate:
         jobs = await store.claim(claim_late, claim(), except_hosts=["slow.example.com"])
         assert [job.id for job in jobs] == [event.id]
 
-    async def test_hosts_that_are_away(self, store: Store) -> None:
+    async def test_hosts_that_are_down(self, store: Store) -> None:
         """Assets on hosts that are away are left until their time is over."""
         await given_up(store, an_event(host="gone.example.com"))
         away = Away(["gone.example.com"])

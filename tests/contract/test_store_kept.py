@@ -66,7 +66,7 @@ class TestClaimKept:
         (job,) = await claimed(store, "theirs")
         assert job.kept_by == Keeper("theirs", NOW)
 
-    async def test_is_taken_when_that_one_is_away(self, store: Store) -> None:
+    async def test_is_taken_when_that_one_is_down(self, store: Store) -> None:
         """A lease later others take it, and learn who has it and when that one was seen."""
         await kept(store)
         await store.transact_promptly(see_spool, "theirs", now_ms=NOW - 500)
@@ -80,7 +80,7 @@ class TestClaimKept:
         (job,) = await claimed(store)
         assert job.kept_by == Keeper("theirs", None)
 
-    async def test_while_the_bucket_is_away(self, store: Store) -> None:
+    async def test_while_the_bucket_is_down(self, store: Store) -> None:
         """Either what this machine has downloaded or what it has not; what another has stays another's."""
         await kept(store)
         await store.transact_promptly(see_spool, "theirs", now_ms=NOW)
@@ -89,7 +89,7 @@ class TestClaimKept:
         assert await claimed(store, "theirs", away=new) == []
         assert len(await claimed(store, "theirs", away=mine)) == 1
 
-    async def test_new_ones_while_the_bucket_is_away(self, store: Store) -> None:
+    async def test_new_ones_while_the_bucket_is_down(self, store: Store) -> None:
         """What nobody has, or whose owner is away, is downloaded meanwhile."""
         await store.record(an_event())
         assert await claimed(store, away=Away(downloaded=True)) == []
@@ -98,7 +98,7 @@ class TestClaimKept:
         (again,) = await claimed(store, away=Away(downloaded=False))
         assert (again.attempts, again.kept_by) == (1, Keeper("theirs", None))
 
-    async def test_hosts_that_are_away(self, store: Store) -> None:
+    async def test_hosts_that_are_down(self, store: Store) -> None:
         """Their events are left, but for those that have waited long enough."""
         await store.record(an_event())
         assert await claimed(store, away=Away(["cdn.example.com"], overdue_ms=NOW - 1)) == []

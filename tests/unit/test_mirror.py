@@ -276,7 +276,7 @@ class TestMirror:
         result = await run_mirror(event_job(), fetching(fetched), away)
         assert result == EventPostponed(event_job(), LATER + 4_000, "bucket: down")
 
-    async def test_host_that_is_away_ends_no_patience(self) -> None:
+    async def test_host_that_is_down_ends_no_patience(self) -> None:
         """However long a host is away, no event waits longer for it than for any other."""
         away = fetching(NotFetched("connect", permanent=False, parked_s=2.5))
         result = await run_mirror(event_job(), away, MemoryBucket(), at=NOW + HOUR_MS + 1)
@@ -442,7 +442,7 @@ class TestMirrorLate:
         assert await run_late(job, slow, at=until_ms) == LatePostponed(job, until_ms + 1, "http_503")
         assert await run_late(job, slow, at=until_ms + 1) == LateGivenUp(job, "http_503")
 
-    async def test_host_that_is_away(self) -> None:
+    async def test_host_that_is_down(self) -> None:
         """What is late has time: it is not tried every few seconds for a week."""
         away = fetching(NotFetched("connect", permanent=False, parked_s=2.5))
         result = await run_late(late_job(), away)

@@ -66,9 +66,9 @@ class TestGauges:
         )
         assert found["receiver_destination_down,destination=orders"] == 1
         assert found["receiver_destination_down,destination=queue"] == 0
-        assert found["receiver_bucket_away,source=*"] == 1
-        assert found["receiver_bucket_away,source=acme"] == 0
-        assert found["receiver_asset_hosts_away"] == 1
+        assert found["receiver_bucket_down,source=*"] == 1
+        assert found["receiver_bucket_down,source=acme"] == 0
+        assert found["receiver_asset_hosts_down"] == 1
 
     def test_events_by_bucket(self) -> None:
         """A source with a bucket of its own, all others, and what needs none are told apart."""

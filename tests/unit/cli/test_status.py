@@ -42,7 +42,7 @@ class TestStatus:
         assert (first.status, second.status) == (0, 0)
         assert "is new" not in second.err
 
-    def test_names_the_setting_of_a_database_that_is_away(self, run: Run) -> None:
+    def test_names_the_setting_of_a_database_that_is_down(self, run: Run) -> None:
         """The driver says only where it tried to connect."""
         ended = run("status", RECEIVER_DATABASE_URL="postgresql://user@127.0.0.1:1/receiver")
         assert ended.status == 1
@@ -125,7 +125,7 @@ class TestStatus:
             r"credits photoverse\t2 left when a request was refused \dm \d+s ago", run("status").out
         )
 
-    def test_watched_while_the_database_is_away(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_watched_while_the_database_is_down(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         """The last figures stay, with a line that says so, until it is back; Ctrl-C ends it."""
         look, looks = module._look, iter(["look", "away", "away", "look"])
 

@@ -225,7 +225,7 @@ class TestAwkwardIds:
 
 
 class TestOverview:
-    async def test_while_the_database_is_away(
+    async def test_while_the_database_is_down(
         self, browser: Browser, store: Store, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The part that renews itself says so, and is shown: htmx shows no error's. The page is a 503."""

@@ -48,7 +48,7 @@ async def refused(gates: BucketGates, name: str, *, source: str = "photoverse") 
 
 
 class TestPut:
-    async def test_left_alone_while_it_is_away(self, gates: BucketGates, bucket: MemoryBucket) -> None:
+    async def test_left_alone_while_it_is_down(self, gates: BucketGates, bucket: MemoryBucket) -> None:
         """Each failure says when to come back; once it is known to be away nothing is sent there."""
         bucket.error = BucketUnavailable("down")
         for name in ("a", "b", "c"):

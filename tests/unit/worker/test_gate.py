@@ -18,7 +18,7 @@ class Outage:
 
     def __post_init__(self) -> None:
         breaker = Breaker(GATE_RULES, clock=lambda: self.now, chance=lambda: 0.5)
-        self.gate = Gate(breaker, lambda gate: self.told.append(gate.is_away))
+        self.gate = Gate(breaker, lambda gate: self.told.append(gate.is_down))
 
     def begin(self) -> None:
         for name in ("a", "b", "c"):
@@ -40,11 +40,11 @@ class TestIsFoundAway:
         outage.begin()
         outage.wait()
         outage.now += 59
-        assert outage.gate.is_found_away
+        assert outage.gate.is_found_down
         outage.now += 2
-        assert (outage.gate.is_found_away, outage.gate.is_away) == (False, True)
+        assert (outage.gate.is_found_down, outage.gate.is_down) == (False, True)
         with outage.gate.passing():
-            assert outage.gate.is_found_away
+            assert outage.gate.is_found_down
 
 
 class TestFailed:
@@ -53,7 +53,7 @@ class TestFailed:
         parked = [outage.gate.failed(name, Retry(f"no {name}")) for name in ("a", "a", "a", "b")]
         assert all(seconds is not None and seconds <= 5 for seconds in parked)
         assert outage.told == [True]
-        assert (outage.gate.is_away, outage.gate.is_shut, outage.gate.error) == (True, True, "no b")
+        assert (outage.gate.is_down, outage.gate.is_shut, outage.gate.error) == (True, True, "no b")
 
     def test_tries_every_few_seconds(self, outage: Outage) -> None:
         """However long it lasts, somebody tries within five seconds."""
@@ -90,7 +90,7 @@ class TestPassing:
         with outage.gate.passing():
             assert outage.gate.is_shut
             outage.gate.passed("a")
-        assert (outage.gate.is_away, outage.gate.is_shut) == (False, False)
+        assert (outage.gate.is_down, outage.gate.is_shut) == (False, False)
         assert outage.told == [True, False]
 
     def test_many_pass_while_it_is_open(self, outage: Outage) -> None:

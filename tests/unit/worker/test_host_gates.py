@@ -48,7 +48,7 @@ def hosts() -> Hosts:
 
 class TestFetch:
     @pytest.mark.parametrize("code", ["dns", "connect", "tls", "timeout", "http_429", "http_500", "http_503"])
-    async def test_left_alone_while_it_is_away(self, hosts: Hosts, code: str) -> None:
+    async def test_left_alone_while_it_is_down(self, hosts: Hosts, code: str) -> None:
         """After three failures that are the host's it is not asked; who comes is told why, and until when."""
         await hosts.fail(code)
         assert hosts.gates.shut() == ["cdn.example.com"]

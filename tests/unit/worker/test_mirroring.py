@@ -305,7 +305,7 @@ class TestGates:
         assert scripted.events == []
         assert scripted.aways[0].downloaded is None
 
-    async def test_only_downloads_while_the_bucket_is_away(
+    async def test_only_downloads_while_the_bucket_is_down(
         self, gated: Mirroring[EventJob], scripted: ScriptedStore, outage: Outage, mirror: Mirror
     ) -> None:
         """What is on disk waits, and is not claimed; the URLs of the others may not live as long."""
@@ -356,7 +356,7 @@ class TestGates:
         mirror.free.set()
         await duty.drain()
 
-    async def test_host_that_is_away(
+    async def test_host_that_is_down(
         self, gated: Mirroring[EventJob], scripted: ScriptedStore, outage: Outage
     ) -> None:
         """Nothing of it is claimed, but for what has waited for too long; others are."""
