@@ -6,8 +6,8 @@ import sys
 from contextlib import suppress
 from typing import Final
 
-_BACKLOG: Final = 4096
-"""Connections that wait to be taken, as far as the system lets them. The next is dropped for a second."""
+_BACKLOG: Final = 2048
+"""Connections that wait to be accepted. Beyond it a client tries again a second later; behind it it waits."""
 _OTHER_FILES: Final = 512
 """Files that a process has open besides its connections: databases, downloads, queues."""
 

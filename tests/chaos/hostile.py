@@ -94,16 +94,18 @@ class Genuine:
             return 0.0
         return statistics.quantiles(self.seconds, n=100, method="inclusive")[98] * 1000
 
-    def _deliver(self, number: int) -> str:
+    def delivery(self, number: int) -> bytes:
+        """Write one request, after which the connection ends."""
         body = json.dumps(json.loads(completed(f"gen_{id(self)}_{number}", None)), indent=1).encode()
         signed = ecmajson.stringify(body) if number % 2 else body
         header = sign(signed, secret=SECRET, timestamp=int(time.time()))
+        head = f"X-Webhook-Signature: {header}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        return (_HEAD + head).encode() + body
+
+    def _deliver(self, number: int) -> str:
         address = ("127.0.0.1", self.port)
         with socket.create_connection(address, 30, (GENUINE_FROM, 0)) as connection:
-            head = (
-                f"X-Webhook-Signature: {header}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-            )
-            connection.sendall((_HEAD + head).encode() + body)
+            connection.sendall(self.delivery(number))
             return connection.recv(4096)[9:12].decode()
 
 
