@@ -254,9 +254,9 @@ class S3Bucket:
 
     def _place(self, key: str, asset: Fetched, metadata: dict[str, str]) -> bool:
         """Make sure that *key* exists; False if it is not *asset*."""
-        early = asset.early if isinstance(asset.early, EarlyUpload) else None
-        # One that ended before its asset was there has failed: that says nothing of the store now.
-        if early and early.key == self._full(key) and not early.done.done():
+        early = asset.early
+        # One that ended has failed: that says nothing of the store now, or of an object beside another.
+        if isinstance(early, EarlyUpload) and not early.done.done():
             return self._finish(key, asset, early)
         # Check first: an earlier attempt may have uploaded a large asset, and some stores would overwrite.
         if (asset.size_bytes > self.part_bytes or not self.dialect.conditional) and (held := self._look(key)):

@@ -59,12 +59,12 @@ class Acceptor:
 
     async def stop(self) -> None:
         """Close the listener, and serve those that wait: the kernel would reset them."""
-        for handle in (self._resuming, self._next):
-            if handle is not None:
-                handle.cancel()
         self._loop.remove_reader(self._listener)
         self._take(until=math.inf)
         self._listener.close()
+        for handle in (self._resuming, self._next):
+            if handle is not None:
+                handle.cancel()
         self._serve(math.inf, until=math.inf)
         await asyncio.gather(*self._serving)
 

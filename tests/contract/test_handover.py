@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Executable, text
+from sqlalchemy import Connection, Executable, select, text
 from sqlalchemy import event as sqlalchemy_event
 
 from receiver import clock
@@ -31,7 +31,7 @@ from receiver.store import (
 )
 from receiver.store.claim import claim_deliveries, claim_events
 from receiver.store.destinations import pause
-from receiver.store.tables import DELIVERY
+from receiver.store.tables import DELIVERY, EVENT
 from tests.acceptance.service import completed, failed
 from tests.contract.test_store import LEASE_MS, NOW, an_event, claim, store
 from tests.stored import migrated
@@ -175,7 +175,7 @@ class TestDue:
         await store.record(new := without_asset())
         transactions, outbox, audit = count_transactions(store), Outbox(), Outbox()
         with store.handover.of_deliveries("orders", outbox), store.handover.of_deliveries("audit", audit):
-            due = await store.settle_due(claim())
+            due = await store.settle_due(claim(at=NOW + 1))
         assert [job.id for job in due.settled] == [new.id]
         (delivery,) = outbox.taken
         assert delivery.event_id == new.id
@@ -183,6 +183,10 @@ class TestDue:
         assert len(audit.taken) == 1
         assert len(transactions) == 2
         assert (await store.settle_due(claim())).settled == []
+        settled_ms = await store.transact(
+            lambda connection: connection.execute(select(EVENT.c.due_ms)).scalar()
+        )
+        assert settled_ms == NOW + 1, "it is kept from then on"
 
     async def test_what_an_asset_is_expected_of(self, store: Store) -> None:
         """Its URL may be no URL: then it is claimed, for the mirror to say so."""

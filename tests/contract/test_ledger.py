@@ -27,6 +27,7 @@ from receiver.store.ledger import StoreLedger
 from receiver.store.passes import awaited, end_turn, kept_cursor, known_endings, save_cursor, take_turn
 from receiver.submissions import Submission
 from tests.acceptance.service import completed, failed
+from tests.contract.test_handover import Outbox
 from tests.waiting.blocking import until
 
 if TYPE_CHECKING:
@@ -271,6 +272,15 @@ class TestAttribution:
         assert await due(store) == []
         ledger.settle("order-1", state="submitted", generation_id="gen_1")
         assert [job.submission for job in await due(store, at=NOW + 1)] == [TOLD]
+
+    async def test_what_waits_is_handed_to_nobody(self, ledger: StoreLedger, store: Store) -> None:
+        """A worker that has room for it gets it no sooner."""
+        outbox = Outbox()
+        ledger.begin(a_submission())
+        await recorded(store, completed("gen_1", None))
+        with store.handover.of_deliveries("orders", outbox):
+            await settled(store)
+        assert (outbox.taken, outbox.room) == ([], 1)
 
     async def test_does_not_wait_for_ever(self, ledger: StoreLedger, store: Store) -> None:
         """Ten seconds later the event goes without, and stays without on every further attempt."""

@@ -463,9 +463,10 @@ class TestMirrorLate:
         assert isinstance(result, LatePostponed)
 
     async def test_refreshes_an_expired_url(self, fetched: Fetched) -> None:
-        """After days the URL has most likely expired: another one is asked for."""
+        """After days the URL has most likely expired: another one is asked for, and uploaded early alike."""
 
-        async def fetch(url: object, _begin: object = None) -> Fetched | NotFetched:
+        async def fetch(url: object, begin: object = None) -> Fetched | NotFetched:
+            assert begin
             return fetched if url == "https://cdn.example.com/new" else NotFetched(EXPIRED, permanent=True)
 
         async def refresh(_event: Event) -> str:

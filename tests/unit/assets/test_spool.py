@@ -31,9 +31,15 @@ class TestSpool:
         assert (fetched.size_bytes, fetched.content_type) == (len(whole), "video/mp4")
         assert fetched.sha256 == hashlib.sha256(whole).hexdigest()
 
-    async def test_sends_parts_once_they_are_on_disk(self, tmp_path: Path) -> None:
-        """An upload that began early is told of each part but the last, and can read it then."""
-        whole, seen = os.urandom(5 * BLOCK_BYTES + 5), list[bytes]()
+    @pytest.mark.parametrize(
+        ("size", "part_bytes", "written"),
+        [(5 * BLOCK_BYTES + 5, 2 * BLOCK_BYTES, 700_000), (BLOCK_BYTES + 5, BLOCK_BYTES + 5, BLOCK_BYTES)],
+    )
+    async def test_sends_parts_once_they_are_on_disk(
+        self, tmp_path: Path, size: int, part_bytes: int, written: int
+    ) -> None:
+        """An upload that began early is told of each full part, and can read it then."""
+        whole, seen = os.urandom(size), list[bytes]()
 
         class Reads:
             def send(self, path: Path, part: Part) -> None:
@@ -45,13 +51,14 @@ class TestSpool:
                 """Do nothing."""
 
         early = Reads()
-        async with Spool(tmp_path, part_bytes=2 * BLOCK_BYTES) as spool:
+        async with Spool(tmp_path, part_bytes=part_bytes) as spool:
             spool.early = early
-            for start in range(0, len(whole), 700_000):
-                await spool.write(whole[start : start + 700_000])
+            for start in range(0, size, written):
+                await spool.write(whole[start : start + written])
             fetched = await spool.keep("video/mp4")
         assert fetched.early is early
-        assert seen == [whole[: 2 * BLOCK_BYTES], whole[2 * BLOCK_BYTES : 4 * BLOCK_BYTES]]
+        full = range(0, size - part_bytes + 1, part_bytes)
+        assert seen == [whole[start : start + part_bytes] for start in full]
 
     async def test_small_download_touches_no_disk(self, tmp_path: Path) -> None:
         """Less than a block stays in memory, with the same description."""

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -199,6 +200,23 @@ class TestSubmit:
         refusals = await settled([*hanging, *behind])
         after = await settled(submitted(committer, [2, 3]))
         assert [type(refusal) for refusal in (*refusals, *after)] == [StoreUnavailable] * 4
+        work.free.set()
+
+    async def test_third_behind_a_hanging_commit(
+        self, engine: Engine, executor: ThreadPoolExecutor, work: Work, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The next batch may hang as well: whoever comes behind that one is refused with the first."""
+        monkeypatch.setattr("receiver.store.committer.MAX_BATCH", 1)
+        committer = Committer(engine, executor, work, timeout_s=0.2, spare=1)
+        work.free.clear()
+        hanging = submitted(committer, [0])
+        await work.has_begun()
+        ended: list[int] = []
+        behind = submitted(committer, [1, 2])
+        for number, task in enumerate(behind, start=1):
+            task.add_done_callback(partial(lambda number, _: ended.append(number), number))
+        assert [type(one) for one in await settled([*hanging, *behind])] == [StoreUnavailable] * 3
+        assert ended == [2, 1]
         work.free.set()
 
     async def test_recovers_from_a_hanging_commit(

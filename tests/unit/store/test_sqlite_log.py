@@ -118,6 +118,17 @@ class TestWriteAheadLog:
             fill(engine, 20)
         assert path.stat().st_size > 8_000_000
 
+    def test_the_next_commit_copies_the_rest(self, engine: Engine, path: Path) -> None:
+        """Also where that is little: only then does the log begin anew."""
+        fill(engine, 1)
+        with engine.connect() as connection:
+            held: Any = connection.connection.dbapi_connection
+            held.file._log.is_nearly_copied = True
+        first = header(path)
+        fill(engine, 2)
+        assert not held.file._log.is_nearly_copied
+        assert header(path) != first
+
     def test_another_log_is_let_be(self, engine: Engine, path: Path) -> None:
         """What was put beside the database meanwhile is none of what was committed."""
         fill(engine, 2)

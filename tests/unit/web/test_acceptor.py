@@ -85,8 +85,11 @@ async def test_a_request_before_the_end_is_served(site: Site) -> None:
         await until(lambda: site.served)
 
 
-async def test_a_flood_of_one_network_keeps_no_other_waiting(site: Site) -> None:
+async def test_a_flood_of_one_network_keeps_no_other_waiting(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Who comes behind hundreds is served among the first."""
+    monkeypatch.setattr(acceptor, "_TAKING_S", 60.0)
     for _ in range(300):
         site.connect()
     site.connect(SENDER)
@@ -111,8 +114,9 @@ async def test_serves_one_by_one_while_it_is_crowded(site: Site) -> None:
     assert asked == 20
 
 
-async def test_too_many_of_one_network(site: Site) -> None:
+async def test_too_many_of_one_network(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those go first that came first of the network that has most; all others are served."""
+    monkeypatch.setattr(acceptor, "_TAKING_S", 60.0)
     for _ in range(20):
         site.connect()
     site.connect(SENDER)
@@ -139,6 +143,24 @@ async def test_no_file_is_left(site: Site, monkeypatch: pytest.MonkeyPatch) -> N
     async with accepted(site):
         await until(lambda: site.served)
         assert asked == 3
+
+
+async def test_stop_while_no_file_is_left(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then those that wait cannot be taken, and nothing goes on with the closed listener."""
+
+    class Full(socket.socket):
+        def accept(self) -> tuple[socket.socket, object]:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+    loop, troubles, later = asyncio.get_running_loop(), list[object](), asyncio.Event()
+    loop.set_exception_handler(lambda _loop, context: troubles.append(context))
+    monkeypatch.setattr(acceptor, "_PAUSE_S", 0.0)
+    site.listener = Full(fileno=site.listener.detach())
+    async with accepted(site):
+        site.connect()
+    loop.call_later(0.0, later.set)
+    await later.wait()
+    assert troubles == []
 
 
 async def test_stop_serves_those_that_wait(site: Site) -> None:
