@@ -738,6 +738,17 @@ class TestResponses:
         """The marks above and the response rows are the same set."""
         assert {r["scenario"] for r in vectors("response")} == COVERED
 
+    async def test_begins_no_upload_of_what_has_no_parts(
+        self, serve: Serve, make_fetcher: MakeFetcher
+    ) -> None:
+        """It is uploaded once it is whole."""
+        site = await serve(whole(MP4))
+        for part_bytes, count in ((len(MP4), 0), (len(MP4) - 1, 1)):
+            begun: list[Fetched] = []
+            found = await make_fetcher(part_bytes=part_bytes).fetch(site.url(), begun.append)
+            assert isinstance(found, Fetched)
+            assert len(begun) == count
+
 
 class TestRequest:
     async def test_what_is_sent(self, make_fetcher: MakeFetcher, serve: Serve) -> None:

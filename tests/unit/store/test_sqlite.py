@@ -12,11 +12,14 @@ from typing import Any, NoReturn
 
 import pytest
 import structlog.testing
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
 
 from receiver.errors import ConfigError, StoreUnavailable
 from receiver.store import Recorded, RecordResult, Store
 from receiver.store.engine import connect
-from receiver.store.sqlite_file import DatabaseFile
+from receiver.store.sqlite_file import LOOKS_ONLY, DatabaseFile
+from receiver.store.transactions import transact
 from tests.stored import an_event, migrated
 
 
@@ -57,6 +60,23 @@ def replace_connections(monkeypatch: pytest.MonkeyPatch, factory: type[sqlite3.C
     """Have SQLite behave as on a file system that no test has."""
     opened = sqlite3.connect
     monkeypatch.setattr(sqlite3, "connect", lambda *args, **more: opened(*args, factory=factory, **more))
+
+
+def one(connection: Connection) -> int:
+    return int(connection.execute(text("SELECT 1")).scalar_one())
+
+
+class TestBegin:
+    def test_beside_another_process_that_writes(self, path: Path) -> None:
+        """Whoever may write waits before it reads, or it would undo what the other wrote; a look does not."""
+        engine = connect(migrated(path), busy_timeout_s=0)
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert transact(engine.execution_options(**{LOOKS_ONLY: True}), one) == 1
+            with pytest.raises(OperationalError, match="locked"):
+                transact(engine, one)
+            other.execute("ROLLBACK")
+        engine.dispose()
 
 
 class TestLostFile:

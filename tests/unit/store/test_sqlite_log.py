@@ -147,11 +147,13 @@ class TestWriteAheadLog:
         """However fast others commit, the thread ends; a commit copies the rest, and the log begins anew."""
         monkeypatch.setattr(sqlite_log, "_PASSES", 1)
         fill(engine, 1, pages=2 * sqlite_log._FEW_PAGES)
-        log = sqlite_log.WriteAheadLog(str(path), lambda: None, lambda: (), Held(str(path)).sync)
+        synced = threading.Event()
+        log = sqlite_log.WriteAheadLog(str(path), lambda: None, lambda: (), synced.set)
         with engine.connect() as connection:
             held: Any = connection.connection.dbapi_connection
             log.committed(held, (), uncopied=10_000, size_bytes=0)
             until(lambda: log.is_nearly_copied)
+            assert synced.is_set(), "what was copied is on the disk"
             first = header(path)
             log.committed(held, (), uncopied=0, size_bytes=0)
             fill(engine, 1)

@@ -56,6 +56,14 @@ class TestJudge:
         outcomes: dict[str, Outcome] = {"a": Retry("busy"), "b": GivenUp("no")}
         assert bench.breaker.judge(outcomes) == outcomes
 
+    def test_what_failed_before_others_passed_is_no_evidence(self, bench: Bench) -> None:
+        """A message that fails alone after that stays alone."""
+        bench.batch("a")
+        bench.passes("b")
+        for _ in range(3):
+            bench.batch("c")
+        assert not bench.breaker.openings
+
     def test_parks_while_it_is_in_doubt(self, bench: Bench) -> None:
         """Where nothing gets through, no failure counts, from the very first batch on."""
         assert bench.batch("a", "b") == {"a": Parked("down", 0.5), "b": Parked("down", 0.5)}

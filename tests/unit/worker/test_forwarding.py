@@ -207,6 +207,47 @@ class TestTurn:
         await until(woken.is_set)
 
 
+class TestFinish:
+    async def test_sends_on_while_it_settles(
+        self, store: Store, leases: Leases, scripted: ScriptedStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The next batch does not wait until the one before is written down."""
+        hold, free, settle_all = Held(), asyncio.Event(), scripted.settle_all
+
+        async def settle_slowly(results: Sequence[ForwardResult]) -> list[StoreUnavailable | None]:
+            await free.wait()
+            return await settle_all(results)
+
+        monkeypatch.setattr(scripted, "settle_all", settle_slowly)
+        forwarding = Forwarding(store, leases, Outlet("orders", 3, hold.forward))
+        scripted.deliveries = [delivery_job(f"event-{number}") for number in range(6)]
+        assert [await forwarding.turn() for _ in range(2)] == [True, True]
+        await until(lambda: hold.sent)
+        hold.release.set()
+        await until(lambda: len(hold.sent) == 2)
+        assert scripted.settled == []
+        free.set()
+        await forwarding.drain()
+        assert len(scripted.settled) == 6
+
+    async def test_a_bug_takes_no_place(self, store: Store, leases: Leases, scripted: ScriptedStore) -> None:
+        """What crashed is done again once its lease ends; the next batch is sent."""
+        sent: list[Sequence[DeliveryJob]] = []
+
+        async def forward(jobs: Sequence[DeliveryJob]) -> list[ForwardResult]:
+            sent.append(jobs)
+            if len(sent) == 1:
+                raise RuntimeError("bug")
+            return [confirm(job) for job in jobs]
+
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+        forwarding = Forwarding(store, leases, Outlet("orders", 3, forward))
+        scripted.deliveries = [delivery_job(f"event-{number}") for number in range(6)]
+        assert [await turn(forwarding) for _ in range(2)] == [True, True]
+        assert len(sent) == 2
+        assert not leases._held
+
+
 class TestHandover:
     async def test_sends_at_once_what_it_is_handed(
         self, store: Store, leases: Leases, scripted: ScriptedStore
@@ -363,6 +404,24 @@ class TestBreaker:
         for one in put_back:
             assert (one.parked, one.error) == (True, "down")
             assert one.due_ms > time.time() * 1000 - 60_000
+        await forwarding.abandon()
+
+    async def test_closed_it_puts_nothing_back(
+        self, store: Store, leases: Leases, scripted: ScriptedStore
+    ) -> None:
+        """What was claimed ahead of a destination that works is sent."""
+        up = Down()
+        up.is_down = False
+        forwarding = Forwarding(store, leases, up.outlet(concurrency=2))
+        scripted.deliveries = [delivery_job(f"event-{number}") for number in range(12)]
+        up.hold.release.clear()
+        assert [await forwarding.turn() for _ in range(2)] == [True, True]
+        await until(lambda: len(up.hold.sent) == 2)
+        assert len(forwarding._queue) == 6
+        up.hold.release.set()
+        await forwarding.turn()
+        await until(lambda: len(scripted.settled) == 12)
+        assert not [one for one in scripted.settled if isinstance(one, DeliveryPostponed)]
         await forwarding.abandon()
 
     async def test_tells_other_processes(self, store: Store, leases: Leases, scripted: ScriptedStore) -> None:

@@ -2,14 +2,15 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 import pytest
 import structlog.testing
 
 from receiver.errors import StoreUnavailable
-from receiver.store import EventSettled, Store
+from receiver.store import DeliveryConfirmed, EventSettled, ForwardSettlement, Store
 from receiver.worker.leases import Leases
-from tests.unit.work import NOW, event_job
+from tests.unit.work import NOW, delivery_job, event_job
 from tests.unit.worker.scripted import ScriptedStore
 from tests.waiting.aio import until
 
@@ -148,3 +149,20 @@ class TestSettle:
             with pytest.raises(StoreUnavailable):
                 await leases.settle(settlement)
             assert scripted.settled == []
+
+
+async def test_settle_all_tries_again(
+    leases: Leases, scripted: ScriptedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was written the second time is written; what was written at once is not written twice."""
+    monkeypatch.setattr("receiver.worker.leases.PAUSES_S", (0.0,))
+    asked: list[Sequence[ForwardSettlement]] = []
+
+    async def settle_all(results: Sequence[ForwardSettlement]) -> list[StoreUnavailable | None]:
+        asked.append(results)
+        return [None, StoreUnavailable("down")] if len(asked) == 1 else [None]
+
+    monkeypatch.setattr(scripted, "settle_all", settle_all)
+    first, second = (DeliveryConfirmed(delivery_job(name), NOW) for name in ("event-1", "event-2"))
+    assert await leases.settle_all([first, second]) == [None, None]
+    assert asked == [[first, second], [second]]
