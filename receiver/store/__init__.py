@@ -113,18 +113,18 @@ __all__ = [
 _POSTGRES_THREADS = 6
 _CLOSE_S = 5.0
 _PACE_S = 0.010
-"""Between the transactions that record: no sender minds, and at 200 deliveries a second two share each."""
+"""The pause between recording transactions. Senders do not notice; at 200 a second, two share each."""
 _MOST_SETTLEMENTS = 20_000
-"""More than all destinations together have under way."""
+"""More than all destinations together ever have in progress."""
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
 
 
 class Store:
-    """Everything durable. Its methods await the database in threads and return after the commit.
+    """Everything durable. Its methods run the database calls in threads and return after the commit.
 
-    Raises `StoreUnavailable` from every method when the database fails: nothing was promised then.
+    Every method raises `StoreUnavailable` if the database fails. Nothing was promised then.
     """
 
     def __init__(
@@ -135,19 +135,19 @@ class Store:
         route: Route = everywhere,
         settles_at_once: bool = False,
     ) -> None:
-        """Prepare to use the database at *url*; connects on first use.
+        """Prepare to use the database at *url*. It connects on first use.
 
-        *destinations* are the names an event is fanned out to when its asset is settled, as far as *route*
-        says that it goes there. An event without an asset *settles_at_once* if its recorder knows all
-        destinations and the database is embedded: on PostgreSQL that could wait for another's lock.
+        An event whose asset is settled is fanned out to those of *destinations* that *route* selects. An
+        event without an asset *settles_at_once* if its recorder knows all destinations and the database is
+        embedded: on PostgreSQL it could wait for another process's lock.
         """
         self.engine: Engine = connect(url)
         self.wake = Wake()
         self.handover = Handover()
         self._doubts = Doubts()
         self.destinations = destinations
-        """The configured ones, in their order."""
-        # SQLite has one writer at a time. One thread makes that a fair queue; a lock would not.
+        """The configured ones, in their configured order."""
+        # SQLite has one writer at a time. One thread makes a fair queue of the writers; a lock would not.
         self._threads = DaemonThreads(1 if self.is_embedded else _POSTGRES_THREADS, name="store")
         spare, self._patience_s = (0, EMBEDDED_PATIENCE_S) if self.is_embedded else (6, PATIENCE_S)
         self._calls = Calls(self.engine, self._threads, spare=spare)
@@ -164,18 +164,18 @@ class Store:
 
     @property
     def is_embedded(self) -> bool:
-        """Whether this is SQLite, which nobody but us administers."""
+        """Whether this is SQLite, which nobody else administers."""
         return is_sqlite(self.engine)
 
     def reroute(self, destinations: Sequence[str], route: Route) -> None:
-        """Fan out so from now on; deliveries that are there stay. Call from the event loop."""
+        """Fan out by these rules from now on; existing deliveries stay. Call from the event loop."""
         self.destinations = destinations
         self._fan_out.change(destinations, route)
 
     async def transact(
         self, work: Callable[Concatenate[Connection, P], Result], *args: P.args, **kwargs: P.kwargs
     ) -> Result:
-        """Run *work* in a transaction of its own, which may take its time.
+        """Run *work* in its own transaction, without a tight time limit.
 
         It runs again after a deadlock, so it must change nothing but the database.
         """
@@ -184,19 +184,19 @@ class Store:
     async def transact_promptly(
         self, work: Callable[Concatenate[Connection, P], Result], *args: P.args, **kwargs: P.kwargs
     ) -> Result:
-        """Do the same, but give up within seconds: a lease or a sender is waiting for it."""
+        """Do the same, but give up within seconds, because a lease or a sender is waiting."""
         return await self._call(lambda connection: work(connection, *args, **kwargs), self._patience_s)
 
     async def look(
         self, work: Callable[Concatenate[Connection, P], Result], *args: P.args, **kwargs: P.kwargs
     ) -> Result:
-        """Run *work*, which writes nothing and so waits for nobody who does, promptly."""
+        """Run *work* promptly. It only reads, so it never waits for writers."""
         return await self._call(
             lambda connection: work(connection, *args, **kwargs), self._patience_s, through=self._looks
         )
 
     async def record(self, entry: Entry) -> RecordResult:
-        """Write *entry* down durably and say whether it was the first of its kind."""
+        """Record *entry* durably and return whether it was new."""
         if not isinstance(entry, NewEvent):
             return (await self._arrive(Arrival(entry))).result
         if self._settles_at_once and not entry.expects_asset:
@@ -248,7 +248,7 @@ class Store:
         return written.result
 
     async def settle(self, settlement: Settlement) -> bool:
-        """Write down what came of claimed work; False when its lease was lost and nothing was written."""
+        """Record the result of claimed work; False if its lease was lost and nothing was written."""
         if not isinstance(settlement, EventSettled):
             closed = await self._close(Closing(settlement))
             if isinstance(settlement, LateArrived):
@@ -272,12 +272,12 @@ class Store:
         return closed
 
     async def settle_all(self, results: Sequence[ForwardSettlement]) -> list[StoreUnavailable | None]:
-        """Write down what came of deliveries; say of each why it is not known to be written, if so."""
+        """Record the results of deliveries; return for each the reason why it may not be written, or None."""
         closed = await self._settlements.submit_all([Closing(one) for one in results])
         return [one if isinstance(one, StoreUnavailable) else None for one in closed]
 
     async def settle_due(self, claim: Claim) -> Due:
-        """Settle due events that have no asset; claim those that one is expected of, in vain."""
+        """Settle due events that have no asset; claim those that should have one, or cannot be read."""
         places = list(self.handover.places_of(claim.limit))
         due = Due()
         try:
@@ -304,7 +304,7 @@ class Store:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> Result:
-        """Have *take* lease due work to *claim*; `free_doubtful` gives back what got no answer."""
+        """Have *take* lease due work to *claim*; `free_doubtful` releases claims that got no answer."""
         try:
             return await self.transact_promptly(take, claim, *args, **kwargs)
         except StoreUnavailable as error:
@@ -312,30 +312,30 @@ class Store:
             raise
 
     async def free_doubtful(self, *, pause_s: float) -> None:
-        """Wait for claims without an answer, and *pause_s* more; then make due at once what they took."""
+        """Wait for claims without an answer and *pause_s* longer, then make what they took due at once."""
         leases = await self._doubts.some()
         await asyncio.sleep(pause_s)
         await self.transact_promptly(release, leases, now_ms=clock.now_ms())
         self._doubts.settle(leases)
 
     async def listen(self) -> None:
-        """Pass on what other machines signal, until cancelled. On SQLite there are none."""
+        """Pass on signals from other machines, until cancelled. On SQLite there are none."""
         if not self.is_embedded:
             from receiver.store.listen import listen  # noqa: PLC0415  only processes that stay up listen
 
             await listen(self.engine, self.wake)
 
     async def check(self) -> None:
-        """Refuse unless the schema fits and a row can be written and committed as a delivery is."""
+        """Refuse unless the schema fits and a row can be committed the way a delivery is."""
         await self.transact_promptly(check)
-        # What is committed anyway proves it itself.
+        # A recent commit is proof already.
         if not await self._records.next_commit():
             await self.transact_promptly(prove)
         if self._trouble:
             self._trouble.refuse()
 
     async def resume(self, destination: str) -> bool:
-        """Let workers claim again; False when *destination* was not paused."""
+        """Let workers claim again; False if *destination* was not paused."""
         was_paused = await self.transact_promptly(resume, destination)
         self.wake.signal(FORWARD)
         return was_paused
@@ -343,9 +343,9 @@ class Store:
     async def backfill(
         self, past: Past, stretch: Stretch, *, route: Route, dry_run: bool = False
     ) -> Backfilled:
-        """Make the deliveries that *past* lacks, for one stretch of its events; what is there is left alone.
+        """Make the deliveries missing from one stretch of *past*. Existing ones are left alone.
 
-        They are due behind everything else.
+        New ones are due after everything else.
         """
         done = await self.transact(backfill, past, stretch, route=route, dry_run=dry_run)
         if done.created and not dry_run:
@@ -353,7 +353,7 @@ class Store:
         return done
 
     async def advance(self, id_: str, *, now_ms: int, reread: Reread) -> Operation | None:
-        """Do one page of an operation; return how far it is, None if there is none of that id."""
+        """Do one page of an operation; return its progress, or None if there is no such operation."""
         operation = await self.transact(advance, id_, now_ms=now_ms, reread=reread)
         for topic in (FORWARD, MIRROR, SETTLE):
             self.wake.signal(topic)
@@ -362,7 +362,7 @@ class Store:
     def migrate(self, tell: Callable[[str], None] = lambda _: None) -> tuple[str | None, str]:
         """Bring the schema to this release's revision; return the revisions before and after.
 
-        Blocks for as long as others hold its tables, and *tell*s who does.
+        Blocks for as long as other sessions lock its tables, and *tell*s which ones do.
         """
         try:
             return migrations.migrate(self.engine, tell)
@@ -370,9 +370,9 @@ class Store:
             raise StoreUnavailable(describe(error)) from error
 
     def close(self) -> None:
-        """Wait for running transactions, a few seconds at most, and close all connections.
+        """Wait a few seconds at most for running transactions, and close all connections.
 
-        One that a hanging database holds up even then ends with the process, as if the connection were lost.
+        A transaction that still hangs in the database ends with the process, as if the connection were lost.
         """
         self._threads.shutdown(wait=False)
         self._threads.join(within_s=_CLOSE_S)

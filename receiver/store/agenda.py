@@ -1,4 +1,4 @@
-"""What is due: one look for all queues of a worker, instead of a claim for each of them."""
+"""Finds which of a worker's queues have due work, in one query instead of a claim for each queue."""
 
 from collections.abc import Collection
 from typing import Any, Final
@@ -25,15 +25,15 @@ LATE_ASSETS: Final = "late assets"
 
 
 def deliveries_to(destination: str) -> str:
-    """Return the name of the queue of *destination*."""
+    """Return the name of the queue for *destination*."""
     return f"deliveries to {destination}"
 
 
 class Agenda:
-    """Tells which queues have something due. Reads the first row of an index for each, takes no lock."""
+    """Finds which queues have due work. Reads the first row of an index for each, and takes no lock."""
 
     def __init__(self, destinations: Collection[str]) -> None:
-        """Build the statement once. Nothing is due for one of *destinations* while it is paused."""
+        """Build the statement once. Paused *destinations* never have due work."""
         is_pending = EVENT.c.state == IS_PENDING
         first: dict[str, ColumnElement[Any]] = {
             WITH_ASSET: _first(EVENT.c.due_ms, is_pending, EVENT.c.asset_host.is_not(None)),
@@ -48,7 +48,7 @@ class Agenda:
         )
 
     def due(self, connection: Connection, *, now_ms: int) -> list[str]:
-        """Return the queues that have something due at *now_ms*."""
+        """Return the queues with work due at *now_ms*."""
         *first, _ = connection.execute(self._statement).one()
         return [
             queue
@@ -71,4 +71,4 @@ def _first_delivery(destination: str) -> ColumnElement[Any]:
 _NOTHING_UNLESS_WRITABLE: Final = (
     select(literal(1)).select_from(EVENT).where(EVENT.c.id == "").with_for_update().scalar_subquery()
 )
-"""No row and no lock, but a server that takes no writes refuses it, as it would refuse a claim."""
+"""Takes no row and no lock, but fails on a read-only server, as a claim would."""

@@ -1,4 +1,4 @@
-"""The settled fate of an asset, between its table and `Asset`: every column has the name of its field."""
+"""Maps the table of settled assets to `Asset`. Each column is named after its field."""
 
 from dataclasses import fields
 from typing import Any, Final
@@ -10,20 +10,20 @@ from receiver.store.tables import ASSET
 
 _NAMES: Final = tuple(field.name for field in fields(Asset))
 ASSET_COLUMNS: Final = tuple(ASSET.c[name] for name in _NAMES)
-"""What `asset_of` reads."""
+"""The columns that `asset_of` reads."""
 DELETED: Final = "deleted"
-"""The `error` of an asset whose file was deleted for its age: nobody fetches it again."""
+"""The `error` of an asset whose file was deleted for its age: it is not fetched again."""
 IS_GIVEN_UP: Final = and_(ASSET.c.status == "failed", ASSET.c.error.is_distinct_from(DELETED))
 """Never mirrored."""
 
 
 def asset_of(row: Any) -> Asset:
-    """Return the asset that `ASSET_COLUMNS` say in *row*."""
+    """Return the asset from the `ASSET_COLUMNS` of *row*."""
     return Asset(**{name: getattr(row, name) for name in _NAMES})
 
 
 def asset_if_any(row: Any) -> Asset | None:
-    """Return the same where the table was joined: an event that has no asset has no `status` there."""
+    """Do the same for an outer join, where an event without an asset has no `status`."""
     return asset_of(row) if row.status else None
 
 
@@ -33,7 +33,7 @@ def asset_row(event_id: str, asset: Asset, *, settled_ms: int) -> dict[str, Any]
 
 
 def has_assets_below(connection: Connection, prefix: str) -> bool:
-    """Tell whether an asset was mirrored to a URL that begins with *prefix*. No index has the URL."""
+    """Return whether an asset was mirrored to a URL that begins with *prefix*. The URL is in no index."""
     is_below = func.substr(ASSET.c.url, 1, len(prefix)) == prefix
     one = select(ASSET.c.event_id).where(ASSET.c.status == "mirrored", is_below).limit(1)
     return connection.execute(one).first() is not None

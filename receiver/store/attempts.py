@@ -1,6 +1,6 @@
-"""What is kept of attempts that failed: the latest of each asset and delivery, as they are settled.
+"""The latest failed attempt at each asset and delivery, kept as the work is settled.
 
-An attempt that succeeded has no row: when it did is in its delivery, or its asset.
+A successful attempt has no row: its time is in the delivery or the asset.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,11 +15,11 @@ from receiver.store.tables import ATTEMPT
 from receiver.telemetry.redact import redact
 
 KEPT: Final = 20
-"""Maximum of each; attempt 21 takes the place of the first."""
+"""Maximum for each; attempt 21 replaces the first."""
 FILE: Final = ""
-"""Stands for the destination of an attempt at an event's asset. No destination has such a name."""
+"""Stands in for the destination of an attempt at an event's asset. No destination has this name."""
 LATE_FILE: Final = ":late"
-"""The same after the event went out without it."""
+"""The same, after the event was sent without it."""
 
 _MAX_ERROR_CHARS: Final = 1_000
 _KEY: Final = ("event_id", "destination", "slot")
@@ -27,13 +27,13 @@ _KEY: Final = ("event_id", "destination", "slot")
 
 @dataclass(frozen=True, slots=True)
 class KeptAttempt:
-    """One attempt that failed. Times are milliseconds since the epoch."""
+    """A failed attempt. Times are milliseconds since the epoch."""
 
     event_id: str
     destination: str
     """Or `FILE`, or `LATE_FILE`."""
     number: int
-    """Counted from 1. What is parked is given back, and so takes the place of the one before."""
+    """Counted from 1. A parked attempt is given back, so the next one reuses its number."""
     began_ms: int
     took_ms: int
     error: str
@@ -43,7 +43,7 @@ class KeptAttempt:
 def keep_failures(
     connection: Connection, failures: Mapping[tuple[str, str], tuple[int, FailedAttempt]]
 ) -> None:
-    """Write down what failed, by event and destination, each with its number. The caller holds the leases."""
+    """Record failures by event and destination, with their attempt numbers. The caller holds the leases."""
     rows = [
         {
             "event_id": event_id,
@@ -64,7 +64,7 @@ def keep_failures(
 def kept_attempts(
     connection: Connection, event_id: str, destination: str | None = None
 ) -> Sequence[KeptAttempt]:
-    """Return what is known of the failed attempts of an event, or of one of its deliveries, oldest first."""
+    """Return the recorded failures of an event, or of one of its deliveries, oldest first."""
     ours = select(ATTEMPT).where(ATTEMPT.c.event_id == event_id)
     if destination is not None:
         ours = ours.where(ATTEMPT.c.destination == destination)
@@ -76,12 +76,12 @@ def kept_attempts(
 
 
 def _said(body: bytes) -> str:
-    """Return how an answer begins, fit to be kept and shown."""
+    """Return the start of an answer, safe to store and show."""
     text = body[:MAX_SAID_BYTES].decode("utf-8", "backslashreplace")
-    # JSON may write a slash with a backslash before it, where no URL would be recognised.
+    # JSON may escape a slash with a backslash, and then no URL would be recognised.
     return storable(redact(text.replace("\\/", "/")))[:MAX_SAID_BYTES]
 
 
 def storable(text: str) -> str:
-    """Return *text* as any database takes it: what is no character is escaped."""
+    """Return *text* in a form that every database accepts, with invalid characters escaped."""
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")

@@ -1,8 +1,8 @@
-"""Which submission an event answers: decided once, before any destination hears of it.
+"""Which submission an event answers: decided once, before any destination receives it.
 
-The decision is part of the delivery, so that a message is the same on every attempt. A webhook may overtake
-the answer to the very request that caused it. An event that could belong to a submission whose answer is
-still out is therefore held back a little; whichever of the two transactions comes second sees the first.
+The decision is part of the delivery, so the message is the same on every attempt. A webhook may overtake the
+response to the request that caused it. So an event is held back briefly while it could belong to a submission
+that has no response yet. Whichever of the two transactions comes second sees the first.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,9 +20,9 @@ from receiver.store.tables import DELIVERY, EVENT, SUBMISSION
 from receiver.store.wake import FORWARD
 
 HOLD_MS: Final = 10_000
-"""How long an event waits for the answer to a request that may have caused it."""
+"""How long an event waits for the response to a request that may have caused it."""
 _OPEN_FOR_MS: Final = 3_600_000
-"""No event waits for a request that was sent longer ago than this."""
+"""No event waits for a request older than this."""
 _IS_OPEN: Final = (
     "found.generation_id IS NULL AND found.state IN ('sending', 'unknown') AND found.sent_ms >= ?"
 )
@@ -30,12 +30,12 @@ _IS_OPEN: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """What the deliveries of one event say of its submission, and when they may go."""
+    """What an event's deliveries say about its submission, and when they may be sent."""
 
     submission: str | None
     due_ms: int
     held: bool = False
-    """Whether the submission may still come, so that nothing may depend on it yet."""
+    """Whether the submission may still be found, so that nothing may depend on it yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +46,16 @@ class _Open:
 
 
 def attribute(connection: Connection, jobs: Sequence[EventJob], *, now_ms: int) -> dict[str, Attribution]:
-    """Find the submission of each event, by event id; hold back those that may still get one."""
-    # The open ones first, and locked: were they read last, an answer written in between would be missed.
+    """Find the submission of each event, by event id; hold back events that may still get one."""
+    # Lock and read the open ones first: if they were read last, a response written in between would be
+    # missed.
     still_open = _open(connection, {job.source for job in jobs}, since_ms=now_ms - _OPEN_FOR_MS)
     submissions = _submissions(connection, jobs)
     return {job.id: _attribution(job, submissions, still_open, now_ms) for job in jobs}
 
 
 def attach(connection: Connection, source: str, generation_id: str, submission: str, *, now_ms: int) -> None:
-    """Give *submission* to the events of a generation that are held back for it, and let them go."""
+    """Attach *submission* to the events of its generation that were held back for it, and release them."""
     deliveries = connection.execute(
         select(
             DELIVERY.c.event_id,
@@ -77,7 +78,7 @@ def attach(connection: Connection, source: str, generation_id: str, submission: 
 
 
 def _may_have_been_sent(row: Any) -> bool:
-    """Whether a delivery was begun before; parked or put back in the queue, it has no attempts of it."""
+    """Whether a delivery was ever begun. One that was parked or requeued shows no attempts."""
     return bool(row.attempts or row.last_error is not None or row.operation is not None)
 
 

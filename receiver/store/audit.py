@@ -1,4 +1,4 @@
-"""The audit log: what operators did, written down before it is done."""
+"""The audit log: an operator's action is recorded before it is done."""
 
 from dataclasses import dataclass
 
@@ -10,17 +10,17 @@ from receiver.store.window import Key, Page
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """One thing that somebody did."""
+    """One action by an operator."""
 
     id: str
-    """Begins with its time, as an event's id does."""
+    """Starts with its time, like an event's id."""
     at_ms: int
     who: str
-    """`name (address)` of somebody in the console, `user@machine` of a command."""
+    """`name (address)` for a user of the console, `user@machine` for a command."""
     what: str
-    """A fixed word, `deliveries.retry`."""
+    """A fixed word, such as `deliveries.retry`."""
     on: str
-    """What it was done to, and how."""
+    """The target, and how it was acted on."""
 
 
 def write_down(connection: Connection, deed: Deed) -> None:
@@ -30,7 +30,7 @@ def write_down(connection: Connection, deed: Deed) -> None:
 
 
 def deeds(connection: Connection, *, after: Key | None = None, limit: int) -> Page[Deed]:
-    """Return up to *limit* deeds behind *after*, the latest first."""
+    """Return up to *limit* actions after the cursor *after*, latest first."""
     statement = select(AUDIT).order_by(AUDIT.c.id.desc()).limit(limit + 1)
     if after is not None:
         statement = statement.where(AUDIT.c.id < after[0])

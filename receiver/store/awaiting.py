@@ -1,4 +1,4 @@
-"""Which events still want their asset."""
+"""Which events still need their asset."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -8,11 +8,11 @@ from sqlalchemy import Connection, select
 from receiver.store.tables import EVENT, PENDING
 
 AT_ONCE: Final = 500
-"""No database takes any number of parameters."""
+"""Databases limit the number of parameters."""
 
 
 def awaiting_asset(connection: Connection, event_ids: Sequence[str]) -> set[str]:
-    """Return those of *event_ids* that are not settled yet."""
+    """Return which of *event_ids* are not settled yet."""
     found: set[str] = set()
     for start in range(0, len(event_ids), AT_ONCE):
         wanted = EVENT.c.id.in_(event_ids[start : start + AT_ONCE])

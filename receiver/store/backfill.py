@@ -1,7 +1,7 @@
-"""Backfill: deliveries of what was settled before a destination was there.
+"""Backfill: deliveries for events that were settled before a destination existed.
 
-Events are paged by their id, whose first bits are the time of receipt: a page is a range of the primary key,
-and an interrupted backfill starts again and finds what exists, or goes on behind a page.
+Events are paged by id. An id starts with the time of receipt, so a page is a range of the primary key. An
+interrupted backfill can start over and skip what exists, or continue after a page.
 """
 
 from collections.abc import Sequence
@@ -21,18 +21,18 @@ from receiver.store.tables import ASSET, DELIVERY, EVENT, SETTLED
 from receiver.store.wake import FORWARD
 
 BEHIND_MS: Final = 2**53
-"""Taken off the time of receipt, it makes a due time that is negative, and among these the oldest first."""
+"""Subtracted from the time of receipt, it gives a negative due time, which still sorts the oldest first."""
 _LATEST: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What a destination may have missed: settled events by their time of receipt."""
+    """What a destination may have missed: settled events, by time of receipt."""
 
     destination: str
     since_ms: int = 0
     until_ms: int = 2**48 - 1
-    """Not included."""
+    """Exclusive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,25 +42,25 @@ class Stretch:
     now_ms: int
     limit: int = 200
     after: str = ""
-    """Id of the event that the page begins behind."""
+    """The page begins after this event id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backfilled:
-    """The outcome of one page."""
+    """The result of one page."""
 
     events: int
-    """How many settled events there were; fewer than the limit: it was the last page."""
+    """How many settled events there were; if fewer than the limit, this was the last page."""
     created: int
-    """How many of them now go to the destination; on a dry run: would go."""
+    """How many of them now go to the destination, or would, in a dry run."""
     existing: int
-    """How many had gone, or were to go, before."""
+    """How many had deliveries already."""
     last: str
-    """Id of the last event, to go on behind."""
+    """The id of the last event, where the next page begins."""
 
 
 def backfill(connection: Connection, past: Past, page: Stretch, *, route: Route, dry_run: bool) -> Backfilled:
-    """Make the deliveries that are missing in one page."""
+    """Make the missing deliveries of one page."""
     rows = _events(connection, past, page)
     missing = [row for row in rows if row.destination is None]
     wanted = [one for one in _candidates(connection, missing, page.now_ms) if route(one, [past.destination])]
@@ -73,7 +73,7 @@ def backfill(connection: Connection, past: Past, page: Stretch, *, route: Route,
 
 
 def count_missed(connection: Connection, destination: str) -> int:
-    """Count the latest settled events, unless one of them went to *destination*."""
+    """Count the latest settled events; 0 if *destination* got any of them."""
     latest = (
         select(EVENT.c.id)
         .where(EVENT.c.state == SETTLED)
@@ -103,7 +103,7 @@ def _events(connection: Connection, past: Past, page: Stretch) -> Sequence[Row[A
         )
         .order_by(EVENT.c.id)
         .limit(page.limit)
-        # No delivery of it is made while it is pruned, nor the other way round.
+        # A destination's deliveries are never made and pruned at the same time.
         .with_for_update(read=True, key_share=True, of=EVENT)
     )
     return connection.execute(statement).all()
@@ -116,7 +116,7 @@ def _candidates(connection: Connection, rows: Sequence[Row[Any]], now_ms: int) -
 
 
 def _due_ms(candidate: Candidate) -> int:
-    """Return a due time behind what is live; what waits for its submission has one of its own."""
+    """Return a due time that sorts after live deliveries; an event held for its submission keeps its own."""
     if candidate.attribution.held:
         return candidate.attribution.due_ms
     return candidate.job.received_ms - BEHIND_MS

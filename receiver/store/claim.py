@@ -1,7 +1,8 @@
-"""Claiming due work under a lease.
+"""Claims due work under a lease.
 
-Any number of workers may claim at once: PostgreSQL skips rows another claim holds, SQLite lets one claim run
-at a time. A claim counts the attempt before the work, so that work which kills its worker is counted too.
+Any number of workers may claim at once: PostgreSQL skips rows that another claim holds, and SQLite runs one
+claim at a time. A claim counts the attempt before the work starts, so work that kills its worker is counted
+too.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -42,19 +43,19 @@ from receiver.store.tables import (
 from receiver.store.wake import TOPICS
 
 IS_PENDING: Final = literal_column(f"'{PENDING}'", EVENT.c.state.type)
-"""Written into the statement: neither planner would use the partial index for a bound parameter."""
+"""A literal in the statement: neither planner would use the partial index for a bound parameter."""
 
 
 @dataclass(frozen=True, slots=True)
 class Away:
-    """What a claim leaves for later, because it could not be used now."""
+    """What a claim skips because it cannot be used now."""
 
     hosts: Collection[str] = ()
-    """Assets on these are left."""
+    """Assets on these hosts are skipped."""
     overdue_ms: int = 0
-    """But not those of events received before: so long an asset is waited for."""
+    """Events received before this are taken anyway: they have waited long enough."""
     downloaded: bool | None = None
-    """Whether only that is taken which the claiming worker has downloaded, or only what it has not."""
+    """True takes only what the claiming worker has downloaded, False only what it has not."""
 
 
 NOTHING_AWAY: Final = Away()
@@ -62,17 +63,17 @@ NOTHING_AWAY: Final = Away()
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """How work is taken: when it is due, until when it is held, and under which name."""
+    """How to claim work: due by when, leased until when, and under which name."""
 
     now_ms: int
     until_ms: int
     lease: str
-    """A random name, never used for another claim."""
+    """A random name, never reused for another claim."""
     limit: int
 
 
 def _deliveries(due: ColumnElement[bool]) -> Executable:
-    """Build once what is executed for every claim: building takes longer than finding."""
+    """Build the statement for all claims once: building it takes longer than running it."""
     state = DESTINATION_STATE.c
     is_paused = exists().where(state.name == bindparam("destination"), state.paused_ms.is_not(None))
     ours = DELIVERY.c.destination == bindparam("destination")
@@ -120,11 +121,11 @@ def claim_events(
     spool: str = "",
     away: Away = NOTHING_AWAY,
 ) -> list[EventJob]:
-    """Take due events of *sources* that have an asset to fetch, or that have none, oldest first.
+    """Claim due events of *sources*, oldest first: those with an asset to fetch, or those without.
 
-    Assets on *except_hosts* are left for later, and what is *away*. What another folder than *spool* has the
-    download of is left to the workers there, as long as one of them was seen within a lease. Where
-    nobody has it, *spool* is noted to have it from here on; what is returned says how it was before.
+    Skips assets on *except_hosts* and whatever is *away*. If another folder than *spool* has the download,
+    the event is left to the workers there, as long as one of them was seen within a lease. If no folder has
+    it, *spool* is recorded as its keeper. The jobs returned name the keeper from before.
     """
     has_asset = EVENT.c.asset_host.is_not(None) if with_asset else EVENT.c.asset_host.is_(None)
     due = and_(EVENT.c.state == IS_PENDING, EVENT.c.due_ms <= claim.now_ms, has_asset, sources.condition())
@@ -136,7 +137,7 @@ def claim_events(
         due = and_(due, EVENT.c.asset_host.not_in(except_hosts))
     statement = select(EVENT).where(due).order_by(EVENT.c.due_ms).limit(claim.limit)
     rows = connection.execute(statement.with_for_update(skip_locked=True)).all()
-    # Whose download it becomes is noted with the claim.
+    # The claim also records who keeps the download.
     ours = spool if with_asset else ""
     free = [(row.id,) for row in rows if ours and not row.kept_by]
     take(connection, EVENT, ("id",), free, claim, kept_by=ours)
@@ -146,14 +147,14 @@ def claim_events(
 
 
 def lock_without_asset(connection: Connection, claim: Claim) -> Sequence[Any]:
-    """Return due events that have no asset to fetch, oldest first, locked until the transaction ends."""
+    """Return due events without an asset to fetch, oldest first, locked until the transaction ends."""
     return connection.execute(_EVENTS_WITHOUT_ASSET, {"now_ms": claim.now_ms, "most": claim.limit}).all()
 
 
 def event_jobs(
     rows: Sequence[Any], claim: Claim, keepers: Mapping[str, Keeper] = MappingProxyType({})
 ) -> list[EventJob]:
-    """Return the jobs of the events that *claim* takes."""
+    """Return jobs for the events that *claim* takes."""
     return [
         event_job(
             EventJob,
@@ -168,7 +169,7 @@ def event_jobs(
 
 
 def _is_ours(spool: str, claim: Claim, downloaded: bool | None) -> ColumnElement[bool]:  # noqa: FBT001  or None
-    """Whether no other folder has the download, and, as wanted, *spool* has it or has it not."""
+    """Whether no other folder has the download; *spool* must have it, or must not, as requested."""
     if downloaded:
         return EVENT.c.kept_by == spool
     lease_s = (claim.until_ms - claim.now_ms) / 1000
@@ -186,9 +187,9 @@ def _keepers(connection: Connection, spools: Collection[str]) -> dict[str, Keepe
 
 
 def claim_deliveries(connection: Connection, claim: Claim, *, destination: str) -> list[DeliveryJob]:
-    """Take due deliveries of one destination, oldest first; none while it is paused.
+    """Claim due deliveries of one destination, oldest first; none while it is paused.
 
-    What was backfilled comes behind all others.
+    Backfilled deliveries come last.
     """
     rows = _due_deliveries(connection, _DUE, claim, destination, claim.limit)
     if len(rows) < claim.limit:
@@ -206,7 +207,7 @@ def _due_deliveries(
 
 
 def renew(connection: Connection, leases: Collection[str], *, until_ms: int) -> None:
-    """Move the end of *leases* to *until_ms*, for work that takes longer than one lease."""
+    """Extend *leases* to *until_ms*, for work that takes longer than one lease."""
     for table in (EVENT, DELIVERY):
         connection.execute(update(table).where(_held(table, leases)).values(due_ms=until_ms))
     for table in (RECONCILE, LATE_ASSET):
@@ -214,7 +215,7 @@ def renew(connection: Connection, leases: Collection[str], *, until_ms: int) -> 
 
 
 def release(connection: Connection, leases: Collection[str], *, now_ms: int) -> None:
-    """Give unfinished work back, due at once and without having cost an attempt."""
+    """Give unfinished work back, due at once and without counting the attempt."""
     for table, held in (
         (EVENT, _held(EVENT, leases)),
         (DELIVERY, _held(DELIVERY, leases)),
@@ -231,7 +232,7 @@ def release(connection: Connection, leases: Collection[str], *, now_ms: int) -> 
 def take(
     connection: Connection, table: Table, key: tuple[str, ...], rows: Keys, claim: Claim, **noted: Any
 ) -> None:
-    """Put *rows* of a queue, by *key*, under the claim's lease, count the attempt, set what is *noted*."""
+    """Lease *rows* of a queue, by *key*, to the claim; count the attempt and write what is *noted*."""
     held = {"due_ms": claim.until_ms, "lease": claim.lease, **noted}
     change(connection, table, key, rows, held, also="attempts = attempts + 1")
 

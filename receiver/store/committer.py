@@ -1,4 +1,4 @@
-"""Group commit: calls that wait at the same time share one transaction."""
+"""Group commit: concurrent calls share one transaction."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -18,17 +18,17 @@ MAX_BATCH: Final = 500
 """Rows in one transaction: enough to share an fsync widely, few enough to commit in milliseconds."""
 _LONGEST_GATHERING_S: Final = 0.010
 PATIENCE_S: Final = 0.050
-"""So long what nobody waits for lets others join it; far below any lease."""
+"""How long items that nobody waits for let others join them; far below any lease."""
 MANY: Final = 16
-"""A batch of this size waits no longer for others."""
+"""A batch of this size does not wait for others."""
 UNPACED: Final = 20
-"""Batches that begin at once after a wait in which nobody came: as with one sender, who waits itself."""
+"""How many batches begin at once after a delay that nobody joined, as with a single sender."""
 
 
 class Committer(Generic[Item, Result]):
-    """Runs *work* on batches of items, each batch one transaction, and answers only after its commit.
+    """Runs *work* on batches of items, one transaction per batch, and returns only after its commit.
 
-    While one batch commits, the next gathers. Use from one event loop.
+    While one batch commits, the next one fills. Use from one event loop.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Committer(Generic[Item, Result]):
         spare: int = 0,
         pace_s: float = 0.0,
     ) -> None:
-        """*spare* is of `Calls`. Batches begin *pace_s* apart, unless that would bring nobody together."""
+        """*spare* is passed to `Calls`. Batches start *pace_s* apart, unless waiting would gather nothing."""
         self._calls = Calls(engine, executor, spare=spare)
         self._work = work
         self._max_waiting = max_waiting
@@ -50,21 +50,21 @@ class Committer(Generic[Item, Result]):
         self._pace_s = pace_s
         self._paced_until = 0.0
         self._unpaced = 0
-        """So many batches begin at once."""
+        """How many more batches begin at once."""
         self._put_off = False
-        """Whether one that is waited for was put off, for others to join it."""
+        """Whether a batch that somebody waits for was delayed so that others can join it."""
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._busy = False
         self._hurries = False
-        """Whether one of those that wait is waited for."""
+        """Whether somebody waits for one of the queued items."""
         self._alarm: asyncio.Handle | None = None
 
     async def submit(self, item: Item) -> Result:
         """Return the result for *item* once its transaction has been committed to disk.
 
         Raises:
-            StoreUnavailable: the transaction failed or took longer than `timeout_s` seconds, or
-                `max_waiting` items wait already. After a time-out the item may still have been committed.
+            StoreUnavailable: the transaction failed or took longer than `timeout_s` seconds, or `max_waiting`
+                items are waiting already. After a time-out the item may still have been committed.
         """
         if len(self._waiting) >= self._max_waiting:
             raise StoreUnavailable("too many requests wait for the database")
@@ -72,21 +72,22 @@ class Committer(Generic[Item, Result]):
         return await self._enter(asyncio.get_running_loop(), item)
 
     async def submit_all(self, items: Sequence[Item]) -> list[Result | StoreUnavailable]:
-        """Do the same for *items* that nobody waits for; return, for each, its result or why there is none.
+        """Do the same for *items* that nobody waits for; return, for each, its result or the error.
 
-        They go with the next that somebody waits for, with many of their own kind, or after `PATIENCE_S`.
+        They are committed with the next item that somebody waits for, once many of them have gathered, or
+        after `PATIENCE_S`.
         """
         loop = asyncio.get_running_loop()
-        # Gathered and not waited for: what is cancelled is cancelled with all that it waits for.
+        # gather() would cancel the items along with the caller; wait() does not.
         found = await asyncio.gather(*(self._enter(loop, item) for item in items), return_exceptions=True)
-        # `_refuse` knows no other error; who is cancelled hears of it himself.
+        # `_refuse` raises no other error, and a cancelled caller sees its own cancellation.
         return [cast("Result | StoreUnavailable", one) for one in found]
 
     async def next_commit(self) -> bool:
-        """Wait until what waits now was committed; False if nothing does, or nobody waits for it any more.
+        """Wait until everything now queued is committed; False if nothing is, or the last was cancelled.
 
         Raises:
-            StoreUnavailable: as `submit` does for that.
+            StoreUnavailable: as for `submit`.
         """
         if not self._waiting:
             return False
@@ -105,7 +106,7 @@ class Committer(Generic[Item, Result]):
         return future
 
     def _go_on(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin the next batch, now or once others may have come."""
+        """Start the next batch, now or once others may have joined it."""
         wait_s = self._paced_until - loop.time() if self._hurries else PATIENCE_S
         if wait_s <= 0 or len(self._waiting) >= MANY:
             self._begin(loop)
@@ -122,19 +123,19 @@ class Committer(Generic[Item, Result]):
         self._gather(loop, seen=0, deadline=loop.time() + _LONGEST_GATHERING_S)
 
     def _gather(self, loop: asyncio.AbstractEventLoop, *, seen: int, deadline: float) -> None:
-        """Start the batch once the loop brings nothing new: all who would wait for it have come."""
+        """Start the batch once the loop is idle: everyone who could join it has."""
         count = len(self._waiting)
         if count == seen or count >= MAX_BATCH or loop.time() >= deadline:
             self._start(loop)
         else:
-            # A request takes two turns from its socket to here.
+            # A request takes two turns of the loop from its socket to here.
             again = partial(self._gather, loop, seen=count, deadline=deadline)
             loop.call_soon(loop.call_soon, again)
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
         self._hurries = self._hurries and bool(self._waiting)
-        # The next batch is put off, unless nobody joined this one although it was.
+        # Delay the next batch, unless nobody joined this one during its delay.
         in_vain, self._put_off = self._put_off and len(batch) == 1, False
         self._unpaced = UNPACED if in_vain else max(0, self._unpaced - 1)
         self._paced_until = 0.0 if self._unpaced else loop.time() + self._pace_s
@@ -166,7 +167,7 @@ class Committer(Generic[Item, Result]):
         else:
             _refuse(batch, error)
             if loop.time() >= overdue:
-                # The next batch may hang as well; nobody is to wait for a third.
+                # The next batch may hang too. Nobody should wait for a third.
                 _refuse(self._waiting[MAX_BATCH:], error)
                 del self._waiting[MAX_BATCH:]
         self._busy = False

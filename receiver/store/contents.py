@@ -1,4 +1,4 @@
-"""Looking for words in the bodies of events: a bounded number of the latest at a time."""
+"""Searches the bodies of events for words, a bounded number of the latest at a time."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,14 +13,14 @@ from receiver.store.tables import ASSET, EVENT
 from receiver.store.window import Page, Reach
 
 LOOKED_AT: Final = 2_000
-"""Events that one page reads. No index holds their words."""
+"""Events read for one page. Their words are in no index."""
 _CHUNK: Final = 500
 
 
 def find_words(connection: Connection, words: str, *, after: str | None, limit: int) -> Page[ReadEvent]:
-    """Return up to *limit* events whose body or mirrored URL has all *words*, in any case; the latest first.
+    """Return up to *limit* events whose body or mirrored URL has all *words* in any case, latest first.
 
-    Looks at `LOOKED_AT` events before *after*; the page's cursor is where it stopped.
+    Reads `LOOKED_AT` events before *after*. The cursor of the page is where it stopped.
     """
     wanted = words.casefold().split()
     matching: list[str] = []
@@ -58,7 +58,7 @@ def _has(row: Any, words: Sequence[str]) -> bool:
 
 
 def _plain(body: bytes) -> str:
-    """Return a body with its escapes written out."""
+    """Return a body with its escape sequences decoded."""
     if b"\\" in body:
         with suppress(orjson.JSONDecodeError, orjson.JSONEncodeError):
             body = orjson.dumps(orjson.loads(body)).replace(b"\\/", b"/")

@@ -1,4 +1,4 @@
-"""When the provider last refused a generation for lack of credits: nothing else tells how many are left."""
+"""When the provider last refused a generation for lack of credits. Nothing else shows how many are left."""
 
 import re
 from collections.abc import Iterator
@@ -10,16 +10,16 @@ from sqlalchemy import Connection, func, select
 from receiver.store.tables import SUBMISSION
 
 _LATEST: Final = 100
-"""Submissions of a source that are looked at."""
+"""Submissions checked per source."""
 _IS_LACK: Final = re.compile(r"insufficient_credits|you need \d+ credits|not enough credits", re.IGNORECASE)
-"""What a refusal for lack of credits says, of which the text alone is kept."""
+"""Matches a refusal for lack of credits. Only its text is kept."""
 _LEFT: Final = re.compile(r"only have (\d{1,15})\b|\((\d{1,15}) left\)", re.IGNORECASE)
 _UNSETTLED: Final = SUBMISSION.c.generation_id.is_(None)
 
 
 @dataclass(frozen=True, slots=True)
 class CreditsRefused:
-    """The latest refusal for lack of credits of one source."""
+    """A source's latest refusal for lack of credits."""
 
     source: str
     at_ms: int
@@ -29,12 +29,12 @@ class CreditsRefused:
 
 
 def credits_refused(connection: Connection) -> list[CreditsRefused]:
-    """Return the latest of each source, by source, among its latest 100 requests without a generation."""
+    """Return each source's latest refusal, from its latest 100 requests without a generation."""
     return [one for source in _sources(connection) if (one := _latest(connection, source))]
 
 
 def _sources(connection: Connection) -> Iterator[str]:
-    """Yield each by one look into the index; `SELECT DISTINCT` would read every row."""
+    """Yield the sources, with one index lookup each; `SELECT DISTINCT` would read every row."""
     first = select(func.min(SUBMISSION.c.source)).where(_UNSETTLED)
     source = connection.execute(first).scalar()
     while source is not None:

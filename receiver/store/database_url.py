@@ -1,6 +1,6 @@
-"""What `RECEIVER_DATABASE_URL` may say, in the spellings of the tools that write such URLs.
+"""Parses `RECEIVER_DATABASE_URL`, in the spellings of the tools that write such URLs.
 
-No refusal repeats a part of the URL that may belong to a password.
+No error repeats a part of the URL that may belong to a password.
 """
 
 import re
@@ -21,7 +21,7 @@ _MAX_PORT: Final = 65535
 
 
 def parse(text: str) -> URL:
-    """Read the URL of a database.
+    """Parse the URL of a database.
 
     Raises:
         ConfigError: it is neither `sqlite:///path` nor `postgresql://…`.
@@ -48,14 +48,14 @@ def sqlite_file(text: str) -> Path | None:
 
 
 def bad_url(why: str) -> ConfigError:
-    """Return the refusal of the setting, with what to write there."""
+    """Return the error for the setting, with an example of what is accepted."""
     return ConfigError(
         f"{why}; write sqlite:///data/receiver.db or postgresql://user@host/name", "database_url"
     )
 
 
 def unknown_parameter(name: str, why: str) -> ConfigError:
-    """Return the refusal of what stands behind the question mark under *name*."""
+    """Return the error for the query parameter *name*."""
     return ConfigError(f"the parameter {name} {why}", "database_url")
 
 
@@ -92,7 +92,7 @@ def _postgres(rest: str) -> URL:
 
 
 def _hosts(text: str) -> tuple[str, str]:
-    """Return hosts and ports as libpq lists them, of `host`, `host:port`, `[::1]:port` and lists of those."""
+    """Return hosts and ports as libpq lists them, from `host`, `host:port`, `[::1]:port` or a list."""
     hosts, ports = [], []
     for each in text.split(","):
         found = re.fullmatch(r"(?:\[(?P<v6>[^\[\]]*)\]|(?P<host>[^:\[\]]*))(?::(?P<port>\d*))?", each)
@@ -119,5 +119,5 @@ def _query(text: str) -> dict[str, str]:
 
 
 def _shown(name: str, text: str) -> str:
-    """Return *name* if it is one and no part of a password that was not encoded."""
+    """Return *name* if it can be shown: a real name, not part of a password that was not encoded."""
     return name if _PLAIN_NAME.fullmatch(name) and "@" not in text.partition("=")[0] else "?"

@@ -1,4 +1,4 @@
-"""Destinations as the store knows them: paused or not, how far behind, and what they said last."""
+"""Destinations in the store: whether paused, how far behind, and their last results."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -20,30 +20,30 @@ from receiver.store.tables import DEAD, DELIVERED, DESTINATION_STATE
 from receiver.store.wake import FORWARD
 
 _PROBE_MAY_TAKE_MS: Final = 120_000
-"""A breaker that was to probe longer ago is of a worker that is gone."""
+"""If the next probe was due longer ago than this, the worker of that breaker is gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class DestinationState:
-    """What operators want of one destination, and what its workers know of it; times as elsewhere."""
+    """What operators want of a destination, and what its workers know about it. Times are milliseconds."""
 
     paused_ms: int | None = None
     reason: str | None = None
     probe_ms: int | None = None
 
     def is_down(self, now_ms: int) -> bool:
-        """Whether the breaker of a worker is open that is not gone."""
+        """Whether a living worker's breaker is open."""
         return self.probe_ms is not None and self.probe_ms > now_ms - _PROBE_MAY_TAKE_MS
 
 
 @dataclass(frozen=True, slots=True)
 class DestinationStatus:
-    """How one destination is doing; times in milliseconds since the epoch."""
+    """The status of one destination. Times are milliseconds since the epoch."""
 
     name: str
     waiting: Waiting
     delivered: int
-    """`COUNTED` at most, as all counts."""
+    """At most `COUNTED`, like all counts."""
     dead: int
     dead_error: str | None
     """Why the latest dead letter was given up."""
@@ -51,15 +51,15 @@ class DestinationStatus:
     reason: str | None
     """Why it is paused."""
     probe_ms: int | None
-    """While the breaker of some worker is open: when that worker tries again."""
+    """When the worker with an open breaker tries again, if there is one."""
 
     def is_down(self, now_ms: int) -> bool:
-        """Whether the breaker of a worker is open that is not gone."""
+        """Whether a living worker's breaker is open."""
         return DestinationState(probe_ms=self.probe_ms).is_down(now_ms)
 
 
 def destination_states(connection: Connection) -> dict[str, DestinationState]:
-    """Look up what is wanted and known of each destination, at no cost that a backlog raises."""
+    """Return what is wanted and known of each destination. A backlog does not raise the cost."""
     return {row.name: _state(row) for row in connection.execute(select(DESTINATION_STATE))}
 
 
@@ -68,7 +68,7 @@ def _state(row: Any) -> DestinationState:
 
 
 def known_destinations(connection: Connection, configured: Collection[str]) -> list[str]:
-    """Return the *configured* names and all that have deliveries or are paused, in order."""
+    """Return the *configured* names and all that have deliveries or are paused, sorted."""
     paused = connection.execute(
         select(DESTINATION_STATE.c.name).where(DESTINATION_STATE.c.paused_ms.is_not(None))
     ).scalars()
@@ -77,12 +77,12 @@ def known_destinations(connection: Connection, configured: Collection[str]) -> l
 
 
 def destination_statuses(connection: Connection, names: Collection[str]) -> list[DestinationStatus]:
-    """Look up how the destinations called *names* are doing, in that order."""
+    """Return the status of each of *names*, in that order."""
     return [_status(connection, name) for name in names]
 
 
 def pause(connection: Connection, name: str, *, reason: str | None, now_ms: int) -> bool:
-    """Let no worker claim deliveries of *name*; False when none could before."""
+    """Stop workers from claiming deliveries of *name*; False if it was paused already."""
     was_paused = _paused_ms(connection, name) is not None
     if not was_paused:
         _write(connection, name, {"reason": reason, "paused_ms": now_ms})
@@ -92,7 +92,7 @@ def pause(connection: Connection, name: str, *, reason: str | None, now_ms: int)
 
 
 def resume(connection: Connection, name: str) -> bool:
-    """Let workers claim deliveries of *name* again; False when they could before."""
+    """Let workers claim deliveries of *name* again; False if it was not paused."""
     state = DESTINATION_STATE.c
     unpaused = (
         update(DESTINATION_STATE)
@@ -106,7 +106,7 @@ def resume(connection: Connection, name: str) -> bool:
 
 
 def note_breaker(connection: Connection, name: str, *, probe_ms: int | None) -> None:
-    """Write down when a worker whose breaker is open tries *name* again, or that it has closed."""
+    """Record when a worker with an open breaker tries *name* again, or that its breaker has closed."""
     _write(connection, name, {"probe_ms": probe_ms})
 
 

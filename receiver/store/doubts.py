@@ -1,4 +1,4 @@
-"""Leases of calls that ended without an answer: work may be held under them, and nobody would do it."""
+"""Leases of calls that ended without an answer: they may hold work that nobody is doing."""
 
 import asyncio
 from collections.abc import Iterable
@@ -9,20 +9,20 @@ from receiver.errors import StoreUnavailable
 
 
 class Doubts:
-    """The leases that may be in the database although nobody got the work."""
+    """Leases that may be in the database although no worker got the work."""
 
     def __init__(self) -> None:
         self._leases: set[str] = set()
         self._any = asyncio.Event()
 
     def note(self, error: StoreUnavailable, leases: Iterable[str]) -> None:
-        """Note *leases* if the call that failed with *error* may have been carried out all the same."""
+        """Remember *leases* if the call that failed with *error* may have been carried out anyway."""
         if _may_be_done(error):
             self._leases.update(leases)
             self._any.set()
 
     async def some(self) -> set[str]:
-        """Return those there are, as soon as there are any."""
+        """Wait until there are any, and return them."""
         await self._any.wait()
         return set(self._leases)
 
@@ -34,7 +34,7 @@ class Doubts:
 
 
 def _may_be_done(error: BaseException | None) -> bool:
-    """Whether no statement was refused: the connection was lost, or there was no answer in time."""
+    """Whether it may have run: the connection was lost or no answer came in time, but nothing was refused."""
     while error is not None:
         if isinstance(error, DBAPIError):
             return error.connection_invalidated

@@ -1,7 +1,7 @@
-"""Text in a PostgreSQL database that is not in UTF-8, kept whole.
+"""Keeps text intact in a PostgreSQL database that is not in UTF-8.
 
-A character that the database's encoding lacks is written as `<SUB>hex;`, where SUB is U+001A, and so is SUB
-itself. Reading undoes it, so that nothing else needs to know.
+A character that the database's encoding lacks is written as `<SUB>hex;`, where SUB is U+001A. SUB itself is
+written that way too. Reading reverses this, so the rest of the code need not know.
 """
 
 import codecs
@@ -13,20 +13,20 @@ from psycopg.adapt import Buffer
 from psycopg.types.string import StrBinaryDumper, StrDumperUnknown, TextLoader
 
 UNIVERSAL: Final = {"UTF8", "SQL_ASCII"}
-"""Encodings of databases that hold every text: SQL_ASCII keeps the bytes that it is given."""
+"""Database encodings that can hold any text: SQL_ASCII keeps the bytes as they are."""
 _CODECS: Final = {
     **{f"LATIN{n}": f"iso8859-{part}" for n, part in enumerate((1, 2, 3, 4, 9, 10, 13, 14, 15, 16), 1)},
     **{f"ISO_8859_{n}": f"iso8859-{n}" for n in (5, 6, 7, 8)},
     **{f"WIN{n}": f"cp{n}" for n in (866, 874, 1250, 1251, 1252, 1253, 1254, 1255, 1256, 1257, 1258)},
 }
-"""Of the encodings with one byte per character. In others all but ASCII is escaped."""
+"""The encodings with one byte per character. In others everything but ASCII is escaped."""
 _SUB: Final = "\x1a"
 _ESCAPED: Final = re.compile(r"\x1a([0-9a-f]{1,6});")
 _TEXT_TYPES: Final = ("text", "varchar", "bpchar")
 
 
 def escape(text: str, codec: str) -> str:
-    """Write what *codec* cannot in a way that it can."""
+    """Escape the characters that *codec* cannot encode."""
     whole = text.replace(_SUB, f"{_SUB}1a;")
     if whole.isascii():
         return whole
@@ -34,12 +34,12 @@ def escape(text: str, codec: str) -> str:
 
 
 def unescape(text: str) -> str:
-    """Undo `escape`."""
+    """Reverse `escape`."""
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text) if _SUB in text else text
 
 
 def _replace(error: UnicodeError) -> tuple[str, int]:
-    assert isinstance(error, UnicodeEncodeError)  # nobody decodes with it
+    assert isinstance(error, UnicodeEncodeError)  # nothing decodes with it
     lacking = error.object[error.start : error.end]
     return "".join(f"{_SUB}{ord(each):x};" for each in lacking), error.end
 
@@ -48,7 +48,7 @@ codecs.register_error("receiver-escape", _replace)
 
 
 def escape_text(connection: Connection[Any]) -> None:
-    """Let *connection* escape what its database cannot hold, if there is anything."""
+    """Have *connection* escape what its database cannot store, if there is anything it cannot."""
     encoding = connection.info.parameter_status("server_encoding") or "UTF8"
     if encoding in UNIVERSAL:
         return

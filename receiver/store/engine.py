@@ -1,4 +1,4 @@
-"""The database at a URL, and what SQLite and PostgreSQL do differently once connected: locking, waking."""
+"""The engine for a database URL, and how SQLite and PostgreSQL differ once connected: locking, waking."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -22,17 +22,17 @@ _NOTIFY: Final = "SELECT pg_notify(%b, topic) FROM unnest(%b::text[]) AS topic"
 def connect(url: str, *, busy_timeout_s: float = 5.0) -> Engine:
     """Return an engine on which every transaction is durable once committed.
 
-    On SQLite a transaction waits up to *busy_timeout_s* seconds for those of other processes.
+    On SQLite a transaction waits up to *busy_timeout_s* seconds for other processes.
 
     Raises:
-        ConfigError: the URL is neither `sqlite:///path` nor `postgresql://…`, or a parameter of it is wrong,
+        ConfigError: the URL is neither `sqlite:///path` nor `postgresql://…`, one of its parameters is wrong,
             or its driver is missing.
     """
     parsed = parse(url)
     if parsed.get_backend_name() == "sqlite":
         return connect_sqlite(parsed, busy_timeout_s)
     try:
-        # Only where PostgreSQL is configured is its driver installed.
+        # The PostgreSQL driver is installed only where it is needed.
         from receiver.store.postgresql import connect_postgres  # noqa: PLC0415
     except ImportError as error:
         raise ConfigError(
@@ -42,7 +42,7 @@ def connect(url: str, *, busy_timeout_s: float = 5.0) -> Engine:
 
 
 def database_exists(url: str) -> bool:
-    """Whether there is a database at *url*: a file, or a server that may have one. It is not opened."""
+    """Whether there is a database at *url*: a file that exists, or a server. It is not opened."""
     try:
         parsed = parse(url)
     except ConfigError:
@@ -51,13 +51,13 @@ def database_exists(url: str) -> bool:
 
 
 def is_sqlite(engine: Engine) -> bool:
-    """Whether *engine* is the embedded database, which has one writer at a time."""
+    """Whether *engine* is the embedded database, which allows one writer at a time."""
     return engine.dialect.name == "sqlite"
 
 
 def insert_into(table: Table, dialect: Dialect) -> "postgresql.Insert | sqlite.Insert":
-    """Return an INSERT that can say what to do on a conflict, which each dialect writes in its own way."""
-    # Each is slow to import, and one of them is enough.
+    """Return an INSERT with the dialect's own clause for conflicts."""
+    # Each is slow to import, and only one is needed.
     if dialect.name == "postgresql":
         from sqlalchemy.dialects import postgresql  # noqa: PLC0415
 
@@ -70,8 +70,8 @@ def insert_into(table: Table, dialect: Dialect) -> "postgresql.Insert | sqlite.I
 def execute(connection: Connection, statement: str, parameters: Sequence[Any] = ()) -> Any:
     """Run *statement* within the transaction of *connection*; return the driver's cursor.
 
-    For the hot statements: SQLAlchemy takes many times as long for its own part. What goes wrong it judges
-    as ever, so this raises what `Connection.execute` does; and who listens to statements hears of these.
+    For the hot statements, where SQLAlchemy's overhead is many times the cost. Errors still go through
+    SQLAlchemy, so this raises what `Connection.execute` does. Its event listeners see these statements too.
     """
     if connection.engine.dispatch.before_cursor_execute:
         return connection.exec_driver_sql(statement, tuple(parameters))
@@ -83,20 +83,20 @@ def execute(connection: Connection, statement: str, parameters: Sequence[Any] = 
 
 
 def wake_others(connection: Connection, topic: str) -> None:
-    """Have workers on other machines woken once this transaction is committed. SQLite has none.
+    """Wake workers on other machines once this transaction is committed. SQLite has none.
 
-    It is no part of the transaction. A commit that notifies waits for every other on the server that does,
-    and fails where the server's queue of notifications is full.
+    The notification is sent outside the transaction. A commit that notifies waits for every other such commit
+    on the server, and fails if the server's notification queue is full.
     """
     if connection.dialect.name == "postgresql":
         connection.info.setdefault(_WAKES, set()).add(topic)
 
 
 def take_wakes(connection: Connection) -> frozenset[str]:
-    """Return whom the transaction wakes, and forget them."""
+    """Return the topics that the transaction wakes, and clear them."""
     return frozenset(connection.info.pop(_WAKES, ()))
 
 
 def notify(connection: Connection, topics: Collection[str]) -> None:
-    """Wake the workers on other machines that wait for one of *topics*."""
+    """Wake the workers on other machines that wait for any of *topics*."""
     execute(connection, _NOTIFY, (WAKE_CHANNEL, sorted(topics)))

@@ -1,4 +1,4 @@
-"""Erasing one generation: everything personal of it goes, and the keys that tell a repeat stay."""
+"""Erases one generation: removes everything personal, and keeps the keys that identify a repeat."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Traces:
-    """What the store holds of one generation, and what was, or would be, erased of it."""
+    """What the store holds about one generation, and what was, or would be, erased."""
 
     event_ids: tuple[str, ...]
     bodies: int
@@ -40,20 +40,20 @@ class Traces:
     submissions: int
     quarantined: int
     asset_urls: tuple[str, ...]
-    """Files that no other generation has."""
+    """Files that no other generation uses."""
     shared_urls: tuple[str, ...]
-    """Files that others have, too."""
+    """Files that others use too."""
     is_claimed: bool
-    """Whether a worker is at it, so that nothing can be erased now."""
+    """Whether a worker is handling it, so that nothing can be erased now."""
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing found for it."""
+        """Whether nothing was found."""
         return not (self.event_ids or self.submissions)
 
 
 def find_traces(connection: Connection, generation: Generation, *, now_ms: int) -> Traces:
-    """Return what there is of *generation*. Its events and deliveries stay locked in the transaction."""
+    """Find what is stored about *generation*. Its events and deliveries stay locked in the transaction."""
     events = connection.execute(select(EVENT).where(_about(EVENT, generation)).with_for_update()).all()
     ids = [row.id for row in events]
     deliveries = connection.execute(
@@ -77,12 +77,12 @@ def find_traces(connection: Connection, generation: Generation, *, now_ms: int) 
 
 
 def erase(connection: Connection, generation: Generation, deed: Deed, *, with_assets: bool) -> Traces:
-    """Erase *generation*, write *deed* down, and return what there was. Does nothing while a worker is at it.
+    """Erase *generation*, log *deed*, and return what there was. Does nothing while a worker holds any of it.
 
-    The caller removes the files, before, and downloads that wait on disk.
+    The caller first removes the files, and the downloads waiting on disk.
     """
     if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("PRAGMA secure_delete=ON")  # zeroes what is freed
+        connection.exec_driver_sql("PRAGMA secure_delete=ON")  # overwrites freed space with zeroes
     traces = find_traces(connection, generation, now_ms=deed.at_ms)
     if traces.is_claimed or traces.is_empty:
         return traces
@@ -113,12 +113,12 @@ def _count(connection: Connection, table: Any, which: Any) -> int:
 
 
 def _urls(connection: Connection, ids: Collection[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the files that only the events *ids* have, and those that others have as well."""
+    """Return the files that only the events *ids* have, and those shared with other events."""
     theirs = and_(ASSET.c.event_id.in_(ids), ASSET.c.url.is_not(None))
     urls = set(connection.execute(select(ASSET.c.url).where(theirs)).scalars())
     if not urls:
         return (), ()
-    # Where a file is named by its content alone. No index has the URL, and this is asked for rarely.
+    # For files named by content alone. The URL is in no index, but this query is rare.
     others = and_(ASSET.c.url.in_(urls), ASSET.c.event_id.not_in(ids))
     shared = set(connection.execute(select(ASSET.c.url).where(others)).scalars())
     return tuple(sorted(urls - shared)), tuple(sorted(shared))

@@ -1,4 +1,4 @@
-"""Fan-out: which destinations a settled event goes to, decided in the transaction that settles it."""
+"""Fan-out: where a settled event goes, decided in the transaction that settles it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ log = Logger()
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A settled event, with everything that its message is made of."""
+    """A settled event, with everything that goes into its message."""
 
     job: EventJob
     asset: Asset | None
@@ -31,15 +31,18 @@ class Candidate:
 
     @property
     def submission(self) -> Mapping[str, object] | None:
-        """What the message says of the submission that the event answers."""
+        """What the message says about the submission that the event answers."""
         text = self.attribution.submission
         return orjson.loads(text) if text else None
 
 
 Route = Callable[[Candidate, Sequence[str]], Sequence[str]]
-"""Says which of the named destinations a settled event goes to. Runs within a transaction: it never raises,
-waits for nothing, and gives the same answer to the same question. While the attribution is `held`, it takes
-every destination whose answer depends on the submission."""
+"""Returns which of the named destinations a settled event goes to.
+
+Runs within a transaction: it never raises, waits for nothing, and always gives the same answer to the same
+question. While the attribution is `held`, it includes every destination whose answer depends on the
+submission.
+"""
 
 
 def everywhere(_candidate: Candidate, names: Sequence[str]) -> Sequence[str]:
@@ -49,12 +52,12 @@ def everywhere(_candidate: Candidate, names: Sequence[str]) -> Sequence[str]:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The deliveries of one event."""
+    """The deliveries made for one event."""
 
     jobs: Mapping[str, DeliveryJob]
-    """Those that are begun, by destination."""
+    """Those already begun, by destination."""
     is_left: bool
-    """Whether others wait to be claimed."""
+    """Whether others are left to be claimed."""
 
 
 class FanOut:
@@ -64,15 +67,15 @@ class FanOut:
         self._plan = destinations, route
 
     def change(self, destinations: Sequence[str], route: Route) -> None:
-        """Make deliveries so from the next transaction on. Those that run keep to one plan, old or new."""
+        """Use these rules from the next transaction on. Each running one uses one set, old or new."""
         self._plan = destinations, route
 
     def __call__(
         self, connection: Connection, candidates: Sequence[Candidate], places: Mapping[str, Places]
     ) -> dict[str, Made]:
-        """Make one delivery of each event for each destination that wants it and has none of it yet.
+        """Make a delivery of each event for each destination that wants it and has none yet.
 
-        Those that *places* were kept for, by event id, are written as begun.
+        Deliveries with a place in *places*, by event id, are written as already begun.
         """
         destinations, route = self._plan
         paused: set[str] = set()
@@ -101,7 +104,7 @@ NOWHERE: Final = FanOut((), everywhere)
 
 
 def _only_ours(connection: Connection, event_id: str, made: Made) -> Made:
-    """Leave out deliveries that were there before."""
+    """Leave out deliveries that existed before."""
     rows = connection.execute(
         select(DELIVERY.c.destination, DELIVERY.c.lease).where(DELIVERY.c.event_id == event_id)
     )
@@ -128,7 +131,7 @@ def _job(candidate: Candidate, destination: str, hold: Hold) -> DeliveryJob:
 def delivery_row(
     candidate: Candidate, destination: str, due_ms: int, hold: Hold | None = None
 ) -> dict[str, Any]:
-    """Return the row of a delivery that was not attempted yet, or is begun under *hold*."""
+    """Return the row of a new delivery, or of one already begun under *hold*."""
     return {
         "event_id": candidate.job.id,
         "destination": destination,

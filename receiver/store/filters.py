@@ -1,4 +1,4 @@
-"""Which rows an operator means: one filter for lists and for everything done to many rows."""
+"""Which rows an operator means: one filter for lists and for bulk operations."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -12,41 +12,41 @@ from receiver.events import UNKNOWN_KIND, Event, first_id, normalize
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What rows have in common. A row matches when it fits all that is given."""
+    """Conditions on rows. A row matches if it meets all that are set."""
 
     ids: tuple[str, ...] = ()
     """Ids of events, or of quarantined bodies; empty means any."""
     destination: str | None = None
     state: str | None = None
     error: str | None = None
-    """A part of the error, in any case: of a delivery, of an event's asset, or why a body was quarantined."""
+    """Part of the error, ignoring case: of a delivery, of an event's asset, or why a body was quarantined."""
     source: str | None = None
     kind: str | None = None
     """`image`, `video` or `unknown`."""
     type: str | None = None
     generation_id: str | None = None
     since_ms: int | None = None
-    """Arrived then or later."""
+    """Arrived at this time or later."""
     until_ms: int | None = None
-    """Arrived before."""
+    """Arrived before this time."""
 
     @property
     def is_open(self) -> bool:
-        """Whether every row matches."""
+        """Whether nothing is set, so that every row matches."""
         return self == Filter(state=self.state)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what is given, as JSON has it."""
+        """Return the conditions that are set, as JSON."""
         return {name: value for name, value in asdict(self).items() if value not in (None, ())}
 
     @classmethod
     def from_json(cls, given: dict[str, Any]) -> "Filter":
-        """Return the filter that `to_json` made *given* of."""
+        """Return the filter that `to_json` wrote as *given*."""
         return cls(**{**given, "ids": tuple(given.get("ids", ()))})
 
 
 def arrived(id_: ColumnElement[str], wanted: Filter) -> Iterator[ColumnElement[bool]]:
-    """Yield what the primary key alone can answer of *wanted*: an id begins with its time of arrival."""
+    """Yield the conditions of *wanted* that the primary key can answer: ids start with their arrival time."""
     if wanted.ids:
         yield id_.in_(wanted.ids)
     if wanted.since_ms is not None:
@@ -56,21 +56,21 @@ def arrived(id_: ColumnElement[str], wanted: Filter) -> Iterator[ColumnElement[b
 
 
 def is_kind(kind: str | None, body: bytes | None, source: str) -> bool:
-    """Whether a body is of this kind, as this release reads it. No column holds it: readings improve."""
+    """Whether a body is of this kind, as this release parses it. No column has it: parsing improves."""
     return kind is None or (body is not None and kind_of(body, source) == kind)
 
 
 def kind_of(body: bytes, source: str) -> str:
-    """Return the kind of the generation that a body is about."""
+    """Return the kind of generation that a body is about."""
     read = normalize(body, source=source)
     return read.kind if isinstance(read, Event) else UNKNOWN_KIND
 
 
 def has_error(part: str | None, *errors: str | None) -> bool:
-    """Whether one of *errors* contains *part*. Not in SQL: the databases differ on upper and lower case."""
+    """Whether any of *errors* contains *part*. Not in SQL, because databases differ about letter case."""
     return part is None or any(part.casefold() in error.casefold() for error in errors if error)
 
 
 def to_text(document: object) -> str:
-    """Write a small JSON document as the store keeps it."""
+    """Serialize a small JSON document the way the store keeps it."""
     return orjson.dumps(document).decode()

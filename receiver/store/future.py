@@ -1,7 +1,7 @@
-"""Due times after the clock was set back: what waits would wait for the difference, too.
+"""Corrects due times after the clock was set back, which would otherwise delay all waiting work.
 
-What no wait of ours explains is put right: each kind of row has a longest wait. Where the
-worker saw by how much its clock went back, the shorter waits are made shorter by that.
+Each kind of row has a longest wait. A due time further ahead than that is corrected. If the worker saw how
+far its clock went back, shorter waits are reduced by that much too.
 """
 
 from collections.abc import Collection, Iterator
@@ -25,7 +25,7 @@ from receiver.store.tables import (
 
 _SLACK_MS: Final = 2_000
 _CLOCKS_DIFFER_MS: Final = 60_000
-"""So far the clocks of two machines may be apart before one takes the other's times for wrong."""
+"""How far apart the clocks of two machines may be before one treats the other's times as wrong."""
 LONGEST_WAIT_MS: Final = 3_600_000
 """No backoff, `Retry-After`, breaker or consumer asks for more."""
 _LONGEST_LATE_WAIT_MS: Final = 6 * 3_600_000
@@ -33,28 +33,28 @@ _LONGEST_LATE_WAIT_MS: Final = 6 * 3_600_000
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """What the time is, and what may be due after it."""
+    """The current time, and the latest due time that is plausible."""
 
     now_ms: int
     lease_ms: int
     destinations: Collection[str] = ()
     back_ms: int = 0
-    """By so much the clock was just set back; 0 where nobody saw it."""
+    """How far the clock was just set back; 0 if nobody noticed."""
     at_start: bool = False
-    """Whether the clock may have been set back while no worker ran: then what arrived in the future is due.
+    """Whether the clock may have been set back while no worker ran: then events from the future are due.
 
-    Only then: what is retried by the present clock must keep its backoff.
+    Only then: retries scheduled by the present clock must keep their backoff.
     """
     reconcile_ms: int = 7 * 24 * 3_600_000
     """The time between two passes over one source."""
     pulled: Collection[str] = ()
-    """Destinations whose deliveries are held for as long as their consumers ask, not for a lease."""
+    """Destinations whose deliveries are held for as long as consumers ask, not for a lease."""
 
 
 def put_right(connection: Connection, present: Present) -> int:
-    """Make what a clock of before put off due by *present*'s; return how many rows that were.
+    """Bring due times set by an earlier clock forward to *present*'s; return how many rows changed.
 
-    A lease is not ended but made to end in time: a worker that lives renews it before.
+    A lease is shortened, not ended: a living worker renews it in time.
     """
     if present.at_start and not present.back_ms:
         present = replace(present, back_ms=_ahead_ms(connection, present.now_ms))
@@ -65,15 +65,15 @@ def put_right(connection: Connection, present: Present) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Queue:
-    """Rows of one table that wait for their time."""
+    """The rows of one table that wait for a due time."""
 
     table: Table
     these: ColumnElement[bool]
-    """Which rows, so that an index has them."""
+    """Selects the rows by an index."""
     overdue: ColumnElement[bool]
-    """Of those that nobody holds: what no wait explains."""
+    """Selects rows without a lease whose due time no wait explains."""
     lease_ms: int
-    """For so long at most a row is held."""
+    """The longest time that a row is held."""
 
 
 def _queues(present: Present) -> Iterator[_Queue]:
@@ -95,7 +95,7 @@ def _queues(present: Present) -> Iterator[_Queue]:
 
 
 def _ahead_ms(connection: Connection, now_ms: int) -> int:
-    """Return by how much the clock was set back at least: what was written last lies so far ahead."""
+    """Return how far the clock was set back at least: the latest write is that far ahead of now."""
     times = [connection.execute(select(func.max(SPOOL.c.seen_ms))).scalar() or 0]
     if latest := connection.execute(select(func.max(EVENT.c.id))).scalar():
         times.append(event_ms(latest))
@@ -110,9 +110,9 @@ def _overdue_delivery(present: Present) -> ColumnElement[bool]:
     )
     overdue = or_(untried, _after(DELIVERY, now_ms + LONGEST_WAIT_MS))
     if present.at_start:
-        # Ids begin with the time of receipt.
+        # Ids start with the time of receipt.
         overdue = or_(overdue, DELIVERY.c.event_id > first_id(now_ms + _CLOCKS_DIFFER_MS))
-    # What an operator has spread over hours is left as it is.
+    # Leave alone what an operator has spread over hours.
     return and_(DELIVERY.c.operation.is_(None), overdue)
 
 

@@ -13,42 +13,42 @@ from receiver.store.record import Arrival, NewQuarantine, record
 from receiver.store.tables import EVENT, QUARANTINE
 
 _PROBE_BYTES: Final = 4096
-"""About what a delivery takes, and nothing that could be compressed."""
+"""About the size of a delivery, and incompressible."""
 _REMEMBER_S: Final = 10.0
 _NO_ROOM: Final = ("53", "58")
-"""Classes of SQLSTATEs: insufficient resources, and errors of the system."""
+"""Classes of SQLSTATEs: insufficient resources, and system errors."""
 _TOO_MANY_CONNECTIONS: Final = "53300"
 _NO_ROOM_SQLITE: Final = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 
 
 class Trouble(NamedTuple):
-    """That a delivery found no room a moment ago: a probe may find some where a delivery does not."""
+    """Remembers that a delivery recently found no room: a smaller probe may still fit."""
 
     why: str
     until: float
 
     def refuse(self) -> None:
-        """Refuse for as long as it is remembered.
+        """Raise the error again for as long as it is remembered.
 
         Raises:
-            StoreUnavailable: what the delivery was refused with.
+            StoreUnavailable: the error that refused the delivery.
         """
         if time.monotonic() < self.until:
             raise StoreUnavailable(self.why)
 
 
 def trouble(error: StoreUnavailable) -> Trouble | None:
-    """Return what to remember of a delivery that was refused with *error*: what is about room or the disk."""
+    """Return what to remember of a delivery refused with *error*, if that was about room or the disk."""
     return Trouble(str(error), time.monotonic() + _REMEMBER_S) if _is_about_room(error) else None
 
 
 def check(connection: Connection) -> None:
     """Refuse unless the schema fits this release. Changes nothing.
 
-    A revision this release does not know is a newer release's, and fits: a rolling deployment migrates first.
+    An unknown revision belongs to a newer release, and fits: a rolling deployment migrates first.
 
     Raises:
-        StoreUnavailable: there is no schema, or an older one than this release needs.
+        StoreUnavailable: the schema is missing, or older than this release needs.
         sqlalchemy.exc.SQLAlchemyError: the database does not answer.
     """
     revision, known = current(connection), revisions()
@@ -59,7 +59,7 @@ def check(connection: Connection) -> None:
 
 
 def prove(connection: Connection) -> None:
-    """See whether a delivery could be recorded: write a row that nobody else sees, under the same locks."""
+    """Test that a delivery could be recorded: write a row that nobody else sees, under the same locks."""
     body, name = secrets.token_bytes(_PROBE_BYTES), secrets.token_hex(16)
     probe = NewQuarantine(name, "readyz", secrets.token_hex(32), "probe", body, 0)
     record(connection, [Arrival(probe)])

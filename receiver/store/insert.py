@@ -1,9 +1,9 @@
-"""The hot statements: many rows at a time, without SQLAlchemy's share of the time.
+"""The hot INSERTs: many rows at a time, without SQLAlchemy's overhead.
 
-SQLAlchemy compiles a multi-row INSERT anew each time, and its batching asks for RETURNING, whose rows SQLite
-hands over one by one. Here the text is kept, and the number of inserted rows is all that comes back. SQLite
-gets a text for each number of rows; PostgreSQL one for any number, whose parameters are arrays, so that it
-is prepared once for each set of columns that all rows have alike.
+SQLAlchemy compiles a multi-row INSERT anew each time. Its batching asks for RETURNING, whose rows SQLite
+returns one by one. Here the text is cached, and only the number of inserted rows comes back. SQLite has a
+text for each number of rows. PostgreSQL has one text for any number, with arrays as parameters, prepared once
+for each set of columns that are the same in all rows.
 """
 
 from collections.abc import Sequence
@@ -15,15 +15,15 @@ from sqlalchemy import Connection, Dialect, Table
 from receiver.store.engine import execute
 
 _MOST_PARAMETERS: Final = 16_384
-"""Below SQLite's limit in one statement, 32,766."""
+"""Below SQLite's limit per statement, 32,766."""
 
 
 def insert_new(
     connection: Connection, table: Table, key: tuple[str, ...], rows: Sequence[dict[str, Any]]
 ) -> int:
-    """Insert the *rows* whose *key* is not there yet; return how many those were.
+    """Insert those of *rows* whose *key* is new; return how many there were.
 
-    All rows have the same columns, of types that both drivers take as they are: str, int and bytes.
+    All rows have the same columns, of types that both drivers accept directly: str, int and bytes.
     """
     return _insert(connection, table, f"({', '.join(key)}) DO NOTHING", rows)
 
@@ -31,7 +31,7 @@ def insert_new(
 def insert_or_replace(
     connection: Connection, table: Table, key: tuple[str, ...], rows: Sequence[dict[str, Any]]
 ) -> None:
-    """Insert *rows*, each in the place of the one with its *key*, if there is one. No key comes twice.
+    """Insert *rows*, replacing any existing row with the same *key*. No key occurs twice.
 
     Columns and types as for `insert_new`.
     """
@@ -56,8 +56,8 @@ def _insert_arrays(
     connection: Connection, table: Table, conflict: str, rows: Sequence[dict[str, Any]]
 ) -> int:
     values = {column: [row[column] for row in rows] for column in rows[0]}
-    # What all rows have alike is sent once. The server then takes a fifth less time for one row and a
-    # fifteenth less for 48. The primary key stays an array, for the number of rows.
+    # Values that are the same in all rows are sent once. That takes the server a fifth less time for one row,
+    # and a fifteenth less for 48. The primary key stays an array: it sets the number of rows.
     varying = {column.name for column in table.primary_key}
     alike = frozenset(
         column

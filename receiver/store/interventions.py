@@ -1,4 +1,4 @@
-"""What an operator has done to one event's asset: retried at once, or given up."""
+"""What an operator can do about one event's asset: retry it now, or give it up."""
 
 from typing import Literal
 
@@ -11,13 +11,13 @@ from receiver.store.late import is_given_up
 from receiver.store.tables import EVENT, LATE_ASSET
 
 Hurried = Literal["pending", "late", "given up"]
-"""What an asset was that is now due: waited for, retried after its event went out, or not retried."""
+"""What the asset was before: waited for, retried after its event was sent, or no longer retried."""
 
 
 def mirror_now(connection: Connection, event_id: str, *, now_ms: int, until_ms: int) -> Hurried | None:
-    """Make the asset of one event due at once; None if there is none to mirror, or a worker is at it.
+    """Make an event's asset due at once; None if there is none to mirror, or a worker has it.
 
-    One that was given up is retried until *until_ms*; if it comes, a follow-up says so.
+    An asset that was given up is retried until *until_ms*. If it arrives, a follow-up is sent.
     """
     waiting = update(EVENT).where(
         EVENT.c.id == event_id, EVENT.c.state == IS_PENDING, EVENT.c.lease.is_(None)
@@ -34,7 +34,7 @@ def mirror_now(connection: Connection, event_id: str, *, now_ms: int, until_ms: 
 
 
 def take_pending(connection: Connection, claim: Claim, *, event_id: str) -> EventJob | None:
-    """Claim one event that waits for its asset; None if none does, or a worker is at it."""
+    """Claim one event that is waiting for its asset; None if it is not waiting, or a worker has it."""
     ours = select(EVENT).where(EVENT.c.id == event_id, EVENT.c.state == IS_PENDING, EVENT.c.lease.is_(None))
     row = connection.execute(ours.with_for_update()).one_or_none()
     if row is None:

@@ -1,4 +1,4 @@
-"""What the store says of assets, for taking stock of the bucket."""
+"""What the store says about assets, for an inventory of the bucket."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,19 +13,19 @@ from receiver.store.tables import ASSET, EVENT
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which assets to look at: by when their events were received, and from where."""
+    """Which assets to check: by time of receipt and by source."""
 
     since_ms: int | None = None
     until_ms: int | None = None
-    """Those received before this."""
+    """Received before this."""
     source: str | None = None
     with_failed: bool = False
-    """Also those of completions that were given up."""
+    """Also completions whose asset was given up."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownAsset:
-    """One event's asset as the store knows it."""
+    """An event's asset, according to the store."""
 
     event_id: str
     source: str
@@ -61,7 +61,7 @@ def count_assets(connection: Connection, scope: Scope) -> int:
 
 
 def relocate(connection: Connection, known: KnownAsset, *, url: str) -> bool:
-    """Note that *known* is at *url* now, for all events of its generation; False if it had moved already."""
+    """Record that *known* is now at *url*, for all events of its generation; False if it already moved."""
     generation = and_(EVENT.c.source == known.source, EVENT.c.generation_id == known.generation_id)
     ids = select(EVENT.c.id).where(generation)
     moved = update(ASSET).where(ASSET.c.event_id.in_(ids), ASSET.c.url == known.asset.url).values(url=url)
@@ -69,13 +69,13 @@ def relocate(connection: Connection, known: KnownAsset, *, url: str) -> bool:
 
 
 def _within(scope: Scope) -> ColumnElement[bool]:
-    # A follow-up names the completion's own file, which is counted there.
+    # A follow-up refers to the completion's file, which is counted there.
     mirrored = and_(ASSET.c.status == "mirrored", EVENT.c.type.not_in(sorted(OUR_TYPES)))
     failed = and_(IS_GIVEN_UP, EVENT.c.type == COMPLETED)
     wanted = [or_(mirrored, failed) if scope.with_failed else mirrored]
     if scope.source is not None:
         wanted.append(EVENT.c.source == scope.source)
-    # Ids begin with the time of receipt, so the primary key finds a span of time.
+    # Ids start with the time of receipt, so the primary key can find a time range.
     if scope.since_ms is not None:
         wanted.append(ASSET.c.event_id >= first_id(scope.since_ms))
     if scope.until_ms is not None:

@@ -1,7 +1,7 @@
-"""Jobs: work that one worker has, by a claim or handed over in this process by the transaction that made it.
+"""Jobs: work that one worker has, by a claim or by a handover within this process.
 
-Looking for work in the tables again is for backlogs, retries and what other processes made. What is handed
-over was written under a lease from the start: after a crash it is due once that lease ends.
+Polling the tables is for backlogs, retries and work made by other processes. Work handed over is written
+under a lease from the start: after a crash it becomes due once that lease ends.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -20,7 +20,7 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Keeper:
-    """The spool folder that has the download of an event."""
+    """The spool folder that holds an event's download."""
 
     spool: str
     seen_ms: int | None
@@ -29,7 +29,7 @@ class Keeper:
 
 @dataclass(frozen=True, slots=True)
 class EventJob:
-    """A claimed event whose asset is to be mirrored."""
+    """A claimed event, its asset to be mirrored."""
 
     id: str
     source: str
@@ -38,24 +38,24 @@ class EventJob:
     body: bytes
     received_ms: int
     attempts: int
-    """How many attempts were begun, this one included."""
+    """How many attempts were begun, including this one."""
     lease: str
     last_error: str | None = None
-    """Why the attempt before was put off."""
+    """Why the previous attempt was postponed."""
     kept_by: Keeper | None = None
 
     @property
     def key(self) -> Key:
-        """What a settlement and its failed attempts go by."""
+        """The key for settlements and failed attempts."""
         return self.id, FILE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LateJob(EventJob):
-    """A claimed event that went out without its asset, which is still retried."""
+    """A claimed event that was sent without its asset; the asset is still retried."""
 
     until_ms: int
-    """After this no further attempt is made."""
+    """No attempt is made after this."""
 
     @property
     def key(self) -> Key:
@@ -65,7 +65,7 @@ class LateJob(EventJob):
 
 @dataclass(frozen=True, slots=True)
 class DeliveryJob:
-    """A claimed delivery: an event, its asset's fate, and where it is to go."""
+    """A claimed delivery: an event, its asset's result, and the destination."""
 
     event_id: str
     destination: str
@@ -75,18 +75,18 @@ class DeliveryJob:
     received_ms: int
     asset: Asset | None
     attempts: int
-    """How many attempts were begun, this one included."""
+    """How many attempts were begun, including this one."""
     lease: str
     submission: Mapping[str, object] | None = None
-    """What the message says of the submission that the event answers."""
+    """What the message says about the submission that the event answers."""
     undecided: bool = False
-    """Whether the destination's filter is still to be asked: the submission was not known before."""
+    """Whether the destination's filter must still be evaluated: the submission was unknown before."""
     is_first: bool = True
-    """Whether it came with its event: the age of what an operator replays or backfills says nothing."""
+    """Whether it was made with its event. The age of replayed or backfilled deliveries means nothing."""
 
     @property
     def key(self) -> Key:
-        """What its settlement and its failed attempts go by."""
+        """The key for settlements and failed attempts."""
         return self.event_id, self.destination
 
 
@@ -94,7 +94,7 @@ Job = TypeVar("Job", bound=EventJob)
 
 
 def event_job(kind: type[Job], row: Any, *, lease: str, attempts: int, **more: Any) -> Job:
-    """Return the job of the event that *row* has the columns of, with what its *kind* has *more*."""
+    """Build a job from *row*, with any *more* fields that its *kind* has."""
     return kind(
         id=row.id,
         source=row.source,
@@ -110,19 +110,19 @@ def event_job(kind: type[Job], row: Any, *, lease: str, attempts: int, **more: A
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Some of the sources: the one called *only*, or all but those in *without*."""
+    """A set of sources: *only* one, or all except those in *without*."""
 
     only: str | None = None
     without: Collection[str] = ()
 
     def __contains__(self, source: str) -> bool:
-        """Tell whether *source* is one of them."""
+        """Return whether *source* is in the set."""
         return source == self.only if self.only is not None else source not in self.without
 
     def condition(self) -> ColumnElement[bool]:
-        """Return what is true of their events."""
+        """Return the SQL condition that selects their events."""
         if self.only is not None:
-            # An expression: SQLite would else read all events of the source that there ever were.
+            # An expression: otherwise SQLite would read every event the source ever had.
             return EVENT.c.source.concat("") == self.only
         return EVENT.c.source.not_in(self.without) if self.without else true()
 
@@ -132,49 +132,49 @@ ALL_SOURCES: Final = Sources()
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """The lease that work is written under when it is made."""
+    """The lease that new work is written under."""
 
     lease: str
     until_ms: int
     spool: str | None = None
-    """The folder that an event's asset will be downloaded to: noted here, it costs no transaction later."""
+    """The folder for downloads of an event's asset. Recording it here saves a transaction later."""
 
 
 class EventTaker(Protocol):
-    """Takes events over for mirroring. Called on the event loop."""
+    """Takes over events to mirror. Called on the event loop."""
 
     def reserve(self, asset_host: str) -> Hold | None:
-        """Keep a place for one event; None where it had better be claimed later."""
+        """Reserve a place for one event; None if it should be claimed later."""
         ...
 
     def take(self, job: EventJob) -> None:
-        """Begin the work that a place was kept for."""
+        """Begin the work that a place was reserved for."""
         ...
 
     def free(self, asset_host: str) -> None:
-        """Give the place up: there is no such event, or another has it."""
+        """Free the place: there is no such event, or someone else has it."""
         ...
 
 
 class DeliveryTaker(Protocol):
-    """Takes the deliveries of one destination over. Called on the event loop."""
+    """Takes over deliveries of one destination. Called on the event loop."""
 
     def reserve(self) -> Hold | None:
-        """Keep a place for one delivery; None where it had better be claimed later."""
+        """Reserve a place for one delivery; None if it should be claimed later."""
         ...
 
     def take(self, job: DeliveryJob) -> None:
-        """Begin the work that a place was kept for."""
+        """Begin the work that a place was reserved for."""
         ...
 
     def free(self) -> None:
-        """Give the place up: there is no such delivery."""
+        """Free the place: there is no such delivery."""
         ...
 
 
 @dataclass(slots=True)
 class Handover:
-    """Who takes work over in this process. With nobody, all work waits to be claimed."""
+    """Who takes over work in this process. Without takers, all work waits to be claimed."""
 
     _events: list[tuple[Sources, EventTaker]] = field(default_factory=list)
     _deliveries: dict[str, DeliveryTaker] = field(default_factory=dict)
@@ -198,19 +198,19 @@ class Handover:
             del self._deliveries[destination]
 
     def event_place(self, source: str, asset_host: str) -> "tuple[EventTaker, Hold] | None":
-        """Keep a place for one event with a worker that has room."""
+        """Reserve a place for one event with a worker that has room."""
         for sources, taker in self._events:
             if source in sources and (hold := taker.reserve(asset_host)):
                 return taker, hold
         return None
 
     def delivery_places(self) -> "Places":
-        """Keep a place for one delivery with every destination that has room."""
+        """Reserve a place for one delivery at every destination that has room."""
         found = {name: (taker, taker.reserve()) for name, taker in self._deliveries.items()}
         return Places({name: (taker, hold) for name, (taker, hold) in found.items() if hold})
 
     def places_of(self, most: int) -> "Iterator[Places]":
-        """Keep places for the deliveries of up to *most* events, while there is room anywhere."""
+        """Reserve places for the deliveries of up to *most* events, while anyone has room."""
         for _ in range(most):
             if not (places := self.delivery_places()).kept:
                 return
@@ -219,17 +219,17 @@ class Handover:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """A place for one delivery to each of some destinations."""
+    """One reserved place for a delivery, at each of some destinations."""
 
     kept: Mapping[str, tuple[DeliveryTaker, Hold]]
-    """By destination, who takes the delivery, and what it is to be written under."""
+    """By destination: who takes the delivery, and the lease it is written under."""
 
     def leases(self) -> list[str]:
-        """Return the names that the deliveries would be written under."""
+        """Return the leases that the deliveries would be written under."""
         return [hold.lease for _, hold in self.kept.values()]
 
     def fill(self, jobs: Mapping[str, DeliveryJob]) -> None:
-        """Hand *jobs* over, by destination, and give up all other places."""
+        """Hand *jobs* over, by destination, and free all other places."""
         for name, (taker, _) in self.kept.items():
             if name in jobs:
                 taker.take(jobs[name])

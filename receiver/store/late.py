@@ -1,7 +1,7 @@
-"""Late assets: retried in the background after their events went out without them.
+"""Late assets: retried in the background after their events were sent without them.
 
-Only those of completions are: the file of another event is superseded by the completion's. The follow-up is
-an event like any other, settled from the start: sending, replaying and routing treat it alike.
+Only completions have them: the completion's file supersedes those of other events. A follow-up is an ordinary
+event, settled from the start. It is sent, replayed and routed like any other.
 """
 
 from collections.abc import Collection, Sequence
@@ -34,7 +34,7 @@ _COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class LateArrived:
-    """The asset came after all; *event* says so."""
+    """The asset arrived after all; *event* reports it."""
 
     job: LateJob
     asset: Asset
@@ -44,23 +44,23 @@ class LateArrived:
 
 @dataclass(frozen=True, slots=True)
 class LatePostponed:
-    """The asset is to be retried at *due_ms*."""
+    """The asset is retried at *due_ms*."""
 
     job: LateJob
     due_ms: int
     error: str
     attempt: FailedAttempt | None = field(default=None, compare=False)
-    """What is kept of the attempt, for people to see."""
+    """The record of the attempt, for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class LateGivenUp:
-    """The asset is given up permanently; what its message said stays true."""
+    """The asset is given up for good; its event's message stays true."""
 
     job: LateJob
     error: str
     attempt: FailedAttempt | None = field(default=None, compare=False)
-    """What is kept of the attempt, for people to see."""
+    """The record of the attempt, for people."""
 
 
 LateSettlement = LateArrived | LatePostponed | LateGivenUp
@@ -74,7 +74,7 @@ def claim_late(
     except_hosts: Collection[str] = (),
     away: Away = NOTHING_AWAY,
 ) -> Sequence[LateJob]:
-    """Take due late assets of *sources*, oldest first, sparing *except_hosts* and what is *away*."""
+    """Claim due late assets of *sources*, oldest first; skip *except_hosts* and whatever is *away*."""
     due = and_(LATE_ASSET.c.due_ms <= claim.now_ms, sources.condition())
     if except_hosts:
         due = and_(due, EVENT.c.asset_host.not_in(except_hosts))
@@ -95,9 +95,9 @@ def claim_late(
 
 
 def take_failed(connection: Connection, claim: Claim, *, event_id: str) -> LateJob | None:
-    """Take the asset of one completion that was given up, for one more attempt whatever its time was.
+    """Claim the given-up asset of one completion for another attempt, whatever its due time was.
 
-    None if it is not given up, or if a worker is trying for it.
+    None if it is not given up, or if a worker is trying it.
     """
     if not is_given_up(connection, event_id):
         return None
@@ -113,7 +113,7 @@ def take_failed(connection: Connection, claim: Claim, *, event_id: str) -> LateJ
     row = connection.execute(ours).one_or_none()
     if row is None:
         return None
-    # Asked again under the lock that the teller has first: it may have come meanwhile.
+    # Checked again under the lock that reporting takes first: it may have arrived meanwhile.
     if not is_given_up(connection, event_id):
         connection.execute(delete(LATE_ASSET).where(LATE_ASSET.c.event_id == event_id))
         return None
@@ -122,7 +122,7 @@ def take_failed(connection: Connection, claim: Claim, *, event_id: str) -> LateJ
 
 
 def is_given_up(connection: Connection, event_id: str) -> bool:
-    """Tell whether this is a completion that went out without its asset."""
+    """Return whether this is a completion that was sent without its asset."""
     given_up = (
         select(ASSET.c.event_id)
         .join(EVENT, EVENT.c.id == ASSET.c.event_id)
@@ -137,13 +137,13 @@ def is_given_up(connection: Connection, event_id: str) -> bool:
 
 
 def postpone(connection: Connection, job: LateJob, due_ms: int, error: str) -> bool:
-    """Put the asset off; False if the lease was lost."""
+    """Postpone the asset; False if the lease was lost."""
     values = {"due_ms": due_ms, "last_error": error, "lease": None}
     return bool(connection.execute(update(LATE_ASSET).where(_held(job)).values(values)).rowcount)
 
 
 def remove(connection: Connection, job: LateJob) -> bool:
-    """Take the asset out of the queue, whatever became of it; False if the lease was lost."""
+    """Remove the asset from the queue, whatever its result; False if the lease was lost."""
     return bool(connection.execute(delete(LATE_ASSET).where(_held(job))).rowcount)
 
 

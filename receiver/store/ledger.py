@@ -1,4 +1,4 @@
-"""The ledger of submissions, kept beside the events that will answer them."""
+"""The ledger of submissions, stored next to the events that will answer them."""
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -28,9 +28,9 @@ Result = TypeVar("Result")
 
 
 class StoreLedger:
-    """Keeps the submissions of one source in the store's database. Blocks; any number of threads may use it.
+    """The submissions of one source, in the store's database. Blocks; safe for any number of threads.
 
-    Every method raises `StoreUnavailable` when the database fails.
+    Every method raises `StoreUnavailable` if the database fails.
 
     Args:
         engine: the store's database.
@@ -51,7 +51,7 @@ class StoreLedger:
         self._writer = Writer(engine)
 
     def migrate(self) -> None:
-        """Bring an embedded database to this release's schema; leave a shared one to `receiver migrate`."""
+        """Migrate an embedded database to this release's schema; leave a shared one to `receiver migrate`."""
         if is_sqlite(self._engine):
             try:
                 migrations.migrate(self._engine)
@@ -59,12 +59,12 @@ class StoreLedger:
                 raise StoreUnavailable(describe(failure)) from failure
 
     def begin(self, submission: Submission) -> Submission | None:
-        """Write *submission* to disk and return None, or return the row that has its `client_ref` already.
+        """Record *submission* durably and return None, or return the row that already has its `client_ref`.
 
-        A refused row gives its name up.
+        A refused row no longer occupies its name.
 
         Raises:
-            TypeError: the metadata is not JSON, which would stop the event that is to carry it.
+            TypeError: the metadata is not JSON, so the event could not carry it.
         """
         values = self._values(submission)
         insert = insert_into(SUBMISSION, self._engine.dialect).values(values)
@@ -90,9 +90,9 @@ class StoreLedger:
         error: str | None = None,
         sent_at: float | None = None,
     ) -> None:
-        """Write down the outcome of a submission, unless that is known already or, since *sent_at*, outdated.
+        """Record the outcome of a submission, unless it has one or was sent again after *sent_at*.
 
-        An event of the generation that waits for this is let go, and carries the submission.
+        An event that waits for this is released, and carries the submission.
 
         Raises:
             GenerationClaimed: another submission has this generation.
@@ -119,7 +119,7 @@ class StoreLedger:
             raise
 
     def renew(self, client_ref: str, *, was: float, sent_at: float) -> bool:
-        """Move a row that is `sending` since *was* to *sent_at*; False when it no longer is."""
+        """Update a row that is `sending` since *was* to *sent_at*; False if it no longer is."""
         change = (
             update(SUBMISSION)
             .where(SUBMISSION.c.client_ref == client_ref, SUBMISSION.c.state == "sending", _sent(was))
@@ -128,18 +128,18 @@ class StoreLedger:
         return self._transact(lambda connection: connection.execute(change).rowcount == 1)
 
     def get(self, client_ref: str) -> Submission | None:
-        """Return the row of that name."""
+        """Return the row with that name."""
         return self._transact(lambda connection: self._get(connection, client_ref))
 
     def claimed(self, generation_ids: Collection[str]) -> set[str]:
-        """Return which of these belong to a row already."""
+        """Return which of these already belong to a row."""
         known = select(SUBMISSION.c.generation_id).where(
             SUBMISSION.c.source == self._source, SUBMISSION.c.generation_id.in_(generation_ids)
         )
         return self._transact(lambda connection: set(connection.execute(known).scalars()))
 
     def list(self, *, state: str | None = None, limit: int = 100) -> Sequence[Submission]:
-        """Return up to *limit* rows, or of those in *state*, latest sent first."""
+        """Return up to *limit* rows, all or those in *state*, latest sent first."""
         rows = select(SUBMISSION).where(SUBMISSION.c.source == self._source)
         if state is not None:
             rows = rows.where(SUBMISSION.c.state == state)
@@ -152,14 +152,14 @@ class StoreLedger:
         return self.outcomes([generation_id]).get(generation_id)
 
     def outcomes(self, generation_ids: Collection[str]) -> Mapping[str, Mapping[str, object]]:
-        """Return the `data` objects of those terminal events that are there, by generation."""
+        """Return the `data` objects of the terminal events that exist, by generation."""
         endings = select(EVENT.c.generation_id, EVENT.c.type, EVENT.c.body).where(
             EVENT.c.source == self._source,
             EVENT.c.generation_id.in_(generation_ids),
             EVENT.c.type.in_(EVENT_TYPES),
         )
         rows = self._transact(lambda connection: connection.execute(endings).all())
-        # A completion comes last, and so before a failure.
+        # A completion is last, so it wins over a failure.
         bodies = {row.generation_id: row.body for row in sorted(rows, key=lambda row: row.type == COMPLETED)}
         events = {name: normalize(body, source=self._source) for name, body in bodies.items()}
         return {name: event.data for name, event in events.items() if isinstance(event, Event)}

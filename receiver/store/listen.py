@@ -1,4 +1,4 @@
-"""PostgreSQL's LISTEN: other machines' commits wake this process's workers."""
+"""PostgreSQL's LISTEN: commits on other machines wake this process's workers."""
 
 import asyncio
 import secrets
@@ -19,32 +19,32 @@ from receiver.store.wake import TOPICS, Wake
 
 _RECONNECT_S = 2.0
 _ECHO_S = 2.0
-"""How long our own notification may take through a pooler."""
+"""How long our own notification may take to come back through a pooler."""
 _IDLE_SESSIONS_END = 140_000
-"""The version of PostgreSQL that can end a session for being idle."""
+"""The first version of PostgreSQL that can end idle sessions."""
 _DEAF_S = 600.0
-"""How long a pooler that lets none through is left alone."""
+"""How long to leave a pooler alone that passes none through."""
 
 _HEARTBEAT_S = 15.0
-"""How often the server is asked whether it is there and still the one that is written to."""
+"""How often to check that the server is there and still the one to write to."""
 _ANSWER_S = 5.0
 
 log = structlog.get_logger()
 
 
 class _Listener(psycopg.AsyncConnection[Any]):
-    """A connection that sleeps until something comes; the driver's wakes ten times a second, for Ctrl-C."""
+    """A connection that sleeps until a notification; the driver's wakes ten times a second, for Ctrl-C."""
 
     async def wait(self, gen: PQGen[RV], interval: float = _HEARTBEAT_S, timeout: float | None = None) -> RV:  # noqa: ASYNC109
-        """Wait as the driver does, but for its *interval*."""
+        """Wait as the driver does, but ignore its *interval*."""
         return await super().wait(gen, interval, timeout)
 
 
 async def listen(engine: Engine, wake: Wake) -> None:
-    """Pass notifications on to *wake* until cancelled, reconnecting as often as needed.
+    """Pass notifications on to *wake* until cancelled, reconnecting whenever needed.
 
-    Only a short cut: without it work is found by the workers' slow poll. So where a pooler hands each
-    transaction another connection of the server, and LISTEN has no effect, it says so and is left alone.
+    This only saves time: otherwise the workers' slow poll finds the work. So if a pooler gives each
+    transaction another server connection, where LISTEN has no effect, it logs that and stops.
     """
     target = read_target(engine.url)
     while True:
@@ -64,7 +64,7 @@ async def listen(engine: Engine, wake: Wake) -> None:
 
 
 async def _listens(connection: Any, engine: Engine) -> bool:
-    """Begin to listen; whether what others notify arrives. Asked only where a pooler stands between."""
+    """Start to listen; return whether notifications arrive. Tested only behind a pooler."""
     row = await (await connection.execute("SELECT pg_backend_pid()")).fetchone()
     is_direct = row[0] == connection.info.backend_pid
     if is_direct and connection.info.server_version >= _IDLE_SESSIONS_END:
@@ -87,7 +87,7 @@ def _notify(engine: Engine, echo: str) -> None:
 
 
 async def _pass_on(connection: Any, wake: Wake) -> None:
-    """Wake those whom notifications name, for as long as the server is there and as it was."""
+    """Wake the topics that notifications name, as long as the server is there and unchanged."""
     began = await _reads_only(connection)
     wake.signal_all()
     while True:
@@ -95,7 +95,7 @@ async def _pass_on(connection: Any, wake: Wake) -> None:
             if notification.payload in TOPICS:
                 wake.signal(notification.payload)
         if await _reads_only(connection) != began:
-            # Who was demoted keeps its connections, and notifies nobody any more.
+            # A demoted server keeps its connections, and gets no more notifications.
             log.warning("listen interrupted", error="the server changed its role", retry_in_s=_RECONNECT_S)
             return
 
@@ -108,7 +108,7 @@ async def _reads_only(connection: Any) -> bool:
 
 @contextmanager
 def _bounded(connection: Any) -> Iterator[None]:
-    """Close the socket if the block takes too long: a driver that is cancelled waits for the server, too."""
+    """Close the socket if the block takes too long: a cancelled driver call also waits for the server."""
     held = socket.socket(fileno=socket.dup(connection.fileno()))
 
     def cut() -> None:

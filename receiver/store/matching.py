@@ -1,7 +1,8 @@
-"""Rows by many keys at once, found or changed by one statement.
+"""Finds or changes rows by many keys in one statement.
 
-Texts of our own, as in `receiver.store.insert`: for SQLAlchemy to build and compile a statement takes many
-times as long as the statement. SQLite gets a text for each number of keys, PostgreSQL one for all.
+Uses SQL texts of our own, like `receiver.store.insert`: SQLAlchemy takes many times as long to build and
+compile a statement as the database takes to run it. SQLite has a text for each number of keys, PostgreSQL one
+for all.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ from receiver.store.engine import execute
 
 Keys = Sequence[tuple[str, ...]]
 _MOST_PARAMETERS: Final = 16_384
-"""Below SQLite's limit in one statement, 32,766."""
+"""Below SQLite's limit per statement, 32,766."""
 
 
 def find(
@@ -28,10 +29,10 @@ def find(
     parameters: tuple[Any, ...] = (),
     lock: str = "",
 ) -> list[tuple[Any, ...]]:
-    """Return *columns* of the rows whose *key* is *wanted*, and which *where* holds for, too.
+    """Return *columns* of the rows whose *key* is in *wanted* and that satisfy *where*.
 
-    There the table is called `found`, and `?` stands for each of the *parameters*. *lock* is a clause for
-    PostgreSQL, which goes behind the order: that of the last of *columns*.
+    In *where* the table is called `found`, and `?` stands for each of *parameters*. *lock* is a clause for
+    PostgreSQL, and follows the ORDER BY, which is on the last of *columns*.
     """
     if connection.dialect.name == "sqlite":
         return _in_values(
@@ -50,9 +51,9 @@ def change(
     *,
     also: str = "",
 ) -> list[tuple[Any, ...]]:
-    """Set the columns named in *to* where the *key* is *wanted*; return the primary keys of those rows.
+    """Set the columns named in *to* where the *key* is in *wanted*; return the primary keys of those rows.
 
-    *also* is set what needs no parameter.
+    *also* holds assignments without parameters.
     """
     changes = (*(f"{name} = ?" for name in to), *([also] if also else ()))
     values = tuple(to.values())
@@ -67,7 +68,7 @@ def change(
 def _in_values(
     connection: Connection, text: Callable[[int], str], wanted: Keys, parameters: Sequence[Any]
 ) -> list[tuple[Any, ...]]:
-    """Execute *text*, made for a number of keys, with as many of those *wanted* at a time as fit."""
+    """Execute *text*, made for a number of keys, with as many of *wanted* at a time as fit."""
     rows: list[tuple[Any, ...]] = []
     most = _MOST_PARAMETERS // len(wanted[0]) if wanted else 1
     for start in range(0, len(wanted), most):

@@ -1,7 +1,7 @@
-"""What operators hear: each thing once when it begins and once when it ends, an hour apart at least.
+"""What operators are told: each thing once when it starts and once when it ends, at least an hour apart.
 
-The table is what all processes agree by. An event that tells is written in the transaction that notes that it
-was told, and goes its way through the outbox like any other.
+All processes coordinate through one table. The event that tells is written in the transaction that records it
+as told, and goes through the outbox like any other.
 """
 
 import re
@@ -35,7 +35,7 @@ from receiver.store.tables import (
 from receiver.store.wake import MIRROR
 
 QUIET_MS: Final = 3_600_000
-"""The same cause is not reported again before."""
+"""The same cause is not reported again within this time."""
 _MOST_CAUSE_CHARS: Final = 110
 _NO_IDENTIFIER: Final = re.compile(r"[^A-Za-z0-9_.:-]")
 _WORKER: Final = "worker:"
@@ -44,22 +44,22 @@ _FORGET_MS: Final = 30 * 24 * 3600 * 1000
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """How something is now, by one who knows."""
+    """The present state of one thing, as seen by someone who knows."""
 
     cause: str
-    """What it is about, `destination:orders`; the same from every process."""
+    """What it is about, such as `destination:orders`; the same in every process."""
     is_wrong: bool
     wrong: str
-    """The word that tells of it, `destination_down`."""
+    """The word that reports it, `destination_down`."""
     well: str | None = None
-    """The word that tells of its end, if that is reported."""
+    """The word that reports its end, if that is reported."""
     summary: str = ""
     """A sentence for a person."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     steps: Mapping[str, str] = field(default_factory=dict)
     """What to do about it: `next` and `runbook`."""
     latest_ms: int | None = None
-    """Of what happens again and again: when it did last. Reported again if that was after the report."""
+    """For recurring things: when it last happened. Reported again if that was after the report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +70,20 @@ class Sight:
     dead_ms: Mapping[str, int]
     """When the latest dead letter of a destination was given up."""
     oldest_event_ms: int | None
-    """When the oldest event was received that waits for its asset."""
+    """When the oldest event still waiting for its asset was received."""
     quarantined_ms: int | None
-    """When the latest body was quarantined that nobody has dealt with."""
+    """When the latest open body was quarantined."""
     workers: Sequence[Spool]
-    """Those that have not stopped by themselves."""
+    """Those that did not stop by themselves."""
     secrets: Mapping[tuple[str, str], int]
-    """When each secret of a source was last of use, by source and fingerprint."""
+    """When each secret of a source was last used, by source and fingerprint."""
     outages: Sequence[Outage]
-    """Buckets and asset hosts that some worker finds down, the longest first."""
+    """Buckets and asset hosts that some worker finds down, longest first."""
     credits_refused: Sequence[CreditsRefused]
 
 
 def look(connection: Connection, destinations: Collection[str]) -> Sight:
-    """Look at what operators may need to hear, along indexes."""
+    """Look up what operators may need to hear. Uses only indexes."""
     used = select(SECRET_USE.c.source, SECRET_USE.c.fingerprint, SECRET_USE.c.used_ms)
     oldest = select(EVENT.c.received_ms).where(IS_UNSETTLED, EVENT.c.state == IS_PENDING)
     quarantined = connection.execute(select(func.max(QUARANTINE.c.id)).where(IS_OPEN)).scalar()
@@ -100,14 +100,14 @@ def look(connection: Connection, destinations: Collection[str]) -> Sight:
 
 
 def untold(connection: Connection, observed: Sequence[Observed], *, now_ms: int) -> list[Observed]:
-    """Return those of *observed* to report now, as far as can be seen without a lock."""
+    """Return which of *observed* are due to be reported, as far as can be seen without a lock."""
     causes = [_cause(one) for one in observed]
     known = {row.cause: row for row in connection.execute(select(NOTICE).where(NOTICE.c.cause.in_(causes)))}
     return [one for one in observed if _is_news(one, known.get(_cause(one)), now_ms)]
 
 
 def tell(connection: Connection, observed: Sequence[Observed], *, now_ms: int) -> list[str]:
-    """Write an event for each of *observed* that nobody reported meanwhile; return the words written."""
+    """Write an event for each of *observed* that nobody has reported yet; return the words written."""
     told = []
     for one in sorted(observed, key=_cause):
         first = {"cause": _cause(one), "is_wrong": False, "wrong_ms": 0, "well_ms": 0}
@@ -126,7 +126,7 @@ def tell(connection: Connection, observed: Sequence[Observed], *, now_ms: int) -
 
 
 def expect_worker(connection: Connection, spool: str, *, now_ms: int) -> None:
-    """Note that the worker with the folder *spool* is there, and is to be until it stops."""
+    """Record that the worker with the folder *spool* is running, and expected until it stops."""
     see_spool(connection, spool, now_ms=now_ms)
     is_forgotten = (
         NOTICE.c.cause.like(f"{_WORKER}%"),
@@ -139,20 +139,20 @@ def expect_worker(connection: Connection, spool: str, *, now_ms: int) -> None:
 
 
 def let_worker_go(connection: Connection, spool: str) -> None:
-    """Note that the worker with the folder *spool* has stopped."""
+    """Record that the worker with the folder *spool* has stopped."""
     connection.execute(delete(NOTICE).where(NOTICE.c.cause == _WORKER + spool))
 
 
 def worker_cause(spool: str) -> str:
-    """Return the cause that the worker with the folder *spool* is."""
+    """Return the cause that stands for the worker with the folder *spool*."""
     return _WORKER + spool
 
 
 def note_secrets(connection: Connection, used: Mapping[tuple[str, str], bool], *, now_ms: int) -> None:
-    """Note which secrets were of use lately, by source and fingerprint; of new ones, that they are there.
+    """Record the latest uses of secrets, by source and fingerprint; for new secrets, their arrival.
 
-    A new one beside others counts as a use of each: from here on it shows which of them is needed. Others of
-    these sources are forgotten: they are not configured any more.
+    A new secret next to existing ones resets the time of each: from now on it shows which of them is still
+    needed. Other secrets of these sources are forgotten, because they are no longer configured.
     """
     sources = {source for source, _ in used}
     known = select(SECRET_USE.c.source, SECRET_USE.c.fingerprint).where(SECRET_USE.c.source.in_(sources))
@@ -173,7 +173,7 @@ def note_secrets(connection: Connection, used: Mapping[tuple[str, str], bool], *
 def _is_joined(
     key: tuple[str, str], all_of_them: Collection[tuple[str, str]], known: Collection[tuple[str, str]]
 ) -> bool:
-    """Whether a secret that is known has got a new one beside it."""
+    """Whether a known secret now has a new one beside it."""
     return key in known and any(one[0] == key[0] and one not in known for one in all_of_them)
 
 

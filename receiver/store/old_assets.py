@@ -1,7 +1,8 @@
-"""Which files of the bucket are older than they are kept, and what the store says of them afterwards.
+"""Finds files in the bucket that are past their retention, and records their deletion.
 
 A file goes once all events of its generation that name it are old enough, and none of their deliveries is
-under way or dead. Its name must hold the id of its generation or event: others could have the file, too.
+pending or dead. Its name must contain the id of its generation or event, because other events could share the
+file.
 """
 
 from collections import defaultdict
@@ -32,7 +33,7 @@ class OldAsset:
 
 @dataclass(frozen=True, slots=True)
 class OldAssets:
-    """The files of one batch."""
+    """One batch of files."""
 
     assets: Sequence[OldAsset]
     needed: int
@@ -42,9 +43,9 @@ class OldAssets:
 
 
 def find_old_assets(connection: Connection, batch: Batch) -> OldAssets | None:
-    """Find the next files to delete; None if another process is at it, or was a moment ago.
+    """Find the next files to delete; None if another process is doing that, or just has.
 
-    What is needed is passed over, and looked at again a day later.
+    Files still needed are skipped, and checked again a day later.
     """
     after = batch.dry_run_after
     if after is None:
@@ -71,7 +72,7 @@ def find_old_assets(connection: Connection, batch: Batch) -> OldAssets | None:
 
 
 def note_deleted(connection: Connection, assets: Collection[OldAsset]) -> int:
-    """Note that these files are gone; return how many were noted."""
+    """Record that these files were deleted; return how many were."""
     noted = 0
     for asset in assets:
         these = and_(ASSET.c.event_id.in_(asset.event_ids), ASSET.c.url == asset.url)
@@ -81,13 +82,13 @@ def note_deleted(connection: Connection, assets: Collection[OldAsset]) -> int:
 
 
 def deleted_among(connection: Connection, ids: Collection[str]) -> list[str]:
-    """Return those of the events *ids* whose files were deleted."""
+    """Return which of the events *ids* have had their files deleted."""
     gone = select(ASSET.c.event_id).where(ASSET.c.event_id.in_(ids), ASSET.c.error == DELETED)
     return list(connection.execute(gone.order_by(ASSET.c.event_id)).scalars())
 
 
 def _oldest(connection: Connection, batch: Batch, after: str) -> Sequence[Any]:
-    """Return mirrored assets behind the event *after*, the first settled first."""
+    """Return mirrored assets after the event *after*, first settled first."""
     order = (ASSET.c.settled_ms, ASSET.c.event_id)
     old = [IS_MIRRORED, ASSET.c.settled_ms < batch.before_ms]
     passed = connection.execute(select(ASSET.c.settled_ms).where(ASSET.c.event_id == after)).scalar()
@@ -104,7 +105,7 @@ def _oldest(connection: Connection, batch: Batch, after: str) -> Sequence[Any]:
 
 
 def _tellers(connection: Connection, generations: Collection[tuple[str, str]]) -> dict[Any, list[Any]]:
-    """Return the mirrored assets of *generations*: a follow-up has its completion's file."""
+    """Return the mirrored assets of *generations*. A follow-up has its completion's file."""
     key = (EVENT.c.source, EVENT.c.generation_id)
     found = (
         select(*key, ASSET.c.event_id, ASSET.c.url, ASSET.c.settled_ms)

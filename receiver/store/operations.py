@@ -1,7 +1,7 @@
-"""Operations: what an operator asks to be done to many rows, page by page, with progress and a way back.
+"""Operations: bulk changes that an operator orders, done page by page, with progress and undo.
 
-An operation is a row. Its driver takes one page after the other; the row is locked meanwhile, so two
-drivers share the work and a cancelled operation goes no further.
+An operation is a row. Its driver takes one page after another with the row locked, so two drivers share the
+work, and a cancelled operation goes no further.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,54 +26,54 @@ DONE: Final = "done"
 CANCELLED: Final = "cancelled"
 
 DEFAULT_RATE: Final = 50.0
-"""Deliveries per second that are put back in the queue."""
+"""Deliveries requeued per second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be done, to which rows."""
+    """What to do, and to which rows."""
 
     kind: Kind
     wanted: Filter = field(default_factory=Filter)
     destinations: tuple[str, ...] = ()
     """Where a replay goes."""
     missing: bool = False
-    """Whether a replay also makes deliveries that were never there."""
+    """Whether a replay also makes deliveries that never existed."""
     rate: float = DEFAULT_RATE
     """Deliveries per second; 0 means all at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """How far an operation is. Times are milliseconds since the epoch."""
+    """The progress of an operation. Times are milliseconds since the epoch."""
 
     id: str
     order: Order
     state: OperationState
-    """`done` means that everything was put back in the queue or dropped, not that it was sent."""
+    """`done` means that everything was requeued or dropped, not that it was sent."""
     matched: int
-    """Events, deliveries or quarantined bodies that fit the filter so far."""
+    """Events, deliveries or quarantined bodies that matched the filter so far."""
     changed: int
-    """Deliveries or bodies that were put back, dropped or resolved so far."""
+    """Deliveries or bodies requeued, dropped or resolved so far."""
     begun_ms: int
     touched_ms: int
     deliveries: Mapping[str, int]
-    """How many of the deliveries it touched last are in each state now; empty while it advances."""
+    """How many of the deliveries it was the last to touch are in each state; empty while it advances."""
 
 
 @dataclass(frozen=True, slots=True)
 class TakenBack:
-    """What one page of a cancellation came to."""
+    """The result of one page of a cancellation."""
 
     restored: int
     under_way: int
-    """Deliveries that a worker holds right now; they are taken back, or delivered, a little later."""
+    """Deliveries that a worker holds now; soon they are either undone or delivered."""
     cursor: Key | None
     more: bool
 
 
 def begin(connection: Connection, id_: str, order: Order, *, now_ms: int) -> Operation:
-    """Write down what is asked for; nothing is done yet."""
+    """Record the order; nothing is done yet."""
     row = {
         "id": id_,
         "kind": order.kind,
@@ -91,7 +91,7 @@ def begin(connection: Connection, id_: str, order: Order, *, now_ms: int) -> Ope
 
 
 def advance(connection: Connection, id_: str, *, now_ms: int, reread: Reread) -> Operation | None:
-    """Do one page of the operation unless it is done or cancelled; return how far it is."""
+    """Do one page of the operation unless it is done or cancelled; return its progress."""
     row = connection.execute(select(OPERATION).where(OPERATION.c.id == id_).with_for_update()).one_or_none()
     if row is not None and row.state == RUNNING:
         order = _order(row)
@@ -102,13 +102,13 @@ def advance(connection: Connection, id_: str, *, now_ms: int, reread: Reread) ->
 
 
 def rehearse(connection: Connection, order: Order, *, after: Key | None, now_ms: int, reread: Reread) -> Step:
-    """Return what one page would come to. Changes nothing."""
+    """Return what one page would change. Changes nothing."""
     chunk = Chunk(None, order.wanted, after, now_ms, destinations=order.destinations, missing=order.missing)
     return _STEPS[order.kind](connection, chunk, reread)
 
 
 def take_back(connection: Connection, id_: str, *, after: Key | None, now_ms: int) -> TakenBack | None:
-    """Stop the operation, and restore one page of what it changed and nothing came of yet."""
+    """Stop the operation, and restore one page of its changes that have had no effect yet."""
     cancelled = {"state": CANCELLED, "touched_ms": now_ms}
     stopped = update(OPERATION).where(OPERATION.c.id == id_).values(cancelled).returning(OPERATION)
     row = connection.execute(stopped).one_or_none()
@@ -116,20 +116,20 @@ def take_back(connection: Connection, id_: str, *, after: Key | None, now_ms: in
         return None
     order = _order(row)
     chunk = Chunk(id_, order.wanted, after, now_ms)
-    # Counted first: what a worker settles in between is then looked at again, and not left as it is.
+    # Counted first: then rows that a worker settles meanwhile are checked again, not skipped.
     held = resend.under_way(connection, id_, now_ms=now_ms)
     step = _WAYS_BACK[order.kind](connection, chunk)
     return TakenBack(step.changed, held, step.cursor, step.more)
 
 
 def find_operation(connection: Connection, id_: str) -> Operation | None:
-    """Return how far one operation is."""
+    """Return the progress of one operation."""
     row = connection.execute(select(OPERATION).where(OPERATION.c.id == id_)).one_or_none()
     return None if row is None else _operation(row, _states(connection, [id_]).get(id_, {}))
 
 
 def latest_operations(connection: Connection, *, limit: int = 100) -> list[Operation]:
-    """Return the operations begun last, the latest first."""
+    """Return the latest operations, newest first."""
     rows = connection.execute(select(OPERATION).order_by(OPERATION.c.id.desc()).limit(limit)).all()
     states = _states(connection, [row.id for row in rows])
     return [_operation(row, states.get(row.id, {})) for row in rows]

@@ -12,22 +12,22 @@ from receiver.store.tables import OUTAGE
 BUCKET: Final = "bucket"
 ASSET_HOST: Final = "asset_host"
 COMMON_BUCKET: Final = "*"
-"""The bucket of all sources that have none of their own; no source is called so."""
+"""The bucket of all sources without one of their own; no source has this name."""
 STALE_MS: Final = 120_000
-"""Workers say of each outage several times in this that it lasts. Longer ago: the worker is gone."""
+"""Workers confirm each outage several times within this. If longer ago, the worker is gone."""
 
 Place = tuple[str, str]
-"""A kind, and the name of one of it: a source with a bucket of its own or `COMMON_BUCKET`, or a host."""
+"""A kind and a name: a source with its own bucket or `COMMON_BUCKET`, or a host."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """A bucket or an asset host that a worker found down. Times are milliseconds since the epoch."""
+    """A bucket or asset host that a worker found down. Times are milliseconds since the epoch."""
 
     kind: str
     name: str
     error: str
-    """What failed last."""
+    """The latest failure."""
     since_ms: int
     seen_ms: int
 
@@ -39,14 +39,14 @@ class Outage:
         return f"The asset host {self.name}"
 
     def lasts(self, now_ms: int) -> bool:
-        """Return whether a worker said so lately."""
+        """Return whether a worker confirmed it lately."""
         return abs(now_ms - self.seen_ms) < STALE_MS
 
 
 def note_outages(
     connection: Connection, down: Mapping[Place, str], *, over: Collection[Place] = (), now_ms: int
 ) -> None:
-    """Note what is *down*, with the error of each, and that the outages of *over* have ended."""
+    """Record what is *down*, with each error, and that the outages in *over* have ended."""
     row, stale_ms = OUTAGE.c, now_ms - STALE_MS
     gone = row.seen_ms < stale_ms
     if over:
@@ -57,7 +57,7 @@ def note_outages(
         new = insert.excluded
         since_ms = case((row.seen_ms > new.seen_ms + STALE_MS, new.since_ms), else_=row.since_ms)
         known = {"error": new.error, "since_ms": since_ms, "seen_ms": new.seen_ms}
-        # In an order: two workers must not wait for each other.
+        # Sorted, so that two workers cannot deadlock.
         rows = [
             {"kind": kind, "name": name, "error": error, "since_ms": now_ms, "seen_ms": now_ms}
             for (kind, name), error in sorted(down.items())
@@ -66,7 +66,7 @@ def note_outages(
 
 
 def find_outages(connection: Connection) -> list[Outage]:
-    """Return all that were noted, the longest first, also those whose worker is gone."""
+    """Return all recorded outages, longest first, including those of workers that are gone."""
     columns = (OUTAGE.c.kind, OUTAGE.c.name, OUTAGE.c.error, OUTAGE.c.since_ms, OUTAGE.c.seen_ms)
     found = select(*columns).order_by(OUTAGE.c.since_ms, OUTAGE.c.kind, OUTAGE.c.name)
     return [Outage(*row) for row in connection.execute(found)]

@@ -1,4 +1,4 @@
-"""The rate limit of each API key, for all programs on one database."""
+"""The rate limit of each API key, shared by all programs on one database."""
 
 import sqlite3
 from collections.abc import Callable
@@ -19,11 +19,11 @@ T = TypeVar("T")
 
 
 class StorePace:
-    """Keeps the pace of each key. Blocks; any number of threads and processes may use it.
+    """Keeps the pace of each key. Blocks; safe for any number of threads and processes.
 
     Args:
-        engine: the store's database. On SQLite its connections are no longer flushed at each commit, so it
-            must not be used for anything that has to survive a power cut.
+        engine: the store's database. On SQLite its connections no longer flush at each commit, so do not use
+            it for anything that must survive a power cut.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -33,7 +33,7 @@ class StorePace:
             event.listen(engine, "connect", _without_flush)
 
     def change(self, name: str, change: Callable[[KeyPace], tuple[KeyPace, T]]) -> T:
-        """Replace the pace of that name by what *change* makes of it, alone at it; return what it says.
+        """Replace the named pace with the one *change* makes of it, under a lock; return its result.
 
         Raises:
             StoreUnavailable: the database fails, or its schema is older than this release.

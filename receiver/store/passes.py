@@ -1,4 +1,4 @@
-"""Reconciling, as the store sees it: whose turn it is, how far it came, and what is still missing."""
+"""The state of reconciling: whose turn it is, how far it got, and what is still missing."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -21,16 +21,16 @@ _LOOK_AGAIN: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Leave to reconcile one source, until the lease runs out."""
+    """The right to reconcile one source until the lease runs out."""
 
     source: str
     lease: str
     cursor: str | None
-    """What the last one saved."""
+    """What the last turn saved."""
 
 
 def take_turn(connection: Connection, claim: Claim, *, source: str, at_once: bool = False) -> Turn | None:
-    """Take the turn of *source* if it is due, or, *at_once*, if only nobody else has it."""
+    """Take the turn of *source* if it is due; with *at_once*, whenever nobody else has it."""
     insert_new(connection, RECONCILE, ("source",), [{"source": source, "due_ms": 0}])
     due = RECONCILE.c.due_ms <= claim.now_ms
     free = or_(due, RECONCILE.c.lease.is_(None)) if at_once else due
@@ -50,9 +50,9 @@ def kept_cursor(connection: Connection, source: str) -> str | None:
 
 
 def save_cursor(connection: Connection, turn: Turn, cursor: str, looks: Mapping[str, int] = {}) -> bool:
-    """Keep how far *turn* came, and when the submitted generations in *looks* are to be looked at again.
+    """Save the progress of *turn*, and when to look again at each submitted generation in *looks*.
 
-    False when another has the turn by now.
+    False if another worker has the turn by now.
     """
     held = and_(RECONCILE.c.source == turn.source, RECONCILE.c.lease == turn.lease)
     if not connection.execute(update(RECONCILE).where(held).values(cursor=cursor)).rowcount:
@@ -64,7 +64,7 @@ def save_cursor(connection: Connection, turn: Turn, cursor: str, looks: Mapping[
 
 
 def end_turn(connection: Connection, turn: Turn, *, due_ms: int) -> None:
-    """Give the turn back; the next is at *due_ms*."""
+    """Give the turn back; the next one is at *due_ms*."""
     held = and_(RECONCILE.c.source == turn.source, RECONCILE.c.lease == turn.lease)
     connection.execute(update(RECONCILE).where(held).values(due_ms=due_ms, lease=None))
 
@@ -72,7 +72,7 @@ def end_turn(connection: Connection, turn: Turn, *, due_ms: int) -> None:
 def known_endings(
     connection: Connection, source: str, generation_ids: Collection[str]
 ) -> set[tuple[str, str]]:
-    """Return generation and type of the events that are there already."""
+    """Return generation and type of the events that exist already."""
     rows = connection.execute(
         select(EVENT.c.generation_id, EVENT.c.type).where(
             EVENT.c.source == source,
@@ -84,9 +84,9 @@ def known_endings(
 
 
 def awaited(connection: Connection, source: str, *, since_ms: int, now_ms: int) -> dict[str, int]:
-    """Return what our client asked for since then, and whose end no event reported, with when that was.
+    """Return generations that our client requested since then without a final event, and when each was sent.
 
-    What was looked at waits behind all that was sent before that; what is put off is left out.
+    Those looked at already queue behind all that were sent before the look. Postponed ones are left out.
     """
     ending = and_(
         EVENT.c.source == SUBMISSION.c.source,

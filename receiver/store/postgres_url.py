@@ -1,4 +1,4 @@
-"""The parameters of a PostgreSQL URL: libpq's own, and those that other tools write there."""
+"""The parameters of a PostgreSQL URL: libpq's own, and those that other tools write."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -16,8 +16,8 @@ from receiver.store.database_url import unknown_parameter
 DEFAULTS: Final = {
     "connect_timeout": "5",
     "application_name": "receiver",
-    # A machine that is gone is found out within 19 s on an idle connection, and sooner on a busy one. The
-    # kernel's own interval is 75 s.
+    # A dead machine is detected within 19 s on an idle connection, and sooner on a busy one. The kernel's own
+    # interval is 75 s.
     "keepalives_idle": "10",
     "keepalives_interval": "3",
     "keepalives_count": "3",
@@ -47,7 +47,7 @@ _SESSION: Final = frozenset(
         "work_mem",
     }
 )
-"""Settings of the server that some drivers take from a URL."""
+"""Server settings that some drivers accept in a URL."""
 _TRUE: Final = {"true", "1", "on", "yes", "t", "y"}
 _FALSE: Final = {"false", "0", "off", "no", "f", "n"}
 _SSL: Final = dict.fromkeys(_TRUE, "require") | dict.fromkeys(_FALSE, "disable") | {"no-verify": "require"}
@@ -62,21 +62,21 @@ _UNPREPARED: Final = {"prepare_threshold": None}
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a PostgreSQL is, and how its URL wants it to be used."""
+    """Where a PostgreSQL server is, and how its URL says to use it."""
 
     parameters: Mapping[str, Any]
-    """libpq's."""
+    """For libpq."""
     settings: Mapping[str, str]
-    """Of the session, beside ours."""
+    """For the session, in addition to ours."""
     prepare_threshold: int | None = 5
-    """After how many uses a statement is prepared; None: never."""
+    """How often a statement is used before it is prepared; None: never prepared."""
     is_pooled: bool = False
-    """Whether the URL says that each transaction may run on another connection of the server."""
+    """Whether the URL says that each transaction may run on a different server connection."""
     most_connections: int | None = None
     pool_timeout_s: float = 30.0
 
     def with_last(self, address: tuple[str, str] | None) -> Mapping[str, Any]:
-        """Return the parameters with the host and port of *address* behind all others."""
+        """Return the parameters, with the host and port of *address* moved to the end."""
         hosts = self.parameters.get("host", "").split(",")
         lists = {name: str(self.parameters.get(name, "")).split(",") for name in _BY_HOST}
         ports = lists["port"] * (len(hosts) if len(lists["port"]) == 1 else 1)
@@ -101,10 +101,10 @@ class _Reading:
 
 
 def read_target(url: URL) -> Target:
-    """Read what `database_url.parse` made of a URL.
+    """Read a URL that `database_url.parse` has parsed.
 
     Raises:
-        ConfigError: a parameter is unknown, or its value is; the message names it.
+        ConfigError: a parameter or its value is unknown; the message names it.
     """
     reading = _Reading()
     for name, value in url.query.items():
@@ -119,10 +119,10 @@ def read_target(url: URL) -> Target:
     given = {name: value for name, value in where.items() if value}
     parameters = {**DEFAULTS, **given, **reading.libpq, "client_encoding": "UTF8"}
     if "," in parameters.get("host", ""):
-        # Of several hosts the one that takes writes is meant.
+        # Of several hosts, use the one that accepts writes.
         parameters.setdefault("target_session_attrs", "read-write")
     _check(parameters)
-    if int(parameters["connect_timeout"] or 0) <= 0:  # no bound: a host that says nothing would be waited for
+    if int(parameters["connect_timeout"] or 0) <= 0:  # no limit: a silent host would hang us
         parameters["connect_timeout"] = DEFAULTS["connect_timeout"]
     return Target(parameters, reading.session, **reading.more)
 
@@ -149,7 +149,7 @@ def _take(reading: _Reading, name: str, value: str) -> None:
 
 
 def _take_options(reading: _Reading, text: str) -> None:
-    """Take settings out of what would stand in the startup packet, which poolers refuse or ignore."""
+    """Extract settings that would be in the startup packet, which poolers reject or ignore."""
     for name, value in _OPTION.findall(text):
         reading.session[name.replace("-", "_")] = re.sub(r"\\(.)", r"\1", value)
     left = _OPTION.sub("", text).strip()
@@ -181,7 +181,7 @@ def _number(name: str, value: str) -> int:
 
 
 def _check(parameters: Mapping[str, str]) -> None:
-    """Let libpq find values that it will not take, without a connection."""
+    """Have libpq find values it rejects, without connecting."""
     for name in (
         "connect_timeout",
         "keepalives",
@@ -195,7 +195,7 @@ def _check(parameters: Mapping[str, str]) -> None:
         path = parameters.get(name)
         if path and path != "system" and not Path(path).expanduser().exists():
             raise unknown_parameter(name, "names a file that does not exist")
-    if "service" in parameters:  # a file says the rest
+    if "service" in parameters:  # the rest is in a file
         return
     hosts = parameters.get("host", "").split(",")
     kept = {name: value for name, value in parameters.items() if name not in {"hostaddr", "password"}}
@@ -213,11 +213,11 @@ _OURS: Final[Mapping[str, Callable[[str, str], dict[str, Any]]]] = {
     "prepare_threshold": lambda name, value: (
         _UNPREPARED if value.lower() == "none" else {"prepare_threshold": _number(name, value)}
     ),
-    # 0 is never, where psycopg's own prepare_threshold=0 is at once.
+    # Here 0 is never; in psycopg, prepare_threshold=0 means at once.
     "prepareThreshold": lambda name, value: {} if _number(name, value) else _UNPREPARED,
     "statement_cache_size": lambda name, value: {} if _number(name, value) else _UNPREPARED,
     "connection_limit": lambda name, value: {"most_connections": max(_number(name, value), 1)},
     "pool_timeout": lambda name, value: {"pool_timeout_s": float(_number(name, value) or 30)},
     "uselibpqcompat": lambda name, value: {},  # noqa: ARG005
 }
-"""Parameters that are no libpq's, by what they come to."""
+"""Parameters that are not libpq's, by what they are translated to."""

@@ -1,8 +1,9 @@
-"""Connections to PostgreSQL, and what each says of itself before its first transaction.
+"""Connections to PostgreSQL, and how each is set up before its first transaction.
 
-A session depends on no default of the server, the database or the role. It says so by statements, because
-poolers refuse or ignore settings in the startup packet. Where a pooler stands between, each transaction may
-get another connection of the server, so each says it again, for itself alone, and nothing is prepared.
+A session relies on no default of the server, the database or the role. It sets everything with statements,
+because poolers reject or ignore settings in the startup packet. Behind a pooler, each transaction may run on
+another server connection. So each transaction sets everything again, for itself alone, and no statement is
+prepared.
 """
 
 from typing import Any, Final
@@ -25,15 +26,15 @@ _RECYCLE_S: Final = 1800
 SETTINGS: Final = {
     "statement_timeout": "10s",
     "lock_timeout": "5s",
-    # A process that is frozen, or whose network is gone, keeps its locks no longer than this.
+    # A frozen process, or one that lost its network, keeps its locks no longer than this.
     "idle_in_transaction_session_timeout": "60s",
     "default_transaction_isolation": "read committed",
     "default_transaction_deferrable": "off",
     "synchronous_commit": "on",
     "search_path": '"$user", public',
-    # Rows that a policy hides are an error, and no silence.
+    # Rows hidden by a policy raise an error instead of being left out silently.
     "row_security": "off",
-    # A commit that was not replicated says so by a warning.
+    # A commit that was not replicated raises a warning.
     "client_min_messages": "warning",
     "standard_conforming_strings": "on",
     "backslash_quote": "safe_encoding",
@@ -42,20 +43,20 @@ SETTINGS: Final = {
     "datestyle": "ISO, MDY",
     "intervalstyle": "postgres",
     "timezone": "UTC",
-    # Compiling costs more than any statement of ours.
+    # Compiling costs more than running any statement of ours.
     "jit": "off",
     "plan_cache_mode": "auto",
 }
-"""What holds in every session; what the URL says wins."""
+"""Set in every session; the URL overrides it."""
 _SINCE: Final = {"transaction_timeout": (170_000, "0"), "idle_session_timeout": (140_000, "0")}
-"""Settings of newer servers: the version that brought each, and what it is set to."""
+"""Settings of newer servers: the version that introduced each, and its value."""
 _SAY: Final = """
     SELECT set_config(name, value, %(local)s OR pg_backend_pid() <> %(pid)s)
     FROM unnest(%(names)s::text[], %(values)s::text[]) AS said (name, value)
     WHERE (name <> 'synchronous_commit' OR current_setting(name) = 'off')
       AND (name <> 'search_path' OR %(schema)s OR current_schema() IS NULL)
 """
-"""A stronger durability is never weakened, and a search path that finds a schema is kept."""
+"""Never weakens a stronger durability, and keeps a search path that finds a schema."""
 _LOOK: Final = """
     SELECT pg_backend_pid(), source IN ('database', 'user', 'database user')
     FROM pg_settings WHERE name = 'default_transaction_read_only'
@@ -65,17 +66,13 @@ log = Logger()
 
 
 class Session(Psycopg[tuple[Any, ...]]):
-    """A connection that knows whether a pooler stands between it and the server."""
+    """A connection that knows whether it goes through a pooler."""
 
     is_pooled = False
 
 
 def connect_postgres(url: URL) -> Engine:
-    """Return an engine of which every connection has said what it depends on.
-
-    Raises:
-        ConfigError: a parameter of *url* is wrong.
-    """
+    """Return an engine whose connections all set what they rely on."""
     target = read_target(url)
     limit = target.most_connections
     engine = create_engine(
@@ -102,7 +99,7 @@ class _Opener:
         self._told = False
 
     def open(self, _dialect: Any, _entry: ConnectionPoolEntry | None, _args: Any, more: Any) -> Session:
-        """Return a new connection in place of the one that SQLAlchemy would make."""
+        """Return a new connection to replace the one that SQLAlchemy would open."""
         session = open_session(self._target, last=self._generation.silent, context=more.get("context"))
         encoding = session.info.parameter_status("server_encoding") or ""
         if encoding not in UNIVERSAL and not self._told:
@@ -114,7 +111,7 @@ class _Opener:
 
 
 def open_session(target: Target, *, last: Address | None = None, context: Any = None) -> Session:
-    """Connect, and say what is depended on, in two round trips; of several hosts *last* is tried last."""
+    """Connect, and set what we rely on, in two round trips; of several hosts, *last* is tried last."""
     conninfo = make_conninfo(**target.with_last(last))
     session = Session.connect(conninfo, context=context, autocommit=True)
     try:
@@ -131,21 +128,21 @@ def _prepare(session: Session, target: Target) -> None:
     try:
         session.execute(_SAY, settings)
     except QueryCanceled:
-        # A default so short that not even this ends in time.
+        # The default may be so short that not even this statement finishes in time.
         session.execute("SET statement_timeout = '10s'")
         session.execute(_SAY, settings)
     found = session.execute(_LOOK).fetchone()
     session.is_pooled = target.is_pooled or (found is not None and found[0] != pid)
     session.prepare_threshold = None if session.is_pooled else target.prepare_threshold
     if found is not None and found[1]:
-        # A role or database that reads by default; a server that only reads is one to keep off.
+        # The default of a role or database is read-only, or the server is; avoid a server that is.
         session.read_only = False
     escape_text(session)
     session.autocommit = False
 
 
 def said(target: Target, version: int, *, pid: int, local: bool) -> dict[str, Any]:
-    """Return the parameters of the statement that says all settings; *local*: for one transaction."""
+    """Return the parameters of the statement that sets everything; *local*: for one transaction."""
     newer = {name: value for name, (since, value) in _SINCE.items() if version >= since}
     settings = {**SETTINGS, **newer, **target.settings}
     if settings["synchronous_commit"].lower() not in {"local", "remote_write", "remote_apply"}:
@@ -163,7 +160,7 @@ def _say_again(target: Target) -> Any:
     def say(connection: Connection) -> None:
         session: Any = connection.connection.dbapi_connection
         if isinstance(session, Session) and session.is_pooled and not session.autocommit:
-            # Through SQLAlchemy, which judges what goes wrong.
+            # Through SQLAlchemy, which classifies errors.
             connection.exec_driver_sql(_SAY, said(target, session.info.server_version, pid=0, local=True))
 
     return say

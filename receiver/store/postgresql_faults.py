@@ -1,7 +1,7 @@
-"""What a PostgreSQL server says of itself, and when its connections are left for others.
+"""What a PostgreSQL server reports about itself, and when to abandon its connections.
 
-A connection may live on although its server is no longer the one to write to: it became read-only, is
-shutting down, or froze. So it is judged by what the server says on it, not only by whether it breaks.
+A connection may survive although its server should no longer be written to: it became read-only, is shutting
+down, or froze. So we judge a connection by what the server says on it, not only by whether it breaks.
 """
 
 import select
@@ -18,8 +18,8 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError
 WIRE: Final = "receiver.wire"
 _ROLLED_BACK: Final = frozenset(
     {
-        "40001",  # a serialization failure, of databases that speak PostgreSQL's protocol: also at COMMIT
-        "40P01",  # a deadlock
+        "40001",  # serialization failure, in databases that speak PostgreSQL's protocol: also at COMMIT
+        "40P01",  # deadlock
     }
 )
 _CONNECTION_CLASS: Final = "08"
@@ -27,11 +27,11 @@ _ELSEWHERE: Final = frozenset(
     {
         "0A000",  # cached plan must not change result type
         "25006",  # read-only, or in recovery
-        "25P03",  # idle in transaction for too long
-        "25P04",  # a transaction that took too long
-        "26000",  # a prepared statement that is not there: another session than the one that prepared it
-        "42P05",  # a prepared statement that is there already
-        "57P01",  # the server is shut down, or an operator ended the session
+        "25P03",  # idle in a transaction for too long
+        "25P04",  # transaction took too long
+        "26000",  # prepared statement missing: another session prepared it
+        "42P05",  # prepared statement exists already
+        "57P01",  # the server is shutting down, or an operator ended the session
         "57P02",  # a crash elsewhere in the server
         "57P03",  # starting up, shutting down, or in recovery
         "57P04",  # the database was dropped
@@ -43,7 +43,7 @@ Source: https://www.postgresql.org/docs/current/errcodes-appendix.html
 """
 _CANCEL_S: Final = 5.0
 _READ_ONLY: Final = (b"default_transaction_read_only", b"in_hot_standby")
-"""What servers since 14 report of themselves without being asked, with the answer to any statement."""
+"""What servers since 14 report about themselves unasked, with the answer to any statement."""
 
 
 Address = tuple[str, str]
@@ -51,27 +51,27 @@ Address = tuple[str, str]
 
 
 class Generation:
-    """Counts how often all connections were left; one that is older than the count is not used again."""
+    """Counts how often all connections were abandoned; a connection older than the count is not reused."""
 
     def __init__(self) -> None:
         self.number = 0
         self.silent: Address | None = None
-        """Who gave no answer last. Once it goes on it may still take itself for the primary."""
+        """The host that last gave no answer. Once it resumes it may still believe it is the primary."""
 
     def end(self) -> None:
-        """Leave all connections that there are."""
+        """Abandon all existing connections."""
         self.number += 1
 
 
 class Wire:
-    """One connection: what its server warned of, and a way to close its socket from another thread."""
+    """One connection: the warnings from its server, and a way to close its socket from another thread."""
 
     def __init__(self, connection: Any, generation: Generation) -> None:
         self._connection = connection
         self._generation = generation
         self._born = generation.number
         self._address = (connection.info.host, str(connection.info.port))
-        # A descriptor of our own: the driver's may have been closed, and its number given to another socket.
+        # Our own descriptor: the driver's may have been closed, and its number reused for another socket.
         self._socket = socket.socket(fileno=socket.dup(connection.fileno()))
         self._is_new = True
         self._is_born_read_only = self._is_read_only()
@@ -79,7 +79,7 @@ class Wire:
         connection.add_notice_handler(self._note)
 
     def is_usable(self) -> bool:
-        """Whether it is to be used once more; a new one always is, or nobody would hear why it cannot be."""
+        """Whether to use it again; a new one always is, or nobody would see why it fails."""
         was_new, self._is_new = self._is_new, False
         if was_new:
             return True
@@ -88,9 +88,10 @@ class Wire:
         return self._is_current()
 
     def cut(self) -> None:
-        """Close its socket, so that who waits for the server goes on, and leave all others as well.
+        """Close its socket, so that whoever waits for the server continues; abandon all others too.
 
-        What runs in the server is cancelled: it would be held there for as long as, say, a standby is away.
+        Whatever runs on the server is cancelled. Otherwise it would hang there, for example until a standby
+        is back.
         """
         import psycopg  # noqa: PLC0415  only where PostgreSQL is configured is its driver installed
 
@@ -103,7 +104,7 @@ class Wire:
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Give our descriptor back."""
+        """Close our descriptor."""
         self._socket.close()
 
     def _is_current(self) -> bool:
@@ -118,7 +119,7 @@ class Wire:
 
 
 def judge_connections(engine: Engine, generation: Generation) -> None:
-    """Judge the connections of *engine*, which is PostgreSQL's, by what is said on them."""
+    """Judge the connections of *engine*, a PostgreSQL engine, by what the server says on them."""
 
     def begin(connection: Any, record: Any) -> None:
         record.info[WIRE] = Wire(connection, generation)
@@ -130,9 +131,9 @@ def judge_connections(engine: Engine, generation: Generation) -> None:
 
 
 def may_run_again(error: DBAPIError) -> bool:
-    """Whether the transaction may be run once more, unless its COMMIT was under way: nothing was written.
+    """Whether the transaction may run again: nothing was written, because its COMMIT had not begun.
 
-    Its connection was found unusable, or it and another waited for each other, and that one had its way.
+    Its connection was found unusable, or it was the one that a deadlock sacrificed.
     """
     return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _ROLLED_BACK
 
@@ -140,7 +141,7 @@ def may_run_again(error: DBAPIError) -> bool:
 def _judge(context: ExceptionContext) -> None:
     state = getattr(context.original_exception, "sqlstate", None) or ""
     if state in _ELSEWHERE or state.startswith(_CONNECTION_CLASS):
-        context.is_disconnect = True  # and so are all that were made before it
+        context.is_disconnect = True  # and all connections made before it
 
 
 def _choose(_connection: Any, record: Any, _proxy: Any) -> None:
@@ -154,7 +155,7 @@ def _end(_connection: Any, record: Any) -> None:
 
 
 def _send(cancel: Any) -> None:
-    """Send *cancel* by turns: the driver's call that does it in one holds the interpreter while it waits."""
+    """Send *cancel* step by step: the driver's single call holds the interpreter while it waits."""
     from psycopg import Error, pq  # noqa: PLC0415  as above
 
     deadline = time.monotonic() + _CANCEL_S

@@ -1,4 +1,4 @@
-"""How far events have come, for people to watch."""
+"""The progress of events, for people to watch."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from receiver.store.tables import ASSET, DELIVERED, DELIVERY, EVENT
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One event's way so far; times in milliseconds since the epoch, None for what has not happened."""
+    """The progress of one event. Times are milliseconds since the epoch, None for what has not happened."""
 
     event_id: str
     generation_id: str
@@ -19,7 +19,7 @@ class Progress:
     repeats: int
     """How often it was delivered again."""
     asset_status: str | None
-    """None while unsettled, and for an event without an asset."""
+    """None before it is settled, and for an event without an asset."""
     asset_url: str | None
     asset_settled_ms: int | None
     delivered: int

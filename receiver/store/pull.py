@@ -1,7 +1,7 @@
-"""What consumers were given under a lease of their own: acknowledged, given back, or held for longer.
+"""Deliveries that consumers have leased: acknowledged, given back, or held for longer.
 
-Each is written only where the lease still stands: what another consumer has by now is left alone. A lease
-that ran out stands until somebody else is given the delivery.
+Each is written only if the lease is still in place: another consumer's deliveries are left alone. A lease
+that ran out stays in place until the delivery is given to somebody else.
 """
 
 from collections.abc import Collection
@@ -19,14 +19,14 @@ from receiver.store.wake import FORWARD
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What one lease holds of one destination's deliveries: all, or those of the events *ids*."""
+    """What one lease holds of one destination's deliveries: all of them, or those of the events *ids*."""
 
     destination: str
     lease: str
     ids: Collection[str] | None = None
 
     def condition(self) -> ColumnElement[bool]:
-        """Return what is true of their rows."""
+        """Return the SQL condition that selects their rows."""
         ours = and_(
             DELIVERY.c.state == IS_PENDING,
             DELIVERY.c.lease == self.lease,
@@ -37,26 +37,26 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """A delivery that its consumer is done with."""
+    """A delivery that its consumer has finished."""
 
     event_id: str
     attempts: int
     is_first: bool
-    """Whether it came with its event: the age of what an operator replays says nothing."""
+    """Whether it was made with its event. The age of a replayed delivery means nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class GivenBack:
-    """What a consumer could not handle."""
+    """A delivery that its consumer could not handle."""
 
     due: list[str]
-    """Events that are given to a consumer again."""
+    """Events that are available to consumers again."""
     dead: list[str]
-    """Events that were given too often, and are dead letters now."""
+    """Events that were delivered too often, and are dead letters now."""
 
 
 def acknowledge(connection: Connection, held: Held, *, now_ms: int) -> list[Acknowledged]:
-    """Note that consumers are done with what is *held*; return what still was."""
+    """Record that consumers have finished what is *held*; return what they still held."""
     done = {"state": DELIVERED, "due_ms": now_ms, "settled_ms": now_ms, "lease": None, "last_error": None}
     key = (DELIVERY.c.event_id, DELIVERY.c.attempts, DELIVERY.c.operation)
     rows = connection.execute(update(DELIVERY).where(held.condition()).values(done).returning(*key)).all()
@@ -64,7 +64,7 @@ def acknowledge(connection: Connection, held: Held, *, now_ms: int) -> list[Ackn
 
 
 def extend(connection: Connection, held: Held, *, until_ms: int) -> list[str]:
-    """Keep what is *held* from other consumers until *until_ms*; return the events that still were."""
+    """Extend the lease on what is *held* to *until_ms*; return the events that were still held."""
     longer = update(DELIVERY).where(held.condition()).values(due_ms=until_ms)
     return [row.event_id for row in connection.execute(longer.returning(DELIVERY.c.event_id))]
 
@@ -72,7 +72,7 @@ def extend(connection: Connection, held: Held, *, until_ms: int) -> list[str]:
 def give_back(
     connection: Connection, held: Held, *, due_ms: int, now_ms: int, error: str, max_receives: int
 ) -> GivenBack:
-    """Give what is *held* to consumers again at *due_ms*; what was given *max_receives* times is dead."""
+    """Make what is *held* available again at *due_ms*; after *max_receives* deliveries it is dead."""
     columns = (DELIVERY.c.event_id, DELIVERY.c.attempts)
     rows = connection.execute(select(*columns).where(held.condition()).with_for_update()).all()
     spent = [row.event_id for row in rows if row.attempts >= max_receives]

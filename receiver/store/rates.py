@@ -1,4 +1,4 @@
-"""How much was done in a span of time: counted along indexes, never by reading a table."""
+"""How much was done in a period: counted along indexes, never by reading a table."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ IS_MIRRORED = ASSET.c.status == literal("mirrored", literal_execute=True)
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What was done in one span."""
+    """What was done in a period."""
 
     received: int = 0
     mirrored: int = 0
@@ -21,7 +21,7 @@ class Done:
 
 
 def count_done(connection: Connection, *, since_ms: int, until_ms: int) -> Done:
-    """Count what was done from *since_ms* to before *until_ms*. Costs as much as was done then."""
+    """Count what was done from *since_ms* to before *until_ms*. The cost is proportional to the result."""
     names = list(names_in_use(connection, SETTLED_ONES))
     return Done(
         received=_received(connection, since_ms, until_ms),
@@ -31,7 +31,7 @@ def count_done(connection: Connection, *, since_ms: int, until_ms: int) -> Done:
 
 
 def count_delivered(connection: Connection, destination: str, since_ms: int, until_ms: int) -> int:
-    """Count what one destination confirmed in a span."""
+    """Count what one destination confirmed in a period."""
     counted = select(func.count()).where(
         SETTLED_ONES,
         DELIVERY.c.destination == destination,
@@ -43,7 +43,7 @@ def count_delivered(connection: Connection, destination: str, since_ms: int, unt
 
 
 def _received(connection: Connection, since_ms: int, until_ms: int) -> int:
-    # An id begins with its time of arrival.
+    # An id starts with its time of arrival.
     within = EVENT.c.id >= first_id(since_ms), EVENT.c.id < first_id(until_ms)
     counted = select(func.count()).where(*within)
     return connection.execute(counted).scalar_one()

@@ -1,4 +1,4 @@
-"""Writing down what was received: dedupe and queue in one transaction, many deliveries at a time."""
+"""Records what was received: dedupe and enqueue in one transaction, many deliveries at a time."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from receiver.store.tables import EVENT, LATE, OPEN, PENDING, QUARANTINE, SETTLE
 from receiver.store.wake import FORWARD, MIRROR, SETTLE
 
 EVENT_KEY: Final = ("source", "generation_id", "type")
-"""One event of each."""
+"""There is one event for each."""
 _QUARANTINE_KEY: Final = ("source", "sha256")
 _NOT_BEGUN: Final = {"lease": None, "kept_by": None}
 
@@ -33,17 +33,17 @@ class NewEvent:
     generation_id: str
     type: str
     asset_host: str | None
-    """Host of the asset, so that the mirror can spare a host that is slow or dead."""
+    """The asset's host, so that the mirror can skip a slow or dead one."""
     body: bytes
     via: str
-    """How we learnt of it: `webhook`, `reconcile` or `quarantine`, or `mirror` for what we tell ourselves."""
+    """How we learnt of it: `webhook`, `reconcile` or `quarantine`; `mirror` for events of our own."""
     received_ms: int
     expects_asset: bool = True
-    """Whether there is an asset to fetch, be it in vain."""
+    """Whether there should be an asset to fetch, even if none can be."""
 
     @property
     def topic(self) -> str:
-        """Who is to be woken for it."""
+        """The topic to wake for it."""
         return MIRROR if self.asset_host else SETTLE
 
 
@@ -61,17 +61,17 @@ class NewQuarantine:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """Committed, and the first of its kind."""
+    """Committed, and new."""
 
     id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """Known already; the repeat was counted."""
+    """Seen before; the repeat was counted."""
 
     id: str
-    """The id of the first."""
+    """The id of the first one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +86,17 @@ RecordResult = Recorded | Duplicate | Late
 
 
 class Arrival(NamedTuple):
-    """An entry, and who in this process goes on with it once it is committed."""
+    """An entry, and who in this process takes it over once it is committed."""
 
     entry: Entry
     hold: Hold | None = None
-    """What the event is written under, if it is mirrored next."""
+    """The lease that the event is written under, if it is mirrored next."""
     places: Places | None = None
-    """Places for its deliveries, if it is settled as it is recorded."""
+    """Places for its deliveries, if it is settled when recorded."""
 
 
 class Written(NamedTuple):
-    """What was committed of an arrival."""
+    """What was committed for an arrival."""
 
     result: RecordResult
     made: Made | None = None
@@ -104,7 +104,7 @@ class Written(NamedTuple):
 
 
 def record(connection: Connection, batch: Sequence[Arrival], *, fan_out: FanOut = NOWHERE) -> list[Written]:
-    """Write *batch* within the caller's transaction and say, in order, the outcome of each entry."""
+    """Write *batch* within the caller's transaction and return the outcome of each entry, in order."""
     events = [one for one in batch if isinstance(one.entry, NewEvent)]
     unreadable = [one.entry for one in batch if isinstance(one.entry, NewQuarantine)]
     results: dict[str, RecordResult] = {}
@@ -157,7 +157,7 @@ def _settle_at_once(
     results: Mapping[str, RecordResult],
     fan_out: FanOut,
 ) -> dict[str, Made]:
-    """Make the deliveries of new events that need nothing else."""
+    """Create the deliveries of new events that need nothing else."""
     places = {
         one.entry.id: one.places
         for one in arrivals
@@ -178,12 +178,12 @@ def _settle_at_once(
 
 
 def event_job_of(event: NewEvent, hold: Hold | None = None) -> EventJob:
-    """Return the work that *event* is, begun under *hold*."""
+    """Return the job for *event*, begun under *hold*."""
     return event_job(EventJob, event, lease=hold.lease if hold else "", attempts=1)
 
 
 def _late_ids(connection: Connection, events: Sequence[NewEvent]) -> set[str]:
-    """Find the failures among *events* whose generation was completed before, in store or batch."""
+    """Find failures in *events* whose generation completed earlier, in the store or in this batch."""
     failures = [event for event in events if event.type == FAILED]
     if not failures:
         return set()
@@ -208,8 +208,8 @@ def _completed_generations(connection: Connection, failures: Sequence[NewEvent])
 def _insert_once(
     connection: Connection, table: Table, key: tuple[str, ...], rows: list[dict[str, Any]]
 ) -> dict[str, RecordResult]:
-    """Insert the rows whose *key* is new; count a repeat on the first row of every other."""
-    # One order for all transactions: two that share keys would otherwise wait for each other.
+    """Insert the rows whose *key* is new; count each other row as a repeat of the first with its key."""
+    # One order for all transactions, because two with keys in common could deadlock.
     rows.sort(key=itemgetter(*key))
     inserted = insert_new(connection, table, key, rows)
     if inserted == len(rows):

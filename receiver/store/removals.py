@@ -1,8 +1,9 @@
-"""Removing a file that others could have, too: while that is announced, nobody settles an event with it.
+"""Removes files that others may share: while a removal is announced, no event is settled with that file.
 
-A file that is named by its content alone may be found in the bucket for another event just before it goes,
-and be noted as that one's just after. So who removes it announces that, and looks at who has it again. Who
-settles locks the announcement: that look sees what it wrote, or it sees the announcement and uploads again.
+A file that is named by its content alone may be found in the bucket for another event just before it is
+removed, and recorded for that event just after. So whoever removes a file announces that, then checks again
+who has it. Whoever settles locks the announcement. Either that check sees the new event, or settling sees the
+announcement and uploads the file again.
 """
 
 import hashlib
@@ -20,20 +21,20 @@ _ID: Final = 1
 """There is one row: one removal at a time."""
 _IN_WORD: Final = re.compile("[A-Za-z0-9_]")
 _ANY: Final = "*"
-"""Stands for several files: whoever may share one waits."""
+"""Stands for several files: everyone who may share one waits."""
 _LEASE_MS: Final = 300_000
-"""Longer than any look and removal takes; who dies meanwhile holds up no other file."""
+"""Longer than any check and removal takes; a crash in between blocks other files no longer than this."""
 _PLACE: Final = select(REMOVAL.c.mark, REMOVAL.c.until_ms).where(REMOVAL.c.id == _ID)
 
 
 def is_its_own(url: str, ids: Iterable[str]) -> bool:
-    """Whether the name of the file at *url* holds one of *ids*: then no other event's can have it."""
+    """Whether the file name at *url* contains one of *ids*: then it belongs to no other event."""
     name = f"/{unquote(url)}/"
     return any(_stands_in(name, id_) for id_ in ids)
 
 
 def _stands_in(name: str, id_: str) -> bool:
-    """Whether *id_* is a word of *name*. A pattern would be compiled anew for each event."""
+    """Whether *id_* is a word of *name*. A regular expression would be compiled anew for each event."""
     at = name.find(id_)
     while at > 0:
         if not (_IN_WORD.match(name, at - 1) or _IN_WORD.match(name, at + len(id_))):
@@ -43,7 +44,7 @@ def _stands_in(name: str, id_: str) -> bool:
 
 
 def announce(connection: Connection, urls: Collection[str], *, now_ms: int) -> bool:
-    """Announce the removal of *urls*, once nobody settles just now; False while others are announced."""
+    """Announce the removal of *urls* once nobody is settling; False while others are announced."""
     _make_place(connection)
     row = connection.execute(_PLACE.with_for_update()).one()
     mark = _mark(urls)
@@ -54,7 +55,7 @@ def announce(connection: Connection, urls: Collection[str], *, now_ms: int) -> b
 
 
 def announced(connection: Connection, urls: Collection[str], *, now_ms: int) -> set[str]:
-    """Return which of *urls* are being removed. No removal is announced before the transaction ends."""
+    """Return which of *urls* are being removed. No new removal is announced before the transaction ends."""
     row = connection.execute(_PLACE.with_for_update(read=True)).one_or_none()
     if row is None:
         _make_place(connection)
@@ -65,7 +66,7 @@ def announced(connection: Connection, urls: Collection[str], *, now_ms: int) -> 
 
 
 def end_removal(connection: Connection, urls: Collection[str]) -> None:
-    """Take back the announcement of *urls*: the store has forgotten whose they were."""
+    """Withdraw the announcement of *urls*: the store has forgotten them."""
     _write(connection, "", 0, _mark(urls))
 
 

@@ -1,6 +1,6 @@
-"""Deliveries that came before: finding the first of each, and counting the repeat on it.
+"""Repeated deliveries: finds the first of each, and counts the repeats on it.
 
-Texts of our own, as in `receiver.store.insert`: repeats must cost no more than what is new.
+Uses SQL texts of our own, like `receiver.store.insert`: repeats must cost no more than new deliveries.
 """
 
 from collections import Counter
@@ -16,18 +16,18 @@ from receiver.store.matching import find
 Key = tuple[Any, ...]
 
 _WRITE: Final = "SELECT pg_logical_emit_message(true, 'receiver', '')"
-"""Writes to the log, which is what a commit flushes and waits for, and to nothing else."""
+"""Writes only to the write-ahead log, which is what a commit flushes and waits for."""
 
 
 def count_repeats(
     connection: Connection, table: Table, key: tuple[str, ...], keys: Mapping[str, Key], *, some_are_new: bool
 ) -> dict[str, str]:
-    """Return the id of the first row that has the *key* of each id in *keys*; add the others to its repeats.
+    """Return, for each id in *keys*, the id of the first row with its *key*; count the others as repeats.
 
-    The count is for people. On PostgreSQL a row that another transaction holds is left out: waiting for it
-    could fail the deliveries that share this one. Something is written all the same, because only a commit
-    that wrote waits for the standby, and what it repeats may not be there yet: its own commit may have been
-    cancelled while it waited.
+    The count is for people. On PostgreSQL, rows that another transaction holds are skipped: waiting for them
+    could fail the other deliveries of the batch. Something is written even so, because only a commit that
+    wrote waits for the standby. The row it repeats may not be there yet: its own commit may have been
+    cancelled during that wait.
     """
     wanted = sorted(set(keys.values()))
     is_shared = connection.dialect.name != "sqlite"
@@ -51,7 +51,7 @@ def _find_ids(
 
 
 def _count(connection: Connection, table: Table, repeats: Counter[str]) -> int:
-    """Add to the repeats of the rows with these ids; return to how many."""
+    """Add to the repeats of the rows with these ids; return how many there were."""
     counted = 0
     by_count: dict[int, list[str]] = {}
     for id_, more in repeats.items():
@@ -67,7 +67,7 @@ def _count(connection: Connection, table: Table, repeats: Counter[str]) -> int:
 def _count_all(
     connection: Connection, table: Table, key: tuple[str, ...], repeats: Counter[Key]
 ) -> tuple[dict[Key, str], int]:
-    """Find rows that are all known and add to their repeats, at once; without those that others hold."""
+    """Find rows that all exist and add to their repeats in one statement; skip those that others hold."""
     arrays = (*map(list, zip(*sorted(repeats), strict=True)), [repeats[one] for one in sorted(repeats)])
     rows = execute(connection, _count_by_key(table, key), arrays).fetchall()
     return {row[1:]: row[0] for row in rows}, len(rows)

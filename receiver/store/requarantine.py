@@ -1,4 +1,4 @@
-"""Reading quarantined bodies again, and setting them aside: one page at a time."""
+"""Parses quarantined bodies again, or drops them, one page at a time."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,13 +13,13 @@ from receiver.store.tables import DROPPED, OPEN, QUARANTINE, RESOLVED
 from receiver.store.window import Reach
 
 Reread = Callable[[str, bytes], NewEvent | None]
-"""Reads a body of a source as this release does; None if it still cannot."""
+"""Parses a source's body as this release does; None if it still cannot."""
 
 _MOST: Final = 100
 
 
 def retry(connection: Connection, chunk: Chunk, reread: Reread) -> Step:
-    """Record the events of the bodies that can be read by now; the others stay."""
+    """Record the events of bodies that can be read by now; the others stay."""
     page = _open(connection, chunk)
     read = [(row, event) for row in page.rows if (event := reread(row.source, row.body))]
     if chunk.operation and read:
@@ -33,7 +33,7 @@ def retry(connection: Connection, chunk: Chunk, reread: Reread) -> Step:
 
 
 def drop(connection: Connection, chunk: Chunk) -> Step:
-    """Set bodies aside, so that lists of what is open show them no more."""
+    """Drop bodies, so that lists of open ones no longer show them."""
     page = _open(connection, chunk)
     if chunk.operation and page.rows:
         connection.execute(_DROP, [{"body_id": row.id, "by": chunk.operation} for row in page.rows])
@@ -41,7 +41,7 @@ def drop(connection: Connection, chunk: Chunk) -> Step:
 
 
 def restore(connection: Connection, chunk: Chunk) -> Step:
-    """Open what `chunk.operation` dropped. What it resolved is an event by now, and stays."""
+    """Reopen what `chunk.operation` dropped. Bodies it resolved are events by now, and stay."""
     wanted = replace(chunk.wanted, state=DROPPED)
     page = quarantine_rows(connection, wanted, Reach(chunk.after, _MOST), lock=True)
     ours = [{"body_id": row.id} for row in page.rows if row.operation == chunk.operation]

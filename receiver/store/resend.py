@@ -1,8 +1,8 @@
-"""Putting deliveries back in the queue, dropping them, and taking both back: one page at a time.
+"""Requeues deliveries, drops them, and undoes both, one page at a time.
 
-Nothing here touches a row that a worker holds: `lease` is none on every row that is changed, and where it was
-lost with its worker, clearing it fences that worker off. Due times are spread, `rate` in a second: deliveries
-are claimed oldest due time first, so what is put back at once would be in the way of everything that comes.
+Nothing here touches a row that a worker holds. Every changed row ends with no `lease`; if the lease was lost
+with its worker, clearing it shuts that worker out. Due times are spread, `rate` per second. Deliveries are
+claimed in order of due time, so many requeued at once would delay new ones.
 """
 
 from collections.abc import Sequence
@@ -30,22 +30,22 @@ from receiver.store.window import Key, Reach, rows_within
 
 _MOST: Final = 500
 _EVENTS: Final = 200
-"""Events of one page of a replay, each with as many deliveries as there are destinations."""
+"""Events on one page of a replay, each with a delivery per destination."""
 _SLOWEST: Final = 0.01
-"""Deliveries per second. Slower than that, a due time would be past all bounds."""
+"""Deliveries per second. If slower, a due time could overflow."""
 _LONGEST_BEFORE: Final = 10_000
-"""Characters. Who sends again every minute what waits, cannot take back all of it."""
+"""Characters. If pending deliveries are sent again every minute, not all of that can be undone."""
 _BEFORE: Final = ("state", "due_ms", "attempts", "last_error", "settled_ms", "operation", "before")
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one page came to."""
+    """The result of one page."""
 
     matched: int
-    """Rows that fit the filter."""
+    """Rows that match the filter."""
     changed: int
-    """Deliveries, or quarantined bodies, of which something was done, or would be."""
+    """Deliveries or quarantined bodies that were changed, or would be."""
     cursor: Key | None
     more: bool
     next_due_ms: int = 0
@@ -61,22 +61,22 @@ class Chunk:
     after: Key | None
     now_ms: int
     start_ms: int = 0
-    """When the first delivery of this page may be due, at the earliest."""
+    """The earliest due time of this page's first delivery."""
     rate: float = 0
     """Deliveries per second; 0 means all at once."""
     destinations: tuple[str, ...] = ()
     missing: bool = False
-    """Whether a replay also makes deliveries that were never there."""
+    """Whether a replay also makes deliveries that never existed."""
 
     def due(self, count: int) -> tuple[list[int], int]:
-        """Return the due times of *count* deliveries, and when the next may be due."""
+        """Return the due times of *count* deliveries, and the earliest for the next one."""
         start = max(self.now_ms, self.start_ms)
         gap_ms = 1000 / max(self.rate, _SLOWEST) if self.rate else 0.0
         return [start + int(gap_ms * number) for number in range(count)], start + int(gap_ms * count)
 
 
 def retry(connection: Connection, chunk: Chunk) -> Step:
-    """Send dead letters again, or pending deliveries now that were to wait for their next attempt."""
+    """Send dead letters again, and pending deliveries without waiting for their next attempt."""
     wanted = replace(chunk.wanted, state=chunk.wanted.state or DEAD)
     page = delivery_rows(connection, wanted, Reach(chunk.after, _MOST), lock=chunk.operation is not None)
     rows = [row for row in page.rows if row.state == DEAD or _waits(row)]
@@ -87,7 +87,7 @@ def retry(connection: Connection, chunk: Chunk) -> Step:
 
 
 def drop(connection: Connection, chunk: Chunk) -> Step:
-    """Set dead letters aside, so that nothing sends them again."""
+    """Drop dead letters, so that nothing sends them again."""
     wanted = replace(chunk.wanted, state=DEAD)
     page = delivery_rows(connection, wanted, Reach(chunk.after, _MOST), lock=chunk.operation is not None)
     if chunk.operation and page.rows:
@@ -97,7 +97,7 @@ def drop(connection: Connection, chunk: Chunk) -> Step:
 
 
 def replay(connection: Connection, chunk: Chunk) -> Step:
-    """Send settled events again to the destinations: under their ids, with their mirrored assets."""
+    """Send settled events to the destinations again, with the same ids and mirrored assets."""
     wanted = replace(chunk.wanted, state=SETTLED, destination=None)
     page = event_rows(connection, wanted, Reach(chunk.after, _EVENTS), lock=chunk.operation is not None)
     event_ids = [row.id for row in page.rows]
@@ -111,7 +111,7 @@ def replay(connection: Connection, chunk: Chunk) -> Step:
 
 
 def restore(connection: Connection, chunk: Chunk) -> Step:
-    """Give what `chunk.operation` changed, and was not delivered since, the state it had before."""
+    """Restore the previous state of what `chunk.operation` changed and has not been delivered since."""
     ours = DELIVERY.c.operation == chunk.operation
     idle = or_(DELIVERY.c.lease.is_(None), DELIVERY.c.due_ms <= chunk.now_ms)
     undone = or_(DELIVERY.c.state.in_((DROPPED, DEAD)), and_(DELIVERY.c.state == PENDING, idle))
@@ -127,7 +127,7 @@ def restore(connection: Connection, chunk: Chunk) -> Step:
 
 
 def under_way(connection: Connection, operation: str, *, now_ms: int) -> int:
-    """Return how many deliveries of *operation* are with a worker, under leases that hold."""
+    """Return how many deliveries of *operation* a worker has under a valid lease."""
     leased = and_(DELIVERY.c.lease.is_not(None), DELIVERY.c.due_ms > now_ms)
     held = and_(DELIVERY.c.operation == operation, DELIVERY.c.state == PENDING, leased)
     return connection.execute(select(func.count()).select_from(DELIVERY).where(held)).scalar_one()
@@ -158,7 +158,7 @@ _UNMAKE: Final = delete(DELIVERY).where(_OURS)
 
 
 def _waits(row: Any) -> bool:
-    """Whether *row* waits for a further attempt, and not for the answer to the request that caused it."""
+    """Whether *row* waits for another attempt, and not for the response to the request that caused it."""
     tried = row.last_error is not None or row.attempts or row.operation is not None
     return bool(row.state == PENDING and row.lease is None and tried)
 
@@ -195,7 +195,7 @@ def _make(
 
 
 def _done(connection: Connection, event_ids: Sequence[str], chunk: Chunk) -> Sequence[Any]:
-    # What is pending is a worker's to lock: it settles many at once, in no order that we could keep.
+    # Pending rows are for workers to lock: they settle many at once, in an order we could not match.
     is_done = and_(_theirs(event_ids, chunk), DELIVERY.c.state.in_((DELIVERED, DEAD)))
     statement = select(DELIVERY).where(is_done).order_by(*DELIVERY_KEY)
     if chunk.operation:
@@ -215,7 +215,7 @@ def _theirs(event_ids: Sequence[str], chunk: Chunk) -> ColumnElement[bool]:
 
 
 def _submissions(connection: Connection, event_ids: set[str]) -> dict[str, str | None]:
-    """Find what the messages of these events say of their submissions, as other destinations got it."""
+    """Find what these events' messages say about their submissions, as other destinations received it."""
     answered = and_(
         SUBMISSION.c.source == EVENT.c.source, SUBMISSION.c.generation_id == EVENT.c.generation_id
     )
@@ -234,11 +234,11 @@ def _key(row: Any) -> dict[str, Any]:
 
 
 def _before(row: Any) -> str:
-    """Write down what is to be restored; what came before that only where it may yet be restored, too."""
+    """Serialize the state to restore; an earlier saved state only if that may still be restored too."""
     was = {name: getattr(row, name) for name in _BEFORE}
     if row.state != PENDING or len(row.before or "") > _LONGEST_BEFORE:
         return to_text({**was, "operation": None, "before": None})
-    # Not as text within text: each time around, that would double its backslashes.
+    # Not as text within text, which would double its backslashes every time.
     return to_text({**was, "before": row.before and orjson.loads(row.before)})
 
 
@@ -248,5 +248,5 @@ def _restored(row: Any) -> dict[str, Any]:
 
 
 def _prefixed(values: dict[str, Any]) -> dict[str, Any]:
-    # A bound parameter must not be called like a column that is set.
+    # A bound parameter must not have the name of a column that is set.
     return {name if name in ("job", "where") else f"old_{name}": value for name, value in values.items()}

@@ -1,8 +1,8 @@
-"""Retention: emptying and deleting what nobody needs any more, a small batch per transaction.
+"""Retention: empties and deletes what nobody needs any more, in small batches.
 
-An event's row stays, without its body: its unique key is what tells a repeat. Each kind of row has a row in
-`retention` with the place up to which it was pruned, so that none is looked at twice. Events that were still
-needed then are in `retained`, and are looked at again a day later. What others hold is left for later.
+An event's row stays, without its body: its unique key identifies a repeat. Each kind of row has a row in
+`retention` that records how far it has been pruned, so nothing is checked twice. Events that were still
+needed are in `retained`, and are checked again a day later. Rows that others hold are left for later.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -55,18 +55,18 @@ _FAR: Final = 2**40
 _MOVE: Final = text("UPDATE event SET rowid = rowid - :far WHERE id IN :ids").bindparams(
     bindparam("ids", expanding=True)
 )
-"""SQLite merges pages where rows leave them, and not where rows get shorter."""
+"""SQLite merges pages when rows are removed, but not when rows get shorter."""
 _LOOK_AGAIN_MS: Final = 24 * 3600 * 1000
 _IS_CLOSED: Final = QUARANTINE.c.state.in_(
     [literal(state, literal_execute=True) for state in (RESOLVED, DROPPED)]
 )
-"""Written into the statement: neither planner would use the partial index for a bound parameter."""
+"""A literal in the statement: neither planner would use the partial index for a bound parameter."""
 _NO_REQUEST: Final = "{}"
 _HAS_REQUEST: Final = and_(
     SUBMISSION.c.state.in_([literal(state, literal_execute=True) for state in ("submitted", "refused")]),
     SUBMISSION.c.request != literal(_NO_REQUEST, literal_execute=True),
 )
-"""Those in doubt are not among them: only their request tells them from what the provider lists."""
+"""Excludes those in doubt: only their request can match them to the provider's list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,30 +74,30 @@ class Batch:
     """A bounded part of the work. Times are milliseconds since the epoch."""
 
     before_ms: int
-    """What was done with before this is pruned."""
+    """Work finished before this is pruned."""
     now_ms: int
     limit: int = 200
     rest_ms: int = 0
-    """For so long nobody begins the next batch of its kind."""
+    """How long the next batch of its kind has to wait."""
     dry_run_after: str | None = None
-    """Only look, at what is behind this place."""
+    """Only count, starting after this place."""
     deliveries_before_ms: int | None = None
-    """The same as `before_ms` for deliveries; None keeps them."""
+    """`before_ms` for deliveries; None keeps them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What one batch came to, or would."""
+    """What one batch did, or would do."""
 
     pruned: int
     needed: int
-    """Events that were old enough, and are kept because something still needs them."""
+    """Events that were old enough, but are kept because something still needs them."""
     cursor: str
     more: bool
 
 
 def prune(connection: Connection, what: What, batch: Batch) -> Pruned | None:
-    """Prune one batch; None if another process is at it, or was a moment ago."""
+    """Prune one batch; None if another process is doing that, or just has."""
     after = batch.dry_run_after
     if after is None:
         after = take_place(connection, what, batch.now_ms)
@@ -110,37 +110,37 @@ def prune(connection: Connection, what: What, batch: Batch) -> Pruned | None:
 
 
 def end_turn(connection: Connection, what: str, cursor: str, due_ms: int) -> None:
-    """Note how far *what* was pruned, and when the next turn may begin."""
+    """Record how far *what* was pruned, and when the next turn may begin."""
     place = {"cursor": cursor, "due_ms": due_ms}
     connection.execute(update(RETENTION).where(RETENTION.c.name == what).values(place))
 
 
 def place(connection: Connection, what: str) -> str:
-    """Return the place up to which *what* was pruned."""
+    """Return how far *what* has been pruned."""
     return connection.execute(select(RETENTION.c.cursor).where(RETENTION.c.name == what)).scalar() or ""
 
 
 def give_back(connection: Connection, pages: int) -> bool:
-    """Let SQLite give up to *pages* free pages back to the file system; return whether it could give more."""
+    """Return up to *pages* free pages of SQLite to the file system; return whether there are more."""
     free, gives_back = free_pages(connection)
     if not gives_back:
         return False
-    # The driver ends the statement after one page, whatever it says.
+    # The driver ends this statement after one page, whatever number it names.
     for _ in range(min(free, pages)):
         connection.exec_driver_sql("PRAGMA incremental_vacuum(1)")
     return free > pages
 
 
 def free_pages(connection: Connection) -> tuple[int, bool]:
-    """Return how many pages of a SQLite file are free, and whether `give_back` can give them back."""
+    """Return how many pages of a SQLite file are free, and whether `give_back` can return them."""
     free = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()
     return int(free), connection.exec_driver_sql("PRAGMA auto_vacuum").scalar_one() == _INCREMENTAL
 
 
 def take_place(connection: Connection, what: str, now_ms: int) -> str | None:
-    """Return the place up to which *what* was pruned; None while another process has its turn.
+    """Return how far *what* has been pruned; None while another process has its turn.
 
-    The turn lasts until the caller's transaction ends, and from there until what `end_turn` says.
+    The turn lasts until the caller's transaction ends, and then until the time set by `end_turn`.
     """
     ours = select(RETENTION.c.cursor, RETENTION.c.due_ms).where(RETENTION.c.name == what)
     row = connection.execute(ours.with_for_update(skip_locked=True)).one_or_none()
@@ -182,11 +182,11 @@ def _retained(connection: Connection, batch: Batch, after: str) -> Pruned:
 
 
 def _deliveries(connection: Connection, batch: Batch, after: str) -> Pruned:
-    """Delete the deliveries of events whose bodies are gone: others may be requested again."""
+    """Delete the deliveries of events whose bodies are gone; other deliveries could still be replayed."""
     end, dry_run = first_id(batch.before_ms), batch.dry_run_after is not None
     if not dry_run:
         emptied_to = place(connection, "bodies")
-        # Up to and with that one, and so below what would come right behind it.
+        # Up to and including that one, so below the id that would come right after it.
         end = min(end, f"{emptied_to}~") if emptied_to else ""
     rows = _events(connection, after, end, batch.limit)
     if dry_run:
@@ -232,7 +232,7 @@ def _submissions(connection: Connection, batch: Batch, after: str) -> Pruned:
 
 
 def forget_requests(connection: Connection, client_refs: Collection[str]) -> None:
-    """Take what was asked for, and the caller's metadata, out of submissions. Their keys and fates stay."""
+    """Remove the request and the caller's metadata from submissions. Their keys and outcomes stay."""
     if not client_refs:
         return
     forgotten: dict[str, Any] = {"request": _NO_REQUEST, "told": bindparam("told_"), "error": None}
@@ -252,7 +252,7 @@ _STEPS: Final[Mapping[What, Callable[[Connection, Batch, str], Pruned]]] = {
 
 
 def _counted(ids: Sequence[str], batch: Batch) -> Pruned:
-    # What is pruned leaves its index, so the next batch begins at the front; a dry run goes on behind.
+    # Pruned rows leave the index, so the next batch starts at the front. A dry run continues after them.
     cursor = ids[-1] if ids and batch.dry_run_after is not None else batch.dry_run_after or ""
     return Pruned(len(ids), 0, cursor, len(ids) == batch.limit)
 
@@ -276,15 +276,15 @@ def _empty(connection: Connection, ids: Sequence[str], batch: Batch) -> set[str]
 
 
 def empty(connection: Connection, ids: Collection[str]) -> None:
-    """Take the bodies of events, and what their deliveries know of them, away. The caller has locked both.
+    """Remove the bodies of events, and what their deliveries know about them. The caller has locked both.
 
-    What is kept of their attempts goes with them: it may quote the body.
+    Their recorded attempts go too, because these may quote the body.
     """
     gone = {"state": PRUNED, "body": b"", "last_error": None, "lease": None, "kept_by": None}
     connection.execute(update(EVENT).where(EVENT.c.id.in_(ids)).values(gone))
     if connection.dialect.name == "sqlite":
         connection.execute(_MOVE, {"ids": list(ids), "far": _FAR})
-    # Nothing may be restored that could not be sent.
+    # What cannot be sent must not be restored.
     forgotten = {"submission": None, "operation": None, "before": None, "last_error": None}
     connection.execute(delete(ATTEMPT).where(ATTEMPT.c.event_id.in_(ids)))
     known = or_(*(DELIVERY.c[name].is_not(None) for name in forgotten))
@@ -293,13 +293,13 @@ def empty(connection: Connection, ids: Collection[str]) -> None:
 
 def _lock_done(connection: Connection, ids: Sequence[str], before_ms: int) -> set[str]:
     done = and_(EVENT.c.id.in_(ids), EVENT.c.state.in_((SETTLED, LATE)), EVENT.c.due_ms < before_ms)
-    # Who makes a delivery of an event holds its key, so from here on there comes none.
+    # Creating a delivery of an event takes its key, so from here on there are no new ones.
     locked = select(EVENT.c.id).where(done).with_for_update(skip_locked=True)
     return set(connection.execute(locked).scalars())
 
 
 def _with_work(connection: Connection, ids: Collection[str], before_ms: int) -> set[str]:
-    """Return the events with a delivery that is not done, was done lately, or that somebody holds."""
+    """Return the events with a delivery that is unfinished, recently finished, or held by somebody."""
     key = (DELIVERY.c.event_id, DELIVERY.c.destination)
     running = select(OPERATION.c.id).where(OPERATION.c.state == RUNNING)
     free = and_(

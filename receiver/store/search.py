@@ -1,4 +1,4 @@
-"""Looking for deliveries, events and quarantined bodies, as operators do."""
+"""Finds deliveries, events and quarantined bodies for operators."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,10 +18,10 @@ EVENT_KEY: Final[tuple[Column[Any], ...]] = (EVENT.c.id,)
 QUARANTINE_KEY: Final[tuple[Column[Any], ...]] = (QUARANTINE.c.id,)
 
 _MOST: Final = 200
-"""Rows of one page of a list; each is read with its body."""
+"""Rows on one page of a list; each is read with its body."""
 _IS_DEAD: Final = DELIVERY.c.state == literal(DEAD, literal_execute=True)
 _IS_PENDING: Final = DELIVERY.c.state == literal(PENDING, literal_execute=True)
-"""Written into the statement: neither planner would use the partial index for a bound parameter."""
+"""A literal in the statement: neither planner would use the partial index for a bound parameter."""
 IS_UNSETTLED: Final = and_(
     *(EVENT.c.state != literal(state, literal_execute=True) for state in (SETTLED, PRUNED))
 )
@@ -30,7 +30,7 @@ IS_OPEN: Final = QUARANTINE.c.state == literal(OPEN, literal_execute=True)
 
 @dataclass(frozen=True, slots=True)
 class FoundDelivery:
-    """One delivery, with what its event is about. Times are milliseconds since the epoch."""
+    """A delivery, with what its event is about. Times are milliseconds since the epoch."""
 
     event_id: str
     destination: str
@@ -38,11 +38,11 @@ class FoundDelivery:
     attempts: int
     error: str | None
     due_ms: int | None
-    """When it may be sent next, or has been due since; if claimed, when that ends. None unless pending."""
+    """When it may be sent next, or has been due since; if claimed, the lease's end. None unless pending."""
     settled_ms: int | None
     """When it was delivered or given up."""
     is_claimed: bool
-    """Whether a worker is at it."""
+    """Whether a worker has it."""
     operation: str | None
     source: str
     generation_id: str
@@ -53,7 +53,7 @@ class FoundDelivery:
 
 @dataclass(frozen=True, slots=True)
 class FoundEvent:
-    """One event, with the fate of its asset. Times are milliseconds since the epoch."""
+    """An event, with the result for its asset. Times are milliseconds since the epoch."""
 
     id: str
     source: str
@@ -66,7 +66,7 @@ class FoundEvent:
     repeats: int
     attempts: int
     error: str | None
-    """Why its asset was not mirrored, or not yet."""
+    """Why its asset is not mirrored, or not yet."""
     asset: Asset | None
     deliveries: dict[str, int]
     """How many are in each state."""
@@ -74,7 +74,7 @@ class FoundEvent:
 
 @dataclass(frozen=True, slots=True)
 class ReadEvent:
-    """One event, with the bytes it came in."""
+    """An event, with its original bytes."""
 
     event: FoundEvent
     body: bytes
@@ -103,7 +103,7 @@ def find_deliveries(
     limit: int = 100,
     newest_first: bool = False,
 ) -> Page[FoundDelivery]:
-    """Return up to *limit* deliveries behind *after*."""
+    """Return up to *limit* deliveries after the cursor *after*."""
     page = delivery_rows(connection, wanted, Reach(after, _most(wanted, limit), newest_first), with_body=True)
     return _cut(page, limit, DELIVERY_KEY, _delivery)
 
@@ -116,7 +116,7 @@ def find_events(
     limit: int = 100,
     newest_first: bool = False,
 ) -> Page[FoundEvent]:
-    """Return up to *limit* events behind *after*."""
+    """Return up to *limit* events after the cursor *after*."""
     page = read_events(connection, wanted, after=after, limit=limit, newest_first=newest_first)
     return Page([read.event for read in page.rows], page.cursor, page.more)
 
@@ -124,14 +124,14 @@ def find_events(
 def read_events(
     connection: Connection, wanted: Filter, *, after: Key | None, limit: int, newest_first: bool = False
 ) -> Page[ReadEvent]:
-    """Return up to *limit* events behind *after*, with their bodies."""
+    """Return up to *limit* events after the cursor *after*, with their bodies."""
     page = event_rows(connection, wanted, Reach(after, _most(wanted, limit), newest_first), with_body=True)
     cut = _cut(page, limit, EVENT_KEY, lambda row: row)
     return Page(read_rows(connection, cut.rows), cut.cursor, cut.more)
 
 
 def read_rows(connection: Connection, rows: Sequence[Any]) -> list[ReadEvent]:
-    """Return the events in *rows* of `event_rows`, with how many deliveries they have in each state."""
+    """Return the events in *rows* of `event_rows`, with the number of their deliveries in each state."""
     counts = _states(connection, [row.id for row in rows])
     return [ReadEvent(_event(row, counts.get(row.id, {})), row.body) for row in rows]
 
@@ -144,18 +144,18 @@ def find_quarantined(
     limit: int = 100,
     newest_first: bool = False,
 ) -> Page[FoundBody]:
-    """Return up to *limit* quarantined bodies behind *after*."""
+    """Return up to *limit* quarantined bodies after the cursor *after*."""
     page = quarantine_rows(connection, wanted, Reach(after, _most(wanted, limit), newest_first))
     return _cut(page, limit, QUARANTINE_KEY, _quarantined)
 
 
 def body_of_event(connection: Connection, id_: str) -> bytes | None:
-    """Return the bytes that an event came in."""
+    """Return the original bytes of an event."""
     return connection.execute(select(EVENT.c.body).where(EVENT.c.id == id_)).scalar()
 
 
 def pruned_among(connection: Connection, ids: Collection[str]) -> list[str]:
-    """Return those of the events *ids* whose bodies are gone."""
+    """Return which of the events *ids* have lost their bodies to pruning."""
     gone = select(EVENT.c.id).where(EVENT.c.id.in_(ids), EVENT.c.state == PRUNED).order_by(EVENT.c.id)
     return list(connection.execute(gone).scalars())
 
@@ -168,9 +168,9 @@ def quarantined_body(connection: Connection, id_: str) -> bytes | None:
 def delivery_rows(
     connection: Connection, wanted: Filter, reach: Reach, *, with_body: bool = False, lock: bool = False
 ) -> Page[Any]:
-    """Return the matching deliveries of one window, locked if they are to be changed.
+    """Return the matching deliveries in one window, locked if they are to be changed.
 
-    Locked, those that are pending and locked by others already are left out.
+    When locking, pending ones that others have locked are left out.
     """
     found = _by_id(connection, wanted)
     if found is None:
@@ -191,7 +191,7 @@ def delivery_rows(
     elif wanted.state is not None:
         statement = statement.where(DELIVERY.c.state == wanted.state)
     if lock:
-        # Workers settle what is pending, many at once and in their own order: we must not wait for them.
+        # Workers settle pending rows, many at once and in their own order. We must not wait for them.
         statement = statement.with_for_update(of=DELIVERY, skip_locked=wanted.state == PENDING)
     return _matching(
         rows_within(connection, statement, DELIVERY_KEY, candidates, reach), wanted, ("last_error",)
@@ -201,7 +201,7 @@ def delivery_rows(
 def event_rows(
     connection: Connection, wanted: Filter, reach: Reach, *, with_body: bool = False, lock: bool = False
 ) -> Page[Any]:
-    """Return the matching events of one window, with their assets; locked, they are not pruned meanwhile."""
+    """Return the matching events in one window, with their assets; locked ones are not pruned meanwhile."""
     found = _by_id(connection, wanted)
     if found is None:
         return Page([], reach.after, more=False)
@@ -228,7 +228,7 @@ def event_rows(
 
 
 def quarantine_rows(connection: Connection, wanted: Filter, reach: Reach, *, lock: bool = False) -> Page[Any]:
-    """Return the matching quarantined bodies of one window, locked if they are to be changed."""
+    """Return the matching quarantined bodies in one window, locked if they are to be changed."""
     statement = select(QUARANTINE)
     if wanted.source is not None:
         statement = statement.where(QUARANTINE.c.source == wanted.source)
@@ -243,9 +243,9 @@ def quarantine_rows(connection: Connection, wanted: Filter, reach: Reach, *, loc
 
 
 def _by_id(connection: Connection, wanted: Filter) -> Filter | None:
-    """Return *wanted* with the ids of the events of its generation, if it names one; None if there are none.
+    """Add the event ids of the generation that *wanted* names, if any; None if it has no events.
 
-    Few events are about one generation: so they are found by its key, and not by reading all events.
+    A generation has few events, so they are found by its key instead of reading all events.
     """
     if wanted.generation_id is None:
         return wanted
@@ -255,7 +255,7 @@ def _by_id(connection: Connection, wanted: Filter) -> Filter | None:
 
 
 def _most(wanted: Filter, limit: int) -> int:
-    """Return how many rows to read for a page: more than *limit* where some are sorted out only here."""
+    """Return how many rows to read for a page: more than *limit* if some are only filtered out here."""
     return _MOST if wanted.kind or wanted.error else min(limit + 1, _MOST)
 
 
@@ -317,7 +317,7 @@ def _delivery(row: Any) -> FoundDelivery:
 
 
 def _due_ms(row: Any) -> int:
-    """Return when a delivery is due; of what was backfilled, when its event came: it only waits its turn."""
+    """Return when a delivery is due; when its event arrived, if it was backfilled and waits its turn."""
     return int(row.due_ms if row.due_ms >= 0 else row.received_ms)
 
 

@@ -1,4 +1,4 @@
-"""Setbacks: what is put off, given up or not wanted, written one at a time; and what is kept of why."""
+"""Setbacks: work that is postponed, given up or unwanted, written one by one with the reason."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -34,9 +34,9 @@ _MAX_ERROR_CHARS: Final = 1_000
 def write_setbacks(
     connection: Connection, setbacks: Sequence[Setback | EventSettled], settled: set[Key]
 ) -> set[Key]:
-    """Write *setbacks*; return the keys of those whose lease still held.
+    """Write *setbacks*; return the keys of those whose lease was still valid.
 
-    Of events that were given up, the keys of which are among the *settled*, only the attempt is to be kept.
+    For events that were given up, whose keys are in *settled*, only the attempt is recorded.
     """
     written = {
         one.job.key for one in setbacks if not isinstance(one, EventSettled) and _write(connection, one)
@@ -54,7 +54,7 @@ def write_setbacks(
 
 
 def _write(connection: Connection, setback: Setback) -> bool:
-    """Write one of them; False if the lease was lost."""
+    """Write one setback; False if the lease was lost."""
     match setback:
         case EventPostponed():
             held = _postpone_event(connection, setback)
@@ -150,5 +150,5 @@ def _close(
 
 
 def _clean(error: str) -> str:
-    """Return *error* as any database takes it: no NUL, no lone surrogate, bounded."""
+    """Return *error* in a form every database accepts: no NUL, no lone surrogate, bounded."""
     return error.encode("utf-8", "replace").decode().replace("\0", "")[:_MAX_ERROR_CHARS]

@@ -1,6 +1,6 @@
-"""Settling claimed work: many results at a time, each only while its lease still holds.
+"""Settles claimed work: many results at a time, each only while its lease is valid.
 
-Where a lease was lost, another worker has the work now and nothing is written.
+If a lease was lost, another worker has the work now, and nothing is written.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,8 +33,8 @@ _INSERT_ASSETS: Final = ASSET.insert()
 def settle_and_claim(
     connection: Connection, batch: Sequence[Closing | Search], *, fan_out: FanOut
 ) -> list[Closed | Due]:
-    """Settle what is done and find what is next; say for each of *batch*, in order, what came of it."""
-    # Found first, as settled deliveries are locked last: see `settle`.
+    """Settle finished work and find the next; return the outcome of each item of *batch*, in order."""
+    # Finding comes first, because settled deliveries are locked last: see `settle`.
     found = [
         _settle_due(connection, one.claim, one.places, fan_out) for one in batch if isinstance(one, Search)
     ]
@@ -44,7 +44,7 @@ def settle_and_claim(
 
 
 def _settle_due(connection: Connection, claim: Claim, places: Sequence[Places], fan_out: FanOut) -> Due:
-    """Settle due events without an asset; claim those that an asset is expected of.
+    """Settle due events without an asset; claim those that should have one, or cannot be read.
 
     The first events get the *places*.
     """
@@ -55,7 +55,7 @@ def _settle_due(connection: Connection, claim: Claim, places: Sequence[Places], 
         (settled if _has_no_asset(job) else claimed).append(job)
     take(connection, EVENT, ("id",), [(job.id,) for job in claimed], claim)
     kept = {job.id: place for job, place in zip(settled, places, strict=False)}
-    # They are locked, and nobody holds them.
+    # They are locked, and nobody has a lease on them.
     change(connection, EVENT, ("id",), [(job.id,) for job in settled], _SETTLED | {"due_ms": claim.now_ms})
     made = _complete(connection, [EventSettled(job, None, claim.now_ms) for job in settled], fan_out, kept)
     return Due(settled, claimed, [made[job.id] for job in settled])
@@ -67,11 +67,11 @@ def _has_no_asset(job: EventJob) -> bool:
 
 
 def settle(connection: Connection, closings: Sequence[Closing], *, fan_out: FanOut) -> list[Closed]:
-    """Write what came of claimed work, and say for each, in order, what was written."""
+    """Write the results of claimed work; return, in order, what was written."""
     settlements = [one.settlement for one in closings]
     made = _settle_events(connection, closings, fan_out)
     written = {(id_, "") for id_ in made}
-    # Before any delivery is locked: who attributes a delivery locks its submission first, and so do these.
+    # Before any delivery is locked. Attribution locks a delivery's submission first, and so does this.
     arrivals = [one for one in settlements if isinstance(one, LateArrived)]
     written |= {one.job.key for one in arrivals if _arrive(connection, one, fan_out)}
     written |= _confirm(connection, [one for one in settlements if isinstance(one, DeliveryConfirmed)])
@@ -105,7 +105,7 @@ def _settle_events(connection: Connection, closings: Sequence[Closing], fan_out:
 
 
 def _being_removed(connection: Connection, settled: Sequence[EventSettled | LateArrived]) -> set[str]:
-    """Return whose file is being removed as another's: the next attempt uploads it once more."""
+    """Return those whose file is being removed for another event: the next attempt uploads it again."""
     urls = {one.job.id: one.asset.url for one in settled if one.asset is not None and one.asset.url}
     ids = {one.job.id: (one.job.id, one.job.generation_id) for one in settled}
     shareable = {url for id_, url in urls.items() if not is_its_own(url, ids[id_])}
@@ -146,7 +146,7 @@ def _deliver(
     fan_out: FanOut,
     places: Mapping[str, Places],
 ) -> dict[str, Made]:
-    """Make the deliveries of events that were just settled."""
+    """Create the deliveries of events that were just settled."""
     if not settled:
         return {}
     attributions = attribute(connection, [one.job for one in settled], now_ms=settled[0].now_ms)

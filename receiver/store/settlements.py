@@ -1,4 +1,4 @@
-"""What may come of claimed work, and what is said of it once it is written."""
+"""The possible results of claimed work, and what is reported once they are written."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,35 +13,35 @@ from receiver.store.late import LateSettlement
 
 @dataclass(frozen=True, slots=True)
 class EventSettled:
-    """The asset's fate is known: *asset*, or None where the event has none. Its deliveries become due."""
+    """The asset's result is known: *asset*, or None if the event has none. Its deliveries become due."""
 
     job: EventJob
     asset: Asset | None
     now_ms: int
     retry_ms: int | None = None
-    """When a failed asset is retried, if it is: until its `retried_until_ms`."""
+    """When a failed asset is retried, if at all: until its `retried_until_ms`."""
     attempt: FailedAttempt | None = field(default=None, compare=False)
-    """What is kept of the attempt, for people to see."""
+    """The record of the attempt, for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventPostponed:
-    """The asset is to be tried again at *due_ms*."""
+    """The asset is tried again at *due_ms*."""
 
     job: EventJob
     due_ms: int
     error: str
     kept_by: str | None = None
-    """The spool folder that has its download."""
+    """The spool folder with its download."""
     parked: bool = False
-    """Whether the attempt is given back, because bucket or host as a whole do not work."""
+    """Whether the attempt is given back, because the whole bucket or host is down."""
     attempt: FailedAttempt | None = field(default=None, compare=False)
-    """What is kept of the attempt, for people to see."""
+    """The record of the attempt, for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventKept:
-    """The asset is downloaded: from here on *spool* has it, whatever becomes of this attempt."""
+    """The asset is downloaded: *spool* has it from now on, whatever becomes of this attempt."""
 
     job: EventJob
     spool: str
@@ -54,25 +54,25 @@ class DeliveryConfirmed:
     job: DeliveryJob
     now_ms: int
     receipt: str = ""
-    """What the destination calls it; goes into the log, not into the store."""
+    """What the destination calls it; logged, not stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryPostponed:
-    """The delivery is to be tried again at *due_ms*."""
+    """The delivery is tried again at *due_ms*."""
 
     job: DeliveryJob
     due_ms: int
     error: str
     parked: bool = False
-    """Whether the attempt is given back, because the destination as a whole did not work."""
+    """Whether the attempt is given back, because the whole destination is down."""
     attempt: FailedAttempt | None = field(default=None, compare=False)
-    """What is kept of the attempt, for people to see."""
+    """The record of the attempt, for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryUnwanted:
-    """The destination's filter does not hold, now that all is known: there is no such delivery."""
+    """The destination's filter rejects it, now that everything is known: there is no such delivery."""
 
     job: DeliveryJob
 
@@ -85,7 +85,7 @@ class DeliveryDead:
     now_ms: int
     error: str
     attempt: FailedAttempt | None = field(default=None, compare=False)
-    """What is kept of the attempt, for people to see."""
+    """The record of the attempt, for people."""
 
 
 ForwardSettlement = DeliveryConfirmed | DeliveryPostponed | DeliveryUnwanted | DeliveryDead
@@ -94,7 +94,7 @@ Settlement = EventSettled | EventPostponed | EventKept | ForwardSettlement | Lat
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """What came of claimed work, and places for the deliveries that it makes."""
+    """The result of claimed work, and places for the deliveries it creates."""
 
     settlement: Settlement
     places: Places = NO_PLACES
@@ -102,22 +102,22 @@ class Closing:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """What was committed of a closing."""
+    """What was committed for a closing."""
 
     held: bool
-    """Whether the lease still held; nothing was written otherwise."""
+    """Whether the lease was still valid; otherwise nothing was written."""
     made: Made | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """The outcome of due events that have no file to fetch."""
+    """The result for due events that have no file to fetch."""
 
     settled: Sequence[EventJob] = ()
     claimed: Sequence[EventJob] = ()
-    """Events whose asset cannot be had, or that cannot be read: their fate is for the mirror to say."""
+    """Events whose asset cannot be fetched, or that cannot be read: the mirror decides about them."""
     made: Sequence[Made] = field(default=(), repr=False)
-    """The deliveries of those that are settled, in order."""
+    """The deliveries of the settled ones, in order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,9 @@ _CHECKED_BYTES: Final = 32 * 1024 * 1024
 """Files up to this size are read whole at start, in a fraction of a second."""
 _PATIENCE_S: Final = 0.5
 _CACHE_KIB: Final = 16 * 1024
-"""Of pages in memory, taken as they are read: with millions of events, all of an index but its leaves."""
+"""Cached pages, allocated as they are read: with millions of events, all of an index but its leaves."""
 _NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM}
-"""What the system refuses today and may grant tomorrow: no wrong setting."""
+"""Errors that the system may not repeat tomorrow: not a wrong setting."""
 _DAMAGED: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _NO_LOCKS: Final = {
     sqlite3.SQLITE_IOERR_LOCK,
@@ -35,11 +35,11 @@ _NO_LOCKS: Final = {
 
 
 def connect_sqlite(url: URL, busy_timeout_s: float) -> Engine:
-    """Return an engine on the file that *url* names; its folder is made.
+    """Return an engine on the file that *url* names; its folder is created.
 
     Raises:
         ConfigError: there cannot be a database.
-        StoreUnavailable: there is no room for one now, or the one that is there is damaged.
+        StoreUnavailable: there is no room for one now, or the existing one is damaged.
     """
     if not url.database or url.database == ":memory:":
         raise bad_url("an in-memory database would lose events")
@@ -71,13 +71,13 @@ def _make_folder(folder: Path) -> None:
 
 
 def _make_file(path: str) -> None:
-    """Keep prompts from other users of the machine: SQLite's own files are for all to read."""
-    with suppress(OSError):  # it is there, or SQLite meets what is wrong as well
+    """Create it closed to other users, who may read prompts: SQLite creates world-readable files."""
+    with suppress(OSError):  # it exists, or SQLite will hit the same error
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o640))
 
 
 def _try(path: str) -> None:
-    """Do what the work will do: write, under a lock and with a log beside the file."""
+    """Do what the work will do: write, under a lock and with a log next to the file."""
     try:
         with closing(sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None)) as connection:
             connection.execute("PRAGMA schema_version")
@@ -86,7 +86,7 @@ def _try(path: str) -> None:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("ROLLBACK")
     except sqlite3.OperationalError as error:
-        if _primary(error) != sqlite3.SQLITE_BUSY:  # else another process writes or starts: all is well
+        if _primary(error) != sqlite3.SQLITE_BUSY:  # otherwise another process is writing or starting: fine
             raise
     if not Path(path).stat().st_mode & 0o222:
         raise bad_url(f"{path} is read-only: make it writable (chmod u+w)")
@@ -117,7 +117,7 @@ def _refusal(path: str, error: sqlite3.Error) -> ReceiverError:
 
 
 def _cannot_open(path: str, error: sqlite3.Error) -> ReceiverError:
-    """Ask the system why: SQLite does not tell."""
+    """Ask the operating system for the reason, because SQLite does not give it."""
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o640))
     except OSError as reason:
@@ -138,7 +138,7 @@ def _prepare(connection: WatchedConnection, file: DatabaseFile) -> None:
 
 def _use_log(connection: sqlite3.Connection) -> None:
     if connection.execute("PRAGMA page_count").fetchone()[0] == 0:
-        # One that is there keeps what it has until somebody runs VACUUM, and would be written to.
+        # An existing database keeps its mode until somebody runs VACUUM, and this would write to it.
         connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
     mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
     if mode != "wal":
@@ -148,7 +148,7 @@ def _use_log(connection: sqlite3.Connection) -> None:
 
 
 def _judge(context: ExceptionContext, path: str) -> None:
-    """Let go of a connection whose log is gone, and say what to do about a damaged file."""
+    """Drop a connection whose log is gone, and say what to do about a damaged file."""
     error = context.original_exception
     if isinstance(error, LostLog):
         context.is_disconnect = True

@@ -1,4 +1,4 @@
-"""Copies of a SQLite database: taken while it is written to, verified, and put where there is none."""
+"""Copies of a SQLite database: made while it is written to, verified, and restored."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ _BESIDE: Final = ("-wal", "-shm", "-journal")
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A copy that was found to be whole."""
+    """A copy that was verified."""
 
     path: Path
     size_bytes: int
@@ -27,11 +27,11 @@ class Copy:
 
 
 def back_up(database: Path, to: Path) -> Copy:
-    """Copy *database* as it is at this moment to a new file; writers meanwhile wait for nothing.
+    """Copy the present state of *database* to a new file, without blocking writers.
 
     Raises:
-        ConfigError: there is no database, or no folder for the copy, or there is a file already.
-        StoreUnavailable: it cannot be read or written, or the copy is not whole.
+        ConfigError: the database or the folder for the copy is missing, or the file already exists.
+        StoreUnavailable: it cannot be read or written, or the copy is damaged.
     """
     if not database.is_file():
         raise ConfigError(f"there is no {database} to back up", "database_url")
@@ -42,26 +42,27 @@ def back_up(database: Path, to: Path) -> Copy:
         if connection.execute("PRAGMA auto_vacuum").fetchone()[0] == 0:
             connection.execute(
                 "PRAGMA auto_vacuum=INCREMENTAL"
-            )  # of the copy, which can give space back then
-        # Not by pages, which begins anew whenever somebody writes.
+            )  # of the copy, so that it can return free space
+        # Not page by page, which starts over whenever somebody writes.
         connection.execute("VACUUM INTO ?", (str(copy),))
         done = verify(copy)
     return Copy(to, done.size_bytes, done.revision, done.events)
 
 
 def restore(backup: Path, database: Path) -> Copy:
-    """Put a copy of *backup* where *database* is to be.
+    """Restore a copy of *backup* as *database*.
 
     Raises:
-        ConfigError: there is a database already, a process has it open still, or *backup* is none of ours.
-        StoreUnavailable: it cannot be read or written, or is not whole.
+        ConfigError: there is a database already, a process still has one open there, or *backup* is not one
+            of ours.
+        StoreUnavailable: it cannot be read or written, or is damaged.
     """
     if not backup.is_file():
         raise ConfigError(f"there is no {backup}")
     for path in (database, *(Path(f"{database}{suffix}") for suffix in _BESIDE)):
         if path.exists():
             raise ConfigError(f"{path} exists: stop every process, and move it and its -wal and -shm away")
-    # What the system says of an open file whose name is gone.
+    # How the system describes an open file whose name is gone.
     if found := holders(Path(f"{os.path.realpath(database)} (deleted)")):
         raise ConfigError(f"{database} was removed and is still open: stop {', '.join(found)} first")
     verify(backup)
@@ -73,13 +74,13 @@ def restore(backup: Path, database: Path) -> Copy:
 
 
 def verify(path: Path) -> Copy:
-    """Read the whole of a copy.
+    """Verify a copy by reading all of it.
 
     Raises:
-        ConfigError: it is no database of ours, or one of a newer release.
+        ConfigError: it is not a database of ours, or belongs to a newer release.
         StoreUnavailable: it is damaged, or cannot be read.
     """
-    # Immutable: nothing is created beside it, and one that lacks its log is not taken for whole.
+    # Immutable: creates no files next to it, and a copy that lacks its log does not pass as whole.
     source = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
     with _explained(f"use {path}"), closing(sqlite3.connect(source, uri=True)) as connection:
         found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
@@ -96,7 +97,7 @@ def verify(path: Path) -> Copy:
 
 @contextmanager
 def _new(path: Path) -> Iterator[Path]:
-    """Offer a file that becomes *path* at the end of the block, on disk, unless one is there by then."""
+    """Yield a file that becomes *path* at the end of the block, synced, unless that exists by then."""
     if path.exists():
         raise ConfigError(f"{path} exists, and will not be overwritten")
     copy = path.with_name(f".{path.name}.{os.getpid()}")

@@ -1,13 +1,13 @@
-"""The file under an open SQLite connection: whether it is still the one that its path names, and whole.
+"""The file under an open SQLite connection: whether its path still names it, and whether it is intact.
 
-What is committed to a file that was moved, removed or replaced is nowhere that a restart would look. So every
-commit is followed by a look, before anybody hears of it.
+After a file was moved, removed or replaced, a restart would not find what is committed to it. So every commit
+is followed by a check, before anybody is told of it.
 
-The same look tells whether somebody else wrote the file, as `cp` over it does. With a write-ahead log SQLite
-writes the file itself only while it copies the log there, and notes how far it means to get, and how far it
-got, in the shared memory. So what changed without such a note was changed by somebody else. Both are read
-through the descriptors that SQLite has open: closing one of our own would drop every lock that this process
-has on the file.
+The same check detects writes by anyone else, as by `cp` over the file. With a write-ahead log SQLite itself
+writes the file only while it copies the log into it. It records in the shared memory how far it intends to
+copy, and how far it got. So a change without such a record was made by somebody else. Both are read through
+the descriptors that SQLite has open: closing one of our own would drop every lock that this process has on
+the file.
 
 Sources: https://sqlite.org/walformat.html, https://sqlite.org/howtocorrupt.html (2.2).
 """
@@ -28,23 +28,23 @@ from receiver.store.sqlite_log import LONG_BYTES, MANY_PAGES, Beside, Identity, 
 from receiver.telemetry.logger import Logger
 
 LOOKS_ONLY: Final = "receiver_looks_only"
-"""The execution option of transactions that write nothing, and so need not wait for who does."""
+"""The execution option of transactions that only read, and so need not wait for writers."""
 _WRITABLE: Final = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 _OPEN: Final = Path("/proc/self/fd")
 _HEADER_BYTES: Final = 100
 _INDEX_BYTES: Final = 136
 _COPYING: Final = struct.Struct("=16xI12x8s56xI28xI")
-"""Of the index: the pages in the log, the salts, and the two that follow in `Copying`."""
+"""In the index: the pages in the log, the salts, and the two values that come next in `Copying`."""
 
 log = Logger()
 
 
 class LostFile(sqlite3.OperationalError):
-    """The file is not there any more; the connection is kept, for what only it can still reach."""
+    """The file is gone. The connection is kept, for the data that only it can still reach."""
 
 
 class LostLog(sqlite3.OperationalError):
-    """The write-ahead log is not there any more. What it held is in the file by now; connect again."""
+    """The write-ahead log is gone. The file has its contents by now; connect again."""
 
 
 class DatabaseFile:
@@ -52,7 +52,7 @@ class DatabaseFile:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        # SQLite follows a link, and keeps its other files beside what the link leads to.
+        # SQLite follows links, and keeps its other files next to the target.
         real = os.path.realpath(path)
         self._beside = (f"{real}-wal", f"{real}-shm")
         self._identity: Identity | None = None
@@ -62,26 +62,26 @@ class DatabaseFile:
         self._log = WriteAheadLog(path, self.check_path, self._find_beside, Held(path).sync)
 
     def check_path(self) -> None:
-        """Refuse to open another file than before; nothing is created in its place.
+        """Refuse to open a different file than before; nothing is created in its place.
 
         Raises:
-            LostFile: the path names another file than it did for the connections before.
+            LostFile: the path names a different file than it did for earlier connections.
         """
         found = _identity(_stat(self.path))
         if self._identity is not None and found != self._identity:
             raise LostFile(self._lost(found))
 
     def opened(self, connection: "WatchedConnection") -> None:
-        """Look after *connection*; the first decides which file it is."""
+        """Check after *connection* was opened; the first one determines which file it is."""
         self._identity = self._identity or _identity(_stat(self.path))
         self._contents.forget()
         connection.file, connection.beside = self, self._find_beside()
 
     def begin(self, connection: Connection) -> None:
-        """Begin a transaction, and take the write lock first: one that read before could lose an update.
+        """Begin a transaction with the write lock: one that read first could lose an update.
 
         Raises:
-            StoreUnavailable: as `look` does.
+            StoreUnavailable: as for `look`.
         """
         raw: Any = connection.connection.dbapi_connection
         try:
@@ -112,10 +112,10 @@ class DatabaseFile:
             )
 
     def look_beside(self, connection: "WatchedConnection") -> None:
-        """Refuse unless the log that was just written is the one that a restart would find.
+        """Refuse unless a restart would find the log that was just written.
 
         Raises:
-            LostLog: one of the two files beside the database was removed or replaced.
+            LostLog: one of the two files next to the database was removed or replaced.
         """
         written, shared = map(_stat, self._beside)
         found = (_identity(written), _identity(shared))
@@ -128,7 +128,7 @@ class DatabaseFile:
             self._log.committed(connection, found, uncopied=uncopied, size_bytes=size_bytes)
 
     def left_alone(self) -> AbstractContextManager[None]:
-        """Have nobody else in this process copy the log within the block."""
+        """Keep everyone else in this process from copying the log within the block."""
         return self._log.left_alone()
 
     def _find_beside(self) -> Beside:
@@ -142,12 +142,12 @@ class DatabaseFile:
         )
 
     def _save(self, connection: "WatchedConnection") -> None:
-        """Complete the file that is open, and keep a copy if no path leads to it any more."""
+        """Complete the open file, and save a copy if no path leads to it any more."""
         if self._saved:
             return
         self._saved = True
         with suppress(sqlite3.Error), self._log.left_alone():
-            # Else a database that is put there would be given the rest of this one.
+            # Otherwise a new database at this path would get the rest of this one's log.
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
         if self._has_a_name():
             return
@@ -161,7 +161,7 @@ class DatabaseFile:
             log.warning("removed database saved", path=copy)
 
     def _has_a_name(self) -> bool:
-        """Whether the open file is somewhere; True where the system does not tell."""
+        """Whether the open file still has a name; True if the system does not say."""
         with suppress(OSError):
             for each in Path("/proc/self/fd").iterdir():
                 with suppress(OSError):
@@ -172,26 +172,26 @@ class DatabaseFile:
 
 
 class WatchedConnection(sqlite3.Connection):
-    """A connection whose commits only count in the file that is there."""
+    """A connection whose commits count only if its file is still in place."""
 
     file: DatabaseFile | None = None
     beside: Beside = ()
 
     def commit(self) -> None:
-        """Commit, and look whether that is where it belongs."""
+        """Commit, then check that the file is still in place."""
         super().commit()
-        assert self.file is not None  # nobody has a connection before it is prepared
+        assert self.file is not None  # nobody uses a connection before it is prepared
         self.file.look(self)
         self.file.look_beside(self)
 
     def close(self) -> None:
-        """Close; the last one completes the file, unless somebody else has it open still."""
+        """Close. The last connection completes the file, unless another process has it open."""
         with self.file.left_alone() if self.file is not None else nullcontext():
             super().close()
 
 
 class Copying(NamedTuple):
-    """How far the log was copied into the file."""
+    """How far the log has been copied into the file."""
 
     salts: bytes
     copied: int
@@ -199,22 +199,22 @@ class Copying(NamedTuple):
 
 
 class Contents:
-    """What was last seen of the file at *path* and of its shared memory; nothing where no `/proc` is."""
+    """The last known state of the file at *path* and its shared memory; empty without `/proc`."""
 
     def __init__(self, path: str, shared: str) -> None:
         self._file = Held(path)
         self._shared = Held(shared)
         self.uncopied = 0
-        """Pages that were in the log when `copying` looked, and not in the file."""
+        """Pages that were in the log but not in the file when `copying` looked."""
         self._changed_ns: int | None = None
         self._seen: tuple[bytes, Copying] | None = None
 
     def forget(self) -> None:
-        """Take the file as it is from now on: nobody may have had it open for a while."""
+        """Accept the file as it is now: perhaps nobody had it open for a while."""
         self._changed_ns = self._seen = None
 
     def copying(self) -> Copying | None:
-        """Tell how far the log is copied, some microseconds' work; ask before the file's time."""
+        """Return how far the log has been copied, which takes microseconds; ask before the file's time."""
         index = self._shared.read(_INDEX_BYTES)
         if len(index) < _INDEX_BYTES:
             return None
@@ -224,7 +224,7 @@ class Contents:
         return found
 
     def are_foreign(self, copying: Copying | None, changed_ns: int) -> bool:
-        """Whether another than SQLite wrote to the file, which was last changed at *changed_ns*."""
+        """Whether anyone but SQLite wrote to the file, last changed at *changed_ns*."""
         before = self._seen
         if changed_ns == self._changed_ns and (before is None or copying == before[1]):
             return False
@@ -245,7 +245,7 @@ class Contents:
 
 
 class Held:
-    """The descriptor under which this process has *path* open."""
+    """The descriptor with which this process has *path* open."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -259,7 +259,7 @@ class Held:
         return b""
 
     def sync(self) -> None:
-        """Bring what was written to the file to the disk, if this process has it open."""
+        """Flush the file to disk, if this process has it open."""
         if self._find():
             os.fsync(self._descriptor)
 

@@ -1,12 +1,12 @@
-"""SQLite's write-ahead log: copied into the database beside the commits, and kept short.
+"""SQLite's write-ahead log: copied into the database alongside the commits, and kept short.
 
-A commit that finds the log long would copy it itself, and all who wait for the next one would wait for that:
-for pages all over the file, and a sync of them. So a thread copies and syncs most of it, and leaves to a
-commit what came meanwhile. That makes nothing durable any later: a commit is on disk once it is in the log.
+A commit that finds the log long would copy it itself, and everyone waiting for the next commit would wait for
+that: for pages all over the file, and a sync. So a thread copies and syncs most of it, and leaves only the
+newest pages to a commit. Nothing becomes durable any later: a commit is on disk once it is in the log.
 
-The log is written from its beginning again once all of it is in the database and nobody reads an older
-state. A transaction that somebody keeps open for long, in `sqlite3` or a backup, lets it grow: that is said,
-with the names of those who have the file open, and once it is over the log is cut.
+The log is rewritten from its start once all of it is in the database and nobody reads an older state. It
+grows while somebody keeps a transaction open for long, in `sqlite3` or a backup. We log that, with the names
+of the processes that have the file open, and cut the log once it is over.
 """
 
 import os
@@ -22,25 +22,25 @@ from receiver import forks
 from receiver.telemetry.logger import Logger
 
 LONG_BYTES: Final = 64 * 1024 * 1024
-"""Far more than it grows to unless a transaction stays open."""
+"""Far more than it grows to, unless a transaction stays open."""
 KEPT_BYTES: Final = 16 * 1024 * 1024
-"""More than gathers between two copies: what is written over needs no sync of the file system's journal."""
+"""More than gathers between two copies: overwriting needs no sync of the file system's journal."""
 MOST_PAGES: Final = 4_000
-"""With more in the log, a commit copies it itself, unless the thread is at it."""
+"""With more in the log, a commit copies it itself, unless the thread is copying."""
 MANY_PAGES: Final = 2_000
-"""Copied beside the commits. Fewer would mean more syncs, and some pages change with every commit."""
+"""Copied alongside the commits. Fewer would mean more syncs, as some pages change with every commit."""
 _FEW_PAGES: Final = 200
-"""What a commit may copy itself: it takes a millisecond or two."""
+"""What a commit may copy itself in a millisecond or two."""
 _PASSES: Final = 5
 _PAUSE_S: Final = 0.25
-"""Until it is tried again while somebody reads an older state, or copies as well."""
+"""The pause before trying again, while somebody reads an older state or is copying."""
 _RETRY_S: Final = 2.0
 _QUIET_S: Final = 10.0
-"""A fork waits for so long until nobody copies."""
+"""How long a fork waits until nobody is copying."""
 
 Identity = tuple[int, int]
 Beside = tuple[Identity | None, ...]
-"""Which files are there as log and as shared memory."""
+"""The identities of the log and the shared memory, if they exist."""
 
 log = Logger()
 
@@ -59,9 +59,9 @@ class WriteAheadLog(forks.Forkable):
 
         Args:
             database: the file's path.
-            check: raises unless that names the file as before.
-            beside: tells what is beside it now.
-            sync: brings what was written to it to the disk.
+            check: raises unless the path still names the same file.
+            beside: returns the files next to it now.
+            sync: flushes the file to disk.
         """
         self._database = Path(database)
         self._path = Path(f"{os.path.realpath(database)}-wal")
@@ -69,12 +69,12 @@ class WriteAheadLog(forks.Forkable):
         self._beside = beside
         self._sync = sync
         self._running = threading.Lock()
-        # Who forks has it while a connection is closed, which takes it, too.
+        # A fork holds this lock while it closes a connection, and closing takes it too.
         self._copying = threading.RLock()
         """Held as long as the thread has the database open."""
         self._is_quiet = False
         self.is_nearly_copied = False
-        """Whether the next commit is to copy the rest."""
+        """Whether the next commit should copy the rest."""
         self._not_before = 0.0
         self._told_bytes = 0
         forks.watch(self)
@@ -82,20 +82,20 @@ class WriteAheadLog(forks.Forkable):
     def committed(
         self, connection: sqlite3.Connection, beside: Beside, *, uncopied: int, size_bytes: int
     ) -> None:
-        """Have the log copied or cut if it is time. Never fails: it runs after commits of *connection*.
+        """Start copying or cutting the log if it is time. Never fails: it runs after commits of *connection*.
 
-        Call it if the log `is_nearly_copied`, or has `MANY_PAGES` or `LONG_BYTES`.
+        Call it if the log `is_nearly_copied`, or reaches `MANY_PAGES` or `LONG_BYTES`.
 
         Args:
             connection: the one that has committed.
             beside: the files that it writes.
             uncopied: pages in the log that are not in the database yet.
-            size_bytes: of the log's file.
+            size_bytes: the size of the log file.
         """
         if self.is_nearly_copied:
             self.is_nearly_copied = False
             with suppress(sqlite3.Error):
-                # No other commit of this process is under way. Once all is copied, the log begins anew.
+                # No other commit of this process is under way. Once all is copied, the log starts over.
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
         elif size_bytes > LONG_BYTES:
             self._begin(self._cut_in_time)
@@ -104,7 +104,7 @@ class WriteAheadLog(forks.Forkable):
 
     @contextmanager
     def left_alone(self) -> Iterator[None]:
-        """Have nobody copy within the block, unless the disk hangs."""
+        """Keep everyone from copying within the block, unless the disk hangs."""
         is_quiet = self._copying.acquire(timeout=_QUIET_S)
         try:
             yield
@@ -126,18 +126,18 @@ class WriteAheadLog(forks.Forkable):
         self._running, self._copying = threading.Lock(), threading.RLock()
 
     def _begin(self, work: Callable[[], None]) -> None:
-        """Begin *work* in a thread, unless one is at work."""
+        """Run *work* in a thread, unless one is running."""
         if self._running.acquire(blocking=False):
             try:
                 threading.Thread(target=self._run, args=(work,), name="write-ahead log", daemon=True).start()
-            except RuntimeError:  # no more threads, or the interpreter ends
+            except RuntimeError:  # no threads left, or the interpreter is exiting
                 self._running.release()
 
     def _run(self, work: Callable[[], None]) -> None:
         try:
             work()
         except (sqlite3.Error, OSError):
-            self._not_before = time.monotonic() + _RETRY_S  # then a commit begins anew
+            self._not_before = time.monotonic() + _RETRY_S  # then a commit starts over
         finally:
             self._running.release()
 
@@ -146,12 +146,12 @@ class WriteAheadLog(forks.Forkable):
         with self._open() as connection:
             connection.execute("PRAGMA schema_version").close()  # opens the log
             if self._beside() != beside:
-                return  # the commits go to another
+                return  # commits go to another log
             busy = pages = copied = 0
             for _ in range(_PASSES):
                 before = copied
                 busy, pages, copied = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-                # SQLite leaves that out if something was committed meanwhile.
+                # SQLite skips that if something was committed meanwhile.
                 self._sync()
                 if copied - before <= _FEW_PAGES:
                     break
@@ -174,7 +174,7 @@ class WriteAheadLog(forks.Forkable):
             pause.wait(_RETRY_S)
 
     def _cut(self) -> bool:
-        """Whether the log is short again; say who keeps it from being cut, at each doubling."""
+        """Whether the log is short again; log who prevents cutting it, each time it doubles."""
         size_bytes = self._path.stat().st_size
         busy = self._checkpoint()
         if not busy:
@@ -191,15 +191,15 @@ class WriteAheadLog(forks.Forkable):
         return not busy
 
     def _checkpoint(self) -> bool:
-        """Copy the log into the database and cut it; whether somebody is in the way."""
+        """Copy the log into the database and cut it; return whether somebody is in the way."""
         with self._open() as connection:
-            # Most of it is copied beside the writers; to cut it, they have to wait.
+            # Most is copied alongside the writers, but cutting makes them wait.
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             return bool(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
 
 
 def holders(database: Path) -> list[str]:
-    """Return number and name of each other process that has *database* open, as far as the system tells."""
+    """Return the pid and name of each other process that has *database* open, as far as the system tells."""
     real = os.path.realpath(database)
     found = []
     with suppress(OSError):

@@ -1,6 +1,6 @@
-"""What waits in each stage right now, for the console, the terminal and /metrics alike.
+"""What is waiting in each stage now: the same for the console, the terminal and /metrics.
 
-No backlog raises the cost: rows are counted up to a limit, and fewer are read.
+A backlog does not raise the cost: rows are counted up to a limit, and even fewer are read.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -21,18 +21,18 @@ from receiver.store.spools import Spool, spool_of
 from receiver.store.tables import EVENT, LATE_ASSET, PACE, QUARANTINE, SPOOL
 
 _MOST: Final = 1_000
-"""Spool folders and API keys: a handful, but a container without a volume leaves a folder at every start."""
+"""Spool folders and API keys: a handful, but a container without a volume leaves a folder at each start."""
 _HOSTS: Final = 20
 _WITH_ASSET: Final = (EVENT.c.state == IS_PENDING, EVENT.c.asset_host.is_not(None))
 _WITHOUT_ASSET: Final = (EVENT.c.state == IS_PENDING, EVENT.c.asset_host.is_(None))
 
 _Key = tuple[str, str | None]
-"""A source and the host of an asset."""
+"""A source and an asset host."""
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingEvents:
-    """Events of one source that wait for their asset from one host, or to be settled without any."""
+    """Events of one source that wait for an asset from one host, or for settling without one."""
 
     source: str
     asset_host: str | None
@@ -41,35 +41,35 @@ class WaitingEvents:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What is left of the rate limit of one API key. Times are milliseconds since the epoch."""
+    """What is left of an API key's rate limit. Times are milliseconds since the epoch."""
 
     name: str
-    """What the client keeps it under."""
+    """The name that the client keeps it under."""
     limit: int | None
     remaining: int | None
     reset_ms: int | None
     skew_ms: int
-    """The provider's clock minus that of the machine that asked last."""
+    """The provider's clock minus the clock of the machine that asked last."""
 
     def left(self, now_ms: int) -> int | None:
-        """Return what is left now: all of it once the window is over."""
+        """Return what is left now; the full limit once the window is over."""
         is_over = self.reset_ms is not None and self.reset_ms <= now_ms + self.skew_ms
         return self.limit if is_over else self.remaining
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Everything that waits."""
+    """Everything that is waiting."""
 
     events: Sequence[WaitingEvents]
     late: Waiting
     destinations: Sequence[DestinationStatus]
     quarantined: int
     spools: Sequence[Spool]
-    """The latest seen first."""
+    """Latest seen first."""
     allowances: Sequence[Allowance]
     outages: Sequence[Outage]
-    """The longest first."""
+    """Longest first."""
     database_bytes: int
     database_now_ms: int | None
     """The database's clock; SQLite has none of its own."""
@@ -86,20 +86,20 @@ class Standing:
         )
 
     def down(self, kind: str, now_ms: int) -> list[Outage]:
-        """Return the buckets or the asset hosts that some worker finds down, the longest first."""
+        """Return the buckets or the asset hosts that any worker finds down, longest first."""
         return [one for one in self.outages if one.kind == kind and one.lasts(now_ms)]
 
     def rate_limits(self, paces: Mapping[str, str]) -> dict[str, Allowance | None]:
-        """Return the allowance of each source, from the names that those of its key are kept under.
+        """Return the allowance of each source, given the names under which its key's pace is kept.
 
-        None before the provider was first asked.
+        None before the first request to the provider.
         """
         known = {one.name: one for one in self.allowances}
         return {source: known.get(name) for name, source in sorted(paces.items(), key=lambda item: item[1])}
 
     @property
     def hosts(self) -> list[WaitingEvents]:
-        """The asset hosts that most events wait for."""
+        """The asset hosts that most events are waiting for."""
         hosts = [one for one in self.events if one.asset_host is not None]
         return sorted(hosts, key=lambda one: -one.waiting.count)[:_HOSTS]
 
@@ -135,7 +135,7 @@ def _count(connection: Connection, which: Sequence[ColumnElement[bool]]) -> Mapp
 
 
 def _sample(connection: Connection) -> Mapping[_Key, tuple[int, str | None]]:
-    """Return the time of the oldest, and an error, among those due first and those received first."""
+    """Return the oldest time of receipt and an error, sampled from the first due and the first received."""
     columns = (EVENT.c.received_ms, EVENT.c.last_error)
     received_first = (
         select(EVENT.c.source, EVENT.c.asset_host, *columns)
@@ -163,7 +163,7 @@ def _first_due(which: Sequence[ColumnElement[bool]], limit: int, *columns: Colum
 
 def _late(connection: Connection) -> Waiting:
     count = count_some(connection, select(LATE_ASSET.c.due_ms))
-    # An event id begins with its time, so the smallest is the oldest.
+    # An event id starts with its time, so the smallest is the oldest.
     oldest = select(func.min(LATE_ASSET.c.event_id)).scalar_subquery()
     received = select(EVENT.c.received_ms).where(EVENT.c.id == oldest)
     latest = select(LATE_ASSET.c.last_error).order_by(LATE_ASSET.c.due_ms.desc()).limit(SAMPLED)

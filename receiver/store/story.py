@@ -1,4 +1,4 @@
-"""Everything that is known of one generation: what was asked for, what came, and its outcome."""
+"""Everything that is known about one generation: the request, the events, and the outcome."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,43 +14,43 @@ from receiver.store.sources import sources_of
 from receiver.store.tables import ASSET, EVENT, LATE_ASSET, PENDING, SUBMISSION
 
 _EVENTS: Final = 50
-"""Of one generation; the provider knows three types, and we one more."""
+"""Per generation. The provider has three types, and we have one more."""
 _DELIVERIES: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class LateTries:
-    """The attempts for an asset whose event went out without it."""
+    """The attempts at an asset whose event was sent without it."""
 
     until_ms: int
     due_ms: int
     attempts: int
     error: str | None
     is_claimed: bool
-    """Whether a worker is at it."""
+    """Whether a worker has it."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventStory:
-    """One event, with all that became of it. Times are milliseconds since the epoch."""
+    """An event, with everything that came of it. Times are milliseconds since the epoch."""
 
     event: FoundEvent
     body: bytes
     asset_host: str | None
     due_ms: int | None
-    """While its asset is waited for: when it may be retried; of what is claimed, when that ends."""
+    """While its asset is waited for: when it may be retried; if claimed, the end of the lease."""
     is_claimed: bool
-    """Whether a worker is at its asset."""
+    """Whether a worker has its asset."""
     asset_settled_ms: int | None
     late: LateTries | None
     deliveries: Sequence[FoundDelivery]
     failed: Sequence[KeptAttempt]
-    """The attempts at its asset and its deliveries that came to nothing, the oldest first."""
+    """Failed attempts at its asset and its deliveries, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """What our client asked for."""
+    """A request of our client."""
 
     client_ref: str
     source: str
@@ -61,7 +61,7 @@ class Submitted:
     error: str | None
     request: Mapping[str, Any]
     told: Mapping[str, Any]
-    """What the events of the generation say of it: `client_ref` and `metadata`."""
+    """What the generation's events say about it: `client_ref` and `metadata`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Story:
 
 
 def story(connection: Connection, source: str, generation_id: str) -> Story | None:
-    """Look up a generation; None where neither an event nor a submission has it."""
+    """Look up a generation; None if neither an event nor a submission mentions it."""
     ids = _event_ids(connection, source, generation_id)
     found = read_events(connection, Filter(ids=tuple(ids)), after=None, limit=_EVENTS).rows if ids else []
     submission = _submission(connection, source, generation_id)
@@ -85,7 +85,7 @@ def story(connection: Connection, source: str, generation_id: str) -> Story | No
 
 
 def identify(connection: Connection, text: str) -> list[tuple[str, str]]:
-    """Return source and generation of what *text* names: an event, a generation, a client reference."""
+    """Return source and generation for an event id, a generation id or a client reference."""
     by_event = select(EVENT.c.source, EVENT.c.generation_id).where(EVENT.c.id == text)
     by_reference = select(SUBMISSION.c.source, SUBMISSION.c.generation_id).where(
         SUBMISSION.c.client_ref == text, SUBMISSION.c.generation_id.is_not(None)
@@ -147,7 +147,7 @@ def _submission(connection: Connection, source: str, generation_id: str) -> Subm
 
 
 def submitted(row: Any) -> Submitted:
-    """Return the submission that a row of its table holds."""
+    """Return the submission in a row of its table."""
     return Submitted(
         row.client_ref,
         row.source,

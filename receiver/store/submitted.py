@@ -1,4 +1,4 @@
-"""Submissions for people: those in doubt, and all by their names."""
+"""Submissions, for people: those in doubt, and all by name."""
 
 from collections.abc import Collection
 from typing import Final
@@ -14,9 +14,9 @@ _LOOKED_AT: Final = 2_000
 
 
 def open_submissions(connection: Connection, states: Collection[str], *, limit: int) -> list[Submitted]:
-    """Return up to *limit* of those in *states* that no generation is known of, the latest first.
+    """Return up to *limit* submissions in *states* without a known generation, latest first.
 
-    2,000 are looked at, along the index of those without a generation.
+    It checks 2,000, along the index of those without a generation.
     """
     latest = (
         select(SUBMISSION)
@@ -29,7 +29,7 @@ def open_submissions(connection: Connection, states: Collection[str], *, limit: 
 
 
 def submissions_by_name(connection: Connection, *, after: str | None, limit: int) -> Page[Submitted]:
-    """Return up to *limit* submissions behind the name *after*, by name."""
+    """Return up to *limit* submissions after the name *after*, by name."""
     named = select(SUBMISSION).order_by(SUBMISSION.c.client_ref).limit(limit + 1)
     if after is not None:
         named = named.where(SUBMISSION.c.client_ref > after)

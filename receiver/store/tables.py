@@ -1,9 +1,9 @@
-"""The tables. Times are milliseconds since the epoch, so that SQLite and PostgreSQL compare them alike.
+"""The tables. Times are milliseconds since the epoch, so SQLite and PostgreSQL compare them the same way.
 
 `event` and `delivery` are also the queues: a row is due once `due_ms` has passed while its state is
-`pending`. A claim writes a random `lease` and moves `due_ms` to the moment that lease runs out, so the
-work of a dead worker becomes due again by itself. A delivery whose `due_ms` is negative was backfilled: it is
-due, and waits behind all others.
+`pending`. A claim writes a random `lease` and moves `due_ms` to the end of that lease, so a dead worker's
+work becomes due again by itself. A delivery with a negative `due_ms` was backfilled: it is due, but comes
+after all others.
 """
 
 from typing import Final
@@ -47,7 +47,7 @@ METADATA: Final = MetaData(
 
 
 def _partial_index(name: str, *columns: str, where: str) -> Index:
-    # `receiver.store.migrations.building` says the same to PostgreSQL, whose dialect is slow to import.
+    # `receiver.store.migrations.building` does the same for PostgreSQL, whose dialect is slow to import.
     return Index(name, *columns, sqlite_where=text(where))
 
 
@@ -68,10 +68,10 @@ EVENT: Final = Table(
     Column("lease", String(32)),
     Column("attempts", Integer, default=0, nullable=False),
     Column("last_error", String),
-    # The spool folder that has its download, while it waits.
+    # The spool folder with its download, while it waits.
     Column("kept_by", String(32)),
     UniqueConstraint("source", "generation_id", "type"),
-    # Claims spare hosts and sources: with both in the index, SQLite passes over these and reads no row.
+    # Claims skip hosts and sources: with both in the index, SQLite passes over them and reads no row.
     _partial_index(
         "ix_event_due", "due_ms", "asset_host", "source", where="state = 'pending' AND asset_host IS NOT NULL"
     ),
@@ -79,7 +79,7 @@ EVENT: Final = Table(
     _partial_index("ix_event_unsettled", "state", "id", where="state <> 'settled' AND state <> 'pruned'"),
     _partial_index("ix_event_lease", "lease", where="state = 'pending' AND lease IS NOT NULL"),
 )
-"""One verified event, with the bytes it came in and the state of its mirroring."""
+"""One verified event, with its original bytes and the state of its mirroring."""
 
 SPOOL: Final = Table(
     "spool",
@@ -89,7 +89,7 @@ SPOOL: Final = Table(
     Column("host", String(255)),
     Column("pid", BigInteger),
 )
-"""One spool folder, by the id in it, and when which worker that has it last said so."""
+"""One spool folder, by the id in it, with its worker and when that was last seen."""
 
 ASSET: Final = Table(
     "asset",
@@ -108,7 +108,7 @@ ASSET: Final = Table(
     Column("retried_until_ms", BigInteger),
     _partial_index("ix_asset_settled", "settled_ms", where="status = 'mirrored'"),
 )
-"""The settled fate of one event's asset."""
+"""The final result for one event's asset."""
 
 LATE_ASSET: Final = Table(
     "late_asset",
@@ -120,9 +120,9 @@ LATE_ASSET: Final = Table(
     Column("attempts", Integer, default=0, nullable=False),
     Column("last_error", String),
 )
-"""An asset that is still tried for after its event went out without it.
+"""An asset that is still retried after its event was sent without it.
 
-A queue of its own, so that nobody who claims events reads it; a row is there as long as there is hope.
+A separate queue, so that claims of events never read it. A row exists as long as there is hope.
 """
 
 DELIVERY: Final = Table(
@@ -137,11 +137,11 @@ DELIVERY: Final = Table(
     Column("last_error", String),
     Column("settled_ms", BigInteger),
     Column("submission", String),
-    # Whether the destination's filter is still to be asked, once the submission is known.
+    # Whether the destination's filter must be evaluated again once the submission is known.
     Column("undecided", Boolean),
-    # The operator's request that last put it back in the queue, or dropped it.
+    # The operation that last requeued or dropped it.
     Column("operation", String(36)),
-    # What that request found, as JSON, for when it is cancelled; none if it made the row.
+    # The state that operation found, as JSON, to restore if it is cancelled; none if it made the row.
     Column("before", String),
     _partial_index("ix_delivery_due", "destination", "due_ms", where="state = 'pending'"),
     _partial_index("ix_delivery_lease", "lease", where="state = 'pending' AND lease IS NOT NULL"),
@@ -159,7 +159,7 @@ ATTEMPT: Final = Table(
     "attempt",
     METADATA,
     Column("event_id", String(36), primary_key=True),
-    # Empty: of the event's asset. `:late`: of its late asset.
+    # Empty: an attempt at the event's asset. `:late`: at its late asset.
     Column("destination", String(63), primary_key=True),
     Column("slot", Integer, primary_key=True),
     Column("number", Integer, nullable=False),
@@ -168,9 +168,9 @@ ATTEMPT: Final = Table(
     Column("error", String, nullable=False),
     Column("said", String, nullable=False),
 )
-"""One attempt that failed: the latest of those whose number is `slot`, modulo the number of slots.
+"""One failed attempt: the latest whose number is `slot`, modulo the number of slots.
 
-Without a foreign key: looking for the event would cost each of them a lock.
+It has no foreign key: checking the event would cost a lock for each row.
 """
 
 QUARANTINE: Final = Table(
@@ -186,7 +186,7 @@ QUARANTINE: Final = Table(
     Column("state", String(16), default=OPEN, server_default=OPEN, nullable=False),
     # The event it became.
     Column("event_id", String(36)),
-    # The operator's request that dropped or resolved it.
+    # The operation that dropped or resolved it.
     Column("operation", String(36)),
     UniqueConstraint("source", "sha256"),
     _partial_index("ix_quarantine_open", "id", where="state = 'open'"),
@@ -208,7 +208,7 @@ OPERATION: Final = Table(
     Column("touched_ms", BigInteger, nullable=False),
     Column("next_due_ms", BigInteger, nullable=False),
 )
-"""One thing that an operator asked to be done to many rows, and how far it is."""
+"""One bulk change that an operator ordered, and its progress."""
 
 SUBMISSION: Final = Table(
     "submission",
@@ -223,7 +223,7 @@ SUBMISSION: Final = Table(
     Column("generation_id", String(128)),
     Column("sent_ms", BigInteger),
     Column("error", String),
-    # When reconciling may ask for the generation by its id again; none if it has not yet.
+    # When reconciling may request the generation by id again; none if it has not yet.
     Column("next_look_ms", BigInteger),
     UniqueConstraint("source", "generation_id"),
     _partial_index("ix_submission_open", "source", "sent_ms", where="generation_id IS NULL"),
@@ -231,7 +231,7 @@ SUBMISSION: Final = Table(
         "ix_submission_request", "sent_ms", where="state IN ('submitted', 'refused') AND request <> '{}'"
     ),
 )
-"""One generation that our client asked for, written down before it was."""
+"""One generation that our client requested, recorded before the request."""
 
 RETENTION: Final = Table(
     "retention",
@@ -240,7 +240,7 @@ RETENTION: Final = Table(
     Column("cursor", String(36), nullable=False),
     Column("due_ms", BigInteger, nullable=False),
 )
-"""How far one kind of row was pruned, and when the next batch may begin."""
+"""How far one kind of row has been pruned, and when the next batch may begin."""
 
 REMOVAL: Final = Table(
     "removal",
@@ -249,7 +249,7 @@ REMOVAL: Final = Table(
     Column("mark", String(32), nullable=False),
     Column("until_ms", BigInteger, nullable=False),
 )
-"""The one removal of a file that is announced: of which file, and until when others wait for it."""
+"""The one announced removal: which file, and until when others wait for it."""
 
 RETAINED: Final = Table(
     "retained",
@@ -257,7 +257,7 @@ RETAINED: Final = Table(
     Column("event_id", String(36), primary_key=True),
     Column("due_ms", BigInteger, index=True, nullable=False),
 )
-"""An event that was old enough to be pruned and still needed, and when to look at it again."""
+"""An event old enough to be pruned but still needed, and when to check it again."""
 
 RECONCILE: Final = Table(
     "reconcile",
@@ -267,7 +267,7 @@ RECONCILE: Final = Table(
     Column("due_ms", BigInteger, nullable=False),
     Column("lease", String(32)),
 )
-"""How far one source was reconciled, and who is at it."""
+"""How far one source has been reconciled, and who is doing it."""
 
 DESTINATION_STATE: Final = Table(
     "destination_state",
@@ -277,7 +277,7 @@ DESTINATION_STATE: Final = Table(
     Column("reason", String),
     Column("probe_ms", BigInteger),
 )
-"""What operators want of one destination, and what its workers know of it. Absent: nothing."""
+"""What operators want of one destination, and what its workers know about it. No row: nothing."""
 
 OUTAGE: Final = Table(
     "outage",
@@ -288,7 +288,7 @@ OUTAGE: Final = Table(
     Column("since_ms", BigInteger, nullable=False),
     Column("seen_ms", BigInteger, nullable=False),
 )
-"""A bucket or an asset host that some worker finds down. Absent, or not seen lately: none does."""
+"""A bucket or asset host that some worker finds down. No row, or an old one: none does."""
 
 AUDIT: Final = Table(
     "audit",
@@ -299,7 +299,7 @@ AUDIT: Final = Table(
     Column("what", String(64), nullable=False),
     Column("on_what", String, nullable=False),
 )
-"""One thing that an operator did."""
+"""One action by an operator."""
 
 NOTICE: Final = Table(
     "notice",
@@ -307,10 +307,10 @@ NOTICE: Final = Table(
     Column("cause", String(128), primary_key=True),
     Column("is_wrong", Boolean, nullable=False),
     Column("wrong_ms", BigInteger, nullable=False),
-    # 0: of that they were told nothing yet.
+    # 0: not told yet.
     Column("well_ms", BigInteger, nullable=False),
 )
-"""What operators were told last of one cause: of something wrong, and of its end."""
+"""What operators were last told about one cause: the trouble, and its end."""
 
 SECRET_USE: Final = Table(
     "secret_use",
@@ -319,7 +319,7 @@ SECRET_USE: Final = Table(
     Column("fingerprint", String(16), primary_key=True),
     Column("used_ms", BigInteger, nullable=False),
 )
-"""When a signing secret last verified a delivery, by its fingerprint; or when it was first configured."""
+"""When a signing secret, by fingerprint, last verified a delivery, or when it was first configured."""
 
 PACE: Final = Table(
     "pace",
@@ -332,4 +332,4 @@ PACE: Final = Table(
     Column("paused_ms", BigInteger, nullable=False),
     Column("skew_ms", BigInteger, nullable=False),
 )
-"""The rate limit of one API key, under a keyed hash of it. Its times are the provider's."""
+"""The rate limit of one API key, under a keyed hash of the key. Its times are the provider's."""

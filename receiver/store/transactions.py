@@ -1,4 +1,4 @@
-"""Transactions: run again where that is safe, cut off where they take too long, each apart from the next."""
+"""Transactions: repeated where that is safe, cut off if they take too long, and isolated from each other."""
 
 import asyncio
 import threading
@@ -20,29 +20,31 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 PATIENCE_S: Final = 7.0
-"""How long one transaction may take. Longer than any wait for a lock, so that the error names the lock;
-short enough for deliveries to be accepted elsewhere within 15 s of a server's end, 5 of which dialling takes.
+"""How long one transaction may take.
+
+Longer than any wait for a lock, so that the error names the lock. Short enough that deliveries are accepted
+elsewhere within 15 s of a server's end, 5 of them for dialling.
 """
 EMBEDDED_PATIENCE_S: Final = 15.0
-"""The same on SQLite, where calls wait for each other, and there is no other server to go to."""
+"""The same on SQLite, where calls wait for each other and there is no other server."""
 OPERATORS_PATIENCE_S: Final = 30.0
-"""The same of what reads or changes many rows, while no sender and no lease waits for it."""
+"""The same for calls that read or change many rows, with no sender or lease waiting."""
 _TELL_EVERY_S: Final = 0.004
-"""The first commit wakes others at once. A woken worker looks for all there is: many need few notices."""
+"""The first commit wakes others at once. A woken worker looks for all work, so many need few notices."""
 
 
 class Call:
-    """One call under way, which another thread may cut off."""
+    """A call in progress, which another thread may cut off."""
 
     def __init__(self) -> None:
         self.is_cut = False
         self.wakes: frozenset[str] = frozenset()
-        """Whom the transaction wakes on other machines, once it is committed."""
+        """The topics that the transaction wakes on other machines, once it is committed."""
         self._lock = threading.Lock()
         self._wire: Wire | None = None
 
     def cut(self) -> None:
-        """Let it fail now, if it waits for PostgreSQL; there is no way to end a call of SQLite's."""
+        """Make it fail now, if it waits for PostgreSQL; a call of SQLite's cannot be ended."""
         with self._lock:
             self.is_cut = True
             if self._wire is not None:
@@ -50,10 +52,10 @@ class Call:
 
     @contextmanager
     def on(self, connection: Connection) -> Iterator[Wire | None]:
-        """Note within the block that the call uses *connection*; what was cut off gives nothing back.
+        """Register *connection* with the call within the block; a call that was cut off returns nothing.
 
         Raises:
-            StoreUnavailable: it was cut off before it had one.
+            StoreUnavailable: it was cut off before it had a connection.
         """
         with self._lock:
             was_cut = self.is_cut
@@ -71,13 +73,13 @@ class Call:
 
 
 def transact(engine: Engine, work: Callable[[Connection], Result], call: Call | None = None) -> Result:
-    """Run *work* in a transaction of its own; again if it was in the way of another, or its server left.
+    """Run *work* in its own transaction; again after a deadlock, or if its server went away.
 
-    So *work* must change nothing but the database. A transaction that may have been committed is never run
-    again.
+    So *work* must change nothing but the database. A transaction that may have been committed is never
+    repeated.
 
     Raises:
-        StoreUnavailable: it is not known whether it was committed, or not whether that will last.
+        StoreUnavailable: it may have been committed, or the commit may not last.
         sqlalchemy.exc.SQLAlchemyError: nothing was written.
     """
     call = call or Call()
@@ -87,14 +89,15 @@ def transact(engine: Engine, work: Callable[[Connection], Result], call: Call | 
         try:
             return _transact(engine, work, call)
         except DBAPIError as error:
-            # Who won a deadlock may still be in the way the second time; a server that left twice is away.
+            # The winner of a deadlock may still be in the way the second time. A server that left twice is
+            # gone.
             most = 2 if error.connection_invalidated else 3
             if call.is_cut or tries == most or not may_run_again(error):
                 raise
 
 
 def transact_in_time(engine: Engine, work: Callable[[Connection], Result]) -> Result:
-    """Run *work* as `transact` does, for `PATIENCE_S` at most. For callers that block.
+    """Run *work* like `transact`, for `PATIENCE_S` at most. For callers that block.
 
     Raises:
         StoreUnavailable: the database failed, or did not answer in time.
@@ -125,33 +128,33 @@ def _transact(engine: Engine, work: Callable[[Connection], Result], call: Call) 
         commits = False
         try:
             with connection.begin():
-                take_wakes(connection)  # of one that failed
+                take_wakes(connection)  # those of a failed run
                 result = work(connection)
                 if wire is not None:
                     wire.warnings.clear()
-                commits = True  # where this block ends
+                commits = True  # at the end of this block
         except DBAPIError as error:
             if commits and error.connection_invalidated:
                 raise StoreUnavailable(f"lost while it committed: {describe(error)}") from error
             raise
         if wire is not None and wire.warnings:
-            # It is committed on this server and maybe on no other: a standby that takes over may lack it.
+            # Committed on this server and maybe on no other: a standby that takes over may lack it.
             raise StoreUnavailable(f"committed with a warning: {wire.warnings[0]}")
         call.wakes = take_wakes(connection)
         return result
 
 
 class Calls:
-    """Runs transactions, and goes on with other connections and threads where one hangs.
+    """Runs transactions, and moves to other connections and threads when one hangs.
 
-    A server that froze keeps its connections alive, and no time-out of its own or of the network's ends what
-    waits for it. Use from one event loop.
+    A frozen server keeps its connections alive, and no time-out of its own or of the network ends what waits
+    for it. Use from one event loop.
     """
 
     def __init__(self, engine: Engine, threads: "Executor", *, spare: int) -> None:
-        """Leave up to *spare* calls behind that hang even when cut off; with more, all are refused."""
+        """Leave up to *spare* calls behind that hang even when cut off; beyond that, refuse all."""
         self._engine = engine
-        # One statement, which needs no BEGIN and no COMMIT.
+        # A single statement, without BEGIN and COMMIT.
         self._telling = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._threads = threads
         self._spare = spare
@@ -162,11 +165,11 @@ class Calls:
     def begin(
         self, work: Callable[[Connection], Result], *, within_s: float, engine: Engine | None = None
     ) -> "asyncio.Future[Result]":
-        """Start a transaction; what is returned is done within *within_s* seconds, whatever happens.
+        """Start a transaction; the returned future is done within *within_s* seconds, whatever happens.
 
         Raises:
-            StoreUnavailable: too many calls hang, or the store was closed. What is returned raises it, too:
-                there was no answer in time, and what was asked for may still be done.
+            StoreUnavailable: too many calls hang, or the store was closed. The future raises it too if there
+                was no answer in time; the work may still be done.
         """
         if len(self._overdue) > self._spare:
             raise StoreUnavailable("the database does not answer")
@@ -180,7 +183,7 @@ class Calls:
         alarm = loop.call_later(within_s, self._give_up, running, call, answer, within_s)
 
         def end_soon(_: "Future[Result]") -> None:
-            with suppress(RuntimeError):  # nobody waits any more
+            with suppress(RuntimeError):  # nobody is waiting any more
                 loop.call_soon_threadsafe(self._end, running, call, answer, alarm)
 
         running.add_done_callback(end_soon)
@@ -196,7 +199,7 @@ class Calls:
     ) -> None:
         alarm.cancel()
         self._overdue.discard(running)
-        if not answer.done():  # given up or cancelled; nothing else cancels what is under way
+        if not answer.done():  # given up or cancelled; nothing else cancels running calls
             if (error := running.exception()) is not None:
                 answer.set_exception(error)
             else:
@@ -205,7 +208,7 @@ class Calls:
             self._tell(call.wakes)
 
     def _tell(self, topics: frozenset[str]) -> None:
-        """Wake workers on other machines, behind the answer and apart from it; the poll finds the rest."""
+        """Wake workers on other machines, separately and after the answer; polling covers failures."""
         self._untold |= topics
         if self._tells or not self._untold:
             return
@@ -218,7 +221,7 @@ class Calls:
             notice.add_done_callback(self._rest)
 
     def _rest(self, notice: "asyncio.Future[None]") -> None:
-        notice.exception()  # asked for, or asyncio would report it
+        notice.exception()  # retrieved, or asyncio would log it
         asyncio.get_running_loop().call_later(_TELL_EVERY_S, self._tell_on)
 
     def _tell_on(self) -> None:
@@ -231,7 +234,7 @@ class Calls:
         if not answer.done():
             answer.set_exception(StoreUnavailable(f"no answer within {within_s:g} s"))
         if running.cancel():
-            return  # it had not begun
+            return  # it had not started
         self._overdue.add(running)
         call.cut()
         if self._spare and isinstance(self._threads, DaemonThreads):
@@ -239,7 +242,7 @@ class Calls:
 
 
 def describe(error: BaseException) -> str:
-    """Say in one line what the database reported, without statements, parameters or the URL."""
+    """Return what the database reported, on one line, without statements, parameters or the URL."""
     if isinstance(error, StoreUnavailable):
         return str(error)
     original = getattr(error, "orig", None) if isinstance(error, SQLAlchemyError) else None

@@ -1,4 +1,4 @@
-"""Waking workers the moment there is work, in this process and from others."""
+"""Wakes workers the moment there is work, in this process and on other machines."""
 
 import asyncio
 from collections import defaultdict
@@ -7,16 +7,16 @@ from typing import Final
 MIRROR: Final = "mirror"
 """Events with an asset were recorded."""
 SETTLE: Final = "settle"
-"""Events without one were."""
+"""Events without an asset were recorded."""
 FORWARD: Final = "forward"
 """Deliveries became due."""
 LATE: Final = "late"
-"""There is room for late assets; nobody waits for them, so only a worker's own end or progress says so."""
+"""There is room for late assets. Nobody waits for them, so only a worker itself signals this."""
 TOPICS: Final = (MIRROR, SETTLE, FORWARD, LATE)
 
 
 class Wake:
-    """Signals that reach every subscriber. A signal while nobody waits is kept for the next wait."""
+    """Signals that reach every subscriber. A signal that nobody awaits is kept for the next wait."""
 
     def __init__(self) -> None:
         self._subscribers: defaultdict[str, list[asyncio.Event]] = defaultdict(list)

@@ -1,8 +1,8 @@
 """Keyset paging in windows of bounded cost, however few rows match.
 
-A page first looks for the key at which its window of candidates ends, along the primary key or a partial
-index, and then for the matching rows inside. So no transaction reads more than a window, and on SQLite none
-keeps writers out for longer than that.
+A page first finds the key where its window of candidates ends, along the primary key or a partial index, and
+then the matching rows inside. So no transaction reads more than a window, and on SQLite none blocks writers
+for longer than that.
 """
 
 from collections.abc import Sequence
@@ -20,18 +20,18 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
-    """Some of the rows that match, in order."""
+    """Some of the matching rows, in order."""
 
     rows: Sequence[Row]
     cursor: Key | None
-    """The place up to which was looked; None before the very first row."""
+    """How far the search got; None before the very first row."""
     more: bool
-    """Whether there may be rows behind `cursor`. A page may be empty all the same."""
+    """Whether there may be rows after `cursor`. Even then, a page may be empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Where a page begins, how many rows it holds, and which way it goes."""
+    """Where a page begins, how many rows it holds, and its direction."""
 
     after: Key | None = None
     most: int = 500
@@ -53,8 +53,8 @@ def rows_within(
     inside = [*candidates, *_beyond(keys, reach.after, newest_first=reach.newest_first)]
     if end is not None:
         inside.append(_up_to(keys, end, newest_first=reach.newest_first))
-    # An expression where candidates are few: SQLite would else read a whole table in the order of its key.
-    # Where nothing narrows them down, that order is the way to read them.
+    # An expression if candidates are few: otherwise SQLite would read a whole table in key order. If nothing
+    # narrows them down, that order is the right one.
     order = [key.concat("") for key in keys] if end is None and candidates else keys
     ordered = statement.where(*inside).order_by(*_order(order, reach)).limit(reach.most)
     rows = connection.execute(ordered).all()

@@ -1,4 +1,4 @@
-"""One writer at a time, and in a forked process connections of its own."""
+"""Allows one writer at a time, and gives a forked process its own connections."""
 
 import threading
 from types import TracebackType
@@ -11,16 +11,16 @@ from receiver.errors import StoreUnavailable
 from receiver.store.engine import is_sqlite
 
 _QUIET_S: Final = 10.0
-"""A fork waits for so long until no thread uses a SQLite file."""
+"""How long a fork waits until no thread uses a SQLite file."""
 _of_parents: Final[list[Pool]] = []
-"""Kept from being closed: that would say good-bye to the server on the parent's connections."""
+"""Kept from being closed, which would say goodbye to the server on the parent's connections."""
 
 
 class Writer(forks.Forkable):
-    """Lets one thread at a time use a SQLite file, and any number a server.
+    """Lets one thread at a time use a SQLite file, and any number use a server.
 
-    SQLite does not queue those who wait: here no writer starves. And its locks do not survive a
-    fork: a child would take its parent's for its own (https://sqlite.org/howtocorrupt.html). So a file is
+    SQLite does not queue waiting writers; here none of them starves. SQLite's locks also do not survive a
+    fork: a child would take its parent's for its own (https://sqlite.org/howtocorrupt.html). So the file is
     closed while the process forks, and the next writer opens it again.
     """
 
@@ -39,12 +39,12 @@ class Writer(forks.Forkable):
             self._engine.dispose()
 
     def after_fork_in_parent(self) -> None:
-        """Let the next one have its turn."""
+        """Pass the turn on."""
         if self._quiet:
             self._turn.release()
 
     def after_fork(self) -> None:
-        """Leave the connections, and the turn that a thread may have, to the parent."""
+        """Leave the connections, and a turn that a thread may have, to the parent."""
         self._turn = threading.Lock()
         self._spoiled = self._spoiled or (self._embedded and not self._quiet)
         if not self._quiet:

@@ -1,8 +1,8 @@
-"""The circuit breaker of one destination: tells a destination that is down from a message that is bad.
+"""The circuit breaker of one destination: distinguishes a destination that is down from a bad message.
 
-A batch of which nothing got through may mean either. While that is open its failures are parked: they cost no
-attempt. They count as soon as something else got through since the message last failed, for then it was not
-the destination. docs/decisions/0008-parked-attempts.md says why these rules and no others.
+If nothing of a batch got through, it may be either. While that is undecided, failures are parked: they cost
+no attempt. They count once something else got through after the message last failed, because then it was not
+the destination. docs/decisions/0008-parked-attempts.md explains the rules.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,20 +17,20 @@ _MOST_SUSPECTS: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class BreakerRules:
-    """When a destination counts as down, and for how long it is left alone."""
+    """When a destination counts as down, and how long it is left alone."""
 
     failures: int = 5
-    """Batches in a row, and more than one message, of which nothing got through."""
+    """Failed batches in a row, with more than one message among them, before it opens."""
     first_s: float = 1.0
-    """Ceiling of the first cool-down, in seconds; it doubles with each probe that fails."""
+    """Ceiling of the first cool-down, in seconds; doubles with each failed probe."""
     max_s: float = 60.0
-    """No cool-down is longer than this, in seconds, unless the destination itself asked for more."""
+    """The longest cool-down in seconds, unless the destination itself asks for more."""
 
 
 class Breaker:
-    """Knows how a destination has been doing. Closed, everything passes; open, nothing but a probe.
+    """Tracks how a destination is doing. Closed, everything passes; open, only a probe does.
 
-    It lives as long as its worker; each worker learns by itself.
+    It lives as long as its worker; each worker learns separately.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Breaker:
         self._failures = 0
         self._failing: set[str] = set()
         self.openings = 0
-        """How often it opened since something got through, failed probes included; 0 while closed."""
+        """How often it opened since anything last got through, including failed probes; 0 while closed."""
         self._probe_at = 0.0
         self._suspects: dict[str, int] = {}
 
@@ -55,15 +55,15 @@ class Breaker:
         return self._passed > 0
 
     def wait_s(self) -> float:
-        """Return the seconds until something may be sent: while open, until the next probe."""
+        """Return the seconds until something may be sent; while open, until the next probe."""
         return max(0.0, self._probe_at - self._clock()) if self.openings else 0.0
 
     def overdue_s(self) -> float:
-        """Return the seconds since a probe was due while it is open."""
+        """Return how many seconds the probe is overdue while open."""
         return max(0.0, self._clock() - self._probe_at) if self.openings else 0.0
 
     def judge(self, outcomes: Mapping[str, Outcome]) -> Mapping[str, Judged]:
-        """Learn from the *outcomes* of a batch, by event id; park the failures that are not the messages'."""
+        """Learn from the *outcomes* of a batch, by event id; park failures that messages did not cause."""
         failures = {id_: one for id_, one in outcomes.items() if isinstance(one, Retry)}
         if len(failures) < len(outcomes):
             self._passed += 1
@@ -89,10 +89,10 @@ class Breaker:
         self._failures += 1
         self._failing |= failures.keys()
         if self.openings:
-            # What was under way when it opened says nothing new.
+            # Messages in flight when it opened prove nothing new.
             due = self.wait_s() == 0
         else:
-            # One message alone is evidence about itself, not about the destination.
+            # A single message says something about itself, not about the destination.
             due = self._failures >= self._rules.failures and len(self._failing) > 1
         if due:
             self._open(asked_s=max(failure.after_s or 0.0 for failure in failures.values()))
@@ -104,6 +104,6 @@ class Breaker:
         self._probe_at = self._clock() + max(cool_down_s, asked_s)
 
     def _parked(self, failure: Retry) -> Parked:
-        # While open nothing but the probe is claimed; once that gets through, all must be due.
+        # While open, only the probe is claimed. Once it gets through, all must be due.
         delay_s = self.wait_s() or self._backoff.delay_s(self._failures, self._chance())
         return Parked(failure.error, max(delay_s, failure.after_s or 0.0), failure.said)

@@ -1,4 +1,4 @@
-"""Buckets with a gate before each, so that an outage costs seconds, not the pauses of a growing backoff."""
+"""A gate before each bucket, so that an outage costs seconds, not the pauses of a growing backoff."""
 
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 
 class BucketGates:
-    """A `Bucket` that leaves one alone while it is away; the sources in *with_own* have their own."""
+    """A `Bucket` that leaves unavailable buckets alone; the sources in *with_own* have their own."""
 
     def __init__(
         self, buckets: Bucket, with_own: Collection[str], make_breaker: Callable[[], Breaker]
@@ -26,18 +26,18 @@ class BucketGates:
         self._gates = {name: Gate(make_breaker(), partial(_tell, name)) for name in names}
 
     def gate(self, source: str | None) -> Gate:
-        """Return the gate before the bucket of *source*."""
+        """Return the gate of the bucket for *source*."""
         return self._gates.get(source or COMMON_BUCKET, self._gates[COMMON_BUCKET])
 
     def gates(self) -> Mapping[str, Gate]:
-        """Return the gate before each bucket, by the source that has it, or `COMMON_BUCKET`."""
+        """Return the gates of all buckets, by source or `COMMON_BUCKET`."""
         return self._gates
 
     async def put(self, key: str, asset: Fetched, *, metadata: dict[str, str]) -> Stored:
-        """Keep *asset*, unless the bucket is away.
+        """Store *asset*, unless the bucket is down.
 
         Raises:
-            BucketUnavailable: it failed, or is left alone; the error says when to come back.
+            BucketUnavailable: it failed, or is being left alone; the error says when to retry.
         """
         gate, event_id = self.gate(metadata["source"]), metadata["event-id"]
         if gate.is_shut:
@@ -52,16 +52,16 @@ class BucketGates:
             return stored
 
     def begin(self, key: str, coming: Fetched, *, metadata: dict[str, str]) -> Early | None:
-        """Begin to upload what is *coming*, unless the bucket is away: one probe is enough."""
+        """Start uploading *coming*, unless the bucket is down: one probe is enough."""
         is_down = self.gate(metadata["source"]).is_down
         return None if is_down else self._buckets.begin(key, coming, metadata=metadata)
 
     async def check(self) -> None:
-        """Refuse if a bucket cannot be written at all."""
+        """Refuse if a bucket cannot be written."""
         await self._buckets.check()
 
     async def aclose(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         await self._buckets.aclose()
 
 

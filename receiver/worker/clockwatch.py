@@ -1,4 +1,4 @@
-"""The duty of noticing that the clock was set back: nothing waits for the difference."""
+"""Notices that the clock was set back, and corrects due times so that no work waits for the difference."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ from receiver.store.future import Present, put_right
 
 _LOOK_EVERY_S: Final = 1.0
 _LEAST_S: Final = 1.0
-"""A step back shorter than this holds nothing that anybody would miss."""
+"""A shorter step back delays nothing that anybody would notice."""
 
 log = structlog.get_logger()
 
@@ -31,7 +31,7 @@ class ClockWatch:
         self._seen = clock_ms(), monotonic()
 
     def back_ms(self) -> int:
-        """Return by how much the clock was set back since the last look, in milliseconds; 0 if it was not."""
+        """Return by how many milliseconds the clock was set back since the last check, or 0."""
         (before_ms, began), (now_ms, now) = self._seen, (self.now_ms(), self._monotonic())
         self._seen = now_ms, now
         back_ms = before_ms + int((now - began) * 1000) - now_ms
@@ -41,9 +41,9 @@ class ClockWatch:
 async def watch_clock(
     store: Store, present: Present, *, every_s: float, watch: ClockWatch, look_every_s: float = _LOOK_EVERY_S
 ) -> None:
-    """Put due times right now, every *every_s*, and when the clock was set back, until cancelled.
+    """Correct due times now, every *every_s*, and whenever the clock is set back, until cancelled.
 
-    *present* says what else there is to know.
+    *present* provides everything else needed for that.
     """
     back_ms, rest_s, at_start = 0, 0.0, True
     while True:

@@ -1,6 +1,7 @@
-"""Deleting files that are older than they are kept: the file first, then what the store says of it.
+"""Deletes files that are past their retention: first the file, then its record in the store.
 
-A process killed in between deletes it once more. The other way round, nobody would find it again.
+If the process is killed in between, the file is deleted again. In the other order, nobody would find it
+again.
 """
 
 import asyncio
@@ -21,11 +22,11 @@ log = structlog.get_logger()
 
 
 async def delete_old_assets(store: Store, buckets: BucketsBySource, batch: Batch) -> Pruned | None:
-    """Delete one batch; None if another process is at it, or was a moment ago.
+    """Delete one batch; None if another process is doing that, or just has.
 
     Raises:
         StoreUnavailable: the store failed.
-        BucketUnavailable: a bucket failed, or refused us. What was deleted before is noted.
+        BucketUnavailable: a bucket failed, or refused us. Earlier deletions are recorded.
     """
     found = await store.transact(find_old_assets, batch)
     if found is None:
@@ -55,5 +56,5 @@ async def delete_old_assets(store: Store, buckets: BucketsBySource, batch: Batch
 
 
 def _first(failures: list[BaseException]) -> BaseException:
-    """Return a bug, if there is one among them."""
+    """Return the first bug among them, if any."""
     return next((one for one in failures if not isinstance(one, BucketUnavailable)), failures[0])

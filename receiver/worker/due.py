@@ -1,4 +1,4 @@
-"""The duty of settling events that have no asset: nothing slow is ever in their way."""
+"""Settles events that have no asset. Nothing slow ever delays them."""
 
 import asyncio
 from typing import Final
@@ -9,7 +9,7 @@ from receiver.worker.leases import Leases
 from receiver.worker.mirroring import Mirror, mirror_and_settle
 
 _FEWEST: Final = 8
-"""Events for which destinations keep places, however few there were before."""
+"""The fewest events to reserve places for, however few there were before."""
 _MOST: Final = 500
 
 

@@ -1,4 +1,4 @@
-"""What a webhook would have said, made of what the provider's list says."""
+"""Builds the webhook that should have come, from a row of the provider's list."""
 
 import json
 from collections.abc import Collection, Iterable
@@ -13,12 +13,12 @@ VIA = "reconcile"
 
 
 def event_type(row: Generation) -> str:
-    """Return which event tells how *row* ended."""
+    """Return the event type that matches the end of *row*."""
     return COMPLETED if row.status == "completed" else FAILED
 
 
 def missing(rows: Iterable[Generation], known: Collection[tuple[str, str]]) -> list[Generation]:
-    """Return the finished *rows* whose event is not among the *known*. A completion is final."""
+    """Return the finished *rows* whose event is not in *known*. A completion is final."""
     return [
         row
         for row in rows
@@ -27,20 +27,20 @@ def missing(rows: Iterable[Generation], known: Collection[tuple[str, str]]) -> l
 
 
 def has_asset_url(row: Generation) -> bool:
-    """Whether *row* says where its file is, unless it has none."""
+    """Whether *row* says where its file is, unless it has no file."""
     return row.status != "completed" or row.output_url is not None
 
 
 def webhook_body(row: Generation) -> bytes:
-    """Write the webhook that tells how *row* ended, as the provider would."""
+    """Write the webhook for the end of *row*, as the provider would."""
     data = {**row.raw, "id": row.id, "status": row.status}
     body = {"event": event_type(row), "data": data, "created_at": row.raw.get("completed_at")}
-    # The standard library writes whatever it has read: lone surrogates, numbers of any length.
+    # The standard library writes anything it can read: lone surrogates, numbers of any length.
     return json.dumps(body).encode()
 
 
 def entry(row: Generation, *, source: str, now_ms: int, entropy: bytes) -> Entry:
-    """Make what is to be recorded of *row*; a webhook that we could not read would be quarantined, too."""
+    """Build the entry to record for *row*; a webhook that we could not read is quarantined, as always."""
     body = webhook_body(row)
     read = events.normalize(body, source=source)
     return entry_of(read, body, source=source, now_ms=now_ms, entropy=entropy, via=VIA)

@@ -1,4 +1,4 @@
-"""The duty of forwarding: one per destination, so that none waits for another."""
+"""Forwards deliveries: one duty per destination, so that none waits for another."""
 
 import asyncio
 import contextlib
@@ -31,34 +31,34 @@ Forward = Callable[[Sequence[DeliveryJob]], Awaitable[list[ForwardResult]]]
 log = structlog.get_logger()
 
 _SETTLING: Final = 1_000
-"""Maximum messages sent and not settled, as settling lets others join it."""
+"""The most messages sent but not settled: settling waits for others to join."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outlet:
-    """One destination as the worker sees it."""
+    """A destination, as the worker sees it."""
 
     name: str
     max_batch: int
     forward: Forward
     concurrency: int = 1
-    """Batches under way at once."""
+    """Batches in flight at once."""
     rate: TokenBucket | None = None
     breaker: Breaker | None = None
-    """The one that `forward` asks to judge."""
+    """The breaker that `forward` consults."""
 
 
 class Forwarding:
     """Forwards the due deliveries of one destination, as many at once as it allows.
 
-    A queue of what is claimed or handed over runs ahead of what is being sent: a slow message holds up no
-    other, and a sender never waits for a claim.
+    Claimed or handed-over deliveries queue ahead of the sending. A slow message holds up no other, and a
+    sender never waits for a claim.
     """
 
     def __init__(
         self, store: Store, leases: Leases, outlet: Outlet, *, woken: asyncio.Event | None = None
     ) -> None:
-        """*woken* is set whenever another turn is worth while."""
+        """*woken* is set whenever another turn could find work."""
         self._store = store
         self._leases = leases
         self._outlet = outlet
@@ -75,10 +75,10 @@ class Forwarding:
         self._is_ending = False
         metrics.BREAKER_OPEN.labels(outlet.name).set(0)
         self._told_openings: int | None = None
-        """None until this worker has told anything: what the store says is of one before it."""
+        """None until this worker has recorded a state: until then the store has that of an earlier worker."""
 
     async def turn(self) -> bool:
-        """Claim what there is room for and begin to send it; return whether there was any."""
+        """Claim as much as there is room for and start sending it; return whether there was any."""
         limit = self._limit()
         if limit == 0:
             self._is_behind = True
@@ -93,7 +93,7 @@ class Forwarding:
         return bool(jobs)
 
     def reserve(self) -> Hold | None:
-        """Keep a place for a delivery that is being made, unless older ones wait or it had to wait itself."""
+        """Reserve a place for a new delivery, unless older ones are waiting or it had to wait itself."""
         breaker = self._outlet.breaker
         if self._is_behind or self._is_ending or self._outlet.rate or (breaker and breaker.openings):
             return None
@@ -103,7 +103,7 @@ class Forwarding:
         return self._leases.offer()
 
     def take(self, job: DeliveryJob) -> None:
-        """Send a delivery that a place was kept for, with what else comes in this turn of the loop."""
+        """Send a delivery that has a place, along with others from this turn of the loop."""
         self._reserved -= 1
         self._add([job])
         if self._is_ending:
@@ -112,18 +112,18 @@ class Forwarding:
             asyncio.get_running_loop().call_soon(self._send)
 
     def free(self) -> None:
-        """Give up a place."""
+        """Free a place."""
         self._reserved -= 1
 
     async def drain(self) -> None:
-        """Wait for what is under way, and give back what is not."""
+        """Wait for what is in flight, and give back the rest."""
         self._is_ending = True
         self._leave_queue()
         while self._tasks:
             await asyncio.wait(self._tasks)
 
     async def abandon(self) -> None:
-        """Cancel what is still under way, so that its leases are given back."""
+        """Cancel what is still in flight, so that its leases are given back."""
         self._is_ending = True
         self._leave_queue()
         if self._alarm:
@@ -133,10 +133,10 @@ class Forwarding:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _limit(self) -> int:
-        """Return how many messages to claim now; if there are none, see to being woken in time."""
+        """Return how many messages to claim now; if none, make sure to be woken in time."""
         breaker, rate = self._outlet.breaker, self._outlet.rate
         ahead = len(self._queue) + self._reserved
-        # What is sent is settled a little later; and claims of half a window at least.
+        # Sent messages are settled a little later. Claim at least half a window.
         limit = min(
             self._window - ahead, self._window + max(self._window, _SETTLING) - ahead - self._unsettled
         )
@@ -171,7 +171,7 @@ class Forwarding:
             self._unsettled += 1
 
     def _leave_queue(self) -> None:
-        """Give back what is not begun."""
+        """Give back what has not been started."""
         while self._queue:
             self._leases.leave(self._queue[0].lease)
             self._forget(self._queue.popleft())
@@ -181,7 +181,7 @@ class Forwarding:
         self._unsettled -= 1
 
     def _send(self) -> None:
-        """Begin to send as many batches as may be under way."""
+        """Start sending as many batches as may be in flight."""
         while self._queue and self._sending < self._outlet.concurrency and not self._is_ending:
             size, breaker = self._outlet.max_batch, self._outlet.breaker
             if breaker and breaker.openings and not (size := self._probe_size(breaker)):
@@ -193,7 +193,7 @@ class Forwarding:
             task.add_done_callback(self._finished)
 
     def _probe_size(self, breaker: Breaker) -> int:
-        """Return the size of the next batch while the breaker is open: one message, once it is due."""
+        """Return the size of the next batch while the breaker is open: one message, once the probe is due."""
         if breaker.wait_s() > 0:
             self._wake_in(breaker.wait_s())
             return 0
@@ -208,14 +208,14 @@ class Forwarding:
             self._woken.set()
 
     async def _finish(self, jobs: list[DeliveryJob]) -> None:
-        """Send *jobs*, settle them, and let go of them at the end; if cancelled, leave them to others."""
+        """Send *jobs*, settle them, and then release them; if cancelled, leave them to others."""
         breaker = self._outlet.breaker
         try:
             try:
                 results = await self._outlet.forward(jobs)
             finally:
                 self._sending -= 1
-            self._send()  # the next may go while these are settled
+            self._send()  # the next batch may go while these are settled
             await self._settle(results)
             if breaker and breaker.openings and self._queue:
                 await self._put_back_queue(breaker, _error(results), jobs)
@@ -234,13 +234,13 @@ class Forwarding:
             if error is None:
                 report(result)
             else:
-                # The lease runs out and the message is sent again, under the same id.
+                # The lease runs out and the message is sent again, with the same id.
                 log.warning("not settled", event_id=result.job.event_id, error=str(error))
 
     async def _put_back_queue(self, breaker: Breaker, error: str, held: list[DeliveryJob]) -> None:
-        """While the destination is down, hold nothing: it may be paused, erased or dropped meanwhile.
+        """Hold nothing while the destination is down: deliveries may be paused, erased or dropped meanwhile.
 
-        What is put back joins what the caller has *held* until then, and lets go of.
+        What is put back joins the deliveries the caller has *held* so far, and is released with them.
         """
         due_ms = int((time.time() + breaker.wait_s()) * 1000)
         parked = [DeliveryPostponed(job, due_ms, error, parked=True) for job in self._queue]
@@ -251,7 +251,7 @@ class Forwarding:
     async def _tell_of_breaker(self, breaker: Breaker, results: Sequence[ForwardResult]) -> None:
         name = self._outlet.name
         if not breaker.openings and not breaker.has_passed:
-            # A worker that begins knows nothing yet: the one before may have found it down.
+            # A new worker knows nothing yet: an earlier one may have found the destination down.
             return
         told, self._told_openings = self._told_openings, breaker.openings
         metrics.BREAKER_OPEN.labels(name).set(bool(breaker.openings))
@@ -263,7 +263,7 @@ class Forwarding:
         await self._note(breaker)
 
     async def _note(self, breaker: Breaker) -> None:
-        """Let other processes know: only for people to see, so a failing store is no matter."""
+        """Inform other processes. Only people see it, so a failing store does not matter."""
         probe_ms = int((time.time() + breaker.wait_s()) * 1000) if breaker.openings else None
         with contextlib.suppress(StoreUnavailable):
             await self._store.transact_promptly(note_breaker, self._outlet.name, probe_ms=probe_ms)

@@ -1,4 +1,4 @@
-"""Asset hosts with a gate before each, so that one that is back is used at once by all that wait for it."""
+"""A gate before each asset host, so that everything waiting for a host uses it as soon as it recovers."""
 
 import re
 import time
@@ -20,29 +20,29 @@ Value = TypeVar("Value")
 Fetch = Callable[[object, Begin | None], Awaitable[Fetched | NotFetched]]
 
 _MOST: Final = 1_000
-"""Maximum hosts remembered; senders name them."""
+"""The most hosts remembered, because senders choose the names."""
 _AWAY: Final = re.compile("dns|connect|tls|timeout|http_429|http_5..")
-"""Codes that say something of the host and nothing of the file."""
+"""Codes that point to the host and not to the file."""
 _OURS: Final = frozenset(("spool", "blocked_url", "blocked_address"))
-"""Codes that say nothing of the host."""
+"""Codes that say nothing about the host."""
 
 log = structlog.get_logger()
 
 
 class HostGates:
-    """Downloads by *fetch*, and leaves a host alone while it is away."""
+    """Downloads with *fetch*, and leaves hosts alone while they are down."""
 
     def __init__(self, fetch: Fetch, *, patience_s: float, make_breaker: Callable[[], Breaker]) -> None:
-        """*patience_s* is how long an event waits: what waited longer comes to its end, host or no host."""
+        """*patience_s* is how long an event waits; then it is settled, whether or not the host is up."""
         self._fetch = fetch
         self._make_breaker = make_breaker
         self._gates: dict[str, Gate] = {}
         self._led: dict[str, str] = {}
-        """URLs whose redirect led to a host that failed, and that host."""
+        """URLs redirected to a host that failed, and that host."""
         self._patience_s = patience_s
 
     async def fetch(self, url: object, begin: Begin | None = None) -> Fetched | NotFetched:
-        """Download *url*, or say at once why its host is left alone, and for how long."""
+        """Download *url*, or return at once why its host is left alone, and for how long."""
         host = asset_host(url)
         if host is None:
             return await self._fetch(url, begin)
@@ -57,7 +57,7 @@ class HostGates:
             return self._judged(gates, name, await self._fetch(url, begin))
 
     def _judged(self, gates: list[Gate], name: str, fetched: Fetched | NotFetched) -> Fetched | NotFetched:
-        """Judge the host that it ended at; one that led there with a redirect works."""
+        """Judge the host where the download ended; the one that redirected there works."""
         if isinstance(fetched, Fetched):
             self._led.pop(name, None)
             for gate in gates:
@@ -70,23 +70,23 @@ class HostGates:
         return _judged(self._gate(fetched.led_to), name, fetched)
 
     def gates(self) -> Mapping[str, Gate]:
-        """Return the gate before each host."""
+        """Return the gate of each host."""
         return self._gates
 
     def shut(self) -> list[str]:
-        """Return the hosts of which nothing is to be claimed now."""
+        """Return the hosts from which nothing should be claimed now."""
         return [host for host, gate in self._gates.items() if gate.is_shut]
 
     def is_shut(self, host: str) -> bool:
-        """Whether nothing of *host* is to be asked for now."""
+        """Whether nothing from *host* should be claimed now."""
         return host in self._gates and self._gates[host].is_shut
 
     def wait_s(self) -> float | None:
-        """Return the seconds until one of them may be tried that may not now."""
+        """Return the seconds until one of the shut hosts may be tried."""
         return min((wait_s for gate in self._gates.values() if (wait_s := gate.wait_s()) > 0), default=None)
 
     def overdue_ms(self) -> int:
-        """Return when what has waited too long was received, at the latest."""
+        """Return the latest time of receipt of events that have waited too long."""
         return int((time.time() - self._patience_s) * 1000)
 
     def _gate(self, host: str) -> Gate:
@@ -96,7 +96,7 @@ class HostGates:
 
 
 def _remember(known: dict[str, Value], name: str, value: Value) -> None:
-    """Keep *value*, and forget the oldest where there are too many."""
+    """Remember *value*, and forget the oldest if there are too many."""
     while len(known) >= _MOST and name not in known:
         del known[next(iter(known))]
     known[name] = value

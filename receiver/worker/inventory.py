@@ -1,4 +1,4 @@
-"""Taking stock: what the store says was mirrored, against what the bucket holds."""
+"""Compares the assets that the store says were mirrored with the contents of the bucket."""
 
 import asyncio
 from collections import Counter
@@ -29,33 +29,33 @@ _PAGE_SIZE: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One asset that is not as the store says, or was given up."""
+    """An asset that is not as the store says, or was given up."""
 
     known: KnownAsset
     problem: Problem
     detail: str | None = None
-    """What was found instead, as far as that is told in a word."""
+    """What was found instead, if it can be said in a word."""
     repair: Repair | None = None
-    """What came of repairing it; None where that was not asked for."""
+    """The result of repairing it; None if that was not requested."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """Looks at assets, some at once, page by page."""
+    """Checks assets page by page, several at once."""
 
     store: Store
     buckets: BucketsBySource
     deep: bool = False
-    """Read every object and compute its checksum, instead of believing what the bucket says of it."""
+    """Read every object and compute its checksum, instead of trusting the bucket's metadata."""
     repairer: Repairer | None = None
     at_once: int = 8
 
     async def take(
         self, scope: Scope, *, report: Callable[[Finding], None], tick: Callable[[], None]
     ) -> Counter[str]:
-        """Look at everything in *scope*; count what was `checked`, `ok`, `repaired`, and each problem.
+        """Check everything in *scope*; count what was `checked`, `ok`, `repaired`, and each problem.
 
-        *report* gets each finding as soon as it is made, *tick* is called after each asset.
+        *report* gets each finding at once. *tick* is called after each asset.
         """
         tally: Counter[str] = Counter()
         room = asyncio.Semaphore(self.at_once)

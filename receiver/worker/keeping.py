@@ -1,4 +1,4 @@
-"""The duty of keeping: whose downloads are whose, and which of them no event waits for any more."""
+"""Keeps track of downloads: which worker has which, and which ones no event needs any more."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 
 async def note_kept(store: Store, spool: str, job: EventJob) -> None:
-    """Write down that *spool* has the download of *job*. A failing store is no reason not to upload it."""
+    """Record that *spool* has the download of *job*. If the store fails, upload anyway."""
     try:
         await store.settle(EventKept(job, spool))
     except StoreUnavailable as error:
@@ -29,12 +29,12 @@ async def note_kept(store: Store, spool: str, job: EventJob) -> None:
 
 
 def seen_every_s(lease_s: float) -> float:
-    """Return how often a worker whose leases last *lease_s* says that it is there."""
+    """Return how often a worker with leases of *lease_s* reports that it is alive."""
     return gone_after_s(lease_s) / REPORTS
 
 
 async def stay_seen(store: Store, spool: str, *, every_s: float) -> None:
-    """Say again and again, until cancelled, that *spool* has a worker."""
+    """Report repeatedly, until cancelled, that *spool* has a worker."""
     process = Process(socket.gethostname()[:_MOST_CHARS], os.getpid())
     while True:
         try:
@@ -45,9 +45,10 @@ async def stay_seen(store: Store, spool: str, *, every_s: float) -> None:
 
 
 async def sweep_kept(store: Store, kept: KeptDownloads, *, every_s: float = EVERY_S) -> None:
-    """Discard now, and again and again until cancelled, what no event waits for any more.
+    """Discard downloads that no event needs, now and repeatedly, until cancelled.
 
-    What an event waits for is noted as ours and due, whatever others made of it while we were away.
+    Downloads that are needed are recorded as ours and their events made due, whatever others did while we
+    were away.
     """
     while True:
         try:

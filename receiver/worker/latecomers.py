@@ -1,4 +1,4 @@
-"""Destinations that came when events had been settled already."""
+"""Destinations that were added after events had been settled."""
 
 from collections.abc import Sequence
 
@@ -12,12 +12,12 @@ log = structlog.get_logger()
 
 
 async def offer_backfill(store: Store, destinations: Sequence[str]) -> None:
-    """Say which *destinations* got none of the events that were settled lately, and which command helps."""
+    """Report which *destinations* got none of the recently settled events, and the command for that."""
     for name in destinations:
         try:
             missed = await store.transact(count_missed, name)
         except StoreUnavailable:
-            return  # Only advice: it is given at the next start.
+            return  # Only advice, repeated at the next start.
         if missed:
             command = f"receiver destinations backfill {name} --dry-run"
             log.info("destination has missed events", destination=name, events=missed, to_see_them=command)

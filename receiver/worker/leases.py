@@ -1,4 +1,4 @@
-"""Leases: work is ours for a while, and for longer only as long as we say so; then its outcome is written."""
+"""Leases: work is ours for a limited time, extended while we say so; then its result is written."""
 
 import asyncio
 import secrets
@@ -17,10 +17,10 @@ from receiver.store.claim import release, renew
 
 RENEWALS_PER_LEASE: Final = 3
 PAUSES_S: Final = (1.0, 2.0, 4.0, 8.0)
-"""Between attempts to settle. A failover takes less than these, and they less than a lease."""
+"""Between attempts to settle. Longer in total than a failover, and shorter than a lease."""
 _RECALL_S: Final = 2.0
 _GIVE_BACK_S: Final = 5.0
-"""A database that hangs must not keep a process from ending."""
+"""A hanging database must not keep a process from exiting."""
 
 log = structlog.get_logger()
 
@@ -37,7 +37,7 @@ class Leases:
 
     @contextmanager
     def claim(self, limit: int) -> Iterator[Claim]:
-        """Offer a claim on up to *limit* pieces of work; its lease is renewed until the block ends."""
+        """Provide a claim on up to *limit* pieces of work; its lease is renewed until the block ends."""
         lease = secrets.token_hex(16)
         now = clock.now_ms()
         with self.holding(lease):
@@ -45,7 +45,7 @@ class Leases:
 
     @contextmanager
     def holding(self, lease: str) -> Iterator[None]:
-        """Renew *lease* within the block. Cancelled, what is left under it is given back at the end."""
+        """Renew *lease* within the block. If cancelled, what is left under it is given back at the end."""
         self.hold(lease)
         try:
             yield
@@ -56,11 +56,11 @@ class Leases:
             self.let_go(lease)
 
     def hold(self, lease: str) -> None:
-        """Renew *lease* until it was let go as often as it was held."""
+        """Renew *lease* until it has been released as often as it was held."""
         self._held[lease] += 1
 
     def let_go(self, lease: str) -> None:
-        """Stop renewing *lease*, unless others hold it, too."""
+        """Stop renewing *lease*, unless someone else still holds it."""
         self._held[lease] -= 1
         if not self._held[lease]:
             del self._held[lease]
@@ -70,13 +70,13 @@ class Leases:
         self._unfinished.add(lease)
 
     def offer(self, spool: str | None = None) -> Hold:
-        """Return what one piece of new work is to be written under; it is renewed once it is held."""
+        """Return the lease to write one piece of new work under; it is renewed once held."""
         return Hold(secrets.token_hex(16), int((time.time() + self._lease_s) * 1000), spool)
 
     async def settle(self, settlement: Settlement) -> bool:
-        """Write *settlement* down, trying again for some seconds: what is not written is done again.
+        """Write *settlement*, retrying for some seconds; if that fails, the work is repeated.
 
-        Returns False where its lease was lost, or it had been written although nobody said so.
+        Returns False if its lease was lost, or if an earlier attempt had written it without our knowing.
 
         Raises:
             StoreUnavailable: the database fails for longer.
@@ -89,7 +89,7 @@ class Leases:
         return await self._store.settle(settlement)
 
     async def settle_all(self, results: Sequence[ForwardSettlement]) -> list[StoreUnavailable | None]:
-        """Do the same for what came of deliveries; return, for each, why it could not be written, if so."""
+        """Do the same for the results of deliveries; return why each could not be written, or None."""
         errors = await self._store.settle_all(results)
         for pause_s in PAUSES_S:
             left = [number for number, error in enumerate(errors) if error]
@@ -109,7 +109,7 @@ class Leases:
                 await self._renew(set(self._held))
 
     async def recall(self) -> None:
-        """Give back what claims took whose answer got lost, as in a failover, until cancelled."""
+        """Give back work from claims whose answer was lost, as in a failover, until cancelled."""
         while True:
             try:
                 await self._store.free_doubtful(pause_s=_RECALL_S)
@@ -118,7 +118,7 @@ class Leases:
             log.info("unanswered claims released")
 
     async def give_back(self) -> None:
-        """Make work that was cancelled due for other workers now, not when its lease runs out."""
+        """Make cancelled work due for other workers now, not when its lease runs out."""
         if self._unfinished:
             try:
                 async with asyncio.timeout(_GIVE_BACK_S):

@@ -1,4 +1,4 @@
-"""The shape of every duty: work while there is work, then sleep until woken."""
+"""The loop of every duty: work while there is work, then sleep until woken."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ import structlog
 from receiver.errors import StoreUnavailable
 
 _PAUSE_S: Final = 2.0
-"""How long a duty rests when the store failed."""
+"""How long a duty rests after the store failed."""
 
 log = structlog.get_logger()
 
@@ -22,9 +22,9 @@ async def work_until(
     woken: asyncio.Event,
     poll_s: float | None = None,
 ) -> None:
-    """Repeat *turn* until *stop*; after a turn that found no work wait for *woken*, or for *poll_s* if given.
+    """Repeat *turn* until *stop*; after a turn without work wait for *woken*, or *poll_s* if given.
 
-    Set *woken* whenever you set *stop*. A failing store ends nothing: it is asked again after a pause.
+    Set *woken* whenever you set *stop*. A store failure does not end the loop: it tries again after a pause.
     """
     while not stop.is_set():
         woken.clear()

@@ -1,4 +1,4 @@
-"""The duty of mirroring into one bucket: many assets at once, few from any one host."""
+"""Mirrors into one bucket: many assets at once, but few from any one host."""
 
 import asyncio
 from collections import Counter
@@ -49,15 +49,17 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class MirrorLimits:
-    """How much is mirrored into one bucket at once."""
+    """How much to mirror into one bucket at once."""
 
     at_once: int = 48
-    """One claim takes as many: each is a transaction, so those of a busy host are many at a time."""
+    """Also the size of one claim: each is a transaction, so it takes many of a busy host at once."""
     per_host: int = 24
-    """Of these from one host, be it that they are downloaded, written down or put into the bucket: as many of
-    each as S3 is sent at once."""
+    """The most from one host at once, whether downloading, being written or uploading.
+
+    As many as are sent to S3 at once, for each.
+    """
     claimed_per_place: int = 3
-    """One is mirrored. The others are settled, or wait: no place is empty while the next are claimed."""
+    """One is mirrored while the others are settled or wait, so no place is empty while more are claimed."""
 
 
 _LATE_LIMITS: Final = MirrorLimits(at_once=4, per_host=2, claimed_per_place=1)
@@ -65,24 +67,25 @@ _LATE_LIMITS: Final = MirrorLimits(at_once=4, per_host=2, claimed_per_place=1)
 
 @dataclass(frozen=True, slots=True)
 class Gates:
-    """What is between a duty and the outside."""
+    """Everything between a duty and the outside."""
 
     bucket: Gate
     hosts: HostGates
 
 
 class ClaimJobs(Protocol[Job_co]):
-    """Takes due work, sparing some hosts and what is away."""
+    """Takes due work, skipping some hosts and whatever is down."""
 
     async def __call__(self, claim: Claim, *, except_hosts: Collection[str], away: Away) -> Sequence[Job_co]:
-        """Return what was taken."""
+        """Return the jobs taken."""
         ...
 
 
 def sources_by_bucket(with_own: Collection[str]) -> list[Sources]:
-    """Return the sources of the common bucket, and each of those *with_own* bucket by itself.
+    """Return the sources of the common bucket together, and each source *with_own* bucket separately.
 
-    Each gets a duty of its own: a bucket that hangs keeps every place it is given, on however many hosts.
+    Each group gets its own duty: a bucket that hangs keeps every place it is given, however many hosts there
+    are.
     """
     return [Sources(without=with_own), *(Sources(only=name) for name in with_own)]
 
@@ -121,13 +124,13 @@ def late_mirroring(
     sources: Sources = ALL_SOURCES,
     gates: Gates | None = None,
 ) -> "Mirroring[LateJob]":
-    """Return the duty that tries for late assets: few at once, and beside what live events may use."""
+    """Return the duty that retries late assets: few at once, in addition to the capacity for live events."""
     claim = partial(store.claim, claim_late, sources=sources)
     return Mirroring(leases, claim, mirror, limits=_LATE_LIMITS, woken=woken, gates=gates)
 
 
 class Mirroring(Generic[Job]):
-    """Mirrors due assets into one bucket, side by side."""
+    """Mirrors due assets into one bucket, concurrently."""
 
     def __init__(
         self,
@@ -148,21 +151,21 @@ class Mirroring(Generic[Job]):
         self._kept = kept
         self._gates = gates
         self._try: asyncio.Task[None] | None = None
-        """What finds out whether the bucket is back."""
+        """The trial of whether the bucket is back."""
         self._alarm: asyncio.TimerHandle | None = None
         self._claims: set[asyncio.Task[None]] = set()
         self._under_way: Counter[str] = Counter()
-        """What is claimed and not settled yet, by host."""
+        """Claimed but not yet settled, by host."""
         self._places = asyncio.Semaphore(limits.at_once)
         self._places_of: dict[str, asyncio.Semaphore] = {}
         self._is_behind = True
-        """Whether older work may wait to be claimed."""
+        """Whether older work may be waiting to be claimed."""
 
     async def turn(self) -> bool:
-        """Claim what there is room for and start on it; return whether there was any.
+        """Claim as much as there is room for and start on it; return whether there was any.
 
-        While the bucket is away one of those that wait for it tries, and the others are only downloaded:
-        their URLs may not live as long.
+        While the bucket is down, one waiting job tries it, and the others only download: their URLs may
+        expire sooner.
         """
         if self._is_full():
             self._is_behind = True
@@ -180,11 +183,11 @@ class Mirroring(Generic[Job]):
         return bool(await self._claim(room, downloaded=False))
 
     async def _claim_probe(self) -> "asyncio.Task[None] | None":
-        """Take one that tries whether the bucket is back: what is downloaded, and only if need be another."""
+        """Claim a job that tries whether the bucket is back: a downloaded one if possible."""
         probe = await self._claim(1, downloaded=True if self._kept else None)
         if probe or self._kept is None or not self._kept.is_full:
             return probe
-        # Nothing is downloaded any more, and without a probe nobody would see that the bucket is back.
+        # No more downloads are started, and without a probe nobody would notice that the bucket is back.
         return await self._claim(1, downloaded=False)
 
     async def _claim(self, room: int, *, downloaded: bool | None = None) -> "asyncio.Task[None] | None":
@@ -202,7 +205,7 @@ class Mirroring(Generic[Job]):
             return self._start(jobs, held=stack.pop_all())
 
     def _set_alarm(self) -> None:
-        """See to being woken when something that is away may be tried."""
+        """Make sure to be woken when something that is down may be tried."""
         if self._gates is None:
             return
         gate, hosts_s = self._gates.bucket, self._gates.hosts.wait_s()
@@ -213,7 +216,7 @@ class Mirroring(Generic[Job]):
             self._alarm = asyncio.get_running_loop().call_later(wait_s, self._woken.set)
 
     def reserve(self, asset_host: str) -> Hold | None:
-        """Keep a place for an event that is being recorded, unless older ones wait, or it had to."""
+        """Reserve a place for an event being recorded, unless older ones are waiting or it had to wait."""
         if self._is_behind:
             return None
         if self._gates and (self._gates.bucket.is_down or self._gates.hosts.is_shut(asset_host)):
@@ -226,18 +229,18 @@ class Mirroring(Generic[Job]):
         return self._leases.offer(self._kept.spool if self._kept else None)
 
     def take(self, job: Job) -> None:
-        """Start on an event that a place was kept for."""
+        """Start on an event that has a place."""
         with ExitStack() as stack:
             stack.enter_context(self._leases.holding(job.lease))
             self._start([job], held=stack.pop_all())
 
     def free(self, asset_host: str) -> None:
-        """Give up a place."""
+        """Free a place."""
         was_full = self._is_full()
         self._under_way -= Counter([asset_host])
         if not self._under_way[asset_host]:
             self._places_of.pop(asset_host, None)
-        # While its host has as much as it may, a claim would find nothing.
+        # While its host has reached its limit, a claim would find nothing.
         if self._is_behind and (was_full or not self._is_busy(asset_host)):
             self._woken.set()
 
@@ -254,7 +257,7 @@ class Mirroring(Generic[Job]):
         await asyncio.gather(*self._claims, return_exceptions=True)
 
     def _is_full(self) -> bool:
-        """Whether all places are taken: by however many that wait for one host, only its own."""
+        """Whether all places are taken: jobs waiting for one host only use up that host's places."""
         most = self._limits.claimed_per_place
         taken = sum(min(count, most * self._limits.per_host) for count in self._under_way.values())
         return taken >= most * self._limits.at_once
@@ -284,7 +287,7 @@ class Mirroring(Generic[Job]):
             await self._kept.discard(job.id)
 
     async def _mirror_in_place(self, job: Job) -> MirrorResult | LateSettlement:
-        """Mirror the asset of *job* once its host's turn has come; it is settled while the next one is."""
+        """Mirror the asset of *job* when its host has room; it is settled while the next one is mirrored."""
         places = self._places_of.setdefault(_host(job), asyncio.Semaphore(self._limits.per_host))
         async with places, self._places:
             return await self._mirror(job)
@@ -296,7 +299,7 @@ async def mirror_and_settle(leases: Leases, mirror: MirrorJob[Job], job: Job) ->
     try:
         held = await leases.settle(result)
     except StoreUnavailable as error:
-        # Nothing is lost: the lease runs out and the work is done again.
+        # Nothing is lost: the lease runs out and the work is repeated.
         log.warning("not settled", event_id=job.id, generation_id=job.generation_id, error=str(error))
         return False
     _report(result)
@@ -328,7 +331,7 @@ def _report_live(result: MirrorResult) -> None:
 
 
 def _report_mirrored(result: EventSettled, asset: Asset) -> None:
-    """Tell of the usual end. The URL is made of settings and ids alone, and has no query."""
+    """Log success. The URL consists of settings and ids only, and has no query."""
     job = result.job
     metrics.ASSETS.labels("mirrored").inc()
     metrics.MIRROR_DELAY.labels(job.source).observe(max(0, result.now_ms - job.received_ms) / 1000)

@@ -1,4 +1,4 @@
-"""The duty of letting other processes see which buckets and asset hosts are down. Nothing waits for it."""
+"""Shows other processes which buckets and asset hosts are down. Nothing waits for it."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ _AGAIN_S: Final = STALE_MS / 1000 / 6
 
 
 class OutageNotes:
-    """Notes in *store* what is down as the gates know it: each change, and now and then that it lasts."""
+    """Records in *store* what the gates know is down: each change, and now and then that it lasts."""
 
     def __init__(self, store: Store, buckets: BucketGates, hosts: HostGates, *, every_s: float) -> None:
         self._store = store
@@ -28,21 +28,21 @@ class OutageNotes:
         self._noted_at = 0.0
 
     async def run(self) -> None:
-        """Look and note until cancelled. It is for people to see, so a failing store is no matter."""
+        """Check and record until cancelled. It is for people, so a failing store does not matter."""
         while True:
             with contextlib.suppress(StoreUnavailable):
                 await self.turn()
             await asyncio.sleep(self._every_s)
 
     async def turn(self) -> None:
-        """Look once, and note what there is to note."""
+        """Check once, and record what has changed."""
         down = self._down()
         is_due = bool(down) and time.monotonic() > self._noted_at + _AGAIN_S
         if is_due or down.keys() != self._noted:
             await self._note(down)
 
     async def leave(self) -> None:
-        """Forget what this worker noted: who still finds it down says so again."""
+        """Delete what this worker recorded; others who still find it down will record it again."""
         if self._noted:
             with contextlib.suppress(StoreUnavailable):
                 await self._note({})

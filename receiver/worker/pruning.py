@@ -1,4 +1,4 @@
-"""The duty of pruning: emptying and deleting what is older than it is kept, a little at a time."""
+"""Prunes: empties and deletes what is past its retention, a little at a time."""
 
 import asyncio
 from typing import Final
@@ -24,9 +24,9 @@ log = structlog.get_logger()
 async def keep_pruning(
     store: Store, retention: Retention, buckets: BucketsBySource | None = None, *, every_s: float = EVERY_S
 ) -> None:
-    """Prune what is due, again and again until cancelled. A failing store or bucket is asked again later.
+    """Prune what is due, repeatedly, until cancelled. A failing store or bucket is tried again later.
 
-    Without *buckets*, files stay.
+    Without *buckets*, no files are deleted.
     """
     while True:
         more = False

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import Final
 
 _GATHERED_S: Final = 0.1
-"""So long tokens gather before any is handed out: ten small batches a second, not one per message."""
+"""How long tokens gather before any is handed out: ten small batches a second, not one per message."""
 
 
 class TokenBucket:
-    """Holds a token for each message that may be sent; one second's worth, or one, at the most.
+    """Holds a token for each message that may be sent: up to one second's worth, or one if that is less.
 
     Each worker process has its own.
     """
@@ -24,7 +24,7 @@ class TokenBucket:
         self._filled_at = clock()
 
     def take(self, count: int) -> int:
-        """Take up to *count* tokens; return how many, 0 where it is worth waiting `wait_s`."""
+        """Take up to *count* tokens; return how many, or 0 if the caller should wait `wait_s`."""
         self._fill()
         if self._tokens < min(count, self._least):
             return 0
@@ -33,7 +33,7 @@ class TokenBucket:
         return taken
 
     def put_back(self, count: int) -> None:
-        """Return tokens that no message was found for."""
+        """Return unused tokens."""
         self._tokens = min(self._most, self._tokens + count)
 
     def wait_s(self) -> float:
@@ -44,5 +44,5 @@ class TokenBucket:
     def _fill(self) -> None:
         now = self._clock()
         gathered = self._tokens + (now - self._filled_at) * self._per_s
-        self._tokens = min(self._most, round(gathered, 9))  # who waited exactly long enough gets his token
+        self._tokens = min(self._most, round(gathered, 9))  # whoever waited exactly long enough gets a token
         self._filled_at = now

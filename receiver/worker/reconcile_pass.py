@@ -1,8 +1,8 @@
-"""Reconciling: what the provider finished and no webhook reported becomes an event all the same.
+"""Reconciling: generations that finished without a webhook become events anyway.
 
     sweep the list → record what is missing → look at what is still in doubt → keep the cursor
 
-It goes through the same dedupe as a webhook, so a webhook that comes after all is a duplicate.
+They go through the same dedupe as webhooks, so a webhook that arrives later is a duplicate.
 """
 
 import asyncio
@@ -24,16 +24,17 @@ from receiver.worker.sweep import PAGE_SIZE, created_ms
 T = TypeVar("T")
 Record = Callable[[Entry], Awaitable[RecordResult]]
 Save = Callable[[Cursor, Mapping[str, int]], Awaitable[bool]]
-"""Keeps the cursor, and when the submitted generations in the mapping are looked at again.
+"""Saves the cursor, and when to look again at the submitted generations in the mapping.
 
-False when another has the turn by now."""
+False if another worker has the turn by now.
+"""
 
 _AWAITED_FOR_MS: Final = 7 * 24 * 3_600_000
 _NO_LOOKS: Final[Mapping[str, int]] = {}
 
 
 class Generations(Protocol):
-    """What the provider shows of one account, under its rate limit."""
+    """What the provider shows for one account, under its rate limit."""
 
     async def list(self, *, limit: int, offset: int) -> GenerationPage:
         """Return one page."""
@@ -46,7 +47,7 @@ class Generations(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One source that can be asked."""
+    """A source that can be queried."""
 
     source: str
     generations: Generations
@@ -54,27 +55,27 @@ class Account:
 
 @dataclass(slots=True)
 class Report:
-    """What one pass found."""
+    """The results of one pass."""
 
     source: str
     since_ms: int
-    """What was made before this was not looked at, unless it was in doubt."""
+    """What was created before this was not checked, unless it was in doubt."""
     requests: int = 0
     seen: int = 0
-    """Generations that the provider showed."""
+    """How many generations the provider listed."""
     finished: int = 0
     recorded: list[str] = field(default_factory=list)
     """Those whose event was missing. In a dry run it still is."""
     waiting: int = 0
-    """Those still in the making."""
+    """Those still unfinished."""
     complete: bool = False
-    """Whether everything since `since_ms` was seen; if not, the next pass goes on."""
+    """Whether everything since `since_ms` was seen; if not, the next pass continues."""
     failure: ClientError | None = None
     """The provider's refusal that ended it early."""
 
 
 class Pass:
-    """One look at one account, within a number of requests."""
+    """One pass over one account, with a limited number of requests."""
 
     def __init__(
         self,
@@ -98,7 +99,7 @@ class Pass:
         self.report = Report(account.source, floor_ms)
 
     async def run(self) -> Report:
-        """Look, record, and return what was found. A provider that refuses ends it early, not in an error."""
+        """Check, record, and return what was found. If the provider refuses, end early without an error."""
         try:
             await self._sweep()
             await self._look_up()
@@ -119,13 +120,13 @@ class Pass:
             return
         await self._keep(self._cursor.after(sweep))
         if resumed:
-            # It began in an earlier pass and knows nothing of what was made since.
+            # It began in an earlier pass, and knows nothing created since.
             await self._sweep()
         else:
             self.report.complete = True
 
     async def _look_up(self) -> None:
-        """Look one by one at what the sweep did not settle, as far as requests are left."""
+        """Check one by one what the sweep did not settle, as far as the requests allow."""
         source, now_ms = self._account.source, clock.now_ms()
         asked = await self._store.transact_promptly(
             awaited, source, since_ms=now_ms - _AWAITED_FOR_MS, now_ms=now_ms
@@ -135,7 +136,7 @@ class Pass:
         looks: dict[str, int] = {}
         try:
             for id_ in [id_ for id_ in in_doubt if id_ not in ended][: self._left]:
-                # Before it is asked for: what the provider fails at must not hold up what is behind it.
+                # Before the request, so that one that makes the provider fail does not block the rest.
                 looks[id_] = now_ms
                 row = await self._look_at(id_)
                 if row is None:
@@ -149,7 +150,7 @@ class Pass:
         await self._keep(self._cursor.watching(looks, ended, now_ms=now_ms), looks)
 
     async def _look_at(self, generation_id: str) -> Generation | None:
-        """Return one generation, recorded if it is finished; None if there is none."""
+        """Return one generation, recorded if it is finished; None if it does not exist."""
         try:
             row = await self._ask(self._account.generations.get(generation_id))
         except NotFound:
@@ -168,7 +169,7 @@ class Pass:
         absent = endings.missing(finished, known)
         whole = [row for row in absent if endings.has_asset_url(row)]
         await self._record(whole)
-        # A list that leaves the URL out may still give it for one generation alone.
+        # A list without the URL may still give it for a single generation.
         partial = {
             row.id: created_ms(row) or clock.now_ms() for row in absent if not endings.has_asset_url(row)
         }
@@ -200,19 +201,19 @@ class Pass:
     async def _keep(self, cursor: Cursor, looks: Mapping[str, int] = _NO_LOOKS) -> None:
         self._cursor = cursor
         if not await self._save(cursor, looks):
-            # Another worker has the turn by now, and goes on from what was saved last.
+            # Another worker has the turn by now, and continues from what was saved last.
             self._left = 0
 
 
 def _by_turns(*lines: Iterable[str]) -> list[str]:
-    """Return the ids of all *lines*, one of each in turn: a long one must not hold up another."""
+    """Return the ids of all *lines*, taking turns, so that a long line does not block another."""
     mixed = chain.from_iterable(zip_longest(*lines))
     return list(dict.fromkeys(id_ for id_ in mixed if id_ is not None))
 
 
 def _after_a_miss(sent_ms: int, now_ms: int) -> int:
-    """Return when a generation that the provider did not know is looked at again: at twice its age.
+    """Return when to check again a generation that the provider did not know: at twice its age.
 
-    It may only not be shown yet; one that never is costs about a dozen requests in its week.
+    It may just not be visible yet. One that never is costs about a dozen requests in its week.
     """
     return now_ms + max(now_ms - sent_ms, 0)

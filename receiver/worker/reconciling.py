@@ -1,4 +1,4 @@
-"""The duty of reconciling: one per source, and of many workers one at a time."""
+"""Reconciles: one duty per source, done by one worker at a time."""
 
 import asyncio
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from receiver.worker.leases import Leases
 from receiver.worker.reconcile_pass import Account, Pass, Report
 
 _LONGEST_REST_S: Final = 5.0
-"""How often to look whether the turn is due: another worker's may have run out."""
+"""How often to check whether the turn is due: another worker's may have run out."""
 
 log = structlog.get_logger()
 
@@ -27,18 +27,18 @@ class ReconcileRules:
 
     interval_s: float = 300.0
     max_requests: int = 20
-    """In one pass."""
+    """Per pass."""
     look_back_s: float = 24 * 3600.0
     """How far back the very first pass goes."""
 
     def cursor(self, kept: str | None) -> Cursor:
-        """Return the cursor that was *kept*, or the one to begin with."""
+        """Return the cursor that was *kept*, or the first one."""
         return Cursor.load(kept, otherwise_ms=clock.now_ms() - int(self.look_back_s * 1000))
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciling:
-    """Reconciles one account now and then."""
+    """Reconciles one account at intervals."""
 
     store: Store
     leases: Leases
@@ -53,7 +53,7 @@ class Reconciling:
             await self._try(at_once=False)
 
     async def turn(self, *, at_once: bool) -> Report | None:
-        """Reconcile if it is due, or, *at_once*, whenever nobody else does. None if it was not our turn."""
+        """Reconcile if it is due; with *at_once*, unless another worker is. None if it was not our turn."""
         with self.leases.claim(1) as claim:
             turn = await self.store.transact_promptly(
                 take_turn, claim, source=self.account.source, at_once=at_once
@@ -80,7 +80,7 @@ class Reconciling:
         except StoreUnavailable as error:
             log.warning("not reconciled", source=source, error=str(error))
         except Exception:
-            # The turn runs out with its lease; then it is tried again.
+            # The turn ends with its lease, and then it is tried again.
             log.exception("reconcile crashed", source=source)
         else:
             if report is not None:

@@ -1,4 +1,4 @@
-"""A fresh URL for an asset whose own has expired."""
+"""Gets a new URL for an asset whose URL has expired."""
 
 import asyncio
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from receiver.outcomes import Retry
 from receiver.worker.reconcile_pass import Account
 
 _PATIENCE_S: Final = 60.0
-"""Longer than this a mirror does not wait for the rate limit: others need its place."""
+"""The longest that a mirror waits for the rate limit: others need its place."""
 
 
 class Refresher:
@@ -20,7 +20,7 @@ class Refresher:
         self._accounts = {account.source: account for account in accounts}
 
     async def __call__(self, event: Event) -> str | Retry | None:
-        """Return the URL it has now, perhaps the event's own; None for none, Retry if nobody answers."""
+        """Return its present URL, perhaps unchanged; None if there is none, Retry if nobody answers."""
         account = self._accounts.get(event.source)
         if account is None:
             return None

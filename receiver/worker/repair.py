@@ -1,4 +1,4 @@
-"""Mirroring again what the bucket lost, or what was given up, while its source still lives."""
+"""Mirrors again what the bucket lost or what was given up, while the source still has it."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ class Repaired:
 
     url: str
     follow_up: str | None = None
-    """The id of the event that tells of it, where it had been given up."""
+    """The id of the event that reports it, if the asset had been given up."""
 
 
 @dataclass(frozen=True, slots=True)
 class OtherBytes:
-    """The source gave another file than was announced. It is kept, at *url*; the asset stays as it was."""
+    """The source returned a different file than announced. It is kept at *url*; the asset stays as it was."""
 
     url: str
     sha256: str
@@ -36,7 +36,7 @@ class OtherBytes:
 
 @dataclass(frozen=True, slots=True)
 class NotRepaired:
-    """Nothing came of it."""
+    """The repair failed."""
 
     reason: str
     """A code of `receiver.assets.response`, or a line for an operator."""
@@ -46,7 +46,7 @@ Repair = Repaired | OtherBytes | NotRepaired
 
 
 class Repairer:
-    """Fetches through the same gates as ever, and overwrites nothing."""
+    """Fetches through the same gates as the worker, and overwrites nothing."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Repairer:
         self._mirror_late = mirror_late
 
     async def restore(self, known: KnownAsset, key: str, problem: Lost) -> Repair:
-        """Put the bytes that were announced back: under *key* if nothing is there, else beside it."""
+        """Restore the announced bytes: under *key* if nothing is there, otherwise next to it."""
         event = normalize(known.body, source=known.source)
         if not isinstance(event, Event):
             return NotRepaired(event.reason)
@@ -79,7 +79,7 @@ class Repairer:
             fetched.discard()
 
     async def try_again(self, known: KnownAsset) -> Repair:
-        """Mirror what was given up, and tell of it as a worker would."""
+        """Mirror an asset that was given up, and report it as a worker would."""
         with self._leases.claim(1) as claim:
             job = await self._store.transact_promptly(take_failed, claim, event_id=known.event_id)
             if job is None:

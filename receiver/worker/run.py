@@ -1,4 +1,4 @@
-"""The worker's life: start the duties, run until told to stop, drain."""
+"""The worker's life cycle: start the duties, run until told to stop, drain."""
 
 import asyncio
 from collections.abc import Collection, Coroutine, Sequence
@@ -48,16 +48,16 @@ class Timing:
     """The worker's times, in seconds."""
 
     lease_s: float = 60.0
-    """A dead worker's work is taken over after so long. Living workers renew their leases."""
+    """How long until a dead worker's work is taken over. Living workers renew their leases."""
     poll_s: float = 1.0
     """How often to look for work that no signal announced: retries, and other processes on SQLite."""
     drain_s: float = 20.0
-    """How long work under way may take after `stop`; then it is given back."""
+    """How long running work may take after `stop`; then it is given back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """Every duty over one store."""
+    """All duties on one store."""
 
     store: Store
     mirror: Mirror
@@ -68,30 +68,30 @@ class Worker:
     limits: MirrorLimits = field(default_factory=MirrorLimits)
     timing: Timing = field(default_factory=Timing)
     kept: KeptDownloads | None = None
-    """Downloads that outlive a failed attempt."""
+    """Downloads that survive a failed attempt."""
     mirror_late: MirrorLate | None = None
-    """Tries for late assets; None leaves them to other workers."""
+    """Retries late assets; None leaves them to other workers."""
     buckets: BucketGates | None = None
-    """The gates before the buckets that *mirror* uses, and *hosts* those before the hosts it asks."""
+    """The gates before the buckets that *mirror* uses; *hosts* has those before asset hosts."""
     hosts: HostGates | None = None
     with_own_bucket: Collection[str] = ()
-    """Sources whose assets go to a bucket of their own."""
+    """Sources whose assets go to their own bucket."""
     telling: Telling | None = None
-    """Tells operators what they have to know; None where nobody wants to hear of it."""
+    """Tells operators what they need to know; None if no destination wants that."""
     pulled: Collection[str] = ()
-    """Destinations whose consumers come for their messages."""
+    """Destinations whose consumers pull their messages."""
     retention: Retention = field(default_factory=Retention)
     deleting_from: BucketsBySource | None = None
-    """Where files that are past their retention are."""
+    """The buckets to delete files from that are past their retention."""
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     def stop(self) -> None:
-        """Ask the worker to finish what is under way and return from `run`."""
+        """Ask the worker to finish its running work and return from `run`."""
         self._stop.set()
         self.store.wake.signal_all()
 
     async def run(self) -> None:
-        """Work until `stop`, then finish what is under way or give it back."""
+        """Work until `stop`, then finish running work or give it back."""
         leases = Leases(self.store, lease_s=self.timing.lease_s)
         names = [outlet.name for outlet in self.outlets]
         lookout = Lookout(self.store, names)
@@ -118,7 +118,7 @@ class Worker:
     def _helpers(
         self, leases: Leases, lookout: Lookout, outages: OutageNotes | None
     ) -> list[Coroutine[Any, Any, None]]:
-        """Return what is cut off, not waited for, at the end: reconciling goes on where it was."""
+        """Return the tasks to cancel at the end, not to wait for: reconciling resumes where it was."""
         reconciling = (Reconciling(self.store, leases, one, self.reconcile) for one in self.accounts)
         keeping = self._keeping(self.kept) if self.kept else []
         offering = offer_backfill(self.store, [*(outlet.name for outlet in self.outlets), *self.pulled])

@@ -1,4 +1,4 @@
-"""What to do about each trouble that operators hear of: the command to type first, and where to read on."""
+"""What to do about each problem that operators are told of: the first command, and where to read on."""
 
 from dataclasses import replace
 from typing import Final
@@ -20,11 +20,11 @@ STEPS: Final = {
     "disk_low": ("receiver check", "a-disk-fills-up"),
     "worker_gone": ("receiver workers", "a-process-is-down"),
 }
-"""By the word that tells of it: a command, and the section of docs/operations.md."""
+"""By the word that reports it: a command, and the section of docs/operations.md."""
 
 
 def with_steps(one: Observed) -> Observed:
-    """Add what to do about it, if it is wrong."""
+    """Add what to do about it, if something is wrong."""
     if not one.is_wrong:
         return one
     command, section = STEPS[one.wrong]

@@ -1,8 +1,8 @@
-"""Sweeping the provider's list: which page to ask for next, and when everything since the floor was seen.
+"""Sweeps the provider's list: which page to request next, and when everything since the floor was seen.
 
-The provider's document does not say how the list is ordered, so the order is found out. Newest first ends at
-the floor; oldest first is read backwards from its end; anything else is read whole. To stop at the first
-generation that is known would be cheaper, and would lose every older one that was still in the making then.
+The provider's document does not say how the list is ordered, so the order is detected. Newest first ends at
+the floor. Oldest first is read backwards from its end. Anything else is read completely. Stopping at the
+first known generation would be cheaper, but would lose every older one that was unfinished then.
 """
 
 from collections.abc import Sequence
@@ -13,46 +13,46 @@ from receiver.client import Generation, GenerationPage
 
 PAGE_SIZE: Final = 100
 OVERLAP: Final = 10
-"""Rows read again on each page, so that a few that left the list meanwhile do not hide others."""
+"""Rows read again on each page, so that rows which left the list meanwhile do not hide others."""
 
 _MOST_REPEATS: Final = 2
-"""As many arrivals as a page has rows show it twice; more often it is shown if the offset is ignored."""
+"""A page appears twice if as many rows arrived as it has. More often means the offset is ignored."""
 
 Order = Literal["unknown", "newest_first", "oldest_first", "mixed"]
 
 
 @dataclass(slots=True)
 class Sweep:
-    """One way through the list, which may take several passes: everything but what was seen can be kept.
+    """One way through the list, which may take several passes. All of it can be saved, except what was seen.
 
-    Ends on what was read and never on `total`, which is only a hint at where the list ends.
+    It ends on what was read, never on `total`, which only hints at where the list ends.
     """
 
     floor_ms: int
-    """What was made before this, in milliseconds since the epoch, is not asked for."""
+    """The earliest creation time requested, in milliseconds since the epoch."""
     started_ms: int
     length: int = 0
-    """How long the list was the last time its end was seen."""
+    """The length of the list when its end was last seen."""
     order: Order = "unknown"
     offset: int = 0
     """Where the next page starts."""
     start: int = 0
     end: int = 0
-    """The rows from `start` up to `end` were read."""
+    """The rows from `start` up to `end` have been read."""
     widest: int = 0
-    """Rows of the longest page: the provider may give fewer than asked for."""
+    """The size of the longest page: the provider may return fewer rows than requested."""
     backwards: bool = False
     finished: bool = False
     newest_ms: int | None = None
     oldest_ms: int | None = None
     waiting: dict[str, int | None] = field(default_factory=dict)
-    """The unfinished generations on the way, with when they were made."""
+    """The unfinished generations found, with their creation times."""
     _seen: set[str] = field(default_factory=set, init=False)
     _previous: tuple[str, ...] = field(default=(), init=False)
     _repeats: int = field(default=0, init=False)
 
     def take(self, page: GenerationPage) -> list[Generation]:
-        """Note *page*, which starts at `offset`; return its rows that were not seen before."""
+        """Process *page*, which starts at `offset`; return its rows that were not seen before."""
         fresh = list({row.id: row for row in page if row.id not in self._seen}.values())
         self._note(page, fresh)
         self._compare(page)
@@ -66,11 +66,11 @@ class Sweep:
 
     @property
     def low_water_ms(self) -> int | None:
-        """Before this everything was seen; None if nothing was there to tell the time by."""
+        """Everything before this was seen; None if nothing showed a time."""
         return None if self.newest_ms is None else min(self.newest_ms, self.started_ms)
 
     def state(self) -> dict[str, Any]:
-        """Return what another process needs to go on."""
+        """Return what another process needs to continue."""
         return {one.name: getattr(self, one.name) for one in fields(self) if one.init}
 
     def _note(self, page: GenerationPage, fresh: Sequence[Generation]) -> None:
@@ -83,13 +83,13 @@ class Sweep:
             self.oldest_ms = min([*times, *([] if self.oldest_ms is None else [self.oldest_ms])])
 
     def _compare(self, page: GenerationPage) -> None:
-        """Count how often the same page came again, wherever it was asked for."""
+        """Count how often the same page came again, at whatever offset."""
         ids = tuple(row.id for row in page)
         self._repeats = self._repeats + 1 if ids == self._previous else 0
         self._previous = ids
 
     def _contradicts(self, found: Order) -> bool:
-        """Note the order *found* on a page; tell whether pages were left out for another one."""
+        """Record the order *found* on a page; return whether pages were skipped due to a different order."""
         if found in ("unknown", self.order):
             return False
         before, self.order = self.order, found if self.order == "unknown" else "mixed"
@@ -115,14 +115,14 @@ class Sweep:
 
     def _went_down(self, page: GenerationPage) -> None:
         if self.offset + len(page) < self.start:
-            # A shorter page than asked for leaves a gap; the list is read in one piece then.
+            # A page shorter than requested leaves a gap, so read the list in one piece.
             self._read_whole()
             return
         self.start = self.offset
         self._turn_back()
 
     def _turn_back(self) -> None:
-        """Go on below what was read, unless that is old enough."""
+        """Continue below what was read, unless that is old enough."""
         self.finished = self.start == 0 or self._below_floor
         self.backwards = not self.finished
         self.offset = max(self.start - max(self.widest - _overlap(self.widest), 1), 0)
@@ -147,7 +147,7 @@ class Sweep:
 
 
 def order_of(page: GenerationPage) -> Order:
-    """Return how the rows of one page are ordered by when they were made."""
+    """Return how the rows of one page are ordered by creation time."""
     times = _times(page)
     if len(times) < len(page):
         return "mixed"
@@ -159,7 +159,7 @@ def order_of(page: GenerationPage) -> Order:
 
 
 def created_ms(row: Generation) -> int | None:
-    """Return when *row* was made, in milliseconds since the epoch, if it says so."""
+    """Return when *row* was created, in milliseconds since the epoch, if it says so."""
     return None if row.created_at is None else int(row.created_at.timestamp() * 1000)
 
 

@@ -1,6 +1,6 @@
-"""The duty of telling operators: what is down or back, old, dead, low or gone. Nothing waits for it.
+"""Tells operators what is down or back, old, dead, low or gone. Nothing waits for it.
 
-Each worker looks by itself; the store sees to it that each thing is told once.
+Each worker checks separately; the store makes sure that each thing is reported once.
 """
 
 import asyncio
@@ -37,16 +37,16 @@ from receiver.worker.host_gates import HostGates
 from receiver.worker.steps import with_steps
 
 _SILENCES: Final = 3
-"""A worker is missed once it is gone for that many times as long as it takes to say so."""
+"""A worker is missed after it has been gone for this many times its reporting interval."""
 _MOST_AT_ONCE: Final = 20
-"""Senders name the hosts; a thousand that are down at once are one trouble."""
+"""Senders choose the hosts, so a thousand down at once are one problem."""
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class TellingRules:
-    """From when on something is worth telling."""
+    """When something is worth reporting."""
 
     every_s: float = 10.0
     backlog_s: float = 900.0
@@ -57,20 +57,20 @@ class TellingRules:
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """Looks now and then, and tells."""
+    """Checks at intervals, and tells."""
 
     store: Store
     spool: str
     buckets: BucketGates
     hosts: HostGates
     folders: Mapping[str, Path] = field(default_factory=dict)
-    """What fills a disk of this machine, by what it is for."""
+    """The folders that fill this machine's disks, by what they are for."""
     sources: Mapping[str, Collection[str]] = field(default_factory=dict)
     """The fingerprints of each source's secrets."""
     rules: TellingRules = field(default_factory=TellingRules)
 
     async def run(self) -> None:
-        """Look and tell until cancelled. A failing store is asked again later."""
+        """Check and tell until cancelled. A failing store is tried again later."""
         is_expected = False
         while True:
             try:
@@ -83,7 +83,7 @@ class Telling:
             await asyncio.sleep(self.rules.every_s)
 
     async def turn(self) -> list[str]:
-        """Look once; return the words that were sent."""
+        """Check once; return the words that were sent."""
         now_ms = clock.now_ms()
         sight = await self.store.look(look, self.store.destinations)
         observed = [*self._seen(sight, now_ms), *self._outages(sight, now_ms), *await self._disks()]
@@ -97,7 +97,7 @@ class Telling:
         return told
 
     async def leave(self) -> None:
-        """Say that this worker stops, so that nobody misses it."""
+        """Record that this worker stops, so that nobody misses it."""
         with contextlib.suppress(StoreUnavailable):
             await self.store.transact_promptly(let_worker_go, self.spool)
 
@@ -143,8 +143,8 @@ class Telling:
     def _unused(self, sight: Sight) -> Iterator[Observed]:
         latest_ms = _latest_uses(sight)
         for (source, mark), used_ms in sight.secrets.items():
-            # The only secret that is left may rest, and so may all where nothing arrives; one that others
-            # are used beside may go.
+            # The only secret left may go unused, and so may all secrets while nothing arrives. A secret can
+            # go if others are used beside it.
             if mark in self.sources.get(source, ()):
                 is_unused = latest_ms[source] - used_ms > self.rules.secret_s * 1000
                 name = f"sha256:{mark}"
@@ -157,7 +157,7 @@ class Telling:
                 yield Observed(f"secret:{source}:{mark}", is_unused, "secret_unused", None, summary, facts)
 
     def _outages(self, sight: Sight, now_ms: int) -> Iterator[Observed]:
-        """Tell of what any worker finds down; that it is back, only if it works for this one."""
+        """Report what any worker finds down; report recovery only if it works for this one."""
         for kind, gates in ((BUCKET, self.buckets.gates()), (ASSET_HOST, self.hosts.gates())):
             down = {one.name: one for one in sight.outages if one.kind == kind and one.lasts(now_ms)}
             for one in list(down.values())[:_MOST_AT_ONCE]:
@@ -174,7 +174,7 @@ class Telling:
 
 
 def _latest_uses(sight: Sight) -> Mapping[str, int]:
-    """Return when any secret of a source was last of use, by source."""
+    """Return when any secret of a source was last used, by source."""
     latest_ms: dict[str, int] = {}
     for (source, _), used_ms in sight.secrets.items():
         latest_ms[source] = max(used_ms, latest_ms.get(source, 0))
@@ -186,7 +186,8 @@ def _disk(use: str, folder: Path, free_bytes: int, *, is_low: bool) -> Observed:
     free = f"{free_bytes / 1024**3:.1f} GiB" if free_bytes >= 1024**3 else f"{free_bytes // 1024**2} MiB"
     summary = f"{free} are free for the {use} at {folder} on {machine}."
     facts = {"machine": machine, "folder": str(folder), "free_bytes": free_bytes}
-    # Two workers of one machine may have folders on two disks: the room on one is none on the other.
+    # Two workers on one machine may have folders on different disks, so one's room says nothing about the
+    # other's.
     cause = f"disk:{machine}:{fingerprint(str(folder.absolute()))}:{use}"
     return Observed(cause, is_low, "disk_low", "disk_freed", summary, facts)
 

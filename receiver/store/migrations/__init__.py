@@ -20,13 +20,13 @@ _VERSION_TABLE: Final = "alembic_version"
 def migrate(engine: Engine, tell: Tell = lambda _: None) -> tuple[str | None, str]:
     """Bring the schema to the newest revision; return the revision before and after.
 
-    Safe to run from several machines at once, beside whatever reads and writes, and when there is nothing to
-    do. A revision that this release does not know is a newer release's, and is left alone. *tell* hears what
-    is waited for.
+    Safe to run on several machines at once, while others read and write, and when nothing needs doing. A
+    revision that this release does not know belongs to a newer one, and is left alone. *tell* is called with
+    whatever it has to wait for.
 
     Raises:
         ConfigError: the search path finds no schema.
-        StoreUnavailable: the database failed in what is done without SQLAlchemy.
+        StoreUnavailable: the database failed in a step that bypasses SQLAlchemy.
     """
     if engine.dialect.name == "postgresql":
         return _migrate_postgres(engine, tell)
@@ -41,7 +41,7 @@ def migrate(engine: Engine, tell: Tell = lambda _: None) -> tuple[str | None, st
 
 
 def _migrate_postgres(engine: Engine, tell: Tell) -> tuple[str | None, str]:
-    # Only where PostgreSQL is configured is its driver installed.
+    # The PostgreSQL driver is installed only where it is needed.
     from psycopg import Error  # noqa: PLC0415
 
     try:
@@ -83,7 +83,7 @@ def _require_schema(connection: Connection) -> None:
 
 
 def _upgrade(revision: str, connection: Connection) -> None:
-    # It is slow to import, and most processes find nothing to do.
+    # It is slow to import, and most processes have nothing to migrate.
     from alembic import command  # noqa: PLC0415
 
     command.upgrade(_config(connection), revision)
@@ -109,7 +109,7 @@ def _is_newer(revision: str | None) -> bool:
 
 
 def current(connection: Connection) -> str | None:
-    """Return the revision the database is at, or None where it has no schema of ours."""
+    """Return the revision the database is at, or None if it has no schema of ours."""
     if not inspect(connection).has_table(_VERSION_TABLE):
         return None
     return connection.exec_driver_sql(f"SELECT version_num FROM {_VERSION_TABLE}").scalar()  # noqa: S608
@@ -117,6 +117,6 @@ def current(connection: Connection) -> str | None:
 
 @cache
 def revisions() -> tuple[str, ...]:
-    """Return the revisions this release knows, newest first: their files begin with them."""
+    """Return the revisions this release knows, newest first; file names start with them."""
     files = (Path(__file__).parent / "versions").glob("[0-9]*.py")
     return tuple(sorted((file.name.partition("_")[0] for file in files), reverse=True))

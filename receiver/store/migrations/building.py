@@ -1,4 +1,4 @@
-"""Making PostgreSQL's indexes beside everything else, which takes as long as the tables are large."""
+"""Builds PostgreSQL's indexes without blocking anyone. The time it takes grows with the tables."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -31,22 +31,22 @@ _PROGRESS: Final = """
 
 
 def indexes() -> list[Index]:
-    """Return what the schema declares, in one order."""
+    """Return the indexes that the schema declares, in a fixed order."""
     declared = [index for table in METADATA.tables.values() for index in table.indexes]
     return sorted(declared, key=lambda index: str(index.name))
 
 
 def create_all(connection: Connection) -> None:
-    """Make the indexes of tables that nobody uses yet, within the caller's transaction."""
+    """Create the indexes of tables that are not in use yet, within the caller's transaction."""
     for index in indexes():
         connection.execute(text(_statement(index)))
 
 
 def build(target: Target, tell: Tell) -> None:
-    """Make each index that is lacking or was left half-made, then drop those that are retired.
+    """Build each index that is missing or half-built, then drop the retired ones.
 
-    Nobody who reads or writes waits for it. It waits for transactions that are older, however long they take,
-    and says whose those are.
+    Readers and writers do not wait for it. It waits for older transactions, however long they take, and
+    reports whose they are.
     """
     with _unhurried(target) as session:
         known = _known(session)
@@ -76,7 +76,7 @@ def _unhurried(target: Target) -> Iterator[Session]:
 
 
 def _known(session: Session) -> dict[str, bool]:
-    """Return the indexes of our tables, with whether each is complete."""
+    """Return the indexes of our tables, and whether each is complete."""
     rows: Any = session.execute(_KNOWN, {"tables": [*METADATA.tables]}).fetchall()
     return dict(rows)
 
@@ -89,7 +89,7 @@ def _statement(index: Index) -> str:
 
 @contextmanager
 def _telling(target: Target, session: Session, task: str, tell: Tell) -> Iterator[None]:
-    """Tell now and then how far the work of *session* is, and for whom it waits."""
+    """Report now and then how far the work of *session* is, and whom it waits for."""
     done, pid = threading.Event(), session.info.backend_pid
 
     def watch() -> None:
@@ -107,7 +107,7 @@ def _telling(target: Target, session: Session, task: str, tell: Tell) -> Iterato
 
 
 def _progress(target: Target, pid: int) -> str:
-    # A connection of its own each time: the index waits for every transaction that is older than itself.
+    # A new connection each time: the index build waits for every transaction older than itself.
     with open_session(target) as session:
         session.autocommit = True
         row: Any = session.execute(_PROGRESS, {"pid": pid}).fetchone()

@@ -1,4 +1,4 @@
-"""Who holds what a migration waits for."""
+"""Who holds the locks that a migration waits for."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -13,7 +13,7 @@ _HOLDERS: Final = """
       AND l.relation IN (SELECT oid FROM pg_class WHERE relname = ANY(%(tables)s))
       AND a.xact_start < clock_timestamp() - interval '200 milliseconds'
 """
-"""Those whose transactions began before ours waited."""
+"""Those whose transactions began before ours started to wait."""
 _ABOUT: Final = """
     SELECT pid, coalesce(nullif(application_name, ''), '?'), usename, coalesce(state, '?'),
            to_char(xact_start, 'YYYY-MM-DD HH24:MI:SS'), to_char(query_start, 'HH24:MI:SS')
@@ -22,13 +22,13 @@ _ABOUT: Final = """
 
 
 def holders(session: Session) -> str:
-    """Describe the session that holds locks on our tables for long; "nobody by now" if it has ended."""
+    """Describe the sessions that have long held locks on our tables; "nobody by now" if they have ended."""
     rows: Any = session.execute(_HOLDERS, {"tables": [*METADATA.tables]}).fetchall()
     return described(session, [pid for (pid,) in rows])
 
 
 def described(session: Session, pids: Sequence[int]) -> str:
-    """Describe the sessions with these numbers."""
+    """Describe the sessions with these process ids."""
     rows: Any = session.execute(_ABOUT, {"pids": list(pids)}).fetchall()
     lines = (
         f"process {pid} ({application}, user {user}, {state}, since {began} UTC, last query at {query})"

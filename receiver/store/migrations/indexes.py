@@ -1,8 +1,8 @@
-"""Indexes of the schema: on SQLite made by the revisions, on PostgreSQL after them, beside everything else.
+"""Indexes of the schema: SQLite's are created by the revisions, PostgreSQL's afterwards, concurrently.
 
-PostgreSQL lets nobody write to a table while it makes an index, unless it is made concurrently, which no
-transaction can hold. So revisions use the functions here, and `receiver.store.migrations.building` makes what
-`receiver.store.tables` declares and the database lacks.
+PostgreSQL blocks writes to a table while it creates an index, unless it does so concurrently, which no
+transaction can contain. So revisions use the functions here, and `receiver.store.migrations.building` creates
+what `receiver.store.tables` declares and the database lacks.
 """
 
 from collections.abc import Sequence
@@ -12,17 +12,17 @@ import sqlalchemy as sa
 from alembic import op
 
 RETIRED: Final = "old_"
-"""How the name begins of an index that goes once all others are there."""
+"""The prefix of an index that is dropped once all others exist."""
 
 
 def create_index(name: str, table: str, columns: Sequence[str], where: sa.TextClause | None = None) -> None:
-    """Make an index that `receiver.store.tables` declares; after `retire_index`, if there is another."""
+    """Create an index that `receiver.store.tables` declares; call after `retire_index` if it replaces one."""
     if op.get_bind().dialect.name != "postgresql":
         op.create_index(name, table, list(columns), sqlite_where=where)
 
 
 def retire_index(name: str, table: str) -> None:
-    """Drop an index; on PostgreSQL last, so that it is of use until others can take its place."""
+    """Drop an index; on PostgreSQL last, so that it serves until its replacements are built."""
     if op.get_bind().dialect.name == "postgresql":
         op.execute(f"ALTER INDEX IF EXISTS {name} RENAME TO {RETIRED}{name}")
     else:

@@ -1,7 +1,7 @@
-"""Changing PostgreSQL's tables while deliveries come in.
+"""Changes PostgreSQL's tables while deliveries come in.
 
-A statement that waits for a lock keeps everybody waiting who comes after it. So it waits for a fraction of a
-second, gives up, lets the others through, and tries again for as long as it takes.
+A statement that waits for a lock blocks everyone who comes after it. So it waits for a fraction of a second,
+gives up, lets the others through, and tries again for as long as it takes.
 """
 
 import time
@@ -19,21 +19,21 @@ from receiver.store.postgres_url import Target
 from receiver.store.postgresql import Session, open_session
 
 LOCK_KEY: Final = 0x7265_6365_6976_6572
-"""Any constant of our own: two migrations at once wait for each other."""
+"""An arbitrary constant of our own: concurrent migrations wait for each other."""
 _LOCK_WAIT: Final = "300ms"
 _PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 3.0
 _TELL_S: Final = 5.0
 _BUSY: Final = {"55P03", "40P01"}
-"""The lock was not to be had in time, or a deadlock was ended."""
+"""The lock was not available in time, or a deadlock was broken."""
 
 
 @contextmanager
 def alone(target: Target, tell: Tell) -> Iterator[Session]:
-    """Hold the right to migrate, in the transaction of a connection of its own; offer that connection."""
+    """Hold the lock for migrations in a transaction on its own connection, and yield that connection."""
     with open_session(target) as session:
         said = False
-        # Asked for again and again: a statement that waited would be a transaction that an index waits for.
+        # Polled, because a waiting statement is a transaction that an index build would wait for.
         while not _take(session):
             if not said:
                 tell("another migration is under way; waiting for its end")
@@ -47,13 +47,13 @@ def _take(session: Session) -> bool:
     if row is None or not row[0]:
         session.rollback()
         return False
-    # The last statement is one without a snapshot: an index waits for all that are older than itself.
+    # The last statement takes no snapshot: an index build waits for all snapshots older than itself.
     session.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
     return True
 
 
 def revise(engine: Engine, target: Target, change: Callable[..., None], tell: Tell, *, name: str) -> None:
-    """Make one *change* in a transaction of its own, as often as it takes to get its locks."""
+    """Make one *change* in its own transaction, repeated until it gets its locks."""
     pause_s, told_at = _PAUSE_S, float("-inf")
     while True:
         try:
