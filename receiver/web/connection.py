@@ -178,7 +178,6 @@ class Connection(asyncio.BufferedProtocol):
             return  # see _decline
         self._request = None
         request.body = request.chunks[0] if len(request.chunks) == 1 else b"".join(request.chunks)
-        request.chunks.clear()
         self._pieces += _REQUEST_IN_PIECES
         closes = request.must_close or not self._parser.should_keep_alive()
         turn = Turn(closes=closes, with_body=request.method != b"HEAD")
@@ -233,7 +232,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _line_up(self) -> None:
         """Have the rest read in turn, unless its answers would only wait."""
-        if not self._is_choked and len(self._turns) < _MOST_WAITING:
+        if len(self._turns) < _MOST_WAITING:
             self._registry.queue(self, self._said)
 
     def read_on(self) -> None:

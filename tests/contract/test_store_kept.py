@@ -21,7 +21,7 @@ from receiver.store import (
     Store,
 )
 from receiver.store.claim import claim_events
-from receiver.store.spools import recall, see_spool
+from receiver.store.spools import Process, latest_spool, recall, see_spool
 from receiver.store.tables import EVENT, SPOOL
 
 NOW = 1_700_000_000_000
@@ -45,15 +45,30 @@ async def kept(store: Store) -> EventJob:
 
 
 async def claimed(
-    store: Store, spool: str = "ours", *, at: int = NOW, away: Away = NOTHING_AWAY
+    store: Store,
+    spool: str = "ours",
+    *,
+    at: int = NOW,
+    away: Away = NOTHING_AWAY,
+    lease_ms: int = LEASE_MS,
 ) -> list[EventJob]:
-    claim = Claim(at, at + LEASE_MS, secrets.token_hex(16), 100)
+    claim = Claim(at, at + lease_ms, secrets.token_hex(16), 100)
     return await store.claim(claim_events, claim, with_asset=True, spool=spool, away=away)
 
 
 def an_event() -> NewEvent:
     new_id = event_id(NOW, secrets.token_bytes(10))
     return NewEvent(new_id, "photoverse", "gen_1", COMPLETED, "cdn.example.com", b"{}", "webhook", NOW)
+
+
+class TestSeeSpool:
+    async def test_another_process(self, store: Store) -> None:
+        """Whoever said so last has the folder; a release before this says nothing of processes."""
+        for process in (None, Process("host-a", 1), Process("host-b", 2)):
+            await store.transact_promptly(see_spool, "ours", now_ms=NOW, process=process)
+            spool = await store.look(latest_spool)
+            assert spool
+            assert spool.process == process
 
 
 class TestClaimKept:
@@ -73,6 +88,13 @@ class TestClaimKept:
         await store.transact_promptly(see_spool, "theirs", now_ms=NOW)
         (job,) = await claimed(store, at=NOW + LEASE_MS)
         assert job.kept_by == Keeper("theirs", NOW)
+
+    async def test_is_taken_long_before_a_long_lease_ends(self, store: Store) -> None:
+        """Whoever is silent for three minutes is gone."""
+        await kept(store)
+        await store.transact_promptly(see_spool, "theirs", now_ms=NOW)
+        assert await claimed(store, at=NOW + 179_999, lease_ms=600_000) == []
+        assert len(await claimed(store, at=NOW + 180_000, lease_ms=600_000)) == 1
 
     async def test_folder_that_nobody_knows(self, store: Store) -> None:
         """What a folder has of which nothing was ever heard is anybody's."""

@@ -184,8 +184,11 @@ class TestLeaveBehind:
         assert threads.submit(pow, 2, 3).result(WITHIN_S) == 8
         freed.set()
         assert hanging.result(WITHIN_S)
-        both = [threads.submit(threading.get_ident) for _ in range(4)]
-        assert len({each.result(WITHIN_S) for each in both}) == 1
+        again = threading.Event()
+        hang(threads, again)
+        with pytest.raises(TimeoutError):
+            threads.submit(pow, 2, 3).result(0.1)
+        again.set()
 
     def test_a_call_that_is_done(self, threads: DaemonThreads) -> None:
         """What ended in the meantime is not left behind."""

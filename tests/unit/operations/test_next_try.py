@@ -32,6 +32,7 @@ class TestNextTry:
         [
             (SOON, None, NextTry(SOON)),
             (PAST, None, NextTry(None, "its turn")),
+            (NOW, None, NextTry(None, "its turn")),
             (SOON, Obstacle("rain"), NextTry(None, "rain")),
             (PAST, Obstacle("rain", SOON), NextTry(SOON, "rain")),
             (LATER, Obstacle("rain", SOON), NextTry(LATER, "rain")),

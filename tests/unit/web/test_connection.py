@@ -7,6 +7,7 @@ import time
 import pytest
 import structlog.testing
 
+from receiver.store import Entry, RecordResult
 from receiver.telemetry import metrics
 from receiver.telemetry.refusals import Refusals
 from receiver.web.app import PublicApp
@@ -159,6 +160,35 @@ class TestWire:
             wire.writer.write(HEALTHZ)
             wire.writer.write_eof()
             assert (await wire.rest()).startswith(b"HTTP/1.1 200")
+
+    async def test_half_closed_behind_several(
+        self, store: FakeStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It gets all of them, also where the first is there long before the last."""
+        recorded, looked, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        eof_received = Connection.eof_received
+
+        def noted(self: Connection) -> bool:
+            ended.set()
+            return eof_received(self)
+
+        async def record(entry: Entry) -> RecordResult:
+            await recorded.wait()
+            return await store.record(entry)
+
+        async def check() -> None:
+            await looked.wait()
+
+        monkeypatch.setattr(Connection, "eof_received", noted)
+        post = request("POST", "/webhooks/photoverse", b"{}", signed(b"{}", now=int(time.time())))
+        async with served(PublicApp(SOURCES, record, check, Refusals())) as site, site.wire() as wire:
+            wire.writer.write(post + request("GET", "/readyz"))
+            wire.writer.write_eof()
+            await ended.wait()
+            recorded.set()
+            assert (await wire.hear()).status == 200
+            looked.set()
+            assert (await wire.hear()).status == 200
 
     async def test_length_beside_chunks(self, site: Site, store: FakeStore) -> None:
         """The chunks count, and the connection ends: RFC 9112, section 6.1."""
@@ -325,6 +355,34 @@ class TestWire:
             await wire.say(b"".join(posts))
             bodies = [(await wire.hear()).json["status"] for _ in posts]
         assert bodies == ["quarantined" if number % 3 else "ok" for number in range(200)]
+
+    async def test_no_more_is_read_while_many_wait(
+        self, store: FakeStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The rest is not looked at again and again meanwhile."""
+        recorded, waiting, read_on = asyncio.Event(), list[Entry](), Connection.read_on
+        looks = [0]
+
+        async def record(entry: Entry) -> RecordResult:
+            waiting.append(entry)
+            await recorded.wait()
+            return await store.record(entry)
+
+        def noted(self: Connection) -> None:
+            looks[0] += 1
+            read_on(self)
+
+        monkeypatch.setattr(Connection, "read_on", noted)
+        post = request("POST", "/webhooks/photoverse", b"{}", signed(b"{}", now=int(time.time())))
+        async with served(PublicApp(SOURCES, record, store.check, Refusals())) as site, site.wire() as wire:
+            await wire.say(post * 40)
+            await until(lambda: len(waiting) >= 16)
+            before = looks[0]
+            for _ in range(200):
+                await asyncio.sleep(0)
+            assert looks[0] - before < 100
+            recorded.set()
+            assert [(await wire.hear()).status for _ in range(40)] == [200] * 40
 
     async def test_answers_that_nobody_takes(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         """Of who asks on and on and takes no answer little is read, and little is kept; nothing is lost."""

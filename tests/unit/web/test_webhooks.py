@@ -136,7 +136,9 @@ class TestWebhooks:
     async def test_failing_store(self, at_now: Site, store: FakeStore) -> None:
         """Invariant 2: a fault of ours is 503 with Retry-After, and a retry is accepted."""
         store.error = StoreUnavailable("secret detail")
-        answer = await at_now.deliver(BODY, now=NOW)
+        with structlog.testing.capture_logs() as lines:
+            answer = await at_now.deliver(BODY, now=NOW)
+        assert [(one["event"], one["error"]) for one in lines] == [("store unavailable", "secret detail")]
         assert (answer.status, answer.headers["retry-after"]) == (503, "5")
         assert b"secret" not in answer.body
         store.error = None

@@ -151,6 +151,12 @@ class TestSettle:
             assert scripted.settled == []
 
 
+def test_offer_lasts_one_lease(leases: Leases) -> None:
+    """What is made under it is due again then, should nobody begin it."""
+    before = int(time.time() * 1000)
+    assert before + 60_000 <= leases.offer().until_ms <= time.time() * 1000 + 60_000
+
+
 async def test_settle_all_tries_again(
     leases: Leases, scripted: ScriptedStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
