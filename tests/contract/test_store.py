@@ -5,7 +5,7 @@ import itertools
 import re
 import secrets
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -403,6 +403,19 @@ class TestWake:
         woken.clear()
         await store.record(an_event(host=host))
         assert not woken.is_set()
+
+    async def test_wakes_other_machines(self, migrated_postgres_database: str) -> None:
+        """Whoever listens there hears of what was committed here."""
+        url = migrated_postgres_database
+        with closing(Store(url)) as ours, closing(Store(url)) as theirs:
+            woken = theirs.wake.subscribe(MIRROR)
+            listening = asyncio.create_task(theirs.listen())
+            async with asyncio.timeout(60):
+                await woken.wait()  # as it begins to listen
+                woken.clear()
+                await ours.record(an_event(host="cdn.example.com"))
+                await woken.wait()
+            listening.cancel()
 
     async def test_settling_wakes_the_forwarders(self, store: Store) -> None:
         """A settled event wakes who waits for deliveries."""
