@@ -1,4 +1,4 @@
-"""The console as one application. Every part of it is listed here."""
+"""The console as one application, with a list of its parts."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -43,7 +43,7 @@ _PROBLEMS: Final = {
 
 @asynccontextmanager
 async def open_console(parts: Parts, token: str) -> AsyncIterator[ASGIApp]:
-    """Build the console for holders of *token*; at the end, what it still counts is cut off."""
+    """Build the console for holders of *token*; counting still in progress is cancelled at the end."""
     sessions = Sessions(token)
     pages = Pages(sessions)
     history = History(partial(_count, parts.store), clock.now_ms)
@@ -93,7 +93,7 @@ async def _refused(pages: Pages, request: Request, error: Exception) -> Response
 async def _unavailable(pages: Pages, request: Request, _error: Exception) -> Response:
     text = "The database does not answer, or its schema belongs to another release. See the log."
     if request.headers.get("hx-request") == "true":
-        # A part of a page is shown only with a 200; old figures would look like new ones.
+        # Part of a page is replaced only by a 200, so that old figures never look new.
         return HTMLResponse(f'<p class="notice" role="alert">{text} This page retries every 5 s.</p>')
     answer = pages.page(request, "problem.html", 503, text=text)
     answer.headers["Retry-After"] = "5"

@@ -1,23 +1,23 @@
-"""How often somebody may guess the token."""
+"""Limits how often somebody may guess the token."""
 
 import time
 from collections import OrderedDict, deque
 from typing import Final
 
 MOST: Final = 5
-"""Wrong tokens of one address within `WITHIN_S`."""
+"""Wrong tokens from one address within `WITHIN_S`."""
 WITHIN_S: Final = 60.0
 _MOST_ADDRESSES: Final = 1024
 
 
 class Attempts:
-    """The wrong tokens of the last minute, by address. Those of longest ago are forgotten first."""
+    """The wrong tokens of the last minute, by address. The oldest are forgotten first."""
 
     def __init__(self) -> None:
         self._wrong: OrderedDict[str, deque[float]] = OrderedDict()
 
     def wait_s(self, address: str) -> float:
-        """Return for how many seconds *address* may not try again; 0 if it may."""
+        """Return the seconds until *address* may try again; 0 if it may now."""
         times = self._wrong.get(address, deque())
         if len(times) < MOST:
             return 0.0
@@ -31,5 +31,5 @@ class Attempts:
             self._wrong.popitem(last=False)
 
     def forget(self, address: str) -> None:
-        """Begin anew for an address that had the right token."""
+        """Forget the wrong tokens of an address that sent the right one."""
         self._wrong.pop(address, None)

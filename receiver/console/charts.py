@@ -1,4 +1,4 @@
-"""Charts, drawn by `leather` as SVG. Its colours and fonts are the style sheet's."""
+"""Charts, drawn by `leather` as SVG. Colours and fonts come from the style sheet."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -12,14 +12,14 @@ from receiver.operations.records import moment
 _WIDTH: Final = 960
 _HEIGHT: Final = 340
 _SEEN: Final = f"14 52 {_WIDTH - 46} {_HEIGHT - 92}"
-"""Without most of the margin, and without the legend, which is the page's own."""
+"""Cuts off most of the margin, and the legend, because the page has its own."""
 _TICKS: Final = 6
 _DAY_MS: Final = 24 * 3600 * 1000
 SERIES: Final = ("received", "mirrored", "forwarded")
 
 
 class _Exact(leather.Linear):  # type: ignore[misc]  # it has no types
-    """A scale from edge to edge. The library's are widened to round values, and leave room for a future."""
+    """A scale from edge to edge. The library's scales are rounded up and leave room for the future."""
 
     def __init__(self, start: int, end: int) -> None:
         super().__init__(start, end)
@@ -30,7 +30,7 @@ class _Exact(leather.Linear):  # type: ignore[misc]  # it has no types
 
 
 def rate_chart(points: Sequence[Point], span: Span) -> Markup:
-    """Draw what was done per minute. There is at least one of *points*."""
+    """Draw what was done per minute. *points* is never empty."""
     chart = leather.Chart()
     for name in SERIES:
         chart.add_line([(one.start_ms, getattr(one, name)) for one in points], name=name)
@@ -56,7 +56,7 @@ def _described(svg: str, span: Span) -> str:
 
 
 def _step(top: float) -> float:
-    """Return a round distance of about four ticks."""
+    """Return a round step that gives about four ticks."""
     size = 10.0 ** len(str(int(top))) / 100
     for factor in (1, 2, 5, 10, 20, 50):
         if top / (size * factor) <= 4:  # noqa: PLR2004

@@ -1,4 +1,4 @@
-"""Destinations: how each is doing, and what an operator may have done to it."""
+"""Destinations: the state of each, and an operator's controls."""
 
 from datetime import UTC, datetime
 
@@ -24,7 +24,7 @@ class Destinations(Group):
 
     @get("/destinations")
     async def list(self, request: Request) -> Response:
-        """Every destination."""
+        """All destinations."""
         store = self._parts.store
         names = await store.transact(known_destinations, tuple(self._parts.targets))
         found = await store.transact(destination_statuses, names)
@@ -43,7 +43,7 @@ class Destinations(Group):
 
     @post("/destinations/{name}/pause")
     async def pause(self, request: Request) -> Response:
-        """Send nothing until it is resumed."""
+        """Stop sending until resumed."""
         name = await self._known(request)
         reason = request.state.form.get("reason", "").strip()[:500]
         await self._note(request, "destinations.pause", f"{name} {reason}".strip())
@@ -54,7 +54,7 @@ class Destinations(Group):
 
     @post("/destinations/{name}/resume")
     async def resume(self, request: Request) -> Response:
-        """Send again."""
+        """Resume sending."""
         name = await self._known(request)
         await self._note(request, "destinations.resume", name)
         changed = await self._parts.store.resume(name)
@@ -75,7 +75,7 @@ class Destinations(Group):
 
     @post("/destinations/{name}/backfill")
     async def backfill(self, request: Request) -> Response:
-        """Count, or make, the deliveries that a destination lacks."""
+        """Count, or make, the deliveries that a destination is missing."""
         name, form = await self._known(request), request.state.form
         if name not in self._parts.targets:
             return self._back(f"{name} is not configured.")

@@ -1,4 +1,4 @@
-"""Generations: finding them, and the whole story of one."""
+"""Generations: search, and the full story of one."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -37,12 +37,12 @@ _FILTERS: Final = ("state", "kind", "destination", "error", "since")
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One event in a list."""
+    """An event in a list."""
 
     read: ReadEvent
     prompt: str
     shown_as: str | None
-    """`image`, `video` or `audio` where a browser shows its asset."""
+    """`image`, `video` or `audio` if a browser can show its asset."""
 
 
 class Generations(Group):
@@ -54,7 +54,7 @@ class Generations(Group):
 
     @get("/generations")
     async def list(self, request: Request) -> Response:
-        """The latest events, or those that are looked for."""
+        """The latest events, or those searched for."""
         query = request.query_params
         text = query.get("q", "").replace("\0", "").strip()
         if text:
@@ -105,7 +105,7 @@ class Generations(Group):
 
     @get("/generations/{source}")
     async def one(self, request: Request) -> Response:
-        """Everything of one generation."""
+        """Everything about one generation."""
         source, generation_id = path_text(request, "source"), query_text(request, "id")
         found = await self._store.transact(story, source, generation_id)
         if found is None:
@@ -136,7 +136,7 @@ class Generations(Group):
 
     @post("/events/{id}/retry")
     async def retry(self, request: Request) -> Response:
-        """Send now what waits for its next attempt, or is a dead letter."""
+        """Send now what waits for its next attempt or is a dead letter."""
         id_, to = path_text(request, "id"), request.state.form.get("destination", "")
         state = "dead" if request.state.form.get("state") == "dead" else "pending"
         await self._note(request, "deliveries.retry", f"{id_} to {to}, {state}")
@@ -145,7 +145,7 @@ class Generations(Group):
 
     @post("/events/{id}/mirror-now")
     async def mirror_now(self, request: Request) -> Response:
-        """Have the asset tried for at once."""
+        """Have the asset retried at once."""
         id_ = path_text(request, "id")
         await self._note(request, "events.mirror-now", id_)
         was = await interventions.hurry(self._store, id_, late_ms=self._late_ms)
@@ -158,7 +158,7 @@ class Generations(Group):
 
     @post("/events/{id}/release")
     async def release(self, request: Request) -> Response:
-        """Forward an event without its asset, which is tried for on in the background."""
+        """Forward an event without its asset, which is still retried in the background."""
         id_ = path_text(request, "id")
         await self._note(request, "events.release", id_)
         done = await interventions.release(self._store, id_, late_ms=self._late_ms)

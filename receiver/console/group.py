@@ -1,4 +1,4 @@
-"""Pages that belong together: each handler says its own route, and notes what is done."""
+"""Groups of pages: each handler declares its own route, and logs what it does for the audit."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -16,12 +16,12 @@ Handler = TypeVar("Handler", bound=Callable[..., Awaitable[Response]])
 
 
 def get(path: str) -> Callable[[Handler], Handler]:
-    """Declare a method to be the handler of GET, of a *path* of the console."""
+    """Declare a method as the handler for GET of a *path* in the console."""
     return _declare(path, "GET")
 
 
 def post(path: str) -> Callable[[Handler], Handler]:
-    """Declare a method to be the handler of POST, of a *path* of the console."""
+    """Declare a method as the handler for POST to a *path* in the console."""
     return _declare(path, "POST")
 
 
@@ -34,7 +34,7 @@ def _declare(path: str, verb: str) -> Callable[[Handler], Handler]:
 
 
 class Group:
-    """The handlers of some pages."""
+    """The handlers of related pages."""
 
     def __init__(self, parts: Parts, pages: Pages) -> None:
         self._parts = parts
@@ -51,5 +51,5 @@ class Group:
         ]
 
     async def _note(self, request: Request, what: str, on: str = "", *, who: str | None = None) -> None:
-        """Write down that the user of *request* does *what*."""
+        """Record in the audit log that the user of *request* does *what*."""
         await note(self._store, request, what, on, who=who or request.state.session.who)

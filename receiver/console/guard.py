@@ -1,4 +1,4 @@
-"""The gate before every page: a session, the session's word on every write, headers for browsers."""
+"""The gate before every page: a session, its CSRF token on every write, and headers for browsers."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -34,13 +34,13 @@ _HEADERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Lets signed-in browsers through to *app*. A write gets its form, checked, as `request.state.form`."""
+    """Lets signed-in browsers through to *app*. A write's form, once checked, is `request.state.form`."""
 
     app: ASGIApp
     sessions: Sessions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or let *app* answer."""
+        """Respond, or let *app* respond."""
 
         async def send_bound(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -88,12 +88,12 @@ async def _form(request: Request) -> dict[str, str] | None:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
     except ValueError:
         return {}
-    # Neither database holds a NUL.
+    # Neither database can store a NUL.
     return {name: value.replace("\0", "") for name, value in pairs}
 
 
 def _is_own_page(headers: Headers) -> bool:
-    """Tell whether a browser says that one of our own pages sent this."""
+    """Return whether the browser says that one of our own pages sent this."""
     if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return False
     origin = headers.get("origin")
@@ -102,7 +102,7 @@ def _is_own_page(headers: Headers) -> bool:
 
 def _sent_to_login(request: Request) -> Response:
     if request.headers.get("hx-request") == "true":
-        # A part of a page was asked for: the whole page goes.
+        # Only part of a page was requested, so reload the whole page.
         return Response(status_code=204, headers={"HX-Redirect": LOGIN})
     wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     to = f"{LOGIN}?next={quote(wanted)}" if request.method == "GET" and wanted != HOME else LOGIN

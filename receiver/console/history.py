@@ -1,4 +1,4 @@
-"""What was done per minute, counted in the background and kept: no page waits for it."""
+"""What was done per minute, counted in the background and cached: no page waits for it."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ from receiver.store.rates import Done
 
 _MINUTE_MS: Final = 60_000
 _SETTLES_MS: Final = 5_000
-"""A commit may come so much later than the time it wrote."""
+"""How much later than its own timestamp a commit may appear."""
 _LONGEST_REST_S: Final = 1.0
 
 Count = Callable[[int, int], Awaitable[Done]]
@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of the past, cut into buckets."""
+    """A period of the past, divided into buckets."""
 
     label: str
     width_ms: int
@@ -39,7 +39,7 @@ SPANS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One bucket, per minute."""
+    """The rates per minute in one bucket."""
 
     start_ms: int
     received: float
@@ -64,7 +64,7 @@ class History:
         self._wanted: list[Span] = []
 
     def points(self, span: Span) -> list[Point]:
-        """Return what is counted so far, oldest first, and go on counting."""
+        """Return what is counted so far, oldest first, and continue counting."""
         self._want(span)
         return [
             _point(start, span, counted.done)
@@ -73,11 +73,11 @@ class History:
         ]
 
     def is_whole(self, span: Span) -> bool:
-        """Tell whether every bucket is counted."""
+        """Return whether every bucket is counted."""
         return all((span.width_ms, start) in self._counted for start in self._starts(span))
 
     async def settle(self, within_s: float) -> None:
-        """Wait for what is being counted, but not for long."""
+        """Wait briefly for counting to finish."""
         if self._task:
             await asyncio.wait([self._task], timeout=within_s)
 
@@ -109,7 +109,7 @@ class History:
                 began = time.monotonic()
                 done = await self._count(start, start + span.width_ms)
                 self._counted[span.width_ms, start] = _Counted(done, self._now_ms())
-                # Half of the database's time is others'.
+                # Half of the database's time is for others.
                 await asyncio.sleep(min(time.monotonic() - began, _LONGEST_REST_S))
 
     def _is_due(self, span: Span, start: int) -> bool:

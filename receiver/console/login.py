@@ -1,4 +1,4 @@
-"""Signing in with the admin token, and out."""
+"""Signing in with the admin token, and signing out."""
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -26,7 +26,7 @@ class Login(Group):
 
     @post("/login")
     async def enter(self, request: Request) -> Response:
-        """Begin a session for a holder of the token."""
+        """Start a session for a holder of the token."""
         address = request.client.host if request.client else ""
         if wait_s := self._attempts.wait_s(address):
             answer = self._show(request, "Too many wrong tokens. Wait a minute.", status=429)
@@ -55,7 +55,7 @@ class Login(Group):
 
     @post("/logout")
     async def leave(self, request: Request) -> Response:
-        """End the session in this browser."""
+        """End this browser's session."""
         await self._note(request, "logout")
         answer = RedirectResponse(LOGIN, 303)
         answer.delete_cookie(COOKIE, path=HOME)
@@ -67,11 +67,11 @@ class Login(Group):
 
 
 def _own_path(wanted: str) -> str:
-    """Return *wanted* if it is a page of ours: a link must not lead elsewhere."""
+    """Return *wanted* if it is a page of ours: a link must not redirect elsewhere."""
     is_ours = wanted == HOME or wanted.startswith((f"{HOME}/", f"{HOME}?"))
     return wanted if is_ours and "\\" not in wanted and wanted.isprintable() else HOME
 
 
 def _is_https(request: Request) -> bool:
-    # A proxy that ends TLS says so. A client that makes it up only binds its own cookie.
+    # A proxy that terminates TLS sets this. A client that forges it only restricts its own cookie.
     return "https" in (request.url.scheme, request.headers.get("x-forwarded-proto", ""))

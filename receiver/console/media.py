@@ -1,4 +1,4 @@
-"""Mirrored assets, from their bucket to the browser: only of types that cannot run anything."""
+"""Serves mirrored assets from their bucket to the browser: only types that cannot run anything."""
 
 import re
 from collections.abc import AsyncIterator
@@ -25,17 +25,17 @@ SHOWN: Final = frozenset(
         *("audio/mpeg", "audio/mp4", "audio/wav", "audio/flac", "audio/ogg"),
     )
 )
-"""What browsers show or play, and none of it has scripts."""
+"""Types that browsers show or play, and that cannot contain scripts."""
 _PART_BYTES: Final = 1024 * 1024
 _RANGE: Final = re.compile(r"bytes=(\d{1,15})-(\d{0,15})")
 
 
 class Media(Group):
-    """The one route that serves what strangers made."""
+    """The one route that serves content from strangers."""
 
     @get("/assets/{id}")
     async def asset(self, request: Request) -> Response:
-        """Serve the mirrored asset of an event, or the part of it that is asked for."""
+        """Serve an event's mirrored asset, or the requested range of it."""
         asset = await self._asset(path_text(request, "id"))
         held = self._parts.buckets.holding(asset.url or "")
         if held is None:
@@ -54,7 +54,7 @@ class Media(Group):
 
 
 async def _served(request: Request, bucket: ReadableBucket, key: str) -> Response:
-    # By what lies there now, not by what lay there when it was mirrored.
+    # Judge what is there now, not what was there when it was mirrored.
     found = await bucket.look(key)
     if found is None or not found.size_bytes:
         raise HTTPException(404)
@@ -80,7 +80,7 @@ async def _served(request: Request, bucket: ReadableBucket, key: str) -> Respons
 
 
 def _range(wanted: str | None, size: int) -> tuple[int, int, bool]:
-    """Return the first and the last byte to send; an unusable range means all."""
+    """Return the first and last byte to send; an unusable range means the whole file."""
     match = _RANGE.fullmatch(wanted or "")
     if not match or int(match[1]) >= size:
         return 0, size - 1, False
@@ -96,12 +96,12 @@ class _File:
     size: int
 
     async def read(self, first: int, last: int) -> bytes:
-        """Return some bytes from *first* on, none beyond *last*; at least one.
+        """Return at least one byte from *first* on, and none after *last*.
 
-        Some stores take no ranges and answer with the whole file; s3rver does so to the first byte alone.
+        Some stores ignore ranges and send the whole file; s3rver does so for a range of only the first byte.
 
         Raises:
-            BucketUnavailable: the bucket failed, or there are none any more.
+            BucketUnavailable: the bucket failed, or has no such bytes any more.
         """
         asked = min(max(last - first + 1, HEAD_BYTES), _PART_BYTES, self.size - first)
         found = await self.bucket.part(self.key, first, asked) or b""
@@ -112,7 +112,7 @@ class _File:
         return found[: last - first + 1]
 
     async def go_on(self, chunk: bytes, first: int, last: int) -> AsyncIterator[bytes]:
-        """Yield *chunk*, which begins at *first*, and what follows up to *last*."""
+        """Yield *chunk*, which starts at *first*, and what follows up to *last*."""
         yield chunk
         while (first := first + len(chunk)) <= last:
             chunk = await self.read(first, last)

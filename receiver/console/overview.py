@@ -1,4 +1,4 @@
-"""The overview: what flows, what waits, and what is wrong."""
+"""The overview: what is moving, what is waiting, and what is wrong."""
 
 from typing import Any, Final
 
@@ -26,7 +26,7 @@ _HOSTS: Final = 20
 
 
 class Overview(Group):
-    """The page, and the part of it that renews itself."""
+    """The page, and the part of it that refreshes itself."""
 
     def __init__(self, parts: Parts, pages: Pages, history: History) -> None:
         super().__init__(parts, pages)
@@ -39,7 +39,7 @@ class Overview(Group):
 
     @get("/live")
     async def live(self, request: Request) -> Response:
-        """What is asked for every few seconds."""
+        """The part that is requested every few seconds."""
         return self._pages.page(request, "live.html", **await self._found(request))
 
     async def _found(self, request: Request) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class Overview(Group):
 
 
 def _faults() -> dict[str, float]:
-    """Return the signature failures that this process has seen, by reason."""
+    """Return the signature failures seen by this process, by reason."""
     found: dict[str, float] = {}
     for family in metrics.SIGNATURE_FAULTS.collect():
         for sample in family.samples:

@@ -1,4 +1,4 @@
-"""How a page is made of a template: everything is escaped, and nothing that came from outside is a link."""
+"""Renders templates: everything is escaped, and nothing from outside becomes a link."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -75,19 +75,19 @@ class Pages:
         return HTMLResponse(text, status)
 
     def back(self, path: str, notice: str) -> Response:
-        """Send the browser to a page of ours, which says *notice*."""
+        """Redirect to a page of ours, which shows *notice*."""
         joined = "&" if "?" in path else "?"
         signed = urlencode({"notice": self._sessions.write_notice(notice)})
         return RedirectResponse(f"{HOME}{path}{joined}{signed}", 303)
 
 
 def exact(ms: int) -> str:
-    """Write a time as a clock shows it."""
+    """Format a time as a clock shows it."""
     return f"{moment(ms):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def when(ms: int | None) -> Markup:
-    """Write a time as an age, with the exact time as its title."""
+    """Format a time as an age, with the exact time as its title."""
     if ms is None:
         return escape(_NONE)
     machine = moment(ms).isoformat(timespec="milliseconds")
@@ -102,7 +102,7 @@ def _relative(ms: int) -> str:
 
 
 def span(seconds: float | None) -> str:
-    """Write a length of time in its largest unit, or two where the first is small."""
+    """Format a duration in its largest unit, or two if the first is small."""
     if seconds is None:
         return _NONE
     whole = round(seconds)
@@ -116,7 +116,7 @@ def span(seconds: float | None) -> str:
 
 
 def size(count: float | None) -> str:
-    """Write a number of bytes."""
+    """Format a number of bytes."""
     if count is None:
         return _NONE
     for unit in _SIZES[:-1]:
@@ -127,12 +127,12 @@ def size(count: float | None) -> str:
 
 
 def body(content: bytes) -> str:
-    """Write a stored body for people: indented if it is JSON, its URLs without query strings."""
+    """Format a stored body for people: indented if it is JSON, its URLs without query strings."""
     return document(content, indent=True)
 
 
 def document(value: bytes | Mapping[str, Any], *, indent: bool = True) -> str:
-    """Write a JSON document for people."""
+    """Format a JSON document for people."""
     text = body_text(value if isinstance(value, bytes) else orjson.dumps(value))
     try:
         return orjson.dumps(orjson.loads(text), option=orjson.OPT_INDENT_2 if indent else None).decode()
@@ -141,10 +141,10 @@ def document(value: bytes | Mapping[str, Any], *, indent: bool = True) -> str:
 
 
 def link(path: str, **query: str) -> str:
-    """Write a link to a page of ours. What others named is in the query: no path holds `..` or a slash."""
+    """Build a link to a page of ours. Foreign names go into the query: no path contains `..` or a slash."""
     return f"{HOME}{path}?{urlencode(query)}"
 
 
 def of_generation(source: str, generation_id: str) -> str:
-    """Write the link to the page of a generation."""
+    """Build the link to the page of a generation."""
     return link(f"/generations/{source}", id=generation_id)

@@ -25,11 +25,11 @@ _BODY_ORDERS: Final[dict[str, Kind]] = {"retry": "quarantine.retry", "drop": "qu
 
 
 class Queues(Group):
-    """Lists from which rows are put back, or dropped."""
+    """Lists whose rows can be requeued or dropped."""
 
     @get("/dead-letters")
     async def dead_letters(self, request: Request) -> Response:
-        """What a destination kept refusing, the latest first."""
+        """What destinations kept refusing, latest first."""
         given = {name: _word(request, name) for name in ("destination", "error")}
         wanted = Filter(state="dead", destination=given["destination"] or None, error=given["error"] or None)
         page = await self._store.transact(
@@ -46,7 +46,7 @@ class Queues(Group):
 
     @post("/dead-letters")
     async def order_letters(self, request: Request) -> Response:
-        """Send one dead letter again or all that are shown, or set them aside."""
+        """Requeue or drop one dead letter, or all that are listed."""
         form = request.state.form
         kind = _DEAD_ORDERS.get(form.get("order", ""))
         if kind is None:
@@ -61,7 +61,7 @@ class Queues(Group):
 
     @get("/quarantine")
     async def quarantine(self, request: Request) -> Response:
-        """Genuine bodies that could not be read, the latest first."""
+        """Genuine bodies that could not be read, latest first."""
         state = one_of(request, "state", BODY_STATES) or "open"
         page = await self._store.transact(
             find_quarantined, Filter(state=state), after=_after(request, 1), limit=_ROWS, newest_first=True
@@ -87,7 +87,7 @@ class Queues(Group):
 
     @post("/quarantine")
     async def order_bodies(self, request: Request) -> Response:
-        """Read bodies again with this release, or set them aside."""
+        """Parse bodies again with this release, or drop them."""
         form = request.state.form
         kind = _BODY_ORDERS.get(form.get("order", ""))
         if kind is None:
@@ -97,13 +97,13 @@ class Queues(Group):
 
     @get("/operations")
     async def operations(self, request: Request) -> Response:
-        """What was asked for lately, and how far it is."""
+        """The latest operations, and their progress."""
         found = await self._store.transact(latest_operations, limit=_OPERATIONS)
         return self._pages.page(request, "operations.html", rows=found)
 
     @post("/operations/{id}/resume")
     async def resume(self, request: Request) -> Response:
-        """Go on with what was interrupted."""
+        """Continue an interrupted operation."""
         id_ = await self._known(request)
         await self._note(request, "operations.resume", id_)
         self._parts.runner.finish(id_)
@@ -111,7 +111,7 @@ class Queues(Group):
 
     @post("/operations/{id}/cancel")
     async def cancel(self, request: Request) -> Response:
-        """Stop at once, and take back what was not delivered."""
+        """Stop at once, and undo what was not delivered."""
         id_ = await self._known(request)
         await self._note(request, "operations.cancel", id_)
         await self._store.transact(take_back, id_, after=None, now_ms=clock.now_ms())

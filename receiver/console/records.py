@@ -1,4 +1,4 @@
-"""Pages that list: submissions, settings in effect, and the audit log."""
+"""Pages with lists: submissions, settings in effect, and the audit log."""
 
 from typing import Final
 
@@ -19,7 +19,7 @@ class Records(Group):
 
     @get("/submissions")
     async def submissions(self, request: Request) -> Response:
-        """Those in doubt; all, by name, if asked for."""
+        """Those in doubt; all, by name, if requested."""
         store = self._parts.store
         doubtful = await store.transact(open_submissions, IN_DOUBT, limit=_ROWS)
         after = request.query_params.get("after", "").replace("\0", "") or None
@@ -28,7 +28,7 @@ class Records(Group):
 
     @post("/submissions/adopt")
     async def adopt(self, request: Request) -> Response:
-        """A submission in doubt is this generation."""
+        """Record that a submission in doubt became this generation."""
         ref, id_ = request.state.form.get("ref", ""), request.state.form.get("generation_id", "").strip()
         await self._note(request, "submissions.adopt", f"{ref} is {id_}")
         try:
@@ -39,7 +39,7 @@ class Records(Group):
 
     @post("/submissions/abandon")
     async def abandon(self, request: Request) -> Response:
-        """A submission in doubt was never accepted."""
+        """Record that a submission in doubt was never accepted."""
         ref = request.state.form.get("ref", "")
         await self._note(request, "submissions.abandon", ref)
         try:
@@ -55,7 +55,7 @@ class Records(Group):
 
     @get("/audit")
     async def audit(self, request: Request) -> Response:
-        """What operators did, the latest first."""
+        """What operators did, latest first."""
         after = read_cursor(request.query_params.get("cursor") or None, 1)
         page = await self._parts.store.transact(deeds, after=after, limit=_ROWS)
         return self._pages.page(request, "audit.html", page=page)

@@ -1,4 +1,4 @@
-"""Who is signed in: a signed cookie, and a word that every form repeats.
+"""Who is signed in: a signed cookie, and a CSRF token in every form.
 
 The key is the admin token, so changing the token ends all sessions.
 """
@@ -17,16 +17,16 @@ MOST_NAME_CHARS: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One browser that had the token."""
+    """A browser that sent the right token."""
 
     who: str
-    """The name its user gave, for the audit log."""
+    """The name that its user gave, for the audit log."""
     csrf: str
-    """What each of its forms must repeat."""
+    """The token that each of its forms must include."""
 
 
 class Sessions:
-    """Signs and reads sessions. Nothing is kept: any process with the same token reads them."""
+    """Signs and reads sessions. Nothing is stored: any process with the same token can read them."""
 
     def __init__(self, token: str) -> None:
         self._token = token
@@ -35,16 +35,16 @@ class Sessions:
         self._signer = Signer(token, salt="receiver.console.csrf")
 
     def is_token(self, given: str) -> bool:
-        """Tell whether *given* is the admin token."""
+        """Return whether *given* is the admin token."""
         return hmac.compare_digest(given.strip().encode(), self._token.encode())
 
     def begin(self, who: str) -> str:
-        """Return the cookie of a new session."""
+        """Return the cookie for a new session."""
         name = " ".join(who.split())[:MOST_NAME_CHARS] or "operator"
         return str(self._cookies.dumps([name, secrets.token_hex(16)]))
 
     def read(self, cookie: str | None) -> Session | None:
-        """Return the session of *cookie*; None if it is not ours or too old."""
+        """Return the session in *cookie*; None if it is not ours or too old."""
         try:
             who, nonce = self._cookies.loads(cookie or "", max_age=LASTS_S)
         except (BadSignature, ValueError, TypeError):
@@ -52,11 +52,11 @@ class Sessions:
         return Session(who, self._signer.get_signature(nonce).decode())
 
     def is_csrf(self, session: Session, given: str) -> bool:
-        """Tell whether *given* is the word of *session*."""
+        """Return whether *given* is the CSRF token of *session*."""
         return hmac.compare_digest(given.encode(), session.csrf.encode())
 
     def write_notice(self, text: str) -> str:
-        """Sign a sentence for the next page, so that no link can put words into our mouth."""
+        """Sign a sentence for the next page, so that no link can put words in our mouth."""
         return str(self._notices.dumps(text))
 
     def read_notice(self, signed: str | None) -> str | None:

@@ -33,7 +33,7 @@ class Counted:
     """The result of an order, or of a dry run."""
 
     matched: int
-    """Events, deliveries or quarantined bodies that fit the filter."""
+    """Events, deliveries or quarantined bodies that match the filter."""
     changed: int
     """Deliveries or bodies that were changed."""
 
@@ -93,7 +93,7 @@ async def cancel(
 ) -> Cancelled | None:
     """Stop an operation and undo undelivered work; None if there is no such operation.
 
-    Deliveries that a worker holds succeed or fail meanwhile: wait *patience_s* seconds for that.
+    Deliveries that a worker holds either succeed or fail: wait up to *patience_s* seconds for that.
     """
     restored, after = 0, None
     deadline = time.monotonic() + patience_s
@@ -114,7 +114,7 @@ async def cancel(
 async def follow(
     store: Store, wanted: Filter, *, since_ms: int, poll_s: float = 1.0
 ) -> AsyncIterator[list[FoundEvent]]:
-    """Yield the events that arrived since *since_ms* and those that come, oldest first, without end."""
+    """Yield the events that arrived since *since_ms*, and then new ones, oldest first, without end."""
     seen: dict[str, int] = {}
     newest_ms = since_ms
     while True:
@@ -137,12 +137,12 @@ async def every(store: Store, wanted: Filter) -> AsyncIterator[FoundEvent]:
 
 
 def reread(source: str, body: bytes) -> NewEvent | None:
-    """Read a quarantined body as this release does; None if it still cannot be read."""
+    """Parse a quarantined body as this release does; None if it still cannot be read."""
     from receiver.receive import entry_of  # noqa: PLC0415  reading lists needs nothing of receiving
 
     read = normalize(body, source=source)
     entropy = secrets.token_bytes(_ENTROPY_BYTES)
-    # As if it arrived now: the patience for its asset begins when a worker can fetch it.
+    # As if it arrived now: its asset's patience starts when a worker can fetch it.
     entry = entry_of(read, body, source=source, now_ms=clock.now_ms(), entropy=entropy, via=VIA)
     return entry if isinstance(entry, NewEvent) else None
 
@@ -155,7 +155,7 @@ def _bounded(order: Order) -> Order:
 
 
 async def turns() -> AsyncIterator[None]:
-    """Yield endlessly, resting as long as each turn took: half of the database's time stays free."""
+    """Yield endlessly, resting as long as each turn took, so that half of the database's time stays free."""
     while True:
         began = time.monotonic()
         yield

@@ -1,4 +1,4 @@
-"""The audit log: what an operator does is written down before it is done, or not done."""
+"""The audit log: an operator's action is recorded before it is done, or it is not done."""
 
 import secrets
 from typing import Final
@@ -14,21 +14,21 @@ _MOST_CHARS: Final = 1_000
 
 
 async def note(store: Store, who: str, what: str, on: str = "") -> Deed:
-    """Write down that *who* does *what*."""
+    """Record that *who* does *what*."""
     deed = new_deed(who, what, on)
     await store.transact(write_down, deed)
     return deed
 
 
 def new_deed(who: str, what: str, on: str = "") -> Deed:
-    """Return the deed of this moment."""
+    """Return an audit entry for this moment."""
     at_ms = clock.now_ms()
     id_ = event_id(at_ms, secrets.token_bytes(_ENTROPY_BYTES))
     return Deed(id_, at_ms, who, what, on[:_MOST_CHARS])
 
 
 def aim(order: Order) -> str:
-    """Say what *order* is about, in one line."""
+    """Describe the target of *order* in one line."""
     chosen = [f"{name}={_text(value)}" for name, value in order.wanted.to_json().items()]
     if order.destinations:
         chosen.append(f"to {_text(order.destinations)}")

@@ -1,4 +1,4 @@
-"""A backfill from its first page to its last: what a new destination has missed."""
+"""Runs a backfill from first page to last: the deliveries that a new destination has missed."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,16 +13,16 @@ from receiver.store.backfill import Backfilled, Past, Stretch
 
 @dataclass(slots=True)
 class Tally:
-    """How far a backfill is."""
+    """The progress of a backfill."""
 
     events: int = 0
     created: int = 0
     existing: int = 0
     last: str = ""
-    """Id of the last event that was looked at."""
+    """Id of the last event checked."""
 
     def add(self, page: Backfilled) -> None:
-        """Count one page in."""
+        """Add the counts of a page."""
         self.events += page.events
         self.created += page.created
         self.existing += page.existing
@@ -34,10 +34,10 @@ async def run_backfill(
 ) -> AsyncIterator[None]:
     """Make the deliveries that *past* lacks, page by page. Count each in *tally*, and yield before the next.
 
-    A page that is cancelled half-way is finished and counted: it would be committed all the same.
+    A page that is cancelled half-way is finished and counted, because it would be committed anyway.
 
     Raises:
-        StoreUnavailable: pages so far stay; asked for again, it goes on.
+        StoreUnavailable: finished pages stay; run it again to continue.
     """
     async for _ in turns():
         stretch = Stretch(clock.now_ms(), after=tally.last)
@@ -52,6 +52,6 @@ async def run_backfill(
 
 
 def backfill_record(past: Past, tally: Tally, *, dry_run: bool) -> schemas.Backfill:
-    """Return how far a backfill is."""
+    """Return the progress of a backfill."""
     span = {"since": moment(past.since_ms or None), "until": moment(past.until_ms)}
     return record(schemas.Backfill, tally, destination=past.destination, dry_run=dry_run, **span)

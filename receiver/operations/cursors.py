@@ -1,4 +1,4 @@
-"""Where a list goes on, as one word: the key of its last row."""
+"""Cursors for lists: the key of the last row, as one word."""
 
 import re
 from typing import Final
@@ -7,14 +7,14 @@ from receiver.store.window import Key
 
 _SEPARATOR: Final = "/"
 _ID: Final = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-"""Every key begins with one."""
+"""Every key begins with such an id."""
 
 
 def read_cursor(text: str, *, parts: int) -> Key:
-    """Return the key that *text* stands for, which has that many *parts*.
+    """Return the key that *text* encodes, with that many *parts*.
 
     Raises:
-        ValueError: it is not of our making; neither database looks for a NUL.
+        ValueError: we did not make it, or it has a NUL, which neither database can look for.
     """
     key = tuple(text.split(_SEPARATOR))
     if len(key) != parts or not _ID.fullmatch(key[0]) or not all(key) or "\0" in text:
@@ -23,5 +23,5 @@ def read_cursor(text: str, *, parts: int) -> Key:
 
 
 def write_cursor(key: Key) -> str:
-    """Return the cursor of a key."""
+    """Encode a key as a cursor."""
     return _SEPARATOR.join(map(str, key))

@@ -1,4 +1,4 @@
-"""The room on the disks of this machine that fill as events and assets come."""
+"""Free space on the disks of this machine that fill up as events and assets arrive."""
 
 import asyncio
 import shutil
@@ -9,20 +9,20 @@ from typing import Final, NamedTuple
 from receiver.threads import DaemonThreads
 
 _ANSWER_S: Final = 1.0
-"""A network drive that hangs must hold up nothing else."""
+"""A hanging network drive must not delay anything else."""
 
 _THREADS: Final = DaemonThreads(1, name="disks")
 
 
 class Room(NamedTuple):
-    """The room on one disk, in bytes."""
+    """The space on one disk, in bytes."""
 
     free: int
     total: int
 
 
 async def rooms(folders: Mapping[str, Path]) -> dict[str, Room]:
-    """Return the room on the disk of each of *folders*; one that does not answer in time is left out."""
+    """Return the space on the disk of each of *folders*; one that does not answer in time is left out."""
     return {use: room for use, folder in folders.items() if (room := await _room(folder))}
 
 
@@ -35,7 +35,7 @@ async def _room(folder: Path) -> Room | None:
 
 
 def _look(folder: Path) -> Room:
-    """Ask for the disk of *folder*, or of the one above that exists."""
+    """Check the disk of *folder*, or of its nearest existing parent."""
     there = next(each for each in (folder, *folder.parents) if each.exists())
     usage = shutil.disk_usage(there)
     return Room(usage.free, usage.total)

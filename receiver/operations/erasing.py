@@ -1,4 +1,4 @@
-"""Erasing: what is personal of a generation goes, in the store, in the bucket and on this machine's disk."""
+"""Erases a generation's personal data from the store, the bucket and this machine's disk."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ _CLAIMED: Final = "a worker is busy with it; repeat the command"
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is asked for, and by whom."""
+    """What to erase, and who asked for it."""
 
     who: str
     with_assets: bool = False
@@ -37,12 +37,12 @@ class Erasing:
     buckets: BucketsBySource
     open_kept: Callable[[], KeptDownloads]
     sources: Sequence[str]
-    """Those that are asked where no other is named."""
+    """The sources to search if none is given."""
 
     async def erase(
         self, generation_ids: Sequence[str], source: str | None, wish: Wish
     ) -> list[schemas.Erased]:
-        """Erase each; return a row for each source that knows it, or one that says that none does."""
+        """Erase each; return a row per source that knows it, or one that says that none does."""
         rows: list[schemas.Erased] = []
         for id_ in generation_ids:
             found = [
@@ -56,7 +56,7 @@ class Erasing:
         traces = await self.store.transact(erasure.find_traces, generation, now_ms=clock.now_ms())
         if wish.dry_run or traces.is_claimed or traces.is_empty:
             return _row(generation, traces, wish, "would be erased")
-        # The files first: once the store has forgotten them, nobody could find them again.
+        # Files first: once the store has forgotten them, nobody could find them again.
         urls, ids = traces.asset_urls, (*traces.event_ids, generation.id)
         shareable = [url for url in urls if not is_its_own(url, ids)] if wish.with_assets else []
         if shareable and not await self.store.transact(announce, shareable, now_ms=clock.now_ms()):
@@ -73,7 +73,7 @@ class Erasing:
         return _row(generation, traces, wish, "erased")
 
     async def _remove(self, generation: Generation, urls: Collection[str]) -> None:
-        """Remove those of *urls* that only *generation* has: another may have one since it was announced."""
+        """Remove those of *urls* that only *generation* has: others may have been added meanwhile."""
         again = await self.store.transact(erasure.find_traces, generation, now_ms=clock.now_ms())
         for url in again.asset_urls:
             if url in urls and (holding := self.buckets.holding(url)):

@@ -1,4 +1,4 @@
-"""What became of whatever a person has a name of."""
+"""Finds what became of anything that a person has a name for."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -16,7 +16,7 @@ _MOST: Final = 5
 
 
 def stories(connection: Connection, name: str) -> Sequence[Story]:
-    """Return the generations that *name* is an id, a reference, a URL or a part of the prompt of."""
+    """Return the generations that *name* identifies: as an id, a reference, a URL or part of the prompt."""
     known = identify(connection, name)
     if not known:
         read = find_words(connection, name.partition("?")[0], after=None, limit=_MOST).rows
@@ -26,6 +26,6 @@ def stories(connection: Connection, name: str) -> Sequence[Story]:
 
 
 def history(found: Story, seen: Circumstances) -> list[schemas.HistoryEntry]:
-    """Return what happened to a generation and what happens next, the earliest first."""
+    """Return what happened to a generation and what comes next, earliest first."""
     about = {"source": found.source, "generation_id": found.generation_id}
     return [record(schemas.HistoryEntry, one, **about) for one in timeline(found, seen)]

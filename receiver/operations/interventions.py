@@ -1,4 +1,4 @@
-"""What an operator may do about one event that waits for its asset: retry it now, or stop waiting."""
+"""What an operator can do about one event that waits for its asset: retry it now, or stop waiting."""
 
 import secrets
 from typing import Final, Literal
@@ -11,16 +11,16 @@ from receiver.store.interventions import Hurried, mirror_now, take_pending
 from receiver.store.wake import LATE, MIRROR, SETTLE
 
 RELEASED: Final = "released"
-"""The code of an asset that an operator did not wait for."""
+"""The code of an asset that an operator stopped waiting for."""
 Released = Literal["permanently", "with follow-up"]
-"""How an event went out without its asset: permanently, or while the asset is still retried."""
+"""How an event was sent without its asset: permanently, or while the asset is still retried."""
 _LEASE_MS: Final = 60_000
 
 
 async def hurry(store: Store, event_id: str, *, late_ms: int) -> Hurried | None:
-    """Have a worker retry an asset at once; None if there is none to mirror, or a worker is at it.
+    """Have a worker retry an asset at once; None if there is none to mirror, or a worker has it.
 
-    One that was given up is retried for *late_ms* milliseconds more.
+    An asset that was given up is retried for another *late_ms* milliseconds.
     """
     now_ms = clock.now_ms()
     was = await store.transact(mirror_now, event_id, now_ms=now_ms, until_ms=now_ms + late_ms)
@@ -30,9 +30,9 @@ async def hurry(store: Store, event_id: str, *, late_ms: int) -> Hurried | None:
 
 
 async def release(store: Store, event_id: str, *, late_ms: int) -> Released | None:
-    """Forward an event without its asset; None if it waits for none, or a worker is at it.
+    """Forward an event without its asset; None if it waits for none, or a worker has it.
 
-    The asset of a completion is retried for *late_ms* milliseconds more; if it comes, a follow-up says so.
+    A completion's asset is retried for another *late_ms* milliseconds. If it arrives, a follow-up is sent.
     """
     now_ms = clock.now_ms()
     claim = Claim(now_ms, now_ms + _LEASE_MS, secrets.token_hex(16), 1)

@@ -1,4 +1,4 @@
-"""Times as people write them: when it was, or how long ago."""
+"""Times as people write them: a date, a time, or an age."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -10,10 +10,10 @@ _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def read_moment(text: str, *, now: datetime) -> datetime:
-    """Read `2025-01-09T12:00:00Z`, in UTC unless it says otherwise, an age like `36h`, or where a day began.
+    """Parse `2025-01-09T12:00:00Z` (UTC by default), an age like `36h`, or a day, which means its start.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: it is none of these.
     """
     ago = _AGO.fullmatch(text)
     try:

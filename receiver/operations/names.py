@@ -1,4 +1,4 @@
-"""The names in a filter, compared with existing ones: a mistyped one would silently match nothing."""
+"""Checks the names in a filter against existing ones: a mistyped one would silently match nothing."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -12,24 +12,24 @@ from receiver.store.sources import known_sources
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What a filter names."""
+    """A name used in a filter."""
 
     what: str
     """`destination` or `source`."""
     name: str
     known: Collection[str]
-    """What could be meant: configured, or in the store."""
+    """The possible names: configured, or in the store."""
 
     @property
     def is_known(self) -> bool:
-        """Whether there is one of that name."""
+        """Whether the name exists."""
         return self.name in self.known
 
 
 def named_in(
     connection: Connection, wanted: Filter, *, destinations: Collection[str], sources: Collection[str]
 ) -> list[Named]:
-    """Return what *wanted* names. *destinations* and *sources* are configured."""
+    """Return the names in *wanted*. *destinations* and *sources* are the configured ones."""
     return list(_named(connection, wanted, destinations, sources))
 
 

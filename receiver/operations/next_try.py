@@ -1,4 +1,4 @@
-"""When what waits is tried next, or what it waits for: the commands, the API and the console agree."""
+"""When waiting work is tried next, or what it waits for: the same for commands, API and console."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,17 +12,17 @@ from receiver.store.search import FoundDelivery
 from receiver.store.spools import latest_spool
 
 PULL: Final = "pull"
-"""The kind of a destination whose consumers come for their messages."""
+"""The kind of destination whose consumers pull their messages."""
 _TURN: Final = "its turn"
 
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """What something waits for besides the time."""
+    """What something waits for, other than time."""
 
     what: str
     until_ms: int | None = None
-    """When somebody looks whether it is gone; None: that is not known."""
+    """When someone checks whether it is gone; None if unknown."""
 
 
 _NO_WORKER: Final = Obstacle("a worker: none is alive")
@@ -30,28 +30,28 @@ _NO_WORKER: Final = Obstacle("a worker: none is alive")
 
 @dataclass(frozen=True, slots=True)
 class NextTry:
-    """What comes next of something that waits. Nothing is said of what somebody is at right now."""
+    """When something that waits is tried next. Empty while someone is working on it."""
 
     at_ms: int | None = None
-    """Milliseconds since the epoch, in the future; None: that depends on what it waits for."""
+    """Milliseconds since the epoch, in the future; None if it depends on what it waits for."""
     waits_for: str | None = None
-    """None where it waits for the time alone."""
+    """None if it waits only for its time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """What the settings say that work depends on."""
+    """The settings that work depends on."""
 
     destinations: Mapping[str, str | None] = field(default_factory=dict)
     """The kind of each."""
     with_own_bucket: Collection[str] = ()
-    """Sources whose assets go to a bucket of their own."""
+    """Sources whose assets go to their own bucket."""
     lease_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What keeps work from being done at this moment."""
+    """What prevents work from being done now."""
 
     now_ms: int
     configured: Configured = Configured()
@@ -61,7 +61,7 @@ class Circumstances:
 
 
 def circumstances(connection: Connection, configured: Configured, *, now_ms: int) -> Circumstances:
-    """Look them up: a handful of rows."""
+    """Look these up: a handful of rows."""
     spool = latest_spool(connection)
     return Circumstances(
         now_ms,
@@ -73,7 +73,7 @@ def circumstances(connection: Connection, configured: Configured, *, now_ms: int
 
 
 def next_try(due_ms: int, obstacle: Obstacle | None, now_ms: int, *, then: str = _TURN) -> NextTry:
-    """Say when what is due at *due_ms* is tried next; what is due, and not kept, waits for *then*."""
+    """Return when work due at *due_ms* is tried next; if due and not held up, it waits for *then*."""
     if obstacle is None:
         return NextTry(due_ms) if due_ms > now_ms else NextTry(waits_for=then)
     if obstacle.until_ms is None or obstacle.until_ms <= now_ms:
@@ -82,7 +82,7 @@ def next_try(due_ms: int, obstacle: Obstacle | None, now_ms: int, *, then: str =
 
 
 def next_delivery(one: FoundDelivery, seen: Circumstances) -> NextTry:
-    """Say when a delivery is tried next; nothing of one that is settled."""
+    """Return when a delivery is tried next; empty if it is settled."""
     if one.due_ms is None or (one.is_claimed and one.due_ms > seen.now_ms):
         return NextTry()
     is_pulled = seen.configured.destinations.get(one.destination) == PULL
@@ -106,7 +106,7 @@ def _before_destination(name: str, seen: Circumstances) -> Obstacle | None:
 def next_mirroring(
     due_ms: int, source: str, asset_host: str | None, seen: Circumstances, *, is_claimed: bool
 ) -> NextTry:
-    """Say when an event that waits for its asset, or to be settled without any, is tried next."""
+    """Return when an event that waits for its asset, or to be settled without one, is tried next."""
     if is_claimed and due_ms > seen.now_ms:
         return NextTry()
     return next_try(due_ms, _before_asset(source, asset_host, seen), seen.now_ms)

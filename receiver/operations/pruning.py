@@ -1,4 +1,4 @@
-"""Pruning: how long what is done with is kept, and all that is past it removed at once."""
+"""Pruning: how long finished data is kept, and removing everything past that at once."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -11,26 +11,26 @@ from receiver.store import retention as kept
 from receiver.store.retention import WHAT, Batch, What, give_back
 
 _MOST: Final = 100
-"""Rows of one transaction: on SQLite, accepting a delivery waits for it."""
+"""Rows per transaction: on SQLite, accepting a delivery waits for it."""
 _PAGES: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long to keep what is done with, and how fast to prune it."""
+    """How long to keep finished data, and how fast to prune it."""
 
     keep_ms: Mapping[What, int] = field(default_factory=dict)
-    """Milliseconds; what is not named is kept permanently."""
+    """Milliseconds; kinds not in it are kept forever."""
     per_s: float = 500.0
     assets_ms: int | None = None
-    """The same for files in the bucket; None keeps them permanently."""
+    """The same for files in the bucket; None keeps them forever."""
 
     def at(self, per_s: float | None) -> "Retention":
         """Return the same at another pace; None: at its own."""
         return self if per_s is None else replace(self, per_s=per_s)
 
     def batch(self, what: What, *, now_ms: int, rest_s: float = 0.0) -> Batch:
-        """Return the next batch of *what*, behind which its kind rests."""
+        """Return the next batch of *what*, after which its kind rests."""
         deliveries_ms = self.keep_ms.get("deliveries")
         return Batch(
             now_ms - self.keep_ms[what],
@@ -41,14 +41,14 @@ class Retention:
         )
 
     def assets(self, *, now_ms: int, rest_s: float = 0.0) -> Batch | None:
-        """Return the next batch of files, behind which they rest; None where they are kept."""
+        """Return the next batch of files, after which they rest; None if files are kept."""
         if self.assets_ms is None:
             return None
         return Batch(now_ms - self.assets_ms, now_ms, self.rows, int(rest_s * 1000))
 
     @property
     def rows(self) -> int:
-        """Rows of one batch."""
+        """The number of rows in a batch."""
         return min(_MOST, max(int(self.per_s), 1))
 
     @property
@@ -64,9 +64,9 @@ async def prune_all(
     dry_run: bool = False,
     waiting: Callable[[What], None] = lambda _what: None,
 ) -> dict[str, int]:
-    """Remove everything that is past its retention, or count it; return how many rows of each kind.
+    """Remove everything past its retention, or count it; return the number of rows of each kind.
 
-    *waiting* is called with what a worker is pruning: its turn ends first.
+    *waiting* is called with what a worker is pruning, because its turn must end first.
     """
     counted: dict[str, int] = {
         what: await _prune_kind(store, retention, what, waiting, dry_run=dry_run)

@@ -1,4 +1,4 @@
-"""What operators find in the store, as records: times readable, no query string of a URL."""
+"""Store rows as records for operators: times are readable, and URLs have no query string."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -31,14 +31,15 @@ Shape = TypeVar("Shape")
 
 _FIRST_MS: Final = -62_135_596_800_000
 _LAST_MS: Final = 253_402_300_799_000
-"""Between the years 1 and 9999, as `datetime` has them."""
+"""The years 1 to 9999, the limits of `datetime`."""
 _TIMES: Final = (datetime, datetime | None)
 
 
 def record(kind: type[Shape], found: object, /, **given: object) -> Shape:
-    """Return what was *found* as one of `schemas`: all that is not *given* has the same name in both.
+    """Return *found* as one of `schemas`. Everything not in *given* has the same name in both.
 
-    But a time `<name>`, or `<name>_at`, is kept as `<name>_ms`; and an `error` loses the queries of its URLs.
+    Except that a time `<name>`, or `<name>_at`, is stored as `<name>_ms`, and an `error` loses the queries of
+    its URLs.
     """
     shape = {
         name: given[name] if name in given else _field(found, name, is_time=hint in _TIMES)
@@ -80,30 +81,30 @@ def attempt_record(found: KeptAttempt) -> schemas.Attempt:
 
 
 def delivery_record(found: FoundDelivery, seen: Circumstances) -> schemas.Delivery:
-    """Return a delivery, with when it is tried next."""
+    """Return a delivery, and when it is tried next."""
     soon = next_delivery(found, seen)
     return record(schemas.Delivery, found, next_try_at=moment(soon.at_ms), waits_for=soon.waits_for)
 
 
 class Deliveries:
-    """Finds deliveries page by page, with what keeps them just then."""
+    """Finds deliveries page by page, along with what holds them up at that moment."""
 
     def __init__(self, configured: Configured) -> None:
         self._configured = configured
         self._seen = Circumstances(0)
 
     def find(self, connection: Connection, /, wanted: Filter, **reach: Any) -> Page[FoundDelivery]:
-        """Return a page of them."""
+        """Find a page of deliveries."""
         self._seen = circumstances(connection, self._configured, now_ms=clock.now_ms())
         return find_deliveries(connection, wanted, **reach)
 
     def record(self, found: FoundDelivery) -> schemas.Delivery:
-        """Return one of the page that was found last."""
+        """Return the record of a delivery on the page found last."""
         return delivery_record(found, self._seen)
 
 
 async def full_event(store: Store, id_: str, configured: Configured) -> schemas.FullEvent | None:
-    """Return an event with its deliveries, failed attempts and body; None if there is none of that id."""
+    """Return an event with its deliveries, failed attempts and body; None if there is no such event."""
     page = await store.transact(find_events, Filter(ids=(id_,)))
     if not page.rows:
         return None
@@ -135,7 +136,7 @@ async def full_delivery(
 
 
 async def events_named(store: Store, name: str) -> list[str]:
-    """Return the ids of the events that *name* is the id of, or that are about the generation *name*."""
+    """Return the ids of the events that *name* identifies, as an event id or a generation id."""
     for wanted in (Filter(ids=(name,)), Filter(generation_id=name)):
         found = [one.id for one in (await store.transact(find_events, wanted)).rows]
         if found:
@@ -144,7 +145,7 @@ async def events_named(store: Store, name: str) -> list[str]:
 
 
 async def full_quarantined(store: Store, id_: str) -> schemas.FullQuarantined | None:
-    """Return a quarantined body, body and all; None if there is none of that id."""
+    """Return a quarantined body in full; None if there is no such body."""
     page = await store.transact(find_quarantined, Filter(ids=(id_,)))
     if not page.rows:
         return None
@@ -155,16 +156,16 @@ async def full_quarantined(store: Store, id_: str) -> schemas.FullQuarantined | 
 
 
 def body_text(body: bytes) -> str:
-    """Return a body as it may be shown: its URLs without query strings, what is no text replaced."""
+    """Return a body in displayable form: URLs without query strings, invalid text replaced."""
     try:
         return orjson.dumps(_without_queries(orjson.loads(body))).decode()
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
-        # JSON may write a slash with a backslash before it, where no URL would be recognised.
+        # JSON may escape a slash with a backslash, and then no URL would be recognised.
         return redact(body.decode("utf-8", "replace").replace("\\/", "/"))
 
 
 def _body_text(body: bytes | None) -> str | None:
-    """Return a body as it may be shown; None if it was pruned."""
+    """Return a body in displayable form; None if it was pruned."""
     return body_text(body) if body else None
 
 
@@ -173,7 +174,7 @@ def moment(ms: int) -> datetime: ...
 @overload
 def moment(ms: int | None) -> datetime | None: ...
 def moment(ms: int | None) -> datetime | None:
-    """Return a time of the store as a time; beyond those that there are, the first or the last."""
+    """Convert a time of the store; one out of range becomes the first or last possible."""
     return None if ms is None else datetime.fromtimestamp(min(max(ms, _FIRST_MS), _LAST_MS) / 1000, UTC)
 
 

@@ -1,4 +1,4 @@
-"""The stages that events pass on their way: what waits in each, and how soon it is gone."""
+"""The stages that events pass through: what is waiting in each, and how soon it will be done."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from receiver.store.spools import Spool
 from receiver.store.standing import Standing, standing
 
 _LATELY_MS: Final = 5 * 60_000
-"""What the present rate is taken from."""
+"""The period that the present rate is measured over."""
 _STOPPED: Final = ("paused", "down", "not configured")
 
 
@@ -25,9 +25,9 @@ class Stage:
     name: str
     waiting: Waiting
     per_minute: float
-    """Done, over the last five minutes."""
+    """Finished per minute, over the last five minutes."""
     state: str = ""
-    """Of a destination: `running`, `paused`, `down` or `not configured`."""
+    """For a destination: `running`, `paused`, `down` or `not configured`."""
 
     @property
     def is_capped(self) -> bool:
@@ -36,9 +36,9 @@ class Stage:
 
     @property
     def gone_s(self) -> float | None:
-        """Seconds until nothing waits, at the present rate, if nothing new came; None if unknown or never.
+        """Seconds to empty at the present rate, if nothing new comes; None if unknown or never.
 
-        At least this many if more may wait than was counted.
+        A minimum if more may be waiting than was counted.
         """
         if not self.waiting.count or not self.per_minute or self.state in _STOPPED:
             return None
@@ -47,32 +47,32 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """All stages, and what else there is to know."""
+    """All stages, and everything else there is to know."""
 
     now_ms: int
     stages: Sequence[Stage]
     standing: Standing
     lease_s: float
-    """How long workers' leases last: whoever looks has the workers' settings."""
+    """How long workers' leases last; the reader is assumed to have the workers' settings."""
 
     @property
     def outages(self) -> list[Outage]:
-        """Buckets and asset hosts that some worker finds down now, buckets first and the longest first."""
+        """Buckets and asset hosts that some worker finds down now, buckets first, longest first."""
         return [one for kind in (BUCKET, ASSET_HOST) for one in self.standing.down(kind, self.now_ms)]
 
     @property
     def workers(self) -> Sequence[tuple[Spool, bool]]:
-        """Workers of the last 30 days, the latest seen first, and whether each is alive."""
+        """Workers of the last 30 days, latest seen first, and whether each is alive."""
         return [(one, one.is_alive(self.now_ms, self.lease_s)) for one in self.standing.spools]
 
     @property
     def dead(self) -> int:
-        """Dead letters, of all destinations."""
+        """Dead letters of all destinations."""
         return sum(one.dead for one in self.standing.destinations)
 
 
 def overview(connection: Connection, configured: Collection[str], *, now_ms: int, lease_s: float) -> Overview:
-    """Look at every stage, at a cost that no backlog raises."""
+    """Look up every stage. A backlog does not raise the cost."""
     found = standing(connection, configured)
     minutes, since_ms = _LATELY_MS / 60_000, now_ms - _LATELY_MS
     done = count_done(connection, since_ms=since_ms, until_ms=now_ms)
@@ -90,7 +90,7 @@ def overview(connection: Connection, configured: Collection[str], *, now_ms: int
 
 
 def state_of(one: DestinationStatus, now_ms: int, *, is_configured: bool) -> str:
-    """Say in a word how a destination is doing."""
+    """Return a word for the state of a destination."""
     if one.paused_ms is not None:
         return "paused"
     if not is_configured:

@@ -1,4 +1,4 @@
-"""What goes on right now, as records: stages, workers and destinations."""
+"""The current state, as records: stages, workers and destinations."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from receiver.store.spools import Spool
 
 
 def status_record(found: Overview, paces: Mapping[str, str]) -> schemas.Status:
-    """Return one screen of everything; *paces* has the sources with an API key, by the name of its pace."""
+    """Return everything for one screen; *paces* maps the pace names of API keys to their sources."""
     workers = worker_records(found)
     return {
         "stages": [_stage(one, found.now_ms) for one in found.stages],
@@ -26,7 +26,7 @@ def status_record(found: Overview, paces: Mapping[str, str]) -> schemas.Status:
 
 
 def worker_records(found: Overview) -> list[schemas.Worker]:
-    """Return the workers of the last 30 days by spool folder, the latest seen first."""
+    """Return the workers of the last 30 days by spool folder, latest seen first."""
     return [_worker(one, is_alive=is_alive) for one, is_alive in found.workers]
 
 
@@ -39,7 +39,7 @@ def _worker(one: Spool, *, is_alive: bool) -> schemas.Worker:
 def destination_record(
     status: DestinationStatus, kinds: Mapping[str, str | None], now_ms: int
 ) -> schemas.Destination:
-    """Return how a destination is doing; *kinds* has what is behind each configured one."""
+    """Return the state of a destination; *kinds* has the kind of each configured one."""
     waiting = status.waiting
     state = state_of(status, now_ms, is_configured=status.name in kinds)
     return record(

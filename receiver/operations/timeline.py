@@ -1,4 +1,4 @@
-"""One generation's history, in order of time."""
+"""One generation's history, in chronological order."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,20 +21,20 @@ _QUOTED_CHARS: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that happened, or is to happen."""
+    """Something that happened, or is planned."""
 
     at_ms: int | None
-    """Milliseconds since the epoch; None: a worker is at it right now, or it waits for something else."""
+    """Milliseconds since the epoch; None: a worker is doing it now, or it waits for something else."""
     what: str
     event_id: str | None = None
     detail: str = ""
     tone: Tone = ""
     said: str = ""
-    """How the other side's answer began, 2 KiB at most."""
+    """The start of the other side's answer, 2 KiB at most."""
 
 
 def timeline(story: Story, seen: Circumstances) -> Sequence[Entry]:
-    """Return what happened to a generation, the earliest first; what has no time yet stands at the end."""
+    """Return what happened to a generation, earliest first; what has no time yet comes last."""
     return sorted(_entries(story, seen), key=_time)
 
 
@@ -82,14 +82,14 @@ def _of_event(one: EventStory, seen: Circumstances) -> Iterator[Entry]:
 
 
 def aim(failed: KeptAttempt) -> str:
-    """Say what an attempt was at."""
+    """Describe what an attempt was for."""
     return {FILE: "at the asset", LATE_FILE: "at the late asset"}.get(
         failed.destination, f"to {failed.destination}"
     )
 
 
 def reason(failed: KeptAttempt) -> str:
-    """Say why an attempt failed, in one line, with how the answer began."""
+    """Describe in one line why an attempt failed, with the start of the answer."""
     why = f"after {failed.took_ms / 1000:.1f} s: {redact(failed.error)}"
     quoted = " ".join(failed.said.split())[:_QUOTED_CHARS]
     return f"{why}; the answer: {quoted}" if quoted else why
@@ -119,6 +119,6 @@ def _of_delivery(one: FoundDelivery, seen: Circumstances) -> Entry:
 
 
 def _tries(attempts: int, error: str | None) -> str:
-    """Say how often it was tried, and why it failed: while a whole host is down, there is no attempt."""
+    """Describe how often it was tried and why it failed; while a whole host is down, nothing is tried."""
     tries = f"{attempts} {'attempt' if attempts == 1 else 'attempts'}" if attempts else ""
     return ": ".join(filter(None, [tries, error and redact(error)])) or "not tried yet"

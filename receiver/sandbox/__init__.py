@@ -1,4 +1,4 @@
-"""The provider's API on loopback: for trying things out, for development and for tests."""
+"""The provider's API on loopback: for experiments, development and tests."""
 
 from receiver.sandbox.clock import Clock, ManualClock, SystemClock
 from receiver.sandbox.dialect import Dialect

@@ -1,4 +1,4 @@
-"""Who may ask for what: key, then address, then scope; or, for the keys themselves, a session."""
+"""Access control: key, then address, then scope; or a session, for managing keys."""
 
 import ipaddress
 
@@ -10,7 +10,7 @@ from receiver.sandbox.state import ApiKey, State
 
 
 def authenticate(request: Request, state: State, now: float) -> ApiKey:
-    """Return the key that *request* carries, or refuse it."""
+    """Return the key in *request*, or refuse it."""
     token = bearer(request)
     if not token:
         raise Refusal("missing_api_key", "No API key provided")
@@ -23,9 +23,9 @@ def authenticate(request: Request, state: State, now: float) -> ApiKey:
 
 
 def authorize(request: Request, key: ApiKey, scope: str, *, networks: bool = True) -> None:
-    """Refuse *request* unless *key* may be used from its address, and for *scope*.
+    """Refuse *request* unless *key* may be used from its address and for *scope*.
 
-    Without *networks*, an allow-list of addresses knows addresses only.
+    Without *networks*, an allow-list may contain only addresses.
     """
     address = request.client.host if request.client else ""
     allowed = key.ip_allowlist
@@ -36,7 +36,7 @@ def authorize(request: Request, key: ApiKey, scope: str, *, networks: bool = Tru
 
 
 def session_account(request: Request, state: State, dialect: Dialect) -> str:
-    """Return whose session *request* carries, or refuse it: an API key does not open this."""
+    """Return the account of the session in *request*, or refuse it: an API key is not accepted here."""
     account = state.sessions.get(request.cookies.get(dialect.session_cookie_name, ""))
     if account is not None:
         if dialect.session_origin == "required":
@@ -47,14 +47,14 @@ def session_account(request: Request, state: State, dialect: Dialect) -> str:
 
 
 def _check_origin(request: Request) -> None:
-    """Refuse a change that does not come from a page of the web interface, as browsers tell."""
+    """Refuse a change that, according to the browser, does not come from a page of the web interface."""
     own = str(request.base_url).rstrip("/")
     if request.method != "GET" and request.headers.get("origin") != own:
         raise Refusal("forbidden", "This request does not come from the web interface", status=403)
 
 
 def caller(request: Request, state: State, dialect: Dialect) -> str:
-    """Return under what name *request* is counted; empty if it is nobody known."""
+    """Return the name that *request* is counted under; empty for unknown callers."""
     token = bearer(request)
     session = request.cookies.get(dialect.session_cookie_name, "")
     return token if token in state.keys else session if session in state.sessions else ""

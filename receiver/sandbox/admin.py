@@ -1,4 +1,4 @@
-"""The sandbox's own controls, under `/__sandbox__`: for programs on this machine, never for a web page."""
+"""The sandbox's own controls, under `/__sandbox__`: for programs on this machine, never for web pages."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -32,18 +32,18 @@ def admin_routes(provider: Provider) -> list[Route]:
 
 
 async def get_knobs(provider: Provider, _request: Request) -> Any:
-    """`GET /knobs`: how everything is turned."""
+    """`GET /knobs`: the value of every knob."""
     return asdict(provider.state.knobs)
 
 
 async def turn_knobs(provider: Provider, request: Request) -> Any:
-    """`PUT /knobs`: turn those that are given."""
+    """`PUT /knobs`: change the given knobs."""
     provider.turn(controls.turned(provider.state.knobs, await bodies.read_object(request)))
     return asdict(provider.state.knobs)
 
 
 async def get_faults(provider: Provider, _request: Request) -> Any:
-    """`GET /faults`: what waits to go wrong."""
+    """`GET /faults`: the queued faults."""
     return {name: [asdict(fault) for fault in queue] for name, queue in provider.faults.pending().items()}
 
 
@@ -55,7 +55,7 @@ async def add_fault(provider: Provider, request: Request) -> Any:
 
 
 async def clear_faults(provider: Provider, request: Request) -> Any:
-    """`DELETE /faults`: let nothing go wrong any more."""
+    """`DELETE /faults`: clear all queued faults."""
     provider.faults.clear()
     return await get_faults(provider, request)
 
@@ -66,20 +66,20 @@ async def complete(provider: Provider, request: Request) -> Any:
 
 
 async def fail(provider: Provider, request: Request) -> Any:
-    """`POST /generations/:id/fail`: let a generation fail now, for a *reason*."""
+    """`POST /generations/:id/fail`: make a generation fail now, for a *reason*."""
     body = await bodies.read_object(request) if await request.body() else {}
     return _settled(provider, request, bodies.text(body, "reason") if "reason" in body else DEFAULT_REASON)
 
 
 async def resend(provider: Provider, request: Request) -> Any:
-    """`POST /generations/:id/resend`: send the webhooks of a finished generation once more."""
+    """`POST /generations/:id/resend`: send the webhooks of a finished generation again."""
     name = request.path_params["id"]
     _attempt(lambda: provider.studio.resend(name))
     return {"id": name, "status": provider.state.generations[name].status}
 
 
 async def advance(provider: Provider, request: Request) -> Any:
-    """`POST /clock`: move the manual clock on by *seconds*."""
+    """`POST /clock`: advance the manual clock by *seconds*."""
     seconds = controls.seconds(await bodies.read_object(request), None)
     clock = provider.given_clock
     if not isinstance(clock, ManualClock):
@@ -94,7 +94,7 @@ async def get_clock(provider: Provider, _request: Request) -> Any:
 
 
 async def get_journal(provider: Provider, _request: Request) -> Any:
-    """`GET /journal`: every request that was seen, every webhook that was sent or lost."""
+    """`GET /journal`: every request received, and every webhook sent or lost."""
     state = provider.state
     seen, sent = ([asdict(one) for one in rows] for rows in (list(state.seen), list(state.sent)))
     return {"seen": seen, "sent": sent, "lost": list(state.lost)}
@@ -127,8 +127,8 @@ def _guarded(provider: Provider, handler: Handler) -> Callable[[Request], Awaita
 
 
 def _refuse_browsers(request: Request) -> None:
-    # A page that somebody visits can send requests to loopback, with its Origin, or after pointing a name of
-    # its own at 127.0.0.1, with that name as Host.
+    # A web page can send requests to loopback, with its own Origin. Or it points a name of its own at
+    # 127.0.0.1, and sends that name as Host.
     try:
         host = urlsplit(f"//{request.headers.get('host', '')}").hostname
     except ValueError:

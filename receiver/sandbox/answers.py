@@ -1,4 +1,4 @@
-"""JSON answers, whatever text they carry."""
+"""JSON responses for any text."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from receiver.sandbox import letters
 
 
 class Answer(JSONResponse):
-    """One JSON answer. A prompt may hold half of a surrogate pair, which UTF-8 cannot, and JSON can."""
+    """A JSON response. A prompt may contain half a surrogate pair, which UTF-8 cannot encode and JSON can."""
 
     def render(self, content: Any) -> bytes:
         """Return the body."""

@@ -32,7 +32,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def create_app(provider: Provider) -> Starlette:
-    """Return the API under `/api/v1`, its description, the asset host and the sandbox's own controls."""
+    """Return an app with the API under `/api/v1`, its description, the asset host and the controls."""
     api = [
         Route(
             API_PATH + operation.path, _endpoint(provider, operation), methods=_methods(provider, operation)
@@ -87,7 +87,7 @@ async def _answer(provider: Provider, operation: Operation, request: Request) ->
 
 
 def _admitted(provider: Provider, operation: Operation, request: Request) -> str:
-    """Return the account that asks, or refuse it by the first thing that is wrong."""
+    """Return the caller's account, or refuse the request for the first thing that is wrong."""
     state, dialect, now = provider.state, provider.dialect, provider.clock.now()
     if operation.scope is None:
         account = session_account(request, state, dialect)

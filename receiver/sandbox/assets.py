@@ -1,4 +1,4 @@
-"""The asset host: files under signed addresses, made when they are first asked for."""
+"""The asset host: files at signed URLs, made when first requested."""
 
 import asyncio
 import hmac
@@ -28,7 +28,7 @@ _CHUNKS: Final = 10
 
 
 class Assets:
-    """Makes, keeps and serves the files."""
+    """Makes, caches and serves the files."""
 
     def __init__(self, state: State, clock: Clock, dialect: Dialect) -> None:
         self._state = state
@@ -38,7 +38,7 @@ class Assets:
         self._files: OrderedDict[str, asyncio.Task[bytes]] = OrderedDict()
 
     def url(self, generation: Generation) -> str:
-        """Return where the file of *generation* is, from now on for as long as links work."""
+        """Return the URL for the file of *generation*, valid from now on for the life of a link."""
         name = f"{generation.id}.{_extension(generation.job)}"
         ttl_s = self._state.knobs.asset_ttl_s
         expires = "" if ttl_s is None else str(int(self._clock.now() + ttl_s))
@@ -46,12 +46,12 @@ class Assets:
         return f"{link}&X-Expires={expires}" if expires else link
 
     def refresh(self, generation: Generation) -> None:
-        """Give *generation* a fresh link if links expire."""
+        """Give *generation* a new link if links expire."""
         if self._state.knobs.asset_ttl_s is not None and generation.status == "completed":
             generation.output_url = self.url(generation)
 
     async def serve(self, request: Request) -> Response:
-        """Answer `GET /assets/{name}`, as an asset host does: no API key, no error envelope."""
+        """Handle `GET /assets/{name}` as an asset host does: no API key, no error envelope."""
         name = request.path_params["name"]
         given, expires = (request.query_params.get(field, "") for field in ("X-Signature", "X-Expires"))
         if not hmac.compare_digest(given.encode(), self._signature(name, expires).encode()):
@@ -91,7 +91,7 @@ class Assets:
         return hmac.digest(self._key, f"{name} {expires}".encode(), "sha256").hex()
 
     def _file(self, generation: Generation) -> asyncio.Task[bytes]:
-        # A task, so that all who ask for a file at once share one drawing, and none can cancel it.
+        # A task, so that everyone who requests a file at once shares one drawing, and nobody can cancel it.
         task = self._files.get(generation.id)
         if task is None:
             task = self._files[generation.id] = asyncio.create_task(asyncio.to_thread(_draw, generation.job))

@@ -1,4 +1,4 @@
-"""What the API accepts: the document's parameters, each refused by name."""
+"""What the API accepts: the document's parameters. A refusal names the parameter."""
 
 import json
 import re
@@ -18,11 +18,11 @@ from receiver.sandbox.times import seconds
 Body = Mapping[str, Any]
 
 _URI: Final = re.compile(r"(?:[\w.~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+", re.ASCII)  # RFC 3986
-_LONGEST_NUMBER: Final = 18  # digits; more is no place in a list
+_LONGEST_NUMBER: Final = 18  # the most digits that an offset in a list may have
 
 
 async def read_object(request: Request) -> Body:
-    """Return the JSON object that *request* carries, or refuse it."""
+    """Return the JSON object in *request*, or refuse it."""
     try:
         body = json.loads((await request.body()).decode())
     except (ValueError, RecursionError):
@@ -49,14 +49,14 @@ def choice(body: Body, field: str, allowed: Collection[str], default: str) -> st
 
 
 def only(body: Body, *known: str) -> None:
-    """Refuse a body with fields that are not *known*."""
+    """Refuse a body with other fields than *known*."""
     for field in body:
         if field not in known:
             raise _wrong(field, "is not a parameter of this call")
 
 
 def words(body: Body, field: str, allowed: Collection[str], default: tuple[str, ...]) -> tuple[str, ...]:
-    """Return a list of some of *allowed*, or *default* if it was not given."""
+    """Return a list of values from *allowed*, or *default* if it was not given."""
     value = body.get(field)
     if value is None:
         return default
@@ -66,7 +66,7 @@ def words(body: Body, field: str, allowed: Collection[str], default: tuple[str, 
 
 
 def addresses(body: Body, field: str, *, networks: bool) -> tuple[str, ...]:
-    """Return a list of IP addresses, or of *networks* too; empty if it was not given."""
+    """Return a list of IP addresses, or also of *networks*; empty if it was not given."""
     value = body.get(field) or []
     if not isinstance(value, list) or not all(_is_address(entry, networks=networks) for entry in value):
         raise _wrong(field, f"must be a list of IP addresses{' or networks' if networks else ''}")
@@ -87,7 +87,7 @@ def moment(body: Body, field: str) -> float | None:
 def whole_number(body: Body, field: str, allowed: range, default: int, *, forms: str = "integer") -> int:
     """Return a number in *allowed*, or *default* if it was not given.
 
-    *forms* is `integer`, `number` (5.0 will do), or `string` ("5" will, too).
+    *forms* is `integer`, `number` (accepts 5.0), or `string` (accepts "5" too).
     """
     value = body.get(field, default)
     if forms != "integer" and isinstance(value, float) and value.is_integer():
@@ -100,7 +100,7 @@ def whole_number(body: Body, field: str, allowed: range, default: int, *, forms:
 
 
 def model(body: Body, kind: str, default: str, *, other_kinds: bool = False) -> Model:
-    """Return the model asked for, which must make *kind* unless *other_kinds* will do."""
+    """Return the requested model, which must produce *kind*, unless *other_kinds* are accepted."""
     found = BY_ID.get(choice(body, "model", BY_ID, default))
     if found is None or not (found.type == kind or other_kinds):
         raise _wrong("model", f"does not make a {kind}")
@@ -113,7 +113,7 @@ def optional_url(body: Body, field: str, *, https: bool = False) -> str | None:
 
 
 def url(body: Body, field: str, *, https: bool = False) -> str:
-    """Return an absolute URL; with *https*, one that only this machine may have in plain http."""
+    """Return an absolute URL; with *https*, plain http is accepted only for this machine."""
     value = text(body, field)
     try:
         parts = urlsplit(value)
@@ -133,7 +133,7 @@ def query_choice(query: QueryParams, field: str, allowed: Collection[str]) -> st
 
 
 def page(query: QueryParams, *, clamp: bool = False) -> tuple[int, int]:
-    """Return limit and offset; with *clamp*, the nearest ones that are allowed."""
+    """Return limit and offset; with *clamp*, the nearest allowed values."""
     if clamp:
         limit, offset = (
             _nearest_number(query, *field) for field in (("limit", PAGE_SIZE_DEFAULT), ("offset", 0))

@@ -1,4 +1,4 @@
-"""The models the sandbox offers: the document's two, and as many invented ones as its `total` says."""
+"""The sandbox's models: the document's two, and enough invented ones to match its `total`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

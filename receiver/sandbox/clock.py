@@ -1,4 +1,4 @@
-"""Time as the sandbox sees it: the real one, or one that a test moves."""
+"""The sandbox's time: the real time, or one that a test sets."""
 
 import asyncio
 import threading
@@ -15,7 +15,7 @@ class Clock(Protocol):
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Return when that much time has passed on this clock."""
+        """Return after this much time has passed on this clock."""
         ...
 
 
@@ -51,7 +51,7 @@ class ManualClock:
         return self._now
 
     async def sleep(self, seconds: float) -> None:
-        """Return once the clock was moved that far."""
+        """Return once the clock has been advanced that far."""
         sleeper = _Sleeper(self._now + seconds, asyncio.get_running_loop(), asyncio.Event())
         if seconds <= 0:
             await asyncio.sleep(0)
@@ -65,7 +65,7 @@ class ManualClock:
                 self._sleepers = [other for other in self._sleepers if other is not sleeper]
 
     def advance(self, seconds: float) -> None:
-        """Move the clock, and wake all that slept until then."""
+        """Advance the clock, and wake everything that was sleeping until then."""
         with self._lock:
             self._now += seconds
             due = [sleeper for sleeper in self._sleepers if sleeper.until <= self._now]

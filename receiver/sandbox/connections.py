@@ -1,4 +1,4 @@
-"""Answers that are none: connections reset, closed, or left hanging."""
+"""Missing responses: connections reset, closed, or left hanging."""
 
 import asyncio
 import socket
@@ -13,16 +13,16 @@ _EXTENSION: Final = "receiver.sandbox.transport"
 
 
 class Connection(H11Protocol):
-    """One connection of the server, which shows its transport to the application."""
+    """A server connection that exposes its transport to the application."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Put the transport where `drop` finds it."""
+        """Put the transport where `drop` can find it."""
         super().connection_made(transport)
         self.app = _carrying(self.app, transport)
 
 
 class NoAnswer(Response):
-    """Ends the connection without a word, at once or when the client does."""
+    """Ends the connection without a response, at once or when the client does."""
 
     def __init__(self, how: Literal["reset", "close", "hang"]) -> None:
         super().__init__()
@@ -30,21 +30,21 @@ class NoAnswer(Response):
         self._how = how
 
     async def __call__(self, scope: Scope, receive: Receive, _send: Send) -> None:
-        """Say nothing."""
+        """Send nothing."""
         if self._how != "hang":
             _drop(scope, reset=self._how == "reset")
         await _gone(receive)
 
 
 class CutShort(Response):
-    """Promises the whole body, sends half, and closes the connection."""
+    """Announces the whole body, sends half, and closes the connection."""
 
     def __init__(self, whole: Response) -> None:
         super().__init__(whole.body, whole.status_code, media_type=whole.media_type)
         self.raw_headers = list(whole.raw_headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send half."""
+        """Send half of the body."""
         head = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
         await send(head)
         half = bytes(self.body)[: len(self.body) // 2]
@@ -74,6 +74,6 @@ def _drop(scope: Scope, *, reset: bool) -> None:
 
 
 async def _gone(receive: Receive) -> None:
-    # The server takes an application that returns without an answer for broken, unless the client has left.
+    # The server treats an application that returns no response as broken, unless the client has left.
     while (await receive())["type"] != "http.disconnect":
         pass

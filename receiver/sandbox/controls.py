@@ -1,4 +1,4 @@
-"""What can be turned and queued, as the admin route takes it in JSON and the command line in words."""
+"""Knobs and faults, as JSON for the admin routes and as words for the command line."""
 
 import difflib
 import json
@@ -19,14 +19,14 @@ _AT_LEAST: Final = {"rate_limit": 1}
 """Knobs for which 0 makes no sense."""
 _FAULT_PARTS: Final = ("operation", "kind", "status", "code", "seconds", "times")
 _MEANT_BY_VALUE: Final = {"status": "status", "latency": "seconds", "stall": "seconds"}
-"""What `503` is in `status=503`, for each kind of fault that has something of that sort."""
+"""What `503` means in `status=503`, for each kind of fault that takes a value."""
 _WORDS: Final = {"yes": True, "no": False, "none": None}
 _ALIASES: Final = {"true": "yes", "false": "no", "": "none"}
 
 
 @dataclass(frozen=True, slots=True)
 class QueuedFault:
-    """What is to go wrong, with which calls."""
+    """A fault, and the calls it applies to."""
 
     operation: str
     fault: Fault
@@ -34,7 +34,7 @@ class QueuedFault:
 
 
 def turned(knobs: Knobs, changes: Mapping[str, Any]) -> Knobs:
-    """Return *knobs* with *changes*, or refuse them all."""
+    """Return *knobs* with *changes*; if one is wrong, refuse all."""
     for name, value in changes.items():
         _check_name(name, KNOB_NAMES, "knob", field=name)
         _check_knob(name, value)
@@ -42,7 +42,7 @@ def turned(knobs: Knobs, changes: Mapping[str, Any]) -> Knobs:
 
 
 def queued_fault(body: bodies.Body) -> QueuedFault:
-    """Read the fault that *body* describes, or refuse it."""
+    """Parse the fault that *body* describes, or refuse it."""
     for name in body:
         _check_name(name, _FAULT_PARTS, "part of a fault", field=name)
     operation, kind = (bodies.text(body, name) for name in ("operation", "kind"))
@@ -66,7 +66,7 @@ def seconds(body: bodies.Body, default: float | None) -> float:
 
 
 def knob_in_words(text: str) -> tuple[str, Any]:
-    """Read `loss_rate=0.5`, `refund_failures=yes`, `webhook_retries_s=1,2` or `asset_ttl_s=none`."""
+    """Parse `loss_rate=0.5`, `refund_failures=yes`, `webhook_retries_s=1,2` or `asset_ttl_s=none`."""
     name, value = _pair(text, "loss_rate=0.5")
     _check_name(name, KNOB_NAMES, "knob", field=name)
     read: Any = value if _words(name) else _value(value)
@@ -77,7 +77,7 @@ def knob_in_words(text: str) -> tuple[str, Any]:
 
 
 def switch_in_words(text: str) -> tuple[str, Any]:
-    """Read `order=oldest_first` or `extra_fields=yes`, spelled as in docs/sandbox.md."""
+    """Parse `order=oldest_first` or `extra_fields=yes`, spelled as in docs/sandbox.md."""
     name, value = _pair(text, "order=oldest_first")
     all_switches = switches()
     _check_name(name, all_switches, "switch", field=name)
@@ -89,7 +89,7 @@ def switch_in_words(text: str) -> tuple[str, Any]:
 
 
 def fault_in_words(text: str) -> QueuedFault:
-    """Read `generate.image:status=503,times=2` or `asset.get:stall=5`."""
+    """Parse `generate.image:status=503,times=2` or `asset.get:stall=5`."""
     operation, colon, rest = text.partition(":")
     if not colon:
         raise Refusal(
@@ -115,7 +115,7 @@ def _check_name(name: str, known: Collection[str], what: str, *, field: str) -> 
 
 
 def _check_knob(name: str, value: Any) -> None:
-    """Refuse a value of the wrong kind."""
+    """Refuse a value of the wrong type."""
     hint, words = get_type_hints(Knobs)[name], _words(name)
     if words:
         fits, wanted = value in words, f"one of: {', '.join(words)}"
@@ -137,7 +137,7 @@ def _check_knob(name: str, value: Any) -> None:
 
 
 def _words(knob: str) -> tuple[str, ...]:
-    """Return the words that *knob* chooses from; none if it takes something else."""
+    """Return the words that *knob* accepts; none if it takes another type."""
     values = get_args(get_type_hints(Knobs)[knob])
     return values if all(isinstance(value, str) for value in values) else ()
 

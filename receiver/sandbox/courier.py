@@ -1,4 +1,4 @@
-"""Sends webhooks: signed, tried again, and in every way in which they go astray."""
+"""Sends webhooks: signed, retried, and with every mishap that can befall them."""
 
 import asyncio
 from collections.abc import Iterator
@@ -33,11 +33,11 @@ class _Delivery:
     secret: str
     luck: _Luck = _Luck()
     webhook: Webhook | None = None
-    """The registered one that it goes to."""
+    """The registered webhook that it goes to."""
 
 
 class Courier:
-    """Tells everyone who asked how a generation ended."""
+    """Notifies every subscriber of how a generation ended."""
 
     def __init__(self, state: State, clock: Clock, dialect: Dialect, *, secret: str) -> None:
         self._state = state
@@ -49,7 +49,7 @@ class Courier:
         self._http: httpx2.AsyncClient | None = None
 
     async def announce(self, generation: Generation) -> None:
-        """Deliver the event of *generation* to its own URL and to every webhook that subscribed."""
+        """Deliver the event of *generation* to its own URL and to every subscribed webhook."""
         async with asyncio.TaskGroup() as deliveries:
             for proper in self._deliveries(generation):
                 delivery = replace(proper, luck=self._luck())
@@ -61,7 +61,7 @@ class Courier:
                     deliveries.create_task(self._deliver(delivery))
 
     async def resend(self, generation: Generation) -> None:
-        """Deliver it once more to everyone, and this time properly."""
+        """Deliver it again to everyone, this time without mishaps."""
         async with asyncio.TaskGroup() as deliveries:
             for delivery in self._deliveries(generation):
                 deliveries.create_task(self._deliver(delivery))
@@ -73,7 +73,7 @@ class Courier:
             self._http = None
 
     def _luck(self) -> _Luck:
-        # Always as many draws, so that turning one knob leaves the luck of the others as it was.
+        # Always draw the same number, so that changing one knob does not change the outcome of the others.
         chance, knobs = self._state.random.random, self._state.knobs
         return _Luck(
             twice=chance() < knobs.duplicate_rate,
@@ -131,7 +131,7 @@ class Courier:
         return status
 
     async def _post(self, url: str, body: bytes, headers: dict[str, str]) -> int | None:
-        # Waiting for a free connection is the courier's own affair, not the receiver's being slow.
+        # Waiting for a free connection is the courier's own business, and does not make the receiver slow.
         timeout = httpx2.Timeout(self._state.knobs.webhook_timeout_s, pool=None)
         follow = self._dialect.webhook_redirects == "followed"
         post = self._client().post

@@ -1,7 +1,7 @@
-"""How the provider says what its document leaves unsaid: a switch for each open question.
+"""Readings of what the provider's document leaves open: a switch for each open question.
 
-The comment of a switch names the rows of docs/contract.md that it answers. Its values are every natural
-reading, and its default is the most natural one.
+The comment of a switch names the rows of docs/contract.md that it answers. Its values are all natural
+readings, and its default is the most natural one.
 """
 
 import random
@@ -19,7 +19,7 @@ class Dialect:
     rate_headers: Literal["always", "with_key", "never"] = "always"
     refused_requests_count: bool = False
     rate_window: Literal["from_first_request", "whole_minutes"] = "from_first_request"
-    # C09: the provider's clock less the true time, in seconds
+    # C09: the provider's clock minus the true time, in seconds
     reset_unit: Literal["seconds", "milliseconds"] = "seconds"
     clock_skew_s: Literal[0, -3, 3] = 0
     # C11
@@ -53,7 +53,7 @@ class Dialect:
     data_uri_frames: bool = False
     # C52
     limit_outside: Literal["refused", "clamped"] = "refused"
-    # C53; `name` is the resource's own name, an empty one a bare array
+    # C53; `name` is the resource's own name; an empty one means a bare array
     list_wrapper: Literal["data", "items", "results", "name", ""] = "data"
     # C54
     order: Literal["newest_first", "oldest_first"] = "newest_first"
@@ -85,7 +85,7 @@ class Dialect:
         "error", "error_object", "error_message", "failure_reason", "message", "top_level", ""
     ] = "error"
     failed_output_url: Literal["null", "absent"] = "null"
-    # C93; `untold` is one that the API shows nobody, `each` one for every webhook
+    # C93; `untold` is one that the API never shows, `each` a different one per webhook
     webhook_secrets: Literal["account", "each"] = "account"
     webhook_url_secret: Literal["account", "untold"] = "account"  # noqa: S105  # whose
     # C94
@@ -110,9 +110,9 @@ class Dialect:
 
     @classmethod
     def random(cls, seed: int) -> Self:
-        """Return a reading with every switch set by chance, the same for the same *seed*."""
+        """Return a reading with every switch set at random, the same for the same *seed*."""
         chosen: dict[str, Any] = {
-            # A chance of its own, so that a new switch leaves the others of a seed as they were.
+            # Each switch has its own random draw, so that a new switch does not change the others of a seed.
             name: random.Random(f"{seed} {name}").choice(readings)  # noqa: S311  # repeatable on purpose
             for name, readings in switches().items()
         }

@@ -1,4 +1,4 @@
-"""Small real files that show their prompt, so that a person sees which generation they are looking at."""
+"""Small real files that show their prompt, so that people can tell which generation they are looking at."""
 
 import hashlib
 import textwrap
@@ -16,11 +16,11 @@ IMAGE_SIDE_PX: Final = 512
 VIDEO_SIDE_PX: Final = 320
 FRAMES_PER_SECOND: Final = 8
 _PILLOW_FORMATS: Final = {"webp": "WEBP", "png": "PNG", "jpg": "JPEG"}
-_PALETTE: Final = 6  # hues, so that neighbours in a list differ
+_PALETTE: Final = 6  # hues, chosen so that neighbours in a list differ
 
 
 def require_libraries() -> None:
-    """Refuse now if files cannot be made later.
+    """Refuse now if files could not be made later.
 
     Raises:
         ConfigError: Pillow or PyAV is not installed.
@@ -87,5 +87,5 @@ def _picture(prompt: str, size: tuple[int, int]) -> "Image":
 def _size(aspect_ratio: str, side: int) -> tuple[int, int]:
     across, down = map(int, aspect_ratio.split(":"))
     longer = max(across, down)
-    # Video encoders want even sides.
+    # Video encoders need even dimensions.
     return side * across // longer // 2 * 2, side * down // longer // 2 * 2

@@ -38,12 +38,12 @@ class Fault:
     kind: FaultKind
     status: int = 500
     code: str | None = None
-    """Of a `status` fault; by default what the document pairs with that status."""
+    """For a `status` fault; by default the code that the document pairs with that status."""
     seconds: float = 0.0
 
 
 class FaultQueues:
-    """A queue for each operation; each call takes one fault from the front."""
+    """A queue of faults for each operation; each call takes one from the front."""
 
     def __init__(self, operations: Collection[str]) -> None:
         self._queues: dict[str, deque[Fault]] = {operation: deque() for operation in operations}
@@ -61,17 +61,17 @@ class FaultQueues:
         self._queues[operation].extend([fault] * times)
 
     def take(self, operation: str) -> Fault | None:
-        """Return the next fault of *operation*, and forget it."""
+        """Remove and return the next fault of *operation*."""
         try:
             return self._queues[operation].popleft()
         except IndexError:
             return None
 
     def pending(self) -> Mapping[str, tuple[Fault, ...]]:
-        """Return what still waits; empty if nothing does."""
+        """Return the faults still queued; empty if there are none."""
         return {operation: tuple(queue) for operation, queue in self._queues.items() if queue}
 
     def clear(self) -> None:
-        """Forget everything that waits."""
+        """Remove all queued faults."""
         for queue in self._queues.values():
             queue.clear()

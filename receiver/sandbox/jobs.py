@@ -1,4 +1,4 @@
-"""What a body to `POST /generate/…` asks for, with every default filled in."""
+"""Requests to `POST /generate/…`, with every default filled in."""
 
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -26,7 +26,7 @@ _VIDEO_FIELDS: Final = ("prompt", "model", "aspect_ratio", "duration", "first_fr
 
 
 def read(kind: Kind, body: bodies.Body, dialect: Dialect) -> Job:
-    """Return what *body* asks for, or refuse it."""
+    """Return what *body* requests, or refuse it."""
     return _image(body, dialect) if kind == "image" else _video(body, dialect)
 
 
@@ -88,7 +88,7 @@ def _check_first_frame(body: bodies.Body, dialect: Dialect) -> None:
 def _price(model: Model, seconds: int, dialect: Dialect) -> int:
     if dialect.video_price == "each":
         return model.credits_per_generation
-    # The listed price is then that of a video of the default length; parts of a credit are rounded up.
+    # The listed price is for a video of the default length; fractions of a credit are rounded up.
     return -(-model.credits_per_generation * seconds // DEFAULT_VIDEO_SECONDS)
 
 

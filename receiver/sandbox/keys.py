@@ -1,4 +1,4 @@
-"""The calls that manage API keys: for a session of the web interface, never for a key."""
+"""Calls that manage API keys: only for a session of the web interface, never with a key."""
 
 from typing import Final
 

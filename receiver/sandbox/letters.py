@@ -1,4 +1,4 @@
-"""What a webhook is made of: the body as sent, and the signature over what it means."""
+"""The contents of a webhook: the body as sent, and the signature over its compact form."""
 
 import json
 from typing import Literal
@@ -13,7 +13,7 @@ SignatureForm = Literal["one", "two", "reversed"]
 def body(payload: object, form: BodyForm = "compact") -> bytes:
     """Return the body to send.
 
-    `compact` is what `JSON.stringify` prints: no blanks, everything raw but lone surrogates.
+    `compact` is what `JSON.stringify` prints: no whitespace, and nothing escaped but lone surrogates.
     """
     match form:
         case "pretty":
@@ -28,7 +28,7 @@ def body(payload: object, form: BodyForm = "compact") -> bytes:
 def headers(
     payload: object, *, secret: str, former: str, timestamp: int, form: SignatureForm = "one"
 ) -> dict[str, str]:
-    """Return the headers: whatever the form of the body, the document signs the compact one."""
+    """Return the headers. Whatever the form of the body, the document signs the compact one."""
     signed = body(payload)
     signature = sign(signed, secret=secret.encode(), timestamp=timestamp)
     time, _, digest = signature.partition(",")

@@ -16,9 +16,9 @@ _BAD_GATEWAY = "<html><head><title>502 Bad Gateway</title></head><body>502 Bad G
 
 
 async def misbehave(fault: Fault, act: Callable[[], Awaitable[Response]]) -> Response:
-    """Return what the client gets; *act* is the call done properly, whose answer may be lost.
+    """Return the response to the client; *act* runs the call properly, and its response may be lost.
 
-    Waits are by the machine's clock, because a client's timeouts are.
+    Waits use the machine's clock, because a client's timeouts do.
     """
     match fault.kind:
         case "status" | "reset_before_read" | "html_502":

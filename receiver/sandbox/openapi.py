@@ -1,4 +1,4 @@
-"""The API as OpenAPI 3.1 describes it, in the default dialect: `openapi.json`."""
+"""The OpenAPI 3.1 description of the API in the default dialect: `openapi.json`."""
 
 import json
 from functools import cache

@@ -18,7 +18,7 @@ from receiver.sandbox.state import ApiKey, Generation, Webhook
 
 Owned = TypeVar("Owned", ApiKey, Generation, Webhook)
 Handler = Callable[[Provider, Request, str], Awaitable[Response]]
-"""Takes the account that asks, too."""
+"""Also takes the caller's account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Operation:
     methods: tuple[str, ...]
     path: str
     scope: str | None
-    """What the API key must be allowed; None where a session is asked for, and no key will do."""
+    """The scope that the API key needs; None if a session is required and no key will do."""
     handle: Handler
 
 
@@ -130,7 +130,7 @@ OPERATIONS: Final = (
 
 
 def own(provider: Provider, found: Owned | None, account: str) -> Owned:
-    """Return what was found if it belongs to *account*."""
+    """Return *found* if it belongs to *account*."""
     if found is None or (found.account != account and provider.dialect.foreign_id == 404):  # noqa: PLR2004  # HTTP's
         raise Refusal("not_found", "Requested resource not found")
     if found.account != account:
@@ -139,12 +139,12 @@ def own(provider: Provider, found: Owned | None, account: str) -> Owned:
 
 
 def every(provider: Provider, name: str, data: list[dict[str, Any]]) -> Response:
-    """Return a list that has neither filters nor pages."""
+    """Return a list without filters or pages."""
     return Answer(views.listed(data, provider.dialect, name=name, filtered=len(data), unfiltered=len(data)))
 
 
 def deleted(provider: Provider) -> Response:
-    """Return what says that something is gone."""
+    """Return the response for a deletion."""
     match provider.dialect.delete_answer:
         case "204":
             return Response(status_code=204)

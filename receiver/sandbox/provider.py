@@ -1,4 +1,4 @@
-"""The emulated provider: its memory and its workers, wired together."""
+"""The emulated provider: its state and its workers, wired together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ OPERATION_NAMES = (
     "keys.revoke",
     "asset.get",
 )
-"""What a fault can be queued for."""
+"""The operations that a fault can be queued for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Provider:
         self.studio = Studio(self.state, self.clock, self.assets, self.courier, dialect)
 
     def origin(self, request: Request) -> str:
-        """Return the scheme, host and port by which *request* found us: its assets are there too."""
+        """Return the scheme, host and port that *request* used; its assets have the same."""
         return str(request.base_url).rstrip("/")
 
     def add_key(
@@ -94,13 +94,13 @@ class Provider:
         return key
 
     def new_webhook_secret(self) -> str:
-        """Return what signs the deliveries of a webhook that is being registered."""
+        """Return the secret for a webhook that is being registered."""
         return (
             f"whsec_{self.state.token(32)}" if self.dialect.webhook_secrets == "each" else self.webhook_secret
         )
 
     def turn(self, knobs: Knobs) -> None:
-        """Behave like this from now on."""
+        """Use these knobs from now on."""
         self.state.knobs = knobs
         self.limits.limit, self.limits.window_s = knobs.rate_limit, knobs.rate_window_s
 

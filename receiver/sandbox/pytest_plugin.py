@@ -16,9 +16,9 @@ from receiver.sandbox import Knobs, Sandbox
 
 @pytest.fixture
 def make_receiver_sandbox() -> Iterator[Callable[..., Sandbox]]:
-    """Start sandboxes with the arguments of `Sandbox`; they are stopped at the end of the test.
+    """Start sandboxes with the arguments of `Sandbox`; they stop at the end of the test.
 
-    The test fails if a fault that it queued was never met.
+    The test fails if a fault that it queued was never used.
     """
     started: list[Sandbox] = []
     with ExitStack() as running:
@@ -34,6 +34,6 @@ def make_receiver_sandbox() -> Iterator[Callable[..., Sandbox]]:
 
 @pytest.fixture
 def receiver_sandbox(make_receiver_sandbox: Callable[..., Sandbox]) -> Sandbox:
-    """Start a sandbox that finishes every generation at once, and sends each webhook once."""
+    """Start a sandbox that finishes every generation at once and sends each webhook once."""
     knobs = Knobs(image_delay_s=0, video_delay_s=0, duplicate_rate=0, webhook_retries_s=(0.1, 0.2, 0.4))
     return make_receiver_sandbox(knobs=knobs)

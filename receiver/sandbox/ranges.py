@@ -1,4 +1,4 @@
-"""Part of a file, or word that it has not changed (RFC 9110, sections 13 and 14)."""
+"""Serves part of a file, or says that it has not changed (RFC 9110, sections 13 and 14)."""
 
 import re
 from hashlib import sha256

@@ -1,4 +1,4 @@
-"""A fixed window for each API key, stated in the headers of every answer."""
+"""A fixed window for each API key, reported in the headers of every response."""
 
 from dataclasses import dataclass
 
@@ -32,7 +32,7 @@ class RateLimits:
             raise Refusal("rate_limited", "Too many requests, please slow down")
 
     def headers(self, key: str, now: float) -> dict[str, str]:
-        """Return where *key* stands; empty is no key."""
+        """Return the headers for *key*; an empty name stands for no key."""
         shown = self._dialect.rate_headers
         if shown == "never" or (shown == "with_key" and not key):
             return {}

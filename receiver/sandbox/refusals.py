@@ -23,7 +23,7 @@ class Refusal(Exception):
         return Answer({"error": error}, self._status)
 
     def _told(self, form: str) -> dict[str, Any]:
-        """Return the details; how they name a wrong field, the document leaves open."""
+        """Return the details. The document does not say how they name a wrong field."""
         if "field" not in self._details or form == "field":
             return self._details
         return {"fields": {self._details["field"]: str(self)}} if form == "fields" else {}

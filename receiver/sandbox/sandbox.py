@@ -24,20 +24,20 @@ class Sandbox:
     """The provider's whole API on loopback, with real files and real webhooks.
 
     `with Sandbox() as sandbox:` serves it on a thread, `async with` within the running loop. `app` is the
-    same as an ASGI application, for a server or a transport of your own.
+    same API as an ASGI application, for a server or transport of your own.
 
     Args:
         host: a loopback address.
         port: 0 takes a free one.
-        seed: the same seed gives the same keys, ids, failures, losses and duplicates; without one,
-            generations have ids that no other run has had.
+        seed: the same seed gives the same keys, ids, failures, losses and duplicates; without one, generation
+            ids are unique to the run.
         knobs: how it behaves.
-        dialect: how it says what the provider's document leaves unsaid.
+        dialect: how it reads what the provider's document leaves open.
         webhook_secret: signs every webhook; at least 16 bytes.
         clock: its time.
 
     Raises:
-        ConfigError: not loopback, a port that is taken, a weak secret, or a missing library.
+        ConfigError: the host is not loopback, the port is taken, the secret is weak, or a library is missing.
     """
 
     def __init__(
@@ -65,18 +65,18 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        """The base URL for a client, while it is being served."""
+        """The base URL for a client, while serving."""
         return self.origin + API_PATH
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port, while it is being served."""
+        """Scheme, host and port, while serving."""
         assert self._origin is not None, "the sandbox is not running"
         return self._origin
 
     @property
     def knobs(self) -> Knobs:
-        """How it behaves; set it to have it behave differently from now on."""
+        """How it behaves; assign to change that from now on."""
         return self._provider.state.knobs
 
     @knobs.setter
@@ -110,7 +110,7 @@ class Sandbox:
         return made.key
 
     def revoke(self, key: str) -> None:
-        """Make an API key invalid.
+        """Revoke an API key.
 
         Raises:
             KeyError: there is no such key.
@@ -118,13 +118,13 @@ class Sandbox:
         del self._provider.state.keys[key]
 
     def session_cookie(self, account: str = ACCOUNT) -> str:
-        """Return a new session of the web interface, as the value of a `Cookie` header: `name=value`."""
+        """Return a new session of the web interface as the value of a `Cookie` header: `name=value`."""
         session = self._provider.state.token(32)
         self._provider.state.sessions[session] = account
         return f"{self.dialect.session_cookie_name}={session}"
 
     def secret_of(self, webhook_id: str) -> str:
-        """Return what signs the deliveries of a registered webhook.
+        """Return the signing secret of a registered webhook.
 
         Raises:
             KeyError: there is no such webhook.
@@ -132,15 +132,15 @@ class Sandbox:
         return self._provider.state.webhooks[webhook_id].secret
 
     def credits(self, account: str = ACCOUNT) -> int:
-        """Return what *account* has left."""
+        """Return the credits of *account*."""
         return self._provider.state.credits[account]
 
     def set_credits(self, amount: int, account: str = ACCOUNT) -> None:
-        """Give *account* that much, no more and no less."""
+        """Set the credits of *account* to exactly that."""
         self._provider.state.credits[account] = amount
 
     def charges(self, account: str = ACCOUNT) -> int:
-        """Return how many generations *account* was charged for, whether refunded since or not."""
+        """Return how many generations *account* was charged for, including those refunded since."""
         return len(self.generation_ids(account))
 
     def generation_ids(self, account: str = ACCOUNT) -> tuple[str, ...]:
@@ -149,7 +149,7 @@ class Sandbox:
         return tuple(row.id for row in rows if row.account == account)
 
     def fail(self, operation: str, fault: Fault, *, times: int = 1) -> None:
-        """Let the next *times* calls of *operation* go wrong, after those already queued.
+        """Make the next *times* calls of *operation* go wrong, after the faults already queued.
 
         Operations are named as in `receiver.sandbox.OPERATION_NAMES`.
 
@@ -159,7 +159,7 @@ class Sandbox:
         self._provider.faults.add(operation, fault, times)
 
     def pending_faults(self) -> Mapping[str, tuple[Fault, ...]]:
-        """Return the faults that nobody has met yet, by operation; empty if there are none."""
+        """Return the faults not used yet, by operation; empty if there are none."""
         return self._provider.faults.pending()
 
     def complete(self, generation_id: str) -> None:
@@ -172,7 +172,7 @@ class Sandbox:
         self._provider.studio.settle(generation_id, None)
 
     def fail_generation(self, generation_id: str, reason: str = DEFAULT_REASON) -> None:
-        """Let a generation fail now.
+        """Make a generation fail now.
 
         Raises:
             KeyError: there is no such generation.
@@ -181,7 +181,7 @@ class Sandbox:
         self._provider.studio.settle(generation_id, reason)
 
     def resend(self, generation_id: str) -> None:
-        """Send the webhooks of a finished generation once more, without any mishap.
+        """Send the webhooks of a finished generation again, without mishaps.
 
         Raises:
             KeyError: there is no such generation.
@@ -201,7 +201,7 @@ class Sandbox:
 
     @property
     def lost(self) -> tuple[str, ...]:
-        """The generation of each webhook that was lost on purpose so far."""
+        """The generation of each webhook lost on purpose so far."""
         return tuple(self._provider.state.lost)
 
     def __enter__(self) -> Self:

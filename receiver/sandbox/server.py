@@ -1,4 +1,4 @@
-"""Serves the application on loopback: within a running event loop, or on a thread with one of its own."""
+"""Serves the application on loopback, within a running event loop or on its own thread."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ _START_TIMEOUT_S = 10.0
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens on loopback; *port* 0 takes a free one.
+    """Return a socket that listens on loopback; *port* 0 picks a free one.
 
     Raises:
         ConfigError: *host* is not loopback, or *port* is taken.
@@ -56,7 +56,7 @@ class Server:
         self._task: asyncio.Task[None] | None = None
 
     def start_thread(self) -> None:
-        """Serve on a thread of its own; return once it listens."""
+        """Serve on a separate thread; return once it listens."""
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._serve()), name="receiver-sandbox", daemon=True
         )
@@ -88,7 +88,7 @@ class Server:
 
 
 class _Uvicorn(uvicorn.Server):
-    """A server that leaves signals to the program around it."""
+    """A server that leaves signals to the surrounding program."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)

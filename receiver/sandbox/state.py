@@ -1,4 +1,4 @@
-"""Everything the sandbox knows, in one place."""
+"""All of the sandbox's state, in one place."""
 
 import random
 from collections import defaultdict
@@ -29,7 +29,7 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One generation as it was asked for."""
+    """One generation, as requested."""
 
     type: Kind
     prompt: str
@@ -43,7 +43,7 @@ class Job:
 
 @dataclass(slots=True)
 class Generation:
-    """One generation, from asked for to finished."""
+    """One generation, from request to end."""
 
     id: str
     account: str
@@ -51,7 +51,7 @@ class Generation:
     credits_charged: int
     created_at: float
     origin: str
-    """Scheme, host and port under which its asset will be found."""
+    """Scheme, host and port where its asset can be found."""
     status: str = "processing"
     completed_at: float | None = None
     output_url: str | None = None
@@ -69,7 +69,7 @@ class Webhook:
     created_at: float
     events: tuple[str, ...] = EVENT_TYPES
     failures_in_a_row: int = 0
-    """Events that no attempt delivered, since the last one that arrived or the last change of the webhook."""
+    """Undelivered events in a row, since one last arrived or the webhook was last changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,27 +80,27 @@ class Sent:
     event: str
     url: str
     attempt: int
-    """From 1."""
+    """Counted from 1."""
     status: int | None
-    """What the receiver answered; None if it did not."""
+    """The receiver's status; None if it did not respond."""
     at: float
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One request that reached the API."""
+    """A request that reached the API."""
 
     operation: str
     status: int
-    """What was answered; 0 if nothing was."""
+    """The status of the response; 0 if there was none."""
 
 
 class State:
-    """The sandbox's memory. Only its event loop writes, but for what `Sandbox` says; any thread may read."""
+    """The sandbox's memory. Only its event loop writes, except as `Sandbox` says; any thread may read."""
 
     def __init__(self, knobs: Knobs, *, seed: int | None) -> None:
         self.random = random.Random(DEFAULT_SEED if seed is None else seed)  # noqa: S311  # repeatable on purpose
-        # A receiver that keeps its database would take an id that comes again for a generation it knows.
+        # A receiver that keeps its database would mistake a reused id for a generation it knows.
         self._ids = random.SystemRandom() if seed is None else self.random
         self.knobs = knobs
         self.keys: dict[str, ApiKey] = {}
@@ -111,15 +111,15 @@ class State:
         self.webhooks: dict[str, Webhook] = {}
         self.sent: list[Sent] = []
         self.lost: list[str] = []
-        """The generation of each webhook that was lost on purpose."""
+        """The generation of each webhook lost on purpose."""
         self.seen: list[Seen] = []
 
     def token(self, length: int) -> str:
-        """Return *length* random characters, the same ones in every run of the same seed."""
+        """Return *length* random characters, the same in every run with the same seed."""
         return _characters(self.random, length)
 
     def generation_id(self) -> str:
-        """Return a new name for a generation: one that no other run has had, unless a seed was chosen."""
+        """Return a new generation id, unique across runs unless a seed was chosen."""
         return f"gen_{_characters(self._ids, 12)}"
 
 

@@ -1,4 +1,4 @@
-"""Makes generations: takes the order and the credits, waits, finishes, and has the news sent out."""
+"""Makes generations: takes the order and the credits, waits, finishes, and sends the webhooks."""
 
 import asyncio
 import re
@@ -31,7 +31,7 @@ class Studio:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def take(self, job: Job, *, account: str, origin: str) -> Generation:
-        """Take a job: charge for it, start on it."""
+        """Accept a job: charge for it and start it."""
         self._loop = asyncio.get_running_loop()
         self._charge(job, account)
         made = Generation(
@@ -47,7 +47,7 @@ class Studio:
         return made
 
     def settle(self, generation_id: str, reason: str | None) -> None:
-        """Finish a generation now; with a *reason* it has failed. Any thread may ask for it.
+        """Finish a generation now; with a *reason* it has failed. Safe from any thread.
 
         Raises:
             KeyError: there is no such generation.
@@ -60,7 +60,7 @@ class Studio:
         self._soon(self._courier.announce(made))
 
     def resend(self, generation_id: str) -> None:
-        """Send the webhooks of a finished generation once more. Any thread may ask for it.
+        """Send the webhooks of a finished generation again. Safe from any thread.
 
         Raises:
             KeyError: there is no such generation.
@@ -72,7 +72,7 @@ class Studio:
         self._soon(self._courier.resend(made))
 
     async def close(self) -> None:
-        """Drop everything unfinished."""
+        """Drop all unfinished work."""
         for task in list(self._work):
             task.cancel()
         await asyncio.gather(*self._work, return_exceptions=True)

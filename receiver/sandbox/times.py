@@ -6,7 +6,7 @@ from receiver.sandbox.dialect import Dialect
 
 
 def timestamp(at: float, dialect: Dialect) -> str:
-    """Return *at*, seconds since the epoch, as the document writes times, or nearly so."""
+    """Format *at*, seconds since the epoch, as the dialect writes times."""
     time = datetime.fromtimestamp(at, UTC)
     if dialect.timestamps == "milliseconds":
         return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -15,10 +15,10 @@ def timestamp(at: float, dialect: Dialect) -> str:
 
 
 def seconds(text: str) -> float:
-    """Return an ISO 8601 time as seconds since the epoch; without an offset it is UTC.
+    """Parse an ISO 8601 time into seconds since the epoch; without an offset it is UTC.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not one.
     """
     time = datetime.fromisoformat(text)
     return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()

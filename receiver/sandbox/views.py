@@ -1,4 +1,4 @@
-"""How each thing looks from outside, in each dialect."""
+"""What the API shows of each thing, in each dialect."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,19 +14,19 @@ Shown = dict[str, Any]
 
 
 def accepted(record: Generation, dialect: Dialect) -> Shown:
-    """What `POST /generate/…` answers."""
+    """The response to `POST /generate/…`."""
     if record.status != "processing":
         return generation(record, dialect)
     return _generation(record, dialect) | {"status": record.status}
 
 
 def generation(record: Generation, dialect: Dialect) -> Shown:
-    """What `GET /generations/:id` answers, and a row of the list."""
+    """The response to `GET /generations/:id`, and a row of the list."""
     return _generation(record, dialect) | _ending(record, dialect)
 
 
 def event(record: Generation, dialect: Dialect) -> Shown:
-    """What a webhook carries."""
+    """The body of a webhook."""
     finished = timestamp(record.completed_at or record.created_at, dialect)
     data = {
         "id": record.id,
@@ -43,17 +43,17 @@ def event(record: Generation, dialect: Dialect) -> Shown:
 
 
 def event_type(record: Generation) -> str:
-    """Which event tells how *record* ended."""
+    """The event type for how *record* ended."""
     return COMPLETED if record.status == "completed" else FAILED
 
 
 def model(record: Model, dialect: Dialect) -> Shown:
-    """One row of `GET /models`."""
+    """A row of `GET /models`."""
     return asdict(record) | _extra(dialect, "model")
 
 
 def webhook(record: Webhook, dialect: Dialect, *, new: bool = False) -> Shown:
-    """What the webhook calls answer; the secret only of a *new* one, unless the dialect repeats it."""
+    """The response to webhook calls; with the secret only for a *new* one, unless the dialect repeats it."""
     shown = {
         "id": record.id,
         "url": record.url,
@@ -71,7 +71,7 @@ def disabled(record: Webhook, dialect: Dialect) -> bool:
 
 
 def api_key(record: ApiKey, dialect: Dialect, *, new: bool = False) -> Shown:
-    """What the key calls answer; the key itself only when it is *new*."""
+    """The response to key calls; with the key itself only when it is *new*."""
     shown = {
         "id": record.id,
         "name": record.name,
@@ -84,7 +84,7 @@ def api_key(record: ApiKey, dialect: Dialect, *, new: bool = False) -> Shown:
 
 
 def listed(rows: Sequence[Shown], dialect: Dialect, *, name: str, filtered: int, unfiltered: int) -> Any:
-    """Return a page of *rows* in its wrapper, with the total that the dialect counts."""
+    """Return a page of *rows* in its wrapper, with the total as the dialect counts it."""
     if not dialect.list_wrapper:
         return rows
     totals = {"filtered": filtered, "unfiltered": unfiltered, "page": len(rows)}
@@ -93,7 +93,7 @@ def listed(rows: Sequence[Shown], dialect: Dialect, *, name: str, filtered: int,
 
 
 def wrapped(shown: Shown, wrapper: str) -> Shown:
-    """Return one thing, in a wrapper if there is one."""
+    """Return one thing, in a wrapper if the dialect has one."""
     return {wrapper: shown} if wrapper else shown
 
 
@@ -123,7 +123,7 @@ def _output(record: Generation, dialect: Dialect) -> Shown:
 
 
 def _failure(record: Generation, dialect: Dialect) -> tuple[Shown, Shown]:
-    """Return how a failure is written: within the generation, and beside it."""
+    """Return how a failure is shown: inside the generation, and next to it."""
     reason, field = record.error, dialect.failure_field
     if reason is None or not field:
         return {}, {}

@@ -328,7 +328,7 @@ class Store:
     async def check(self) -> None:
         """Refuse unless the schema fits and a row can be committed the way a delivery is."""
         await self.transact_promptly(check)
-        # A recent commit is proof already.
+        # A commit that is under way is proof enough.
         if not await self._records.next_commit():
             await self.transact_promptly(prove)
         if self._trouble:

@@ -103,7 +103,7 @@ def _events(connection: Connection, past: Past, page: Stretch) -> Sequence[Row[A
         )
         .order_by(EVENT.c.id)
         .limit(page.limit)
-        # A destination's deliveries are never made and pruned at the same time.
+        # An event is not pruned while deliveries of it are made, nor the other way round.
         .with_for_update(read=True, key_share=True, of=EVENT)
     )
     return connection.execute(statement).all()

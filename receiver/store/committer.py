@@ -78,7 +78,7 @@ class Committer(Generic[Item, Result]):
         after `PATIENCE_S`.
         """
         loop = asyncio.get_running_loop()
-        # gather() would cancel the items along with the caller; wait() does not.
+        # gather() and not wait(), so that cancelling the caller cancels the items too.
         found = await asyncio.gather(*(self._enter(loop, item) for item in items), return_exceptions=True)
         # `_refuse` raises no other error, and a cancelled caller sees its own cancellation.
         return [cast("Result | StoreUnavailable", one) for one in found]

@@ -71,7 +71,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _make_file(path: str) -> None:
-    """Create it closed to other users, who may read prompts: SQLite creates world-readable files."""
+    """Create the file unreadable for other users, as it holds prompts. SQLite would let everyone read it."""
     with suppress(OSError):  # it exists, or SQLite will hit the same error
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o640))
 

@@ -137,7 +137,7 @@ class WriteAheadLog(forks.Forkable):
         try:
             work()
         except (sqlite3.Error, OSError):
-            self._not_before = time.monotonic() + _RETRY_S  # then a commit starts over
+            self._not_before = time.monotonic() + _RETRY_S  # then a commit tries again
         finally:
             self._running.release()
 

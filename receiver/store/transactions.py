@@ -52,7 +52,7 @@ class Call:
 
     @contextmanager
     def on(self, connection: Connection) -> Iterator[Wire | None]:
-        """Register *connection* with the call within the block; a call that was cut off returns nothing.
+        """Register *connection* with the call within the block; one that was cut off is not reused.
 
         Raises:
             StoreUnavailable: it was cut off before it had a connection.

@@ -1,1 +1,1 @@
-"""The composition root: settings in, running parts out. Only here does a back-end have a name."""
+"""The composition root: settings in, running parts out. Only this package names back-ends."""

@@ -1,4 +1,4 @@
-"""The accounts at the provider that the worker may ask, and how often."""
+"""The provider accounts that the worker may query, and how often."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,10 +15,10 @@ from receiver.worker.reconciling import ReconcileRules
 
 @asynccontextmanager
 async def open_accounts(settings: Settings) -> AsyncIterator[list[Account]]:
-    """Offer the sources that have an API key, for work that gives way to callers who wait for an answer.
+    """Provide the sources that have an API key, for work that gives way to waiting callers.
 
     Raises:
-        ConfigError: a key or the base URL cannot be one.
+        ConfigError: a key or the base URL is invalid.
     """
     shared = open_shared(settings)
     pace = None if shared is None else shared.pace
@@ -34,10 +34,10 @@ async def open_accounts(settings: Settings) -> AsyncIterator[list[Account]]:
 
 
 def pace_names(settings: Settings) -> dict[str, str]:
-    """Return the sources that have an API key, by the name that the pace of that key is kept under.
+    """Return the sources that have an API key, by the name under which the key's pace is kept.
 
     Raises:
-        ConfigError: a key or the base URL cannot be one.
+        ConfigError: a key or the base URL is invalid.
     """
     return {
         pace_name(
@@ -55,7 +55,7 @@ def _api_keys(settings: Settings) -> dict[str, str]:
 
 
 def reconcile_rules(settings: Settings) -> ReconcileRules:
-    """Return how often and how far to reconcile."""
+    """Return how often and how far back to reconcile."""
     return ReconcileRules(
         interval_s=settings.reconcile_interval_s,
         max_requests=settings.reconcile_requests,

@@ -1,4 +1,4 @@
-"""The private application, and the token that guards it."""
+"""The private application, and the token that protects it."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -28,11 +28,11 @@ _CONSOLE_LIBRARIES: Final = ("itsdangerous", "jinja2", "leather", "markupsafe")
 async def open_admin(
     settings: Settings, store: Store, refusals: Refusals, runner: Runner
 ) -> AsyncIterator[tuple[ASGIApp, Token]]:
-    """Build the private application, whose operations *runner* sees through.
+    """Build the private application; *runner* carries out its operations.
 
     Raises:
-        ConfigError: there is no token and nowhere to keep one, or one of our making would be all that
-            protects a listener that other machines reach.
+        ConfigError: there is no token and nowhere to store one, or only a generated token would protect a
+            listener that other machines can reach.
     """
     token = build_token(settings, store)
     async with AsyncExitStack() as stack:
@@ -44,7 +44,7 @@ async def open_admin(
 
 
 def _console() -> Open | None:
-    """Return what opens the console, if its libraries are installed."""
+    """Return the function that opens the console, if its libraries are installed."""
     try:
         from receiver.wiring.console import open_console  # noqa: PLC0415  needs the extra
     except ModuleNotFoundError as error:
@@ -55,11 +55,11 @@ def _console() -> Open | None:
 
 
 def build_token(settings: Settings, store: Store) -> Token:
-    """Return the token of the private listener: the configured one, or one kept beside the SQLite file.
+    """Return the token of the private listener: the configured one, or one stored next to the SQLite file.
 
     Raises:
-        ConfigError: the configured one is too short or no header could carry it; or there is none, and other
-            machines reach the listener, or there is no SQLite file, or the kept one cannot be used.
+        ConfigError: the configured one is too short or cannot be in a header; or there is none, and other
+            machines can reach the listener, or there is no SQLite file, or the stored one cannot be used.
     """
     name = variable("admin_token")
     if settings.admin_token is not None and settings.admin_token.get_secret_value():

@@ -1,4 +1,4 @@
-"""Where assets come from, go to, and what they are called there."""
+"""Where assets come from, where they go, and what they are called there."""
 
 import re
 from collections.abc import Callable
@@ -27,16 +27,16 @@ Value = TypeVar("Value")
 Result = TypeVar("Result")
 
 _SUFFIX: Final = re.compile(r"(?:\.?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)?")
-"""A host with its subdomains; nothing, if the list is set but empty."""
+"""A host with its subdomains; empty if the list is set but empty."""
 
 
 def open_bucket(settings: Settings, store: Store | None = None) -> BucketsBySource:
-    """Return the configured bucket, and those that sources have of their own; nothing is dialled yet.
+    """Return the configured bucket, and the sources' own buckets; nothing is dialled yet.
 
-    A check of theirs needs *store*, which knows whether a folder that is empty should be.
+    Their checks need *store*, which knows whether a folder should be empty.
 
     Raises:
-        ConfigError: an address or an option of theirs is malformed.
+        ConfigError: a bucket's address or option is malformed.
     """
     was_used = (lambda url: store.transact(has_assets_below, url)) if store else None
     default = _open_bucket(settings, settings.assets_url, was_used)
@@ -45,7 +45,7 @@ def open_bucket(settings: Settings, store: Store | None = None) -> BucketsBySour
 
 
 def own_bucket_urls(settings: Settings) -> dict[str, str]:
-    """Return the address of each bucket that a source has to itself, by the source's name."""
+    """Return the address of each source's own bucket, by the source's name."""
     return {name: url for name, account in settings.sources.items() if (url := account.assets_url)}
 
 
@@ -95,7 +95,7 @@ def build_key_template(settings: Settings) -> KeyTemplate:
     """Return how assets are named.
 
     Raises:
-        ConfigError: an asset could get no safe name, or another's.
+        ConfigError: an asset could get an unsafe name, or the name of another.
     """
     return _read(KeyTemplate.parse, settings.assets_key, "assets_key")
 
@@ -104,8 +104,8 @@ def build_fetcher(settings: Settings) -> Fetcher:
     """Return the downloader of assets.
 
     Raises:
-        ConfigError: what is allowed or denied is no network or host, a type or a NAT64 prefix is none that
-            we know, there is no certificate where one should be, or the spool folder cannot be made.
+        ConfigError: an allowed or denied entry is not a network or host, a type or NAT64 prefix is unknown, a
+            certificate is missing, or the spool folder cannot be created.
     """
     try:
         return Fetcher(
@@ -126,7 +126,7 @@ def build_fetcher(settings: Settings) -> Fetcher:
 
 
 def open_kept(settings: Settings) -> KeptDownloads:
-    """Return the downloads that wait in the spool folder, which has its id from here on.
+    """Return the downloads kept in the spool folder, which gets its id if it has none.
 
     Raises:
         ConfigError: the folder cannot be read or written.
@@ -144,7 +144,7 @@ def _unusable_spool(settings: Settings, error: OSError) -> ConfigError:
 
 
 def _read(parse: Callable[[Value], Result], value: Value, setting: str) -> Result:
-    """Return what *parse* makes of a setting, which the refusal names."""
+    """Return the result of *parse* on a setting; errors name the setting."""
     try:
         return parse(value)
     except ValueError as error:

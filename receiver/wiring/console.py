@@ -1,4 +1,4 @@
-"""The console: its libraries are an extra's."""
+"""The console. Its libraries are in an extra."""
 
 from receiver.console.app import open_console
 

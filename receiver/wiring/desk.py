@@ -1,4 +1,4 @@
-"""Submissions in doubt, settled by an operator."""
+"""Submissions in doubt, resolved by an operator."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,24 +13,24 @@ from receiver.wiring.ledgers import build_ledger, differences
 
 @dataclass(frozen=True, slots=True)
 class LedgerDesk:
-    """Settles submissions of the default source. Blocking work is done in a thread."""
+    """Resolves submissions of the default source. Blocking work runs in a thread."""
 
     settings: Settings
 
     async def list(self, state: str | None, limit: int) -> Sequence[Submission]:
-        """Return up to *limit* of those in *state*, None: all, the latest first."""
+        """Return up to *limit* submissions in *state*, or in any state if None, latest first."""
         return await asyncio.to_thread(self._list, state, limit)
 
     async def adopt(self, client_ref: str, generation_id: str, *, force: bool = False) -> Submission:
-        """Write down that a submission became this generation."""
+        """Record that a submission became this generation."""
         return await asyncio.to_thread(self._adopt, client_ref, generation_id, force=force)
 
     async def recover(self, client_ref: str) -> Submission:
-        """Find what a submission became in the provider's list, and write it down."""
+        """Find what a submission became in the provider's list, and record it."""
         return await asyncio.to_thread(self._recover, client_ref)
 
     async def abandon(self, client_ref: str) -> Submission:
-        """Write down that a submission was never accepted."""
+        """Record that a submission was never accepted."""
         return await asyncio.to_thread(self._abandon, client_ref)
 
     def _list(self, state: str | None, limit: int) -> Sequence[Submission]:

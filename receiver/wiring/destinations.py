@@ -1,4 +1,4 @@
-"""Where events go, and how each destination is to be sent to."""
+"""Destinations, and how to send to each."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +12,7 @@ def build_destination(name: str, options: Mapping[str, str]) -> Destination:
     """Return the destination called *name*; nothing is dialled yet.
 
     Raises:
-        ConfigError: the URL is missing or not usable, an option is wrong, or its client library is missing.
+        ConfigError: the URL is missing or unusable, an option is wrong, or its client library is missing.
     """
     url, own = _address(name, options)
     if not is_pulled(options):
@@ -27,7 +27,7 @@ def _address(name: str, options: Mapping[str, str]) -> tuple[str, dict[str, str]
 
 
 def is_pulled(options: Mapping[str, str]) -> bool:
-    """Whether consumers come for the messages of the destination with these *options*."""
+    """Whether consumers pull messages from the destination with these *options*."""
     return options.get("url", "").strip().partition(":")[0].lower() == pull.SCHEME
 
 
@@ -35,13 +35,13 @@ def pull_options(name: str, options: Mapping[str, str]) -> pull.Options:
     """Return how consumers pull from the destination called *name*.
 
     Raises:
-        ConfigError: an option is wrong, or is one of destinations that are sent to.
+        ConfigError: an option is wrong, or only applies to destinations that we send to.
     """
     return pull.read(name, *_address(name, options))
 
 
 def delivery_policy(name: str, options: Mapping[str, str]) -> DeliveryPolicy:
-    """Return how the destination called *name* is to be sent to."""
+    """Return how to send to the destination called *name*."""
     return take_policy(name, options, own=own_options(name, options["url"]))[0]
 
 

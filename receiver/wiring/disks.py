@@ -1,4 +1,4 @@
-"""The folders of this machine whose disks may fill."""
+"""The folders on this machine whose disks may fill up."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from receiver.wiring.assets import own_bucket_urls
 
 
 def watched_folders(settings: Settings) -> dict[str, Path]:
-    """Return the folders that are written to, by what they are for.
+    """Return the folders that are written to, by their purpose.
 
     Raises:
         ConfigError: the address of the database or of a folder is wrong.

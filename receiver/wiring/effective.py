@@ -1,4 +1,4 @@
-"""The settings in effect, without what is secret."""
+"""The settings in effect, without secrets."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ _WEB_ADDRESS: Final = re.compile(r"(https?://)(?:[^/?#]*@)?([^/?#@]+)", re.IGNOR
 
 
 def effective(settings: Settings) -> Iterator[schemas.Setting]:
-    """Yield every setting as it is in effect; of a secret its fingerprint alone."""
+    """Yield every setting in effect; for a secret, only its fingerprint."""
     for path, value in _values(settings):
         name = variable(*path)
         is_secret = kept_in_a_file(f"{name}_FILE") is not None
@@ -61,9 +61,9 @@ def _secret(name: str, text: str) -> str:
 
 
 def _address(url: str) -> str:
-    """Return a URL without password and query; of a web hook the host alone, whose path may be its secret."""
+    """Return a URL without password or query; of a webhook only the host: its path may be secret."""
     if found := _WEB_ADDRESS.match(url):
         return "".join(found.groups()) + "/…"
     shown = redact(url)
-    # A password that is not percent-encoded is not recognised.
+    # A password that is not percent-encoded cannot be recognised.
     return f"{url.partition(':')[0]}:…" if "@" in shown.replace(f"{REDACTED}@", "") else shown

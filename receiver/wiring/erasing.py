@@ -1,4 +1,4 @@
-"""What erases the personal data of generations."""
+"""Builds what erases the personal data of generations."""
 
 from functools import partial
 

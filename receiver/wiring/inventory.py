@@ -1,4 +1,4 @@
-"""The stock of the bucket, and the repair of what it lost."""
+"""The inventory of the bucket, and the repair of lost objects."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -20,16 +20,16 @@ from receiver.worker.repair import Repairer
 async def open_inventory(
     settings: Settings, store: Store, *, deep: bool, repair: bool
 ) -> AsyncIterator[Inventory]:
-    """Offer to take stock of the bucket, and, with *repair*, to mirror again what it lost.
+    """Provide the inventory of the bucket; with *repair*, it mirrors lost objects again.
 
     Raises:
-        ConfigError: the bucket or the provider's API is wrongly configured.
+        ConfigError: the bucket or the provider's API is misconfigured.
         BucketUnavailable: the bucket does not answer.
     """
     async with AsyncExitStack() as stack:
         bucket = open_bucket(settings, store)
         stack.push_async_callback(bucket.aclose)
-        # Refused credentials would pass for missing objects.
+        # Rejected credentials would look like missing objects.
         await bucket.check()
         repairer = (
             await stack.enter_async_context(_open_repairer(settings, store, bucket)) if repair else None

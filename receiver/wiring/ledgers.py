@@ -12,7 +12,7 @@ from receiver.submissions import Submission
 from receiver.wiring.sources import DEFAULT_SOURCE
 
 _PACE_PATIENCE_S: Final = 5.0
-"""A request waits no longer for a busy database; then the program paces itself."""
+"""The longest that a request waits for a busy database; after that the program paces itself."""
 _LEDGER_PATIENCE_S: Final = 30.0
 """A paid call must be recorded, however busy the database is."""
 
@@ -20,7 +20,7 @@ _LEDGER_PATIENCE_S: Final = 30.0
 def open_ledger(database_url: str, *, source: str = DEFAULT_SOURCE) -> StoreLedger:
     """Open a ledger for `Client(ledger=…)`, in the database of a receiver or in one of its own.
 
-    Close it when no client uses it any more. Threads and forked processes may share it.
+    Close it once no client uses it. Threads and forked processes may share it.
 
     Args:
         database_url: as `RECEIVER_DATABASE_URL`. A SQLite file is created and migrated at once; a PostgreSQL
@@ -58,7 +58,7 @@ def build_ledger(settings: Settings) -> StoreLedger:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What programs on one database share about the provider."""
+    """The ledger and the pace that programs on one database share."""
 
     pace: StorePace
     events: StoreLedger
@@ -70,9 +70,9 @@ class Shared:
 
 
 def open_shared(settings: Settings) -> Shared | None:
-    """Return what the database knows for a client; None if there is none yet.
+    """Return the ledger and pace in the database, for a client; None if there is no database yet.
 
-    Nothing is created or migrated, and a database that fails makes no request wait for long.
+    Nothing is created or migrated, and a failing database does not delay requests for long.
     """
     url = settings.database_url.get_secret_value()
     if not database_exists(url):

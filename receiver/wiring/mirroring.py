@@ -1,4 +1,4 @@
-"""How an asset is mirrored: in time, or late."""
+"""How assets are mirrored, in time or late."""
 
 import random
 import secrets
@@ -17,27 +17,27 @@ _LATE_MAX_S: Final = 6 * 3600.0
 
 
 def build_mirror(settings: Settings, fetch: Fetch, bucket: Bucket, refresh: Refresh | None) -> Mirror:
-    """Return what brings assets from their hosts into *bucket*; *refresh* asks for a new URL.
+    """Return the mirror from asset hosts into *bucket*; *refresh* gets a new URL.
 
     Raises:
-        ConfigError: the template of the names is wrong.
+        ConfigError: the key template is wrong.
     """
     return Mirror(fetch, bucket, mirror_rules(settings), clock.now_ms, random.random, refresh)
 
 
 def build_mirror_late(mirror: Mirror) -> MirrorLate:
-    """Return what retries assets whose events went without them."""
+    """Return the mirror for assets whose events were sent without them."""
     return MirrorLate(mirror, partial(secrets.token_bytes, 10))
 
 
 def mirror_rules(settings: Settings) -> MirrorRules:
-    """Return how long an asset is retried, and how it is named.
+    """Return how long to retry an asset, and how to name it.
 
     Raises:
-        ConfigError: the template of the names is wrong.
+        ConfigError: the key template is wrong.
     """
     patience_s = settings.asset_patience_s
-    # An operator who waits only shortly for an asset wants to hear of it soon after, too.
+    # An operator with little patience for an asset also wants to hear of it soon.
     late = Backoff(first_s=min(_LATE_FIRST_S, patience_s), max_s=_LATE_MAX_S)
     keys = build_key_template(settings)
     return MirrorRules(

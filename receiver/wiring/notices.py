@@ -1,4 +1,4 @@
-"""What operators hear of, where a destination wants to hear of it; and fingerprints of secrets."""
+"""What operators are told, if a destination wants that; and fingerprints of secrets."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -15,13 +15,13 @@ from receiver.worker.host_gates import HostGates
 from receiver.worker.telling import Telling, TellingRules
 
 _POLLS: Final = 10
-"""Operators hear less promptly than work is done."""
+"""Telling operators is less urgent than the work itself."""
 
 
 def build_telling(
     settings: Settings, store: Store, spool: str, buckets: BucketGates, hosts: HostGates
 ) -> Telling | None:
-    """Return what tells operators; None unless a destination names a type of theirs."""
+    """Return what tells operators; None unless a destination names one of their event types."""
     if not is_wanted(settings):
         return None
     rules = TellingRules(
@@ -35,17 +35,17 @@ def build_telling(
 
 
 def build_secret_use(settings: Settings, store: Store) -> SecretUse | None:
-    """Return what notes which secrets are of use; None unless a destination names a type for operators."""
+    """Return what records the use of secrets; None unless a destination names an event type for operators."""
     return SecretUse(store, fingerprints(settings), _POLLS * settings.poll_s) if is_wanted(settings) else None
 
 
 def is_wanted(settings: Settings) -> bool:
-    """Return whether a destination names a type for operators."""
+    """Return whether a destination names an event type for operators."""
     return any(one.is_for_operators for one in build_routings(settings).values())
 
 
 def fingerprints(settings: Settings) -> Mapping[str, list[str]]:
-    """Return the fingerprints of each source's secrets, in their order."""
+    """Return the fingerprints of each source's secrets, in configured order."""
     sources = {name: account.secrets for name, account in settings.sources.items()}
     if settings.webhook_secrets:
         sources[DEFAULT_SOURCE] = settings.webhook_secrets

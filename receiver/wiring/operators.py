@@ -1,4 +1,4 @@
-"""The store, for commands that look or change what is there, and record nothing new."""
+"""The store for commands that read or change existing data, but receive nothing."""
 
 from receiver.operations.next_try import Configured
 from receiver.settings import Settings
@@ -6,7 +6,7 @@ from receiver.store import Store
 
 
 def build_configured(settings: Settings) -> Configured:
-    """Return what the settings say that work depends on."""
+    """Return the settings that work depends on."""
     kinds = {
         name: options.get("url", "").strip().partition(":")[0].lower()
         for name, options in settings.destinations.items()
@@ -16,7 +16,7 @@ def build_configured(settings: Settings) -> Configured:
 
 
 def open_store(settings: Settings) -> Store:
-    """Open the store without what recording takes; an embedded SQLite database is brought up to date at once.
+    """Open the store without the parts for recording; an embedded SQLite database is migrated at once.
 
     Raises:
         ConfigError: the database URL is not usable.

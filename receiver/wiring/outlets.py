@@ -1,4 +1,4 @@
-"""The worker's way to a destination: what it gets, at which pace, and when it is left alone."""
+"""The worker's path to a destination: what it gets, at what pace, and when it is left alone."""
 
 import random
 import time
@@ -20,10 +20,10 @@ from receiver.worker.rate import TokenBucket
 
 @asynccontextmanager
 async def open_outlet(settings: Settings, name: str, options: Mapping[str, str]) -> AsyncIterator[Outlet]:
-    """Offer the way to the destination called *name*, which is closed at the end.
+    """Provide the path to the destination called *name*; it is closed at the end.
 
     Raises:
-        ConfigError: an option of it is wrong; the message names the setting.
+        ConfigError: one of its options is wrong; the message names the setting.
     """
     wanted, own = routing.take(name, options)
     async with aclosing(build_destination(name, own)) as destination:

@@ -1,4 +1,4 @@
-"""What the API and the console of the private listener work with."""
+"""The parts that the API and the console of the private listener use."""
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -26,7 +26,7 @@ from receiver.wiring.targets import build_target
 async def open_parts(
     settings: Settings, store: Store, refusals: Refusals, runner: Runner
 ) -> AsyncIterator[Parts]:
-    """Offer them.
+    """Provide these parts.
 
     Raises:
         ConfigError: a bucket's address, a destination's routing, or a retention is wrong.

@@ -1,4 +1,4 @@
-"""The API that consumers pull from, and the tokens that they carry."""
+"""The API that consumers pull from, and their tokens."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,13 +19,13 @@ from receiver.wiring.destinations import is_pulled, pull_options
 
 
 def pulled(settings: Settings) -> list[str]:
-    """Return the names of the destinations whose consumers come for their messages."""
+    """Return the names of the destinations whose consumers pull their messages."""
     return [name for name, options in settings.destinations.items() if is_pulled(options)]
 
 
 @asynccontextmanager
 async def open_pull(settings: Settings, store: Store) -> AsyncIterator[ASGIApp]:
-    """Offer the application; at the end, nobody who waits in it waits any longer.
+    """Provide the application; waiting requests end when the block does.
 
     Raises:
         ConfigError: an option of a `pull:` destination is wrong, or one has no token.
@@ -43,7 +43,7 @@ async def open_pull(settings: Settings, store: Store) -> AsyncIterator[ASGIApp]:
 
 
 def check_pull(settings: Settings) -> dict[str, str]:
-    """Return the token that the consumers of each `pull:` destination carry.
+    """Return the token for the consumers of each `pull:` destination.
 
     Raises:
         ConfigError: an option of a `pull:` destination is wrong, or one has no token.

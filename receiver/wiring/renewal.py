@@ -1,4 +1,4 @@
-"""Settings taken anew while the process runs: which of them can be, and whether they would do."""
+"""Reloads settings while the process runs: which ones can change, and whether they are valid."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -18,20 +18,20 @@ _RENEWED_OF_SOURCES: Final = ("secrets", "signature_header")
 
 
 def renewed(old: Settings, new: Settings) -> Settings:
-    """Return *old* with what of *new* can be taken over while the process runs."""
+    """Return *old* with those settings of *new* that can change while the process runs."""
     sources = {name: _source(old.sources.get(name), one) for name, one in new.sources.items()}
     values = {name: getattr(new, name) for name in _RENEWED}
     return old.model_copy(update={**values, "sources": sources})
 
 
 def used_by_worker(settings: Settings) -> object:
-    """Return what a worker uses of the settings that can be taken over: secrets if it reports on them."""
+    """Return the reloadable settings that a worker uses, including secrets if it reports on them."""
     marks = fingerprints(settings) if is_wanted(settings) else None
     return settings.destinations, settings.forward_attempts, sorted(settings.sources), marks
 
 
 def changed(old: Settings, new: Settings) -> list[str]:
-    """Return the variables of what differs; of destinations and sources, those of each option."""
+    """Return the variables that differ; for destinations and sources, one per option."""
     found = [
         variable(name)
         for name in Settings.model_fields
@@ -41,7 +41,7 @@ def changed(old: Settings, new: Settings) -> list[str]:
 
 
 async def check_renewed(settings: Settings, *, with_web: bool, pulls: bool) -> None:
-    """Refuse what could not be used; nothing is dialled.
+    """Refuse unusable settings; nothing is dialled.
 
     Raises:
         ConfigError: a secret, a destination or its routing is wrong; the message names the setting.

@@ -1,4 +1,4 @@
-"""How long what is done with is kept."""
+"""How long finished data is kept."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -17,8 +17,8 @@ def build_retention(settings: Settings) -> Retention:
     """Return what to prune, and when.
 
     Raises:
-        ConfigError: deliveries would go before the bodies, and a backfill would make them again; or
-            submissions would, and a replay would lack them; or files could belong to several generations.
+        ConfigError: deliveries would be pruned before bodies, and a backfill would make them again; or
+            submissions would, and a replay would lack them; or a file could belong to several generations.
     """
     days: dict[What, int] = {
         "bodies": settings.keep_bodies_days,

@@ -14,7 +14,7 @@ DEFAULT_SOURCE: Final = "photoverse"
 
 
 def source_names(settings: Settings) -> list[str]:
-    """Return every name that a source has, whatever else is wrong with it."""
+    """Return the names of all sources, whatever else is wrong with them."""
     return sorted({DEFAULT_SOURCE, *settings.sources})
 
 
@@ -22,7 +22,7 @@ def build_sources(settings: Settings) -> dict[str, Source]:
     """Return the configured sources by name.
 
     Raises:
-        ConfigError: there is none, or a secret is too short to be one.
+        ConfigError: there is none, or a secret is too short.
     """
     sources = {
         name: Source(

@@ -1,4 +1,4 @@
-"""The store, and what it asks to learn which destination wants an event."""
+"""The store, and the routing it uses to decide which destinations want an event."""
 
 from receiver import routing
 from receiver.routing import Router, Routing
@@ -8,12 +8,12 @@ from receiver.wiring.sources import DEFAULT_SOURCE
 
 
 def build_store(settings: Settings, *, settles_at_once: bool = False) -> Store:
-    """Open the store; an embedded SQLite database is brought up to date at once.
+    """Open the store; an embedded SQLite database is migrated at once.
 
-    A process that also forwards settles what needs no mirroring as it is recorded.
+    A process that also forwards settles events without an asset as it records them.
 
     Raises:
-        ConfigError: the database URL is not usable, or an option says wrongly what a destination wants.
+        ConfigError: the database URL is unusable, or a destination's routing option is wrong.
         StoreUnavailable: the embedded database could not be migrated.
     """
     routings = build_routings(settings)
@@ -25,10 +25,10 @@ def build_store(settings: Settings, *, settles_at_once: bool = False) -> Store:
 
 
 def reroute(settings: Settings, store: Store) -> None:
-    """Let *store* fan out as *settings* say from now on.
+    """Have *store* fan out by *settings* from now on.
 
     Raises:
-        ConfigError: an option says wrongly what a destination wants.
+        ConfigError: a destination's routing option is wrong.
     """
     routings = build_routings(settings)
     store.reroute(tuple(routings), Router(routings))

@@ -25,7 +25,7 @@ def build_target(name: str, options: Mapping[str, str]) -> Target:
 
 
 async def send_test(name: str, options: Mapping[str, str]) -> Outcome:
-    """Send one message that says it is a test, on a connection of its own."""
+    """Send one message that says it is a test, on its own connection."""
     _, own = routing.take(name, options)
     async with aclosing(build_destination(name, own)) as destination:
         [outcome] = await destination.send([_test_message()])

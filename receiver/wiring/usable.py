@@ -1,4 +1,4 @@
-"""Whether settings could be run with, before anything is."""
+"""Checks whether settings could be run with, before anything is started."""
 
 from receiver import routing
 from receiver.admin.token import configured
@@ -14,7 +14,7 @@ from receiver.wiring.web import build_refusals
 
 
 def find_faults(settings: Settings) -> list[ConfigError]:
-    """Return what would keep `receiver serve` from starting, each with its setting; nothing is dialled."""
+    """Return everything that would keep `receiver serve` from starting, by setting; nothing is dialled."""
     faults: dict[str, ConfigError] = {}
     for build in (
         build_sources,

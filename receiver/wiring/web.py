@@ -1,4 +1,4 @@
-"""The public application, and what it remembers of requests that it refused."""
+"""The public application, and its memory of refused requests."""
 
 from ipaddress import ip_network
 
@@ -14,7 +14,7 @@ def build_web(settings: Settings, store: Store, refusals: Refusals) -> PublicApp
     """Build the public application.
 
     Raises:
-        ConfigError: no source is configured, or one has a secret that is too short to be one.
+        ConfigError: no source is configured, or a secret is too short.
     """
     return PublicApp(build_sources(settings), store.record, store.check, refusals)
 

@@ -1,4 +1,4 @@
-"""The worker, with everything that it works with."""
+"""The worker and all its parts."""
 
 import asyncio
 import random
@@ -35,17 +35,17 @@ from receiver.worker.refresh import Refresher
 from receiver.worker.run import Timing, Worker
 
 _TRIAL_S: Final = 5.0
-"""`receiver serve` takes no webhook before the worker is open."""
+"""`receiver serve` accepts no webhook before the worker is open."""
 
 log = structlog.get_logger()
 
 
 @asynccontextmanager
 async def open_worker(settings: Settings, store: Store) -> AsyncIterator[Worker]:
-    """Build the worker, with a bucket that was tried and destinations that are closed at the end.
+    """Build the worker. The bucket is tested first, and destinations are closed at the end.
 
     Raises:
-        ConfigError: the bucket cannot be written or a destination is wrongly configured.
+        ConfigError: the bucket cannot be written, or a destination is misconfigured.
     """
     async with AsyncExitStack() as stack:
         bucket = open_bucket(settings, store)

@@ -77,7 +77,7 @@ class Gate:
         self.error = failure.error
         self._failures += 1
         judged = self._judge(name, failure)
-        # A single piece of work never shuts the gate, and need not try every second for that.
+        # A single piece of work never shuts the gate, but it need not try every second either.
         least_s = 0.0 if self.is_down else min(GATE_RULES.max_s, self._failures / 2)
         return max(judged.after_s, least_s) if isinstance(judged, Parked) else None
 

@@ -54,9 +54,9 @@ class MirrorLimits:
     at_once: int = 48
     """Also the size of one claim: each is a transaction, so it takes many of a busy host at once."""
     per_host: int = 24
-    """The most from one host at once, whether downloading, being written or uploading.
+    """The most of these from one host, whether they are downloading, being recorded or uploading.
 
-    As many as are sent to S3 at once, for each.
+    As many as are uploaded to S3 at once.
     """
     claimed_per_place: int = 3
     """One is mirrored while the others are settled or wait, so no place is empty while more are claimed."""

@@ -1,4 +1,4 @@
-"""Submissions, what deliveries say of them, and how far each source was reconciled."""
+"""Submissions, what deliveries say about them, and how far each source has been reconciled."""
 
 import sqlalchemy as sa
 from alembic import op

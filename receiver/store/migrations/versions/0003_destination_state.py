@@ -1,4 +1,4 @@
-"""Pausing destinations, and an index of what is settled, for counting it and for its errors."""
+"""Pausing destinations, and an index of settled deliveries, for their count and errors."""
 
 import sqlalchemy as sa
 from alembic import op

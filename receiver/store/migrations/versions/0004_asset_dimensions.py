@@ -1,4 +1,4 @@
-"""How large an image is and how long a video lasts."""
+"""Image dimensions and video durations."""
 
 import sqlalchemy as sa
 from alembic import op

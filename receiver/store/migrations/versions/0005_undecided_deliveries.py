@@ -1,4 +1,4 @@
-"""Deliveries whose destination is to be asked once more, when the submission is known."""
+"""Deliveries whose filter must be evaluated again once the submission is known."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Assets that are still retried after their events went out without them."""
+"""Assets that are still retried after their events were sent without them."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What operators ask to be done to many deliveries or quarantined bodies, and their outcome."""
+"""Operators' bulk changes to deliveries and quarantined bodies, and their results."""
 
 import sqlalchemy as sa
 from alembic import op

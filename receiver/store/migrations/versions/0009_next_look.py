@@ -1,4 +1,4 @@
-"""When a submission that is in doubt is looked at next, so that each has its turn."""
+"""When a submission in doubt is checked next, so that each gets its turn."""
 
 import sqlalchemy as sa
 from alembic import op

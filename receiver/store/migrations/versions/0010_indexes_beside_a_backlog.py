@@ -1,4 +1,4 @@
-"""Indexes that find what is held, and what may be claimed, beside any backlog of what may not."""
+"""Indexes that find what is held or claimable, however large the backlog of everything else."""
 
 import sqlalchemy as sa
 

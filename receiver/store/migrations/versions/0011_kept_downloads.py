@@ -1,4 +1,4 @@
-"""Which spool folder has the download of an event that waits for its bucket."""
+"""Which spool folder has the download for an event that waits for its bucket."""
 
 import sqlalchemy as sa
 from alembic import op

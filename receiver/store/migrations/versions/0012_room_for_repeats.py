@@ -1,4 +1,4 @@
-"""Room on each page, so that counting a repeat moves no row to another page and touches no index."""
+"""Free space on each page, so that counting a repeat moves no row and updates no index."""
 
 from alembic import op
 

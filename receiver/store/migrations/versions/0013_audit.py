@@ -1,4 +1,4 @@
-"""What operators did; and indexes that tell how much was mirrored in a minute, and what is in quarantine."""
+"""The audit log, and indexes for the number of assets mirrored per minute and for the quarantine."""
 
 import sqlalchemy as sa
 from alembic import op

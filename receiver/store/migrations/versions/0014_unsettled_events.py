@@ -1,4 +1,4 @@
-"""An index that lists events that wait, beside any number of settled ones."""
+"""An index of waiting events, independent of the number of settled ones."""
 
 import sqlalchemy as sa
 

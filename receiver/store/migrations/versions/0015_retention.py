@@ -1,4 +1,4 @@
-"""How far what is done with was pruned, and which events were still needed."""
+"""How far finished data has been pruned, and which events were still needed."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What is kept of attempts that failed."""
+"""Records of failed attempts."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What operators were told, and when each signing secret was last of use."""
+"""What operators were told, and when each signing secret was last used."""
 
 import sqlalchemy as sa
 from alembic import op

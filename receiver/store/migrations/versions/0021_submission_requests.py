@@ -1,4 +1,4 @@
-"""An index of the submissions whose request is still kept, so that old ones can be forgotten."""
+"""An index of submissions that still have their request, so that old requests can be removed."""
 
 import sqlalchemy as sa
 

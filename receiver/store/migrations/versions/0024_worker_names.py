@@ -1,4 +1,4 @@
-"""What a worker is called; and a table for the removal of a file, which was announced in `retention`."""
+"""Names of workers; and a table for announced removals of files, which used to be in `retention`."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -17,5 +17,5 @@ def upgrade() -> None:
         sa.Column("until_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_removal"),
     )
-    # One that the previous release has announced is left to it.
+    # A removal announced by the previous release is left to it.
     op.execute("DELETE FROM retention WHERE name = 'removal' AND due_ms = 0")
