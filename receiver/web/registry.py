@@ -8,7 +8,7 @@ from receiver.web.fair_queue import FairQueue
 if TYPE_CHECKING:
     from receiver.web.connection import Connection
 
-MAX_CONNECTIONS: Final = 8192
+MAX_CONNECTIONS: Final = 4096
 MAX_HELD_BYTES: Final = 12 * 1024 * 1024
 """Limit for all incomplete or waiting requests together."""
 _KEPT_SHARE: Final = 7 / 8
@@ -55,7 +55,10 @@ class Registry:
         """Note an open connection."""
         self._strangers[connection] = None
         if len(self) > self._max_connections:
-            next(iter(self._strangers)).abort()
+            oldest = next(iter(self._strangers))
+            # Its end is told a turn later, by when others may have come.
+            self.discard(oldest)
+            oldest.abort()
 
     def discard(self, connection: "Connection") -> None:
         """Forget a closed one."""

@@ -1,13 +1,16 @@
 """What all connections of a listener may hold together, seen by those that are genuine."""
 
+import asyncio
 import time
 from contextlib import suppress
+from socket import socketpair
 
 import pytest
 
 from receiver.telemetry.refusals import Refusals
 from receiver.web import registry
 from receiver.web.app import PublicApp
+from receiver.web.connection import Connection
 from receiver.web.registry import Registry
 from tests.unit.web.serving import SOURCES, FakeStore, Site, request, served, signed
 
@@ -39,6 +42,24 @@ class TestRegistry:
                 for wire in (known, second):
                     await wire.say(post())
                     assert (await wire.hear()).status == 200
+
+    async def test_one_goes_for_each_that_is_too_many(self, store: FakeStore) -> None:
+        """Also if many come before the event loop reports the end of the first that went."""
+        made = Registry(max_connections=3)
+        app = PublicApp(SOURCES, store.record, store.check, Refusals())
+        pairs = [socketpair() for _ in range(20)]
+        loop = asyncio.get_running_loop()
+        await asyncio.gather(
+            *(loop.connect_accepted_socket(lambda: Connection(app, made), ours) for ours, _ in pairs)
+        )
+        assert len(made) == 3
+        for _, theirs in pairs[:17]:
+            theirs.settimeout(10)
+            assert await asyncio.to_thread(theirs.recv, 1) == b""
+        for connection in made.all():
+            connection.abort()
+        for _, theirs in pairs:
+            theirs.close()
 
     async def test_first_incomplete_body_goes(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         """Beyond the bytes that all may hold, the request begun first is refused; the others are not."""
