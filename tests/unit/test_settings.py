@@ -192,8 +192,15 @@ class TestLoad:
         (folder / "receiver.toml").write_text('[destinations.orders]\nurl = "stdout:"\ntimeout_s = 5\n')
         assert Settings.load().destinations == {"orders": {"url": "stdout:", "timeout_s": "5"}}
 
-    @pytest.mark.parametrize("service", ["RECEIVER", "RECEIVER_WEB", "RECEIVER_ADMIN", "RECEIVER__X"])
-    @pytest.mark.parametrize("address", ["10.96.12.7", "[fd00::7]"])
+    @pytest.mark.parametrize(
+        ("service", "address"),
+        [
+            ("RECEIVER", "10.96.12.7"),
+            ("RECEIVER_WEB", "[fd00::7]"),
+            ("RECEIVER_ADMIN", "10.96.12.7"),
+            ("RECEIVER__X", "[fd00::7]"),
+        ],
+    )
     def test_kubernetes_service_links(
         self, monkeypatch: pytest.MonkeyPatch, service: str, address: str
     ) -> None:

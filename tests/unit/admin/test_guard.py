@@ -26,8 +26,10 @@ class TestGuard:
                     assert answer.body == (await caller.get("/v1/events", {})).body
                     assert answer.headers["www-authenticate"] == "Bearer"
 
-    @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
-    @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:8001"])
+    @pytest.mark.parametrize(
+        ("method", "origin"),
+        [("GET", "https://evil.example"), ("POST", "null"), ("OPTIONS", "http://127.0.0.1:8001")],
+    )
     async def test_web_pages_are_refused(self, caller: Caller, method: str, origin: str) -> None:
         """Even with the token, and for health: nothing is done, and no header invites them."""
         for path in ("/healthz", "/v1/events/replay"):
@@ -39,8 +41,10 @@ class TestGuard:
         """A supervisor asks for it."""
         assert (await caller.get("/healthz", {})).json == {"status": "ok"}
 
-    @pytest.mark.parametrize("path", ["/healthz", "/v1/events", "/v1/events/none", "/nothing"])
-    @pytest.mark.parametrize("headers", [KNOWN, {}])
+    @pytest.mark.parametrize(
+        ("path", "headers"),
+        [("/healthz", {}), ("/v1/events", KNOWN), ("/v1/events/none", KNOWN), ("/nothing", {})],
+    )
     async def test_nothing_is_cached(self, caller: Caller, path: str, headers: dict[str, str]) -> None:
         """Answers and refusals alike."""
         assert (await caller.get(path, headers)).headers["cache-control"] == "no-store"

@@ -80,7 +80,7 @@ class TestVideoBody:
         """Every ratio of the document passes."""
         assert parameters.video_body("x", aspect_ratio=ratio)["aspect_ratio"] == ratio
 
-    @pytest.mark.parametrize("seconds", range(1, 11))
+    @pytest.mark.parametrize("seconds", [1, 10])
     def test_accepts_each_duration(self, seconds: int) -> None:
         """One to ten seconds, both included."""
         assert parameters.video_body("x", duration=seconds)["duration"] == seconds

@@ -29,7 +29,7 @@ class TestRefusal:
         assert isinstance(error, errors.InsufficientCredits)
         assert error.required == 5
 
-    @pytest.mark.parametrize("code", ERROR_STATUS)
+    @pytest.mark.parametrize("code", ["rate_limited", "insufficient_credits"])
     def test_5xx_wins_over_code(self, code: str) -> None:
         """The server failed, whatever it says; its word is kept."""
         error = refusal(answer(503, {"code": code, "message": "no"}))

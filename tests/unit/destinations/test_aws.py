@@ -183,11 +183,16 @@ class TestSend:
 
 class TestOtherAnswers:
     @pytest.mark.parametrize(
-        "destination",
-        ["sqs:{}/1/q", "sns:arn:aws:sns:eu-west-1:123456789012:events", "eventbridge:default"],
-        ids=["sqs", "sns", "eventbridge"],
+        ("destination", "page"),
+        [
+            ("sqs:{}/1/q", b"<p>Down"),
+            ("sqs:{}/1/q", b'{"Successful": [{}]}'),
+            ("sns:arn:aws:sns:eu-west-1:123456789012:events", b""),
+            ("sns:arn:aws:sns:eu-west-1:123456789012:events", b"[]"),
+            ("eventbridge:default", b"{}"),
+            ("eventbridge:default", b"null"),
+        ],
     )
-    @pytest.mark.parametrize("page", [b"<p>Down", b"{}", b"", b'{"Successful": [{}]}', b"[]", b"null"])
     async def test_what_answers_is_not_aws(self, destination: str, page: bytes) -> None:
         """A page that a proxy shows with a 200 is a Retry that names the setting, whatever is in it."""
         async with http_sink() as sink:

@@ -37,9 +37,9 @@ class TestBody:
 
 
 class TestHeaders:
-    @pytest.mark.parametrize("signed", ["one", "two", "reversed"])
     @pytest.mark.parametrize(
-        ("form", "via"), [("compact", "raw"), ("pretty", "canonical"), ("escaped", "canonical")]
+        ("signed", "form", "via"),
+        [("one", "compact", "raw"), ("two", "pretty", "canonical"), ("reversed", "escaped", "canonical")],
     )
     def test_signature_covers_what_json_stringify_prints(
         self, signed: letters.SignatureForm, form: letters.BodyForm, via: str

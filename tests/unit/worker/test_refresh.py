@@ -111,8 +111,9 @@ class TestMirror:
         assert isinstance(await mirrored(host, answering(NEW), at=NOW + GRACE_MS), EventSettled)
         assert host.urls == [OLD, OLD, NEW]
 
-    @pytest.mark.parametrize("code", ["expired", "http_202", "wrong_type", "empty"])
-    @pytest.mark.parametrize("answer", [OLD, NEW])
+    @pytest.mark.parametrize(
+        ("code", "answer"), [("expired", NEW), ("http_202", OLD), ("wrong_type", NEW), ("empty", OLD)]
+    )
     async def test_provider_vouches_for_it(self, fetched: Fetched, code: str, answer: str) -> None:
         """A file that the provider still names is tried for on, until the patience ends."""
         host, at = Host(fetched, code=code, may_appear=True), NOW + GRACE_MS

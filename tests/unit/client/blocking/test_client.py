@@ -54,8 +54,15 @@ class TestClient:
 
 
 class TestElsewhere:
-    @pytest.mark.parametrize("carry", [pickle.dumps, copy.copy, copy.deepcopy])
-    @pytest.mark.parametrize("kind", [Client, AsyncClient, SessionClient, AsyncSessionClient])
+    @pytest.mark.parametrize(
+        ("kind", "carry"),
+        [
+            (Client, pickle.dumps),
+            (AsyncClient, copy.copy),
+            (SessionClient, copy.deepcopy),
+            (AsyncSessionClient, pickle.dumps),
+        ],
+    )
     def test_is_not_carried(self, kind: Any, carry: Any) -> None:
         """To another process it would take its key along; the refusal says what to do."""
         with pytest.raises(TypeError, match="make one in each process"):
