@@ -57,11 +57,6 @@ class EarlyUpload:
         self._coming.put(None)
         self.done.add_done_callback(self._close)
 
-    @property
-    def is_open(self) -> bool:
-        """Whether it holds the file."""
-        return bool(self._file and not self._file.closed)
-
     def finish(self, asset: Fetched) -> None:
         """Create the object, now that *asset* is complete and checked. Blocks.
 
