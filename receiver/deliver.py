@@ -35,8 +35,8 @@ log = structlog.get_logger()
 _forwards: Final = cache(metrics.FORWARDS.labels)
 _delay: Final = cache(metrics.DELIVERY_DELAY.labels)
 
-Clock = Callable[[], float]
-"""Seconds since the epoch."""
+Clock = Callable[[], int]
+"""Milliseconds since the epoch."""
 Chance = Callable[[], float]
 """A random number in [0, 1)."""
 Judge = Callable[[Mapping[str, Outcome]], Mapping[str, Judged]]
@@ -79,13 +79,13 @@ class Forward:
 
     async def __call__(self, jobs: Sequence[DeliveryJob]) -> list[ForwardResult]:
         """Send one batch; return the outcome of each job, in order."""
-        began_ms = int(self.clock() * 1000)
+        began_ms = self.clock()
         made = {job.event_id: make_message(job, self.routing) for job in jobs}
         sent = {id_: one for id_, one in made.items() if isinstance(one, Message)}
         unsent = {id_: one for id_, one in made.items() if not isinstance(one, Message)}
         outcomes = await _send(self.destination, list(sent.values()))
         judged = {**unsent, **self.judge(dict(zip(sent, outcomes, strict=True)))}
-        now_ms = int(self.clock() * 1000)
+        now_ms = self.clock()
         results = [self._result(job, judged[job.event_id], began_ms, now_ms) for job in jobs]
         if tracing.is_on():
             for job, result in zip(jobs, results, strict=True):

@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy import Connection, select
 
 from receiver.outcomes import MAX_SAID_BYTES, FailedAttempt
-from receiver.store.insert import insert_or_replace
+from receiver.store.rows import insert_or_replace
 from receiver.store.tables import ATTEMPT
 from receiver.telemetry.redact import redact
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select, update
 from receiver.events import UNKNOWN_KIND, Event, normalize
 from receiver.store.engine import wake_others
 from receiver.store.jobs import EventJob
-from receiver.store.matching import find
+from receiver.store.rows import find
 from receiver.store.tables import DELIVERY, EVENT, SUBMISSION
 from receiver.store.wake import FORWARD
 

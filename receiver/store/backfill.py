@@ -15,8 +15,8 @@ from receiver.store.assets import ASSET_COLUMNS, asset_if_any
 from receiver.store.attribution import attribute
 from receiver.store.engine import wake_others
 from receiver.store.fanout import Candidate, Route, delivery_row
-from receiver.store.insert import insert_new
 from receiver.store.jobs import EventJob, event_job
+from receiver.store.rows import insert_new
 from receiver.store.tables import ASSET, DELIVERY, EVENT, SETTLED
 from receiver.store.wake import FORWARD
 

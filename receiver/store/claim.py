@@ -28,7 +28,7 @@ from sqlalchemy import (
 from receiver.store.assets import ASSET_COLUMNS, asset_if_any
 from receiver.store.engine import wake_others
 from receiver.store.jobs import ALL_SOURCES, DeliveryJob, EventJob, Keeper, Sources, event_job
-from receiver.store.matching import Keys, change
+from receiver.store.rows import Keys, change
 from receiver.store.spools import gone_after_s
 from receiver.store.tables import (
     ASSET,

@@ -8,11 +8,12 @@ import orjson
 from sqlalchemy import Connection, select
 
 from receiver.events import Asset
-from receiver.store.attribution import Attribution
-from receiver.store.engine import execute
-from receiver.store.insert import insert_new
+from receiver.store.attribution import Attribution, attribute
+from receiver.store.engine import execute, wake_others
 from receiver.store.jobs import NO_PLACES, DeliveryJob, EventJob, Hold, Places
+from receiver.store.rows import insert_new
 from receiver.store.tables import DELIVERY, DESTINATION_STATE, PENDING
+from receiver.store.wake import FORWARD
 from receiver.telemetry.logger import Logger
 
 _KEY: Final = ("event_id", "destination")
@@ -71,31 +72,41 @@ class FanOut:
         self._plan = destinations, route
 
     def __call__(
-        self, connection: Connection, candidates: Sequence[Candidate], places: Mapping[str, Places]
+        self,
+        connection: Connection,
+        settled: Sequence[tuple[EventJob, Asset | None]],
+        places: Mapping[str, Places],
+        *,
+        now_ms: int,
     ) -> dict[str, Made]:
         """Make a delivery of each event for each destination that wants it and has none yet.
 
-        Deliveries with a place in *places*, by event id, are written as already begun.
+        Deliveries with a place in *places*, by event id, are written as already begun. For the others,
+        workers on other machines are woken.
         """
         destinations, route = self._plan
+        attributions = attribute(connection, [job for job, _ in settled], now_ms=now_ms)
         paused: set[str] = set()
         if any(one.kept for one in places.values()):
             paused = {name for (name,) in execute(connection, _PAUSED)}
         rows = []
         made = {}
-        for candidate in sorted(candidates, key=lambda one: one.job.id):
+        for job, asset in sorted(settled, key=lambda one: one[0].id):
+            candidate = Candidate(job, asset, attributions[job.id])
             names = route(candidate, destinations)
             if not names and destinations:
-                _report_unrouted(candidate.job)
-            kept = {} if candidate.attribution.held else places.get(candidate.job.id, NO_PLACES).kept
+                _report_unrouted(job)
+            kept = {} if candidate.attribution.held else places.get(job.id, NO_PLACES).kept
             holds = {name: kept[name][1] for name in names if name in kept and name not in paused}
             rows += [
                 delivery_row(candidate, name, candidate.attribution.due_ms, holds.get(name)) for name in names
             ]
             jobs = {name: _job(candidate, name, hold) for name, hold in holds.items()}
-            made[candidate.job.id] = Made(jobs, len(jobs) < len(names))
+            made[job.id] = Made(jobs, len(jobs) < len(names))
         if rows and insert_new(connection, DELIVERY, _KEY, rows) < len(rows):
-            return {id_: _only_ours(connection, id_, one) for id_, one in made.items()}
+            made = {id_: _only_ours(connection, id_, one) for id_, one in made.items()}
+        if any(one.is_left for one in made.values()):
+            wake_others(connection, FORWARD)
         return made
 
 

@@ -5,9 +5,9 @@ from typing import Literal
 from sqlalchemy import Connection, select, update
 
 from receiver.store.claim import IS_PENDING, Claim, take
-from receiver.store.insert import insert_new
 from receiver.store.jobs import EventJob, event_job
 from receiver.store.late import is_given_up
+from receiver.store.rows import insert_new
 from receiver.store.tables import EVENT, LATE_ASSET
 
 Hurried = Literal["pending", "late", "given up"]

@@ -15,9 +15,9 @@ from receiver.events import Asset
 from receiver.outcomes import FailedAttempt
 from receiver.store.assets import IS_GIVEN_UP
 from receiver.store.claim import NOTHING_AWAY, Away, Claim, take
-from receiver.store.insert import insert_new
 from receiver.store.jobs import ALL_SOURCES, LateJob, Sources, event_job
 from receiver.store.record import NewEvent
+from receiver.store.rows import insert_new
 from receiver.store.tables import ASSET, EVENT, LATE_ASSET, PRUNED
 
 _COLUMNS: Final = (

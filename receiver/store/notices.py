@@ -17,9 +17,9 @@ from receiver.store.claim import IS_PENDING
 from receiver.store.credits import CreditsRefused, credits_refused
 from receiver.store.destinations import DestinationStatus, destination_statuses
 from receiver.store.engine import insert_into, wake_others
-from receiver.store.insert import insert_new
 from receiver.store.outages import Outage, find_outages
 from receiver.store.record import EVENT_KEY, NewEvent, event_row
+from receiver.store.rows import insert_new
 from receiver.store.search import IS_OPEN, IS_UNSETTLED
 from receiver.store.spools import Spool, see_spool, spool_of
 from receiver.store.tables import (

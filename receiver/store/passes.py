@@ -8,7 +8,7 @@ from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
 
 from receiver.contract import EVENT_TYPES
 from receiver.store.claim import Claim
-from receiver.store.insert import insert_new
+from receiver.store.rows import insert_new
 from receiver.store.tables import EVENT, RECONCILE, SUBMISSION
 
 _MOST_AWAITED: Final = 1_000

@@ -8,15 +8,13 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, Table
 
 from receiver.contract import COMPLETED, FAILED
-from receiver.store.attribution import attribute
 from receiver.store.engine import wake_others
-from receiver.store.fanout import NOWHERE, Candidate, FanOut, Made
-from receiver.store.insert import insert_new
+from receiver.store.fanout import NOWHERE, FanOut, Made
 from receiver.store.jobs import EventJob, Hold, Places, event_job
-from receiver.store.matching import find
 from receiver.store.repeats import count_repeats
+from receiver.store.rows import find, insert_new
 from receiver.store.tables import EVENT, LATE, OPEN, PENDING, QUARANTINE, SETTLED
-from receiver.store.wake import FORWARD, MIRROR, SETTLE
+from receiver.store.wake import MIRROR, SETTLE
 
 EVENT_KEY: Final = ("source", "generation_id", "type")
 """There is one event for each."""
@@ -170,11 +168,8 @@ def _settle_at_once(
         for one in arrivals
         if one.entry.id in places and isinstance(one.entry, NewEvent)
     ]
-    attributions = attribute(connection, jobs, now_ms=max(job.received_ms for job in jobs))
-    made = fan_out(connection, [Candidate(job, None, attributions[job.id]) for job in jobs], places)
-    if any(one.is_left for one in made.values()):
-        wake_others(connection, FORWARD)
-    return made
+    now_ms = max(job.received_ms for job in jobs)
+    return fan_out(connection, [(job, None) for job in jobs], places, now_ms=now_ms)
 
 
 def event_job_of(event: NewEvent, hold: Hold | None = None) -> EventJob:
@@ -187,7 +182,10 @@ def _late_ids(connection: Connection, events: Sequence[NewEvent]) -> set[str]:
     failures = [event for event in events if event.type == FAILED]
     if not failures:
         return set()
-    completed = _completed_generations(connection, failures)
+    wanted = sorted({(event.source, event.generation_id) for event in failures})
+    key = ("source", "generation_id")
+    rows = find(connection, EVENT, key, wanted, key, where="found.type = ?", parameters=(COMPLETED,))
+    completed = {(source, generation_id) for source, generation_id in rows}
     late = set()
     for event in events:
         generation = (event.source, event.generation_id)
@@ -196,13 +194,6 @@ def _late_ids(connection: Connection, events: Sequence[NewEvent]) -> set[str]:
         elif event.type == FAILED and generation in completed:
             late.add(event.id)
     return late
-
-
-def _completed_generations(connection: Connection, failures: Sequence[NewEvent]) -> set[tuple[str, str]]:
-    wanted = sorted({(event.source, event.generation_id) for event in failures})
-    key = ("source", "generation_id")
-    rows = find(connection, EVENT, key, wanted, key, where="found.type = ?", parameters=(COMPLETED,))
-    return {(source, generation_id) for source, generation_id in rows}
 
 
 def _insert_once(

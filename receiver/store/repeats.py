@@ -1,6 +1,6 @@
 """Repeated deliveries: finds the first of each, and counts the repeats on it.
 
-Uses SQL texts of our own, like `receiver.store.insert`: repeats must cost no more than new deliveries.
+Uses SQL texts of our own, like `receiver.store.rows`: repeats must cost no more than new deliveries.
 """
 
 from collections import Counter
@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Table
 
 from receiver.store.engine import execute
-from receiver.store.matching import find
+from receiver.store.rows import find
 
 Key = tuple[Any, ...]
 

@@ -11,20 +11,16 @@ from sqlalchemy import Connection, update
 
 from receiver.events import Event, normalize
 from receiver.store.assets import asset_row
-from receiver.store.attribution import attribute
 from receiver.store.claim import Claim, event_jobs, lock_without_asset, take
-from receiver.store.engine import wake_others
-from receiver.store.fanout import Candidate, FanOut, Made
-from receiver.store.insert import insert_new
+from receiver.store.fanout import FanOut, Made
 from receiver.store.jobs import EventJob, Key, Places
 from receiver.store.late import LateArrived, remove
-from receiver.store.matching import change
 from receiver.store.record import EVENT_KEY, event_row
 from receiver.store.removals import announced, is_its_own
+from receiver.store.rows import change, insert_new
 from receiver.store.setbacks import Setback, write_setbacks
 from receiver.store.settlements import Closed, Closing, DeliveryConfirmed, Due, EventSettled, Search
 from receiver.store.tables import ASSET, DELIVERED, DELIVERY, EVENT, LATE_ASSET, SETTLED
-from receiver.store.wake import FORWARD
 
 _SETTLED: Final = {"state": SETTLED, "lease": None, "last_error": None, "kept_by": None}
 _INSERT_ASSETS: Final = ASSET.insert()
@@ -122,6 +118,8 @@ def _complete(
     places: Mapping[str, Places],
 ) -> dict[str, Made]:
     """Write what belongs to settled events: assets, late assets and deliveries."""
+    if not held:
+        return {}
     assets = [asset_row(one.job.id, one.asset, settled_ms=one.now_ms) for one in held if one.asset]
     if assets:
         connection.execute(_INSERT_ASSETS, assets)
@@ -137,24 +135,7 @@ def _complete(
     ]
     if retried:
         connection.execute(LATE_ASSET.insert(), retried)
-    return _deliver(connection, held, fan_out, places)
-
-
-def _deliver(
-    connection: Connection,
-    settled: Sequence[EventSettled],
-    fan_out: FanOut,
-    places: Mapping[str, Places],
-) -> dict[str, Made]:
-    """Create the deliveries of events that were just settled."""
-    if not settled:
-        return {}
-    attributions = attribute(connection, [one.job for one in settled], now_ms=settled[0].now_ms)
-    candidates = [Candidate(one.job, one.asset, attributions[one.job.id]) for one in settled]
-    made = fan_out(connection, candidates, places)
-    if any(one.is_left for one in made.values()):
-        wake_others(connection, FORWARD)
-    return made
+    return fan_out(connection, [(one.job, one.asset) for one in held], places, now_ms=held[0].now_ms)
 
 
 def _arrive(connection: Connection, arrived: LateArrived, fan_out: FanOut) -> bool:
@@ -167,7 +148,7 @@ def _arrive(connection: Connection, arrived: LateArrived, fan_out: FanOut) -> bo
     if insert_new(connection, EVENT, EVENT_KEY, [event_row(event, SETTLED)]):
         connection.execute(_INSERT_ASSETS, [asset_row(event.id, asset, settled_ms=now_ms)])
         follow_up = replace(arrived.job, id=event.id, body=event.body, received_ms=event.received_ms)
-        _deliver(connection, [EventSettled(follow_up, asset, now_ms)], fan_out, {})
+        fan_out(connection, [(follow_up, asset)], {}, now_ms=now_ms)
     return True
 
 

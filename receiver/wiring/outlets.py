@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 
-from receiver import routing
+from receiver import clock, routing
 from receiver.backoff import Backoff
 from receiver.deliver import Forward, ForwardRules
 from receiver.destinations import Destination, system
@@ -48,7 +48,7 @@ def _outlet(
         clock=time.monotonic,
         chance=random.random,
     )
-    sending = Forward(destination, rules, time.time, random.random, breaker.judge, wanted, system)
+    sending = Forward(destination, rules, clock.now_ms, random.random, breaker.judge, wanted, system)
     return Outlet(
         name,
         batch_size(policy, name, max_batch=destination.max_batch),

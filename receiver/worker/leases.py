@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -71,7 +70,7 @@ class Leases:
 
     def offer(self, spool: str | None = None) -> Hold:
         """Return the lease to write one piece of new work under; it is renewed once held."""
-        return Hold(secrets.token_hex(16), int((time.time() + self._lease_s) * 1000), spool)
+        return Hold(secrets.token_hex(16), clock.now_ms() + self._lease_ms, spool)
 
     async def settle(self, settlement: Settlement) -> bool:
         """Write *settlement*, retrying for some seconds; if that fails, the work is repeated.

@@ -39,7 +39,7 @@ from receiver.store.claim import claim_deliveries, claim_events, release, renew
 from receiver.store.committer import Committer
 from receiver.store.migrations import revisions
 from receiver.store.tables import ASSET, DELIVERY, EVENT, QUARANTINE
-from receiver.store.wake import MIRROR, SETTLE
+from receiver.store.wake import FORWARD, MIRROR, SETTLE
 
 NOW = 1_700_000_000_000
 LEASE_MS = 60_000
@@ -407,13 +407,16 @@ class TestWake:
     async def test_wakes_other_machines(self, migrated_postgres_database: str) -> None:
         """Whoever listens there hears of what was committed here."""
         url = migrated_postgres_database
-        with closing(Store(url)) as ours, closing(Store(url)) as theirs:
-            woken = theirs.wake.subscribe(MIRROR)
+        with closing(Store(url, destinations=("orders",))) as ours, closing(Store(url)) as theirs:
+            woken, forwards = theirs.wake.subscribe(MIRROR), theirs.wake.subscribe(FORWARD)
             listening = asyncio.create_task(theirs.listen())
             async with asyncio.timeout(60):
                 await woken.wait()  # as it begins to listen
+                forwards.clear()
+                await settled_event(ours)
+                await forwards.wait()
                 woken.clear()
-                await ours.record(an_event(host="cdn.example.com"))
+                await ours.record(an_event("gen_2", host="cdn.example.com"))
                 await woken.wait()
             listening.cancel()
 

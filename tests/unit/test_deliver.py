@@ -55,7 +55,7 @@ async def run_forward(
     jobs: Sequence[DeliveryJob], destination: FakeDestination, *, routing: Routing = EVERYTHING
 ) -> list[ForwardResult]:
     rules = ForwardRules(Backoff(first_s=8, max_s=60), max_attempts=3)
-    forward = Forward(destination, rules, lambda: NOW / 1000, lambda: 0.5, routing=routing)
+    forward = Forward(destination, rules, lambda: NOW, lambda: 0.5, routing=routing)
     return await forward(jobs)
 
 
@@ -103,7 +103,7 @@ class TestForward:
 
         jobs = [delivery_job("event-1", attempts=3), delivery_job("event-2", body=b"not json")]
         down = FakeDestination(Retry("down"))
-        forward = Forward(down, ForwardRules(max_attempts=3), lambda: NOW / 1000, lambda: 0.5, judge)
+        forward = Forward(down, ForwardRules(max_attempts=3), lambda: NOW, lambda: 0.5, judge)
         results = await forward(jobs)
         assert results[0] == DeliveryPostponed(jobs[0], NOW + 7_500, "down", parked=True)
         assert seen == [{"event-1": Retry("down")}], "what was not sent says nothing of the destination"
@@ -120,7 +120,7 @@ class TestForward:
         forward = Forward(
             FakeDestination(*[Delivered()] * 4),
             ForwardRules(),
-            clock=lambda: next(times) / 1000,
+            clock=lambda: next(times),
             chance=lambda: 0.5,
             judge=lambda sent: dict(zip(sent, outcomes, strict=True)),
         )

@@ -129,7 +129,7 @@ class TestMessage:
         said = Retry("https://user:hunter2@host/?key=hunter2 answered 500")
         destination = Scripted(said)
         rules = ForwardRules(Backoff(first_s=8, max_s=60))
-        await Forward(destination, rules, lambda: RECEIVED_MS / 1000, lambda: 0.5)([delivery_job()])
+        await Forward(destination, rules, lambda: RECEIVED_MS, lambda: 0.5)([delivery_job()])
         told = spans.one("send orders")
         assert (told.attributes or {})["error.type"] == "postponed"
         assert told.status.description
@@ -203,14 +203,13 @@ class TestAttempts:
         def judge(outcomes: Mapping[str, Outcome]) -> Mapping[str, Judged]:
             return dict.fromkeys(outcomes, judged)
 
-        await Forward(Scripted(Delivered()), rules, lambda: NOW / 1000, lambda: 0.5, judge)([delivery_job()])
+        await Forward(Scripted(Delivered()), rules, lambda: NOW, lambda: 0.5, judge)([delivery_job()])
         assert (spans.one("send orders").attributes or {}).get("error.type") == error
 
     async def test_a_message_that_could_not_be_made_was_not_sent(self, spans: Spans) -> None:
         """Nor was one that nobody wanted."""
         rules = ForwardRules(Backoff(first_s=8, max_s=60))
-        forward = Forward(Scripted(Delivered()), rules, lambda: NOW / 1000, lambda: 0.5)
-        await forward([delivery_job(body=b"{")])
+        await Forward(Scripted(Delivered()), rules, lambda: NOW, lambda: 0.5)([delivery_job(body=b"{")])
         assert spans.told == ()
 
 
