@@ -302,6 +302,11 @@ def one_of(request: Request, name: str, values: Collection[str]) -> str | None:
     return given or None
 
 
+def query_cursor(request: Request, parts: int) -> Key | None:
+    """Return the key in the query's cursor, as `read_cursor` does."""
+    return read_cursor(request.query_params.get("cursor") or None, parts)
+
+
 def read_cursor(cursor: str | None, parts: int) -> Key | None:
     """Return the key in *cursor*, with this many *parts*.
 

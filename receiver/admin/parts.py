@@ -11,6 +11,7 @@ from receiver.operations import schemas
 from receiver.operations.erasing import Erasing
 from receiver.operations.next_try import Configured
 from receiver.operations.pruning import Retention
+from receiver.operations.stages import Overview, overview
 from receiver.outcomes import Outcome
 from receiver.store import Route, Store
 from receiver.submissions import Submission
@@ -87,6 +88,11 @@ class Parts:
     erasing: Erasing
     watched: Watched = Watched()  # noqa: RUF009  it is frozen
     """What the metrics tell besides."""
+
+    async def overview(self, now_ms: int) -> Overview:
+        """Return the state of everything on one screen."""
+        names, lease_s = tuple(self.targets), self.watched.lease_s
+        return await self.store.transact(overview, names, now_ms=now_ms, lease_s=lease_s)
 
     @property
     def configured(self) -> Configured:

@@ -18,7 +18,6 @@ from receiver.operations.erasing import Wish
 from receiver.operations.finding import history, stories
 from receiver.operations.next_try import circumstances
 from receiver.operations.pruning import prune_all
-from receiver.operations.stages import Overview, overview
 from receiver.operations.status import status_record, worker_records
 from receiver.store.audit import deeds
 from receiver.submissions import Submission
@@ -34,18 +33,14 @@ class Upkeep:
     @get("/v1/status", schemas.Status)
     async def status(self, _request: Request, _given: None) -> Response:
         """Show the state of everything on one screen."""
-        found = await self._overview()
+        found = await self._parts.overview(clock.now_ms())
         return answers.json(status_record(found, self._parts.watched.paces))
 
     @get("/v1/workers", schemas.Listed[schemas.Worker])
     async def workers(self, _request: Request, _given: None) -> Response:
         """List workers."""
-        found = await self._overview()
+        found = await self._parts.overview(clock.now_ms())
         return answers.json({"data": worker_records(found)})
-
-    async def _overview(self) -> Overview:
-        names, lease_s = tuple(self._parts.targets), self._parts.watched.lease_s
-        return await self._store.transact(overview, names, now_ms=clock.now_ms(), lease_s=lease_s)
 
     @get("/v1/find", schemas.Listed[schemas.HistoryEntry], query=asked.Search)
     async def find(self, _request: Request, given: asked.Search) -> Response:

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from receiver import clock, operations
 from receiver.admin.answers import Refusal
-from receiver.admin.parameters import one_of, path_text, query_text, read_cursor
+from receiver.admin.parameters import one_of, path_text, query_cursor, query_text
 from receiver.admin.parts import Parts
 from receiver.console.group import Group, get, post
 from receiver.console.guard import HOME
@@ -85,8 +85,7 @@ class Generations(Group):
         )
 
     async def _page(self, request: Request, text: str) -> Page[ReadEvent]:
-        query = request.query_params
-        after = read_cursor(query.get("cursor") or None, 1)
+        after = query_cursor(request, 1)
         if text:
             return await self._store.transact(
                 find_words, text, after=after[0] if after else None, limit=_ROWS

@@ -13,7 +13,7 @@ from receiver.console.group import Group, get
 from receiver.console.history import SPANS, History
 from receiver.console.pages import Pages
 from receiver.operations.disks import rooms
-from receiver.operations.stages import overview, state_of
+from receiver.operations.stages import state_of
 from receiver.store.backlog import COUNTED
 from receiver.store.outages import ASSET_HOST, BUCKET
 from receiver.telemetry import metrics
@@ -46,9 +46,7 @@ class Overview(Group):
         name = one_of(request, "span", SPANS) or "1h"
         span = SPANS[name]
         now_ms = clock.now_ms()
-        names = tuple(self._parts.targets)
-        lease_s = self._parts.watched.lease_s
-        seen = await self._parts.store.transact(overview, names, now_ms=now_ms, lease_s=lease_s)
+        seen = await self._parts.overview(now_ms)
         found = seen.standing
         buckets_down = {one.name: one for one in found.down(BUCKET, now_ms)}
         points = self._history.points(span)

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from receiver import clock, operations
-from receiver.admin.parameters import one_of, path_text, read_cursor
+from receiver.admin.parameters import one_of, path_text, query_cursor
 from receiver.console.group import Group, get, post
 from receiver.operations.audit import aim
 from receiver.operations.cursors import write_cursor
@@ -16,7 +16,7 @@ from receiver.states import BODY_STATES
 from receiver.store.filters import Filter
 from receiver.store.operations import Kind, Order, find_operation, latest_operations, take_back
 from receiver.store.search import find_deliveries, find_quarantined, quarantined_body
-from receiver.store.window import Key, Page
+from receiver.store.window import Page
 
 _ROWS: Final = 50
 _OPERATIONS: Final = 100
@@ -33,7 +33,7 @@ class Queues(Group):
         given = {name: _word(request, name) for name in ("destination", "error")}
         wanted = Filter(state="dead", destination=given["destination"] or None, error=given["error"] or None)
         page = await self._store.transact(
-            find_deliveries, wanted, after=_after(request, 2), limit=_ROWS, newest_first=True
+            find_deliveries, wanted, after=query_cursor(request, 2), limit=_ROWS, newest_first=True
         )
         return self._pages.page(
             request,
@@ -64,7 +64,11 @@ class Queues(Group):
         """Genuine bodies that could not be read, latest first."""
         state = one_of(request, "state", BODY_STATES) or "open"
         page = await self._store.transact(
-            find_quarantined, Filter(state=state), after=_after(request, 1), limit=_ROWS, newest_first=True
+            find_quarantined,
+            Filter(state=state),
+            after=query_cursor(request, 1),
+            limit=_ROWS,
+            newest_first=True,
         )
         return self._pages.page(
             request,
@@ -136,10 +140,6 @@ class Queues(Group):
 
 def _word(request: Request, name: str) -> str:
     return request.query_params.get(name, "").replace("\0", "").strip()
-
-
-def _after(request: Request, parts: int) -> Key | None:
-    return read_cursor(request.query_params.get("cursor") or None, parts)
 
 
 def _further(given: dict[str, str], page: Page[Any]) -> str | None:

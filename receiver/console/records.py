@@ -5,7 +5,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from receiver.admin.parameters import read_cursor
+from receiver.admin.parameters import query_cursor
 from receiver.console.group import Group, get, post
 from receiver.errors import ReceiverError
 from receiver.store.audit import deeds
@@ -56,6 +56,6 @@ class Records(Group):
     @get("/audit")
     async def audit(self, request: Request) -> Response:
         """What operators did, latest first."""
-        after = read_cursor(request.query_params.get("cursor") or None, 1)
+        after = query_cursor(request, 1)
         page = await self._parts.store.transact(deeds, after=after, limit=_ROWS)
         return self._pages.page(request, "audit.html", page=page)
