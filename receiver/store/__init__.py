@@ -48,6 +48,7 @@ from receiver.store.record import (
     event_job_of,
     record,
 )
+from receiver.store.repeats import Streak
 from receiver.store.requarantine import Reread
 from receiver.store.settle import settle_and_claim
 from receiver.store.settlements import (
@@ -157,7 +158,9 @@ class Store:
         self._trouble: Trouble | None = None
         self._settles_at_once = settles_at_once and self.is_embedded
         self._fan_out = fan_out = FanOut(destinations, route)
-        self._records: Committer[Arrival, Written] = commits(partial(record, fan_out=fan_out), pace_s=_PACE_S)
+        self._records: Committer[Arrival, Written] = commits(
+            partial(record, fan_out=fan_out, streak=Streak()), pace_s=_PACE_S
+        )
         self._settlements: Committer[Closing | Search, Closed | Due] = commits(
             partial(settle_and_claim, fan_out=fan_out), max_waiting=_MOST_SETTLEMENTS
         )

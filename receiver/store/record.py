@@ -11,7 +11,7 @@ from receiver.contract import COMPLETED, FAILED
 from receiver.store.engine import wake_others
 from receiver.store.fanout import NOWHERE, FanOut, Made
 from receiver.store.jobs import EventJob, Hold, Places, event_job
-from receiver.store.repeats import count_repeats
+from receiver.store.repeats import Streak, count_repeats, count_streak
 from receiver.store.rows import find, insert_new
 from receiver.store.tables import EVENT, LATE, OPEN, PENDING, QUARANTINE, SETTLED
 from receiver.store.wake import MIRROR, SETTLE
@@ -101,28 +101,39 @@ class Written(NamedTuple):
     """Its deliveries, if it was settled."""
 
 
-def record(connection: Connection, batch: Sequence[Arrival], *, fan_out: FanOut = NOWHERE) -> list[Written]:
-    """Write *batch* within the caller's transaction and return the outcome of each entry, in order."""
+def record(
+    connection: Connection,
+    batch: Sequence[Arrival],
+    *,
+    fan_out: FanOut = NOWHERE,
+    streak: Streak | None = None,
+) -> list[Written]:
+    """Write *batch* within the caller's transaction and return the outcome of each entry, in order.
+
+    *streak* carries over from one batch to the next.
+    """
     events = [one for one in batch if isinstance(one.entry, NewEvent)]
     unreadable = [one.entry for one in batch if isinstance(one.entry, NewQuarantine)]
     results: dict[str, RecordResult] = {}
     made: dict[str, Made] = {}
     if events:
-        results |= _record_events(connection, events)
+        results |= _record_events(connection, events, streak or Streak())
         made = _settle_at_once(connection, events, results, fan_out)
     if unreadable:
         rows = [_quarantine_row(entry) for entry in unreadable]
-        results |= _insert_once(connection, QUARANTINE, _QUARANTINE_KEY, rows)
+        results |= _insert_once(connection, QUARANTINE, _QUARANTINE_KEY, rows, Streak())
     return [Written(results[one.entry.id], made.get(one.entry.id)) for one in batch]
 
 
-def _record_events(connection: Connection, arrivals: Sequence[Arrival]) -> dict[str, RecordResult]:
+def _record_events(
+    connection: Connection, arrivals: Sequence[Arrival], streak: Streak
+) -> dict[str, RecordResult]:
     events = [one.entry for one in arrivals if isinstance(one.entry, NewEvent)]
     late = _late_ids(connection, events)
     rows = [_row_of_arrival(one, is_late=one.entry.id in late) for one in arrivals]
     if any(one.hold for one in arrivals):
         rows = [_NOT_BEGUN | row for row in rows]
-    results = _insert_once(connection, EVENT, EVENT_KEY, rows)
+    results = _insert_once(connection, EVENT, EVENT_KEY, rows, streak)
     for id_ in late:
         if isinstance(results[id_], Recorded):
             results[id_] = Late(id_)
@@ -197,17 +208,26 @@ def _late_ids(connection: Connection, events: Sequence[NewEvent]) -> set[str]:
 
 
 def _insert_once(
-    connection: Connection, table: Table, key: tuple[str, ...], rows: list[dict[str, Any]]
+    connection: Connection, table: Table, key: tuple[str, ...], rows: list[dict[str, Any]], streak: Streak
 ) -> dict[str, RecordResult]:
     """Insert the rows whose *key* is new; count each other row as a repeat of the first with its key."""
+    keys = {row["id"]: tuple(row[name] for name in key) for row in rows} if streak.goes_on else {}
+    counted = count_streak(connection, table, key, keys) if keys else {}
+    results: dict[str, RecordResult] = {id_: Duplicate(first) for id_, first in counted.items()}
+    rows = [row for row in rows if row["id"] not in counted] if counted else rows
+    if not rows:
+        return results
     # One order for all transactions, because two with keys in common could deadlock.
     rows.sort(key=itemgetter(*key))
     inserted = insert_new(connection, table, key, rows)
+    streak.goes_on = not inserted and connection.dialect.name != "sqlite"
     if inserted == len(rows):
-        return {row["id"]: Recorded(row["id"]) for row in rows}
+        return results | {row["id"]: Recorded(row["id"]) for row in rows}
     keys = {row["id"]: tuple(row[name] for name in key) for row in rows}
     firsts = count_repeats(connection, table, key, keys, some_are_new=inserted > 0)
-    return {id_: Recorded(id_) if first == id_ else Duplicate(first) for id_, first in firsts.items()}
+    return results | {
+        id_: Recorded(id_) if first == id_ else Duplicate(first) for id_, first in firsts.items()
+    }
 
 
 def event_row(event: NewEvent, state: str) -> dict[str, Any]:

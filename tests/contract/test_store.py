@@ -115,6 +115,26 @@ class TestRecord:
             found = connection.execute(select(EVENT.c.generation_id, EVENT.c.repeats)).all()
         assert {row.generation_id: row.repeats for row in found} == {"gen_a": 2, "gen_b": 6, "gen_new": 1}
 
+    async def test_streak_of_repeats(self, store: Store) -> None:
+        """After a batch of repeats, PostgreSQL tries to insert only what is not a repeat."""
+
+        async def batch(*names: str) -> list[type]:
+            events = [an_event(name) for name in names]
+            return [type(one) for one in await asyncio.gather(*(store.record(event) for event in events))]
+
+        assert await batch("gen_a", "gen_b") == [Recorded, Recorded]
+        assert await batch("gen_b", "gen_a") == [Duplicate, Duplicate]
+        seen: list[str] = []
+        listen(store.engine, "before_cursor_execute", lambda *call: seen.append(call[2]))
+        assert await batch("gen_a", "gen_a", "gen_b") == [Duplicate] * 3
+        assert store.is_embedded == any(statement.startswith("INSERT") for statement in seen)
+        assert await batch("gen_new", "gen_b", "gen_new") == [Recorded, Duplicate, Duplicate]
+        assert await batch("gen_later") == [Recorded]
+        with store.engine.begin() as connection:
+            found = connection.execute(select(EVENT.c.generation_id, EVENT.c.repeats)).all()
+        repeats = {row.generation_id: row.repeats for row in found}
+        assert repeats == {"gen_a": 3, "gen_b": 3, "gen_new": 1, "gen_later": 0}
+
     async def test_repeats_rewrite_rows_in_place(self, migrated_postgres_database: str) -> None:
         """On PostgreSQL a page keeps room for the new version of a row, so no index changes for a repeat."""
         store = Store(migrated_postgres_database)
