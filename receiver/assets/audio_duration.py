@@ -12,7 +12,7 @@ from typing import BinaryIO, Final
 
 from tinytag import TinyTag
 
-from receiver.assets.bounded import Bounded
+from receiver.assets.elements import Bounded
 
 TYPES: Final = frozenset(("audio/wav", "audio/mpeg", "audio/flac", "audio/ogg", "audio/aiff"))
 

@@ -12,8 +12,8 @@ from typing import BinaryIO, Final, TypeVar
 import imagesize  # type: ignore[import-untyped]
 
 from receiver.assets import audio_duration
-from receiver.assets.bounded import Bounded
 from receiver.assets.duration import mp4_duration_s, plausible, webm_duration_s
+from receiver.assets.elements import Bounded
 from receiver.assets.exif import png_chunks, png_orientation, webp_orientation
 from receiver.assets.frame_size import Size, mp4_frame_size, webm_frame_size
 

@@ -86,7 +86,11 @@ class FolderBucket:
         """
         require_safe(key)
         if not self.marker.is_known:
-            await self._check_again()
+            # It failed at start, for example because a disk was not mounted.
+            try:
+                await self.check()
+            except ConfigError as error:
+                raise BucketUnavailable(str(error)) from error
         if asset.content is not None:
             return await self._small.submit((key, asset))
         [stored] = await self._in_thread(self._put_all, [(key, asset)])
@@ -144,13 +148,6 @@ class FolderBucket:
             return self.was_used is not None and await self.was_used(f"{self.root.as_uri()}/")
         except StoreUnavailable as error:
             raise BucketUnavailable(f"cannot tell whether {self.root} was used before: {error}") from error
-
-    async def _check_again(self) -> None:
-        """Repeat the check that failed at start, for example because a disk was not mounted."""
-        try:
-            await self.check()
-        except ConfigError as error:
-            raise BucketUnavailable(str(error)) from error
 
     async def aclose(self) -> None:
         """Release the threads; a call that hangs ends with the process."""
@@ -289,14 +286,11 @@ class FolderBucket:
                 probe = temporary.with_suffix(".check")
                 _link(temporary, probe)
                 probe.unlink()
-            self._remove_stale()
+            for path in (self.root / _INCOMING).iterdir():
+                if path.stat().st_mtime < time.time() - STALE_AFTER_S:
+                    path.unlink(missing_ok=True)
         except OSError as error:
             raise ConfigError(f"cannot write to {self.root}: {error.strerror}", "assets_url") from error
-
-    def _remove_stale(self) -> None:
-        for path in (self.root / _INCOMING).iterdir():
-            if path.stat().st_mtime < time.time() - STALE_AFTER_S:
-                path.unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
         return self.root.joinpath(*key.split("/"))

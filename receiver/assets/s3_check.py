@@ -115,7 +115,12 @@ class Trial:
         except ClientError as error:
             raise self._refused(error, form, key, first, put) from error
         head = self._require_kept(key, first, second)
-        self._require_options(key, head, answer)
+        lost = self.options.lost(head, answer)
+        if self.options.tags and head.get("TagCount") != len(self.options.tags) and not self._has_tags(key):
+            lost = [*lost, TAGS]
+        if lost:
+            settings = ", ".join(map(variable, lost))
+            raise ConfigError(f"{settings}: the store accepts it, but the object has none ({self.bucket})")
 
     def _upload(
         self,
@@ -169,14 +174,6 @@ class Trial:
         ):
             raise ConfigError(f"the store holds different bytes from those uploaded ({self.bucket})", ADDRESS)
         return head
-
-    def _require_options(self, key: str, head: dict[str, Any], answer: dict[str, Any]) -> None:
-        lost = self.options.lost(head, answer)
-        if self.options.tags and head.get("TagCount") != len(self.options.tags) and not self._has_tags(key):
-            lost = [*lost, TAGS]
-        if lost:
-            settings = ", ".join(map(variable, lost))
-            raise ConfigError(f"{settings}: the store accepts it, but the object has none ({self.bucket})")
 
     def _has_tags(self, key: str) -> bool:
         """Whether the object has all its tags, or we may not read them."""

@@ -200,7 +200,17 @@ class Store:
         if not isinstance(entry, NewEvent):
             return (await self._arrive(Arrival(entry))).result
         if self._settles_at_once and not entry.expects_asset:
-            return await self._record_and_settle(entry)
+            places = self.handover.delivery_places()
+            made = None
+            try:
+                written = await self._arrive(Arrival(entry, places=places))
+                made = written.made
+            except StoreUnavailable as error:
+                self._doubts.note(error, places.leases())
+                raise
+            finally:
+                self._hand_over(places, made)
+            return written.result
         if entry.asset_host and (place := self.handover.event_place(entry.source, entry.asset_host)):
             return await self._record_for(*place, entry, entry.asset_host)
         result = (await self._arrive(Arrival(entry))).result
@@ -233,19 +243,6 @@ class Store:
             else:
                 taker.free(asset_host)
         return result
-
-    async def _record_and_settle(self, event: NewEvent) -> RecordResult:
-        places = self.handover.delivery_places()
-        made = None
-        try:
-            written = await self._arrive(Arrival(event, places=places))
-            made = written.made
-        except StoreUnavailable as error:
-            self._doubts.note(error, places.leases())
-            raise
-        finally:
-            self._hand_over(places, made)
-        return written.result
 
     async def settle(self, settlement: Settlement) -> bool:
         """Record the result of claimed work; False if its lease was lost and nothing was written."""

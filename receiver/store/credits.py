@@ -1,12 +1,12 @@
 """When the provider last refused a generation for lack of credits. Nothing else shows how many are left."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
+from receiver.store.filters import distinct
 from receiver.store.tables import SUBMISSION
 
 _LATEST: Final = 100
@@ -30,16 +30,11 @@ class CreditsRefused:
 
 def credits_refused(connection: Connection) -> list[CreditsRefused]:
     """Return each source's latest refusal, from its latest 100 requests without a generation."""
-    return [one for source in _sources(connection) if (one := _latest(connection, source))]
-
-
-def _sources(connection: Connection) -> Iterator[str]:
-    """Yield the sources, with one index lookup each; `SELECT DISTINCT` would read every row."""
-    first = select(func.min(SUBMISSION.c.source)).where(_UNSETTLED)
-    source = connection.execute(first).scalar()
-    while source is not None:
-        yield source
-        source = connection.execute(first.where(SUBMISSION.c.source > source)).scalar()
+    return [
+        one
+        for source in distinct(connection, SUBMISSION.c.source, _UNSETTLED)
+        if (one := _latest(connection, source))
+    ]
 
 
 def _latest(connection: Connection, source: str) -> CreditsRefused | None:

@@ -12,11 +12,11 @@ from receiver.store.backlog import (
     Waiting,
     count_settled,
     last_dead_error,
-    names_in_use,
     waiting_for,
 )
 from receiver.store.engine import insert_into, wake_others
-from receiver.store.tables import DEAD, DELIVERED, DESTINATION_STATE
+from receiver.store.filters import distinct
+from receiver.store.tables import DEAD, DELIVERED, DELIVERY, DESTINATION_STATE
 from receiver.store.wake import FORWARD
 
 _PROBE_MAY_TAKE_MS: Final = 120_000
@@ -72,7 +72,11 @@ def known_destinations(connection: Connection, configured: Collection[str]) -> l
     paused = connection.execute(
         select(DESTINATION_STATE.c.name).where(DESTINATION_STATE.c.paused_ms.is_not(None))
     ).scalars()
-    in_use = (name for which in (PENDING_ONES, SETTLED_ONES) for name in names_in_use(connection, which))
+    in_use = (
+        name
+        for which in (PENDING_ONES, SETTLED_ONES)
+        for name in distinct(connection, DELIVERY.c.destination, which)
+    )
     return sorted({*configured, *paused, *in_use})
 
 

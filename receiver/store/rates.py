@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, literal, select
 
 from receiver.events import first_id
-from receiver.store.backlog import SETTLED_ONES, names_in_use
+from receiver.store.backlog import SETTLED_ONES
+from receiver.store.filters import distinct
 from receiver.store.tables import ASSET, DELIVERED, DELIVERY, EVENT
 
 IS_MIRRORED = ASSET.c.status == literal("mirrored", literal_execute=True)
@@ -22,7 +23,7 @@ class Done:
 
 def count_done(connection: Connection, *, since_ms: int, until_ms: int) -> Done:
     """Count what was done from *since_ms* to before *until_ms*. The cost is proportional to the result."""
-    names = list(names_in_use(connection, SETTLED_ONES))
+    names = list(distinct(connection, DELIVERY.c.destination, SETTLED_ONES))
     return Done(
         received=_received(connection, since_ms, until_ms),
         mirrored=_mirrored(connection, since_ms, until_ms),

@@ -101,7 +101,12 @@ def replay(connection: Connection, chunk: Chunk) -> Step:
     wanted = replace(chunk.wanted, state=SETTLED, destination=None)
     page = event_rows(connection, wanted, Reach(chunk.after, _EVENTS), lock=chunk.operation is not None)
     event_ids = [row.id for row in page.rows]
-    done = _done(connection, event_ids, chunk)
+    # Pending rows are for workers to lock: they settle many at once, in an order we could not match.
+    is_done = and_(_theirs(event_ids, chunk), DELIVERY.c.state.in_((DELIVERED, DEAD)))
+    statement = select(DELIVERY).where(is_done).order_by(*DELIVERY_KEY)
+    if chunk.operation:
+        statement = statement.with_for_update()
+    done = connection.execute(statement).all()
     missing = _missing(connection, event_ids, chunk) if chunk.missing else []
     dues, next_ms = chunk.due(len(done) + len(missing))
     if chunk.operation:
@@ -192,15 +197,6 @@ def _make(
         ]
         connection.execute(insert_into(DELIVERY, connection.dialect).on_conflict_do_nothing(), rows)
         wake_others(connection, FORWARD)
-
-
-def _done(connection: Connection, event_ids: Sequence[str], chunk: Chunk) -> Sequence[Any]:
-    # Pending rows are for workers to lock: they settle many at once, in an order we could not match.
-    is_done = and_(_theirs(event_ids, chunk), DELIVERY.c.state.in_((DELIVERED, DEAD)))
-    statement = select(DELIVERY).where(is_done).order_by(*DELIVERY_KEY)
-    if chunk.operation:
-        statement = statement.with_for_update()
-    return connection.execute(statement).all()
 
 
 def _missing(connection: Connection, event_ids: Sequence[str], chunk: Chunk) -> list[tuple[str, str]]:

@@ -265,7 +265,10 @@ def _events(connection: Connection, after: str, end: str, limit: int) -> Sequenc
 
 def _empty(connection: Connection, ids: Sequence[str], batch: Batch) -> set[str]:
     """Empty those of the events *ids* that nothing needs any more; return which."""
-    free = _lock_done(connection, ids, batch.before_ms)
+    done = and_(EVENT.c.id.in_(ids), EVENT.c.state.in_((SETTLED, LATE)), EVENT.c.due_ms < batch.before_ms)
+    # Creating a delivery of an event takes its key, so from here on there are no new ones.
+    locked = select(EVENT.c.id).where(done).with_for_update(skip_locked=True)
+    free = set(connection.execute(locked).scalars())
     free -= set(
         connection.execute(select(LATE_ASSET.c.event_id).where(LATE_ASSET.c.event_id.in_(free))).scalars()
     )
@@ -289,13 +292,6 @@ def empty(connection: Connection, ids: Collection[str]) -> None:
     connection.execute(delete(ATTEMPT).where(ATTEMPT.c.event_id.in_(ids)))
     known = or_(*(DELIVERY.c[name].is_not(None) for name in forgotten))
     connection.execute(update(DELIVERY).where(DELIVERY.c.event_id.in_(ids), known).values(forgotten))
-
-
-def _lock_done(connection: Connection, ids: Sequence[str], before_ms: int) -> set[str]:
-    done = and_(EVENT.c.id.in_(ids), EVENT.c.state.in_((SETTLED, LATE)), EVENT.c.due_ms < before_ms)
-    # Creating a delivery of an event takes its key, so from here on there are no new ones.
-    locked = select(EVENT.c.id).where(done).with_for_update(skip_locked=True)
-    return set(connection.execute(locked).scalars())
 
 
 def _with_work(connection: Connection, ids: Collection[str], before_ms: int) -> set[str]:

@@ -8,8 +8,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Select, and_, func, li
 
 from receiver.events import Asset
 from receiver.store.assets import ASSET_COLUMNS, asset_if_any
-from receiver.store.filters import Filter, arrived, has_error, is_kind, kind_of
-from receiver.store.sources import events_of_generation
+from receiver.store.filters import Filter, arrived, events_of_generation, has_error, is_kind, kind_of
 from receiver.store.tables import ASSET, DEAD, DELIVERY, EVENT, OPEN, PENDING, PRUNED, QUARANTINE, SETTLED
 from receiver.store.window import Key, Page, Reach, rows_within
 
@@ -132,7 +131,14 @@ def read_events(
 
 def read_rows(connection: Connection, rows: Sequence[Any]) -> list[ReadEvent]:
     """Return the events in *rows* of `event_rows`, with the number of their deliveries in each state."""
-    counts = _states(connection, [row.id for row in rows])
+    counts: dict[str, dict[str, int]] = {}
+    statement = (
+        select(DELIVERY.c.event_id, DELIVERY.c.state, func.count())
+        .where(DELIVERY.c.event_id.in_([row.id for row in rows]))
+        .group_by(DELIVERY.c.event_id, DELIVERY.c.state)
+    )
+    for id_, state, count in connection.execute(statement):
+        counts.setdefault(id_, {})[state] = count
     return [ReadEvent(_event(row, counts.get(row.id, {})), row.body) for row in rows]
 
 
@@ -283,18 +289,6 @@ def _cut(page: Page[Any], limit: int, keys: tuple[Column[Any], ...], view: Any) 
         return Page([view(row) for row in page.rows], page.cursor, page.more)
     kept = page.rows[:limit]
     return Page([view(row) for row in kept], tuple(getattr(kept[-1], key.name) for key in keys), more=True)
-
-
-def _states(connection: Connection, event_ids: list[str]) -> dict[str, dict[str, int]]:
-    found: dict[str, dict[str, int]] = {}
-    statement = (
-        select(DELIVERY.c.event_id, DELIVERY.c.state, func.count())
-        .where(DELIVERY.c.event_id.in_(event_ids))
-        .group_by(DELIVERY.c.event_id, DELIVERY.c.state)
-    )
-    for id_, state, count in connection.execute(statement):
-        found.setdefault(id_, {})[state] = count
-    return found
 
 
 def _delivery(row: Any) -> FoundDelivery:

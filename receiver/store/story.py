@@ -8,9 +8,8 @@ import orjson
 from sqlalchemy import Connection, select
 
 from receiver.store.attempts import KeptAttempt, kept_attempts
-from receiver.store.filters import Filter
+from receiver.store.filters import Filter, distinct
 from receiver.store.search import FoundDelivery, FoundEvent, ReadEvent, find_deliveries, read_events
-from receiver.store.sources import sources_of
 from receiver.store.tables import ASSET, EVENT, LATE_ASSET, PENDING, SUBMISSION
 
 _EVENTS: Final = 50
@@ -76,7 +75,8 @@ class Story:
 
 def story(connection: Connection, source: str, generation_id: str) -> Story | None:
     """Look up a generation; None if neither an event nor a submission mentions it."""
-    ids = _event_ids(connection, source, generation_id)
+    ours = select(EVENT.c.id).where(EVENT.c.source == source, EVENT.c.generation_id == generation_id)
+    ids = list(connection.execute(ours.order_by(EVENT.c.id).limit(_EVENTS)).scalars())
     found = read_events(connection, Filter(ids=tuple(ids)), after=None, limit=_EVENTS).rows if ids else []
     submission = _submission(connection, source, generation_id)
     if not found and submission is None:
@@ -92,18 +92,13 @@ def identify(connection: Connection, text: str) -> list[tuple[str, str]]:
     )
     found = [tuple(row) for query in (by_event, by_reference) for row in connection.execute(query)]
     for table in (EVENT, SUBMISSION):
-        for source in sources_of(connection, table):
+        for source in distinct(connection, table.c.source):
             known = select(table.c.id if table is EVENT else table.c.client_ref).where(
                 table.c.source == source, table.c.generation_id == text
             )
             if connection.execute(known.limit(1)).one_or_none():
                 found.append((source, text))
     return [(source, generation_id) for source, generation_id in dict.fromkeys(found)]
-
-
-def _event_ids(connection: Connection, source: str, generation_id: str) -> list[str]:
-    ours = select(EVENT.c.id).where(EVENT.c.source == source, EVENT.c.generation_id == generation_id)
-    return list(connection.execute(ours.order_by(EVENT.c.id).limit(_EVENTS)).scalars())
 
 
 def _event_story(connection: Connection, read: ReadEvent) -> EventStory:

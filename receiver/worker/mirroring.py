@@ -196,7 +196,7 @@ class Mirroring(Generic[Job]):
             away = Away(self._gates.hosts.shut(), self._gates.hosts.overdue_ms(), downloaded)
         with ExitStack() as stack:
             claim = stack.enter_context(self._leases.claim(room))
-            busy = self._busy_hosts()
+            busy = [host for host in self._under_way if self._is_busy(host)]
             jobs = await self._claim_jobs(claim, except_hosts=busy, away=away)
             self._is_behind = len(jobs) == room or bool(busy)
             if not jobs:
@@ -265,9 +265,6 @@ class Mirroring(Generic[Job]):
     def _is_busy(self, host: str) -> bool:
         return self._under_way[host] >= self._limits.claimed_per_place * self._limits.per_host
 
-    def _busy_hosts(self) -> list[str]:
-        return [host for host in self._under_way if self._is_busy(host)]
-
     def _start(self, jobs: Sequence[Job], *, held: ExitStack) -> "asyncio.Task[None]":
         task = asyncio.create_task(self._finish(jobs, held))
         self._claims.add(task)
@@ -302,17 +299,13 @@ async def mirror_and_settle(leases: Leases, mirror: MirrorJob[Job], job: Job) ->
         # Nothing is lost: the lease runs out and the work is repeated.
         log.warning("not settled", event_id=job.id, generation_id=job.generation_id, error=str(error))
         return False
-    _report(result)
-    return held and isinstance(result, EventSettled)
-
-
-def _report(result: MirrorResult | LateSettlement) -> None:
     if isinstance(result, LateArrived | LatePostponed | LateGivenUp):
         _report_late(result)
     elif isinstance(result, EventSettled) and result.asset and result.asset.status == "mirrored":
         _report_mirrored(result, result.asset)
     else:
         _report_live(result)
+    return held and isinstance(result, EventSettled)
 
 
 def _report_live(result: MirrorResult) -> None:

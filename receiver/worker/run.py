@@ -16,14 +16,12 @@ from receiver.store.agenda import LATE_ASSETS, WITH_ASSET, WITHOUT_ASSET, delive
 from receiver.store.future import Present
 from receiver.worker.bucket_gates import BucketGates
 from receiver.worker.clockwatch import ClockWatch, watch_clock
-from receiver.worker.due import Settling
 from receiver.worker.forwarding import Forwarding, Outlet
 from receiver.worker.host_gates import HostGates
 from receiver.worker.keeping import seen_every_s, stay_seen, sweep_kept
 from receiver.worker.latecomers import offer_backfill
 from receiver.worker.leases import RENEWALS_PER_LEASE, Leases
-from receiver.worker.lookout import Lookout
-from receiver.worker.loop import work_until
+from receiver.worker.loop import Lookout, Settling, work_until
 from receiver.worker.mirroring import (
     Gates,
     Mirror,
