@@ -23,7 +23,6 @@ _REPLACED: Final = ("source", "kind", "request", "told", "state", "generation_id
 _FINAL: Final = "submitted"
 _FREE: Final = "refused"
 
-
 Result = TypeVar("Result")
 
 

@@ -12,8 +12,9 @@ from typing import Any, Final
 import orjson
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, or_, select, update
 
-from receiver.store.engine import insert_into, wake_others
+from receiver.store.engine import wake_others
 from receiver.store.filters import Filter, to_text
+from receiver.store.rows import insert_new
 from receiver.store.search import DELIVERY_KEY, delivery_rows, event_rows
 from receiver.store.tables import (
     DEAD,
@@ -125,7 +126,7 @@ def restore(connection: Connection, chunk: Chunk) -> Step:
     restored = [_restored(row) for row in page.rows if row.before]
     made = [_key(row) for row in page.rows if not row.before]
     if restored:
-        connection.execute(_RESTORE, [_prefixed(one) for one in restored])
+        connection.execute(_RESTORE, restored)
     if made:
         connection.execute(_UNMAKE, made)
     return Step(len(page.rows), len(page.rows), page.cursor, page.more)
@@ -195,7 +196,7 @@ def _make(
             }
             for (event_id, destination), due in zip(missing, dues, strict=True)
         ]
-        connection.execute(insert_into(DELIVERY, connection.dialect).on_conflict_do_nothing(), rows)
+        insert_new(connection, DELIVERY, ("event_id", "destination"), rows)
         wake_others(connection, FORWARD)
 
 
@@ -240,9 +241,6 @@ def _before(row: Any) -> str:
 
 def _restored(row: Any) -> dict[str, Any]:
     was = orjson.loads(row.before)
-    return {**_key(row), **was, "before": was["before"] and to_text(was["before"])}
-
-
-def _prefixed(values: dict[str, Any]) -> dict[str, Any]:
+    was["before"] = was["before"] and to_text(was["before"])
     # A bound parameter must not have the name of a column that is set.
-    return {name if name in ("job", "where") else f"old_{name}": value for name, value in values.items()}
+    return {**_key(row), **{f"old_{name}": value for name, value in was.items()}}

@@ -178,7 +178,9 @@ class Pass:
 
     async def _record(self, rows: Sequence[Generation]) -> None:
         source, now_ms = self._account.source, clock.now_ms()
-        entries = [entry(row, source=source, now_ms=now_ms, entropy=secrets.token_bytes(10)) for row in rows]
+        entries = [
+            webhook_entry(row, source=source, now_ms=now_ms, entropy=secrets.token_bytes(10)) for row in rows
+        ]
         results = await asyncio.gather(*(self._keep_entry(entry) for entry in entries))
         new = [
             entry.generation_id
@@ -244,7 +246,7 @@ def webhook_body(row: Generation) -> bytes:
     return json.dumps(body).encode()
 
 
-def entry(row: Generation, *, source: str, now_ms: int, entropy: bytes) -> Entry:
+def webhook_entry(row: Generation, *, source: str, now_ms: int, entropy: bytes) -> Entry:
     """Build the entry to record for *row*; a webhook that we could not read is quarantined, as always."""
     body = webhook_body(row)
     read = events.normalize(body, source=source)
