@@ -170,44 +170,28 @@ class Bucket(Protocol):
 
 
 class ReadableBucket(Bucket, Protocol):
-    """A bucket that can be inspected."""
+    """A bucket that can be inspected.
+
+    Every method but `key_of` raises `BucketUnavailable` if the bucket failed or refused us, and `ValueError`
+    if *key* is not safe.
+    """
 
     def key_of(self, url: str) -> str | None:
         """Return the key of a `Stored.url`; None if it is in another bucket, or not one of our URLs."""
         ...
 
     async def look(self, key: str) -> Held | None:
-        """Describe the file under *key* without reading it; None if there is none.
-
-        Raises:
-            BucketUnavailable: the bucket failed, or refused us.
-            ValueError: *key* is not safe.
-        """
+        """Describe the file under *key* without reading it; None if there is none."""
         ...
 
     async def part(self, key: str, start: int, size: int) -> bytes | None:
-        """Return up to *size* bytes of the file under *key*, from *start* on; None if there is none.
-
-        Raises:
-            BucketUnavailable: the bucket failed, or refused us.
-            ValueError: *key* is not safe.
-        """
+        """Return up to *size* bytes of the file under *key*, from *start* on; None if there is none."""
         ...
 
     async def remove(self, key: str) -> None:
-        """Delete the file under *key*, if there is one.
-
-        Raises:
-            BucketUnavailable: the bucket failed, or refused us.
-            ValueError: *key* is not safe.
-        """
+        """Delete the file under *key*, if there is one."""
         ...
 
     async def read(self, key: str) -> Held | None:
-        """Describe the file under *key* by reading all of it; None if there is none.
-
-        Raises:
-            BucketUnavailable: the bucket failed, or refused us.
-            ValueError: *key* is not safe.
-        """
+        """Describe the file under *key* by reading all of it; None if there is none."""
         ...

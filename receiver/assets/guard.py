@@ -22,9 +22,7 @@ from receiver.errors import ReceiverError
 MAX_URL_CHARS: Final = 8192
 MAX_HOST_CHARS: Final = 253
 
-_URL: Final = re.compile(
-    r"(?P<scheme>[A-Za-z]+)://(?P<authority>[^/?]*)(?P<path>/[^?]*)?(?P<query>\?.*)?",
-)
+_URL: Final = re.compile(r"(?P<scheme>[A-Za-z]+)://(?P<authority>[^/?]*)(?P<path>/[^?]*)?(?P<query>\?.*)?")
 _NEVER_IN_A_URL: Final = re.compile("[\\x00-\\x1f\\x7f-\\x9f\u2028\u2029\ud800-\udfff\\\\]")
 """Control characters, line ends, lone surrogates, and the backslash, which some read as a slash."""
 _TO_BE_ENCODED: Final = re.compile(r"[^!-~]")

@@ -123,11 +123,7 @@ class Trial:
             raise ConfigError(f"{settings}: the store accepts it, but the object has none ({self.bucket})")
 
     def _upload(
-        self,
-        key: str,
-        marker: Fetched,
-        options: ObjectOptions | None = None,
-        dialect: Dialect | None = None,
+        self, key: str, marker: Fetched, options: ObjectOptions | None = None, dialect: Dialect | None = None
     ) -> "_MarkerUpload":
         return _MarkerUpload(
             self.client,

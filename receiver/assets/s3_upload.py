@@ -180,12 +180,7 @@ class Upload:
     def _send_block(self, upload_id: str, number: int, block: bytes) -> "CompletedPartTypeDef":
         checksum = self._checksum(ChecksumCRC32=_base64(zlib.crc32(block)), of=block)
         answer = self.client.upload_part(
-            Bucket=self.bucket,
-            Key=self.key,
-            UploadId=upload_id,
-            PartNumber=number,
-            Body=block,
-            **checksum,
+            Bucket=self.bucket, Key=self.key, UploadId=upload_id, PartNumber=number, Body=block, **checksum
         )
         part: CompletedPartTypeDef = {"PartNumber": number, "ETag": answer["ETag"]}
         if not self.dialect.md5:

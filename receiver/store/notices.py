@@ -23,16 +23,7 @@ from receiver.store.record import EVENT_KEY, NewEvent, event_row
 from receiver.store.rows import insert_new
 from receiver.store.search import IS_OPEN, IS_UNSETTLED
 from receiver.store.spools import Spool, see_spool, spool_of
-from receiver.store.tables import (
-    DEAD,
-    DELIVERY,
-    EVENT,
-    NOTICE,
-    PENDING,
-    QUARANTINE,
-    SECRET_USE,
-    SPOOL,
-)
+from receiver.store.tables import DEAD, DELIVERY, EVENT, NOTICE, PENDING, QUARANTINE, SECRET_USE, SPOOL
 from receiver.store.wake import MIRROR
 
 QUIET_MS: Final = 3_600_000

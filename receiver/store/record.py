@@ -150,10 +150,7 @@ def _row_of_arrival(arrival: Arrival, *, is_late: bool) -> dict[str, Any]:
 
 
 def _settle_at_once(
-    connection: Connection,
-    arrivals: Sequence[Arrival],
-    results: Mapping[str, RecordResult],
-    fan_out: FanOut,
+    connection: Connection, arrivals: Sequence[Arrival], results: Mapping[str, RecordResult], fan_out: FanOut
 ) -> dict[str, Made]:
     """Create the deliveries of new events that need nothing else."""
     places = {

@@ -16,16 +16,7 @@ from receiver.store.engine import wake_others
 from receiver.store.filters import Filter, to_text
 from receiver.store.rows import insert_new
 from receiver.store.search import DELIVERY_KEY, delivery_rows, event_rows
-from receiver.store.tables import (
-    DEAD,
-    DELIVERED,
-    DELIVERY,
-    DROPPED,
-    EVENT,
-    PENDING,
-    SETTLED,
-    SUBMISSION,
-)
+from receiver.store.tables import DEAD, DELIVERED, DELIVERY, DROPPED, EVENT, PENDING, SETTLED, SUBMISSION
 from receiver.store.wake import FORWARD
 from receiver.store.window import Key, Reach, rows_within
 

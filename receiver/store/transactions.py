@@ -187,11 +187,7 @@ class Calls:
         return answer
 
     def _end(
-        self,
-        running: "Future[Any]",
-        call: Call,
-        answer: "asyncio.Future[Any]",
-        alarm: asyncio.TimerHandle,
+        self, running: "Future[Any]", call: Call, answer: "asyncio.Future[Any]", alarm: asyncio.TimerHandle
     ) -> None:
         alarm.cancel()
         self._overdue.discard(running)

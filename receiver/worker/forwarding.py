@@ -12,13 +12,7 @@ import structlog
 
 from receiver.deliver import ForwardResult, report
 from receiver.errors import StoreUnavailable
-from receiver.store import (
-    DeliveryDead,
-    DeliveryJob,
-    DeliveryPostponed,
-    Hold,
-    Store,
-)
+from receiver.store import DeliveryDead, DeliveryJob, DeliveryPostponed, Hold, Store
 from receiver.store.claim import claim_deliveries
 from receiver.store.destinations import note_breaker
 from receiver.telemetry import metrics

@@ -104,15 +104,7 @@ def live_mirroring(
     """Return the duty that mirrors the assets of due events of *sources*."""
     spool = kept.spool if kept else ""
     claim = partial(store.claim, claim_events, with_asset=True, sources=sources, spool=spool)
-    return Mirroring(
-        leases,
-        claim,
-        mirror,
-        limits=limits,
-        woken=woken,
-        kept=kept,
-        gates=gates,
-    )
+    return Mirroring(leases, claim, mirror, limits=limits, woken=woken, kept=kept, gates=gates)
 
 
 def late_mirroring(
