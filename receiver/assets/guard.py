@@ -207,18 +207,14 @@ def _require_public(target: Target, hosts: Sequence[str] | None) -> None:
         raise BlockedUrl("only https on port 443 is fetched")
     if parse_address(target.host):
         raise BlockedUrl("a CDN has a name, not an address")
-    _require_public_name(target.host)
-    if hosts is not None and not any(_is_within(target.host, suffix) for suffix in hosts):
-        raise BlockedUrl(f"{target.host} is not one of the CDN hosts allowed")
-
-
-def _require_public_name(host: str) -> None:
-    labels = host.split(".")
-    well_formed = len(host) <= MAX_HOST_CHARS and all(map(_LABEL.fullmatch, labels))
+    labels = target.host.split(".")
+    well_formed = len(target.host) <= MAX_HOST_CHARS and all(map(_LABEL.fullmatch, labels))
     if not well_formed or not _TOP_LEVEL.fullmatch(labels[-1]):
         raise BlockedUrl("the host is not a well-formed DNS name")
     if len(labels) == 1 or labels[-1] in _NOT_PUBLIC_TOP_LEVEL:
-        raise BlockedUrl(f"{host} is not a public name")
+        raise BlockedUrl(f"{target.host} is not a public name")
+    if hosts is not None and not any(_is_within(target.host, suffix) for suffix in hosts):
+        raise BlockedUrl(f"{target.host} is not one of the CDN hosts allowed")
 
 
 def _is_within(host: str, suffix: str) -> bool:

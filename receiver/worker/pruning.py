@@ -56,13 +56,9 @@ async def _prune(store: Store, retention: Retention, what: What) -> bool:
     batch = retention.batch(what, now_ms=clock.now_ms(), rest_s=retention.rest_s)
     done = await store.transact(prune, what, batch)
     if done is not None and done.pruned:
-        _tell(what, done)
+        metrics.PRUNED.labels(what).inc(done.pruned)
+        log.debug("pruned", what=what, rows=done.pruned, needed=done.needed)
     return done is None or done.more
-
-
-def _tell(what: What, done: Pruned) -> None:
-    metrics.PRUNED.labels(what).inc(done.pruned)
-    log.debug("pruned", what=what, rows=done.pruned, needed=done.needed)
 
 
 async def delete_old_assets(store: Store, buckets: BucketsBySource, batch: Batch) -> Pruned | None:
