@@ -15,7 +15,6 @@ from sqlalchemy import Connection, Row, delete, func, select, update
 from receiver.events import OPERATOR, OPERATOR_SOURCE, event_id, event_ms, operator_body
 from receiver.store.backlog import SETTLED_ONES
 from receiver.store.claim import IS_PENDING
-from receiver.store.credits import CreditsRefused, credits_refused
 from receiver.store.destinations import DestinationStatus, destination_statuses
 from receiver.store.engine import insert_into, wake_others
 from receiver.store.outages import Outage, find_outages
@@ -23,6 +22,7 @@ from receiver.store.record import EVENT_KEY, NewEvent, event_row
 from receiver.store.rows import insert_new
 from receiver.store.search import IS_OPEN, IS_UNSETTLED
 from receiver.store.spools import Spool, see_spool, spool_of
+from receiver.store.submitted import CreditsRefused, credits_refused
 from receiver.store.tables import DEAD, DELIVERY, EVENT, NOTICE, PENDING, QUARANTINE, SECRET_USE, SPOOL
 from receiver.store.wake import MIRROR
 

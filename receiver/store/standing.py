@@ -12,12 +12,12 @@ from sqlalchemy import ColumnElement, Connection, Select, func, select, text
 from receiver.store import backlog
 from receiver.store.backlog import SAMPLED, Waiting, count_some
 from receiver.store.claim import IS_PENDING
-from receiver.store.credits import CreditsRefused, credits_refused
 from receiver.store.destinations import DestinationStatus, destination_statuses, known_destinations
 from receiver.store.engine import is_sqlite
 from receiver.store.outages import Outage, find_outages
 from receiver.store.search import IS_OPEN, IS_UNSETTLED
 from receiver.store.spools import Spool, spool_of
+from receiver.store.submitted import CreditsRefused, credits_refused
 from receiver.store.tables import EVENT, LATE_ASSET, PACE, QUARANTINE, SPOOL
 
 _MOST: Final = 1_000

@@ -10,16 +10,17 @@ import structlog
 
 from receiver.assets.by_source import BucketsBySource
 from receiver.assets.kept import KeptDownloads
+from receiver.errors import StoreUnavailable
 from receiver.operations.pruning import Retention
 from receiver.store import FORWARD, LATE, MIRROR, SETTLE, Sources, Store
 from receiver.store.agenda import LATE_ASSETS, WITH_ASSET, WITHOUT_ASSET, deliveries_to
+from receiver.store.backfill import count_missed
 from receiver.store.future import Present
 from receiver.worker.bucket_gates import BucketGates
 from receiver.worker.clockwatch import ClockWatch, watch_clock
 from receiver.worker.forwarding import Forwarding, Outlet
 from receiver.worker.host_gates import HostGates
 from receiver.worker.keeping import seen_every_s, stay_seen, sweep_kept
-from receiver.worker.latecomers import offer_backfill
 from receiver.worker.leases import RENEWALS_PER_LEASE, Leases
 from receiver.worker.loop import Lookout, Settling, work_until
 from receiver.worker.mirroring import (
@@ -208,3 +209,15 @@ class Worker:
             await duty.drain()
         finally:
             await duty.abandon()
+
+
+async def offer_backfill(store: Store, destinations: Sequence[str]) -> None:
+    """Report which *destinations* got none of the recently settled events, and the command for that."""
+    for name in destinations:
+        try:
+            missed = await store.transact(count_missed, name)
+        except StoreUnavailable:
+            return  # Only advice, repeated at the next start.
+        if missed:
+            command = f"receiver destinations backfill {name} --dry-run"
+            log.info("destination has missed events", destination=name, events=missed, to_see_them=command)
