@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from receiver.assets import Bucket, Early, Fetched, ReadableBucket, Stored
+from receiver.assets import Early, Fetched, ReadableBucket, Stored
 from receiver.errors import BucketUnavailable, ConfigError
 
 
@@ -53,7 +53,7 @@ def own_mistake(source: str, error: ConfigError) -> ConfigError:
     return ConfigError(error.problem, *owner, *error.setting)
 
 
-async def _silence(bucket: Bucket) -> BucketUnavailable | None:
+async def _silence(bucket: ReadableBucket) -> BucketUnavailable | None:
     try:
         await bucket.check()
     except BucketUnavailable as error:

@@ -248,18 +248,14 @@ class Once:
         self._lock = threading.Lock()
         self._tries = 0
         self._failure: Exception | None = None
-        self._passed = False
-
-    @property
-    def has_passed(self) -> bool:
+        self.has_passed = False
         """Whether it ever succeeded."""
-        return self._passed
 
     def __call__(self, check: Callable[[], None], *, again: bool = False) -> None:
         """Call *check* unless it passed before; *again* calls it anyway. Raises what *check* raises."""
         seen = self._tries
         with self._lock:
-            if self._passed and not again:
+            if self.has_passed and not again:
                 return
             if self._tries != seen and self._failure:
                 raise self._failure
@@ -269,7 +265,7 @@ class Once:
             except Exception as error:
                 self._failure = error
                 raise
-            self._passed, self._failure = True, None
+            self.has_passed, self._failure = True, None
 
 
 def look_after_put(client: "S3Client", bucket: str, key: str, **more: Any) -> dict[str, Any]:

@@ -78,7 +78,6 @@ class ClaimJobs(Protocol[Job_co]):
 
     async def __call__(self, claim: Claim, *, except_hosts: Collection[str], away: Away) -> Sequence[Job_co]:
         """Return the jobs taken."""
-        ...
 
 
 def sources_by_bucket(with_own: Collection[str]) -> list[Sources]:

@@ -40,11 +40,9 @@ class Generations(Protocol):
 
     async def list(self, *, limit: int, offset: int) -> GenerationPage:
         """Return one page."""
-        ...
 
     async def get(self, generation_id: str) -> Generation:
         """Return one generation."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +140,9 @@ class Pass:
                 looks[id_] = now_ms
                 row = await self._look_at(id_)
                 if row is None:
-                    looks[id_] = _after_a_miss(asked.get(id_, now_ms), now_ms)
+                    # It may just not be visible yet. Checked again at twice its age, one that never is costs
+                    # about a dozen requests in its week.
+                    looks[id_] = now_ms + max(now_ms - asked.get(id_, now_ms), 0)
                 if row is None or row.finished:
                     ended.add(id_)
         except ClientError as error:
@@ -209,14 +209,6 @@ def _by_turns(*lines: Iterable[str]) -> list[str]:
     """Return the ids of all *lines*, taking turns, so that a long line does not block another."""
     mixed = chain.from_iterable(zip_longest(*lines))
     return list(dict.fromkeys(id_ for id_ in mixed if id_ is not None))
-
-
-def _after_a_miss(sent_ms: int, now_ms: int) -> int:
-    """Return when to check again a generation that the provider did not know: at twice its age.
-
-    It may just not be visible yet. One that never is costs about a dozen requests in its week.
-    """
-    return now_ms + max(now_ms - sent_ms, 0)
 
 
 def event_type(row: Generation) -> str:

@@ -119,7 +119,10 @@ class Worker:
     ) -> list[Coroutine[Any, Any, None]]:
         """Return the tasks to cancel at the end, not to wait for: reconciling resumes where it was."""
         reconciling = (Reconciling(self.store, leases, one, self.reconcile) for one in self.accounts)
-        keeping = self._keeping(self.kept) if self.kept else []
+        keeping = []
+        if self.kept:
+            seen = stay_seen(self.store, self.kept.spool, every_s=seen_every_s(self.timing.lease_s))
+            keeping = [seen, sweep_kept(self.store, self.kept)]
         offering = offer_backfill(self.store, [*(outlet.name for outlet in self.outlets), *self.pulled])
         reconciles = (each.run() for each in reconciling)
         holding = [leases.keep(), leases.recall()]
@@ -139,10 +142,6 @@ class Worker:
         )
         every_s = self.timing.lease_s / RENEWALS_PER_LEASE
         return watch_clock(self.store, present, every_s=every_s, watch=ClockWatch())
-
-    def _keeping(self, kept: KeptDownloads) -> list[Coroutine[Any, Any, None]]:
-        seen = stay_seen(self.store, kept.spool, every_s=seen_every_s(self.timing.lease_s))
-        return [seen, sweep_kept(self.store, kept)]
 
     def _duties(self, leases: Leases, lookout: Lookout) -> list[Coroutine[Any, Any, None]]:
         settling = Settling(self.store, leases, self.mirror)

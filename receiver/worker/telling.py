@@ -171,7 +171,7 @@ class Telling:
 
     def _outages(self, sight: Sight, now_ms: int) -> Iterator[Observed]:
         """Report what any worker finds down; report recovery only if it works for this one."""
-        for kind, gates in ((BUCKET, self.buckets.gates()), (ASSET_HOST, self.hosts.gates())):
+        for kind, gates in ((BUCKET, self.buckets.gates), (ASSET_HOST, self.hosts.gates)):
             down = {one.name: one for one in sight.outages if one.kind == kind and one.lasts(now_ms)}
             for one in list(down.values())[:_MOST_AT_ONCE]:
                 yield _outage(one, is_down=True)
