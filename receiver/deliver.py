@@ -19,13 +19,7 @@ from receiver.events import OPERATOR, SOURCE_PREFIX, TYPE_PREFIX, Event, envelop
 from receiver.expressions import NotApplicable
 from receiver.outcomes import Delivered, FailedAttempt, GivenUp, Judged, Outcome, Parked, Retry
 from receiver.routing import EVERYTHING, Routing
-from receiver.store import (
-    DeliveryConfirmed,
-    DeliveryDead,
-    DeliveryJob,
-    DeliveryPostponed,
-    DeliveryUnwanted,
-)
+from receiver.store import DeliveryConfirmed, DeliveryDead, DeliveryJob, DeliveryPostponed, DeliveryUnwanted
 from receiver.telemetry import logs, metrics
 from receiver.telemetry.redact import redact
 
@@ -214,11 +208,7 @@ def report(result: ForwardResult) -> None:
     """Count the outcome of a delivery, and log it."""
     job = result.job
     attempts = job.attempts
-    facts = {
-        "event_id": job.event_id,
-        "generation_id": job.generation_id,
-        "destination": job.destination,
-    }
+    facts = {"event_id": job.event_id, "generation_id": job.generation_id, "destination": job.destination}
     match result:
         case DeliveryConfirmed(now_ms=now_ms, receipt=receipt):
             _forwards(job.destination, "delivered").inc()

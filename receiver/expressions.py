@@ -103,7 +103,14 @@ def _refusal(text: str, fault: str, place: int) -> ValueError:
 
 def _check_calls(expression: Expression) -> None:
     """Refuse calls that can never work: the library would notice only when it runs them."""
-    calls, references = _places(expression.text)
+    # Return the positions of function calls, and of each `&`.
+    tokens = list(Lexer().tokenize(expression.text))
+    names = (
+        token["start"]
+        for token, following in pairwise(tokens)
+        if token["type"] == "unquoted_identifier" and following["type"] == "lparen"
+    )
+    calls, references = names, (token["start"] for token in tokens if token["type"] == "expref")
     for node, parent in _nodes(expression.parsed.parsed, None):
         if node["type"] == "function_expression":
             place, fault = next(calls), _call_fault(node["value"], node["children"])
@@ -146,17 +153,6 @@ def _nodes(node: Any, parent: Any) -> Iterator[tuple[Any, Any]]:
         children = [left, condition, right]
     for child in children:
         yield from _nodes(child, node)
-
-
-def _places(text: str) -> tuple[Iterator[int], Iterator[int]]:
-    """Return the positions of function calls, and of each `&`."""
-    tokens = list(Lexer().tokenize(text))
-    names = (
-        token["start"]
-        for token, following in pairwise(tokens)
-        if token["type"] == "unquoted_identifier" and following["type"] == "lparen"
-    )
-    return names, (token["start"] for token in tokens if token["type"] == "expref")
 
 
 def _word(kind: str) -> str:

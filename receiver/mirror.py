@@ -18,7 +18,7 @@ import structlog
 from receiver import tracing
 from receiver.assets import Begin, Bucket, Early, Fetched, NotFetched, Stored
 from receiver.assets.kept import KeptDownloads
-from receiver.assets.key_template import KeyTemplate
+from receiver.assets.object_keys import KeyTemplate
 from receiver.assets.response import EXPIRED
 from receiver.backoff import Backoff
 from receiver.contract import COMPLETED

@@ -144,19 +144,16 @@ class Router:
         if not self._chooses and candidate.job.source != OPERATOR_SOURCE:
             return names
         try:
-            return self._choose(candidate, names)
+            wanted = {name: self._routings.get(name, EVERYTHING) for name in names}
+            event = reread(candidate.job.body, source=candidate.job.source)
+            fitting = [name for name in names if wanted[name].fits(event)]
+            if candidate.attribution.held or all(wanted[name].filter is None for name in fitting):
+                return fitting
+            message = _message(candidate, event)
+            return [name for name in fitting if wanted[name].filter_holds(message, destination=name)]
         except Exception:
             log.exception("routing failed; forwarded everywhere", event_id=candidate.job.id)
             return names
-
-    def _choose(self, candidate: Candidate, names: Sequence[str]) -> Sequence[str]:
-        wanted = {name: self._routings.get(name, EVERYTHING) for name in names}
-        event = reread(candidate.job.body, source=candidate.job.source)
-        fitting = [name for name in names if wanted[name].fits(event)]
-        if candidate.attribution.held or all(wanted[name].filter is None for name in fitting):
-            return fitting
-        message = _message(candidate, event)
-        return [name for name in fitting if wanted[name].filter_holds(message, destination=name)]
 
 
 def narrowed(route: Route, chosen: Expression) -> Route:

@@ -30,7 +30,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from receiver.assets.key_template import DEFAULT_KEY
+from receiver.assets.object_keys import DEFAULT_KEY
 from receiver.contract import BASE_URL, SIGNATURE_HEADER
 from receiver.errors import ConfigError, variable
 
@@ -140,7 +140,7 @@ class Settings(BaseSettings):
     assets_url: str = "file:data/assets"
     """`file:dir`, `file:///dir` or `s3://bucket/prefix`."""
     assets_key: str = DEFAULT_KEY
-    """Template for the names of assets there; `receiver.assets.key_template` has the fields."""
+    """Template for the names of assets there; `receiver.assets.object_keys` has the fields."""
     asset_hosts: Words | None = None
     """Host names (with their subdomains) that assets may come from; unset allows every public one."""
     asset_max_bytes: Bytes = Field(512 * 1024 * 1024, gt=0)

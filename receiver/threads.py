@@ -24,11 +24,7 @@ class Batches(Generic[Item, Result]):
     """
 
     def __init__(
-        self,
-        make: Callable[[list[Item]], Sequence[Result | Exception]],
-        *,
-        most: int,
-        threads: Executor,
+        self, make: Callable[[list[Item]], Sequence[Result | Exception]], *, most: int, threads: Executor
     ) -> None:
         """Use at most *most* of *threads* at a time."""
         self._make = make

@@ -62,7 +62,8 @@ def traceparent(generation_id: str) -> str | None:
     if (provider := _provider()) is None:
         return None
     with suppress(Exception):
-        return _written(_root(provider, generation_id))
+        root = _root(provider, generation_id)
+        return f"00-{root.trace_id:032x}-{root.span_id:016x}-{int(root.trace_flags):02x}"
     return None
 
 
@@ -197,10 +198,6 @@ def _root(provider: "TracerProvider", generation_id: str) -> "SpanContext":
     sampled = provider.sampler.should_sample(None, trace_id, "generate").decision.name == "RECORD_AND_SAMPLE"
     flags = TraceFlags(TraceFlags.SAMPLED if sampled else TraceFlags.DEFAULT)
     return SpanContext(trace_id, span_id, is_remote=True, trace_flags=flags)
-
-
-def _written(root: "SpanContext") -> str:
-    return f"00-{root.trace_id:032x}-{root.span_id:016x}-{int(root.trace_flags):02x}"
 
 
 def _below(parent: "SpanContext") -> "Context":

@@ -49,7 +49,7 @@ LATER = {
     "refusals": "cli/refusals",
     "reload": "cli/renewal wiring/renewal",
     "retention": "cli/prune operations/pruning store/migrations/versions/0015_retention store/old_assets"
-    " store/retention wiring/retention worker/deleting worker/pruning",
+    " store/retention wiring/retention worker/pruning",
     "status": "cli/status operations/status",
     "tracing": "telemetry/otlp tracing",
     "use of secrets": "web/secret_use",

@@ -21,8 +21,8 @@ from prometheus_client import Counter, Gauge, Histogram
 import receiver.assets.guard
 import receiver.client
 from receiver.assets import Fetched, response
-from receiver.assets.key_template import KeyTemplate
 from receiver.assets.media import MEDIA_TYPES
+from receiver.assets.object_keys import KeyTemplate
 from receiver.cli import cli
 from receiver.destinations import SCHEMES, open_destination
 from receiver.destinations.policy import DeliveryPolicy
@@ -40,7 +40,7 @@ from receiver.settings import (
 )
 from receiver.store.filters import has_error
 from receiver.telemetry import metrics
-from receiver.worker.steps import STEPS
+from receiver.worker.telling import STEPS
 from tests.contract.destination_systems import SYSTEMS
 from tests.contract.matrix import PAGE as MATRIX
 from tests.contract.matrix import SUITE

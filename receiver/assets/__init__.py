@@ -43,11 +43,9 @@ class Early(Protocol):
         Raises:
             OSError: the file cannot be opened.
         """
-        ...
 
     def abandon(self) -> None:
         """Undo it soon, unless it ended; every one is abandoned once nothing else is done with it."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +143,6 @@ class Bucket(Protocol):
         Raises:
             BucketUnavailable: the bucket failed, or refused us; the same call may succeed later.
         """
-        ...
 
     def begin(self, key: str, coming: Fetched, *, metadata: dict[str, str]) -> Early | None:
         """Begin to upload what is *coming*, to be `put` under *key*; None if it must be complete first.
@@ -153,61 +150,36 @@ class Bucket(Protocol):
         Raises:
             ValueError: *key* is not safe.
         """
-        ...
+
+
+class ReadableBucket(Bucket, Protocol):
+    """A bucket that can be inspected and closed.
+
+    Every method but `key_of` raises `BucketUnavailable` if the bucket failed or refused us, and `ValueError`
+    if *key* is not safe.
+    """
 
     async def check(self) -> None:
         """Raise now, naming the setting, if the bucket cannot be written at all.
 
         Raises:
             ConfigError: no such bucket or folder, or no permission to write there.
-            BucketUnavailable: it did not answer.
         """
-        ...
 
     async def aclose(self) -> None:
         """Close connections. Called once, after the last `put` returned."""
-        ...
-
-
-class ReadableBucket(Bucket, Protocol):
-    """A bucket that can be inspected."""
 
     def key_of(self, url: str) -> str | None:
         """Return the key of a `Stored.url`; None if it is in another bucket, or not one of our URLs."""
-        ...
 
     async def look(self, key: str) -> Held | None:
-        """Describe the file under *key* without reading it; None if there is none.
-
-        Raises:
-            BucketUnavailable: the bucket failed, or refused us.
-            ValueError: *key* is not safe.
-        """
-        ...
+        """Describe the file under *key* without reading it; None if there is none."""
 
     async def part(self, key: str, start: int, size: int) -> bytes | None:
-        """Return up to *size* bytes of the file under *key*, from *start* on; None if there is none.
-
-        Raises:
-            BucketUnavailable: the bucket failed, or refused us.
-            ValueError: *key* is not safe.
-        """
-        ...
+        """Return up to *size* bytes of the file under *key*, from *start* on; None if there is none."""
 
     async def remove(self, key: str) -> None:
-        """Delete the file under *key*, if there is one.
-
-        Raises:
-            BucketUnavailable: the bucket failed, or refused us.
-            ValueError: *key* is not safe.
-        """
-        ...
+        """Delete the file under *key*, if there is one."""
 
     async def read(self, key: str) -> Held | None:
-        """Describe the file under *key* by reading all of it; None if there is none.
-
-        Raises:
-            BucketUnavailable: the bucket failed, or refused us.
-            ValueError: *key* is not safe.
-        """
-        ...
+        """Describe the file under *key* by reading all of it; None if there is none."""

@@ -12,7 +12,7 @@ from typing import BinaryIO, Final
 
 from tinytag import TinyTag
 
-from receiver.assets.bounded import Bounded
+from receiver.assets.elements import Bounded
 
 TYPES: Final = frozenset(("audio/wav", "audio/mpeg", "audio/flac", "audio/ogg", "audio/aiff"))
 
@@ -39,17 +39,14 @@ def audio_duration_s(file: BinaryIO, content_type: str, size_bytes: int) -> floa
         case "audio/mpeg":
             return _mp3(file, size_bytes)
     told = _read(Bounded(file))
-    if content_type != "audio/flac" and _claimed_bytes(told) > size_bytes * _WHOLE:
+    claimed_bytes = (told.duration or 0) * (told.bitrate or 0) * _BYTES_PER_KBIT
+    if content_type != "audio/flac" and claimed_bytes > size_bytes * _WHOLE:
         return None
     return told.duration
 
 
 def _read(file: BinaryIO | Bounded) -> TinyTag:
     return TinyTag.get(file_obj=file, tags=False)  # type: ignore[arg-type]  # it only reads and seeks
-
-
-def _claimed_bytes(told: TinyTag) -> float:
-    return (told.duration or 0) * (told.bitrate or 0) * _BYTES_PER_KBIT
 
 
 def _mp3(file: BinaryIO, size_bytes: int) -> float | None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from receiver.assets import Bucket, Early, Fetched, ReadableBucket, Stored
+from receiver.assets import Early, Fetched, ReadableBucket, Stored
 from receiver.errors import BucketUnavailable, ConfigError
 
 
@@ -39,15 +39,12 @@ class BucketsBySource:
 
     async def aclose(self) -> None:
         """Let go of all connections."""
-        await asyncio.gather(*(bucket.aclose() for bucket in self._all()))
+        await asyncio.gather(*(bucket.aclose() for bucket in [self.default, *self.own.values()]))
 
     def holding(self, url: str) -> tuple[ReadableBucket, str] | None:
         """Return the bucket of a `Stored.url`, and its key there; None if it is in none of them."""
         keys = ((bucket, bucket.key_of(url)) for bucket in (*self.own.values(), self.default))
         return next(((bucket, key) for bucket, key in keys if key is not None), None)
-
-    def _all(self) -> list[ReadableBucket]:
-        return [self.default, *self.own.values()]
 
 
 def own_mistake(source: str, error: ConfigError) -> ConfigError:
@@ -56,7 +53,7 @@ def own_mistake(source: str, error: ConfigError) -> ConfigError:
     return ConfigError(error.problem, *owner, *error.setting)
 
 
-async def _silence(bucket: Bucket) -> BucketUnavailable | None:
+async def _silence(bucket: ReadableBucket) -> BucketUnavailable | None:
     try:
         await bucket.check()
     except BucketUnavailable as error:

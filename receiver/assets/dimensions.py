@@ -12,8 +12,8 @@ from typing import BinaryIO, Final, TypeVar
 import imagesize  # type: ignore[import-untyped]
 
 from receiver.assets import audio_duration
-from receiver.assets.bounded import Bounded
 from receiver.assets.duration import mp4_duration_s, plausible, webm_duration_s
+from receiver.assets.elements import Bounded
 from receiver.assets.exif import png_chunks, png_orientation, webp_orientation
 from receiver.assets.frame_size import Size, mp4_frame_size, webm_frame_size
 
@@ -93,9 +93,14 @@ def _image(file: BinaryIO, content_type: str) -> Size | None:
         case "image/webp":
             return _turned(_webp_size(file), webp_orientation(file))
         case "image/gif":
-            return _gif_size(file)
+            file.seek(6)
+            return _pair("<HH", file.read(4))
         case "image/bmp":
-            return _bmp_size(file)
+            file.seek(14)
+            header = file.read(8)
+            if int.from_bytes(header[:4], "little") == _OLD_BMP:
+                return _pair("<HH", header[4:])
+            return _by_library(file)
         case _:
             return _by_library(file)
 
@@ -120,25 +125,12 @@ def _png_size(file: BinaryIO) -> Size | None:
     return None
 
 
-def _gif_size(file: BinaryIO) -> Size:
-    file.seek(6)
-    return _pair("<HH", file.read(4))
-
-
 def _webp_size(file: BinaryIO) -> Size | None:
     size = _by_library(file)
     file.seek(12)
     if size and file.read(4) == _VP8:  # the two high bits are for scaling
         return size[0] & _VP8_SIDE, size[1] & _VP8_SIDE
     return size
-
-
-def _bmp_size(file: BinaryIO) -> Size | None:
-    file.seek(14)
-    header = file.read(8)
-    if int.from_bytes(header[:4], "little") == _OLD_BMP:
-        return _pair("<HH", header[4:])
-    return _by_library(file)
 
 
 def _pair(layout: str, data: bytes) -> Size:

@@ -59,7 +59,9 @@ def webm_duration_s(file: BinaryIO, size_bytes: int) -> float | None:
         if element.name == _TIMESTAMP_SCALE:
             scale_ns = int.from_bytes(content(file, element), "big")
         elif element.name == _DURATION:
-            ticks = _float(content(file, element))
+            data = content(file, element)
+            layout = {4: ">f", 8: ">d"}.get(len(data))
+            ticks = struct.unpack(layout, data)[0] if layout else None
     return None if ticks is None else plausible(ticks * scale_ns / 1e9)
 
 
@@ -67,8 +69,3 @@ def plausible(seconds: float) -> float | None:
     """Return *seconds* to the millisecond, or None if the value is not plausible."""
     seconds = round(seconds, 3)
     return seconds if isfinite(seconds) and 0 < seconds <= _MAX_DURATION_S else None
-
-
-def _float(data: bytes) -> float | None:
-    layout = {4: ">f", 8: ">d"}.get(len(data))
-    return struct.unpack(layout, data)[0] if layout else None

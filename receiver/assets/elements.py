@@ -6,6 +6,7 @@ seeking. Files come from outside, so no length is trusted, and malformed data en
 Sources: ISO/IEC 14496-12 (boxes), RFC 8794 (EBML).
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final
@@ -17,6 +18,9 @@ _MAX_SIZE_BYTES: Final = 8
 TRACKS: Final = 0x1654AE6B
 CLUSTER: Final = 0x1F43B675
 _SEGMENT: Final = 0x18538067
+_MAX_READ_BYTES: Final = 256 * 1024
+"""imagesize searches for JPEG markers byte by byte, tinytag for frames. A file that needs more gets no
+result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +101,30 @@ def content(file: BinaryIO, element: Element, *, at_most: int = 8) -> bytes:
     """Return the beginning of the content of *element*."""
     file.seek(element.start)
     return file.read(min(element.end - element.start, at_most))
+
+
+class Bounded:
+    """A file of which no more than `_MAX_READ_BYTES` can be read, in whatever pieces."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._left = _MAX_READ_BYTES
+
+    def read(self, size: int = -1) -> bytes:
+        """Read *size* bytes.
+
+        Raises:
+            OSError: that would be more than is left to read.
+        """
+        if not 0 <= size <= self._left:
+            raise OSError("read too much of it")
+        self._left -= size
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Seek to *offset*."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._file.tell()

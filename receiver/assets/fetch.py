@@ -27,8 +27,7 @@ from receiver.assets.dial import GuardedBackend, NameNotResolved, Resolve, Syste
 from receiver.assets.expiry import MAX_SAID_BYTES
 from receiver.assets.guard import BlockedAddress, BlockedUrl, Target, check_url
 from receiver.assets.media import HEAD_BYTES, MEDIA_TYPES, sniff
-from receiver.assets.redirect import next_url, require_followable
-from receiver.assets.response import NotAcceptable, declared_length
+from receiver.assets.response import NotAcceptable, declared_length, next_url, require_followable
 from receiver.assets.spool import Spool, remove_stale
 from receiver.assets.underscore import Unnamed
 

@@ -86,7 +86,11 @@ class FolderBucket:
         """
         require_safe(key)
         if not self.marker.is_known:
-            await self._check_again()
+            # It failed at start, for example because a disk was not mounted.
+            try:
+                await self.check()
+            except ConfigError as error:
+                raise BucketUnavailable(str(error)) from error
         if asset.content is not None:
             return await self._small.submit((key, asset))
         [stored] = await self._in_thread(self._put_all, [(key, asset)])
@@ -108,23 +112,21 @@ class FolderBucket:
 
     async def look(self, key: str) -> Held | None:
         """Tell the size of the file; a folder keeps no checksums."""
-        require_safe(key)
-        return await self._in_thread(self._look, key)
+        return await self._at(key, lambda path: Held(path.stat().st_size, None) if path.is_file() else None)
 
     async def part(self, key: str, start: int, size: int) -> bytes | None:
         """Return some bytes of the file."""
-        require_safe(key)
-        return await self._in_thread(self._part, key, start, size)
+        return await self._at(key, lambda path: _part(path, start, size) if path.is_file() else None)
 
     async def read(self, key: str) -> Held | None:
         """Tell the size and the checksum of the file."""
-        require_safe(key)
-        return await self._in_thread(self._read, key)
+        return await self._at(
+            key, lambda path: Held(path.stat().st_size, _sha256(path)) if path.is_file() else None
+        )
 
     async def remove(self, key: str) -> None:
         """Delete the file."""
-        require_safe(key)
-        await self._in_thread(self._remove, key)
+        await self._at(key, lambda path: path.unlink(missing_ok=True))
 
     async def check(self) -> None:
         """Raise if the folder cannot be written; remove what killed processes left in it.
@@ -145,13 +147,6 @@ class FolderBucket:
         except StoreUnavailable as error:
             raise BucketUnavailable(f"cannot tell whether {self.root} was used before: {error}") from error
 
-    async def _check_again(self) -> None:
-        """Repeat the check that failed at start, for example because a disk was not mounted."""
-        try:
-            await self.check()
-        except ConfigError as error:
-            raise BucketUnavailable(str(error)) from error
-
     async def aclose(self) -> None:
         """Release the threads; a call that hangs ends with the process."""
         self.threads.shutdown(wait=False, cancel_futures=True)
@@ -161,13 +156,23 @@ class FolderBucket:
         work = partial(call, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self.threads, work)
 
+    async def _at(self, key: str, call: Callable[[Path], Result]) -> Result:
+        """Run *call* in a thread, with the path of *key*."""
+        require_safe(key)
+
+        def run() -> Result:
+            with self._in_place():
+                return call(self._path(key))
+
+        return await self._in_thread(run)
+
     def _is_new(self) -> bool:
         # A folder from a release before the marker has one of these.
         return self.marker.is_missing and not (self.root / _INCOMING).is_dir()
 
     @contextmanager
     def _in_place(self) -> Iterator[None]:
-        """Run *call* only if the folder is the one that was created.
+        """Run the block only if the folder is the one that was created.
 
         Raises:
             BucketUnavailable: the folder is not there, or the disk failed.
@@ -257,29 +262,6 @@ class FolderBucket:
         finally:
             temporary.unlink(missing_ok=True)
 
-    def _look(self, key: str) -> Held | None:
-        with self._in_place():
-            path = self._path(key)
-            return Held(path.stat().st_size, None) if path.is_file() else None
-
-    def _part(self, key: str, start: int, size: int) -> bytes | None:
-        with self._in_place():
-            path = self._path(key)
-            if not path.is_file():
-                return None
-            with path.open("rb") as file:
-                file.seek(start)
-                return file.read(size)
-
-    def _read(self, key: str) -> Held | None:
-        with self._in_place():
-            path = self._path(key)
-            return Held(path.stat().st_size, _sha256(path)) if path.is_file() else None
-
-    def _remove(self, key: str) -> None:
-        with self._in_place():
-            self._path(key).unlink(missing_ok=True)
-
     def _check(self) -> None:
         try:
             _make_folders(self.root)
@@ -289,14 +271,11 @@ class FolderBucket:
                 probe = temporary.with_suffix(".check")
                 _link(temporary, probe)
                 probe.unlink()
-            self._remove_stale()
+            for path in (self.root / _INCOMING).iterdir():
+                if path.stat().st_mtime < time.time() - STALE_AFTER_S:
+                    path.unlink(missing_ok=True)
         except OSError as error:
             raise ConfigError(f"cannot write to {self.root}: {error.strerror}", "assets_url") from error
-
-    def _remove_stale(self) -> None:
-        for path in (self.root / _INCOMING).iterdir():
-            if path.stat().st_mtime < time.time() - STALE_AFTER_S:
-                path.unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
         return self.root.joinpath(*key.split("/"))
@@ -343,6 +322,12 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _part(path: Path, start: int, size: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read(size)
 
 
 def _sha256(path: Path) -> str:

@@ -22,9 +22,7 @@ from receiver.errors import ReceiverError
 MAX_URL_CHARS: Final = 8192
 MAX_HOST_CHARS: Final = 253
 
-_URL: Final = re.compile(
-    r"(?P<scheme>[A-Za-z]+)://(?P<authority>[^/?]*)(?P<path>/[^?]*)?(?P<query>\?.*)?",
-)
+_URL: Final = re.compile(r"(?P<scheme>[A-Za-z]+)://(?P<authority>[^/?]*)(?P<path>/[^?]*)?(?P<query>\?.*)?")
 _NEVER_IN_A_URL: Final = re.compile("[\\x00-\\x1f\\x7f-\\x9f\u2028\u2029\ud800-\udfff\\\\]")
 """Control characters, line ends, lone surrogates, and the backslash, which some read as a slash."""
 _TO_BE_ENCODED: Final = re.compile(r"[^!-~]")
@@ -209,18 +207,14 @@ def _require_public(target: Target, hosts: Sequence[str] | None) -> None:
         raise BlockedUrl("only https on port 443 is fetched")
     if parse_address(target.host):
         raise BlockedUrl("a CDN has a name, not an address")
-    _require_public_name(target.host)
-    if hosts is not None and not any(_is_within(target.host, suffix) for suffix in hosts):
-        raise BlockedUrl(f"{target.host} is not one of the CDN hosts allowed")
-
-
-def _require_public_name(host: str) -> None:
-    labels = host.split(".")
-    well_formed = len(host) <= MAX_HOST_CHARS and all(map(_LABEL.fullmatch, labels))
+    labels = target.host.split(".")
+    well_formed = len(target.host) <= MAX_HOST_CHARS and all(map(_LABEL.fullmatch, labels))
     if not well_formed or not _TOP_LEVEL.fullmatch(labels[-1]):
         raise BlockedUrl("the host is not a well-formed DNS name")
     if len(labels) == 1 or labels[-1] in _NOT_PUBLIC_TOP_LEVEL:
-        raise BlockedUrl(f"{host} is not a public name")
+        raise BlockedUrl(f"{target.host} is not a public name")
+    if hosts is not None and not any(_is_within(target.host, suffix) for suffix in hosts):
+        raise BlockedUrl(f"{target.host} is not one of the CDN hosts allowed")
 
 
 def _is_within(host: str, suffix: str) -> bool:

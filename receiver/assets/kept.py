@@ -20,7 +20,7 @@ from typing import Any, Final
 import structlog
 
 from receiver.assets import Fetched, NotFetched
-from receiver.assets.folder_id import folder_id
+from receiver.assets.folder_marker import folder_id
 from receiver.assets.media import MEDIA_TYPES
 from receiver.assets.spool import described
 from receiver.errors import variable

@@ -257,7 +257,13 @@ class S3Bucket:
         early = asset.early
         # One that ended has failed: that says nothing of the store now, or of an object beside another.
         if isinstance(early, EarlyUpload) and not early.done.done():
-            return self._finish(key, asset, early)
+            # Make an object of what was sent during the download.
+            try:
+                early.finish(asset)
+            except KeyTaken:
+                return self._is(key, asset, self._look_after_put(key), early.mark)
+            self._require_held(key, asset, early.mark)
+            return True
         # Check first: an earlier attempt may have uploaded a large asset, and some stores would overwrite.
         if (asset.size_bytes > self.part_bytes or not self.dialect.conditional) and (held := self._look(key)):
             return self._is(key, asset, held)
@@ -268,15 +274,6 @@ class S3Bucket:
             return self._is(key, asset, self._look_after_put(key))
         if not is_proven:
             self._require_held(key, asset)
-        return True
-
-    def _finish(self, key: str, asset: Fetched, early: EarlyUpload) -> bool:
-        """Make an object of what was sent during the download; return as `_place` does."""
-        try:
-            early.finish(asset)
-        except KeyTaken:
-            return self._is(key, asset, self._look_after_put(key), early.mark)
-        self._require_held(key, asset, early.mark)
         return True
 
     def _upload(self, key: str, asset: Fetched, metadata: dict[str, str]) -> Upload:

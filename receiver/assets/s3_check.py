@@ -115,14 +115,15 @@ class Trial:
         except ClientError as error:
             raise self._refused(error, form, key, first, put) from error
         head = self._require_kept(key, first, second)
-        self._require_options(key, head, answer)
+        lost = self.options.lost(head, answer)
+        if self.options.tags and head.get("TagCount") != len(self.options.tags) and not self._has_tags(key):
+            lost = [*lost, TAGS]
+        if lost:
+            settings = ", ".join(map(variable, lost))
+            raise ConfigError(f"{settings}: the store accepts it, but the object has none ({self.bucket})")
 
     def _upload(
-        self,
-        key: str,
-        marker: Fetched,
-        options: ObjectOptions | None = None,
-        dialect: Dialect | None = None,
+        self, key: str, marker: Fetched, options: ObjectOptions | None = None, dialect: Dialect | None = None
     ) -> "_MarkerUpload":
         return _MarkerUpload(
             self.client,
@@ -169,14 +170,6 @@ class Trial:
         ):
             raise ConfigError(f"the store holds different bytes from those uploaded ({self.bucket})", ADDRESS)
         return head
-
-    def _require_options(self, key: str, head: dict[str, Any], answer: dict[str, Any]) -> None:
-        lost = self.options.lost(head, answer)
-        if self.options.tags and head.get("TagCount") != len(self.options.tags) and not self._has_tags(key):
-            lost = [*lost, TAGS]
-        if lost:
-            settings = ", ".join(map(variable, lost))
-            raise ConfigError(f"{settings}: the store accepts it, but the object has none ({self.bucket})")
 
     def _has_tags(self, key: str) -> bool:
         """Whether the object has all its tags, or we may not read them."""
@@ -255,18 +248,14 @@ class Once:
         self._lock = threading.Lock()
         self._tries = 0
         self._failure: Exception | None = None
-        self._passed = False
-
-    @property
-    def has_passed(self) -> bool:
+        self.has_passed = False
         """Whether it ever succeeded."""
-        return self._passed
 
     def __call__(self, check: Callable[[], None], *, again: bool = False) -> None:
         """Call *check* unless it passed before; *again* calls it anyway. Raises what *check* raises."""
         seen = self._tries
         with self._lock:
-            if self._passed and not again:
+            if self.has_passed and not again:
                 return
             if self._tries != seen and self._failure:
                 raise self._failure
@@ -276,7 +265,7 @@ class Once:
             except Exception as error:
                 self._failure = error
                 raise
-            self._passed, self._failure = True, None
+            self.has_passed, self._failure = True, None
 
 
 def look_after_put(client: "S3Client", bucket: str, key: str, **more: Any) -> dict[str, Any]:

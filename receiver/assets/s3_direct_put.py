@@ -43,7 +43,9 @@ class DirectPut:
         way = self._observed.way
         if way is None:
             return None
-        body = await _body(upload.asset)
+        body = upload.asset.content
+        if body is None:
+            body = await asyncio.to_thread(_read, upload.asset)
         try:
             if way.is_stale:
                 await asyncio.to_thread(way.credentials.get_frozen_credentials)
@@ -73,10 +75,6 @@ class DirectPut:
         lines = [f"PUT {target} HTTP/1.1", f"Content-Length: {len(body)}"]
         lines += [f"{name}: {value}" for name, value in signed.items()]
         return "\r\n".join([*lines, "", ""]).encode("latin-1")
-
-
-async def _body(asset: Fetched) -> bytes:
-    return asset.content if asset.content is not None else await asyncio.to_thread(_read, asset)
 
 
 def _read(asset: Fetched) -> bytes:

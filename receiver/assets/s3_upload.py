@@ -93,20 +93,17 @@ class Upload:
     def put_whole(self) -> dict[str, Any]:
         """Create the object with one request; return the answer. Raises the same as `run`."""
         with _taken(self.key):
-            return self._put_whole()
+            with self.asset.open() as file:
+                body = file.read()
+            answer = self.client.put_object(
+                Bucket=self.bucket, Key=self.key, Body=body, **self.parameters_of_whole(body)
+            )
+            return dict(answer)
 
     def put_in_parts(self, send: "SendParts") -> dict[str, Any]:
         """Create the object from what is sent; return all answers in one. Raises what `run` and *send* do."""
         with _taken(self.key):
             return self._put_in_parts(send)
-
-    def _put_whole(self) -> dict[str, Any]:
-        with self.asset.open() as file:
-            body = file.read()
-        answer = self.client.put_object(
-            Bucket=self.bucket, Key=self.key, Body=body, **self.parameters_of_whole(body)
-        )
-        return dict(answer)
 
     def parameters_of_whole(self, body: bytes) -> dict[str, Any]:
         """Return the parameters of PutObject besides place and body: boto3's names for its headers."""
@@ -183,12 +180,7 @@ class Upload:
     def _send_block(self, upload_id: str, number: int, block: bytes) -> "CompletedPartTypeDef":
         checksum = self._checksum(ChecksumCRC32=_base64(zlib.crc32(block)), of=block)
         answer = self.client.upload_part(
-            Bucket=self.bucket,
-            Key=self.key,
-            UploadId=upload_id,
-            PartNumber=number,
-            Body=block,
-            **checksum,
+            Bucket=self.bucket, Key=self.key, UploadId=upload_id, PartNumber=number, Body=block, **checksum
         )
         part: CompletedPartTypeDef = {"PartNumber": number, "ETag": answer["ETag"]}
         if not self.dialect.md5:
@@ -237,18 +229,15 @@ class Upload:
 
     def _described(self) -> dict[str, Any]:
         """Return what every object has besides its bytes."""
-        metadata = self._metadata()
+        # Header values are printable ASCII, limited in length.
+        printable = {k: re.sub(r"[^ -~]", "?", v)[:_MAX_METADATA_CHARS] for k, v in self.metadata.items()}
+        metadata = {**printable, SHA256_METADATA: self.asset.sha256} if self.asset.sha256 else printable
         return {
             "ContentType": self.asset.content_type,
             "ContentDisposition": _DISPOSITION,
             "Metadata": metadata,
             **self.options.parameters(metadata),
         }
-
-    def _metadata(self) -> dict[str, str]:
-        """Return header values: printable ASCII, limited in length."""
-        printable = {k: re.sub(r"[^ -~]", "?", v)[:_MAX_METADATA_CHARS] for k, v in self.metadata.items()}
-        return {**printable, SHA256_METADATA: self.asset.sha256} if self.asset.sha256 else printable
 
 
 @contextmanager

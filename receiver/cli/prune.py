@@ -63,7 +63,7 @@ async def _delete_assets(
 
     from receiver.store.old_assets import find_old_assets
     from receiver.wiring.assets import open_bucket
-    from receiver.worker.deleting import delete_old_assets
+    from receiver.worker.pruning import delete_old_assets
 
     deleted, after, waits = 0, "", False
     buckets = open_bucket(settings)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from receiver.store.destinations import known_destinations
-from receiver.store.filters import Filter
-from receiver.store.sources import known_sources
+from receiver.store.filters import Filter, known_sources
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The store: events, their assets and deliveries, on SQLite or PostgreSQL by one code path."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from itertools import zip_longest
 from typing import Concatenate, ParamSpec, TypeVar
@@ -120,6 +120,7 @@ _MOST_SETTLEMENTS = 20_000
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
+Outcome = TypeVar("Outcome", Written, Closed)
 
 
 class Store:
@@ -203,7 +204,7 @@ class Store:
         if not isinstance(entry, NewEvent):
             return (await self._arrive(Arrival(entry))).result
         if self._settles_at_once and not entry.expects_asset:
-            return await self._record_and_settle(entry)
+            return (await self._placed(lambda places: self._arrive(Arrival(entry, places=places)))).result
         if entry.asset_host and (place := self.handover.event_place(entry.source, entry.asset_host)):
             return await self._record_for(*place, entry, entry.asset_host)
         result = (await self._arrive(Arrival(entry))).result
@@ -237,19 +238,6 @@ class Store:
                 taker.free(asset_host)
         return result
 
-    async def _record_and_settle(self, event: NewEvent) -> RecordResult:
-        places = self.handover.delivery_places()
-        made = None
-        try:
-            written = await self._arrive(Arrival(event, places=places))
-            made = written.made
-        except StoreUnavailable as error:
-            self._doubts.note(error, places.leases())
-            raise
-        finally:
-            self._hand_over(places, made)
-        return written.result
-
     async def settle(self, settlement: Settlement) -> bool:
         """Record the result of claimed work; False if its lease was lost and nothing was written."""
         if not isinstance(settlement, EventSettled):
@@ -257,17 +245,21 @@ class Store:
             if isinstance(settlement, LateArrived):
                 self.wake.signal(FORWARD)
             return closed.held
+        return (await self._placed(lambda places: self._close(Closing(settlement, places)))).held
+
+    async def _placed(self, commit: Callable[[Places], Awaitable[Outcome]]) -> Outcome:
+        """Return what *commit* returns for reserved places; hand over the deliveries it made."""
         places = self.handover.delivery_places()
         made = None
         try:
-            closed = await self._close(Closing(settlement, places))
-            made = closed.made
+            outcome = await commit(places)
+            made = outcome.made
         except StoreUnavailable as error:
             self._doubts.note(error, places.leases())
             raise
         finally:
             self._hand_over(places, made)
-        return closed.held
+        return outcome
 
     async def _close(self, closing: Closing) -> Closed:
         closed = await self._settlements.submit(closing)

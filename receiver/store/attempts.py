@@ -10,6 +10,7 @@ from typing import Final
 from sqlalchemy import Connection, select
 
 from receiver.outcomes import MAX_SAID_BYTES, FailedAttempt
+from receiver.store.engine import read_as
 from receiver.store.rows import insert_or_replace
 from receiver.store.tables import ATTEMPT
 from receiver.telemetry.redact import redact
@@ -69,10 +70,7 @@ def kept_attempts(
     if destination is not None:
         ours = ours.where(ATTEMPT.c.destination == destination)
     rows = connection.execute(ours.order_by(ATTEMPT.c.began_ms, ATTEMPT.c.number))
-    return [
-        KeptAttempt(row.event_id, row.destination, row.number, row.began_ms, row.took_ms, row.error, row.said)
-        for row in rows
-    ]
+    return [read_as(KeptAttempt, row) for row in rows]
 
 
 def _said(body: bytes) -> str:

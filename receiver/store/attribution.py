@@ -69,17 +69,17 @@ def attach(connection: Connection, source: str, generation_id: str, submission: 
         .order_by(DELIVERY.c.event_id, DELIVERY.c.destination)
         .with_for_update(of=DELIVERY)
     ).all()
-    begun = {row.event_id for row in deliveries if _may_have_been_sent(row) or row.due_ms <= now_ms}
+    # One that was parked or requeued shows no attempts.
+    begun = {
+        row.event_id
+        for row in deliveries
+        if row.attempts or row.last_error is not None or row.operation is not None or row.due_ms <= now_ms
+    }
     held = {row.event_id for row in deliveries} - begun
     if held:
         released = {"submission": submission, "due_ms": now_ms}
         connection.execute(update(DELIVERY).where(DELIVERY.c.event_id.in_(sorted(held))).values(released))
         wake_others(connection, FORWARD)
-
-
-def _may_have_been_sent(row: Any) -> bool:
-    """Whether a delivery was ever begun. One that was parked or requeued shows no attempts."""
-    return bool(row.attempts or row.last_error is not None or row.operation is not None)
 
 
 def _open(connection: Connection, sources: set[str], *, since_ms: int) -> list[_Open]:

@@ -1,10 +1,9 @@
 """What is waiting for a destination, and what became of the rest: figures for people and alerts."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from receiver.store.claim import IS_PENDING
 from receiver.store.tables import DEAD, DELIVERY, EVENT
@@ -70,18 +69,6 @@ def last_dead_error(connection: Connection, destination: str) -> str | None:
 def count_some(connection: Connection, rows: Select[Any]) -> int:
     """Count *rows*, up to `COUNTED`."""
     return connection.execute(select(func.count()).select_from(rows.limit(COUNTED).subquery())).scalar_one()
-
-
-def names_in_use(connection: Connection, which: ColumnElement[bool]) -> Iterator[str]:
-    """Yield the destinations that have deliveries of this kind, with one index lookup each.
-
-    `SELECT DISTINCT` would read every row.
-    """
-    first = select(func.min(DELIVERY.c.destination)).where(which)
-    name = connection.execute(first).scalar()
-    while name is not None:
-        yield name
-        name = connection.execute(first.where(DELIVERY.c.destination > name)).scalar()
 
 
 def _first_error(connection: Connection, among: Any) -> str | None:

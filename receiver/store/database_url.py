@@ -33,7 +33,15 @@ def parse(text: str) -> URL:
     if kind in _POSTGRES:
         return _postgres(rest)
     if kind == "sqlite":
-        return _sqlite(rest)
+        try:
+            url = make_url(f"sqlite://{rest}")
+        except (ArgumentError, ValueError):
+            raise bad_url("it is not a URL") from None
+        if url.host or url.username:
+            raise bad_url("a path follows three slashes, an absolute one four")
+        for name in url.query:
+            raise unknown_parameter(_shown(name, rest), "is unknown: for SQLite there are none")
+        return url
     raise bad_url(f"{kind!r} is not supported" if _PLAIN_NAME.fullmatch(kind) else "it is not a URL")
 
 
@@ -57,18 +65,6 @@ def bad_url(why: str) -> ConfigError:
 def unknown_parameter(name: str, why: str) -> ConfigError:
     """Return the error for the query parameter *name*."""
     return ConfigError(f"the parameter {name} {why}", "database_url")
-
-
-def _sqlite(rest: str) -> URL:
-    try:
-        url = make_url(f"sqlite://{rest}")
-    except (ArgumentError, ValueError):
-        raise bad_url("it is not a URL") from None
-    if url.host or url.username:
-        raise bad_url("a path follows three slashes, an absolute one four")
-    for name in url.query:
-        raise unknown_parameter(_shown(name, rest), "is unknown: for SQLite there are none")
-    return url
 
 
 def _postgres(rest: str) -> URL:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection, select, update
 
@@ -12,11 +12,11 @@ from receiver.store.backlog import (
     Waiting,
     count_settled,
     last_dead_error,
-    names_in_use,
     waiting_for,
 )
-from receiver.store.engine import insert_into, wake_others
-from receiver.store.tables import DEAD, DELIVERED, DESTINATION_STATE
+from receiver.store.engine import insert_into, read_as, wake_others
+from receiver.store.filters import distinct
+from receiver.store.tables import DEAD, DELIVERED, DELIVERY, DESTINATION_STATE
 from receiver.store.wake import FORWARD
 
 _PROBE_MAY_TAKE_MS: Final = 120_000
@@ -60,11 +60,7 @@ class DestinationStatus:
 
 def destination_states(connection: Connection) -> dict[str, DestinationState]:
     """Return what is wanted and known of each destination. A backlog does not raise the cost."""
-    return {row.name: _state(row) for row in connection.execute(select(DESTINATION_STATE))}
-
-
-def _state(row: Any) -> DestinationState:
-    return DestinationState(row.paused_ms, row.reason, row.probe_ms)
+    return {row.name: read_as(DestinationState, row) for row in connection.execute(select(DESTINATION_STATE))}
 
 
 def known_destinations(connection: Connection, configured: Collection[str]) -> list[str]:
@@ -72,7 +68,11 @@ def known_destinations(connection: Connection, configured: Collection[str]) -> l
     paused = connection.execute(
         select(DESTINATION_STATE.c.name).where(DESTINATION_STATE.c.paused_ms.is_not(None))
     ).scalars()
-    in_use = (name for which in (PENDING_ONES, SETTLED_ONES) for name in names_in_use(connection, which))
+    in_use = (
+        name
+        for which in (PENDING_ONES, SETTLED_ONES)
+        for name in distinct(connection, DELIVERY.c.destination, which)
+    )
     return sorted({*configured, *paused, *in_use})
 
 
@@ -83,7 +83,9 @@ def destination_statuses(connection: Connection, names: Collection[str]) -> list
 
 def pause(connection: Connection, name: str, *, reason: str | None, now_ms: int) -> bool:
     """Stop workers from claiming deliveries of *name*; False if it was paused already."""
-    was_paused = _paused_ms(connection, name) is not None
+    state = DESTINATION_STATE.c
+    paused_ms = connection.execute(select(state.paused_ms).where(state.name == name)).scalar()
+    was_paused = paused_ms is not None
     if not was_paused:
         _write(connection, name, {"reason": reason, "paused_ms": now_ms})
     elif reason is not None:
@@ -113,11 +115,6 @@ def note_breaker(connection: Connection, name: str, *, probe_ms: int | None) -> 
 def _write(connection: Connection, name: str, values: dict[str, int | str | None]) -> None:
     insert = insert_into(DESTINATION_STATE, connection.dialect).values(name=name, **values)
     connection.execute(insert.on_conflict_do_update(index_elements=["name"], set_=values))
-
-
-def _paused_ms(connection: Connection, name: str) -> int | None:
-    state = DESTINATION_STATE.c
-    return connection.execute(select(state.paused_ms).where(state.name == name)).scalar()
 
 
 def _status(connection: Connection, name: str) -> DestinationStatus:

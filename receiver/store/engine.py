@@ -1,8 +1,9 @@
 """The engine for a database URL, and how SQLite and PostgreSQL differ once connected: locking, waking."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from sqlalchemy import Connection, Dialect, Engine, Table
 
@@ -17,6 +18,8 @@ WAKE_CHANNEL: Final = "receiver_work"
 
 _WAKES: Final = "receiver.wakes"
 _NOTIFY: Final = "SELECT pg_notify(%b, topic) FROM unnest(%b::text[]) AS topic"
+
+Record = TypeVar("Record")
 
 
 def connect(url: str, *, busy_timeout_s: float = 5.0) -> Engine:
@@ -65,6 +68,12 @@ def insert_into(table: Table, dialect: Dialect) -> "postgresql.Insert | sqlite.I
     from sqlalchemy.dialects import sqlite  # noqa: PLC0415
 
     return sqlite.insert(table)
+
+
+def read_as(data: type[Record], row: Any, /, **given: Any) -> Record:
+    """Return *row* as an instance of the dataclass *data*. Its fields are columns, except those *given*."""
+    names = {each.name for each in fields(cast("Any", data))} - given.keys()
+    return data(**{name: getattr(row, name) for name in names}, **given)
 
 
 def execute(connection: Connection, statement: str, parameters: Sequence[Any] = ()) -> Any:

@@ -1,13 +1,14 @@
 """Which rows an operator means: one filter for lists and for bulk operations."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement
+from sqlalchemy import Column, ColumnElement, Connection, func, select
 
 from receiver.events import UNKNOWN_KIND, Event, first_id, normalize
+from receiver.store.tables import EVENT, QUARANTINE
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,31 @@ def arrived(id_: ColumnElement[str], wanted: Filter) -> Iterator[ColumnElement[b
         yield id_ >= first_id(wanted.since_ms)
     if wanted.until_ms is not None:
         yield id_ < first_id(wanted.until_ms)
+
+
+def distinct(connection: Connection, column: Column[str], *which: ColumnElement[bool]) -> Iterator[str]:
+    """Yield the values of *column* in *which* rows, with one index lookup each.
+
+    `SELECT DISTINCT` would read every row.
+    """
+    first = select(func.min(column)).where(*which)
+    name = connection.execute(first).scalar()
+    while name is not None:
+        yield name
+        name = connection.execute(first.where(column > name)).scalar()
+
+
+def known_sources(connection: Connection, configured: Collection[str]) -> list[str]:
+    """Return the *configured* names and all that have events or quarantined bodies, sorted."""
+    stored = (name for table in (EVENT, QUARANTINE) for name in distinct(connection, table.c.source))
+    return sorted({*configured, *stored})
+
+
+def events_of_generation(connection: Connection, generation_id: str, source: str | None) -> Iterator[str]:
+    """Yield the ids of a generation's events, for one source or all: the unique index starts with it."""
+    for name in distinct(connection, EVENT.c.source) if source is None else [source]:
+        ours = select(EVENT.c.id).where(EVENT.c.source == name, EVENT.c.generation_id == generation_id)
+        yield from connection.execute(ours).scalars()
 
 
 def is_kind(kind: str | None, body: bytes | None, source: str) -> bool:

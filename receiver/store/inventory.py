@@ -1,13 +1,14 @@
 """What the store says about assets, for an inventory of the bucket."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 
 from receiver.contract import COMPLETED
-from receiver.events import OUR_TYPES, Asset, first_id
+from receiver.events import OUR_TYPES, Asset
 from receiver.store.assets import ASSET_COLUMNS, IS_GIVEN_UP, asset_of
+from receiver.store.engine import read_as
+from receiver.store.filters import Filter, arrived
 from receiver.store.tables import ASSET, EVENT
 
 
@@ -51,7 +52,7 @@ def known_assets(connection: Connection, scope: Scope, *, after: str, limit: int
         .order_by(ASSET.c.event_id)
         .limit(limit)
     )
-    return [_known(row) for row in rows]
+    return [read_as(KnownAsset, row, asset=asset_of(row)) for row in rows]
 
 
 def count_assets(connection: Connection, scope: Scope) -> int:
@@ -75,20 +76,4 @@ def _within(scope: Scope) -> ColumnElement[bool]:
     wanted = [or_(mirrored, failed) if scope.with_failed else mirrored]
     if scope.source is not None:
         wanted.append(EVENT.c.source == scope.source)
-    # Ids start with the time of receipt, so the primary key can find a time range.
-    if scope.since_ms is not None:
-        wanted.append(ASSET.c.event_id >= first_id(scope.since_ms))
-    if scope.until_ms is not None:
-        wanted.append(ASSET.c.event_id < first_id(scope.until_ms))
-    return and_(*wanted)
-
-
-def _known(row: Any) -> KnownAsset:
-    return KnownAsset(
-        event_id=row.event_id,
-        source=row.source,
-        generation_id=row.generation_id,
-        body=row.body,
-        received_ms=row.received_ms,
-        asset=asset_of(row),
-    )
+    return and_(*wanted, *arrived(ASSET.c.event_id, Filter(since_ms=scope.since_ms, until_ms=scope.until_ms)))

@@ -145,15 +145,12 @@ class EventTaker(Protocol):
 
     def reserve(self, asset_host: str) -> Hold | None:
         """Reserve a place for one event; None if it should be claimed later."""
-        ...
 
     def take(self, job: EventJob) -> None:
         """Begin the work that a place was reserved for."""
-        ...
 
     def free(self, asset_host: str) -> None:
         """Free the place: there is no such event, or someone else has it."""
-        ...
 
 
 class DeliveryTaker(Protocol):
@@ -161,15 +158,12 @@ class DeliveryTaker(Protocol):
 
     def reserve(self) -> Hold | None:
         """Reserve a place for one delivery; None if it should be claimed later."""
-        ...
 
     def take(self, job: DeliveryJob) -> None:
         """Begin the work that a place was reserved for."""
-        ...
 
     def free(self) -> None:
         """Free the place: there is no such delivery."""
-        ...
 
 
 @dataclass(slots=True)

@@ -50,7 +50,6 @@ class LatePostponed:
     due_ms: int
     error: str
     attempt: FailedAttempt | None = field(default=None, compare=False)
-    """The record of the attempt, for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,6 @@ class LateGivenUp:
     job: LateJob
     error: str
     attempt: FailedAttempt | None = field(default=None, compare=False)
-    """The record of the attempt, for people."""
 
 
 LateSettlement = LateArrived | LatePostponed | LateGivenUp
@@ -126,12 +124,7 @@ def is_given_up(connection: Connection, event_id: str) -> bool:
     given_up = (
         select(ASSET.c.event_id)
         .join(EVENT, EVENT.c.id == ASSET.c.event_id)
-        .where(
-            ASSET.c.event_id == event_id,
-            IS_GIVEN_UP,
-            EVENT.c.type == COMPLETED,
-            EVENT.c.state != PRUNED,
-        )
+        .where(ASSET.c.event_id == event_id, IS_GIVEN_UP, EVENT.c.type == COMPLETED, EVENT.c.state != PRUNED)
     )
     return connection.execute(given_up).one_or_none() is not None
 

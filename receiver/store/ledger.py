@@ -23,7 +23,6 @@ _REPLACED: Final = ("source", "kind", "request", "told", "state", "generation_id
 _FINAL: Final = "submitted"
 _FREE: Final = "refused"
 
-
 Result = TypeVar("Result")
 
 
@@ -38,13 +37,7 @@ class StoreLedger:
         clock: the time, in seconds since the epoch.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        source: str,
-        *,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
+    def __init__(self, engine: Engine, source: str, *, clock: Callable[[], float] = time.time) -> None:
         self._engine = engine
         self._source = source
         self._clock = clock

@@ -13,8 +13,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, delete, func, select, update
 
 from receiver.events import OPERATOR, OPERATOR_SOURCE, event_id, event_ms, operator_body
+from receiver.store.backlog import SETTLED_ONES
 from receiver.store.claim import IS_PENDING
-from receiver.store.credits import CreditsRefused, credits_refused
 from receiver.store.destinations import DestinationStatus, destination_statuses
 from receiver.store.engine import insert_into, wake_others
 from receiver.store.outages import Outage, find_outages
@@ -22,16 +22,8 @@ from receiver.store.record import EVENT_KEY, NewEvent, event_row
 from receiver.store.rows import insert_new
 from receiver.store.search import IS_OPEN, IS_UNSETTLED
 from receiver.store.spools import Spool, see_spool, spool_of
-from receiver.store.tables import (
-    DEAD,
-    DELIVERY,
-    EVENT,
-    NOTICE,
-    PENDING,
-    QUARANTINE,
-    SECRET_USE,
-    SPOOL,
-)
+from receiver.store.submitted import CreditsRefused, credits_refused
+from receiver.store.tables import DEAD, DELIVERY, EVENT, NOTICE, PENDING, QUARANTINE, SECRET_USE, SPOOL
 from receiver.store.wake import MIRROR
 
 QUIET_MS: Final = 3_600_000
@@ -110,8 +102,7 @@ def tell(connection: Connection, observed: Sequence[Observed], *, now_ms: int) -
     """Write an event for each of *observed* that nobody has reported yet; return the words written."""
     told = []
     for one in sorted(observed, key=_cause):
-        first = {"cause": _cause(one), "is_wrong": False, "wrong_ms": 0, "well_ms": 0}
-        connection.execute(insert_into(NOTICE, connection.dialect).values(first).on_conflict_do_nothing())
+        _expect(connection, _cause(one))
         ours = NOTICE.c.cause == _cause(one)
         row = connection.execute(select(NOTICE).where(ours).with_for_update()).one()
         if _is_news(one, row, now_ms):
@@ -128,14 +119,15 @@ def tell(connection: Connection, observed: Sequence[Observed], *, now_ms: int) -
 def expect_worker(connection: Connection, spool: str, *, now_ms: int) -> None:
     """Record that the worker with the folder *spool* is running, and expected until it stops."""
     see_spool(connection, spool, now_ms=now_ms)
-    is_forgotten = (
-        NOTICE.c.cause.like(f"{_WORKER}%"),
-        NOTICE.c.is_wrong,
-        NOTICE.c.wrong_ms < now_ms - _FORGET_MS,
-    )
-    connection.execute(delete(NOTICE).where(*is_forgotten))
-    first = {"cause": _WORKER + spool, "is_wrong": False, "wrong_ms": 0, "well_ms": 0}
-    connection.execute(insert_into(NOTICE, connection.dialect).values(first).on_conflict_do_nothing())
+    is_forgotten = NOTICE.c.is_wrong, NOTICE.c.wrong_ms < now_ms - _FORGET_MS
+    connection.execute(delete(NOTICE).where(NOTICE.c.cause.like(f"{_WORKER}%"), *is_forgotten))
+    _expect(connection, _WORKER + spool)
+
+
+def _expect(connection: Connection, cause: str) -> None:
+    """Make sure that there is a row for *cause*."""
+    first = {"cause": cause, "is_wrong": False, "wrong_ms": 0, "well_ms": 0}
+    insert_new(connection, NOTICE, ("cause",), [first])
 
 
 def let_worker_go(connection: Connection, spool: str) -> None:
@@ -200,11 +192,7 @@ def _cause(one: Observed) -> str:
 
 
 def _dead_ms(connection: Connection, destination: str) -> int | None:
-    ours = (
-        DELIVERY.c.destination == destination,
-        DELIVERY.c.state == DEAD,
-        DELIVERY.c.settled_ms.is_not(None),
-    )
+    ours = SETTLED_ONES, DELIVERY.c.destination == destination, DELIVERY.c.state == DEAD
     latest = select(DELIVERY.c.settled_ms).where(*ours).order_by(DELIVERY.c.settled_ms.desc()).limit(1)
     return connection.execute(latest).scalar()
 

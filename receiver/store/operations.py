@@ -4,17 +4,19 @@ An operation is a row. Its driver takes one page after another with the row lock
 work, and a cancelled operation goes no further.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import orjson
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, Select, select, update
 
 from receiver.store import requarantine, resend
+from receiver.store.engine import read_as
 from receiver.store.filters import Filter, to_text
 from receiver.store.requarantine import Reread
 from receiver.store.resend import Chunk, Step
+from receiver.store.search import count_states
 from receiver.store.tables import DELIVERY, OPERATION
 from receiver.store.window import Key
 
@@ -74,19 +76,15 @@ class TakenBack:
 
 def begin(connection: Connection, id_: str, order: Order, *, now_ms: int) -> Operation:
     """Record the order; nothing is done yet."""
-    row = {
-        "id": id_,
-        "kind": order.kind,
-        "request": _request(order),
-        "state": RUNNING,
-        "cursor": None,
-        "matched": 0,
-        "changed": 0,
-        "begun_ms": now_ms,
-        "touched_ms": now_ms,
-        "next_due_ms": now_ms,
+    asked = {
+        "filter": order.wanted.to_json(),
+        "destinations": order.destinations,
+        "missing": order.missing,
+        "rate": order.rate,
     }
-    connection.execute(OPERATION.insert(), [row])
+    row = {"id": id_, "kind": order.kind, "request": to_text(asked), "state": RUNNING, "cursor": None}
+    times = dict.fromkeys(("begun_ms", "touched_ms", "next_due_ms"), now_ms)
+    connection.execute(OPERATION.insert(), [{**row, **times, "matched": 0, "changed": 0}])
     return Operation(id_, order, "running", 0, 0, now_ms, now_ms, {})
 
 
@@ -98,7 +96,7 @@ def advance(connection: Connection, id_: str, *, now_ms: int, reread: Reread) ->
         step = _STEPS[order.kind](connection, _chunk(row, order, now_ms), reread)
         stepped = update(OPERATION).where(OPERATION.c.id == id_).values(_after(row, step, now_ms))
         row = connection.execute(stepped.returning(OPERATION)).one()
-    return None if row is None else _operation(row, {})
+    return None if row is None else read_as(Operation, row, order=_order(row), deliveries={})
 
 
 def rehearse(connection: Connection, order: Order, *, after: Key | None, now_ms: int, reread: Reread) -> Step:
@@ -118,21 +116,20 @@ def take_back(connection: Connection, id_: str, *, after: Key | None, now_ms: in
     chunk = Chunk(id_, order.wanted, after, now_ms)
     # Counted first: then rows that a worker settles meanwhile are checked again, not skipped.
     held = resend.under_way(connection, id_, now_ms=now_ms)
-    step = _WAYS_BACK[order.kind](connection, chunk)
+    restore = requarantine.restore if order.kind.startswith("quarantine.") else resend.restore
+    step = restore(connection, chunk)
     return TakenBack(step.changed, held, step.cursor, step.more)
 
 
 def find_operation(connection: Connection, id_: str) -> Operation | None:
     """Return the progress of one operation."""
-    row = connection.execute(select(OPERATION).where(OPERATION.c.id == id_)).one_or_none()
-    return None if row is None else _operation(row, _states(connection, [id_]).get(id_, {}))
+    found = _read(connection, select(OPERATION).where(OPERATION.c.id == id_))
+    return found[0] if found else None
 
 
 def latest_operations(connection: Connection, *, limit: int = 100) -> list[Operation]:
     """Return the latest operations, newest first."""
-    rows = connection.execute(select(OPERATION).order_by(OPERATION.c.id.desc()).limit(limit)).all()
-    states = _states(connection, [row.id for row in rows])
-    return [_operation(row, states.get(row.id, {})) for row in rows]
+    return _read(connection, select(OPERATION).order_by(OPERATION.c.id.desc()).limit(limit))
 
 
 _STEPS: Final[Mapping[Kind, Callable[[Connection, Chunk, Reread], Step]]] = {
@@ -141,13 +138,6 @@ _STEPS: Final[Mapping[Kind, Callable[[Connection, Chunk, Reread], Step]]] = {
     "events.replay": lambda connection, chunk, _: resend.replay(connection, chunk),
     "quarantine.retry": requarantine.retry,
     "quarantine.drop": lambda connection, chunk, _: requarantine.drop(connection, chunk),
-}
-_WAYS_BACK: Final[Mapping[Kind, Callable[[Connection, Chunk], Step]]] = {
-    "deliveries.retry": resend.restore,
-    "deliveries.drop": resend.restore,
-    "events.replay": resend.restore,
-    "quarantine.retry": requarantine.restore,
-    "quarantine.drop": requarantine.restore,
 }
 
 
@@ -169,48 +159,13 @@ def _after(row: Any, step: Step, now_ms: int) -> dict[str, Any]:
     }
 
 
-def _request(order: Order) -> str:
-    return to_text(
-        {
-            "filter": order.wanted.to_json(),
-            "destinations": order.destinations,
-            "missing": order.missing,
-            "rate": order.rate,
-        }
-    )
-
-
 def _order(row: Any) -> Order:
     asked = orjson.loads(row.request)
-    return Order(
-        row.kind,
-        Filter.from_json(asked["filter"]),
-        tuple(asked["destinations"]),
-        asked["missing"],
-        asked["rate"],
-    )
+    wanted, destinations = Filter.from_json(asked["filter"]), tuple(asked["destinations"])
+    return Order(row.kind, wanted, destinations, asked["missing"], asked["rate"])
 
 
-def _states(connection: Connection, ids: Sequence[str]) -> dict[str, dict[str, int]]:
-    found: dict[str, dict[str, int]] = {}
-    counted = (
-        select(DELIVERY.c.operation, DELIVERY.c.state, func.count())
-        .where(DELIVERY.c.operation.in_(ids), DELIVERY.c.operation.is_not(None))
-        .group_by(DELIVERY.c.operation, DELIVERY.c.state)
-    )
-    for id_, state, count in connection.execute(counted):
-        found.setdefault(id_, {})[state] = count
-    return found
-
-
-def _operation(row: Any, deliveries: Mapping[str, int]) -> Operation:
-    return Operation(
-        row.id,
-        _order(row),
-        row.state,
-        row.matched,
-        row.changed,
-        row.begun_ms,
-        row.touched_ms,
-        deliveries,
-    )
+def _read(connection: Connection, statement: Select[Any]) -> list[Operation]:
+    rows = connection.execute(statement).all()
+    states = count_states(connection, DELIVERY.c.operation, [row.id for row in rows])
+    return [read_as(Operation, row, order=_order(row), deliveries=states.get(row.id, {})) for row in rows]

@@ -7,13 +7,13 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Connection, Engine, event, select, update
 
 from receiver.pace import KeyPace
-from receiver.store.engine import insert_into, is_sqlite
+from receiver.store.engine import is_sqlite
+from receiver.store.rows import insert_new
 from receiver.store.tables import PACE
 from receiver.store.transactions import transact_in_time
 from receiver.store.writer import Writer
 
 _NEW: Final = {"opened_ms": 0, "paused_ms": 0, "skew_ms": 0}
-
 
 T = TypeVar("T")
 
@@ -55,8 +55,7 @@ class StorePace:
         kept = select(PACE).where(PACE.c.name == name).with_for_update()
         row = connection.execute(kept).one_or_none()
         if row is None:
-            new = insert_into(PACE, connection.dialect).values(name=name, **_NEW).on_conflict_do_nothing()
-            connection.execute(new)
+            insert_new(connection, PACE, ("name",), [{"name": name, **_NEW}])
             row = connection.execute(kept).one()
         return KeyPace(
             limit=row.most,

@@ -75,9 +75,7 @@ def known_endings(
     """Return generation and type of the events that exist already."""
     rows = connection.execute(
         select(EVENT.c.generation_id, EVENT.c.type).where(
-            EVENT.c.source == source,
-            EVENT.c.generation_id.in_(generation_ids),
-            EVENT.c.type.in_(EVENT_TYPES),
+            EVENT.c.source == source, EVENT.c.generation_id.in_(generation_ids), EVENT.c.type.in_(EVENT_TYPES)
         )
     )
     return {(row.generation_id, row.type) for row in rows}

@@ -115,30 +115,26 @@ def open_session(target: Target, *, last: Address | None = None, context: Any = 
     conninfo = make_conninfo(**target.with_last(last))
     session = Session.connect(conninfo, context=context, autocommit=True)
     try:
-        _prepare(session, target)
+        pid = session.info.backend_pid
+        settings = said(target, session.info.server_version, pid=pid, local=target.is_pooled)
+        try:
+            session.execute(_SAY, settings)
+        except QueryCanceled:
+            # The default may be so short that not even this statement finishes in time.
+            session.execute("SET statement_timeout = '10s'")
+            session.execute(_SAY, settings)
+        found = session.execute(_LOOK).fetchone()
+        session.is_pooled = target.is_pooled or (found is not None and found[0] != pid)
+        session.prepare_threshold = None if session.is_pooled else target.prepare_threshold
+        if found is not None and found[1]:
+            # The default of a role or database is read-only, or the server is; avoid a server that is.
+            session.read_only = False
+        escape_text(session)
+        session.autocommit = False
     except BaseException:
         session.close()
         raise
     return session
-
-
-def _prepare(session: Session, target: Target) -> None:
-    pid = session.info.backend_pid
-    settings = said(target, session.info.server_version, pid=pid, local=target.is_pooled)
-    try:
-        session.execute(_SAY, settings)
-    except QueryCanceled:
-        # The default may be so short that not even this statement finishes in time.
-        session.execute("SET statement_timeout = '10s'")
-        session.execute(_SAY, settings)
-    found = session.execute(_LOOK).fetchone()
-    session.is_pooled = target.is_pooled or (found is not None and found[0] != pid)
-    session.prepare_threshold = None if session.is_pooled else target.prepare_threshold
-    if found is not None and found[1]:
-        # The default of a role or database is read-only, or the server is; avoid a server that is.
-        session.read_only = False
-    escape_text(session)
-    session.autocommit = False
 
 
 def said(target: Target, version: int, *, pid: int, local: bool) -> dict[str, Any]:

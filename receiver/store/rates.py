@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, literal, select
+from sqlalchemy import ColumnElement, Connection, Table, func, literal, select
 
 from receiver.events import first_id
-from receiver.store.backlog import SETTLED_ONES, names_in_use
+from receiver.store.backlog import SETTLED_ONES
+from receiver.store.filters import distinct
 from receiver.store.tables import ASSET, DELIVERED, DELIVERY, EVENT
 
 IS_MIRRORED = ASSET.c.status == literal("mirrored", literal_execute=True)
@@ -22,35 +23,24 @@ class Done:
 
 def count_done(connection: Connection, *, since_ms: int, until_ms: int) -> Done:
     """Count what was done from *since_ms* to before *until_ms*. The cost is proportional to the result."""
-    names = list(names_in_use(connection, SETTLED_ONES))
+    names = list(distinct(connection, DELIVERY.c.destination, SETTLED_ONES))
     return Done(
-        received=_received(connection, since_ms, until_ms),
-        mirrored=_mirrored(connection, since_ms, until_ms),
+        # An id starts with its time of arrival.
+        received=_count(connection, EVENT.c.id >= first_id(since_ms), EVENT.c.id < first_id(until_ms)),
+        mirrored=_count(connection, IS_MIRRORED, *_within(ASSET, since_ms, until_ms)),
         forwarded=sum(count_delivered(connection, name, since_ms, until_ms) for name in names),
     )
 
 
 def count_delivered(connection: Connection, destination: str, since_ms: int, until_ms: int) -> int:
     """Count what one destination confirmed in a period."""
-    counted = select(func.count()).where(
-        SETTLED_ONES,
-        DELIVERY.c.destination == destination,
-        DELIVERY.c.state == DELIVERED,
-        DELIVERY.c.settled_ms >= since_ms,
-        DELIVERY.c.settled_ms < until_ms,
-    )
-    return connection.execute(counted).scalar_one()
+    theirs = SETTLED_ONES, DELIVERY.c.destination == destination, DELIVERY.c.state == DELIVERED
+    return _count(connection, *theirs, *_within(DELIVERY, since_ms, until_ms))
 
 
-def _received(connection: Connection, since_ms: int, until_ms: int) -> int:
-    # An id starts with its time of arrival.
-    within = EVENT.c.id >= first_id(since_ms), EVENT.c.id < first_id(until_ms)
-    counted = select(func.count()).where(*within)
-    return connection.execute(counted).scalar_one()
+def _within(table: Table, since_ms: int, until_ms: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return table.c.settled_ms >= since_ms, table.c.settled_ms < until_ms
 
 
-def _mirrored(connection: Connection, since_ms: int, until_ms: int) -> int:
-    counted = select(func.count()).where(
-        IS_MIRRORED, ASSET.c.settled_ms >= since_ms, ASSET.c.settled_ms < until_ms
-    )
-    return connection.execute(counted).scalar_one()
+def _count(connection: Connection, *which: ColumnElement[bool]) -> int:
+    return connection.execute(select(func.count()).where(*which)).scalar_one()

@@ -1,7 +1,7 @@
 """Records what was received: dedupe and enqueue in one transaction, many deliveries at a time."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
@@ -120,7 +120,7 @@ def record(
         results |= _record_events(connection, events, streak or Streak())
         made = _settle_at_once(connection, events, results, fan_out)
     if unreadable:
-        rows = [_quarantine_row(entry) for entry in unreadable]
+        rows = [{**asdict(entry), "repeats": 0, "state": OPEN} for entry in unreadable]
         results |= _insert_once(connection, QUARANTINE, _QUARANTINE_KEY, rows, Streak())
     return [Written(results[one.entry.id], made.get(one.entry.id)) for one in batch]
 
@@ -161,10 +161,7 @@ def _row_of_arrival(arrival: Arrival, *, is_late: bool) -> dict[str, Any]:
 
 
 def _settle_at_once(
-    connection: Connection,
-    arrivals: Sequence[Arrival],
-    results: Mapping[str, RecordResult],
-    fan_out: FanOut,
+    connection: Connection, arrivals: Sequence[Arrival], results: Mapping[str, RecordResult], fan_out: FanOut
 ) -> dict[str, Made]:
     """Create the deliveries of new events that need nothing else."""
     places = {
@@ -245,17 +242,4 @@ def event_row(event: NewEvent, state: str) -> dict[str, Any]:
         "state": state,
         "due_ms": event.received_ms,
         "attempts": 0,
-    }
-
-
-def _quarantine_row(entry: NewQuarantine) -> dict[str, Any]:
-    return {
-        "id": entry.id,
-        "source": entry.source,
-        "sha256": entry.sha256,
-        "reason": entry.reason,
-        "body": entry.body,
-        "received_ms": entry.received_ms,
-        "repeats": 0,
-        "state": OPEN,
     }

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from sqlalchemy import Connection, and_, select, update
 
-from receiver.store.engine import insert_into
+from receiver.store.rows import insert_new
 from receiver.store.tables import REMOVAL
 
 _ID: Final = 1
@@ -77,8 +77,7 @@ def _mark(urls: Collection[str]) -> str:
 
 
 def _make_place(connection: Connection) -> None:
-    first = insert_into(REMOVAL, connection.dialect).values(id=_ID, mark="", until_ms=0)
-    connection.execute(first.on_conflict_do_nothing())
+    insert_new(connection, REMOVAL, ("id",), [{"id": _ID, "mark": "", "until_ms": 0}])
 
 
 def _write(connection: Connection, mark: str, until_ms: int, instead_of: str) -> None:

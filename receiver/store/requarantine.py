@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, update
 
-from receiver.store.record import Arrival, NewEvent, RecordResult, record
+from receiver.store.record import Arrival, NewEvent, record
 from receiver.store.resend import Chunk, Step
 from receiver.store.search import quarantine_rows
 from receiver.store.tables import DROPPED, OPEN, QUARANTINE, RESOLVED
@@ -24,9 +24,9 @@ def retry(connection: Connection, chunk: Chunk, reread: Reread) -> Step:
     read = [(row, event) for row in page.rows if (event := reread(row.source, row.body))]
     if chunk.operation and read:
         written = record(connection, [Arrival(event) for _, event in read])
-        results = [one.result for one in written]
         resolved = [
-            _resolved(row, result, chunk.operation) for (row, _), result in zip(read, results, strict=True)
+            {"body_id": row.id, "became": one.result.id, "by": chunk.operation}
+            for (row, _), one in zip(read, written, strict=True)
         ]
         connection.execute(_RESOLVE, resolved)
     return Step(len(page.rows), len(read), page.cursor, page.more)
@@ -63,7 +63,3 @@ _REOPEN: Final = update(QUARANTINE).where(_OURS).values(state=OPEN, operation=No
 def _open(connection: Connection, chunk: Chunk) -> Any:
     wanted = replace(chunk.wanted, state=OPEN)
     return quarantine_rows(connection, wanted, Reach(chunk.after, _MOST), lock=chunk.operation is not None)
-
-
-def _resolved(row: Any, result: RecordResult, operation: str) -> dict[str, str]:
-    return {"body_id": row.id, "became": result.id, "by": operation}

@@ -12,19 +12,11 @@ from typing import Any, Final
 import orjson
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, or_, select, update
 
-from receiver.store.engine import insert_into, wake_others
+from receiver.store.engine import wake_others
 from receiver.store.filters import Filter, to_text
+from receiver.store.rows import insert_new
 from receiver.store.search import DELIVERY_KEY, delivery_rows, event_rows
-from receiver.store.tables import (
-    DEAD,
-    DELIVERED,
-    DELIVERY,
-    DROPPED,
-    EVENT,
-    PENDING,
-    SETTLED,
-    SUBMISSION,
-)
+from receiver.store.tables import DEAD, DELIVERED, DELIVERY, DROPPED, EVENT, PENDING, SETTLED, SUBMISSION
 from receiver.store.wake import FORWARD
 from receiver.store.window import Key, Reach, rows_within
 
@@ -101,7 +93,12 @@ def replay(connection: Connection, chunk: Chunk) -> Step:
     wanted = replace(chunk.wanted, state=SETTLED, destination=None)
     page = event_rows(connection, wanted, Reach(chunk.after, _EVENTS), lock=chunk.operation is not None)
     event_ids = [row.id for row in page.rows]
-    done = _done(connection, event_ids, chunk)
+    # Pending rows are for workers to lock: they settle many at once, in an order we could not match.
+    is_done = and_(_theirs(event_ids, chunk), DELIVERY.c.state.in_((DELIVERED, DEAD)))
+    statement = select(DELIVERY).where(is_done).order_by(*DELIVERY_KEY)
+    if chunk.operation:
+        statement = statement.with_for_update()
+    done = connection.execute(statement).all()
     missing = _missing(connection, event_ids, chunk) if chunk.missing else []
     dues, next_ms = chunk.due(len(done) + len(missing))
     if chunk.operation:
@@ -120,7 +117,7 @@ def restore(connection: Connection, chunk: Chunk) -> Step:
     restored = [_restored(row) for row in page.rows if row.before]
     made = [_key(row) for row in page.rows if not row.before]
     if restored:
-        connection.execute(_RESTORE, [_prefixed(one) for one in restored])
+        connection.execute(_RESTORE, restored)
     if made:
         connection.execute(_UNMAKE, made)
     return Step(len(page.rows), len(page.rows), page.cursor, page.more)
@@ -190,17 +187,8 @@ def _make(
             }
             for (event_id, destination), due in zip(missing, dues, strict=True)
         ]
-        connection.execute(insert_into(DELIVERY, connection.dialect).on_conflict_do_nothing(), rows)
+        insert_new(connection, DELIVERY, ("event_id", "destination"), rows)
         wake_others(connection, FORWARD)
-
-
-def _done(connection: Connection, event_ids: Sequence[str], chunk: Chunk) -> Sequence[Any]:
-    # Pending rows are for workers to lock: they settle many at once, in an order we could not match.
-    is_done = and_(_theirs(event_ids, chunk), DELIVERY.c.state.in_((DELIVERED, DEAD)))
-    statement = select(DELIVERY).where(is_done).order_by(*DELIVERY_KEY)
-    if chunk.operation:
-        statement = statement.with_for_update()
-    return connection.execute(statement).all()
 
 
 def _missing(connection: Connection, event_ids: Sequence[str], chunk: Chunk) -> list[tuple[str, str]]:
@@ -244,9 +232,6 @@ def _before(row: Any) -> str:
 
 def _restored(row: Any) -> dict[str, Any]:
     was = orjson.loads(row.before)
-    return {**_key(row), **was, "before": was["before"] and to_text(was["before"])}
-
-
-def _prefixed(values: dict[str, Any]) -> dict[str, Any]:
+    was["before"] = was["before"] and to_text(was["before"])
     # A bound parameter must not have the name of a column that is set.
-    return {name if name in ("job", "where") else f"old_{name}": value for name, value in values.items()}
+    return {**_key(row), **{f"old_{name}": value for name, value in was.items()}}

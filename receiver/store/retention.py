@@ -24,9 +24,9 @@ from sqlalchemy import (
 )
 
 from receiver.events import first_id
-from receiver.store.engine import insert_into
 from receiver.store.filters import to_text
 from receiver.store.operations import RUNNING
+from receiver.store.rows import insert_new
 from receiver.store.tables import (
     ATTEMPT,
     DELIVERED,
@@ -146,9 +146,8 @@ def take_place(connection: Connection, what: str, now_ms: int) -> str | None:
     row = connection.execute(ours.with_for_update(skip_locked=True)).one_or_none()
     if row is not None:
         return str(row.cursor) if row.due_ms <= now_ms else None
-    first = insert_into(RETENTION, connection.dialect).values(name=what, cursor="", due_ms=now_ms)
-    inserted = connection.execute(first.on_conflict_do_nothing().returning(RETENTION.c.name))
-    return None if inserted.one_or_none() is None else ""
+    first = {"name": what, "cursor": "", "due_ms": now_ms}
+    return "" if insert_new(connection, RETENTION, ("name",), [first]) else None
 
 
 def _bodies(connection: Connection, batch: Batch, after: str) -> Pruned:
@@ -157,7 +156,7 @@ def _bodies(connection: Connection, batch: Batch, after: str) -> Pruned:
     pruned = _empty(connection, ids, batch)
     needed = [{"event_id": id_, "due_ms": batch.now_ms + _LOOK_AGAIN_MS} for id_ in ids if id_ not in pruned]
     if needed and batch.dry_run_after is None:
-        connection.execute(insert_into(RETAINED, connection.dialect).on_conflict_do_nothing(), needed)
+        insert_new(connection, RETAINED, ("event_id",), needed)
     last = rows[-1].id if rows else after
     return Pruned(len(pruned), len(needed), last, len(rows) == batch.limit)
 
@@ -265,7 +264,10 @@ def _events(connection: Connection, after: str, end: str, limit: int) -> Sequenc
 
 def _empty(connection: Connection, ids: Sequence[str], batch: Batch) -> set[str]:
     """Empty those of the events *ids* that nothing needs any more; return which."""
-    free = _lock_done(connection, ids, batch.before_ms)
+    done = and_(EVENT.c.id.in_(ids), EVENT.c.state.in_((SETTLED, LATE)), EVENT.c.due_ms < batch.before_ms)
+    # Creating a delivery of an event takes its key, so from here on there are no new ones.
+    locked = select(EVENT.c.id).where(done).with_for_update(skip_locked=True)
+    free = set(connection.execute(locked).scalars())
     free -= set(
         connection.execute(select(LATE_ASSET.c.event_id).where(LATE_ASSET.c.event_id.in_(free))).scalars()
     )
@@ -289,13 +291,6 @@ def empty(connection: Connection, ids: Collection[str]) -> None:
     connection.execute(delete(ATTEMPT).where(ATTEMPT.c.event_id.in_(ids)))
     known = or_(*(DELIVERY.c[name].is_not(None) for name in forgotten))
     connection.execute(update(DELIVERY).where(DELIVERY.c.event_id.in_(ids), known).values(forgotten))
-
-
-def _lock_done(connection: Connection, ids: Sequence[str], before_ms: int) -> set[str]:
-    done = and_(EVENT.c.id.in_(ids), EVENT.c.state.in_((SETTLED, LATE)), EVENT.c.due_ms < before_ms)
-    # Creating a delivery of an event takes its key, so from here on there are no new ones.
-    locked = select(EVENT.c.id).where(done).with_for_update(skip_locked=True)
-    return set(connection.execute(locked).scalars())
 
 
 def _with_work(connection: Connection, ids: Collection[str], before_ms: int) -> set[str]:

@@ -1,15 +1,15 @@
 """Finds deliveries, events and quarantined bodies for operators."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import Column, ColumnElement, Connection, Select, and_, func, literal, select
+from sqlalchemy import Column, ColumnElement, Connection, Select, Table, and_, func, literal, select
 
 from receiver.events import Asset
 from receiver.store.assets import ASSET_COLUMNS, asset_if_any
-from receiver.store.filters import Filter, arrived, has_error, is_kind, kind_of
-from receiver.store.sources import events_of_generation
+from receiver.store.engine import read_as
+from receiver.store.filters import Filter, arrived, events_of_generation, has_error, is_kind, kind_of
 from receiver.store.tables import ASSET, DEAD, DELIVERY, EVENT, OPEN, PENDING, PRUNED, QUARANTINE, SETTLED
 from receiver.store.window import Key, Page, Reach, rows_within
 
@@ -132,8 +132,19 @@ def read_events(
 
 def read_rows(connection: Connection, rows: Sequence[Any]) -> list[ReadEvent]:
     """Return the events in *rows* of `event_rows`, with the number of their deliveries in each state."""
-    counts = _states(connection, [row.id for row in rows])
+    counts = count_states(connection, DELIVERY.c.event_id, [row.id for row in rows])
     return [ReadEvent(_event(row, counts.get(row.id, {})), row.body) for row in rows]
+
+
+def count_states(
+    connection: Connection, column: Column[str], values: Collection[str]
+) -> dict[str, dict[str, int]]:
+    """Return how many of the deliveries whose *column* has one of *values* are in each state, by value."""
+    counts: dict[str, dict[str, int]] = {}
+    counted = select(column, DELIVERY.c.state, func.count()).where(column.in_(values), column.is_not(None))
+    for value, state, count in connection.execute(counted.group_by(column, DELIVERY.c.state)):
+        counts.setdefault(value, {})[state] = count
+    return counts
 
 
 def find_quarantined(
@@ -146,7 +157,7 @@ def find_quarantined(
 ) -> Page[FoundBody]:
     """Return up to *limit* quarantined bodies after the cursor *after*."""
     page = quarantine_rows(connection, wanted, Reach(after, _most(wanted, limit), newest_first))
-    return _cut(page, limit, QUARANTINE_KEY, _quarantined)
+    return _cut(page, limit, QUARANTINE_KEY, lambda row: read_as(FoundBody, row, size_bytes=len(row.body)))
 
 
 def body_of_event(connection: Connection, id_: str) -> bytes | None:
@@ -180,7 +191,7 @@ def delivery_rows(
     if with_body or wanted.kind:
         about.append(EVENT.c.body)
     statement = select(DELIVERY, *about).join(EVENT, EVENT.c.id == DELIVERY.c.event_id)
-    statement = statement.where(*_about_event(wanted))
+    statement = statement.where(*_equal(EVENT, wanted, "source", "type", "generation_id"))
     if wanted.destination is not None:
         statement = statement.where(DELIVERY.c.destination == wanted.destination)
     candidates = list(arrived(DELIVERY.c.event_id, wanted))
@@ -209,7 +220,7 @@ def event_rows(
     columns = [column for column in EVENT.c if column is not EVENT.c.body or with_body or wanted.kind]
     statement: Select[Any] = select(*columns, *ASSET_COLUMNS)
     statement = statement.outerjoin(ASSET, ASSET.c.event_id == EVENT.c.id)
-    statement = statement.where(*_about_event(wanted))
+    statement = statement.where(*_equal(EVENT, wanted, "source", "type", "generation_id"))
     candidates = list(arrived(EVENT.c.id, wanted))
     if wanted.state in (SETTLED, PRUNED):  # as nearly all are
         statement = statement.where(EVENT.c.state == wanted.state)
@@ -229,11 +240,7 @@ def event_rows(
 
 def quarantine_rows(connection: Connection, wanted: Filter, reach: Reach, *, lock: bool = False) -> Page[Any]:
     """Return the matching quarantined bodies in one window, locked if they are to be changed."""
-    statement = select(QUARANTINE)
-    if wanted.source is not None:
-        statement = statement.where(QUARANTINE.c.source == wanted.source)
-    if wanted.state is not None:
-        statement = statement.where(QUARANTINE.c.state == wanted.state)
+    statement = select(QUARANTINE).where(*_equal(QUARANTINE, wanted, "source", "state"))
     if lock:
         statement = statement.with_for_update()
     candidates = list(arrived(QUARANTINE.c.id, wanted))
@@ -259,13 +266,9 @@ def _most(wanted: Filter, limit: int) -> int:
     return _MOST if wanted.kind or wanted.error else min(limit + 1, _MOST)
 
 
-def _about_event(wanted: Filter) -> Iterator[ColumnElement[bool]]:
-    if wanted.source is not None:
-        yield EVENT.c.source == wanted.source
-    if wanted.type is not None:
-        yield EVENT.c.type == wanted.type
-    if wanted.generation_id is not None:
-        yield EVENT.c.generation_id == wanted.generation_id
+def _equal(table: Table, wanted: Filter, *names: str) -> list[ColumnElement[bool]]:
+    """Return the conditions on the columns *names* that *wanted* sets."""
+    return [table.c[name] == value for name in names if (value := getattr(wanted, name)) is not None]
 
 
 def _matching(page: Page[Any], wanted: Filter, errors: tuple[str, ...]) -> Page[Any]:
@@ -285,69 +288,25 @@ def _cut(page: Page[Any], limit: int, keys: tuple[Column[Any], ...], view: Any) 
     return Page([view(row) for row in kept], tuple(getattr(kept[-1], key.name) for key in keys), more=True)
 
 
-def _states(connection: Connection, event_ids: list[str]) -> dict[str, dict[str, int]]:
-    found: dict[str, dict[str, int]] = {}
-    statement = (
-        select(DELIVERY.c.event_id, DELIVERY.c.state, func.count())
-        .where(DELIVERY.c.event_id.in_(event_ids))
-        .group_by(DELIVERY.c.event_id, DELIVERY.c.state)
-    )
-    for id_, state, count in connection.execute(statement):
-        found.setdefault(id_, {})[state] = count
-    return found
-
-
 def _delivery(row: Any) -> FoundDelivery:
-    return FoundDelivery(
-        event_id=row.event_id,
-        destination=row.destination,
-        state=row.state,
-        attempts=row.attempts,
+    # One that was backfilled waits its turn, and is due since its event arrived.
+    due_ms = int(row.due_ms if row.due_ms >= 0 else row.received_ms)
+    return read_as(
+        FoundDelivery,
+        row,
         error=row.last_error,
-        due_ms=_due_ms(row) if row.state == PENDING else None,
-        settled_ms=row.settled_ms,
+        due_ms=due_ms if row.state == PENDING else None,
         is_claimed=row.state == PENDING and row.lease is not None,
-        operation=row.operation,
-        source=row.source,
-        generation_id=row.generation_id,
-        type=row.type,
         kind=kind_of(row.body, row.source),
-        received_ms=row.received_ms,
     )
-
-
-def _due_ms(row: Any) -> int:
-    """Return when a delivery is due; when its event arrived, if it was backfilled and waits its turn."""
-    return int(row.due_ms if row.due_ms >= 0 else row.received_ms)
 
 
 def _event(row: Any, deliveries: dict[str, int]) -> FoundEvent:
-    return FoundEvent(
-        id=row.id,
-        source=row.source,
-        generation_id=row.generation_id,
-        type=row.type,
+    return read_as(
+        FoundEvent,
+        row,
         kind=kind_of(row.body, row.source),
-        state=row.state,
-        via=row.via,
-        received_ms=row.received_ms,
-        repeats=row.repeats,
-        attempts=row.attempts,
         error=row.error or row.last_error,
         asset=asset_if_any(row),
         deliveries=deliveries,
-    )
-
-
-def _quarantined(row: Any) -> FoundBody:
-    return FoundBody(
-        id=row.id,
-        source=row.source,
-        reason=row.reason,
-        state=row.state,
-        received_ms=row.received_ms,
-        repeats=row.repeats,
-        size_bytes=len(row.body),
-        event_id=row.event_id,
-        operation=row.operation,
     )

@@ -112,10 +112,7 @@ def _being_removed(connection: Connection, settled: Sequence[EventSettled | Late
 
 
 def _complete(
-    connection: Connection,
-    held: Sequence[EventSettled],
-    fan_out: FanOut,
-    places: Mapping[str, Places],
+    connection: Connection, held: Sequence[EventSettled], fan_out: FanOut, places: Mapping[str, Places]
 ) -> dict[str, Made]:
     """Write what belongs to settled events: assets, late assets and deliveries."""
     if not held:

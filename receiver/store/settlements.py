@@ -21,7 +21,6 @@ class EventSettled:
     retry_ms: int | None = None
     """When a failed asset is retried, if at all: until its `retried_until_ms`."""
     attempt: FailedAttempt | None = field(default=None, compare=False)
-    """The record of the attempt, for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,6 @@ class EventPostponed:
     parked: bool = False
     """Whether the attempt is given back, because the whole bucket or host is down."""
     attempt: FailedAttempt | None = field(default=None, compare=False)
-    """The record of the attempt, for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,6 @@ class DeliveryPostponed:
     parked: bool = False
     """Whether the attempt is given back, because the whole destination is down."""
     attempt: FailedAttempt | None = field(default=None, compare=False)
-    """The record of the attempt, for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +82,6 @@ class DeliveryDead:
     now_ms: int
     error: str
     attempt: FailedAttempt | None = field(default=None, compare=False)
-    """The record of the attempt, for people."""
 
 
 ForwardSettlement = DeliveryConfirmed | DeliveryPostponed | DeliveryUnwanted | DeliveryDead

@@ -6,17 +6,16 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, case, delete, select, update
 
-from receiver.store.awaiting import AT_ONCE
 from receiver.store.engine import insert_into
 from receiver.store.tables import EVENT, PENDING, SPOOL
 
 _FORGET_MS: Final = 30 * 24 * 3600 * 1000
 """Longer than any patience: containers without a volume leave a folder behind at each start."""
-
-
 REPORTS: Final = 3
 """A worker that missed this many is gone."""
 _GONE_S: Final = 180.0
+AT_ONCE: Final = 500
+"""Databases limit the number of parameters."""
 
 
 def gone_after_s(lease_s: float) -> float:
@@ -82,3 +81,12 @@ def recall(connection: Connection, event_ids: Sequence[str], *, spool: str, now_
         these = EVENT.c.id.in_(event_ids[start : start + AT_ONCE])
         waiting = update(EVENT).where(these, EVENT.c.state == PENDING, EVENT.c.lease.is_(None))
         connection.execute(waiting.values(kept_by=spool, due_ms=due_ms))
+
+
+def awaiting_asset(connection: Connection, event_ids: Sequence[str]) -> set[str]:
+    """Return which of *event_ids* are not settled yet."""
+    found: set[str] = set()
+    for start in range(0, len(event_ids), AT_ONCE):
+        wanted = EVENT.c.id.in_(event_ids[start : start + AT_ONCE])
+        found |= set(connection.execute(select(EVENT.c.id).where(wanted, EVENT.c.state == PENDING)).scalars())
+    return found

@@ -81,7 +81,10 @@ def _try(path: str) -> None:
     try:
         with closing(sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None)) as connection:
             connection.execute("PRAGMA schema_version")
-            _check_pages(connection, path)
+            if Path(path).stat().st_size <= _CHECKED_BYTES:
+                for (found,) in connection.execute("PRAGMA quick_check(1)"):
+                    if found != "ok":
+                        raise _damaged(path, found)
             _use_log(connection)
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("ROLLBACK")
@@ -90,13 +93,6 @@ def _try(path: str) -> None:
             raise
     if not Path(path).stat().st_mode & 0o222:
         raise bad_url(f"{path} is read-only: make it writable (chmod u+w)")
-
-
-def _check_pages(connection: sqlite3.Connection, path: str) -> None:
-    if Path(path).stat().st_size <= _CHECKED_BYTES:
-        for (found,) in connection.execute("PRAGMA quick_check(1)"):
-            if found != "ok":
-                raise _damaged(path, found)
 
 
 def _refusal(path: str, error: sqlite3.Error) -> ReceiverError:

@@ -49,11 +49,7 @@ class WriteAheadLog(forks.Forkable):
     """The log of one database, and the thread that copies it, one at a time."""
 
     def __init__(
-        self,
-        database: str,
-        check: Callable[[], None],
-        beside: Callable[[], Beside],
-        sync: Callable[[], None],
+        self, database: str, check: Callable[[], None], beside: Callable[[], Beside], sync: Callable[[], None]
     ) -> None:
         """Copy nothing yet.
 

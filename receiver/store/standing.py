@@ -12,12 +12,12 @@ from sqlalchemy import ColumnElement, Connection, Select, func, select, text
 from receiver.store import backlog
 from receiver.store.backlog import SAMPLED, Waiting, count_some
 from receiver.store.claim import IS_PENDING
-from receiver.store.credits import CreditsRefused, credits_refused
 from receiver.store.destinations import DestinationStatus, destination_statuses, known_destinations
 from receiver.store.engine import is_sqlite
 from receiver.store.outages import Outage, find_outages
 from receiver.store.search import IS_OPEN, IS_UNSETTLED
 from receiver.store.spools import Spool, spool_of
+from receiver.store.submitted import CreditsRefused, credits_refused
 from receiver.store.tables import EVENT, LATE_ASSET, PACE, QUARANTINE, SPOOL
 
 _MOST: Final = 1_000
@@ -106,13 +106,16 @@ class Standing:
 
 def standing(connection: Connection, configured: Collection[str]) -> Standing:
     """Look up what waits for assets, for each destination, and for an operator."""
+    spools = select(SPOOL).order_by(SPOOL.c.seen_ms.desc()).limit(_MOST)
+    kept = select(PACE.c.name, PACE.c.most, PACE.c.remaining, PACE.c.reset_ms, PACE.c.skew_ms)
+    paces = connection.execute(kept.order_by(PACE.c.name).limit(_MOST))
     return Standing(
         events=_events(connection),
         late=_late(connection),
         destinations=destination_statuses(connection, known_destinations(connection, configured)),
         quarantined=count_some(connection, select(QUARANTINE.c.id).where(IS_OPEN)),
-        spools=_spools(connection),
-        allowances=_allowances(connection),
+        spools=[spool_of(row) for row in connection.execute(spools)],
+        allowances=[Allowance(*row) for row in paces],
         outages=find_outages(connection),
         database_bytes=_database_bytes(connection),
         database_now_ms=_database_now_ms(connection),
@@ -169,16 +172,6 @@ def _late(connection: Connection) -> Waiting:
     latest = select(LATE_ASSET.c.last_error).order_by(LATE_ASSET.c.due_ms.desc()).limit(SAMPLED)
     error = select(func.max(latest.subquery().c.last_error))
     return Waiting(count, connection.execute(received).scalar(), connection.execute(error).scalar())
-
-
-def _spools(connection: Connection) -> list[Spool]:
-    latest = select(SPOOL).order_by(SPOOL.c.seen_ms.desc()).limit(_MOST)
-    return [spool_of(row) for row in connection.execute(latest)]
-
-
-def _allowances(connection: Connection) -> list[Allowance]:
-    kept = select(PACE.c.name, PACE.c.most, PACE.c.remaining, PACE.c.reset_ms, PACE.c.skew_ms)
-    return [Allowance(*row) for row in connection.execute(kept.order_by(PACE.c.name).limit(_MOST))]
 
 
 def _database_bytes(connection: Connection) -> int:

@@ -8,9 +8,9 @@ import orjson
 from sqlalchemy import Connection, select
 
 from receiver.store.attempts import KeptAttempt, kept_attempts
-from receiver.store.filters import Filter
+from receiver.store.engine import read_as
+from receiver.store.filters import Filter, distinct
 from receiver.store.search import FoundDelivery, FoundEvent, ReadEvent, find_deliveries, read_events
-from receiver.store.sources import sources_of
 from receiver.store.tables import ASSET, EVENT, LATE_ASSET, PENDING, SUBMISSION
 
 _EVENTS: Final = 50
@@ -76,12 +76,15 @@ class Story:
 
 def story(connection: Connection, source: str, generation_id: str) -> Story | None:
     """Look up a generation; None if neither an event nor a submission mentions it."""
-    ids = _event_ids(connection, source, generation_id)
+    ours = select(EVENT.c.id).where(EVENT.c.source == source, EVENT.c.generation_id == generation_id)
+    ids = list(connection.execute(ours.order_by(EVENT.c.id).limit(_EVENTS)).scalars())
     found = read_events(connection, Filter(ids=tuple(ids)), after=None, limit=_EVENTS).rows if ids else []
-    submission = _submission(connection, source, generation_id)
-    if not found and submission is None:
+    requested = SUBMISSION.c.source == source, SUBMISSION.c.generation_id == generation_id
+    row = connection.execute(select(SUBMISSION).where(*requested)).one_or_none()
+    if not found and row is None:
         return None
-    return Story(source, generation_id, submission, [_event_story(connection, one) for one in found])
+    events = [_event_story(connection, one) for one in found]
+    return Story(source, generation_id, None if row is None else submitted(row), events)
 
 
 def identify(connection: Connection, text: str) -> list[tuple[str, str]]:
@@ -92,18 +95,13 @@ def identify(connection: Connection, text: str) -> list[tuple[str, str]]:
     )
     found = [tuple(row) for query in (by_event, by_reference) for row in connection.execute(query)]
     for table in (EVENT, SUBMISSION):
-        for source in sources_of(connection, table):
+        for source in distinct(connection, table.c.source):
             known = select(table.c.id if table is EVENT else table.c.client_ref).where(
                 table.c.source == source, table.c.generation_id == text
             )
             if connection.execute(known.limit(1)).one_or_none():
                 found.append((source, text))
     return [(source, generation_id) for source, generation_id in dict.fromkeys(found)]
-
-
-def _event_ids(connection: Connection, source: str, generation_id: str) -> list[str]:
-    ours = select(EVENT.c.id).where(EVENT.c.source == source, EVENT.c.generation_id == generation_id)
-    return list(connection.execute(ours.order_by(EVENT.c.id).limit(_EVENTS)).scalars())
 
 
 def _event_story(connection: Connection, read: ReadEvent) -> EventStory:
@@ -122,40 +120,19 @@ def _event_story(connection: Connection, read: ReadEvent) -> EventStory:
             LATE_ASSET.c.lease.is_not(None),
         ).where(LATE_ASSET.c.event_id == id_)
     ).one_or_none()
-    is_claimed = row.state == PENDING and row.lease is not None
     return EventStory(
         read.event,
         read.body,
         asset_host=row.asset_host,
         due_ms=row.due_ms if row.state == PENDING else None,
-        is_claimed=is_claimed,
+        is_claimed=row.state == PENDING and row.lease is not None,
         asset_settled_ms=row.settled_ms,
         late=LateTries(*late) if late else None,
-        deliveries=find_deliveries(
-            connection, Filter(ids=(id_,)), after=None, limit=_DELIVERIES, newest_first=False
-        ).rows,
+        deliveries=find_deliveries(connection, Filter(ids=(id_,)), limit=_DELIVERIES).rows,
         failed=kept_attempts(connection, id_),
     )
 
 
-def _submission(connection: Connection, source: str, generation_id: str) -> Submitted | None:
-    ours = select(SUBMISSION).where(
-        SUBMISSION.c.source == source, SUBMISSION.c.generation_id == generation_id
-    )
-    row = connection.execute(ours).one_or_none()
-    return None if row is None else submitted(row)
-
-
 def submitted(row: Any) -> Submitted:
     """Return the submission in a row of its table."""
-    return Submitted(
-        row.client_ref,
-        row.source,
-        row.kind,
-        row.state,
-        row.generation_id,
-        row.sent_ms,
-        row.error,
-        orjson.loads(row.request),
-        orjson.loads(row.told),
-    )
+    return read_as(Submitted, row, request=orjson.loads(row.request), told=orjson.loads(row.told))

@@ -108,19 +108,15 @@ def transact_in_time(engine: Engine, work: Callable[[Connection], Result]) -> Re
     alarm.start()
     try:
         result = transact(engine, work, call)
-        _wake(engine, call)
+        if call.wakes:
+            with suppress(StoreUnavailable, SQLAlchemyError):  # polling finds what was not announced
+                transact(engine, lambda connection: notify(connection, call.wakes), call)
     except SQLAlchemyError as error:
         late = call.is_cut and isinstance(error, DBAPIError)
         raise StoreUnavailable(f"no answer within {PATIENCE_S:g} s" if late else describe(error)) from error
     finally:
         alarm.cancel()
     return result
-
-
-def _wake(engine: Engine, call: Call) -> None:
-    if call.wakes:
-        with suppress(StoreUnavailable, SQLAlchemyError):  # polling finds what was not announced
-            transact(engine, lambda connection: notify(connection, call.wakes), call)
 
 
 def _transact(engine: Engine, work: Callable[[Connection], Result], call: Call) -> Result:
@@ -191,11 +187,7 @@ class Calls:
         return answer
 
     def _end(
-        self,
-        running: "Future[Any]",
-        call: Call,
-        answer: "asyncio.Future[Any]",
-        alarm: asyncio.TimerHandle,
+        self, running: "Future[Any]", call: Call, answer: "asyncio.Future[Any]", alarm: asyncio.TimerHandle
     ) -> None:
         alarm.cancel()
         self._overdue.discard(running)

@@ -14,9 +14,9 @@ from receiver.assets.fetch import Fetcher
 from receiver.assets.folder import WasUsed, open_folder
 from receiver.assets.guard import to_ascii
 from receiver.assets.kept import KeptDownloads
-from receiver.assets.key_template import KeyTemplate
 from receiver.assets.media import MEDIA_TYPES, parse_types
 from receiver.assets.nat64 import parse_prefixes
+from receiver.assets.object_keys import KeyTemplate
 from receiver.assets.trust import require_certificate, trusting
 from receiver.errors import ConfigError
 from receiver.settings import Settings

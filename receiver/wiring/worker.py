@@ -11,7 +11,6 @@ from typing import Final
 
 import structlog
 
-from receiver.assets import Bucket
 from receiver.assets.by_source import BucketsBySource
 from receiver.assets.fetch import Fetcher
 from receiver.errors import BucketUnavailable
@@ -62,7 +61,7 @@ async def open_worker(settings: Settings, store: Store) -> AsyncIterator[Worker]
         yield _worker(settings, store, fetcher, bucket, outlets, accounts)
 
 
-async def _try(bucket: Bucket) -> None:
+async def _try(bucket: BucketsBySource) -> None:
     try:
         async with asyncio.timeout(_TRIAL_S):
             await bucket.check()

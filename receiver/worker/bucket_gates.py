@@ -1,6 +1,6 @@
 """A gate before each bucket, so that an outage costs seconds, not the pauses of a growing backoff."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from functools import partial
 
 import structlog
@@ -23,15 +23,12 @@ class BucketGates:
     ) -> None:
         self._buckets = buckets
         names = (COMMON_BUCKET, *with_own)
-        self._gates = {name: Gate(make_breaker(), partial(_tell, name)) for name in names}
+        self.gates = {name: Gate(make_breaker(), partial(_tell, name)) for name in names}
+        """By source, or `COMMON_BUCKET`."""
 
     def gate(self, source: str | None) -> Gate:
         """Return the gate of the bucket for *source*."""
-        return self._gates.get(source or COMMON_BUCKET, self._gates[COMMON_BUCKET])
-
-    def gates(self) -> Mapping[str, Gate]:
-        """Return the gates of all buckets, by source or `COMMON_BUCKET`."""
-        return self._gates
+        return self.gates.get(source or COMMON_BUCKET, self.gates[COMMON_BUCKET])
 
     async def put(self, key: str, asset: Fetched, *, metadata: dict[str, str]) -> Stored:
         """Store *asset*, unless the bucket is down.
@@ -55,14 +52,6 @@ class BucketGates:
         """Start uploading *coming*, unless the bucket is down: one probe is enough."""
         is_down = self.gate(metadata["source"]).is_down
         return None if is_down else self._buckets.begin(key, coming, metadata=metadata)
-
-    async def check(self) -> None:
-        """Refuse if a bucket cannot be written."""
-        await self._buckets.check()
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-        await self._buckets.aclose()
 
 
 def _tell(name: str, gate: Gate) -> None:

@@ -12,13 +12,7 @@ import structlog
 
 from receiver.deliver import ForwardResult, report
 from receiver.errors import StoreUnavailable
-from receiver.store import (
-    DeliveryDead,
-    DeliveryJob,
-    DeliveryPostponed,
-    Hold,
-    Store,
-)
+from receiver.store import DeliveryDead, DeliveryJob, DeliveryPostponed, Hold, Store
 from receiver.store.claim import claim_deliveries
 from receiver.store.destinations import note_breaker
 from receiver.telemetry import metrics
@@ -260,10 +254,7 @@ class Forwarding:
             log.warning("probe failed" if told else "breaker opened", **said)
         elif told:
             log.info("breaker closed", destination=name, openings=told)
-        await self._note(breaker)
-
-    async def _note(self, breaker: Breaker) -> None:
-        """Inform other processes. Only people see it, so a failing store does not matter."""
+        # Inform other processes. Only people see it, so a failing store does not matter.
         probe_ms = int((time.time() + breaker.wait_s()) * 1000) if breaker.openings else None
         with contextlib.suppress(StoreUnavailable):
             await self._store.transact_promptly(note_breaker, self._outlet.name, probe_ms=probe_ms)

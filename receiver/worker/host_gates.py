@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -36,7 +36,8 @@ class HostGates:
         """*patience_s* is how long an event waits; then it is settled, whether or not the host is up."""
         self._fetch = fetch
         self._make_breaker = make_breaker
-        self._gates: dict[str, Gate] = {}
+        self.gates: dict[str, Gate] = {}
+        """By host."""
         self._led: dict[str, str] = {}
         """URLs redirected to a host that failed, and that host."""
         self._patience_s = patience_s
@@ -69,30 +70,26 @@ class HostGates:
         _remember(self._led, name, fetched.led_to)
         return _judged(self._gate(fetched.led_to), name, fetched)
 
-    def gates(self) -> Mapping[str, Gate]:
-        """Return the gate of each host."""
-        return self._gates
-
     def shut(self) -> list[str]:
         """Return the hosts from which nothing should be claimed now."""
-        return [host for host, gate in self._gates.items() if gate.is_shut]
+        return [host for host, gate in self.gates.items() if gate.is_shut]
 
     def is_shut(self, host: str) -> bool:
         """Whether nothing from *host* should be claimed now."""
-        return host in self._gates and self._gates[host].is_shut
+        return host in self.gates and self.gates[host].is_shut
 
     def wait_s(self) -> float | None:
         """Return the seconds until one of the shut hosts may be tried."""
-        return min((wait_s for gate in self._gates.values() if (wait_s := gate.wait_s()) > 0), default=None)
+        return min((wait_s for gate in self.gates.values() if (wait_s := gate.wait_s()) > 0), default=None)
 
     def overdue_ms(self) -> int:
         """Return the latest time of receipt of events that have waited too long."""
         return int((time.time() - self._patience_s) * 1000)
 
     def _gate(self, host: str) -> Gate:
-        if host not in self._gates:
-            _remember(self._gates, host, Gate(self._make_breaker(), partial(_tell, host)))
-        return self._gates[host]
+        if host not in self.gates:
+            _remember(self.gates, host, Gate(self._make_breaker(), partial(_tell, host)))
+        return self.gates[host]
 
 
 def _remember(known: dict[str, Value], name: str, value: Value) -> None:

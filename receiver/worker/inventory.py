@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from receiver.assets import Held, ReadableBucket
 from receiver.assets.by_source import BucketsBySource
@@ -15,14 +15,7 @@ from receiver.store.inventory import KnownAsset, Scope, known_assets
 from receiver.worker.repair import Lost, Repair, Repaired, Repairer
 
 Problem = Literal["missing", "wrong_size", "wrong_checksum", "elsewhere", "unavailable", "failed"]
-PROBLEMS: Final[tuple[Problem, ...]] = (
-    "missing",
-    "wrong_size",
-    "wrong_checksum",
-    "elsewhere",
-    "unavailable",
-    "failed",
-)
+PROBLEMS: Final[tuple[Problem, ...]] = get_args(Problem)
 
 _PAGE_SIZE: Final = 200
 

@@ -11,8 +11,7 @@ from receiver import clock
 from receiver.assets.kept import KeptDownloads
 from receiver.errors import StoreUnavailable
 from receiver.store import EventJob, EventKept, Store
-from receiver.store.awaiting import awaiting_asset
-from receiver.store.spools import REPORTS, Process, gone_after_s, recall, see_spool
+from receiver.store.spools import REPORTS, Process, awaiting_asset, gone_after_s, recall, see_spool
 
 EVERY_S: Final = 3600.0
 _MOST_CHARS: Final = 255

@@ -105,7 +105,11 @@ class Leases:
         while True:
             await asyncio.sleep(self._lease_s / RENEWALS_PER_LEASE)
             if self._held:
-                await self._renew(set(self._held))
+                try:
+                    until_ms = clock.now_ms() + self._lease_ms
+                    await self._store.transact_promptly(renew, set(self._held), until_ms=until_ms)
+                except StoreUnavailable as error:
+                    log.warning("leases not renewed", error=str(error))
 
     async def recall(self) -> None:
         """Give back work from claims whose answer was lost, as in a failover, until cancelled."""
@@ -127,10 +131,3 @@ class Leases:
                 log.warning("unfinished work waits for its leases to expire", error=why)
             else:
                 log.warning("unfinished work released", claims=len(self._unfinished))
-
-    async def _renew(self, leases: set[str]) -> None:
-        try:
-            until_ms = clock.now_ms() + self._lease_ms
-            await self._store.transact_promptly(renew, leases, until_ms=until_ms)
-        except StoreUnavailable as error:
-            log.warning("leases not renewed", error=str(error))

@@ -78,7 +78,6 @@ class ClaimJobs(Protocol[Job_co]):
 
     async def __call__(self, claim: Claim, *, except_hosts: Collection[str], away: Away) -> Sequence[Job_co]:
         """Return the jobs taken."""
-        ...
 
 
 def sources_by_bucket(with_own: Collection[str]) -> list[Sources]:
@@ -104,15 +103,7 @@ def live_mirroring(
     """Return the duty that mirrors the assets of due events of *sources*."""
     spool = kept.spool if kept else ""
     claim = partial(store.claim, claim_events, with_asset=True, sources=sources, spool=spool)
-    return Mirroring(
-        leases,
-        claim,
-        mirror,
-        limits=limits,
-        woken=woken,
-        kept=kept,
-        gates=gates,
-    )
+    return Mirroring(leases, claim, mirror, limits=limits, woken=woken, kept=kept, gates=gates)
 
 
 def late_mirroring(
@@ -196,7 +187,7 @@ class Mirroring(Generic[Job]):
             away = Away(self._gates.hosts.shut(), self._gates.hosts.overdue_ms(), downloaded)
         with ExitStack() as stack:
             claim = stack.enter_context(self._leases.claim(room))
-            busy = self._busy_hosts()
+            busy = [host for host in self._under_way if self._is_busy(host)]
             jobs = await self._claim_jobs(claim, except_hosts=busy, away=away)
             self._is_behind = len(jobs) == room or bool(busy)
             if not jobs:
@@ -265,9 +256,6 @@ class Mirroring(Generic[Job]):
     def _is_busy(self, host: str) -> bool:
         return self._under_way[host] >= self._limits.claimed_per_place * self._limits.per_host
 
-    def _busy_hosts(self) -> list[str]:
-        return [host for host in self._under_way if self._is_busy(host)]
-
     def _start(self, jobs: Sequence[Job], *, held: ExitStack) -> "asyncio.Task[None]":
         task = asyncio.create_task(self._finish(jobs, held))
         self._claims.add(task)
@@ -302,17 +290,13 @@ async def mirror_and_settle(leases: Leases, mirror: MirrorJob[Job], job: Job) ->
         # Nothing is lost: the lease runs out and the work is repeated.
         log.warning("not settled", event_id=job.id, generation_id=job.generation_id, error=str(error))
         return False
-    _report(result)
-    return held and isinstance(result, EventSettled)
-
-
-def _report(result: MirrorResult | LateSettlement) -> None:
     if isinstance(result, LateArrived | LatePostponed | LateGivenUp):
         _report_late(result)
     elif isinstance(result, EventSettled) and result.asset and result.asset.status == "mirrored":
         _report_mirrored(result, result.asset)
     else:
         _report_live(result)
+    return held and isinstance(result, EventSettled)
 
 
 def _report_live(result: MirrorResult) -> None:

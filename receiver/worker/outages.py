@@ -51,7 +51,7 @@ class OutageNotes:
         return {
             (kind, name): redact(gate.error)
             for kind, gates in self._gates.items()
-            for name, gate in gates.gates().items()
+            for name, gate in gates.gates.items()
             if gate.is_found_down
         }
 

@@ -6,18 +6,19 @@ They go through the same dedupe as webhooks, so a webhook that arrives later is 
 """
 
 import asyncio
+import json
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, zip_longest
 from typing import Final, Protocol, TypeVar
 
-from receiver import clock, tracing
+from receiver import clock, events, tracing
 from receiver.client import ClientError, Generation, GenerationPage, NotFound
-from receiver.receive import trace_generation
+from receiver.contract import COMPLETED, FAILED
+from receiver.receive import entry_of, trace_generation
 from receiver.store import Duplicate, Entry, NewEvent, Recorded, RecordResult, Store
 from receiver.store.passes import awaited, known_endings
-from receiver.worker import endings
 from receiver.worker.cursor import Cursor
 from receiver.worker.sweep import PAGE_SIZE, created_ms
 
@@ -31,6 +32,7 @@ False if another worker has the turn by now.
 
 _AWAITED_FOR_MS: Final = 7 * 24 * 3_600_000
 _NO_LOOKS: Final[Mapping[str, int]] = {}
+VIA: Final = "reconcile"
 
 
 class Generations(Protocol):
@@ -38,11 +40,9 @@ class Generations(Protocol):
 
     async def list(self, *, limit: int, offset: int) -> GenerationPage:
         """Return one page."""
-        ...
 
     async def get(self, generation_id: str) -> Generation:
         """Return one generation."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,9 @@ class Pass:
                 looks[id_] = now_ms
                 row = await self._look_at(id_)
                 if row is None:
-                    looks[id_] = _after_a_miss(asked.get(id_, now_ms), now_ms)
+                    # It may just not be visible yet. Checked again at twice its age, one that never is costs
+                    # about a dozen requests in its week.
+                    looks[id_] = now_ms + max(now_ms - asked.get(id_, now_ms), 0)
                 if row is None or row.finished:
                     ended.add(id_)
         except ClientError as error:
@@ -166,20 +168,18 @@ class Pass:
         known = await self._store.transact_promptly(
             known_endings, self._account.source, [row.id for row in finished]
         )
-        absent = endings.missing(finished, known)
-        whole = [row for row in absent if endings.has_asset_url(row)]
+        absent = missing(finished, known)
+        whole = [row for row in absent if has_asset_url(row)]
         await self._record(whole)
         # A list without the URL may still give it for a single generation.
-        partial = {
-            row.id: created_ms(row) or clock.now_ms() for row in absent if not endings.has_asset_url(row)
-        }
+        partial = {row.id: created_ms(row) or clock.now_ms() for row in absent if not has_asset_url(row)}
         self._cursor = replace(self._cursor, watched={**self._cursor.watched, **partial})
         self._seen.update(row.id for row in rows if row.id not in partial)
 
     async def _record(self, rows: Sequence[Generation]) -> None:
         source, now_ms = self._account.source, clock.now_ms()
         entries = [
-            endings.entry(row, source=source, now_ms=now_ms, entropy=secrets.token_bytes(10)) for row in rows
+            webhook_entry(row, source=source, now_ms=now_ms, entropy=secrets.token_bytes(10)) for row in rows
         ]
         results = await asyncio.gather(*(self._keep_entry(entry) for entry in entries))
         new = [
@@ -211,9 +211,35 @@ def _by_turns(*lines: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(id_ for id_ in mixed if id_ is not None))
 
 
-def _after_a_miss(sent_ms: int, now_ms: int) -> int:
-    """Return when to check again a generation that the provider did not know: at twice its age.
+def event_type(row: Generation) -> str:
+    """Return the event type that matches the end of *row*."""
+    return COMPLETED if row.status == "completed" else FAILED
 
-    It may just not be visible yet. One that never is costs about a dozen requests in its week.
-    """
-    return now_ms + max(now_ms - sent_ms, 0)
+
+def missing(rows: Iterable[Generation], known: Collection[tuple[str, str]]) -> list[Generation]:
+    """Return the finished *rows* whose event is not in *known*. A completion is final."""
+    return [
+        row
+        for row in rows
+        if row.finished and not {(row.id, COMPLETED), (row.id, event_type(row))} & set(known)
+    ]
+
+
+def has_asset_url(row: Generation) -> bool:
+    """Whether *row* says where its file is, unless it has no file."""
+    return row.status != "completed" or row.output_url is not None
+
+
+def webhook_body(row: Generation) -> bytes:
+    """Write the webhook for the end of *row*, as the provider would."""
+    data = {**row.raw, "id": row.id, "status": row.status}
+    body = {"event": event_type(row), "data": data, "created_at": row.raw.get("completed_at")}
+    # The standard library writes anything it can read: lone surrogates, numbers of any length.
+    return json.dumps(body).encode()
+
+
+def webhook_entry(row: Generation, *, source: str, now_ms: int, entropy: bytes) -> Entry:
+    """Build the entry to record for *row*; a webhook that we could not read is quarantined, as always."""
+    body = webhook_body(row)
+    read = events.normalize(body, source=source)
+    return entry_of(read, body, source=source, now_ms=now_ms, entropy=entropy, via=VIA)

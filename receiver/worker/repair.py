@@ -72,7 +72,15 @@ class Repairer:
         if isinstance(fetched, NotFetched):
             return NotRepaired(fetched.code)
         try:
-            return await self._keep(known, event, fetched, key, problem)
+            same = fetched.sha256 == known.asset.sha256
+            if not same or problem != "missing":
+                key = beside(key, fetched.sha256)
+            stored = await self._bucket.put(key, fetched, metadata=object_metadata(known.event_id, event))
+            if not same:
+                return OtherBytes(stored.url, fetched.sha256)
+            if stored.url != known.asset.url:
+                await self._store.transact(relocate, known, url=stored.url)
+            return Repaired(stored.url)
         except BucketUnavailable as error:
             return NotRepaired(str(error))
         finally:
@@ -93,16 +101,3 @@ class Repairer:
                 return NotRepaired("a worker is trying for it")
             case LatePostponed(error=error) | LateGivenUp(error=error):
                 return NotRepaired(error)
-
-    async def _keep(
-        self, known: KnownAsset, event: Event, fetched: Fetched, key: str, problem: Lost
-    ) -> Repair:
-        same = fetched.sha256 == known.asset.sha256
-        if not same or problem != "missing":
-            key = beside(key, fetched.sha256)
-        stored = await self._bucket.put(key, fetched, metadata=object_metadata(known.event_id, event))
-        if not same:
-            return OtherBytes(stored.url, fetched.sha256)
-        if stored.url != known.asset.url:
-            await self._store.transact(relocate, known, url=stored.url)
-        return Repaired(stored.url)

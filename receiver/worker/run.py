@@ -10,20 +10,19 @@ import structlog
 
 from receiver.assets.by_source import BucketsBySource
 from receiver.assets.kept import KeptDownloads
+from receiver.errors import StoreUnavailable
 from receiver.operations.pruning import Retention
 from receiver.store import FORWARD, LATE, MIRROR, SETTLE, Sources, Store
 from receiver.store.agenda import LATE_ASSETS, WITH_ASSET, WITHOUT_ASSET, deliveries_to
+from receiver.store.backfill import count_missed
 from receiver.store.future import Present
 from receiver.worker.bucket_gates import BucketGates
 from receiver.worker.clockwatch import ClockWatch, watch_clock
-from receiver.worker.due import Settling
 from receiver.worker.forwarding import Forwarding, Outlet
 from receiver.worker.host_gates import HostGates
 from receiver.worker.keeping import seen_every_s, stay_seen, sweep_kept
-from receiver.worker.latecomers import offer_backfill
 from receiver.worker.leases import RENEWALS_PER_LEASE, Leases
-from receiver.worker.lookout import Lookout
-from receiver.worker.loop import work_until
+from receiver.worker.loop import Lookout, Settling, work_until
 from receiver.worker.mirroring import (
     Gates,
     Mirror,
@@ -120,7 +119,10 @@ class Worker:
     ) -> list[Coroutine[Any, Any, None]]:
         """Return the tasks to cancel at the end, not to wait for: reconciling resumes where it was."""
         reconciling = (Reconciling(self.store, leases, one, self.reconcile) for one in self.accounts)
-        keeping = self._keeping(self.kept) if self.kept else []
+        keeping = []
+        if self.kept:
+            seen = stay_seen(self.store, self.kept.spool, every_s=seen_every_s(self.timing.lease_s))
+            keeping = [seen, sweep_kept(self.store, self.kept)]
         offering = offer_backfill(self.store, [*(outlet.name for outlet in self.outlets), *self.pulled])
         reconciles = (each.run() for each in reconciling)
         holding = [leases.keep(), leases.recall()]
@@ -140,10 +142,6 @@ class Worker:
         )
         every_s = self.timing.lease_s / RENEWALS_PER_LEASE
         return watch_clock(self.store, present, every_s=every_s, watch=ClockWatch())
-
-    def _keeping(self, kept: KeptDownloads) -> list[Coroutine[Any, Any, None]]:
-        seen = stay_seen(self.store, kept.spool, every_s=seen_every_s(self.timing.lease_s))
-        return [seen, sweep_kept(self.store, kept)]
 
     def _duties(self, leases: Leases, lookout: Lookout) -> list[Coroutine[Any, Any, None]]:
         settling = Settling(self.store, leases, self.mirror)
@@ -210,3 +208,15 @@ class Worker:
             await duty.drain()
         finally:
             await duty.abandon()
+
+
+async def offer_backfill(store: Store, destinations: Sequence[str]) -> None:
+    """Report which *destinations* got none of the recently settled events, and the command for that."""
+    for name in destinations:
+        try:
+            missed = await store.transact(count_missed, name)
+        except StoreUnavailable:
+            return  # Only advice, repeated at the next start.
+        if missed:
+            command = f"receiver destinations backfill {name} --dry-run"
+            log.info("destination has missed events", destination=name, events=missed, to_see_them=command)

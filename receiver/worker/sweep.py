@@ -111,7 +111,10 @@ class Sweep:
         else:
             self.end = reach
             self.offset = reach - _overlap(len(page))
-            self._skip_the_old(page, reach)
+            hint = max(page.total or 0, self.length)
+            all_old = self.newest_ms is not None and self.newest_ms < self.floor_ms
+            if self.order == "oldest_first" and self.start == 0 and all_old and hint > reach:
+                self._jump(max(hint - len(page), reach - _overlap(len(page))))
 
     def _went_down(self, page: GenerationPage) -> None:
         if self.offset + len(page) < self.start:
@@ -126,12 +129,6 @@ class Sweep:
         self.finished = self.start == 0 or self._below_floor
         self.backwards = not self.finished
         self.offset = max(self.start - max(self.widest - _overlap(self.widest), 1), 0)
-
-    def _skip_the_old(self, page: GenerationPage, reach: int) -> None:
-        hint = max(page.total or 0, self.length)
-        all_old = self.newest_ms is not None and self.newest_ms < self.floor_ms
-        if self.order == "oldest_first" and self.start == 0 and all_old and hint > reach:
-            self._jump(max(hint - len(page), reach - _overlap(len(page))))
 
     def _jump(self, offset: int) -> None:
         self.offset = self.start = self.end = offset

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -34,12 +34,25 @@ from receiver.store.spools import gone_after_s
 from receiver.telemetry.redact import fingerprint
 from receiver.worker.bucket_gates import BucketGates
 from receiver.worker.host_gates import HostGates
-from receiver.worker.steps import with_steps
 
 _SILENCES: Final = 3
 """A worker is missed after it has been gone for this many times its reporting interval."""
 _MOST_AT_ONCE: Final = 20
 """Senders choose the hosts, so a thousand down at once are one problem."""
+
+STEPS: Final = {
+    "destination_down": ("receiver destinations list", "a-destination-is-down"),
+    "bucket_down": ("receiver check", "the-bucket-is-down"),
+    "asset_host_down": ("receiver events list --state pending --oldest-first", "events-wait-for-their-asset"),
+    "backlog_old": ("receiver status", "when-something-is-wrong"),
+    "dead_letters": ("receiver deliveries list --state dead", "dead-letters"),
+    "quarantined": ("receiver quarantine list --state open", "quarantine"),
+    "secret_unused": ("receiver config", "reload-the-settings"),
+    "credits_low": ("receiver submissions list --state refused", "credits-run-out"),
+    "disk_low": ("receiver check", "a-disk-fills-up"),
+    "worker_gone": ("receiver workers", "a-process-is-down"),
+}
+"""By the word that reports it: a command, and the section of docs/operations.md."""
 
 log = structlog.get_logger()
 
@@ -158,7 +171,7 @@ class Telling:
 
     def _outages(self, sight: Sight, now_ms: int) -> Iterator[Observed]:
         """Report what any worker finds down; report recovery only if it works for this one."""
-        for kind, gates in ((BUCKET, self.buckets.gates()), (ASSET_HOST, self.hosts.gates())):
+        for kind, gates in ((BUCKET, self.buckets.gates), (ASSET_HOST, self.hosts.gates)):
             down = {one.name: one for one in sight.outages if one.kind == kind and one.lasts(now_ms)}
             for one in list(down.values())[:_MOST_AT_ONCE]:
                 yield _outage(one, is_down=True)
@@ -212,3 +225,11 @@ def _happenings(sight: Sight) -> Iterator[Observed]:
 
 def _happened(cause: str, word: str, summary: str, facts: Mapping[str, Any], latest_ms: int) -> Observed:
     return Observed(cause, is_wrong=True, wrong=word, summary=summary, facts=facts, latest_ms=latest_ms)
+
+
+def with_steps(one: Observed) -> Observed:
+    """Add what to do about it, if something is wrong."""
+    if not one.is_wrong:
+        return one
+    command, section = STEPS[one.wrong]
+    return replace(one, steps={"next": command, "runbook": f"docs/operations.md#{section}"})

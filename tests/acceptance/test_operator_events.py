@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from receiver.assets.folder_id import folder_id
+from receiver.assets.folder_marker import folder_id
 from receiver.sandbox import Sandbox
 from receiver.sandbox.knobs import Knobs
 from receiver.telemetry.redact import fingerprint

@@ -34,10 +34,10 @@ from receiver.store import (
     Sources,
     Store,
 )
-from receiver.store.awaiting import awaiting_asset
 from receiver.store.claim import claim_deliveries, claim_events, release, renew
 from receiver.store.committer import Committer
 from receiver.store.migrations import revisions
+from receiver.store.spools import awaiting_asset
 from receiver.store.tables import ASSET, DELIVERY, EVENT, QUARANTINE
 from receiver.store.wake import FORWARD, MIRROR, SETTLE
 

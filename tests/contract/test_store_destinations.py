@@ -25,7 +25,7 @@ from receiver.store.destinations import (
     note_breaker,
     pause,
 )
-from receiver.store.sources import known_sources
+from receiver.store.filters import known_sources
 from receiver.store.tables import DELIVERY
 from tests import stored
 from tests.contract import test_store

@@ -10,7 +10,7 @@ import structlog.testing
 
 from receiver.assets import Begin, Fetched, NotFetched, Part
 from receiver.assets.kept import KeptDownloads
-from receiver.assets.key_template import KeyTemplate
+from receiver.assets.object_keys import KeyTemplate
 from receiver.assets.response import EXPIRED
 from receiver.backoff import Backoff
 from receiver.errors import BucketUnavailable

@@ -1,7 +1,7 @@
-"""Builds PostgreSQL's indexes without blocking anyone. The time it takes grows with the tables."""
+"""Builds PostgreSQL's indexes without blocking anyone, and tells whose locks a migration waits for."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -10,7 +10,6 @@ from sqlalchemy import Connection, Dialect, Index, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex
 
-from receiver.store.migrations.holders import described
 from receiver.store.migrations.indexes import RETIRED
 from receiver.store.postgres_url import Target
 from receiver.store.postgresql import Session, open_session
@@ -27,6 +26,19 @@ _KNOWN: Final = """
 _PROGRESS: Final = """
     SELECT coalesce(p.phase, 'waiting'), p.blocks_done, p.blocks_total, pg_blocking_pids(%(pid)s)
     FROM (VALUES (1)) AS one LEFT JOIN pg_stat_progress_create_index p ON p.pid = %(pid)s
+"""
+_HOLDERS: Final = """
+    SELECT DISTINCT l.pid FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+    WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_backend_pid()
+      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND l.relation IN (SELECT oid FROM pg_class WHERE relname = ANY(%(tables)s))
+      AND a.xact_start < clock_timestamp() - interval '200 milliseconds'
+"""
+"""Those whose transactions began before ours started to wait."""
+_ABOUT: Final = """
+    SELECT pid, coalesce(nullif(application_name, ''), '?'), usename, coalesce(state, '?'),
+           to_char(xact_start, 'YYYY-MM-DD HH24:MI:SS'), to_char(query_start, 'HH24:MI:SS')
+    FROM pg_stat_activity WHERE pid = ANY(%(pids)s) ORDER BY xact_start
 """
 
 
@@ -49,7 +61,9 @@ def build(target: Target, tell: Tell) -> None:
     reports whose they are.
     """
     with _unhurried(target) as session:
-        known = _known(session)
+        # The indexes of our tables, and whether each is complete.
+        rows: Any = session.execute(_KNOWN, {"tables": [*METADATA.tables]}).fetchall()
+        known = dict(rows)
         for index in indexes():
             name = str(index.name)
             if known.get(name):
@@ -73,12 +87,6 @@ def _unhurried(target: Target) -> Iterator[Session]:
         session.execute("SET statement_timeout = 0")
         session.execute("SET lock_timeout = 0")
         yield session
-
-
-def _known(session: Session) -> dict[str, bool]:
-    """Return the indexes of our tables, and whether each is complete."""
-    rows: Any = session.execute(_KNOWN, {"tables": [*METADATA.tables]}).fetchall()
-    return dict(rows)
 
 
 def _statement(index: Index) -> str:
@@ -114,3 +122,19 @@ def _progress(target: Target, pid: int) -> str:
         phase, blocks, total, blockers = row
         share = f", {100 * blocks // total}%" if total else ""
         return f"{phase}{share}" + (f"; waits for {described(session, blockers)}" if blockers else "")
+
+
+def holders(session: Session) -> str:
+    """Describe the sessions that have long held locks on our tables; "nobody by now" if they have ended."""
+    rows: Any = session.execute(_HOLDERS, {"tables": [*METADATA.tables]}).fetchall()
+    return described(session, [pid for (pid,) in rows])
+
+
+def described(session: Session, pids: Sequence[int]) -> str:
+    """Describe the sessions with these process ids."""
+    rows: Any = session.execute(_ABOUT, {"pids": list(pids)}).fetchall()
+    lines = (
+        f"process {pid} ({application}, user {user}, {state}, since {began} UTC, last query at {query})"
+        for pid, application, user, state, began, query in rows
+    )
+    return ", ".join(lines) or "nobody by now"

@@ -13,8 +13,7 @@ from psycopg import sql
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from receiver.store.migrations.building import Tell
-from receiver.store.migrations.holders import holders
+from receiver.store.migrations.building import Tell, holders
 from receiver.store.postgres_url import Target
 from receiver.store.postgresql import Session, open_session
 

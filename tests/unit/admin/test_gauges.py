@@ -8,11 +8,11 @@ from prometheus_client.metrics_core import Metric
 from receiver.admin.gauges import Watched, disks, gauges
 from receiver.operations.disks import Room
 from receiver.store.backlog import Waiting
-from receiver.store.credits import CreditsRefused
 from receiver.store.destinations import DestinationStatus
 from receiver.store.outages import ASSET_HOST, BUCKET, Outage
 from receiver.store.spools import Spool
 from receiver.store.standing import Allowance, Standing, WaitingEvents
+from receiver.store.submitted import CreditsRefused
 
 NOW = 1_700_000_000_000
 NOTHING = Standing([], Waiting(0), [], 0, [], [], [], 4096, None)

@@ -5,7 +5,7 @@ import pytest
 from receiver.assets import Bucket, Stored
 from receiver.assets.by_source import BucketsBySource
 from receiver.errors import BucketUnavailable, ConfigError
-from tests.unit.assets.test_key_template import ASSET
+from tests.unit.assets.test_object_keys import ASSET
 from tests.unit.work import MemoryBucket
 
 

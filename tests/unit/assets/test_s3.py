@@ -22,7 +22,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError
 
-from receiver.assets import Bucket, Fetched, Held, Stored, s3_upload
+from receiver.assets import Fetched, Held, ReadableBucket, Stored, s3_upload
 from receiver.assets.s3 import MIN_PART_BYTES, S3Bucket, open_s3
 from receiver.assets.s3_check import Once
 from receiver.assets.s3_client import AddressingStyle
@@ -912,5 +912,5 @@ class TestCheck:
 class TestS3Bucket:
     async def test_is_a_bucket(self, open_bucket: Open) -> None:
         """It can stand wherever a bucket is asked for."""
-        bucket: Bucket = open_bucket()
+        bucket: ReadableBucket = open_bucket()
         await bucket.check()

@@ -10,7 +10,7 @@ from receiver.assets import Fetched, NotFetched
 from receiver.assets.digests import PART_BYTES
 from receiver.assets.folder import FolderBucket
 from receiver.assets.guard import BlockedUrl
-from receiver.assets.key_template import KeyTemplate
+from receiver.assets.object_keys import KeyTemplate
 from receiver.assets.s3 import S3Bucket
 from receiver.errors import ConfigError
 from receiver.wiring.assets import build_fetcher, build_key_template, open_bucket

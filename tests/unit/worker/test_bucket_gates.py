@@ -96,12 +96,3 @@ class TestPut:
         await put(gates, "good")
         bucket.error = BucketUnavailable("holds other bytes")
         assert (await refused(gates, "bad")).parked_s is None
-
-
-class TestCheck:
-    async def test_asks_the_buckets(self, gates: BucketGates, bucket: MemoryBucket) -> None:
-        """The check at start is the buckets' own."""
-        bucket.error = BucketUnavailable("down")
-        with pytest.raises(BucketUnavailable):
-            await gates.check()
-        await gates.aclose()

@@ -3,12 +3,21 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import pytest
+import structlog
 
 from receiver.errors import StoreUnavailable
+from receiver.events import Asset
+from receiver.mirror import MirrorResult
+from receiver.store import FORWARD, MIRROR, EventJob, EventSettled, Store
+from receiver.store.agenda import WITH_ASSET, WITHOUT_ASSET, deliveries_to
 from receiver.worker import loop
-from receiver.worker.loop import work_until
+from receiver.worker.leases import Leases
+from receiver.worker.loop import Lookout, Settling, work_until
+from tests.unit.work import NOW, event_job
+from tests.unit.worker.scripted import ScriptedStore
 from tests.waiting.aio import until
 
 LONG_S = 600.0
@@ -109,3 +118,62 @@ class TestWorkUntil:
         await until(lambda: duty.turns == 1)
         duty.end()
         await asyncio.wait_for(task, WITHIN_S)
+
+
+class TestLookout:
+    async def test_wakes_whose_queue_is_due(self, store: Store, scripted: ScriptedStore) -> None:
+        """All duties of that queue, and no other."""
+        lookout = Lookout(store, ["orders", "audit"])
+        one, two = (lookout.subscribe(MIRROR, WITH_ASSET) for _ in range(2))
+        settling = lookout.subscribe(MIRROR, WITHOUT_ASSET)
+        orders, audit = (lookout.subscribe(FORWARD, deliveries_to(name)) for name in ("orders", "audit"))
+        scripted.due_queues = [WITH_ASSET, deliveries_to("audit")]
+        assert not await lookout.turn()
+        woken = [each.is_set() for each in (one, two, settling, orders, audit)]
+        assert woken == [True, True, False, False, True]
+
+    async def test_signals_wake_as_before(self, store: Store) -> None:
+        """A signal of this process waits for no look."""
+        lookout = Lookout(store, ["orders"])
+        settling = lookout.subscribe(MIRROR, WITHOUT_ASSET)
+        store.wake.signal(MIRROR)
+        assert settling.is_set()
+
+
+def jobs(count: int) -> list[EventJob]:
+    return [replace(event_job(host=None), id=f"event-{number}") for number in range(count)]
+
+
+async def in_vain(job: EventJob) -> MirrorResult:
+    return EventSettled(job, Asset("failed", error="no_url"), NOW)
+
+
+class TestSettling:
+    async def test_takes_more_while_there_is_more(
+        self, store: Store, leases: Leases, scripted: ScriptedStore
+    ) -> None:
+        """Places are kept for few events, until many wait."""
+        scripted.events = jobs(1000)
+        settling = Settling(store, leases, in_vain)
+        while await settling.turn():
+            pass
+        for _ in range(2):
+            await settling.turn()
+        assert len(scripted.settled) == 1000
+        first, *_, last = [claim.limit for claim in scripted.claims]
+        assert (first, max(claim.limit for claim in scripted.claims), last) == (8, 500, 8)
+
+    async def test_what_an_asset_is_expected_of(
+        self, store: Store, leases: Leases, scripted: ScriptedStore
+    ) -> None:
+        """Its fate is what the mirror says, under the lease it was claimed with."""
+        scripted.events = jobs(2)
+        scripted.in_vain = {"event-1"}
+        with structlog.testing.capture_logs() as lines:
+            # Fewer than it asked for: nothing is left, and who records more says so.
+            assert not await Settling(store, leases, in_vain).turn()
+        assert [(line["event"], line["event_id"]) for line in lines] == [
+            ("no asset", "event-0"),
+            ("asset given up", "event-1"),
+        ]
+        assert {one.job.lease for one in scripted.settled} == {scripted.claims[0].lease}

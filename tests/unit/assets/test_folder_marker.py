@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from receiver.assets.folder_id import folder_id
+from receiver.assets.folder_marker import folder_id
 from receiver.assets.kept import KeptDownloads
 from tests.unit.assets.conftest import files
 
