@@ -267,7 +267,14 @@ async def read_body(request: Request, model: type[Model]) -> Model:
             compressed.
     """
     try:
-        return model.model_validate_json(await _content(request) or b"{}")
+        if request.headers.get("content-encoding", "identity").lower() != "identity":
+            raise Refusal(415, "unsupported_encoding", "Send the body without Content-Encoding.")
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                raise Refusal(413, "payload_too_large", f"A body may have at most {MAX_BODY_BYTES} bytes.")
+        return model.model_validate_json(bytes(body) or b"{}")
     except ValidationError as error:
         raise _mistake(error, model) from None
 
@@ -324,17 +331,6 @@ def read_cursor(cursor: str | None, parts: int) -> Key | None:
 def _findable(text: str) -> str:
     # Neither database holds a NUL, and PostgreSQL refuses to look for one.
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
-
-
-async def _content(request: Request) -> bytes:
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise Refusal(415, "unsupported_encoding", "Send the body without Content-Encoding.")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise Refusal(413, "payload_too_large", f"A body may have at most {MAX_BODY_BYTES} bytes.")
-    return bytes(body)
 
 
 def _mistake(error: ValidationError, model: type[BaseModel]) -> Refusal:

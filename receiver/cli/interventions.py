@@ -63,17 +63,11 @@ def _each(names: tuple[str, ...], act: Act, what: str, *, otherwise: str) -> Non
     async def acting(store: "Store") -> bool:
         did_all = True
         for name in names:
-            did_all &= await _named(store, name, noted, otherwise)
+            said = [(id_, await noted(store, id_)) for id_ in await events_of(store, name)]
+            for id_, done in said:
+                say(f"{id_}: {done or otherwise}")
+            did_all &= any(done for _, done in said)
         return did_all
 
     if not use_store(settings, acting, records=True):
         raise SystemExit(ExitCode.FAILED)
-
-
-async def _named(
-    store: "Store", name: str, act: "Callable[[Store, str], Awaitable[str | None]]", otherwise: str
-) -> bool:
-    said = [(id_, await act(store, id_)) for id_ in await events_of(store, name)]
-    for id_, done in said:
-        say(f"{id_}: {done or otherwise}")
-    return any(done for _, done in said)

@@ -66,7 +66,9 @@ class Pacer(forks.Forkable):
         """Reserve one request and return 0, or return the seconds to wait before asking again."""
         with self._lock:
             self._notice(now)
-            self._forget_a_window_that_ended(now)
+            if self._reset_at is not None and now >= self._reset_at:
+                self._remaining = None if self._limit is None else whole_window(self._limit)
+                self._reset_at = None
             until = max(self._paused_until, self._full_until(now, priority))
             if until > now:
                 return until - now + chance * JITTER_S
@@ -115,11 +117,6 @@ class Pacer(forks.Forkable):
             return 0.0
         # Without a reset, the window is new and fully in flight: the first answer will show its end.
         return now + _FIRST_ANSWER_S if self._reset_at is None else self._reset_at
-
-    def _forget_a_window_that_ended(self, now: float) -> None:
-        if self._reset_at is not None and now >= self._reset_at:
-            self._remaining = None if self._limit is None else whole_window(self._limit)
-            self._reset_at = None
 
     def _learn(self, headers: Mapping[str, str], now: float) -> None:
         date = http_date(headers.get("date"), now=now)

@@ -134,7 +134,8 @@ class Search:
             for made in self._walk.take(page)
             if made.id not in known and self._doubt.could_be(made) and not self._is_older(made, skew_s)
         ]
-        if self._skipped and not self._skipped_right(page, skew_s):
+        # `total` is only a hint: it may be too large or too small.
+        if self._skipped and not (len(page) > 0 and self._is_older(page.data[0], skew_s)):
             self._walk = Walk(PAGE_SIZE_MAX)
         past = _descends(page) and self._is_older(page.data[-1], skew_s)
         self.complete = past or self._walk.finished
@@ -142,10 +143,6 @@ class Search:
         self._skipped = self._pages == 1 and _ascends(page) and (page.total or 0) > len(page)
         if self._skipped:
             self._walk.skip_to((page.total or 0) - PAGE_SIZE_MAX)
-
-    def _skipped_right(self, page: GenerationPage, skew_s: float | None) -> bool:
-        # `total` is only a hint: it may be too large or too small.
-        return len(page) > 0 and self._is_older(page.data[0], skew_s)
 
     def _is_older(self, made: Generation, skew_s: float | None) -> bool:
         if made.created_at is None:

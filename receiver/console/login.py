@@ -49,7 +49,7 @@ class Login(Group):
             path=HOME,
             httponly=True,
             samesite="strict",
-            secure=_is_https(request),
+            secure="https" in (request.url.scheme, request.headers.get("x-forwarded-proto", "")),
         )
         return answer
 
@@ -70,8 +70,3 @@ def _own_path(wanted: str) -> str:
     """Return *wanted* if it is a page of ours: a link must not redirect elsewhere."""
     is_ours = wanted == HOME or wanted.startswith((f"{HOME}/", f"{HOME}?"))
     return wanted if is_ours and "\\" not in wanted and wanted.isprintable() else HOME
-
-
-def _is_https(request: Request) -> bool:
-    # A proxy that terminates TLS sets this. A client that forges it only restricts its own cookie.
-    return "https" in (request.url.scheme, request.headers.get("x-forwarded-proto", ""))

@@ -61,7 +61,11 @@ def _methods(provider: Provider, operation: Operation) -> list[str]:
 def _endpoint(provider: Provider, operation: Operation) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         async def act() -> Response:
-            return await _answer(provider, operation, request)
+            try:
+                account = _admitted(provider, operation, request)
+                return await operation.handle(provider, request, account)
+            except Refusal as refusal:
+                return refusal.response(provider.dialect)
 
         name = caller(request, provider.state, provider.dialect)
         response = await _perhaps_misbehaving(provider, operation.name, act)
@@ -76,14 +80,6 @@ async def _perhaps_misbehaving(
 ) -> Response:
     fault = provider.faults.take(operation)
     return await act() if fault is None else await misbehave(fault, act)
-
-
-async def _answer(provider: Provider, operation: Operation, request: Request) -> Response:
-    try:
-        account = _admitted(provider, operation, request)
-        return await operation.handle(provider, request, account)
-    except Refusal as refusal:
-        return refusal.response(provider.dialect)
 
 
 def _admitted(provider: Provider, operation: Operation, request: Request) -> str:

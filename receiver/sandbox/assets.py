@@ -64,11 +64,13 @@ class Assets:
         await self._clock.sleep(self._state.knobs.asset_delay_s)
         if self._state.knobs.asset_fault == "redirect" and "moved" not in request.query_params:
             return RedirectResponse(f"{request.url}&moved=1", HTTPStatus.FOUND)
-        return await self._file_for(request, generation)
-
-    async def _file_for(self, request: Request, generation: Generation) -> Response:
         knobs = self._state.knobs
-        content = await asyncio.shield(self._file(generation))
+        task = self._files.get(generation.id)
+        if task is None:
+            task = self._files[generation.id] = asyncio.create_task(asyncio.to_thread(_draw, generation.job))
+            if len(self._files) > _KEPT_FILES:
+                self._files.popitem(last=False)
+        content = await asyncio.shield(task)
         wrong = knobs.asset_fault == "wrong_type"
         media_type = "text/html" if wrong else CONTENT_TYPES[_extension(generation.job)]
         answer = ranges.answer(request, content, media_type)
@@ -89,15 +91,6 @@ class Assets:
 
     def _signature(self, name: str, expires: str) -> str:
         return hmac.digest(self._key, f"{name} {expires}".encode(), "sha256").hex()
-
-    def _file(self, generation: Generation) -> asyncio.Task[bytes]:
-        # A task, so that everyone who requests a file at once shares one drawing, and nobody can cancel it.
-        task = self._files.get(generation.id)
-        if task is None:
-            task = self._files[generation.id] = asyncio.create_task(asyncio.to_thread(_draw, generation.job))
-            if len(self._files) > _KEPT_FILES:
-                self._files.popitem(last=False)
-        return task
 
 
 def _extension(job: Job) -> str:

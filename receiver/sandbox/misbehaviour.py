@@ -36,7 +36,9 @@ def _instead(fault: Fault) -> Response:
         return NoAnswer("reset")
     if fault.kind == "html_502":
         return HTMLResponse(_BAD_GATEWAY, HTTPStatus.BAD_GATEWAY)
-    return _refusal(fault).response()
+    usual = {status: code for code, status in reversed(ERROR_STATUS.items())}
+    code = fault.code or usual.get(fault.status, "internal_error")
+    return Refusal(code, f"The sandbox was told to answer {fault.status}", status=fault.status).response()
 
 
 async def _afterwards(fault: Fault, answer: Response) -> Response:
@@ -53,14 +55,4 @@ async def _afterwards(fault: Fault, answer: Response) -> Response:
             return answer
         case "stall":
             return NoAnswer("hang")
-    return _internal_error().response()
-
-
-def _refusal(fault: Fault) -> Refusal:
-    usual = {status: code for code, status in reversed(ERROR_STATUS.items())}
-    code = fault.code or usual.get(fault.status, "internal_error")
-    return Refusal(code, f"The sandbox was told to answer {fault.status}", status=fault.status)
-
-
-def _internal_error() -> Refusal:
-    return Refusal("internal_error", "Unexpected server error")
+    return Refusal("internal_error", "Unexpected server error").response()

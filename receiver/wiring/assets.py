@@ -49,11 +49,6 @@ def own_bucket_urls(settings: Settings) -> dict[str, str]:
     return {name: url for name, account in settings.sources.items() if (url := account.assets_url)}
 
 
-def _has_s3(settings: Settings) -> bool:
-    urls = (settings.assets_url, *own_bucket_urls(settings).values())
-    return any(url.startswith("s3:") for url in urls)
-
-
 def _open_own(settings: Settings, source: str, url: str, was_used: WasUsed | None) -> ReadableBucket:
     try:
         return _open_bucket(settings, url, was_used)
@@ -108,6 +103,7 @@ def build_fetcher(settings: Settings) -> Fetcher:
             certificate is missing, or the spool folder cannot be created.
     """
     try:
+        urls = (settings.assets_url, *own_bucket_urls(settings).values())
         return Fetcher(
             allow=_read(AllowList.parse, settings.fetch_allow, "fetch_allow"),
             deny_hosts=_read(AllowList.parse, settings.fetch_deny, "fetch_deny"),
@@ -115,7 +111,7 @@ def build_fetcher(settings: Settings) -> Fetcher:
             types=_types(settings),
             spool_dir=Path(settings.spool_dir),
             max_bytes=settings.asset_max_bytes,
-            part_bytes=PART_BYTES if _has_s3(settings) else None,
+            part_bytes=PART_BYTES if any(url.startswith("s3:") for url in urls) else None,
             nat64_prefixes=_read(parse_prefixes, settings.nat64_prefixes, "nat64_prefixes"),
             total_timeout_s=settings.fetch_timeout_s,
             ssl_context=_read(trusting, settings.ca_file, "ca_file"),

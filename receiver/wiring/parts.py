@@ -32,6 +32,7 @@ async def open_parts(
         ConfigError: a bucket's address, a destination's routing, or a retention is wrong.
     """
     async with aclosing(open_bucket(settings)) as buckets:
+        own = [BucketAddress(name, redact(url)) for name, url in own_bucket_urls(settings).items()]
         yield Parts(
             store,
             refusals,
@@ -39,25 +40,16 @@ async def open_parts(
             targets={name: build_target(name, options) for name, options in settings.destinations.items()},
             route=Router(build_routings(settings)),
             buckets=buckets,
-            addresses=_addresses(settings),
+            addresses=[BucketAddress("*", redact(settings.assets_url)), *own],
             desk=LedgerDesk(settings),
             settings=list(effective(settings)),
             late_s=settings.asset_late_s or settings.asset_patience_s,
             retention=build_retention(settings),
             erasing=build_erasing(settings, store, buckets),
-            watched=_watched(settings),
+            watched=Watched(
+                with_own_bucket=tuple(own_bucket_urls(settings)),
+                lease_s=settings.lease_s,
+                paces=pace_names(settings),
+                folders=watched_folders(settings),
+            ),
         )
-
-
-def _watched(settings: Settings) -> Watched:
-    return Watched(
-        with_own_bucket=tuple(own_bucket_urls(settings)),
-        lease_s=settings.lease_s,
-        paces=pace_names(settings),
-        folders=watched_folders(settings),
-    )
-
-
-def _addresses(settings: Settings) -> list[BucketAddress]:
-    own = [BucketAddress(name, redact(url)) for name, url in own_bucket_urls(settings).items()]
-    return [BucketAddress("*", redact(settings.assets_url)), *own]

@@ -115,7 +115,9 @@ class AsyncClient(Connected):
             WaitTimeout: it was still processing; it may finish yet.
             ClientError: whatever else `generate` and `wait` raise.
         """
-        made = await self._order(kind, prompt, asked)
+        check_asked(kind, asked)
+        ask: Any = self.generate.image if kind == "image" else self.generate.video
+        made: Generation = await ask(prompt, **asked)
         try:
             return await self.generations.wait(made, timeout=timeout, raise_on_failed=raise_on_failed)
         except ClientError as error:
@@ -148,12 +150,6 @@ class AsyncClient(Connected):
         other.__dict__.update(self.__dict__)
         other._use(self._caller.configured(changed))  # one of us
         return other
-
-    async def _order(self, kind: Kind, prompt: str, asked: Asked) -> Generation:
-        check_asked(kind, asked)
-        ask: Any = self.generate.image if kind == "image" else self.generate.video
-        made: Generation = await ask(prompt, **asked)
-        return made
 
     def _use(self, caller: Caller) -> None:
         self._caller = caller
