@@ -17,8 +17,8 @@ from sqlmodel import SQLModel
 from starlette.requests import Request
 
 from receiver.admin.answers import Refusal, invalid
-from receiver.operations import cursors
 from receiver.operations.moments import read_moment
+from receiver.operations.records import read_cursor as parse_cursor
 from receiver.store.filters import Filter
 from receiver.store.operations import DEFAULT_RATE
 from receiver.store.window import Key
@@ -323,7 +323,7 @@ def read_cursor(cursor: str | None, parts: int) -> Key | None:
     if cursor is None:
         return None
     try:
-        return cursors.read_cursor(cursor, parts=parts)
+        return parse_cursor(cursor, parts=parts)
     except ValueError:
         raise invalid("cursor must be the next_cursor of an earlier answer") from None
 

@@ -203,7 +203,7 @@ def _skew(part: str, seconds: float) -> Finding:
 
 async def _disks(settings: "Settings") -> list[Finding]:
     from receiver.operations.disks import rooms
-    from receiver.wiring.disks import watched_folders
+    from receiver.wiring.assets import watched_folders
 
     try:
         folders = watched_folders(settings)

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from receiver import clock
-from receiver.cli.attempts import show_attempts
 from receiver.cli.bulk import bulk, carry_out, rate_option
 from receiver.cli.console import ask, configured, events_of
 from receiver.cli.filtering import EVENT_FILTERS, filtered
 from receiver.cli.listing import listing
-from receiver.cli.output import json_option, local_time, say, show_json, show_record
+from receiver.cli.output import json_option, local_time, say, show_attempts, show_json, show_record
 from receiver.states import EVENT_STATES, PRUNED
 
 if TYPE_CHECKING:

@@ -166,8 +166,8 @@ def _ask(client: "Client", kind: Kind, parameters: Parameters, manner: AskManner
 def _request(client: "Client", base_url: str, kind: Kind, parameters: Parameters) -> Record:
     """Return the request without the key, and its price."""
     from receiver.client import requests
+    from receiver.client.paid_calls import model_of
     from receiver.client.parameters import image_body, video_body
-    from receiver.client.pricing import model_of
 
     body = (image_body if kind == "image" else video_body)(**parameters)
     request = requests.generate(kind, body)

@@ -175,7 +175,7 @@ def _check_compose(answers: "Answers") -> None:
     Raises:
         click.UsageError: it says what to give instead.
     """
-    from receiver.cli.own_machine import is_own_machine
+    from receiver.cli.scaffold import is_own_machine
 
     if not answers.host_name:
         raise click.UsageError("--run-with compose needs --host-name: Caddy gets a certificate for it.")

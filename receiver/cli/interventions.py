@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from receiver.cli.connection import load_settings_and_warn
-from receiver.cli.console import events_of, use_store
+from receiver.cli.console import events_of, note, use_store
 from receiver.cli.exit_codes import ExitCode
-from receiver.cli.operator import note
 from receiver.cli.output import say
 
 if TYPE_CHECKING:

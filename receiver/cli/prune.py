@@ -6,8 +6,7 @@ import click
 
 from receiver import clock
 from receiver.cli.connection import load_settings_and_log
-from receiver.cli.console import use_store
-from receiver.cli.operator import note
+from receiver.cli.console import note, use_store
 from receiver.cli.output import json_option, say, show_record
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from receiver.client.pacer import PRIORITIES, Priority
 from receiver.client.parameters import INHERIT, Inherit, is_loopback
-from receiver.client.timeout import Timeout
+from receiver.client.wire import Timeout
 from receiver.contract import BASE_URL
 from receiver.errors import ConfigError
 

@@ -1,9 +1,15 @@
-"""When the next request may be sent, by the provider's latest rate-limit headers."""
+"""When the next request may be sent, by the provider's latest rate-limit headers.
+
+All clients of a process share one pacer for each API key. Processes need not share anything: every answer has
+the provider's own count, and the reserves cover requests that others sent since.
+"""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from hashlib import sha256
 from http import HTTPStatus
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
+from weakref import WeakValueDictionary
 
 from receiver import forks
 from receiver.client.rate_headers import LONGEST_WAIT_S, NO_DATE_MARGIN_S, read_window, wait_after_429
@@ -11,6 +17,9 @@ from receiver.client.results import RateLimit
 from receiver.client.wire import Answer, Reply
 from receiver.contract import REQUESTS_PER_MINUTE
 from receiver.retry_after import http_date
+
+if TYPE_CHECKING:
+    from receiver.client.config import Config
 
 Priority = Literal["interactive", "wait", "background"]
 """Who yields: `background` work yields to polls that `wait`, and those to interactive calls."""
@@ -144,3 +153,34 @@ class Pacer(forks.Forkable):
         wait = max(wait_after_429(answer.headers, now), _SHORTEST_PAUSE_S)
         longer = min(wait * 2.0 ** min(self._refusals_in_a_row - 1, 8), LONGEST_WAIT_S)
         self._paused_until = max(self._paused_until, now + longer)
+
+
+Name = tuple[str, str, Callable[[], float]]
+
+_pacers: Final[WeakValueDictionary[Name, Pacer]] = WeakValueDictionary()
+
+
+class _Guard(forks.Forkable):
+    """Lets one thread at a time look up a pacer."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        forks.watch(self)
+
+    def after_fork(self) -> None:
+        """Wait for no thread of the parent."""
+        self.lock = threading.Lock()
+
+
+_guard: Final = _Guard()
+
+
+def pacer_for(config: "Config", clock: Callable[[], float]) -> Pacer:
+    """Return the pacer that all clients with this base URL, key and clock share."""
+    key = sha256("=".join(config.credential).encode()).hexdigest()
+    with _guard.lock:
+        # Not `setdefault`: the caller's strong reference must exist before the weak one is read again.
+        pacer = _pacers.get(name := (config.base_url, key, clock))
+        if pacer is None:
+            pacer = _pacers[name] = Pacer()
+        return pacer

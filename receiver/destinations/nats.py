@@ -16,13 +16,14 @@ from nats.errors import Error, SecureConnWantedError
 from nats.js.errors import APIError, NoStreamResponseError
 
 from receiver.destinations import Message
-from receiver.destinations.addresses import Cluster, read_cluster
 from receiver.destinations.context import CONTENT_TYPE, attributes, trace
 from receiver.destinations.in_flight import InFlight
 from receiver.destinations.nats_connection import Connection, NeverAcknowledgesError, NoCertificateError
 from receiver.destinations.options import (
+    Cluster,
     existing_file,
     option,
+    read_cluster,
     read_options,
     setting,
     word,

@@ -15,11 +15,10 @@ from starlette.routing import Route
 from receiver.contract import BASE_URL
 from receiver.sandbox.access import authenticate, authorize, caller, session_account
 from receiver.sandbox.admin import admin_routes
-from receiver.sandbox.answers import Answer
-from receiver.sandbox.keys import KEY_OPERATIONS
-from receiver.sandbox.misbehaviour import misbehave
+from receiver.sandbox.faults import misbehave
+from receiver.sandbox.letters import Answer
 from receiver.sandbox.openapi import describe
-from receiver.sandbox.operations import OPERATIONS, Operation
+from receiver.sandbox.operations import KEY_OPERATIONS, OPERATIONS, Operation
 from receiver.sandbox.provider import Provider
 from receiver.sandbox.refusals import Refusal
 from receiver.sandbox.state import Seen

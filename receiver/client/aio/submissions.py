@@ -9,8 +9,7 @@ from receiver.client import parse, requests
 from receiver.client.aio.caller import Caller
 from receiver.client.errors import InvalidParameter, NotCharged, NotSent, OutcomeUnknown
 from receiver.client.ledger import SETTLING_S, Ledger
-from receiver.client.paid_calls import PaidCall
-from receiver.client.pricing import check_price
+from receiver.client.paid_calls import PaidCall, check_price
 from receiver.client.recovery import LOOKS_S, InDoubt, Search
 from receiver.client.refusals import noted
 from receiver.client.results import Generation
