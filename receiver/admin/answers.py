@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import ExceptionHandler
 
 from receiver.errors import StoreUnavailable
-from receiver.operations.cursors import write_cursor
+from receiver.operations.records import write_cursor
 from receiver.store.window import Page
 
 _PLAIN: Final = {

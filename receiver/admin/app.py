@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.types import ASGIApp
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from receiver.admin import answers
 from receiver.admin.destinations import Destinations
@@ -72,3 +72,25 @@ def build_app(parts: Parts, token: str) -> ASGIApp:
     app = Starlette(routes=[one.route for one in endpoints(parts)], exception_handlers=answers.HANDLERS)
     app.router.redirect_slashes = False
     return Guard(app, lambda _: token)
+
+
+HOME: Final = "/console"
+MISSING: Final = (
+    "The console is not installed here; the JSON API below /v1/ is.\n"
+    "Install it: pip install 'avs-receiver[console]', then start this process again.\n"
+)
+
+
+def beside(console: ASGIApp | None, api: ASGIApp) -> ASGIApp:
+    """Return both as one; without the *console* its pages say what to install."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"] if scope["type"] == "http" else ""
+        if path == "/":
+            await RedirectResponse(HOME, 307)(scope, receive, send)
+        elif path == HOME or path.startswith(f"{HOME}/"):
+            await (console or PlainTextResponse(MISSING, 404))(scope, receive, send)
+        else:
+            await api(scope, receive, send)
+
+    return app

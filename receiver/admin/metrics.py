@@ -25,7 +25,14 @@ async def exposition(
     """Answer in Prometheus' text format. Without the store, `receiver_store_up` is its only gauge, at 0."""
     registry = CollectorRegistry()
     found = [*disks(await rooms(watched.folders)), *await _gauges(store, destinations, watched)]
-    registry.register(_Found([_most_refused(refusals), *found]))
+    gauge = GaugeMetricFamily(
+        "receiver_most_refused_requests",
+        "Requests refused in the last ten minutes, for the addresses refused most.",
+        labels=["address"],
+    )
+    for address, count in refusals.most(_ADDRESSES_SHOWN):
+        gauge.add_metric([address], count)
+    registry.register(_Found([gauge, *found]))
     return Response(generate_latest(REGISTRY) + generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 
@@ -39,17 +46,6 @@ async def _gauges(store: Store, destinations: Collection[str], watched: Watched)
         return [up]
     up.add_metric([], 1)
     return [up, *gauges(found, watched, destinations, clock.now_ms())]
-
-
-def _most_refused(refusals: Refusals) -> Metric:
-    gauge = GaugeMetricFamily(
-        "receiver_most_refused_requests",
-        "Requests refused in the last ten minutes, for the addresses refused most.",
-        labels=["address"],
-    )
-    for address, count in refusals.most(_ADDRESSES_SHOWN):
-        gauge.add_metric([address], count)
-    return gauge
 
 
 class _Found(Collector):

@@ -99,18 +99,14 @@ def _in_query(one: Endpoint) -> Iterator[Described]:
         return
     schema = one.query.model_json_schema(ref_template="#/components/schemas/{model}")
     for name, described in schema["properties"].items():
+        # A value that may be left out: a query has no null.
+        kinds = [kind for kind in described.get("anyOf", ()) if kind != {"type": "null"}]
         yield {
             "name": name,
             "in": "query",
             "required": name in schema.get("required", ()),
-            "schema": _without_null(described),
+            "schema": kinds[0] if len(kinds) == 1 else described,
         }
-
-
-def _without_null(schema: Described) -> Described:
-    """Return the schema of a value that may be left out: a query has no null."""
-    kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
-    return kinds[0] if len(kinds) == 1 else schema
 
 
 def _json(schema: Described) -> Described:

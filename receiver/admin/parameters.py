@@ -17,8 +17,8 @@ from sqlmodel import SQLModel
 from starlette.requests import Request
 
 from receiver.admin.answers import Refusal, invalid
-from receiver.operations import cursors
 from receiver.operations.moments import read_moment
+from receiver.operations.records import read_cursor as parse_cursor
 from receiver.store.filters import Filter
 from receiver.store.operations import DEFAULT_RATE
 from receiver.store.window import Key
@@ -267,7 +267,14 @@ async def read_body(request: Request, model: type[Model]) -> Model:
             compressed.
     """
     try:
-        return model.model_validate_json(await _content(request) or b"{}")
+        if request.headers.get("content-encoding", "identity").lower() != "identity":
+            raise Refusal(415, "unsupported_encoding", "Send the body without Content-Encoding.")
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                raise Refusal(413, "payload_too_large", f"A body may have at most {MAX_BODY_BYTES} bytes.")
+        return model.model_validate_json(bytes(body) or b"{}")
     except ValidationError as error:
         raise _mistake(error, model) from None
 
@@ -316,7 +323,7 @@ def read_cursor(cursor: str | None, parts: int) -> Key | None:
     if cursor is None:
         return None
     try:
-        return cursors.read_cursor(cursor, parts=parts)
+        return parse_cursor(cursor, parts=parts)
     except ValueError:
         raise invalid("cursor must be the next_cursor of an earlier answer") from None
 
@@ -324,17 +331,6 @@ def read_cursor(cursor: str | None, parts: int) -> Key | None:
 def _findable(text: str) -> str:
     # Neither database holds a NUL, and PostgreSQL refuses to look for one.
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
-
-
-async def _content(request: Request) -> bytes:
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise Refusal(415, "unsupported_encoding", "Send the body without Content-Encoding.")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise Refusal(413, "payload_too_large", f"A body may have at most {MAX_BODY_BYTES} bytes.")
-    return bytes(body)
 
 
 def _mistake(error: ValidationError, model: type[BaseModel]) -> Refusal:

@@ -15,10 +15,10 @@ from receiver.client import ClientError, InvalidParameter, NotFound
 from receiver.errors import ConfigError
 from receiver.operations import records, schemas
 from receiver.operations.erasing import Wish
-from receiver.operations.finding import history, stories
 from receiver.operations.next_try import circumstances
 from receiver.operations.pruning import prune_all
 from receiver.operations.status import status_record, worker_records
+from receiver.operations.timeline import history, stories
 from receiver.store.audit import deeds
 from receiver.submissions import Submission
 

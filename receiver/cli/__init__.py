@@ -22,7 +22,6 @@ from receiver.cli import (
     init,
     interventions,
     keys,
-    limits,
     migrate,
     models,
     operations,
@@ -79,7 +78,7 @@ cli.add_section(
 cli.add_section(
     "Generate", [generate.image, generate.video, generations.generations, submissions.submissions]
 )
-cli.add_section("Account", [models.models, limits.limits, webhooks.webhooks, keys.keys])
+cli.add_section("Account", [models.models, models.limits, webhooks.webhooks, keys.keys])
 cli.add_section("Try and debug", [demo.demo, sandbox.sandbox, signing.verify, signing.sign])
 cli.add_section("Shell", [completion.completion])
 click.version_option(__version__, prog_name="receiver")(cli)

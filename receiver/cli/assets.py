@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from receiver.cli.connection import load_settings_and_log
-from receiver.cli.console import check_names, use_store
+from receiver.cli.console import check_names, note, use_store
 from receiver.cli.exit_codes import ExitCode
 from receiver.cli.moments import Since, check_order, to_ms
-from receiver.cli.operator import note
 from receiver.cli.output import Record, json_option, say, show_json, show_rows
 
 if TYPE_CHECKING:
@@ -94,7 +93,7 @@ async def _verify(
 ) -> Counter[str]:
     from receiver.store.filters import Filter, to_text
     from receiver.store.inventory import count_assets
-    from receiver.wiring.inventory import open_inventory
+    from receiver.wiring.mirroring import open_inventory
 
     await check_names(settings, store, Filter(source=scope.source))
     if repair:

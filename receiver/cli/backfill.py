@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from receiver.cli.connection import load_settings_and_log
-from receiver.cli.console import use_store
+from receiver.cli.console import note, use_store
 from receiver.cli.destinations import check_name
 from receiver.cli.moments import Since, check_order, to_ms
-from receiver.cli.operator import note
 from receiver.cli.output import description, json_option, progress_of, say, show_rows
 from receiver.events import event_ms
 

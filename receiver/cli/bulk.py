@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from receiver.cli.console import ask
+from receiver.cli.console import ask, note
 from receiver.cli.filtering import Function, filtered, with_options
-from receiver.cli.operator import note
 from receiver.cli.output import description, json_option, progress_of, say, show_record
 
 if TYPE_CHECKING:

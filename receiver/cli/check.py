@@ -57,6 +57,8 @@ def check(*, as_json: bool) -> None:
 
 
 async def _check() -> list[Finding]:
+    import asyncio
+
     try:
         settings = load_settings()
     except ConfigError as error:
@@ -64,7 +66,9 @@ async def _check() -> list[Finding]:
     load_settings_and_log(level="ERROR")
     found = list(_settings(settings))
     found += [one async for one in _store(settings)]
-    found += await _destinations(settings)
+    # Connect to each like a worker, all at once, and send nothing.
+    dialled = (_destination(name, options) for name, options in settings.destinations.items())
+    found += await asyncio.gather(*dialled)
     found.append(await _bucket(settings))
     found += [one async for one in _proxies()]
     found += _provider(settings)
@@ -117,14 +121,6 @@ async def _beside(settings: "Settings", store: "Store") -> AsyncIterator[Finding
             yield _wrong(stage.name, f"a worker found it down; its last error: {stage.waiting.error}")
         elif stage.state == "paused":
             yield _wrong(stage.name, f"paused: receiver destinations resume {stage.name}")
-
-
-async def _destinations(settings: "Settings") -> list[Finding]:
-    """Connect to each like a worker, all at once, and send nothing."""
-    import asyncio
-
-    dialled = (_destination(name, options) for name, options in settings.destinations.items())
-    return await asyncio.gather(*dialled)
 
 
 async def _destination(name: str, options: dict[str, str]) -> Finding:
@@ -207,7 +203,7 @@ def _skew(part: str, seconds: float) -> Finding:
 
 async def _disks(settings: "Settings") -> list[Finding]:
     from receiver.operations.disks import rooms
-    from receiver.wiring.disks import watched_folders
+    from receiver.wiring.assets import watched_folders
 
     try:
         folders = watched_folders(settings)

@@ -101,7 +101,8 @@ def wait_aloud(seconds: float, *, sleep: "Callable[[float], None]" = time.sleep)
 @contextmanager
 def _shared(settings: "Settings") -> "Iterator[Shared | None]":
     """Offer the shared pace of a usable database, if any: most commands need none."""
-    if not _names_a_database(settings):
+    scheme, _, path = settings.database_url.get_secret_value().partition(":///")
+    if scheme.startswith("sqlite") and not Path(path.partition("?")[0]).is_file():
         yield None
         return
     from receiver.wiring.ledgers import open_shared
@@ -115,12 +116,6 @@ def _shared(settings: "Settings") -> "Iterator[Shared | None]":
     finally:
         if shared is not None:
             shared.close()
-
-
-def _names_a_database(settings: "Settings") -> bool:
-    """Whether there may be one, before slow imports."""
-    scheme, _, path = settings.database_url.get_secret_value().partition(":///")
-    return not scheme.startswith("sqlite") or Path(path.partition("?")[0]).is_file()
 
 
 @contextmanager

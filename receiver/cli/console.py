@@ -1,9 +1,10 @@
 """The store, as the commands for operators use it: opened, asked, closed."""
 
-from typing import TYPE_CHECKING, TypeVar
+import getpass
+import socket
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from receiver.cli.connection import load_settings_and_warn
-from receiver.cli.operator import note
 from receiver.cli.output import say
 from receiver.errors import StoreUnavailable
 
@@ -15,6 +16,25 @@ if TYPE_CHECKING:
     from receiver.settings import Settings
     from receiver.store import Store
     from receiver.store.filters import Filter
+
+_MOST_CHARS: Final = 128
+
+
+async def note(store: "Store", what: str, on: str = "") -> None:
+    """Record that the user of this machine does *what*."""
+    from receiver.operations import audit
+
+    await audit.note(store, operator(), what, on)
+
+
+def operator() -> str:
+    """Return the user and the machine."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"[:_MOST_CHARS]
+
 
 T = TypeVar("T")
 

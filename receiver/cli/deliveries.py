@@ -4,12 +4,11 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from receiver.cli.attempts import show_attempts
 from receiver.cli.bulk import bulk, carry_out, rate_option
 from receiver.cli.console import ask, configured
 from receiver.cli.filtering import DELIVERY_FILTERS
 from receiver.cli.listing import listing
-from receiver.cli.output import json_option, show_record
+from receiver.cli.output import json_option, show_attempts, show_record
 from receiver.states import DEAD, DELIVERY_STATES, RETRIABLE
 
 if TYPE_CHECKING:

@@ -7,9 +7,8 @@ import click
 
 from receiver import clock
 from receiver.cli.connection import load_settings_and_warn
-from receiver.cli.console import use_store
+from receiver.cli.console import note, use_store
 from receiver.cli.moments import age
-from receiver.cli.operator import note
 from receiver.cli.output import Record, json_option, one_line, say, show_rows
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from receiver.cli.connection import load_settings_and_log
-from receiver.cli.console import use_store
-from receiver.cli.operator import operator
+from receiver.cli.console import operator, use_store
 from receiver.cli.output import json_option, show_rows
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ async def _erase(
     settings: "Settings", store: "Store", generation_ids: tuple[str, ...], source: str | None, wish: "Wish"
 ) -> "list[Erased]":
     from receiver.wiring.assets import open_bucket
-    from receiver.wiring.erasing import build_erasing
+    from receiver.wiring.retention import build_erasing
 
     async with aclosing(open_bucket(settings)) as buckets:
         return await build_erasing(settings, store, buckets).erase(generation_ids, source, wish)

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from receiver import clock
-from receiver.cli.attempts import show_attempts
 from receiver.cli.bulk import bulk, carry_out, rate_option
 from receiver.cli.console import ask, configured, events_of
 from receiver.cli.filtering import EVENT_FILTERS, filtered
 from receiver.cli.listing import listing
-from receiver.cli.output import json_option, local_time, say, show_json, show_record
+from receiver.cli.output import json_option, local_time, say, show_attempts, show_json, show_record
 from receiver.states import EVENT_STATES, PRUNED
 
 if TYPE_CHECKING:
@@ -102,7 +101,10 @@ def replay(
         )
     if wanted.ids:
         _tell_what_is_gone(wanted.ids)
-    chosen = _configured(destinations)
+    from receiver.cli.connection import load_settings
+    from receiver.wiring.destinations import replay_destinations
+
+    chosen = replay_destinations(load_settings(), destinations)
     carry_out("events.replay", wanted, manner, destinations=chosen, missing=missing, rate=rate)
 
 
@@ -157,14 +159,6 @@ def _print(records: list[Any], *, as_json: bool) -> None:
             continue
         shown = [one[name] for name in ("id", "type", "kind", "source", "generation_id", "state")]
         click.echo("  ".join((local_time(one["received_at"]), *shown)))
-
-
-def _configured(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the destinations to send to: *names*, or all that are configured."""
-    from receiver.cli.connection import load_settings
-    from receiver.wiring.destinations import replay_destinations
-
-    return replay_destinations(load_settings(), names)
 
 
 def _show(found: Mapping[str, Any], *, as_json: bool) -> None:

@@ -28,8 +28,8 @@ def find(*, name: str, as_json: bool) -> None:
     next, earliest first. URLs, and words of a prompt, are searched in the latest 2,000 events.
     """
     from receiver.client import NotFound
-    from receiver.operations.finding import history, stories
     from receiver.operations.next_try import circumstances
+    from receiver.operations.timeline import history, stories
 
     if not name.strip():
         raise click.UsageError("X is empty.")

@@ -133,7 +133,8 @@ def _generate(kind: Kind, wanted: Parameters, given: Parameters) -> None:
         if not (manner.wait or manner.download):
             show_record(records.generation(asked), as_json=manner.as_json)
             return
-        say(_receipt(asked))
+        cost = "" if asked.credits_charged is None else f": {asked.credits_charged} credits"
+        say(f"{asked.id} was requested{cost}")
         finish(client, asked, timeout=manner.timeout, download=manner.download, as_json=manner.as_json)
 
 
@@ -162,32 +163,21 @@ def _ask(client: "Client", kind: Kind, parameters: Parameters, manner: AskManner
         raise
 
 
-def _receipt(asked: "Generation") -> str:
-    cost = "" if asked.credits_charged is None else f": {asked.credits_charged} credits"
-    return f"{asked.id} was requested{cost}"
-
-
 def _request(client: "Client", base_url: str, kind: Kind, parameters: Parameters) -> Record:
     """Return the request without the key, and its price."""
     from receiver.client import requests
+    from receiver.client.paid_calls import model_of
     from receiver.client.parameters import image_body, video_body
 
     body = (image_body if kind == "image" else video_body)(**parameters)
     request = requests.generate(kind, body)
-    return {
-        "method": request.method,
-        "url": request.url(base_url.rstrip("/")),
-        "body": body,
-        "credits": _price(client, kind, body),
-    }
-
-
-def _price(client: "Client", kind: Kind, body: Parameters) -> int | None:
-    """Look up the price of one generation; None if the list of models lacks it."""
-    from receiver.client.pricing import model_of
-
     model = model_of(kind, body)
     found = next((one for one in client.models.list(kind) if one.id == model), None)
     if found is None:
         say(f"The provider lists no {kind} model {model}: it would probably refuse.")
-    return None if found is None else found.credits_per_generation
+    return {
+        "method": request.method,
+        "url": request.url(base_url.rstrip("/")),
+        "body": body,
+        "credits": None if found is None else found.credits_per_generation,
+    }

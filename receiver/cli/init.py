@@ -175,7 +175,7 @@ def _check_compose(answers: "Answers") -> None:
     Raises:
         click.UsageError: it says what to give instead.
     """
-    from receiver.cli.own_machine import is_own_machine
+    from receiver.cli.scaffold import is_own_machine
 
     if not answers.host_name:
         raise click.UsageError("--run-with compose needs --host-name: Caddy gets a certificate for it.")
@@ -276,7 +276,11 @@ def _write(folder: Path, files: dict[str, str]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".receiver-init-", dir=folder) as draft:
             for name, text in files.items():
-                _write_one(Path(draft) / name, text)
+                path = Path(draft) / name
+                is_secret = path.parent.name == "secrets"
+                path.parent.mkdir(mode=0o700 if is_secret else 0o777, exist_ok=True)
+                path.touch(mode=0o600 if is_secret else 0o666)
+                path.write_text(text, encoding="utf-8")
             if not (Path(draft) / "secrets/admin_token").exists():
                 shutil.copy(folder / "secrets/admin_token", Path(draft) / "secrets")
             _refuse_unusable(Path(draft))
@@ -286,13 +290,6 @@ def _write(folder: Path, files: dict[str, str]) -> None:
                 (Path(draft) / name).replace(folder / name)
     except OSError as error:
         raise ConfigError(f"{folder} cannot be written to: {error.strerror}") from error
-
-
-def _write_one(path: Path, text: str) -> None:
-    is_secret = path.parent.name == "secrets"
-    path.parent.mkdir(mode=0o700 if is_secret else 0o777, exist_ok=True)
-    path.touch(mode=0o600 if is_secret else 0o666)
-    path.write_text(text, encoding="utf-8")
 
 
 def _refuse_unusable(folder: Path) -> None:

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from receiver.cli.connection import load_settings_and_warn
-from receiver.cli.console import events_of, use_store
+from receiver.cli.console import events_of, note, use_store
 from receiver.cli.exit_codes import ExitCode
-from receiver.cli.operator import note
 from receiver.cli.output import say
 
 if TYPE_CHECKING:
@@ -63,17 +62,11 @@ def _each(names: tuple[str, ...], act: Act, what: str, *, otherwise: str) -> Non
     async def acting(store: "Store") -> bool:
         did_all = True
         for name in names:
-            did_all &= await _named(store, name, noted, otherwise)
+            said = [(id_, await noted(store, id_)) for id_ in await events_of(store, name)]
+            for id_, done in said:
+                say(f"{id_}: {done or otherwise}")
+            did_all &= any(done for _, done in said)
         return did_all
 
     if not use_store(settings, acting, records=True):
         raise SystemExit(ExitCode.FAILED)
-
-
-async def _named(
-    store: "Store", name: str, act: "Callable[[Store, str], Awaitable[str | None]]", otherwise: str
-) -> bool:
-    said = [(id_, await act(store, id_)) for id_ in await events_of(store, name)]
-    for id_, done in said:
-        say(f"{id_}: {done or otherwise}")
-    return any(done for _, done in said)

@@ -1,5 +1,7 @@
-"""Taking the port that the settings name."""
+"""Taking the port that the settings name, and telling systemd that the process is ready."""
 
+import contextlib
+import os
 import socket
 
 from receiver import listener
@@ -17,3 +19,17 @@ def listen(host: str, port: int, *, prefix: str = "RECEIVER_") -> socket.socket:
     except (OSError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or error
         raise ConfigError(f"{prefix}HOST and {prefix}PORT: cannot listen on {host}:{port} ({why})") from error
+
+
+def announce_ready() -> None:
+    """Send READY=1 to the service manager's socket, if any.
+
+    Source: sd_notify(3).
+    """
+    path = os.environ.get("NOTIFY_SOCKET")
+    if not path:
+        return
+    # A stale variable must not end a working process.
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.connect(f"\0{path[1:]}" if path.startswith("@") else path)
+        manager.send(b"READY=1")

@@ -35,7 +35,7 @@ class Cursor(click.ParamType["Key"]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "Key":
         """Return the key."""
-        from receiver.operations.cursors import read_cursor
+        from receiver.operations.records import read_cursor
 
         try:
             return read_cursor(str(value), parts=self._parts)
@@ -61,7 +61,7 @@ class Listing:
         show_rows(map(record, found), columns=columns, as_json=self.as_json)
 
     async def _found(self, store: "Store", find: "Callable[..., Page[T]]") -> list[T]:
-        from receiver.operations.cursors import write_cursor
+        from receiver.operations.records import write_cursor
 
         rows: list[T] = []
         last = self.after

@@ -235,3 +235,12 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Any:
     for row in rows:
         table.add_row(*(Text(each) for each in row))
     return table
+
+
+def show_attempts(attempts: Iterable[Mapping[str, Any]]) -> None:
+    """Print a line for each of *attempts*, which are records."""
+    for one in attempts:
+        at = local_time(one["at"])
+        said = f"; the answer: {one['said']}" if one["said"] else ""
+        line = f"{one['number']} at {at} after {one['took_s']:.1f} s: {one['error']}{said}"
+        show_record({"failed attempt": line}, as_json=False)

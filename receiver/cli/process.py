@@ -14,10 +14,9 @@ from typing import Final
 import structlog
 import uvloop
 
-from receiver.cli.listener import listen
+from receiver.cli.listener import announce_ready, listen
 from receiver.cli.private import Wish, running_admin
 from receiver.cli.pulling import is_asked_for, running_pull
-from receiver.cli.readiness import announce_ready
 from receiver.cli.renewal import HangUps, Renew, renewable
 from receiver.errors import StoreUnavailable
 from receiver.listener import origin

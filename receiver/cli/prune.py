@@ -6,8 +6,7 @@ import click
 
 from receiver import clock
 from receiver.cli.connection import load_settings_and_log
-from receiver.cli.console import use_store
-from receiver.cli.operator import note
+from receiver.cli.console import note, use_store
 from receiver.cli.output import json_option, say, show_record
 
 if TYPE_CHECKING:
@@ -49,7 +48,14 @@ async def _prune(
         await note(store, "prune")
     counted = await prune_all(store, retention, dry_run=dry_run, waiting=_say_whose_turn)
     if store.is_embedded and not dry_run:
-        await _say_what_is_free(store)
+        from receiver.store.retention import free_pages
+
+        free, _ = await store.transact(free_pages)
+        if free:
+            say(
+                f"{free} pages of the file are free and will be reused. A file made by an earlier release"
+                " gives none back before one VACUUM: see docs/databases.md"
+            )
     if retention.assets_ms is not None:
         counted["assets"] = await _delete_assets(settings, store, retention, dry_run=dry_run)
     return counted
@@ -90,14 +96,3 @@ async def _delete_assets(
 
 def _say_whose_turn(what: "What") -> None:
     say(f"A worker is pruning {what}; waiting for its turn to end")
-
-
-async def _say_what_is_free(store: "Store") -> None:
-    from receiver.store.retention import free_pages
-
-    free, _ = await store.transact(free_pages)
-    if free:
-        say(
-            f"{free} pages of the file are free and will be reused. A file made by an earlier release"
-            " gives none back before one VACUUM: see docs/databases.md"
-        )

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from receiver.cli.connection import load_settings_and_log
-from receiver.cli.console import use_store
+from receiver.cli.console import note, use_store
 from receiver.cli.moments import Since
-from receiver.cli.operator import note
 from receiver.cli.output import json_option, say, show_rows
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 
 import receiver
 from receiver.cli.ports import ADMIN_PORT, PORT
+from receiver.client.parameters import is_loopback
 
 SETTINGS: Final = "receiver.toml"
 SECRETS: Final = "secrets"
@@ -183,3 +185,20 @@ _NO_DESTINATIONS: Final = """
 _DESTINATIONS: Final = """
 # Where events are forwarded to. docs/destinations/ lists the options of each kind.
 """
+
+
+_HOSTS: Final = re.compile(r"//(?:[^/?#]*@)?([^/?#]+)")
+_HOST: Final = re.compile(r"\[([^\]]*)\]|([^:]+)")
+
+
+def is_own_machine(url: str) -> bool:
+    """Whether a host of *url* means the local machine."""
+    return any(is_loopback(host) or host == "0.0.0.0" for host in _hosts(url))  # noqa: S104  it binds nothing
+
+
+def _hosts(url: str) -> Iterator[str]:
+    """Yield each host: some URLs name several, or are prefixed by another scheme."""
+    for several in _HOSTS.findall(url):
+        for one in several.split(","):
+            if found := _HOST.match(one):
+                yield (found[1] or found[2] or "").lower()

@@ -6,8 +6,7 @@ import click
 
 from receiver.cli import records
 from receiver.cli.connection import load_settings, open_client, open_ledger
-from receiver.cli.console import use_store
-from receiver.cli.operator import note
+from receiver.cli.console import note, use_store
 from receiver.cli.output import json_option, say, show_record, show_rows
 
 if TYPE_CHECKING:

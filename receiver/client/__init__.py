@@ -45,8 +45,8 @@ from receiver.client.results import (
     WebhookList,
 )
 from receiver.client.shared_pace import PaceStore
-from receiver.client.timeout import Timeout
 from receiver.client.webhooks import unwrap
+from receiver.client.wire import Timeout
 from receiver.contract import (
     EventType,
     ImageAspectRatio,

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from receiver.client.pacer import PRIORITIES, Priority
 from receiver.client.parameters import INHERIT, Inherit, is_loopback
-from receiver.client.timeout import Timeout
+from receiver.client.wire import Timeout
 from receiver.contract import BASE_URL
 from receiver.errors import ConfigError
 
@@ -76,7 +76,13 @@ def configure(
     Raises:
         ConfigError: names the setting and what to put there.
     """
-    key = _api_key(api_key if api_key is not None else os.environ.get("RECEIVER_API_KEY", ""))
+    key = api_key if api_key is not None else os.environ.get("RECEIVER_API_KEY", "")
+    if not key:
+        raise ConfigError("no API key: pass api_key= or set RECEIVER_API_KEY")
+    if len(key) > 1 and key[0] == key[-1] and key[0] in "\"'":
+        raise ConfigError("the API key (api_key= or RECEIVER_API_KEY) is in quotes: write it without them")
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ConfigError("the API key (api_key= or RECEIVER_API_KEY) holds blanks or unprintable characters")
     return Config(
         base_url=_base_url(base_url or os.environ.get("RECEIVER_API_BASE_URL") or BASE_URL),
         credential=("Authorization", f"Bearer {key}"),
@@ -102,9 +108,12 @@ def configure_session(
         ConfigError: names the setting and what to put there.
     """
     api = _base_url(base_url or os.environ.get("RECEIVER_API_BASE_URL") or BASE_URL)
+    name, equals, _ = cookie.partition("=")
+    if not name.strip() or not equals or not cookie.isascii() or not cookie.isprintable():
+        raise ConfigError("cookie must look like name=value, as a signed-in browser sends it")
     return Config(
         base_url=api,
-        credential=("Cookie", _cookie(cookie)),
+        credential=("Cookie", cookie),
         webhook_url=None,
         timeout=_timeout(timeout),
         max_retries=_max_retries(max_retries),
@@ -112,23 +121,6 @@ def configure_session(
         # A server that accepts cookies may check that no other site's page sent them.
         origin=urlsplit(api)._replace(path="").geturl(),
     )
-
-
-def _api_key(key: str) -> str:
-    if not key:
-        raise ConfigError("no API key: pass api_key= or set RECEIVER_API_KEY")
-    if len(key) > 1 and key[0] == key[-1] and key[0] in "\"'":
-        raise ConfigError("the API key (api_key= or RECEIVER_API_KEY) is in quotes: write it without them")
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise ConfigError("the API key (api_key= or RECEIVER_API_KEY) holds blanks or unprintable characters")
-    return key
-
-
-def _cookie(cookie: str) -> str:
-    name, equals, _ = cookie.partition("=")
-    if not name.strip() or not equals or not cookie.isascii() or not cookie.isprintable():
-        raise ConfigError("cookie must look like name=value, as a signed-in browser sends it")
-    return cookie
 
 
 def _max_retries(max_retries: int) -> int:

@@ -104,7 +104,11 @@ def decide(request: Request[T], reply: Reply, attempt: Attempt, *, max_retries: 
                 return Refused(NotSent(f"{request.method} {request.path} was not sent: {reason}"))
             return Again(backoff_s(attempt))
         case Lost(reason):
-            return _lost(request, attempt, reason, last=last)
+            if not request.repeatable:
+                return Refused(OutcomeUnknown(request, sent_at=attempt.sent_at, reason=reason))
+            if last:
+                return Refused(NoAnswer(f"{request.method} {request.path}: {reason}"))
+            return Again(backoff_s(attempt), doubted=True)
         case Answer():
             return _answered(request, reply, attempt, last=last)
 
@@ -113,14 +117,6 @@ def backoff_s(attempt: Attempt, asked_s: float | None = None) -> float:
     """Return the wait before the next attempt: full jitter, or what the server asked for."""
     ceiling = min(_LONGEST_BACKOFF_S, _FIRST_BACKOFF_S * 2.0 ** min(attempt.number - 1, 10))
     return asked_s if asked_s is not None else attempt.chance * ceiling
-
-
-def _lost(request: Request[T], attempt: Attempt, reason: str, *, last: bool) -> Decision[T]:
-    if not request.repeatable:
-        return Refused(OutcomeUnknown(request, sent_at=attempt.sent_at, reason=reason))
-    if last:
-        return Refused(NoAnswer(f"{request.method} {request.path}: {reason}"))
-    return Again(backoff_s(attempt), doubted=True)
 
 
 def _answered(request: Request[T], answer: Answer, attempt: Attempt, *, last: bool) -> Decision[T]:

@@ -1,9 +1,15 @@
-"""When the next request may be sent, by the provider's latest rate-limit headers."""
+"""When the next request may be sent, by the provider's latest rate-limit headers.
+
+All clients of a process share one pacer for each API key. Processes need not share anything: every answer has
+the provider's own count, and the reserves cover requests that others sent since.
+"""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from hashlib import sha256
 from http import HTTPStatus
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
+from weakref import WeakValueDictionary
 
 from receiver import forks
 from receiver.client.rate_headers import LONGEST_WAIT_S, NO_DATE_MARGIN_S, read_window, wait_after_429
@@ -11,6 +17,9 @@ from receiver.client.results import RateLimit
 from receiver.client.wire import Answer, Reply
 from receiver.contract import REQUESTS_PER_MINUTE
 from receiver.retry_after import http_date
+
+if TYPE_CHECKING:
+    from receiver.client.config import Config
 
 Priority = Literal["interactive", "wait", "background"]
 """Who yields: `background` work yields to polls that `wait`, and those to interactive calls."""
@@ -66,7 +75,9 @@ class Pacer(forks.Forkable):
         """Reserve one request and return 0, or return the seconds to wait before asking again."""
         with self._lock:
             self._notice(now)
-            self._forget_a_window_that_ended(now)
+            if self._reset_at is not None and now >= self._reset_at:
+                self._remaining = None if self._limit is None else whole_window(self._limit)
+                self._reset_at = None
             until = max(self._paused_until, self._full_until(now, priority))
             if until > now:
                 return until - now + chance * JITTER_S
@@ -116,11 +127,6 @@ class Pacer(forks.Forkable):
         # Without a reset, the window is new and fully in flight: the first answer will show its end.
         return now + _FIRST_ANSWER_S if self._reset_at is None else self._reset_at
 
-    def _forget_a_window_that_ended(self, now: float) -> None:
-        if self._reset_at is not None and now >= self._reset_at:
-            self._remaining = None if self._limit is None else whole_window(self._limit)
-            self._reset_at = None
-
     def _learn(self, headers: Mapping[str, str], now: float) -> None:
         date = http_date(headers.get("date"), now=now)
         self._skew_s = self._skew_s if date is None else date - now
@@ -147,3 +153,34 @@ class Pacer(forks.Forkable):
         wait = max(wait_after_429(answer.headers, now), _SHORTEST_PAUSE_S)
         longer = min(wait * 2.0 ** min(self._refusals_in_a_row - 1, 8), LONGEST_WAIT_S)
         self._paused_until = max(self._paused_until, now + longer)
+
+
+Name = tuple[str, str, Callable[[], float]]
+
+_pacers: Final[WeakValueDictionary[Name, Pacer]] = WeakValueDictionary()
+
+
+class _Guard(forks.Forkable):
+    """Lets one thread at a time look up a pacer."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        forks.watch(self)
+
+    def after_fork(self) -> None:
+        """Wait for no thread of the parent."""
+        self.lock = threading.Lock()
+
+
+_guard: Final = _Guard()
+
+
+def pacer_for(config: "Config", clock: Callable[[], float]) -> Pacer:
+    """Return the pacer that all clients with this base URL, key and clock share."""
+    key = sha256("=".join(config.credential).encode()).hexdigest()
+    with _guard.lock:
+        # Not `setdefault`: the caller's strong reference must exist before the weak one is read again.
+        pacer = _pacers.get(name := (config.base_url, key, clock))
+        if pacer is None:
+            pacer = _pacers[name] = Pacer()
+        return pacer

@@ -9,7 +9,16 @@ from typing import Any, Final, Literal, TypedDict, get_args
 from receiver import documents
 from receiver.client.errors import InvalidParameter
 from receiver.client.parameters import Inherit, Omit
-from receiver.contract import KINDS, ImageAspectRatio, ImageFormat, Kind, VideoAspectRatio
+from receiver.client.results import ModelList
+from receiver.contract import (
+    DEFAULT_IMAGE_MODEL,
+    DEFAULT_VIDEO_MODEL,
+    KINDS,
+    ImageAspectRatio,
+    ImageFormat,
+    Kind,
+    VideoAspectRatio,
+)
 from receiver.submissions import Submission
 
 OnUnknown = Literal["raise", "recover"]
@@ -135,3 +144,25 @@ def _credits(value: object) -> int | None:
 def essence(body: Mapping[str, object]) -> dict[str, object]:
     """Return the request without its webhook URL."""
     return {name: value for name, value in body.items() if name != "webhook_url"}
+
+
+_DEFAULTS: Mapping[str, str] = {"image": DEFAULT_IMAGE_MODEL, "video": DEFAULT_VIDEO_MODEL}
+
+
+def model_of(kind: str, body: Mapping[str, object]) -> str:
+    """Return the model that a body requests, or the default if it names none."""
+    return str(body.get("model", _DEFAULTS.get(kind, "")))
+
+
+def check_price(call: PaidCall, models: ModelList) -> None:
+    """Refuse *call* if its model costs too much, or its price is unknown.
+
+    Raises:
+        InvalidParameter: nothing was sent.
+    """
+    wanted = model_of(call.kind, call.body)
+    price = next((model.credits_per_generation for model in models if model.id == wanted), None)
+    if call.max_credits is None or (price is not None and price <= call.max_credits):
+        return
+    cost = "has no known price" if price is None else f"costs {price}"
+    raise InvalidParameter("max_credits", f"is {call.max_credits}, and {wanted} {cost}")

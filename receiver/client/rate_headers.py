@@ -37,10 +37,12 @@ def read_window(headers: Mapping[str, str], now: float) -> Window | None:
     date = http_date(headers.get("date"), now=now)
     skew_s = 0.0 if date is None else date - now
     wait = _wait_until(reset, server_now=now + skew_s) + (NO_DATE_MARGIN_S if date is None else 0.0)
+    limit = _number(headers, "x-ratelimit-limit")
+    # A limit of 0 cannot be meant, and would last forever, since no request would be sent to correct it.
     return Window(
-        limit=_limit(headers),
+        limit=int(limit) if limit is not None and 1 <= limit <= _MOST_REQUESTS else None,
         remaining=int(min(remaining, _MOST_REQUESTS)),
-        reset_at=now + _clamp(wait),
+        reset_at=now + min(max(wait, 0.0), LONGEST_WAIT_S),
         skew_s=skew_s,
     )
 
@@ -61,20 +63,10 @@ def retry_after_of(headers: Mapping[str, str], now: float) -> float | None:
     )
 
 
-def _limit(headers: Mapping[str, str]) -> int | None:
-    limit = _number(headers, "x-ratelimit-limit")
-    # A limit of 0 cannot be meant, and would last forever, since no request would be sent to correct it.
-    return int(limit) if limit is not None and 1 <= limit <= _MOST_REQUESTS else None
-
-
 def _wait_until(reset: float, *, server_now: float) -> float:
     if reset < _TIMESTAMP_FROM:
         return reset  # too small for a timestamp: seconds from now
     return (reset / 1000 if reset >= _MILLISECONDS_FROM else reset) - server_now
-
-
-def _clamp(seconds: float) -> float:
-    return min(max(seconds, 0.0), LONGEST_WAIT_S)
 
 
 def _number(headers: Mapping[str, str], name: str) -> float | None:

@@ -8,6 +8,9 @@ The document does not show a row of the list either. So a row with another wordi
 does not prove that ours is missing.
 """
 
+import html
+import re
+import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,11 +18,34 @@ from typing import Final
 
 from receiver.client.ledger import SETTLING_S
 from receiver.client.pagination import Walk
-from receiver.client.pricing import model_of
+from receiver.client.paid_calls import model_of
 from receiver.client.results import Generation, GenerationPage
-from receiver.client.wording import may_be, same_letters, same_words
 from receiver.contract import IMAGE_ASPECT_RATIOS, KINDS, PAGE_SIZE_MAX
 from receiver.submissions import Submission
+
+_ELLIPSIS: Final = re.compile(r"…|\.{3}")
+
+
+def same_words(shown: str, sent: str) -> bool:
+    """Whether both are equal except for blanks."""
+    return shown.split() == sent.split()
+
+
+def same_letters(shown: str, sent: str) -> bool:
+    """Whether both are equal except for case, accents, punctuation, blanks and HTML entities."""
+    return _letters(shown) == _letters(sent)
+
+
+def may_be(shown: str, sent: str) -> bool:
+    """Whether *shown* may be *sent* with text removed or added at either end."""
+    whole, start = _letters(sent), _letters(_ELLIPSIS.split(shown, maxsplit=1)[0])
+    return start in whole or whole in _letters(shown)
+
+
+def _letters(text: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", html.unescape(text)).casefold()
+    return "".join(filter(str.isalnum, decomposed))
+
 
 LOOKS_S: Final = (0.0, 1.0, 3.0, 6.0)
 """Pauses before each search: a request may take a moment to be listed."""
@@ -134,7 +160,8 @@ class Search:
             for made in self._walk.take(page)
             if made.id not in known and self._doubt.could_be(made) and not self._is_older(made, skew_s)
         ]
-        if self._skipped and not self._skipped_right(page, skew_s):
+        # `total` is only a hint: it may be too large or too small.
+        if self._skipped and not (len(page) > 0 and self._is_older(page.data[0], skew_s)):
             self._walk = Walk(PAGE_SIZE_MAX)
         past = _descends(page) and self._is_older(page.data[-1], skew_s)
         self.complete = past or self._walk.finished
@@ -142,10 +169,6 @@ class Search:
         self._skipped = self._pages == 1 and _ascends(page) and (page.total or 0) > len(page)
         if self._skipped:
             self._walk.skip_to((page.total or 0) - PAGE_SIZE_MAX)
-
-    def _skipped_right(self, page: GenerationPage, skew_s: float | None) -> bool:
-        # `total` is only a hint: it may be too large or too small.
-        return len(page) > 0 and self._is_older(page.data[0], skew_s)
 
     def _is_older(self, made: Generation, skew_s: float | None) -> bool:
         if made.created_at is None:

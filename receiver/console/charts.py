@@ -43,8 +43,10 @@ def rate_chart(points: Sequence[Point], span: Span) -> Markup:
     chart.set_x_scale(_Exact(newest_ms - (span.buckets - 1) * span.width_ms, newest_ms))
     is_long = span.width_ms * span.buckets > _DAY_MS
     shape = "%d %b" if is_long else "%H:%M"
+    every = span.buckets // _TICKS
     chart.add_x_axis(
-        ticks=_times(newest_ms, span), tick_formatter=lambda ms, _i, _n: moment(ms).strftime(shape)
+        ticks=[newest_ms - n * span.width_ms for n in range(span.buckets - 1, -1, -every)],
+        tick_formatter=lambda ms, _i, _n: moment(ms).strftime(shape),
     )
     return Markup(_described(chart.to_svg(width=_WIDTH, height=_HEIGHT), span))  # noqa: S704  numbers and times alone
 
@@ -62,8 +64,3 @@ def _step(top: float) -> float:
         if top / (size * factor) <= 4:  # noqa: PLR2004
             return size * factor
     return size * 100
-
-
-def _times(newest_ms: int, span: Span) -> list[int]:
-    every = span.buckets // _TICKS
-    return [newest_ms - n * span.width_ms for n in range(span.buckets - 1, -1, -every)]

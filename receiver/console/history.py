@@ -65,7 +65,10 @@ class History:
 
     def points(self, span: Span) -> list[Point]:
         """Return what is counted so far, oldest first, and continue counting."""
-        self._want(span)
+        if span not in self._wanted:
+            self._wanted.append(span)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._fill())
         return [
             _point(start, span, counted.done)
             for start in reversed(self._starts(span))
@@ -86,12 +89,6 @@ class History:
         if self._task:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-
-    def _want(self, span: Span) -> None:
-        if span not in self._wanted:
-            self._wanted.append(span)
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._fill())
 
     async def _fill(self) -> None:
         try:

@@ -1,14 +1,47 @@
 """Signing in with the admin token, and signing out."""
 
+import time
+from collections import OrderedDict, deque
+from typing import Final
+
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from receiver.admin.parts import Parts
-from receiver.console.attempts import Attempts
 from receiver.console.group import Group, get, post
 from receiver.console.guard import HOME, LOGIN
 from receiver.console.pages import Pages, log
 from receiver.console.sessions import COOKIE, LASTS_S, Sessions
+
+MOST: Final = 5
+"""Wrong tokens from one address within `WITHIN_S`."""
+WITHIN_S: Final = 60.0
+_MOST_ADDRESSES: Final = 1024
+
+
+class Attempts:
+    """The wrong tokens of the last minute, by address. The oldest are forgotten first."""
+
+    def __init__(self) -> None:
+        self._wrong: OrderedDict[str, deque[float]] = OrderedDict()
+
+    def wait_s(self, address: str) -> float:
+        """Return the seconds until *address* may try again; 0 if it may now."""
+        times = self._wrong.get(address, deque())
+        if len(times) < MOST:
+            return 0.0
+        return max(0.0, times[0] + WITHIN_S - time.monotonic())
+
+    def note(self, address: str) -> None:
+        """Count a wrong token."""
+        self._wrong.setdefault(address, deque(maxlen=MOST)).append(time.monotonic())
+        self._wrong.move_to_end(address)
+        if len(self._wrong) > _MOST_ADDRESSES:
+            self._wrong.popitem(last=False)
+
+    def forget(self, address: str) -> None:
+        """Forget the wrong tokens of an address that sent the right one."""
+        self._wrong.pop(address, None)
 
 
 class Login(Group):
@@ -49,7 +82,7 @@ class Login(Group):
             path=HOME,
             httponly=True,
             samesite="strict",
-            secure=_is_https(request),
+            secure="https" in (request.url.scheme, request.headers.get("x-forwarded-proto", "")),
         )
         return answer
 
@@ -70,8 +103,3 @@ def _own_path(wanted: str) -> str:
     """Return *wanted* if it is a page of ours: a link must not redirect elsewhere."""
     is_ours = wanted == HOME or wanted.startswith((f"{HOME}/", f"{HOME}?"))
     return wanted if is_ours and "\\" not in wanted and wanted.isprintable() else HOME
-
-
-def _is_https(request: Request) -> bool:
-    # A proxy that terminates TLS sets this. A client that forges it only restricts its own cookie.
-    return "https" in (request.url.scheme, request.headers.get("x-forwarded-proto", ""))

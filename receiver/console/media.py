@@ -14,7 +14,6 @@ from receiver.assets import ReadableBucket
 from receiver.assets.media import HEAD_BYTES, sniff
 from receiver.console.group import Group, get
 from receiver.errors import BucketUnavailable
-from receiver.events import Asset
 from receiver.store.filters import Filter
 from receiver.store.search import find_events
 
@@ -36,7 +35,10 @@ class Media(Group):
     @get("/assets/{id}")
     async def asset(self, request: Request) -> Response:
         """Serve an event's mirrored asset, or the requested range of it."""
-        asset = await self._asset(path_text(request, "id"))
+        page = await self._parts.store.transact(find_events, Filter(ids=(path_text(request, "id"),)))
+        asset = page.rows[0].asset if page.rows else None
+        if asset is None or asset.status != "mirrored":
+            raise HTTPException(404)
         held = self._parts.buckets.holding(asset.url or "")
         if held is None:
             raise HTTPException(404)
@@ -44,13 +46,6 @@ class Media(Group):
             return await _served(request, *held)
         except BucketUnavailable as error:
             raise HTTPException(503, "The bucket does not answer.") from error
-
-    async def _asset(self, event_id: str) -> Asset:
-        page = await self._parts.store.transact(find_events, Filter(ids=(event_id,)))
-        asset = page.rows[0].asset if page.rows else None
-        if asset is None or asset.status != "mirrored":
-            raise HTTPException(404)
-        return asset
 
 
 async def _served(request: Request, bucket: ReadableBucket, key: str) -> Response:

@@ -11,7 +11,7 @@ from receiver import clock, operations
 from receiver.admin.parameters import one_of, path_text, query_cursor
 from receiver.console.group import Group, get, post
 from receiver.operations.audit import aim
-from receiver.operations.cursors import write_cursor
+from receiver.operations.records import write_cursor
 from receiver.states import BODY_STATES
 from receiver.store.filters import Filter
 from receiver.store.operations import Kind, Order, find_operation, latest_operations, take_back

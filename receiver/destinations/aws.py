@@ -215,21 +215,18 @@ class AwsDestination:
         try:
             outcomes = self._service.put(entries)
         except ClientError as error:
-            return self._refused(chunk, error)
+            refusal = error.response.get("Error", {})
+            code = refusal.get("Code", "unknown error")
+            if not self._service.blames_a_message(code.rpartition(".")[2], refusal.get("Message", "")):
+                return [Retry(self._explain(code))] * len(chunk)
+            if len(chunk) > 1:
+                return []
+            return [self._detailed(chunk[0], GivenUp(f"{self._service.title} refused the event: {code}"))]
         except BotoCoreError as error:
             return [Retry(self._unreachable(error))] * len(chunk)
         except _NO_AWS_ANSWER as error:
             return [Retry(self._unreadable(error))] * len(chunk)
         return [self._detailed(*each) for each in zip(chunk, outcomes, strict=True)]
-
-    def _refused(self, chunk: Sequence[Message], error: ClientError) -> Sequence[Outcome]:
-        refusal = error.response.get("Error", {})
-        code = refusal.get("Code", "unknown error")
-        if not self._service.blames_a_message(code.rpartition(".")[2], refusal.get("Message", "")):
-            return [Retry(self._explain(code))] * len(chunk)
-        if len(chunk) > 1:
-            return []
-        return [self._detailed(chunk[0], GivenUp(f"{self._service.title} refused the event: {code}"))]
 
     def _detailed(self, message: Message, outcome: Outcome) -> Outcome:
         """Add the setting to change, or the limit if that is the likely reason."""

@@ -162,7 +162,10 @@ class HttpEndpoint:
         headers = self._headers | {"Idempotency-Key": message.id, **trace(message)}
         body = self._options.format(message.body) if self._options.format else message.body
         if self._options.secrets:
-            signature = _signature(body, self._options.secrets, int(self._clock()))
+            newest, *older = (
+                sign(body, secret=secret, timestamp=int(self._clock())) for secret in self._options.secrets
+            )
+            signature = ",".join([newest, *(signature.partition(",")[2] for signature in older)])
             headers[self._options.signature_header] = signature
         return httpx2.Request("POST", self._url, headers=headers, content=body)
 
@@ -199,11 +202,6 @@ class HttpEndpoint:
         if 400 <= status < 500 and status not in _NOT_NOW:  # noqa: PLR2004  # all that is left of 4xx
             return f": check {url}, and any proxy in front of it"
         return ""
-
-
-def _signature(body: bytes, secrets: Sequence[bytes], timestamp: int) -> str:
-    newest, *older = (sign(body, secret=secret, timestamp=timestamp) for secret in secrets)
-    return ",".join([newest, *(signature.partition(",")[2] for signature in older)])
 
 
 def _authorization(name: str, url: httpx2.URL, bearer_token: str | None) -> dict[str, str]:

@@ -99,7 +99,9 @@ def append(path: Path, lines: bytes, *, timeout_s: float) -> None:
             _sync_folder(path.parent)
         try:
             is_torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
-            _write(fd, b"\n" + lines if is_torn else lines)
+            rest = memoryview(b"\n" + lines if is_torn else lines)
+            while rest:
+                rest = rest[os.write(fd, rest) :]
             os.fsync(fd)
         except OSError:
             # If this fails too, the next append finds an incomplete line and starts a new one.
@@ -113,7 +115,10 @@ def _opened(path: Path) -> Iterator[int]:
     try:
         fd = os.open(path, _FLAGS, 0o640)
     except FileNotFoundError:
-        _create_folder(path.parent)
+        missing = [each for each in (path.parent, *path.parent.parents) if not each.exists()]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for each in missing:
+            _sync_folder(each.parent)
         fd = os.open(path, _FLAGS, 0o640)
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
@@ -136,19 +141,6 @@ def _lock(fd: int, *, deadline: float) -> None:
     # Deleted while we waited: our lines would vanish with the last handle.
     if os.fstat(fd).st_nlink == 0:
         raise FileNotFoundError(errno.ENOENT, "the file was deleted meanwhile")
-
-
-def _write(fd: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(fd, rest) :]
-
-
-def _create_folder(folder: Path) -> None:
-    missing = [each for each in (folder, *folder.parents) if not each.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    for each in missing:
-        _sync_folder(each.parent)
 
 
 def _sync_folder(folder: Path) -> None:

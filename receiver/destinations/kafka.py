@@ -11,11 +11,20 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException
 
 from receiver.destinations import Message
-from receiver.destinations.addresses import Cluster, read_cluster
 from receiver.destinations.context import CONTENT_TYPE, trace
 from receiver.destinations.in_flight import InFlight
 from receiver.destinations.kafka_producer import Producer
-from receiver.destinations.options import count, matching, one_of, option, read_options, setting, word
+from receiver.destinations.options import (
+    Cluster,
+    count,
+    matching,
+    one_of,
+    option,
+    read_cluster,
+    read_options,
+    setting,
+    word,
+)
 from receiver.destinations.tls import TlsOptions, check_certificate
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry

@@ -16,13 +16,14 @@ from nats.errors import Error, SecureConnWantedError
 from nats.js.errors import APIError, NoStreamResponseError
 
 from receiver.destinations import Message
-from receiver.destinations.addresses import Cluster, read_cluster
 from receiver.destinations.context import CONTENT_TYPE, attributes, trace
 from receiver.destinations.in_flight import InFlight
 from receiver.destinations.nats_connection import Connection, NeverAcknowledgesError, NoCertificateError
 from receiver.destinations.options import (
+    Cluster,
     existing_file,
     option,
+    read_cluster,
     read_options,
     setting,
     word,
@@ -180,17 +181,14 @@ class JetStream:
                 renew(self._dial_options["tls"], self._options)
                 connection = Connection(self._on_trouble)
                 try:
-                    await self._greet(connection)
+                    await connection.dial(**self._dial_options)
+                    await connection.open_inbox()
+                    await connection.check_stream(self._options.subject)
                 except BaseException:
                     self._hang_up(connection)
                     raise
                 self._connection = connection
             return self._connection
-
-    async def _greet(self, connection: Connection) -> None:
-        await connection.dial(**self._dial_options)
-        await connection.open_inbox()
-        await connection.check_stream(self._options.subject)
 
     async def _publish_all(
         self, connection: Connection, batch: Sequence[Message], outcomes: MutableSequence[Outcome]
@@ -201,7 +199,12 @@ class JetStream:
         await asyncio.gather(*map(publish, range(len(batch))))
 
     async def _acknowledged(self, connection: Connection, message: Message) -> Outcome:
-        headers = _headers(message)
+        headers = {
+            "Nats-Msg-Id": message.id,
+            "content-type": CONTENT_TYPE,
+            **attributes(message, prefix="ce-"),
+            **trace(message),
+        }
         size = len(message.body) + _wire_bytes(headers)
         if size > connection.max_payload:
             return GivenUp(
@@ -277,15 +280,6 @@ class JetStream:
             f"NATS did not acknowledge within {self._options.timeout_s:g} s: a server hangs, "
             f"or no stream with a quorum takes {self._options.subject!r}"
         )
-
-
-def _headers(message: Message) -> dict[str, str]:
-    return {
-        "Nats-Msg-Id": message.id,
-        "content-type": CONTENT_TYPE,
-        **attributes(message, prefix="ce-"),
-        **trace(message),
-    }
 
 
 def _wire_bytes(headers: Mapping[str, str]) -> int:

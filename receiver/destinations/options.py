@@ -12,6 +12,7 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from receiver.errors import ConfigError, variable
 
@@ -150,3 +151,41 @@ class SendingOptions:
     """Options of every destination that we send to."""
 
     timeout_s: float = option(seconds, 10.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A cluster's servers, and our credentials."""
+
+    servers: tuple[str, ...]
+    """Each as `host:port`."""
+    username: str | None
+    password: str | None = field(repr=False)
+    query: dict[str, str] = field(repr=False)
+
+
+def read_cluster(url: str, *, default_port: int) -> Cluster:
+    """Parse *url*, which has neither path nor fragment.
+
+    Raises:
+        ValueError: it is not such a URL.
+    """
+    parts = urlsplit(url)
+    userinfo, _, hosts = parts.netloc.rpartition("@")
+    username, has_password, password = userinfo.partition(":")
+    if parts.path.strip("/") or parts.fragment:
+        raise ValueError("neither a path nor a fragment")
+    return Cluster(
+        tuple(_server(host, default_port) for host in hosts.split(",")),
+        unquote(username) or None,
+        unquote(password) if has_password else None,
+        dict(parse_qsl(parts.query, keep_blank_values=True)),
+    )
+
+
+def _server(text: str, default_port: int) -> str:
+    parts = urlsplit(f"//{text}")
+    if not parts.hostname or parts.port == 0:
+        raise ValueError("the address of a server")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{host}:{parts.port or default_port}"

@@ -117,9 +117,12 @@ class RabbitExchange:
                 with heartbeat_errors():
                     await self._publish_all(batch, outcomes)
         except TimeoutError:
-            self._hang_up()
+            if self._connection is not None:
+                self._connection.abort()
         except _BROKEN as error:
-            outcomes = [each if _is_decided(each) else self._failure(error) for each in outcomes]
+            outcomes = [
+                each if isinstance(each, Delivered | GivenUp) else self._failure(error) for each in outcomes
+            ]
         return outcomes
 
     async def check(self) -> Delivered | Retry:
@@ -144,7 +147,10 @@ class RabbitExchange:
         connection = await self._shared()
         causes = await self._publish(connection, batch, range(len(batch)), outcomes)
         if len(batch) > 1 and any(isinstance(cause, _ENDED_OVER_ONE) for cause in causes.values()):
-            self._retire(connection)
+            # Messages in flight to the closed channel may still make the server close the connection.
+            if connection is self._connection:
+                self._connection = None
+            connection.retire()
             causes = await self._publish_apart(batch, list(causes), outcomes)
         for index, cause in causes.items():
             outcomes[index] = self._failure(cause)
@@ -171,12 +177,6 @@ class RabbitExchange:
         connection = Connection(self._target, self._tls, title=f"receiver {self._name}")
         await connection.dial()
         return connection
-
-    def _retire(self, connection: Connection) -> None:
-        # Messages in flight to the closed channel may still make the server close the connection.
-        if connection is self._connection:
-            self._connection = None
-        connection.retire()
 
     async def _publish(
         self,
@@ -205,7 +205,12 @@ class RabbitExchange:
                 message.body,
                 exchange=self._options.exchange or "",
                 routing_key=self._routing_key(message),
-                properties=_properties(message),
+                properties=spec.Basic.Properties(
+                    content_type=CONTENT_TYPE,
+                    delivery_mode=_PERSISTENT,
+                    message_id=message.id,
+                    headers={**attributes(message, prefix="cloudEvents:"), **trace(message)},
+                ),
                 mandatory=True,
             )
         except PublishError:
@@ -219,10 +224,6 @@ class RabbitExchange:
         if self._options.exchange:
             return self._options.routing_key or message.type
         return self._options.queue or _DEFAULT_QUEUE
-
-    def _hang_up(self) -> None:
-        if self._connection is not None:
-            self._connection.abort()
 
     def _failure(self, cause: Exception) -> Outcome:
         if isinstance(cause, ChannelPreconditionFailed):
@@ -278,19 +279,6 @@ def _of_one_cause(causes: Mapping[int, Exception]) -> dict[int, Exception]:
         index: why if why and isinstance(each, ChannelInvalidStateError) else each
         for index, each in causes.items()
     }
-
-
-def _properties(message: Message) -> spec.Basic.Properties:
-    return spec.Basic.Properties(
-        content_type=CONTENT_TYPE,
-        delivery_mode=_PERSISTENT,
-        message_id=message.id,
-        headers={**attributes(message, prefix="cloudEvents:"), **trace(message)},
-    )
-
-
-def _is_decided(outcome: Outcome) -> bool:
-    return isinstance(outcome, Delivered | GivenUp)
 
 
 def _words(error: Exception) -> str:

@@ -28,8 +28,16 @@ from redis.exceptions import (
 )
 
 from receiver.destinations import Message
-from receiver.destinations.addresses import Cluster, read_cluster
-from receiver.destinations.options import count, option, read_options, seconds, setting, word
+from receiver.destinations.options import (
+    Cluster,
+    count,
+    option,
+    read_cluster,
+    read_options,
+    seconds,
+    setting,
+    word,
+)
 from receiver.destinations.reasons import cause, first_words, hung_up
 from receiver.destinations.redis_connection import Address, Link, NoPrimaryError, client, named_by_sentinels
 from receiver.destinations.tls import TlsOptions, advice, check_certificate, context, renew

@@ -61,23 +61,16 @@ class Stdout:
             deadline = time.monotonic() + self._options.timeout_s
             try:
                 for message in batch:
-                    self._write_line(message.body, deadline)
+                    rest = memoryview((b"\n" if self._torn else b"") + message.body + b"\n")
+                    while rest:
+                        poll = select.poll()
+                        poll.register(self._fd, select.POLLOUT)
+                        if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+                            raise TimeoutError(errno.ETIMEDOUT, "nobody reads it")
+                        rest = rest[os.write(self._fd, rest[:_CHUNK]) :]
+                        self._torn = bool(rest)
                     outcomes.append(Delivered())
             except OSError as error:
                 failure = Retry(f"cannot print on standard output: {error.strerror}")
                 outcomes += [failure] * (len(batch) - len(outcomes))
         return outcomes
-
-    def _write_line(self, line: bytes, deadline: float) -> None:
-        rest = memoryview((b"\n" if self._torn else b"") + line + b"\n")
-        while rest:
-            _wait_until_writable(self._fd, deadline)
-            rest = rest[os.write(self._fd, rest[:_CHUNK]) :]
-            self._torn = bool(rest)
-
-
-def _wait_until_writable(fd: int, deadline: float) -> None:
-    poll = select.poll()
-    poll.register(fd, select.POLLOUT)
-    if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-        raise TimeoutError(errno.ETIMEDOUT, "nobody reads it")

@@ -1,5 +1,6 @@
 """Store rows as records for operators: times are readable, and URLs have no query string."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar, cast, overload
@@ -23,7 +24,7 @@ from receiver.store.search import (
     find_quarantined,
     quarantined_body,
 )
-from receiver.store.window import Page
+from receiver.store.window import Key, Page
 from receiver.submissions import Submission
 from receiver.telemetry.redact import redact
 
@@ -191,3 +192,25 @@ def _without_queries(value: Any) -> Any:
     if isinstance(value, dict):
         return {redact(name): _without_queries(one) for name, one in value.items()}
     return value
+
+
+_SEPARATOR: Final = "/"
+_ID: Final = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""Every key begins with such an id."""
+
+
+def read_cursor(text: str, *, parts: int) -> Key:
+    """Return the key that *text* encodes, with that many *parts*.
+
+    Raises:
+        ValueError: we did not make it, or it has a NUL, which neither database can look for.
+    """
+    key = tuple(text.split(_SEPARATOR))
+    if len(key) != parts or not _ID.fullmatch(key[0]) or not all(key) or "\0" in text:
+        raise ValueError(f"{text!r} is not a cursor from an earlier list")
+    return key
+
+
+def write_cursor(key: Key) -> str:
+    """Encode a key as a cursor."""
+    return _SEPARATOR.join(map(str, key))

@@ -20,8 +20,18 @@ def status_record(found: Overview, paces: Mapping[str, str]) -> schemas.Status:
         "quarantined": found.standing.quarantined,
         "workers_alive": sum(one["state"] == "alive" for one in workers),
         "workers": workers,
-        "rate_limits": _rate_limits(found, paces),
-        "credits": _credits(found),
+        "rate_limits": [
+            {
+                "source": source,
+                "limit": None if one is None else one.limit,
+                "left": None if one is None else one.left(found.now_ms),
+            }
+            for source, one in found.standing.rate_limits(paces).items()
+        ],
+        "credits": [
+            record(schemas.Credits, one, refused_at=moment(one.at_ms))
+            for one in found.standing.credits_refused
+        ],
     }
 
 
@@ -51,23 +61,6 @@ def destination_record(
         oldest_pending_s=_oldest_s(waiting, now_ms),
         last_error=waiting.error or status.dead_error,
     )
-
-
-def _rate_limits(found: Overview, paces: Mapping[str, str]) -> list[schemas.RateLimit]:
-    return [
-        {
-            "source": source,
-            "limit": None if one is None else one.limit,
-            "left": None if one is None else one.left(found.now_ms),
-        }
-        for source, one in found.standing.rate_limits(paces).items()
-    ]
-
-
-def _credits(found: Overview) -> list[schemas.Credits]:
-    return [
-        record(schemas.Credits, one, refused_at=moment(one.at_ms)) for one in found.standing.credits_refused
-    ]
 
 
 def _stage(one: Stage, now_ms: int) -> schemas.Stage:

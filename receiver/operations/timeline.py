@@ -4,11 +4,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from sqlalchemy import Connection
+
+from receiver.operations import schemas
 from receiver.operations.next_try import Circumstances, NextTry, next_delivery, next_mirroring
+from receiver.operations.records import record
 from receiver.states import DEAD, DELIVERED, PRUNED
 from receiver.store.attempts import FILE, LATE_FILE, KeptAttempt
+from receiver.store.contents import find_words
 from receiver.store.search import FoundDelivery
-from receiver.store.story import EventStory, Story
+from receiver.store.story import EventStory, Story, identify, story
 from receiver.telemetry.redact import redact
 
 Tone = Literal["good", "bad", "waiting", ""]
@@ -122,3 +127,22 @@ def _tries(attempts: int, error: str | None) -> str:
     """Describe how often it was tried and why it failed; while a whole host is down, nothing is tried."""
     tries = f"{attempts} {'attempt' if attempts == 1 else 'attempts'}" if attempts else ""
     return ": ".join(filter(None, [tries, error and redact(error)])) or "not tried yet"
+
+
+_MOST: Final = 5
+
+
+def stories(connection: Connection, name: str) -> Sequence[Story]:
+    """Return the generations that *name* identifies: as an id, a reference, a URL or part of the prompt."""
+    known = identify(connection, name)
+    if not known:
+        read = find_words(connection, name.partition("?")[0], after=None, limit=_MOST).rows
+        known = list(dict.fromkeys((one.event.source, one.event.generation_id) for one in read))
+    found = (story(connection, source, generation_id) for source, generation_id in known)
+    return [one for one in found if one is not None]
+
+
+def history(found: Story, seen: Circumstances) -> list[schemas.HistoryEntry]:
+    """Return what happened to a generation and what comes next, earliest first."""
+    about = {"source": found.source, "generation_id": found.generation_id}
+    return [record(schemas.HistoryEntry, one, **about) for one in timeline(found, seen)]

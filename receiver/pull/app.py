@@ -99,7 +99,11 @@ class PullApi:
         if held:
             done = await self._store.transact_promptly(acknowledge, held, now_ms=clock.now_ms())
         for one in done:
-            _report_done(queue.name, one)
+            metrics.FORWARDS.labels(queue.name, "delivered").inc()
+            if one.is_first:
+                delay_s = max(0, clock.now_ms() - event_ms(one.event_id)) / 1000
+                metrics.DELIVERY_DELAY.labels(queue.name).observe(delay_s)
+            logs.info("acknowledged", event_id=one.event_id, destination=queue.name, attempts=one.attempts)
         return _answer(held, acknowledged=[one.event_id for one in done])
 
     async def extend(self, request: Request) -> Response:
@@ -186,14 +190,6 @@ def _answer(held: Held | None, **done: Any) -> Response:
 
 def _time(ms: int) -> datetime:
     return datetime.fromtimestamp(ms / 1000, UTC)
-
-
-def _report_done(destination: str, one: Acknowledged) -> None:
-    metrics.FORWARDS.labels(destination, "delivered").inc()
-    if one.is_first:
-        delay_s = max(0, clock.now_ms() - event_ms(one.event_id)) / 1000
-        metrics.DELIVERY_DELAY.labels(destination).observe(delay_s)
-    logs.info("acknowledged", event_id=one.event_id, destination=destination, attempts=one.attempts)
 
 
 def _report_back(destination: str, ids: Iterable[str], outcome: str, error: str) -> None:

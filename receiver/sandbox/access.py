@@ -40,17 +40,12 @@ def session_account(request: Request, state: State, dialect: Dialect) -> str:
     account = state.sessions.get(request.cookies.get(dialect.session_cookie_name, ""))
     if account is not None:
         if dialect.session_origin == "required":
-            _check_origin(request)
+            own = str(request.base_url).rstrip("/")
+            if request.method != "GET" and request.headers.get("origin") != own:
+                raise Refusal("forbidden", "This request does not come from the web interface", status=403)
         return account
     code = "missing_api_key" if dialect.bearer_on_keys == 401 else "insufficient_scope"  # noqa: PLR2004  # HTTP's
     raise Refusal(code, "Log in via the web interface: an API key cannot manage API keys")
-
-
-def _check_origin(request: Request) -> None:
-    """Refuse a change that, according to the browser, does not come from a page of the web interface."""
-    own = str(request.base_url).rstrip("/")
-    if request.method != "GET" and request.headers.get("origin") != own:
-        raise Refusal("forbidden", "This request does not come from the web interface", status=403)
 
 
 def caller(request: Request, state: State, dialect: Dialect) -> str:

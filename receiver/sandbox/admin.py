@@ -11,8 +11,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from receiver.sandbox import bodies, controls
-from receiver.sandbox.answers import Answer
 from receiver.sandbox.clock import ManualClock
+from receiver.sandbox.letters import Answer
 from receiver.sandbox.provider import Provider
 from receiver.sandbox.refusals import Refusal
 from receiver.sandbox.studio import DEFAULT_REASON

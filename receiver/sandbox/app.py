@@ -15,11 +15,10 @@ from starlette.routing import Route
 from receiver.contract import BASE_URL
 from receiver.sandbox.access import authenticate, authorize, caller, session_account
 from receiver.sandbox.admin import admin_routes
-from receiver.sandbox.answers import Answer
-from receiver.sandbox.keys import KEY_OPERATIONS
-from receiver.sandbox.misbehaviour import misbehave
+from receiver.sandbox.faults import misbehave
+from receiver.sandbox.letters import Answer
 from receiver.sandbox.openapi import describe
-from receiver.sandbox.operations import OPERATIONS, Operation
+from receiver.sandbox.operations import KEY_OPERATIONS, OPERATIONS, Operation
 from receiver.sandbox.provider import Provider
 from receiver.sandbox.refusals import Refusal
 from receiver.sandbox.state import Seen
@@ -61,7 +60,11 @@ def _methods(provider: Provider, operation: Operation) -> list[str]:
 def _endpoint(provider: Provider, operation: Operation) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         async def act() -> Response:
-            return await _answer(provider, operation, request)
+            try:
+                account = _admitted(provider, operation, request)
+                return await operation.handle(provider, request, account)
+            except Refusal as refusal:
+                return refusal.response(provider.dialect)
 
         name = caller(request, provider.state, provider.dialect)
         response = await _perhaps_misbehaving(provider, operation.name, act)
@@ -76,14 +79,6 @@ async def _perhaps_misbehaving(
 ) -> Response:
     fault = provider.faults.take(operation)
     return await act() if fault is None else await misbehave(fault, act)
-
-
-async def _answer(provider: Provider, operation: Operation, request: Request) -> Response:
-    try:
-        account = _admitted(provider, operation, request)
-        return await operation.handle(provider, request, account)
-    except Refusal as refusal:
-        return refusal.response(provider.dialect)
 
 
 def _admitted(provider: Provider, operation: Operation, request: Request) -> str:

@@ -2,15 +2,16 @@
 
 import asyncio
 import hmac
+import re
 from collections import OrderedDict
 from collections.abc import AsyncIterator
+from hashlib import sha256
 from http import HTTPStatus
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
-from receiver.sandbox import ranges
 from receiver.sandbox.clock import Clock
 from receiver.sandbox.connections import CutShort
 from receiver.sandbox.dialect import Dialect
@@ -64,14 +65,16 @@ class Assets:
         await self._clock.sleep(self._state.knobs.asset_delay_s)
         if self._state.knobs.asset_fault == "redirect" and "moved" not in request.query_params:
             return RedirectResponse(f"{request.url}&moved=1", HTTPStatus.FOUND)
-        return await self._file_for(request, generation)
-
-    async def _file_for(self, request: Request, generation: Generation) -> Response:
         knobs = self._state.knobs
-        content = await asyncio.shield(self._file(generation))
+        task = self._files.get(generation.id)
+        if task is None:
+            task = self._files[generation.id] = asyncio.create_task(asyncio.to_thread(_draw, generation.job))
+            if len(self._files) > _KEPT_FILES:
+                self._files.popitem(last=False)
+        content = await asyncio.shield(task)
         wrong = knobs.asset_fault == "wrong_type"
         media_type = "text/html" if wrong else CONTENT_TYPES[_extension(generation.job)]
-        answer = ranges.answer(request, content, media_type)
+        answer = respond(request, content, media_type)
         if knobs.asset_fault == "cut":
             return CutShort(answer)
         return self._trickling(answer) if knobs.asset_chunk_delay_s else answer
@@ -90,15 +93,6 @@ class Assets:
     def _signature(self, name: str, expires: str) -> str:
         return hmac.digest(self._key, f"{name} {expires}".encode(), "sha256").hex()
 
-    def _file(self, generation: Generation) -> asyncio.Task[bytes]:
-        # A task, so that everyone who requests a file at once shares one drawing, and nobody can cancel it.
-        task = self._files.get(generation.id)
-        if task is None:
-            task = self._files[generation.id] = asyncio.create_task(asyncio.to_thread(_draw, generation.job))
-            if len(self._files) > _KEPT_FILES:
-                self._files.popitem(last=False)
-        return task
-
 
 def _extension(job: Job) -> str:
     return "mp4" if job.type == "video" else job.output_format
@@ -108,3 +102,30 @@ def _draw(job: Job) -> bytes:
     if job.type == "video":
         return draw_video(job.prompt, aspect_ratio=job.aspect_ratio, seconds=job.duration)
     return draw_image(job.prompt, aspect_ratio=job.aspect_ratio, output_format=job.output_format)
+
+
+_RANGE: Final = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))")
+
+
+def respond(request: Request, content: bytes, media_type: str) -> Response:
+    """Return what *request* asks of a file: all of it, one range, or 304."""
+    etag = f'"{sha256(content).hexdigest()[:16]}"'
+    headers = {"ETag": etag, "Accept-Ranges": "bytes"}
+    if etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    asked = _RANGE.fullmatch(request.headers.get("range", ""))
+    if asked is None or request.headers.get("if-range", etag) != etag:
+        return Response(content, media_type=media_type, headers=headers)
+    first, last = _bounds(asked, len(content))
+    if first > last:
+        outside = {**headers, "Content-Range": f"bytes */{len(content)}"}
+        return Response(status_code=HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers=outside)
+    headers["Content-Range"] = f"bytes {first}-{last}/{len(content)}"
+    return Response(content[first : last + 1], HTTPStatus.PARTIAL_CONTENT, headers, media_type)
+
+
+def _bounds(asked: re.Match[str], size: int) -> tuple[int, int]:
+    start, end, suffix = asked.groups()
+    if suffix is not None:
+        return (max(0, size - int(suffix)), size - 1) if int(suffix) else (size, 0)
+    return int(start), min(int(end), size - 1) if end else size - 1

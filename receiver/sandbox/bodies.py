@@ -12,8 +12,8 @@ from starlette.requests import Request
 
 from receiver.contract import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
 from receiver.sandbox.catalogue import BY_ID, Model
+from receiver.sandbox.dialect import seconds
 from receiver.sandbox.refusals import Refusal
-from receiver.sandbox.times import seconds
 
 Body = Mapping[str, Any]
 

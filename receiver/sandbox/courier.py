@@ -103,13 +103,20 @@ class Courier:
     async def _arrives(self, delivery: _Delivery) -> bool:
         await self._clock.sleep(self._state.knobs.webhook_delay_s)
         if delivery.luck.held:
-            await self._wait_for_another()
+            passed = asyncio.create_task(self._passed.wait())
+            patience = asyncio.create_task(self._clock.sleep(self._state.knobs.reorder_wait_s))
+            try:
+                await asyncio.wait((passed, patience), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                passed.cancel()
+                patience.cancel()
         first = self._clock.now()
         for attempt, pause_s in zip(count(1), (0.0, *self._state.knobs.webhook_retries_s), strict=False):
             await self._clock.sleep(pause_s)
             signed_at = first if self._dialect.retries_signed == "as_first" else self._clock.now()
             status = await self._attempt(delivery, attempt, signed_at)
-            self._let_pass()
+            self._passed.set()
+            self._passed = asyncio.Event()
             if status is not None and HTTPStatus(200) <= status < HTTPStatus(300):
                 return True
             delivery = replace(delivery, luck=_Luck())
@@ -134,27 +141,11 @@ class Courier:
         # Waiting for a free connection is the courier's own business, and does not make the receiver slow.
         timeout = httpx2.Timeout(self._state.knobs.webhook_timeout_s, pool=None)
         follow = self._dialect.webhook_redirects == "followed"
-        post = self._client().post
+        if self._http is None:
+            self._http = httpx2.AsyncClient(trust_env=False)
+        post = self._http.post
         try:
             answer = await post(url, content=body, headers=headers, timeout=timeout, follow_redirects=follow)
         except (httpx2.HTTPError, httpx2.InvalidURL):
             return None
         return answer.status_code
-
-    async def _wait_for_another(self) -> None:
-        passed = asyncio.create_task(self._passed.wait())
-        patience = asyncio.create_task(self._clock.sleep(self._state.knobs.reorder_wait_s))
-        try:
-            await asyncio.wait((passed, patience), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            passed.cancel()
-            patience.cancel()
-
-    def _let_pass(self) -> None:
-        self._passed.set()
-        self._passed = asyncio.Event()
-
-    def _client(self) -> httpx2.AsyncClient:
-        if self._http is None:
-            self._http = httpx2.AsyncClient(trust_env=False)
-        return self._http

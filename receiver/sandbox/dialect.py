@@ -6,6 +6,7 @@ readings, and its default is the most natural one.
 
 import random
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal, Self, get_args, get_type_hints
 
 
@@ -123,3 +124,22 @@ def switches() -> dict[str, tuple[Any, ...]]:
     """Return every switch with its possible values."""
     hints = get_type_hints(Dialect)
     return {name: (False, True) if hint is bool else get_args(hint) for name, hint in hints.items()}
+
+
+def timestamp(at: float, dialect: Dialect) -> str:
+    """Format *at*, seconds since the epoch, as the dialect writes times."""
+    time = datetime.fromtimestamp(at, UTC)
+    if dialect.timestamps == "milliseconds":
+        return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    written = time.isoformat(timespec="seconds")
+    return written if dialect.timestamps == "offset" else written.replace("+00:00", "Z")
+
+
+def seconds(text: str) -> float:
+    """Parse an ISO 8601 time into seconds since the epoch; without an offset it is UTC.
+
+    Raises:
+        ValueError: it is not one.
+    """
+    time = datetime.fromisoformat(text)
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()

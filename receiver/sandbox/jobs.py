@@ -53,7 +53,9 @@ def _video(body: bodies.Body, dialect: Dialect) -> Job:
         bodies.only(body, *_VIDEO_FIELDS)
     prompt = _prompt(body, dialect)
     model = _model(body, "video", DEFAULT_VIDEO_MODEL, dialect)
-    _check_first_frame(body, dialect)
+    frame: Any = body.get("first_frame_image")
+    if not (dialect.data_uri_frames and isinstance(frame, str) and frame.startswith("data:image/")):
+        bodies.optional_url(body, "first_frame_image")
     forms = dialect.duration_forms
     seconds = bodies.whole_number(body, "duration", VIDEO_SECONDS, DEFAULT_VIDEO_SECONDS, forms=forms)
     return Job(
@@ -77,12 +79,6 @@ def _prompt(body: bodies.Body, dialect: Dialect) -> str:
 
 def _model(body: bodies.Body, kind: Kind, default: str, dialect: Dialect) -> Model:
     return bodies.model(body, kind, default, other_kinds=dialect.model_of_other_kind == "accepted")
-
-
-def _check_first_frame(body: bodies.Body, dialect: Dialect) -> None:
-    frame: Any = body.get("first_frame_image")
-    if not (dialect.data_uri_frames and isinstance(frame, str) and frame.startswith("data:image/")):
-        bodies.optional_url(body, "first_frame_image")
 
 
 def _price(model: Model, seconds: int, dialect: Dialect) -> int:

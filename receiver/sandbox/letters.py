@@ -1,7 +1,9 @@
-"""The contents of a webhook: the body as sent, and the signature over its compact form."""
+"""JSON for any text, as webhooks and answers carry it, and the signature over a webhook's compact form."""
 
 import json
-from typing import Literal
+from typing import Any, Literal
+
+from starlette.responses import JSONResponse
 
 from receiver.contract import SIGNATURE_HEADER
 from receiver.signatures import sign
@@ -38,3 +40,11 @@ def headers(
     elif form == "reversed":
         signature = f"{digest},{time}"
     return {"Content-Type": "application/json", SIGNATURE_HEADER: signature}
+
+
+class Answer(JSONResponse):
+    """A JSON response. A prompt may contain half a surrogate pair, which UTF-8 cannot encode and JSON can."""
+
+    def render(self, content: Any) -> bytes:
+        """Return the body."""
+        return body(content)

@@ -3,8 +3,8 @@
 from typing import Any
 
 from receiver.contract import ERROR_STATUS
-from receiver.sandbox.answers import Answer
 from receiver.sandbox.dialect import Dialect
+from receiver.sandbox.letters import Answer
 
 
 class Refusal(Exception):

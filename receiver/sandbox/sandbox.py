@@ -52,7 +52,10 @@ class Sandbox:
         clock: Clock | None = None,
     ) -> None:
         require_libraries()
-        _check_secret(webhook_secret)
+        try:
+            check_secrets([webhook_secret.encode()])
+        except ValueError as error:
+            raise ConfigError(f"webhook_secret: {error}") from error
         self.dialect = dialect or Dialect()
         self._provider = Provider(
             knobs or Knobs(), clock or SystemClock(), self.dialect, seed=seed, webhook_secret=webhook_secret
@@ -229,10 +232,3 @@ class Sandbox:
         self._origin = origin(listener)
         self._server = Server(self.app, listener, on_stop=self._provider.close)
         return self._server
-
-
-def _check_secret(secret: str) -> None:
-    try:
-        check_secrets([secret.encode()])
-    except ValueError as error:
-        raise ConfigError(f"webhook_secret: {error}") from error

@@ -43,7 +43,12 @@ class Studio:
             origin=origin,
         )
         self._state.generations[made.id] = made
-        self._start(made)
+        match self._state.knobs.progression:
+            case "immediate":
+                self._finish(made, self._failure(made.job.prompt))
+                self._work_on(self._courier.announce(made))
+            case "timed":
+                self._work_on(self._make(made))
         return made
 
     def settle(self, generation_id: str, reason: str | None) -> None:
@@ -87,14 +92,6 @@ class Studio:
                 available=available,
             )
         self._state.credits[account] = available - required
-
-    def _start(self, made: Generation) -> None:
-        match self._state.knobs.progression:
-            case "immediate":
-                self._finish(made, self._failure(made.job.prompt))
-                self._work_on(self._courier.announce(made))
-            case "timed":
-                self._work_on(self._make(made))
 
     async def _make(self, made: Generation) -> None:
         ready_at = made.created_at + self._state.knobs.delay_s(made.job.type)

@@ -6,9 +6,8 @@ from typing import Any
 
 from receiver.contract import COMPLETED, FAILED
 from receiver.sandbox.catalogue import Model
-from receiver.sandbox.dialect import Dialect
+from receiver.sandbox.dialect import Dialect, timestamp
 from receiver.sandbox.state import ApiKey, Generation, Webhook
-from receiver.sandbox.times import timestamp
 
 Shown = dict[str, Any]
 

@@ -8,8 +8,7 @@ from typing import Final
 
 from starlette.types import ASGIApp
 
-from receiver.admin.app import build_app
-from receiver.admin.beside import beside
+from receiver.admin.app import beside, build_app
 from receiver.admin.parts import Parts
 from receiver.admin.runner import Runner
 from receiver.admin.token import Token, configured, kept
@@ -46,7 +45,7 @@ async def open_admin(
 def _console() -> Open | None:
     """Return the function that opens the console, if its libraries are installed."""
     try:
-        from receiver.wiring.console import open_console  # noqa: PLC0415  needs the extra
+        from receiver.console.app import open_console  # noqa: PLC0415  needs the extra
     except ModuleNotFoundError as error:
         if error.name not in _CONSOLE_LIBRARIES:
             raise

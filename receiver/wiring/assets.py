@@ -22,6 +22,7 @@ from receiver.errors import ConfigError
 from receiver.settings import Settings
 from receiver.store import Store
 from receiver.store.assets import has_assets_below
+from receiver.store.database_url import sqlite_file
 
 Value = TypeVar("Value")
 Result = TypeVar("Result")
@@ -47,11 +48,6 @@ def open_bucket(settings: Settings, store: Store | None = None) -> BucketsBySour
 def own_bucket_urls(settings: Settings) -> dict[str, str]:
     """Return the address of each source's own bucket, by the source's name."""
     return {name: url for name, account in settings.sources.items() if (url := account.assets_url)}
-
-
-def _has_s3(settings: Settings) -> bool:
-    urls = (settings.assets_url, *own_bucket_urls(settings).values())
-    return any(url.startswith("s3:") for url in urls)
 
 
 def _open_own(settings: Settings, source: str, url: str, was_used: WasUsed | None) -> ReadableBucket:
@@ -108,6 +104,7 @@ def build_fetcher(settings: Settings) -> Fetcher:
             certificate is missing, or the spool folder cannot be created.
     """
     try:
+        urls = (settings.assets_url, *own_bucket_urls(settings).values())
         return Fetcher(
             allow=_read(AllowList.parse, settings.fetch_allow, "fetch_allow"),
             deny_hosts=_read(AllowList.parse, settings.fetch_deny, "fetch_deny"),
@@ -115,7 +112,7 @@ def build_fetcher(settings: Settings) -> Fetcher:
             types=_types(settings),
             spool_dir=Path(settings.spool_dir),
             max_bytes=settings.asset_max_bytes,
-            part_bytes=PART_BYTES if _has_s3(settings) else None,
+            part_bytes=PART_BYTES if any(url.startswith("s3:") for url in urls) else None,
             nat64_prefixes=_read(parse_prefixes, settings.nat64_prefixes, "nat64_prefixes"),
             total_timeout_s=settings.fetch_timeout_s,
             ssl_context=_read(trusting, settings.ca_file, "ca_file"),
@@ -174,3 +171,19 @@ def _asset_host(entry: str) -> str:
             "asset_hosts",
         )
     return name
+
+
+def watched_folders(settings: Settings) -> dict[str, Path]:
+    """Return the folders that are written to, by their purpose.
+
+    Raises:
+        ConfigError: the address of the database or of a folder is wrong.
+    """
+    folders = {"spool": Path(settings.spool_dir)}
+    own = {f"assets of {source}": url for source, url in own_bucket_urls(settings).items()}
+    for use, url in {"assets": settings.assets_url, **own}.items():
+        if url.startswith("file:"):
+            folders[use] = open_folder(url).root
+    if database := sqlite_file(settings.database_url.get_secret_value()):
+        folders["database"] = database.parent
+    return {use: folder.resolve() for use, folder in folders.items()}

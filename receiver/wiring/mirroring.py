@@ -1,7 +1,10 @@
-"""How assets are mirrored, in time or late."""
+"""How assets are mirrored, in time or late, and mirrored again if the bucket lost them."""
 
+import asyncio
 import random
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Final
 
@@ -10,7 +13,13 @@ from receiver.assets import Bucket
 from receiver.backoff import Backoff
 from receiver.mirror import Fetch, Mirror, MirrorLate, MirrorRules, Refresh
 from receiver.settings import Settings
-from receiver.wiring.assets import build_key_template
+from receiver.store import Store
+from receiver.wiring.accounts import open_accounts
+from receiver.wiring.assets import build_fetcher, build_key_template, open_bucket
+from receiver.worker.inventory import Inventory
+from receiver.worker.leases import Leases
+from receiver.worker.refresh import Refresher
+from receiver.worker.repair import Repairer
 
 _LATE_FIRST_S: Final = 600.0
 _LATE_MAX_S: Final = 6 * 3600.0
@@ -47,3 +56,40 @@ def mirror_rules(settings: Settings) -> MirrorRules:
         late_s=settings.asset_late_s,
         late_backoff=late,
     )
+
+
+@asynccontextmanager
+async def open_inventory(
+    settings: Settings, store: Store, *, deep: bool, repair: bool
+) -> AsyncIterator[Inventory]:
+    """Provide the inventory of the bucket; with *repair*, it mirrors lost objects again.
+
+    Raises:
+        ConfigError: the bucket or the provider's API is misconfigured.
+        BucketUnavailable: the bucket does not answer.
+    """
+    async with AsyncExitStack() as stack:
+        bucket = open_bucket(settings, store)
+        stack.push_async_callback(bucket.aclose)
+        # Rejected credentials would look like missing objects.
+        await bucket.check()
+        repairer = (
+            await stack.enter_async_context(_open_repairer(settings, store, bucket)) if repair else None
+        )
+        yield Inventory(store, bucket, deep, repairer)
+
+
+@asynccontextmanager
+async def _open_repairer(settings: Settings, store: Store, bucket: Bucket) -> AsyncIterator[Repairer]:
+    async with AsyncExitStack() as stack:
+        fetcher = build_fetcher(settings)
+        stack.push_async_callback(fetcher.aclose)
+        accounts = await stack.enter_async_context(open_accounts(settings))
+        leases = Leases(store, lease_s=settings.lease_s)
+        stack.push_async_callback(leases.give_back)
+        keeping = asyncio.create_task(leases.keep())
+        stack.callback(keeping.cancel)
+        refresh = Refresher(accounts) if accounts else None
+        mirror = build_mirror(settings, fetcher.fetch, bucket, refresh)
+        late = build_mirror_late(mirror)
+        yield Repairer(store, bucket, leases, fetch=mirror.fetch_asset, mirror_late=late)

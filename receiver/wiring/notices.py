@@ -7,7 +7,7 @@ from receiver.settings import Settings
 from receiver.store import Store
 from receiver.telemetry.redact import fingerprint
 from receiver.web.secret_use import SecretUse
-from receiver.wiring.disks import watched_folders
+from receiver.wiring.assets import watched_folders
 from receiver.wiring.sources import DEFAULT_SOURCE
 from receiver.wiring.stores import build_routings
 from receiver.worker.bucket_gates import BucketGates

@@ -1,10 +1,16 @@
-"""How long finished data is kept."""
+"""How long finished data is kept, and what erases it before."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from receiver.assets.by_source import BucketsBySource
 from receiver.errors import ConfigError, variable
+from receiver.operations.erasing import Erasing
 from receiver.operations.pruning import Retention
 from receiver.settings import Settings
+from receiver.store import Store
+from receiver.wiring.assets import open_kept
+from receiver.wiring.sources import source_names
 
 if TYPE_CHECKING:
     from receiver.store.retention import What
@@ -50,3 +56,8 @@ def _assets_ms(settings: Settings) -> int | None:
             f" {variable('assets_key')}: without them, other generations may need the same file"
         )
     return _DAY_MS * settings.keep_assets_days
+
+
+def build_erasing(settings: Settings, store: Store, buckets: BucketsBySource) -> Erasing:
+    """Return what erases generations of every configured source."""
+    return Erasing(store, buckets, partial(open_kept, settings), source_names(settings))

@@ -49,7 +49,12 @@ async def open_worker(settings: Settings, store: Store) -> AsyncIterator[Worker]
     async with AsyncExitStack() as stack:
         bucket = open_bucket(settings, store)
         stack.push_async_callback(bucket.aclose)
-        await _try(bucket)
+        try:
+            async with asyncio.timeout(_TRIAL_S):
+                await bucket.check()
+        except (BucketUnavailable, TimeoutError) as error:
+            why = str(error) or f"no answer within {_TRIAL_S:g} s"
+            log.warning("bucket does not answer; assets wait", error=why)
         fetcher = build_fetcher(settings)
         stack.push_async_callback(fetcher.aclose)
         outlets = [
@@ -59,15 +64,6 @@ async def open_worker(settings: Settings, store: Store) -> AsyncIterator[Worker]
         ]
         accounts = await stack.enter_async_context(open_accounts(settings))
         yield _worker(settings, store, fetcher, bucket, outlets, accounts)
-
-
-async def _try(bucket: BucketsBySource) -> None:
-    try:
-        async with asyncio.timeout(_TRIAL_S):
-            await bucket.check()
-    except (BucketUnavailable, TimeoutError) as error:
-        why = str(error) or f"no answer within {_TRIAL_S:g} s"
-        log.warning("bucket does not answer; assets wait", error=why)
 
 
 def _worker(

@@ -22,9 +22,8 @@ from receiver.contract import (
     VIDEO_SECONDS,
 )
 from receiver.sandbox import Knobs, Sandbox
-from receiver.sandbox.keys import KEY_OPERATIONS
 from receiver.sandbox.openapi import describe
-from receiver.sandbox.operations import OPERATIONS
+from receiver.sandbox.operations import KEY_OPERATIONS, OPERATIONS
 from tests.contract.described import BOUNDED, CHECKS, ask_everything
 
 # By hand, so that no webhook is sent to the addresses that schemathesis invents.

@@ -30,7 +30,7 @@ _IMPORTED: Final = (
     "receiver.cli.process",
     "receiver.client",
     "receiver.sandbox",
-    "receiver.wiring.console",
+    "receiver.console.app",
     "sqlalchemy.dialects.postgresql.psycopg",
     "sqlalchemy.dialects.sqlite.pysqlite",
     "tests.acceptance.crashing",

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TypeVar
 
@@ -70,7 +70,8 @@ class Caller:
         """
         attempt = Attempt(1, request.url(self.config.base_url), self.clock())
         while True:
-            await self._wait_for_the_window(lower(self.config.priority, priority), deadline)
+            while (wait := await self._leave(lower(self.config.priority, priority))) > 0:
+                await self._pause_within(deadline, wait)
             attempt = replace(attempt, sent_at=self.clock(), chance=self._chance())
             reply = await self._send(request, attempt, before)
             decision = decide(request, reply, attempt, max_retries=self.config.max_retries)
@@ -117,10 +118,6 @@ class Caller:
         """Close every connection."""
         await self._transport.close()
 
-    async def _wait_for_the_window(self, priority: Priority, deadline: float) -> None:
-        while (wait := await self._leave(priority)) > 0:
-            await self._pause_within(deadline, wait)
-
     async def _pause_within(self, deadline: float, seconds: float) -> None:
         if seconds > 0 and self.clock() + seconds > deadline:
             raise TooLate
@@ -146,10 +143,11 @@ class Caller:
         self, request: Request[T], attempt: Attempt, before: Callable[[], Awaitable[None]] | None
     ) -> Reply:
         content = request.content()
+        kind = {} if content is None else {"Content-Type": "application/json"}
         outgoing = Outgoing(
             request.method,
             attempt.url,
-            self._headers(content),
+            {**_ANONYMOUS, **self.config.headers(), **kind},
             content,
             fresh=not request.repeatable,
             total_s=min(self.config.timeout.total_s, math.inf if request.repeatable else LONGEST_ORDER_S),
@@ -165,10 +163,6 @@ class Caller:
         if self._shared is not None and isinstance(reply, Answer):
             await asyncio.to_thread(self._shared.learn, reply, self.clock())
         return reply
-
-    def _headers(self, content: bytes | None) -> Mapping[str, str]:
-        kind = {} if content is None else {"Content-Type": "application/json"}
-        return {**_ANONYMOUS, **self.config.headers(), **kind}
 
 
 _ANONYMOUS = {"Accept-Encoding": "identity", "User-Agent": "avs-receiver"}

@@ -9,8 +9,7 @@ from receiver.client import parse, requests
 from receiver.client.aio.caller import Caller
 from receiver.client.errors import InvalidParameter, NotCharged, NotSent, OutcomeUnknown
 from receiver.client.ledger import SETTLING_S, Ledger
-from receiver.client.paid_calls import PaidCall
-from receiver.client.pricing import check_price
+from receiver.client.paid_calls import PaidCall, check_price
 from receiver.client.recovery import LOOKS_S, InDoubt, Search
 from receiver.client.refusals import noted
 from receiver.client.results import Generation
@@ -103,8 +102,12 @@ class Submissions:
     async def _send(self, call: PaidCall, sent_at: float) -> Generation:
         row = _Row(self._caller, self._ledger, call.client_ref, sent_at)
         try:
-            await self._check_price(call)
-            made = await self._post(call, row)
+            if call.max_credits is not None:
+                check_price(call, await self._caller.call(requests.list_models(call.kind)))
+            request = requests.generate(call.kind, call.body)
+            with tracing.posting(call.kind, request.url(self._caller.config.base_url)) as ordered:
+                made = await self._caller.call(request, before=row.renew)
+                ordered.generation_id = made.id
         except OutcomeUnknown as unknown:
             unknown.client_ref = call.client_ref
             await row.settle(state="unknown", error=unknown.reason)
@@ -114,17 +117,6 @@ class Submissions:
             raise
         await row.settle(state="submitted", generation_id=made.id)
         return made
-
-    async def _post(self, call: PaidCall, row: "_Row") -> Generation:
-        request = requests.generate(call.kind, call.body)
-        with tracing.posting(call.kind, request.url(self._caller.config.base_url)) as ordered:
-            made = await self._caller.call(request, before=row.renew)
-            ordered.generation_id = made.id
-        return made
-
-    async def _check_price(self, call: PaidCall) -> None:
-        if call.max_credits is not None:
-            check_price(call, await self._caller.call(requests.list_models(call.kind)))
 
     async def _find(self, kind: str, unknown: OutcomeUnknown) -> Verdict:
         try:

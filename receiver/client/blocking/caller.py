@@ -2,7 +2,7 @@
 """Sends requests: pace, send, decide, and perhaps retry."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
@@ -70,7 +70,8 @@ class Caller:
         """
         attempt = Attempt(1, request.url(self.config.base_url), self.clock())
         while True:
-            self._wait_for_the_window(lower(self.config.priority, priority), deadline)
+            while (wait := self._leave(lower(self.config.priority, priority))) > 0:
+                self._pause_within(deadline, wait)
             attempt = replace(attempt, sent_at=self.clock(), chance=self._chance())
             reply = self._send(request, attempt, before)
             decision = decide(request, reply, attempt, max_retries=self.config.max_retries)
@@ -117,10 +118,6 @@ class Caller:
         """Close every connection."""
         self._transport.close()
 
-    def _wait_for_the_window(self, priority: Priority, deadline: float) -> None:
-        while (wait := self._leave(priority)) > 0:
-            self._pause_within(deadline, wait)
-
     def _pause_within(self, deadline: float, seconds: float) -> None:
         if seconds > 0 and self.clock() + seconds > deadline:
             raise TooLate
@@ -144,10 +141,11 @@ class Caller:
 
     def _send(self, request: Request[T], attempt: Attempt, before: Callable[[], None] | None) -> Reply:
         content = request.content()
+        kind = {} if content is None else {"Content-Type": "application/json"}
         outgoing = Outgoing(
             request.method,
             attempt.url,
-            self._headers(content),
+            {**_ANONYMOUS, **self.config.headers(), **kind},
             content,
             fresh=not request.repeatable,
             total_s=min(self.config.timeout.total_s, math.inf if request.repeatable else LONGEST_ORDER_S),
@@ -163,10 +161,6 @@ class Caller:
         if self._shared is not None and isinstance(reply, Answer):
             self._shared.learn(reply, self.clock())
         return reply
-
-    def _headers(self, content: bytes | None) -> Mapping[str, str]:
-        kind = {} if content is None else {"Content-Type": "application/json"}
-        return {**_ANONYMOUS, **self.config.headers(), **kind}
 
 
 _ANONYMOUS = {"Accept-Encoding": "identity", "User-Agent": "avs-receiver"}

@@ -6,26 +6,36 @@ import time
 from collections.abc import Callable
 from typing import Any, Self, Unpack
 
+from receiver.client import requests
 from receiver.client.blocking.caller import Caller
 from receiver.client.blocking.connected import Connected, http_transport
 from receiver.client.blocking.generate import Generate
 from receiver.client.blocking.generations import Generations
-from receiver.client.blocking.models import Models
 from receiver.client.blocking.submissions import Submissions
 from receiver.client.blocking.webhooks import Webhooks
 from receiver.client.config import configure
 from receiver.client.ledger import Events, Ledger
 from receiver.client.memory import MemoryLedger
-from receiver.client.pacer import Priority
+from receiver.client.pacer import Priority, pacer_for
 from receiver.client.paid_calls import Asked, check_asked
 from receiver.client.parameters import INHERIT, Inherit
-from receiver.client.results import Generation, RateLimit
+from receiver.client.results import Generation, ModelList, RateLimit
 from receiver.client.shared_pace import PaceStore, SharedPace, pace_name
-from receiver.client.sharing import pacer_for
-from receiver.client.timeout import Timeout
-from receiver.client.wire import Transport
+from receiver.client.wire import Timeout, Transport
 from receiver.contract import Kind
 from receiver.errors import ClientError
+
+
+class Models:
+    """Reads models."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    def list(self, type: Kind | None = None) -> ModelList:  # noqa: A002  # the document's word
+        """Return the models on offer, all or those for `image` or `video`."""
+        return self._caller.call(requests.list_models(type))
+
 
 _REMEMBERED = 1000
 
@@ -115,7 +125,9 @@ class Client(Connected):
             WaitTimeout: it was still processing; it may finish yet.
             ClientError: whatever else `generate` and `wait` raise.
         """
-        made = self._order(kind, prompt, asked)
+        check_asked(kind, asked)
+        ask: Any = self.generate.image if kind == "image" else self.generate.video
+        made: Generation = ask(prompt, **asked)
         try:
             return self.generations.wait(made, timeout=timeout, raise_on_failed=raise_on_failed)
         except ClientError as error:
@@ -148,12 +160,6 @@ class Client(Connected):
         other.__dict__.update(self.__dict__)
         other._use(self._caller.configured(changed))  # one of us
         return other
-
-    def _order(self, kind: Kind, prompt: str, asked: Asked) -> Generation:
-        check_asked(kind, asked)
-        ask: Any = self.generate.image if kind == "image" else self.generate.video
-        made: Generation = ask(prompt, **asked)
-        return made
 
     def _use(self, caller: Caller) -> None:
         self._caller = caller

@@ -3,14 +3,61 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import datetime
 
+from receiver.client import requests
 from receiver.client.blocking.caller import Caller
 from receiver.client.blocking.connected import Connected, http_transport
-from receiver.client.blocking.keys import Keys
 from receiver.client.config import configure_session
-from receiver.client.timeout import Timeout
-from receiver.client.wire import Transport
+from receiver.client.parameters import OMIT, Omit
+from receiver.client.results import ApiKey, ApiKeyList
+from receiver.client.wire import Timeout, Transport
+from receiver.contract import Scope
+
+
+class Keys:
+    """Manages API keys."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    def create(
+        self,
+        name: str,
+        *,
+        scopes: Iterable[Scope] | Omit = OMIT,
+        ip_allowlist: Iterable[str] | Omit = OMIT,
+        expires_at: datetime | str | Omit = OMIT,
+    ) -> ApiKey:
+        """Create an API key. Store `.key` at once: it may not be shown again.
+
+        Args:
+            name: what it is for.
+            scopes: of read, generate:image, generate:video and webhooks; by default read alone.
+            ip_allowlist: addresses, or networks if the provider accepts them; by default any.
+            expires_at: a time with its offset from UTC; by default never.
+
+        Raises:
+            InvalidParameter: a value the API document does not allow; nothing was sent.
+            OutcomeUnknown: it may have been created; check `list` before you retry.
+        """
+        request = requests.create_api_key(
+            name, scopes=scopes, ip_allowlist=ip_allowlist, expires_at=expires_at
+        )
+        return self._caller.call(request)
+
+    def list(self) -> ApiKeyList:
+        """Return every API key, without the secret part."""
+        return self._caller.call(requests.list_api_keys())
+
+    def revoke(self, key_id: str) -> None:
+        """Revoke an API key, permanently.
+
+        Raises:
+            NotFound: no such key, or another account's.
+        """
+        self._caller.call(requests.revoke_api_key(key_id))
 
 
 class SessionClient(Connected):

@@ -9,8 +9,7 @@ from receiver.client import parse, requests
 from receiver.client.blocking.caller import Caller
 from receiver.client.errors import InvalidParameter, NotCharged, NotSent, OutcomeUnknown
 from receiver.client.ledger import SETTLING_S, Ledger
-from receiver.client.paid_calls import PaidCall
-from receiver.client.pricing import check_price
+from receiver.client.paid_calls import PaidCall, check_price
 from receiver.client.recovery import LOOKS_S, InDoubt, Search
 from receiver.client.refusals import noted
 from receiver.client.results import Generation
@@ -101,8 +100,12 @@ class Submissions:
     def _send(self, call: PaidCall, sent_at: float) -> Generation:
         row = _Row(self._caller, self._ledger, call.client_ref, sent_at)
         try:
-            self._check_price(call)
-            made = self._post(call, row)
+            if call.max_credits is not None:
+                check_price(call, self._caller.call(requests.list_models(call.kind)))
+            request = requests.generate(call.kind, call.body)
+            with tracing.posting(call.kind, request.url(self._caller.config.base_url)) as ordered:
+                made = self._caller.call(request, before=row.renew)
+                ordered.generation_id = made.id
         except OutcomeUnknown as unknown:
             unknown.client_ref = call.client_ref
             row.settle(state="unknown", error=unknown.reason)
@@ -112,17 +115,6 @@ class Submissions:
             raise
         row.settle(state="submitted", generation_id=made.id)
         return made
-
-    def _post(self, call: PaidCall, row: "_Row") -> Generation:
-        request = requests.generate(call.kind, call.body)
-        with tracing.posting(call.kind, request.url(self._caller.config.base_url)) as ordered:
-            made = self._caller.call(request, before=row.renew)
-            ordered.generation_id = made.id
-        return made
-
-    def _check_price(self, call: PaidCall) -> None:
-        if call.max_credits is not None:
-            check_price(call, self._caller.call(requests.list_models(call.kind)))
 
     def _find(self, kind: str, unknown: OutcomeUnknown) -> Verdict:
         try:

@@ -10,8 +10,7 @@ import httpx2
 
 from receiver import forks
 from receiver.client.connections import Connections, Home, OutOfTime, is_left
-from receiver.client.timeout import Timeout
-from receiver.client.wire import MAX_ANSWER_BYTES, Answer, Lost, Outgoing, Reply, Sink, Unsent
+from receiver.client.wire import MAX_ANSWER_BYTES, Answer, Lost, Outgoing, Reply, Sink, Timeout, Unsent
 
 _of_parents: Final[list[object]] = []
 """Never closed: that would end the parent's connection at the server."""

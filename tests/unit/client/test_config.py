@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from receiver.client.config import Config, configure, configure_session
-from receiver.client.timeout import Timeout
+from receiver.client.wire import Timeout
 from receiver.errors import ConfigError
 
 

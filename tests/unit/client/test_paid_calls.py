@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from receiver.client import InvalidParameter
-from receiver.client.paid_calls import LONGEST_REF, PaidCall, Terms, paid_call
+from receiver.client import InvalidParameter, parse
+from receiver.client.paid_calls import LONGEST_REF, PaidCall, Terms, check_price, model_of, paid_call
 
 BODY = {"prompt": "a fox"}
 
@@ -83,3 +83,32 @@ class TestOrder:
         row = replace(ordered().submission(7.0), request={})
         assert ordered().is_that_of(row)
         assert not ordered(kind="video").is_that_of(row)
+
+
+MODELS = parse.models(
+    {"data": [{"id": "minimax/hailuo-2.3-fast", "credits_per_generation": 450}, {"id": "free"}]}
+)
+
+
+class TestModelOf:
+    def test_left_out_means_the_documents_default(self) -> None:
+        """One for each kind."""
+        assert model_of("image", {}) == "prunaai/z-image-turbo"
+        assert model_of("video", {}) == "minimax/hailuo-2.3-fast"
+        assert model_of("video", {"model": "m"}) == "m"
+
+
+class TestCheckPrice:
+    def test_up_to_the_price_is_fine(self) -> None:
+        """Equal is enough; no limit is no question."""
+        check_price(ordered(kind="video", max_credits=450), MODELS)
+        check_price(ordered(kind="video"), MODELS)
+
+    @pytest.mark.parametrize(
+        ("model", "problem"),
+        [("minimax/hailuo-2.3-fast", "costs 450"), ("free", "no known price"), ("x", "no")],
+    )
+    def test_refuses_what_costs_more_or_who_knows(self, model: str, problem: str) -> None:
+        """An unknown price could be any."""
+        with pytest.raises(InvalidParameter, match=problem):
+            check_price(ordered({"model": model}, kind="video", max_credits=449), MODELS)

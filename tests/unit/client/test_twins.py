@@ -42,13 +42,13 @@ class TestModules:
         start = "AWAITING_REMOVED: Final = ("
         source = (ROOT / TOOL).read_text().replace(start, f'{start}("no_such_name", ""),')
         (tmp_path / TOOL).write_text(source)
-        twin = tmp_path / CLIENT / "blocking/keys.py"
+        twin = tmp_path / CLIENT / "blocking/session.py"
         before = twin.read_text()
         twin.write_text(f"{before}\nX = 1\n")
         done = check(tmp_path)
         assert done.returncode == 1
         assert done.stderr.splitlines() == [
-            "receiver/client/blocking/keys.py is not what keys.py in aio gives",
+            "receiver/client/blocking/session.py is not what session.py in aio gives",
             "matches nothing: no_such_name",
         ]
         subprocess.run([sys.executable, tmp_path / TOOL], capture_output=True, check=False, timeout=60)

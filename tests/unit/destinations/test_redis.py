@@ -11,7 +11,7 @@ import redis.asyncio
 import trustme
 
 from receiver.destinations import Destination, open_destination
-from receiver.destinations.addresses import Cluster
+from receiver.destinations.options import Cluster
 from receiver.destinations.redis import RedisStream, Target
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, Outcome, Retry

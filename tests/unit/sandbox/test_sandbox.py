@@ -10,8 +10,7 @@ import pytest
 from receiver.client import AsyncClient, Client
 from receiver.errors import ConfigError
 from receiver.sandbox import OPERATION_NAMES, Fault, Knobs, Sandbox
-from receiver.sandbox.keys import KEY_OPERATIONS
-from receiver.sandbox.operations import OPERATIONS
+from receiver.sandbox.operations import KEY_OPERATIONS, OPERATIONS
 from tests.servers.require import free_ports
 from tests.unit.client.raw_server import answer, raw_server
 from tests.waiting.blocking import until

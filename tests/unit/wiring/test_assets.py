@@ -13,7 +13,7 @@ from receiver.assets.guard import BlockedUrl
 from receiver.assets.object_keys import KeyTemplate
 from receiver.assets.s3 import S3Bucket
 from receiver.errors import ConfigError
-from receiver.wiring.assets import build_fetcher, build_key_template, open_bucket
+from receiver.wiring.assets import build_fetcher, build_key_template, open_bucket, watched_folders
 from tests.unit.wiring.configured import SECRET, settings
 
 
@@ -172,3 +172,31 @@ class TestBuildFetcher:
         for host in ("hooks.example.com", "my-bucket.s3.amazonaws.com"):
             assert await fetcher.fetch(f"https://{host}/x") == NotFetched("blocked_url", permanent=True)
         await fetcher.aclose()
+
+
+class TestWatchedFolders:
+    def test_everything_that_is_written_here(self, tmp_path: Path) -> None:
+        """The spool folder, each folder of assets, and the folder of an SQLite file."""
+        found = watched_folders(
+            settings(
+                spool_dir=str(tmp_path / "spool"),
+                assets_url=f"file:{tmp_path}/assets",
+                database_url=f"sqlite:///{tmp_path}/db/receiver.db",
+                sources={
+                    "acme": {"secrets": "whsec_0123456789abcdef", "assets_url": f"file:{tmp_path}/acme"}
+                },
+            )
+        )
+        assert found == {
+            "spool": tmp_path / "spool",
+            "assets": tmp_path / "assets",
+            "assets of acme": tmp_path / "acme",
+            "database": tmp_path / "db",
+        }
+
+    def test_what_is_elsewhere(self) -> None:
+        """A bucket and a server have disks of their own."""
+        found = watched_folders(
+            settings(assets_url="s3://bucket", database_url="postgresql://me@db.example.com/receiver")
+        )
+        assert list(found) == ["spool"]

@@ -9,8 +9,7 @@ from typing import Any, TypeVar
 import pytest
 
 from receiver.client.aio.transport import HttpTransport
-from receiver.client.timeout import Timeout
-from receiver.client.wire import Answer, Lost, Outgoing, Reply, Unsent
+from receiver.client.wire import Answer, Lost, Outgoing, Reply, Timeout, Unsent
 from tests.servers.require import free_ports
 from tests.unit.client import raw_server
 from tests.unit.client.raw_server import Behaviour

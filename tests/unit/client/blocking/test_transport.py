@@ -10,8 +10,7 @@ from contextlib import suppress
 import pytest
 
 from receiver.client.blocking.transport import HttpTransport
-from receiver.client.timeout import Timeout
-from receiver.client.wire import MAX_ANSWER_BYTES, Answer, Lost, Outgoing, Unsent
+from receiver.client.wire import MAX_ANSWER_BYTES, Answer, Lost, Outgoing, Timeout, Unsent
 from tests.servers.require import free_ports
 from tests.unit.client import raw_server
 from tests.unit.client.raw_server import Behaviour

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from receiver.cli.readiness import announce_ready
+from receiver.cli.listener import announce_ready
 from tests.acceptance.service import service
 
 NAME = f"receiver-{os.getpid()}"

@@ -1,4 +1,4 @@
-"""API keys over HTTP: for a session, never for a key."""
+"""Calls of the API over HTTP. API keys are for a session, never for a key."""
 
 from collections.abc import Iterator
 from typing import Any
