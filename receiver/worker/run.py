@@ -19,7 +19,7 @@ from receiver.worker.clockwatch import ClockWatch, watch_clock
 from receiver.worker.due import Settling
 from receiver.worker.forwarding import Forwarding, Outlet
 from receiver.worker.host_gates import HostGates
-from receiver.worker.keeping import seen_every_s, stay_seen, sweep_kept
+from receiver.worker.keeping import seen_every_s, stay_seen, stop_being_seen, sweep_kept
 from receiver.worker.latecomers import offer_backfill
 from receiver.worker.leases import RENEWALS_PER_LEASE, Leases
 from receiver.worker.lookout import Lookout
@@ -108,6 +108,8 @@ class Worker:
         for notes in (self.telling, outages):
             if notes:
                 await notes.leave()
+        if self.kept:
+            await stop_being_seen(self.store, self.kept.spool)
         log.info("worker stopped")
 
     def _outages(self) -> OutageNotes | None:
