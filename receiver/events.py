@@ -38,6 +38,9 @@ EVENT_KINDS: Final = (*contract.KINDS, UNKNOWN_KIND)
 
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _MAX_ERROR_CHARS: Final = 2_000
+_FIRST_MS: Final = -62_135_596_800_000
+_LAST_MS: Final = 253_402_300_799_000
+"""The years 1 to 9999, the limits of `datetime`."""
 
 AssetStatus = Literal["mirrored", "failed"]
 
@@ -76,7 +79,7 @@ class Event:
         """Return when it happened, RFC 3339 in UTC: the body's time, else the time of receipt."""
         times = (self.sent_at, self.data.get("completed_at"), self.data.get("created_at"))
         usable = (time for value in times if (time := _canonical_time(value)))
-        return next(usable, None) or _format(datetime.fromtimestamp(received_ms / 1000, UTC))
+        return next(usable, None) or _format(utc_time(received_ms))
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +208,11 @@ def event_ms(event_id: str) -> int:
     return int(event_id.replace("-", "")[:12], 16)
 
 
+def utc_time(unix_ms: int) -> datetime:
+    """Return a time in milliseconds as a `datetime`; one out of range becomes the first or last possible."""
+    return datetime.fromtimestamp(min(max(unix_ms, _FIRST_MS), _LAST_MS) / 1000, UTC)
+
+
 def envelope(
     event: Event,
     *,
@@ -308,7 +316,7 @@ def _canonical_time(value: object) -> str | None:
 
 
 def _time(unix_ms: int | None) -> str | None:
-    return None if unix_ms is None else _format(datetime.fromtimestamp(unix_ms / 1000, UTC))
+    return None if unix_ms is None else _format(utc_time(unix_ms))
 
 
 def _format(moment: datetime) -> str:

@@ -292,11 +292,14 @@ class _Environment(EnvSettingsSource):
 
     def _load_env_vars(self) -> Mapping[str, str | None]:
         given: dict[str, str | None] = {}
-        for name, value in super()._load_env_vars().items():
+        for name, value in os.environ.items():
+            # Other programs have `port` and `database_url`.
+            if not name.startswith(PREFIX) and name not in _PLATFORMS:
+                continue
             if setting := kept_in_a_file(name):
-                given[setting.lower()] = _content(value or "")
-            elif not _is_service_link(name.upper(), value or ""):
-                given[name] = value and value.strip()
+                given[setting.lower()] = _content(value)
+            elif not _is_service_link(name.upper(), value):
+                given[name.lower()] = value.strip()
         return given
 
 
@@ -344,13 +347,18 @@ def _unreadable(environ: Mapping[str, str]) -> Iterator[str]:
 
 
 def _no_file() -> Iterator[str]:
-    """Refuse the folder that container engines create if a mounted file is missing."""
-    if Path(CONFIG_FILE).is_dir():
+    """Refuse the folder that container engines create if a mounted file is missing, and a link to none."""
+    file = Path(CONFIG_FILE)
+    if file.is_dir():
         yield f"{CONFIG_FILE} is a folder: remove it, and write the file"
+    elif file.is_symlink() and not file.exists():
+        yield f"{CONFIG_FILE} is a link to {file.readlink()}, which does not exist"
 
 
 def _fault(path: str) -> str | None:
     """Say why a secret's file is unusable, or return nothing."""
+    if not path.strip():
+        return "it names no file"
     try:
         return None if _content(path) else f"{path} is empty"
     except (OSError, UnicodeDecodeError) as error:
@@ -433,6 +441,8 @@ def _line(problem: Any) -> str:
     path = [str(part) for part in problem["loc"] if part != "[key]"]
     name = path[0] if path[0].isupper() else variable(*path)
     if problem["type"] != "extra_forbidden":
-        return f"{name}: {problem['msg']}"
+        platform = name.removeprefix(PREFIX)
+        is_platforms = platform in _PLATFORMS & os.environ.keys() and name not in os.environ
+        return f"{platform if is_platforms else name}: {problem['msg'].removeprefix('Value error, ')}"
     known = SourceSettings.model_fields if len(path) > 1 else Settings.model_fields
     return f"{name} is not a setting.{_suggestion(path[-1], known, *path[:-1])}"

@@ -34,7 +34,7 @@ class Watched:
 
 def gauges(found: Standing, watched: Watched, destinations: Collection[str], now_ms: int) -> list[Metric]:
     """Return what waits, what is down and what runs out, as Prometheus names it."""
-    alive = [one for one in found.spools if one.is_alive(now_ms, watched.lease_s)]
+    alive = [one for one in found.spools if one.state(now_ms, watched.lease_s) == "alive"]
     return [
         *_deliveries(found, destinations, now_ms),
         _gauge(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import boto3
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, InvalidRegionError
 from botocore.httpsession import get_cert_path
 
 from receiver.assets.trust import bundle
@@ -79,6 +79,9 @@ def open_client(
     )
     try:
         return session.client("s3", endpoint_url=endpoint_url, config=config, verify=verify)
+    except InvalidRegionError as error:
+        instead = "if it is not set, AWS_DEFAULT_REGION or the AWS profile names one"
+        raise ConfigError(f"write the name of a region, such as eu-west-1; {instead}", "s3_region") from error
     except ValueError as error:  # only the endpoint is parsed here
         raise _not_a_url() from error
     except BotoCoreError as error:

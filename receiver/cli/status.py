@@ -54,8 +54,9 @@ def status(*, watch: bool, as_json: bool) -> None:
 def workers(*, as_json: bool) -> None:
     """List the workers of the last 30 days.
 
-    Latest seen first; workers that share a spool folder are one row. A worker is `gone` when it has not
-    reported for RECEIVER_LEASE_S, or for three minutes if that is shorter.
+    Latest seen first; workers that share a spool folder are one row. A worker that stopped cleanly is
+    `stopped`. It is `gone` when it has not reported for RECEIVER_LEASE_S, or for three minutes if that is
+    shorter.
     """
     from receiver.operations.status import worker_records
 

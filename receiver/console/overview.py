@@ -69,7 +69,7 @@ class Overview(Group):
             "kinds": {name: target.kind for name, target in self._parts.targets.items()},
             "quarantined": found.quarantined,
             "workers": seen.workers[:_WORKERS],
-            "is_anyone_alive": any(is_alive for _, is_alive in seen.workers),
+            "is_anyone_alive": any(state == "alive" for _, state in seen.workers),
             "rate_limits": found.rate_limits(self._parts.watched.paces),
             "credits": {one.source: one for one in found.credits_refused},
             "buckets": [(one, buckets_down.get(one.source)) for one in self._parts.addresses],

@@ -68,7 +68,7 @@ def circumstances(connection: Connection, configured: Configured, *, now_ms: int
         configured,
         destination_states(connection),
         [one for one in find_outages(connection) if one.lasts(now_ms)],
-        spool is not None and spool.is_alive(now_ms, configured.lease_s),
+        spool is not None and spool.state(now_ms, configured.lease_s) == "alive",
     )
 
 

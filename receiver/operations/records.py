@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, TypeVar, cast, overload
 
 import orjson
 from sqlalchemy import Connection
 
 from receiver import clock
+from receiver.events import utc_time
 from receiver.operations import schemas
 from receiver.operations.next_try import Circumstances, Configured, circumstances, next_delivery
 from receiver.store import Store
@@ -30,9 +31,6 @@ from receiver.telemetry.redact import redact
 
 Shape = TypeVar("Shape")
 
-_FIRST_MS: Final = -62_135_596_800_000
-_LAST_MS: Final = 253_402_300_799_000
-"""The years 1 to 9999, the limits of `datetime`."""
 _TIMES: Final = (datetime, datetime | None)
 
 
@@ -175,8 +173,8 @@ def moment(ms: int) -> datetime: ...
 @overload
 def moment(ms: int | None) -> datetime | None: ...
 def moment(ms: int | None) -> datetime | None:
-    """Convert a time of the store; one out of range becomes the first or last possible."""
-    return None if ms is None else datetime.fromtimestamp(min(max(ms, _FIRST_MS), _LAST_MS) / 1000, UTC)
+    """Convert a time of the store."""
+    return None if ms is None else utc_time(ms)
 
 
 def _with_attempts(one: schemas.Delivery, failed: Sequence[KeptAttempt]) -> schemas.FullDelivery:

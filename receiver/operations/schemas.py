@@ -223,7 +223,7 @@ class Stage(TypedDict):
 
 
 class Worker(TypedDict):
-    """A worker, and whether it is alive; null is what the previous release did not report."""
+    """A worker: `alive`, `stopped` or `gone`; null is what the previous release did not report."""
 
     host: str | None
     pid: int | None

@@ -10,7 +10,7 @@ from receiver.store.backlog import COUNTED, Waiting
 from receiver.store.destinations import DestinationStatus
 from receiver.store.outages import ASSET_HOST, BUCKET, Outage
 from receiver.store.rates import count_delivered, count_done
-from receiver.store.spools import Spool
+from receiver.store.spools import Spool, State
 from receiver.store.standing import Standing, standing
 
 _LATELY_MS: Final = 5 * 60_000
@@ -61,9 +61,9 @@ class Overview:
         return [one for kind in (BUCKET, ASSET_HOST) for one in self.standing.down(kind, self.now_ms)]
 
     @property
-    def workers(self) -> Sequence[tuple[Spool, bool]]:
-        """Workers of the last 30 days, latest seen first, and whether each is alive."""
-        return [(one, one.is_alive(self.now_ms, self.lease_s)) for one in self.standing.spools]
+    def workers(self) -> Sequence[tuple[Spool, State]]:
+        """Workers of the last 30 days, latest seen first, and the state of each."""
+        return [(one, one.state(self.now_ms, self.lease_s)) for one in self.standing.spools]
 
     @property
     def dead(self) -> int:

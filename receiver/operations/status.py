@@ -7,7 +7,7 @@ from receiver.operations.records import moment, record
 from receiver.operations.stages import Overview, Stage, state_of
 from receiver.store.backlog import Waiting
 from receiver.store.destinations import DestinationStatus
-from receiver.store.spools import Spool
+from receiver.store.spools import Spool, State
 
 
 def status_record(found: Overview, paces: Mapping[str, str]) -> schemas.Status:
@@ -37,12 +37,11 @@ def status_record(found: Overview, paces: Mapping[str, str]) -> schemas.Status:
 
 def worker_records(found: Overview) -> list[schemas.Worker]:
     """Return the workers of the last 30 days by spool folder, latest seen first."""
-    return [_worker(one, is_alive=is_alive) for one, is_alive in found.workers]
+    return [_worker(one, state) for one, state in found.workers]
 
 
-def _worker(one: Spool, *, is_alive: bool) -> schemas.Worker:
+def _worker(one: Spool, state: State) -> schemas.Worker:
     host, pid = (one.process.host, one.process.pid) if one.process else (None, None)
-    state = "alive" if is_alive else "gone"
     return record(schemas.Worker, one, host=host, pid=pid, spool=one.id, state=state)
 
 

@@ -4,7 +4,6 @@ import asyncio
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
@@ -19,7 +18,7 @@ from receiver import clock
 from receiver.admin import answers
 from receiver.admin.guard import Guard
 from receiver.admin.parameters import path_text, read_body
-from receiver.events import event_ms
+from receiver.events import event_ms, utc_time
 from receiver.pull.bell import Bell
 from receiver.pull.queue import Leased, PullQueue
 from receiver.pull.wishes import Acknowledgement, Extension, Lease, Return
@@ -113,7 +112,7 @@ class PullApi:
         held = wish.held_at(queue.name)
         until_ms = clock.now_ms() + int((wish.visibility_s or queue.visibility_s) * 1000)
         kept = await self._store.transact_promptly(extend, held, until_ms=until_ms) if held else []
-        return _answer(held, extended=kept, until=_time(until_ms))
+        return _answer(held, extended=kept, until=utc_time(until_ms))
 
     async def give_back(self, request: Request) -> Response:
         """`POST /v1/pull/{destination}/return`: return these messages for another consumer."""
@@ -177,7 +176,7 @@ def _given(leased: Leased) -> Response:
         {"id": message.id, "receives": receives, "event": orjson.Fragment(message.body)}
         for message, receives in leased.messages
     ]
-    until = _time(leased.until_ms) if messages else None
+    until = utc_time(leased.until_ms) if messages else None
     return answers.json({"lease": leased.lease if messages else None, "until": until, "messages": messages})
 
 
@@ -186,10 +185,6 @@ def _answer(held: Held | None, **done: Any) -> Response:
     named = set(held.ids or ()) if held else set()
     known = {id_ for ids in done.values() if isinstance(ids, list) for id_ in ids}
     return answers.json({**done, "lost": sorted(named - known)})
-
-
-def _time(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms / 1000, UTC)
 
 
 def _report_back(destination: str, ids: Iterable[str], outcome: str, error: str) -> None:

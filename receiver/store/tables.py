@@ -88,8 +88,9 @@ SPOOL: Final = Table(
     Column("seen_ms", BigInteger, nullable=False),
     Column("host", String(255)),
     Column("pid", BigInteger),
+    Column("stopped_ms", BigInteger),
 )
-"""One spool folder, by the id in it, with its worker and when that was last seen."""
+"""One spool folder, by the id in it, with its worker, and when that was last seen and stopped cleanly."""
 
 ASSET: Final = Table(
     "asset",

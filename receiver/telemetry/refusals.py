@@ -10,13 +10,12 @@ from typing import Final, NamedTuple
 import structlog
 
 from receiver.telemetry import metrics
-from receiver.telemetry.sampling import Sampler
+from receiver.telemetry.sampling import EVERY_S, Sampler
 
 Network = IPv4Network | IPv6Network
 
 MINUTES: Final = 10
 """For so long an address is remembered."""
-_SAMPLE_EVERY_S: Final = 10.0
 _MOST_ADDRESSES: Final = 1024
 """Addresses remembered of one minute; beyond that, those refused least are forgotten."""
 _MOST_HOPS_BYTES: Final = 512
@@ -49,7 +48,7 @@ class Refusals:
     ) -> None:
         self._trusted = tuple(trusted)
         self._monotonic = monotonic
-        self._sampler = Sampler(_SAMPLE_EVERY_S, monotonic)
+        self._sampler = Sampler(EVERY_S, monotonic)
         self._minutes: deque[tuple[int, dict[str, int]]] = deque(maxlen=MINUTES)
 
     def note(

@@ -11,10 +11,11 @@ from typing import Final
 import orjson
 
 from receiver.errors import SignatureError, StoreUnavailable
-from receiver.receive import Record, Source, read_delivery, record_delivery
+from receiver.receive import Receipt, Record, Source, read_delivery, record_delivery
 from receiver.store import Entry
 from receiver.telemetry import logs
 from receiver.telemetry.refusals import Refusals
+from receiver.telemetry.sampling import EVERY_S, Sampler
 from receiver.web.answers import ENCODED, NOT_FOUND, NOT_GENUINE, ONLY_GET, ONLY_POST, UNAVAILABLE, Answer
 from receiver.web.health import HEALTHY, Readiness
 from receiver.web.request import Request
@@ -35,6 +36,7 @@ class PublicApp:
         refusals: Refusals,
         *,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """*record* and *check* are the store's."""
         self.change_sources(sources)
@@ -42,6 +44,7 @@ class PublicApp:
         self._record = record
         self._refusals = refusals
         self._clock = clock
+        self._repeats = Sampler(EVERY_S, monotonic)
 
     def change_sources(self, sources: Mapping[str, Source]) -> None:
         """Use *sources* from the next request on."""
@@ -98,13 +101,22 @@ class PublicApp:
             self.readiness.doubt()
             self._refusals.note_unavailable(str(error))
             return UNAVAILABLE
-        about = (
+        self._log(entry.source, receipt)
+        return Answer(200, orjson.dumps({"status": receipt.status, "event_id": receipt.event_id}))
+
+    def _log(self, source: str, receipt: Receipt) -> None:
+        """Log *receipt*; whoever captured a delivery can repeat it for minutes, so of repeats only some."""
+        held_back = 0 if receipt.status == "accepted" else self._repeats.admit(receipt.event_id)
+        if held_back is None:
+            return
+        about: dict[str, str | int] = (
             {"generation_id": receipt.generation_id}
             if receipt.generation_id is not None
             else {"reason": receipt.reason or ""}
         )
-        logs.info(receipt.status, source=entry.source, event_id=receipt.event_id, **about)
-        return Answer(200, orjson.dumps({"status": receipt.status, "event_id": receipt.event_id}))
+        if held_back:
+            about["held_back"] = held_back
+        logs.info(receipt.status, source=source, event_id=receipt.event_id, **about)
 
     def _refused(self, request: Request, answer: Answer, reason: str, source: str | None = None) -> Answer:
         self._refusals.note(reason, request.peer, request.values(b"x-forwarded-for"), source=source)

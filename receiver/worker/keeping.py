@@ -1,6 +1,7 @@
 """Keeps track of downloads: which worker has which, and which ones no event needs any more."""
 
 import asyncio
+import contextlib
 import os
 import socket
 from typing import Final
@@ -11,7 +12,15 @@ from receiver import clock
 from receiver.assets.kept import KeptDownloads
 from receiver.errors import StoreUnavailable
 from receiver.store import EventJob, EventKept, Store
-from receiver.store.spools import REPORTS, Process, awaiting_asset, gone_after_s, recall, see_spool
+from receiver.store.spools import (
+    REPORTS,
+    Process,
+    awaiting_asset,
+    gone_after_s,
+    recall,
+    see_spool,
+    sign_off,
+)
 
 EVERY_S: Final = 3600.0
 _MOST_CHARS: Final = 255
@@ -34,13 +43,22 @@ def seen_every_s(lease_s: float) -> float:
 
 async def stay_seen(store: Store, spool: str, *, every_s: float) -> None:
     """Report repeatedly, until cancelled, that *spool* has a worker."""
-    process = Process(socket.gethostname()[:_MOST_CHARS], os.getpid())
     while True:
         try:
-            await store.transact_promptly(see_spool, spool, now_ms=clock.now_ms(), process=process)
+            await store.transact_promptly(see_spool, spool, now_ms=clock.now_ms(), process=_process())
         except StoreUnavailable as error:
             log.warning("spool folder not recorded", error=str(error))
         await asyncio.sleep(every_s)
+
+
+async def stop_being_seen(store: Store, spool: str) -> None:
+    """Report that the worker of *spool* stops. If the store fails, it counts as gone after a while."""
+    with contextlib.suppress(StoreUnavailable):
+        await store.transact_promptly(sign_off, spool, now_ms=clock.now_ms(), process=_process())
+
+
+def _process() -> Process:
+    return Process(socket.gethostname()[:_MOST_CHARS], os.getpid())
 
 
 async def sweep_kept(store: Store, kept: KeptDownloads, *, every_s: float = EVERY_S) -> None:

@@ -20,7 +20,7 @@ from receiver.worker.bucket_gates import BucketGates
 from receiver.worker.clockwatch import ClockWatch, watch_clock
 from receiver.worker.forwarding import Forwarding, Outlet
 from receiver.worker.host_gates import HostGates
-from receiver.worker.keeping import seen_every_s, stay_seen, sweep_kept
+from receiver.worker.keeping import seen_every_s, stay_seen, stop_being_seen, sweep_kept
 from receiver.worker.leases import RENEWALS_PER_LEASE, Leases
 from receiver.worker.loop import Lookout, Settling, work_until
 from receiver.worker.mirroring import (
@@ -107,6 +107,8 @@ class Worker:
         for notes in (self.telling, outages):
             if notes:
                 await notes.leave()
+        if self.kept:
+            await stop_being_seen(self.store, self.kept.spool)
         log.info("worker stopped")
 
     def _outages(self) -> OutageNotes | None:

@@ -8,7 +8,6 @@ import contextlib
 import socket
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ import structlog
 
 from receiver import clock
 from receiver.errors import StoreUnavailable
+from receiver.events import utc_time
 from receiver.operations.disks import rooms
 from receiver.operations.stages import state_of
 from receiver.store import MIRROR, Store
@@ -161,7 +161,7 @@ class Telling:
             if mark in self.sources.get(source, ()):
                 is_unused = latest_ms[source] - used_ms > self.rules.secret_s * 1000
                 name = f"sha256:{mark}"
-                since = f"{datetime.fromtimestamp(used_ms / 1000, UTC):%Y-%m-%dT%H:%MZ}"
+                since = f"{utc_time(used_ms):%Y-%m-%dT%H:%MZ}"
                 summary = (
                     f"The secret {name} of {source} was last of use at {since}, and another since: "
                     "remove it if it is the old one."

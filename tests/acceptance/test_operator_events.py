@@ -208,6 +208,8 @@ class TestOurselves:
         others["stopped"].terminate()
         others["stopped"].wait()
         assert _expected(running) == 2
+        listed = running.command("workers", "--json").stdout.splitlines()
+        assert [json.loads(line)["state"] for line in listed].count("stopped") == 1
         kill(others["killed"])
         killed = folder_id(tmp_path / "killed/id")
         gone = is_told(running, "worker_gone", worker=killed)

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select, update
 
 from receiver.contract import COMPLETED
 from receiver.events import event_id
@@ -21,7 +21,8 @@ from receiver.store import (
     Store,
 )
 from receiver.store.claim import claim_events
-from receiver.store.spools import Process, latest_spool, recall, see_spool
+from receiver.store.spools import Process, Spool, latest_spool, recall, see_spool, sign_off
+from receiver.store.standing import standing
 from receiver.store.tables import EVENT, SPOOL
 
 NOW = 1_700_000_000_000
@@ -69,6 +70,51 @@ class TestSeeSpool:
             spool = await store.look(latest_spool)
             assert spool
             assert spool.process == process
+
+
+class TestSignOff:
+    async def test_until_seen_again(self, store: Store) -> None:
+        """It has stopped at once; the next worker with that folder is alive, whatever the clock says."""
+        mine = Process("host-a", 1)
+        await store.transact_promptly(see_spool, "ours", now_ms=NOW, process=mine)
+        await store.transact_promptly(sign_off, "ours", now_ms=NOW + 1, process=mine)
+        assert await store.look(latest_spool) is None
+        (stopped,) = (await store.look(standing, ())).spools
+        assert stopped == Spool("ours", NOW + 1, mine, has_stopped=True)
+        await store.transact_promptly(see_spool, "ours", now_ms=NOW, process=mine)
+        assert await store.look(latest_spool) == Spool("ours", NOW, mine)
+
+    async def test_of_a_shared_folder(self, store: Store) -> None:
+        """Whoever reported last is not signed off by another."""
+        theirs = Process("host-a", 2)
+        await store.transact_promptly(see_spool, "ours", now_ms=NOW, process=theirs)
+        await store.transact_promptly(sign_off, "ours", now_ms=NOW, process=Process("host-a", 1))
+        assert await store.look(latest_spool) == Spool("ours", NOW, theirs)
+
+    async def test_the_previous_release_is_seen_again(self, store: Store) -> None:
+        """It does not know that the worker before it signed off."""
+        mine = Process("host-a", 1)
+        await store.transact_promptly(see_spool, "ours", now_ms=NOW, process=mine)
+        await store.transact_promptly(sign_off, "ours", now_ms=NOW, process=mine)
+        await store.transact_promptly(Connection.execute, update(SPOOL).values(seen_ms=NOW + 1))
+        assert await store.look(latest_spool) == Spool("ours", NOW + 1, mine)
+
+    async def test_another_is_alive(self, store: Store) -> None:
+        """The latest of those that have not stopped counts."""
+        mine, theirs = Process("host-a", 1), Process("host-b", 1)
+        await store.transact_promptly(see_spool, "theirs", now_ms=NOW, process=theirs)
+        await store.transact_promptly(see_spool, "ours", now_ms=NOW + 1, process=mine)
+        await store.transact_promptly(sign_off, "ours", now_ms=NOW + 2, process=mine)
+        assert await store.look(latest_spool) == Spool("theirs", NOW, theirs)
+
+    async def test_its_downloads_are_left_to_it(self, store: Store) -> None:
+        """A worker that restarts has them still: others wait for a lease, as if it had been killed."""
+        await kept(store)
+        mine = Process("host-a", 1)
+        await store.transact_promptly(see_spool, "theirs", now_ms=NOW, process=mine)
+        await store.transact_promptly(sign_off, "theirs", now_ms=NOW, process=mine)
+        assert await claimed(store, at=NOW + LEASE_MS - 1) == []
+        assert await claimed(store, at=NOW + LEASE_MS)
 
 
 class TestClaimKept:

@@ -208,6 +208,11 @@ class TestOccurredAt:
             with subtests.test(told=told):
                 assert an_event(sent_at=told).occurred_at(NOW) == "2025-01-09T12:00:15.250000Z"
 
+    def test_received_at_any_time(self) -> None:
+        """A clock that ran thousands of years ahead, or before year 1, makes no event unreadable."""
+        assert an_event().occurred_at(2**48 - 1) == "9999-12-31T23:59:59Z"
+        assert an_event().occurred_at(-(2**47)) == "0001-01-01T00:00:00Z"
+
     def test_order(self) -> None:
         """The event's own time comes before the completion's, that before the creation's."""
         times: dict[str, Any] = {"completed_at": "2025-01-02T00:00:00Z", "created_at": "2025-01-01T00:00:00Z"}

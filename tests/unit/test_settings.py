@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from receiver.errors import ConfigError, variable
-from receiver.settings import CONFIG_FILE, Settings
+from receiver.settings import CONFIG_FILE, DEFAULT, Settings, origin
 
 LEAK = "hunter2hunter2"
 
@@ -59,6 +59,15 @@ class TestLoad:
             settings = Settings.load()
             assert settings.port == port
             assert settings.database_url.get_secret_value() == f"sqlite:///{port}.db"
+
+    def test_other_spellings_are_not_ours(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Names in lower case belong to other programs, as the shell has it."""
+        for name in ("receiver_port", "Receiver_Port", "port", "Port"):
+            monkeypatch.setenv(name, "1")
+        monkeypatch.setenv("database_url", "mysql://host/name")
+        settings = Settings.load()
+        assert (settings.port, origin(settings, "port")) == (8000, DEFAULT)
+        assert settings.database_url.get_secret_value() == "sqlite:///data/receiver.db"
 
     def test_environment_wins_over_the_file(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The file is for what stays; the environment overrides it value by value."""
@@ -159,6 +168,16 @@ class TestLoad:
         named = {line.partition(":")[0] for line in refusal().splitlines()}
         assert named == {"RECEIVER_PORT", "RECEIVER_LEASE_S"}
 
+    def test_mistake_in_a_platforms_name(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The message names the variable that was set."""
+        monkeypatch.setenv("PORT", "x")
+        assert refusal().startswith("PORT: ")
+
+    def test_wrong_name_of_a_destination(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """In our words only."""
+        monkeypatch.setenv("RECEIVER_DESTINATIONS__A.B__URL", "file:x")
+        assert refusal().startswith("RECEIVER_DESTINATIONS__A.B: the name 'a.b' must have")
+
     @pytest.mark.parametrize(
         ("file", "names"),
         [
@@ -181,6 +200,11 @@ class TestLoad:
         """Docker makes one where a file to mount is missing; the settings would be the defaults."""
         (folder / "receiver.toml").mkdir()
         assert "receiver.toml is a folder" in refusal()
+
+    def test_a_link_to_nothing_in_its_place(self, folder: Path) -> None:
+        """Its settings would be missed only once they are needed."""
+        (folder / "receiver.toml").symlink_to("not-mounted.toml")
+        assert refusal() == "receiver.toml is a link to not-mounted.toml, which does not exist"
 
     def test_names_the_secret_file_that_is_missing(self, folder: Path) -> None:
         """Also which of several destinations names it."""
@@ -405,6 +429,7 @@ class TestSecretFiles:
             ("API_KEY", "binary"),
             ("ADMIN_TOKEN", "empty"),
             ("SESSION_COOKIE", "nowhere"),
+            ("PULL_TOKEN", " "),
         ]:
             monkeypatch.setenv(f"RECEIVER_{name}_FILE", path)
         said = refusal()
@@ -413,6 +438,7 @@ class TestSecretFiles:
             "RECEIVER_API_KEY_FILE: cannot read binary (not UTF-8)",
             "RECEIVER_ADMIN_TOKEN_FILE: empty is empty",
             "RECEIVER_SESSION_COOKIE_FILE: cannot read nowhere (No such file or directory)",
+            "RECEIVER_PULL_TOKEN_FILE: it names no file",
         ):
             assert line in said
         assert LEAK not in said

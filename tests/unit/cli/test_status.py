@@ -15,7 +15,7 @@ from receiver.settings import Settings
 from receiver.store import Store
 from receiver.store.destinations import pause
 from receiver.store.outages import note_outages
-from receiver.store.spools import Process, see_spool
+from receiver.store.spools import Process, see_spool, sign_off
 from receiver.store.tables import PACE, SUBMISSION
 from receiver.wiring.accounts import pace_names
 from tests.stored import an_event, dead, settled
@@ -23,14 +23,15 @@ from tests.unit.cli.running import Run
 from tests.unit.cli.stored import DESTINATIONS, in_store
 from tests.unit.wiring.configured import settings
 
+KILLED = Process("web-1", 4711)
+
 
 async def _some(store: Store) -> None:
     await dead(store, an_event("gen_1"))
     await settled(store, an_event("gen_2"))
     await store.transact_promptly(pause, "audit", reason=None, now_ms=now_ms())
     await store.transact(see_spool, "0" * 32, now_ms=now_ms())
-    killed = Process("web-1", 4711)
-    await store.transact(see_spool, "1" * 32, now_ms=now_ms() - 90_000, process=killed)
+    await store.transact(see_spool, "1" * 32, now_ms=now_ms() - 90_000, process=KILLED)
 
 
 class TestStatus:
@@ -160,3 +161,5 @@ class TestWorkers:
         assert [(one["host"], one["pid"]) for one in found] == [(None, None), ("web-1", 4711)]
         leased = run("workers", "--json", RECEIVER_LEASE_S="300").objects
         assert [one["state"] for one in leased] == ["alive", "alive"]
+        in_store(tmp_path, lambda store: store.transact(sign_off, "1" * 32, now_ms=now_ms(), process=KILLED))
+        assert [one["state"] for one in run("workers", "--json").objects] == ["stopped", "alive"]

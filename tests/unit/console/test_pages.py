@@ -20,7 +20,7 @@ from receiver.events import Asset
 from receiver.store import Store
 from receiver.store.destinations import note_breaker, pause
 from receiver.store.outages import note_outages
-from receiver.store.spools import Process, see_spool
+from receiver.store.spools import Process, see_spool, sign_off
 from receiver.store.tables import PACE
 from tests.contract.test_console_views import a_submission, submit, with_asset
 from tests.stored import FAR, NOW, a_body, an_event, claimed, dead, delivered, settled
@@ -245,7 +245,9 @@ class TestOverview:
         assert b"not known: no worker is alive" in (await browser.get("")).body
         await store.transact(see_spool, "0" * 32, now_ms=now_ms(), process=Process("web-<1>", 4711))
         assert b"Worker 4711 on web-&lt;1&gt;" in (await browser.get("")).body
-        assert b"badge up" in (await browser.get("")).body
+        page = (await browser.get("")).body
+        assert b"badge up" in page
+        assert b"badge alive" in page
         down = {("bucket", "*"): "AccessDenied", ("asset_host", "cdn.example"): "http_503"}
         await store.transact(note_outages, down, now_ms=now_ms())
         page = (await browser.get("")).body
@@ -253,6 +255,10 @@ class TestOverview:
         assert page.count(b"badge down") == 2
         assert b"AccessDenied" in page
         assert b"cdn.example" in page
+        await store.transact(sign_off, "0" * 32, now_ms=now_ms(), process=Process("web-<1>", 4711))
+        page = (await browser.get("")).body
+        assert b"badge stopped" in page
+        assert b"badge alive" not in page
 
     async def test_tells_what_waits(self, browser: Browser, store: Store) -> None:
         """Stage by stage."""

@@ -19,9 +19,11 @@ class TestSpool:
         """By its process, where that was said."""
         assert Spool("0123", SEEN_MS, process).title == title
 
-    def test_is_alive(self) -> None:
-        """As long as its worker may only have been slow to say so."""
+    def test_state(self) -> None:
+        """Alive as long as its worker may only have been slow to report; stopped at once if it says so."""
         spool = Spool("0123", SEEN_MS)
         gone_ms = SEEN_MS + int(gone_after_s(60) * 1000)
-        assert spool.is_alive(gone_ms - 1, 60)
-        assert not spool.is_alive(gone_ms, 60)
+        assert spool.state(gone_ms - 1, 60) == "alive"
+        assert spool.state(gone_ms, 60) == "gone"
+        stopped = Spool("0123", SEEN_MS, has_stopped=True)
+        assert stopped.state(SEEN_MS, 60) == stopped.state(gone_ms, 60) == "stopped"

@@ -20,3 +20,11 @@ class TestAdmit:
         """A frequent fact hides no rare one."""
         sampler = Sampler(10.0, lambda: 0.0)
         assert [sampler.admit(key) for key in ("a", "a", "b", "a", "b")] == [0, None, 0, None, None]
+
+    def test_forgets_the_oldest(self) -> None:
+        """Whoever chooses the keys fills no memory."""
+        now = 0.0
+        sampler = Sampler(10.0, lambda: now, most=2)
+        assert [sampler.admit(key) for key in ("a", "b", "a")] == [0, 0, None]
+        now = 10.0
+        assert [sampler.admit(key) for key in ("a", "c", "a", "b")] == [1, 0, None, 0]

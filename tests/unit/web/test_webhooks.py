@@ -116,6 +116,25 @@ class TestWebhooks:
         assert sorted(line["reason"] for line in lines) == sorted(FAULTS)
         assert "v1=" not in str(lines)
 
+    @pytest.mark.parametrize("body", [BODY, b"not json"])
+    async def test_one_log_line_per_repeated_event(self, store: FakeStore, body: bytes) -> None:
+        """A flood of one captured delivery is a line now and then; other events are logged meanwhile."""
+        at_s = 100.0
+        app = PublicApp(
+            SOURCES, store.record, store.check, Refusals(), clock=lambda: NOW, monotonic=lambda: at_s
+        )
+        with structlog.testing.capture_logs() as lines:
+            async with served(app) as site:
+                for first, wait_s in [*[("first", 0)] * 20, ("second", 10), ("first", 0)]:
+                    store.answer = lambda _, first=first: Duplicate(first)  # type: ignore[misc]
+                    await site.deliver(body, now=NOW)
+                    at_s += wait_s
+        assert [(line["event_id"], line.get("held_back")) for line in lines] == [
+            ("first", None),
+            ("second", None),
+            ("first", 19),
+        ]
+
     async def test_each_source_has_its_header(self, at_now: Site, store: FakeStore) -> None:
         """A source's deliveries are read from its own header and recorded under its name."""
         headers = signed(BODY, now=NOW, name="x-acme-signature")

@@ -68,6 +68,7 @@ class TestOpenBucket:
             ("s3_storage_class", "cold storage"),
             ("s3_tags", "team"),
             ("s3_endpoint_url", "minio:9000"),
+            ("s3_region", "eu west"),
         ],
     )
     def test_unusable_s3_option(self, field: str, value: str) -> None:

@@ -69,6 +69,7 @@ class ScriptedStore(Transacting):
     spools: set[str] = field(default_factory=set)
     """The folders that events were claimed for."""
     seen: list[tuple[str, Process]] = field(default_factory=list)
+    signed_off: list[tuple[str, Process]] = field(default_factory=list)
     see_errors: list[StoreUnavailable] = field(default_factory=list)
     put_right_for: list[Present] = field(default_factory=list)
     in_vain: set[str] = field(default_factory=set)
@@ -176,6 +177,12 @@ class ScriptedStore(Transacting):
         if self.see_errors:
             raise self.see_errors.pop()
         self.seen.append((spool, process))
+
+    async def sign_off(self, spool: str, *, now_ms: int, process: Process) -> None:
+        assert now_ms > 0
+        if self.see_errors:
+            raise self.see_errors.pop()
+        self.signed_off.append((spool, process))
 
     async def free_doubtful(self, *, pause_s: float) -> None:
         """Doubt nothing, for ever."""

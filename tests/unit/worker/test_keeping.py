@@ -13,7 +13,7 @@ from receiver.assets.kept import KEPT, KeptDownloads
 from receiver.errors import StoreUnavailable
 from receiver.store import EventKept, Store
 from receiver.store.spools import Process, Spool
-from receiver.worker.keeping import note_kept, seen_every_s, stay_seen, sweep_kept
+from receiver.worker.keeping import note_kept, seen_every_s, stay_seen, stop_being_seen, sweep_kept
 from tests.stored import NOW
 from tests.unit.work import event_job
 from tests.unit.worker.scripted import ScriptedStore, Transacting
@@ -110,5 +110,14 @@ class TestStaySeen:
         """It may miss two reports, however long leases are."""
         for lease_s, every_s in ((60.0, 20.0), (86_400.0, 60.0)):
             assert seen_every_s(lease_s) == every_s
-            assert Spool("ours", NOW).is_alive(NOW + int(2.9 * every_s * 1000), lease_s)
-            assert not Spool("ours", NOW).is_alive(NOW + int(3 * every_s * 1000), lease_s)
+            assert Spool("ours", NOW).state(NOW + int(2.9 * every_s * 1000), lease_s) == "alive"
+            assert Spool("ours", NOW).state(NOW + int(3 * every_s * 1000), lease_s) == "gone"
+
+
+class TestStopBeingSeen:
+    async def test_signs_off(self, store: Store, scripted: ScriptedStore) -> None:
+        """This process stops; if the database is away, that is no reason to stop otherwise."""
+        scripted.see_errors = [StoreUnavailable("down")]
+        for expected in ([], [("ours", Process(socket.gethostname(), os.getpid()))]):
+            await stop_being_seen(store, "ours")
+            assert scripted.signed_off == expected
