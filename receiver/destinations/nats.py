@@ -201,7 +201,7 @@ class JetStream:
         await asyncio.gather(*map(publish, range(len(batch))))
 
     async def _acknowledged(self, connection: Connection, message: Message) -> Outcome:
-        headers = _headers(message)
+        headers = _headers(message, self._options.subject)
         size = len(message.body) + _wire_bytes(headers)
         if size > connection.max_payload:
             return GivenUp(
@@ -279,9 +279,10 @@ class JetStream:
         )
 
 
-def _headers(message: Message) -> dict[str, str]:
+def _headers(message: Message, subject: str) -> dict[str, str]:
     return {
-        "Nats-Msg-Id": message.id,
+        # A stream drops repeated ids, whatever their subject: another destination may share it.
+        "Nats-Msg-Id": f"{message.id}/{subject}",
         "content-type": CONTENT_TYPE,
         **attributes(message, prefix="ce-"),
         **trace(message),
