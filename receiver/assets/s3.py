@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import (
@@ -333,7 +334,11 @@ class S3Bucket:
                     return b""
                 raise
             with closing(found["Body"]) as body:
-                return body.read()
+                is_part = found["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.PARTIAL_CONTENT
+                left = 0 if is_part else start  # some stores ignore ranges, and send the whole object
+                while left and (skipped := body.read(min(left, _BLOCK_BYTES))):
+                    left -= len(skipped)
+                return body.read(size)
 
     def _read(self, key: str) -> Held | None:
         with _failures():

@@ -114,7 +114,6 @@ class Upload:
         }
 
     def _put_in_parts(self, send: "SendParts") -> dict[str, Any]:
-        self._abort_abandoned()
         begun = self.client.create_multipart_upload(
             Bucket=self.bucket,
             Key=self.key,
@@ -124,6 +123,7 @@ class Upload:
         upload_id = begun["UploadId"]
         try:
             parts, crc32 = send(upload_id)
+            self._abort_abandoned(besides=upload_id)  # an early upload is now known to be wanted
             # A store that does not know the type would mistake the checksum of the whole for one of the
             # parts.
             whole: dict[str, Any] = (
@@ -192,8 +192,8 @@ class Upload:
             while block := file.read(part_bytes):
                 yield block
 
-    def _abort_abandoned(self) -> None:
-        """Free the parts that a killed predecessor left under this key; only the bill would show them.
+    def _abort_abandoned(self, *, besides: str) -> None:
+        """Free the parts that killed predecessors left under this key; only the bill would show them.
 
         This only saves money, so a refusal is ignored.
         """
@@ -201,7 +201,8 @@ class Upload:
             answer = self.client.list_multipart_uploads(Bucket=self.bucket, Prefix=self.key)
             for upload in answer.get("Uploads", ()):
                 begun = upload.get("Initiated")
-                if upload.get("Key") == self.key and begun and self._is_abandoned(begun):
+                is_another = upload.get("Key") == self.key and upload["UploadId"] != besides
+                if is_another and begun and self._is_abandoned(begun):
                     self._abort(upload["UploadId"])
 
     def _is_abandoned(self, begun: datetime) -> bool:

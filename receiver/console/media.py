@@ -53,7 +53,7 @@ async def _served(request: Request, bucket: ReadableBucket, key: str) -> Respons
     found = await bucket.look(key)
     if found is None or not found.size_bytes:
         raise HTTPException(404)
-    file = _File(bucket, key, found.size_bytes)
+    file = _File(bucket, key)
     content_type = sniff(await file.read(0, HEAD_BYTES - 1))
     if content_type not in SHOWN:
         raise HTTPException(404)
@@ -88,23 +88,17 @@ def _range(wanted: str | None, size: int) -> tuple[int, int, bool]:
 class _File:
     bucket: ReadableBucket
     key: str
-    size: int
 
     async def read(self, first: int, last: int) -> bytes:
         """Return at least one byte from *first* on, and none after *last*.
 
-        Some stores ignore ranges and send the whole file; s3rver does so for a range of only the first byte.
-
         Raises:
             BucketUnavailable: the bucket failed, or has no such bytes any more.
         """
-        asked = min(max(last - first + 1, HEAD_BYTES), _PART_BYTES, self.size - first)
-        found = await self.bucket.part(self.key, first, asked) or b""
-        if len(found) == self.size:
-            found = found[first:]
+        found = await self.bucket.part(self.key, first, min(last - first + 1, _PART_BYTES))
         if not found:
             raise BucketUnavailable("the asset is shorter than it was")
-        return found[: last - first + 1]
+        return found
 
     async def go_on(self, chunk: bytes, first: int, last: int) -> AsyncIterator[bytes]:
         """Yield *chunk*, which starts at *first*, and what follows up to *last*."""

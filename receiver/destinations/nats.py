@@ -200,7 +200,8 @@ class JetStream:
 
     async def _acknowledged(self, connection: Connection, message: Message) -> Outcome:
         headers = {
-            "Nats-Msg-Id": message.id,
+            # A stream drops repeated ids, whatever their subject: another destination may share it.
+            "Nats-Msg-Id": f"{message.id}/{self._options.subject}",
             "content-type": CONTENT_TYPE,
             **attributes(message, prefix="ce-"),
             **trace(message),

@@ -140,8 +140,9 @@ def claim_events(
     # The claim also records who keeps the download.
     ours = spool if with_asset else ""
     free = [(row.id,) for row in rows if ours and not row.kept_by]
+    others = [(row.id,) for row in rows if not ours or row.kept_by]
     take(connection, EVENT, ("id",), free, claim, kept_by=ours)
-    take(connection, EVENT, ("id",), [(row.id,) for row in rows if (row.id,) not in free], claim)
+    take(connection, EVENT, ("id",), others, claim)
     keepers = _keepers(connection, {row.kept_by for row in rows if row.kept_by})
     return event_jobs(rows, claim, keepers)
 

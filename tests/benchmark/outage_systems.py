@@ -101,7 +101,7 @@ def _nats(folder: Path) -> Iterator[System]:
             stream = client.jetstream()
             last = (await stream.stream_info("events")).state.last_seq
             found = [await stream.get_msg("events", seq) for seq in range(1, last + 1)]
-        return [(message.headers or {})["Nats-Msg-Id"] for message in found]
+        return [(message.headers or {})["ce-id"] for message in found]
 
     asyncio.run(create())
     try:

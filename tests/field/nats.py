@@ -67,7 +67,7 @@ class _Cluster:
             stream = client.jetstream()
             last = (await _answered(lambda: stream.stream_info(_STREAM))).state.last_seq
             found = [await _answered(partial(stream.get_msg, _STREAM, each)) for each in range(1, last + 1)]
-        return [str((each.headers or {})["Nats-Msg-Id"]) for each in found]
+        return [str((each.headers or {})["ce-id"]) for each in found]
 
     def kill_leader(self) -> None:
         """Kill the stream's leader; start it again once there is another."""

@@ -23,6 +23,7 @@ from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError
 
 from receiver.assets import Fetched, Held, ReadableBucket, Stored, s3_upload
+from receiver.assets import s3 as bucket_module
 from receiver.assets.s3 import MIN_PART_BYTES, S3Bucket, open_s3
 from receiver.assets.s3_check import Once
 from receiver.assets.s3_client import AddressingStyle
@@ -376,6 +377,23 @@ class TestPut:
         for _ in range(2):
             assert not (await bucket.put(KEY, fetched, metadata={})).conflict
         assert await bucket.look(KEY) == Held(len(data), fetched.sha256)
+
+    @pytest.mark.parametrize("answered", [None, "bytes={start}-"], ids=["the whole", "up to the end"])
+    async def test_part_from_a_store_that_answers_another_range(
+        self, open_bucket: Open, asset: MakeAsset, monkeypatch: pytest.MonkeyPatch, answered: str | None
+    ) -> None:
+        """No more than the part is returned, or held in memory."""
+        bucket, data = open_bucket(), PNG * 100
+        await bucket.put(KEY, asset(data), metadata={})
+
+        def ask(params: dict[str, str], **_named: object) -> None:
+            start = params.pop("Range").removeprefix("bytes=").partition("-")[0]
+            params.update({"Range": answered.format(start=start)} if answered else {})
+
+        bucket.client.meta.events.register("provide-client-params.s3.GetObject", ask)
+        monkeypatch.setattr(bucket_module, "_BLOCK_BYTES", 10)
+        for start, size in ((0, 1), (0, 25), (25, 30), (len(data) - 5, 10), (len(data) + 5, 1)):
+            assert (await bucket.part(KEY, start, size) or b"") == data[start:][:size]
 
     @pytest.mark.parametrize("etag", [None, '"0123"'], ids=["its MD5", "something else"])
     async def test_looks_only_where_the_answer_proves_nothing(

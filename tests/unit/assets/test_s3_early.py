@@ -252,6 +252,24 @@ class TestAbandon:
         await asyncio.to_thread(until, lambda: holds_no_file(early))
         assert "CompleteMultipartUpload" not in names, "a store that compares no digest would have an object"
 
+    async def test_that_begins_late_leaves_others_alone(
+        self, bucket: S3Bucket, s3: "S3Client", s3_bucket: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A store may answer once the download has failed, and the next attempt uploads already."""
+        may_look, look = threading.Event(), S3Bucket._look
+
+        def look_late(self: S3Bucket, key: str) -> object:
+            may_look.wait(60)
+            return look(self, key)
+
+        monkeypatch.setattr(S3Bucket, "_look", look_late)
+        early = begun(bucket)
+        early.abandon()
+        following = s3.create_multipart_upload(Bucket=s3_bucket, Key=KEY)
+        may_look.set()
+        await asyncio.to_thread(until, early.done.done)
+        assert [one["UploadId"] for one in unfinished(s3, s3_bucket)] == [following["UploadId"]]
+
     async def test_at_the_end_of_the_process(
         self, open_bucket: Open, s3: "S3Client", s3_bucket: str, large: Callable[..., Fetched]
     ) -> None:
@@ -436,17 +454,16 @@ class TestFinish:
         s3_bucket: str,
         large: Callable[..., Fetched],
     ) -> None:
-        """Who takes the event over ends the upload of who lost it, which then is no object, and no error."""
+        """Who took the event over ends the upload of who lost it, for whom the object is there then."""
         lost = begun(bucket)
         fetched = sent(lost, large(), slice(2))
         await asyncio.to_thread(until, lambda: has_parts(s3, s3_bucket))
         theirs = open_bucket()
         owner = begun(theirs)
         whole = sent(owner, large())
-        await asyncio.to_thread(until, lambda: len(unfinished(s3, s3_bucket)) == 1)
-        with pytest.raises(BucketUnavailable):
-            await bucket.put(KEY, fetched, metadata=ABOUT)
         assert not (await theirs.put(KEY, whole, metadata=ABOUT)).conflict
+        assert unfinished(s3, s3_bucket) == []
+        assert not (await bucket.put(KEY, fetched, metadata=ABOUT)).conflict
         assert content(s3, s3_bucket) == DATA
         assert unfinished(s3, s3_bucket) == []
 

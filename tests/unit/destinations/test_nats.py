@@ -101,7 +101,7 @@ class TestSend:
         got = await client.jetstream().get_msg(name, 1)
         assert got.data == message(1).body
         assert got.headers == {
-            "Nats-Msg-Id": message(1).id,
+            "Nats-Msg-Id": f"{message(1).id}/{subject}",
             "content-type": "application/cloudevents+json",
             "ce-id": message(1).id,
             "ce-source": "urn:aivisualstudio:photoverse",
@@ -124,6 +124,17 @@ class TestSend:
             [outcome] = await send(nats_server.url, subject=subject)
             assert isinstance(outcome, Delivered)
         assert (await client.jetstream().stream_info(subject.replace(".", "-"))).state.messages == 1
+
+    async def test_one_stream_takes_an_event_of_each_destination(
+        self, nats_server: NatsServer, client: Client, nats_subject: str
+    ) -> None:
+        """An id is known to a whole stream: under another subject, an event is no repetition."""
+        subjects = [f"{nats_subject}.all", f"{nats_subject}.ads"]
+        await client.jetstream().add_stream(name="shared", subjects=[f"{nats_subject}.>"])
+        for each in subjects:
+            await send(nats_server.url, subject=each)
+        held = [(await client.jetstream().get_msg("shared", number)).subject for number in (1, 2)]
+        assert held == subjects
 
     async def test_a_missing_stream_is_named_and_loses_nothing(
         self, nats_server: NatsServer, client: Client, nats_subject: str
