@@ -16,7 +16,6 @@ from receiver.events import Asset
 from receiver.mirror import MirrorResult
 from receiver.store import (
     ALL_SOURCES,
-    NOTHING_AWAY,
     Away,
     Claim,
     EventJob,
@@ -96,9 +95,9 @@ def live_mirroring(
     *,
     limits: MirrorLimits,
     woken: asyncio.Event,
+    gates: Gates,
     sources: Sources = ALL_SOURCES,
     kept: KeptDownloads | None = None,
-    gates: Gates | None = None,
 ) -> "Mirroring[EventJob]":
     """Return the duty that mirrors the assets of due events of *sources*."""
     spool = kept.spool if kept else ""
@@ -112,8 +111,8 @@ def late_mirroring(
     mirror: MirrorLate,
     *,
     woken: asyncio.Event,
+    gates: Gates,
     sources: Sources = ALL_SOURCES,
-    gates: Gates | None = None,
 ) -> "Mirroring[LateJob]":
     """Return the duty that retries late assets: few at once, in addition to the capacity for live events."""
     claim = partial(store.claim, claim_late, sources=sources)
@@ -131,8 +130,8 @@ class Mirroring(Generic[Job]):
         *,
         limits: MirrorLimits,
         woken: asyncio.Event,
+        gates: Gates,
         kept: KeptDownloads | None = None,
-        gates: Gates | None = None,
     ) -> None:
         self._claim_jobs = claim
         self._leases = leases
@@ -163,7 +162,7 @@ class Mirroring(Generic[Job]):
             return False
         room = self._limits.at_once
         self._set_alarm()
-        if not (self._gates and self._gates.bucket.is_down):
+        if not self._gates.bucket.is_down:
             return bool(await self._claim(room))
         if not self._gates.bucket.is_shut and (self._try is None or self._try.done()):
             self._try = await self._claim_probe()
@@ -182,9 +181,7 @@ class Mirroring(Generic[Job]):
         return await self._claim(1, downloaded=False)
 
     async def _claim(self, room: int, *, downloaded: bool | None = None) -> "asyncio.Task[None] | None":
-        away = NOTHING_AWAY
-        if self._gates:
-            away = Away(self._gates.hosts.shut(), self._gates.hosts.overdue_ms(), downloaded)
+        away = Away(self._gates.hosts.shut(), self._gates.hosts.overdue_ms(), downloaded)
         with ExitStack() as stack:
             claim = stack.enter_context(self._leases.claim(room))
             busy = [host for host in self._under_way if self._is_busy(host)]
@@ -197,8 +194,6 @@ class Mirroring(Generic[Job]):
 
     def _set_alarm(self) -> None:
         """Make sure to be woken when something that is down may be tried."""
-        if self._gates is None:
-            return
         gate, hosts_s = self._gates.bucket, self._gates.hosts.wait_s()
         waits = [gate.wait_s() if gate.is_down else 0.0, hosts_s or 0.0]
         if (wait_s := min(filter(None, waits), default=None)) is not None:
@@ -210,7 +205,7 @@ class Mirroring(Generic[Job]):
         """Reserve a place for an event being recorded, unless older ones are waiting or it had to wait."""
         if self._is_behind:
             return None
-        if self._gates and (self._gates.bucket.is_down or self._gates.hosts.is_shut(asset_host)):
+        if self._gates.bucket.is_down or self._gates.hosts.is_shut(asset_host):
             return None
         if self._is_full():
             return None

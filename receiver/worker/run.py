@@ -61,18 +61,18 @@ class Worker:
     store: Store
     mirror: Mirror
     outlets: Sequence[Outlet]
+    kept: KeptDownloads
+    """Downloads that survive a failed attempt."""
+    buckets: BucketGates
+    """The gates before the buckets that *mirror* uses; *hosts* has those before asset hosts."""
+    hosts: HostGates
     accounts: Sequence[Account] = ()
     """Sources to reconcile."""
     reconcile: ReconcileRules = field(default_factory=ReconcileRules)
     limits: MirrorLimits = field(default_factory=MirrorLimits)
     timing: Timing = field(default_factory=Timing)
-    kept: KeptDownloads | None = None
-    """Downloads that survive a failed attempt."""
     mirror_late: MirrorLate | None = None
     """Retries late assets; None leaves them to other workers."""
-    buckets: BucketGates | None = None
-    """The gates before the buckets that *mirror* uses; *hosts* has those before asset hosts."""
-    hosts: HostGates | None = None
     with_own_bucket: Collection[str] = ()
     """Sources whose assets go to their own bucket."""
     telling: Telling | None = None
@@ -94,11 +94,11 @@ class Worker:
         leases = Leases(self.store, lease_s=self.timing.lease_s)
         names = [outlet.name for outlet in self.outlets]
         lookout = Lookout(self.store, names)
-        outages = self._outages()
+        outages = OutageNotes(self.store, self.buckets, self.hosts, every_s=self.timing.poll_s)
         async with asyncio.TaskGroup() as group:
             helpers = [group.create_task(helper) for helper in self._helpers(leases, lookout, outages)]
             duties = [group.create_task(duty) for duty in self._duties(leases, lookout)]
-            log.info("worker started", destinations=names, spool=self.kept.spool if self.kept else None)
+            log.info("worker started", destinations=names, spool=self.kept.spool)
             await self._stop.wait()
             _, unfinished = await asyncio.wait(duties, timeout=self.timing.drain_s)
             for task in (*unfinished, *helpers):
@@ -111,20 +111,13 @@ class Worker:
             await stop_being_seen(self.store, self.kept.spool)
         log.info("worker stopped")
 
-    def _outages(self) -> OutageNotes | None:
-        if self.buckets is None or self.hosts is None:
-            return None
-        return OutageNotes(self.store, self.buckets, self.hosts, every_s=self.timing.poll_s)
-
     def _helpers(
-        self, leases: Leases, lookout: Lookout, outages: OutageNotes | None
+        self, leases: Leases, lookout: Lookout, outages: OutageNotes
     ) -> list[Coroutine[Any, Any, None]]:
         """Return the tasks to cancel at the end, not to wait for: reconciling resumes where it was."""
         reconciling = (Reconciling(self.store, leases, one, self.reconcile) for one in self.accounts)
-        keeping = []
-        if self.kept:
-            seen = stay_seen(self.store, self.kept.spool, every_s=seen_every_s(self.timing.lease_s))
-            keeping = [seen, sweep_kept(self.store, self.kept)]
+        seen = stay_seen(self.store, self.kept.spool, every_s=seen_every_s(self.timing.lease_s))
+        keeping = [seen, sweep_kept(self.store, self.kept)]
         offering = offer_backfill(self.store, [*(outlet.name for outlet in self.outlets), *self.pulled])
         reconciles = (each.run() for each in reconciling)
         holding = [leases.keep(), leases.recall()]
@@ -170,8 +163,8 @@ class Worker:
         )
         return self._work_and_drain(mirroring, woken, self.store.handover.of_events(mirroring, sources))
 
-    def _gates(self, sources: Sources) -> Gates | None:
-        return Gates(self.buckets.gate(sources.only), self.hosts) if self.buckets and self.hosts else None
+    def _gates(self, sources: Sources) -> Gates:
+        return Gates(self.buckets.gate(sources.only), self.hosts)
 
     def _late_duties(self, leases: Leases, lookout: Lookout) -> list[Coroutine[Any, Any, None]]:
         if self.mirror_late is None:

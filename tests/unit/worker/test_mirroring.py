@@ -76,9 +76,45 @@ def woken() -> asyncio.Event:
     return asyncio.Event()
 
 
+class Outage:
+    """Gates before a bucket and hosts, with a clock that stands."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        breaker = partial(Breaker, GATE_RULES, clock=lambda: self.now, chance=lambda: 0.5)
+        self.bucket = BucketGates(MemoryBucket(), (), breaker).gate(None)
+        self.hosts = HostGates(self._refuse, patience_s=3600, make_breaker=breaker)
+
+    async def _refuse(self, _url: object, _begin: object = None) -> NotFetched:
+        return NotFetched("connect", permanent=False)
+
+    def begin(self) -> None:
+        for name in ("a", "b", "c"):
+            self.bucket.failed(name, Retry("down"))
+
+    def wait(self) -> None:
+        self.now += self.bucket.wait_s()
+
+    async def lose_host(self) -> None:
+        for number in range(3):
+            await self.hosts.fetch(f"https://gone.example.com/{number}")
+
+    @property
+    def gates(self) -> Gates:
+        return Gates(self.bucket, self.hosts)
+
+
 @pytest.fixture
-def mirroring(store: Store, leases: Leases, mirror: Mirror, woken: asyncio.Event) -> Mirroring[EventJob]:
-    return live_mirroring(store, leases, mirror, limits=MirrorLimits(at_once=6, per_host=2), woken=woken)
+def outage() -> Outage:
+    return Outage()
+
+
+@pytest.fixture
+def mirroring(
+    store: Store, leases: Leases, mirror: Mirror, woken: asyncio.Event, outage: Outage
+) -> Mirroring[EventJob]:
+    limits = MirrorLimits(at_once=6, per_host=2)
+    return live_mirroring(store, leases, mirror, limits=limits, woken=woken, gates=outage.gates)
 
 
 async def turn_until_full(mirroring: Mirroring[EventJob]) -> None:
@@ -133,7 +169,9 @@ class TestTurn:
         scripted.frozen = asyncio.Event()
         scripted.events = jobs(9)
         mirror.free.set()
-        mirroring = live_mirroring(store, leases, mirror, limits=MirrorLimits(2, 2), woken=woken)
+        mirroring = live_mirroring(
+            store, leases, mirror, limits=MirrorLimits(2, 2), woken=woken, gates=Outage().gates
+        )
         await turn_until_full(mirroring)
         assert (len(mirror.begun), scripted.settled) == (6, [])
         scripted.frozen.set()
@@ -246,44 +284,19 @@ class TestKeptDownload:
                 else EventSettled(job, None, NOW)
             )
 
-        await work_off(live_mirroring(store, leases, mirror, limits=MirrorLimits(), woken=woken, kept=kept))
+        await work_off(
+            live_mirroring(
+                store, leases, mirror, limits=MirrorLimits(), woken=woken, kept=kept, gates=Outage().gates
+            )
+        )
         assert await kept.event_ids() == ([] if fate == "settled" else ["event-1"])
-
-
-class Outage:
-    """Gates before a bucket and hosts, with a clock that stands."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-        breaker = partial(Breaker, GATE_RULES, clock=lambda: self.now, chance=lambda: 0.5)
-        self.bucket = BucketGates(MemoryBucket(), (), breaker).gate(None)
-        self.hosts = HostGates(self._refuse, patience_s=3600, make_breaker=breaker)
-
-    async def _refuse(self, _url: object, _begin: object = None) -> NotFetched:
-        return NotFetched("connect", permanent=False)
-
-    def begin(self) -> None:
-        for name in ("a", "b", "c"):
-            self.bucket.failed(name, Retry("down"))
-
-    def wait(self) -> None:
-        self.now += self.bucket.wait_s()
-
-    async def lose_host(self) -> None:
-        for number in range(3):
-            await self.hosts.fetch(f"https://gone.example.com/{number}")
-
-
-@pytest.fixture
-def outage() -> Outage:
-    return Outage()
 
 
 @pytest.fixture
 def gated(
     store: Store, leases: Leases, mirror: Mirror, woken: asyncio.Event, outage: Outage, tmp_path: Path
 ) -> Mirroring[EventJob]:
-    kept, gates = KeptDownloads(tmp_path, max_bytes=0), Gates(outage.bucket, outage.hosts)
+    kept, gates = KeptDownloads(tmp_path, max_bytes=0), outage.gates
     limits = MirrorLimits(at_once=9, per_host=9)
     return live_mirroring(store, leases, mirror, limits=limits, woken=woken, kept=kept, gates=gates)
 
@@ -340,7 +353,7 @@ class TestGates:
         tmp_path: Path,
     ) -> None:
         """Once a download found no room, one at a time is fetched to try the bucket, until one has left."""
-        kept, gates = KeptDownloads(tmp_path, max_bytes=0), Gates(outage.bucket, outage.hosts)
+        kept, gates = KeptDownloads(tmp_path, max_bytes=0), outage.gates
         duty = live_mirroring(
             store, leases, mirror, limits=MirrorLimits(), woken=woken, kept=kept, gates=gates
         )
@@ -387,7 +400,7 @@ class TestGates:
 
         outage.begin()
         scripted.late = [replace(late_job(), id=str(number)) for number in range(3)]
-        gates = Gates(outage.bucket, outage.hosts)
+        gates = outage.gates
         duty = late_mirroring(store, leases, mirror, woken=woken, gates=gates)
         assert not await duty.turn()
         outage.wait()
@@ -450,7 +463,7 @@ class TestLateMirroring:
             return LateGivenUp(job, "http_404")
 
         scripted.late = [replace(late_job(), id=str(n), asset_host=f"host{n}") for n in range(20)]
-        mirroring = late_mirroring(store, leases, mirror, woken=woken)
+        mirroring = late_mirroring(store, leases, mirror, woken=woken, gates=Outage().gates)
         while await mirroring.turn():
             pass
         await until(lambda: len(begun) == 4)
@@ -489,7 +502,7 @@ class TestLateMirroring:
         scripted.late = [late_job()]
         counter = metrics.ASSETS.labels(outcome)
         before = counter._value.get()
-        mirroring = late_mirroring(store, leases, mirror, woken=woken)
+        mirroring = late_mirroring(store, leases, mirror, woken=woken, gates=Outage().gates)
         with structlog.testing.capture_logs() as lines:
             await mirroring.turn()
             await mirroring.drain()

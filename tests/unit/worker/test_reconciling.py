@@ -14,10 +14,11 @@ from receiver.store import EventJob, Store
 from receiver.worker.leases import Leases
 from receiver.worker.reconcile_pass import Account
 from receiver.worker.reconciling import ReconcileRules, Reconciling
-from receiver.worker.run import Timing, Worker
+from receiver.worker.run import Timing
 from tests.stored import migrated
 from tests.unit.worker.listing import Listing, row
 from tests.unit.worker.test_reconcile_pass import submitted
+from tests.unit.worker.whole import worker_on
 from tests.waiting.aio import until
 
 SOURCE = "photoverse"
@@ -163,7 +164,7 @@ class TestWorker:
     async def test_stopping_does_not_wait_for_the_provider(self, store: Store) -> None:
         """A stopping worker cuts a pass off and gives the turn to the next at once."""
         stuck = Stuck()
-        worker = Worker(store, unused, (), accounts=[Account(SOURCE, stuck)], timing=Timing(drain_s=60))
+        worker = worker_on(store, unused, accounts=[Account(SOURCE, stuck)], timing=Timing(drain_s=60))
         running = asyncio.create_task(worker.run())
         await until(lambda: stuck.asked)
         worker.stop()

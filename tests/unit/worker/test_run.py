@@ -37,6 +37,7 @@ from receiver.worker.run import Timing, Worker, offer_backfill
 from tests.stored import migrated
 from tests.unit.work import BODY
 from tests.unit.worker.scripted import Transacting
+from tests.unit.worker.whole import worker_on
 from tests.waiting.aio import until
 
 LONG_S = 60.0
@@ -98,7 +99,7 @@ async def record(
 
 def a_worker(store: Store, hands: Hands, **timing: float) -> Worker:
     outlets = [hands.outlet("orders"), hands.outlet("audit")]
-    return Worker(store, hands.mirror, outlets, timing=Timing(**{"poll_s": LONG_S, **timing}))
+    return worker_on(store, hands.mirror, outlets, timing=Timing(**{"poll_s": LONG_S, **timing}))
 
 
 @asynccontextmanager
@@ -149,7 +150,7 @@ class TestWorker:
         """A destination that came after the events is told of once, at the start."""
         hands.free()
         before = Store(store.engine.url.render_as_string(hide_password=False), destinations=("orders",))
-        async with running(Worker(before, hands.mirror, [hands.outlet("orders")])):
+        async with running(worker_on(before, hands.mirror, [hands.outlet("orders")])):
             await record(before)
             await until(lambda: hands.sent["orders"])
         before.close()
@@ -206,7 +207,7 @@ class TestWorker:
                 await hands.may_mirror.wait()
             return EventSettled(job, None, now_ms())
 
-        worker = Worker(store, mirror, [hands.outlet("orders")], timing=Timing(poll_s=LONG_S))
+        worker = worker_on(store, mirror, [hands.outlet("orders")], timing=Timing(poll_s=LONG_S))
         async with running(worker):
             await record(store, "gen_slow")
             without = await record(store, "gen_none", host=None)
