@@ -19,7 +19,8 @@ from receiver.events import OPERATOR, SOURCE_PREFIX, TYPE_PREFIX, Event, envelop
 from receiver.expressions import NotApplicable
 from receiver.outcomes import Delivered, FailedAttempt, GivenUp, Judged, Outcome, Parked, Retry
 from receiver.routing import EVERYTHING, Routing
-from receiver.store import DeliveryConfirmed, DeliveryDead, DeliveryJob, DeliveryPostponed, DeliveryUnwanted
+from receiver.store.jobs import DeliveryJob
+from receiver.store.settlements import DeliveryConfirmed, DeliveryDead, DeliveryPostponed, DeliveryUnwanted
 from receiver.telemetry import logs, metrics
 from receiver.telemetry.redact import redact
 

@@ -25,18 +25,10 @@ from receiver.contract import COMPLETED
 from receiver.errors import BucketUnavailable
 from receiver.events import ASSET_MIRRORED, Asset, Event, event_id, follow_up, reread
 from receiver.outcomes import FailedAttempt, Retry
-from receiver.store import (
-    EventJob,
-    EventPostponed,
-    EventSettled,
-    Keeper,
-    LateArrived,
-    LateGivenUp,
-    LateJob,
-    LatePostponed,
-    LateSettlement,
-    NewEvent,
-)
+from receiver.store.jobs import EventJob, Keeper, LateJob
+from receiver.store.late import LateArrived, LateGivenUp, LatePostponed, LateSettlement
+from receiver.store.record import NewEvent
+from receiver.store.settlements import EventPostponed, EventSettled
 from receiver.telemetry import metrics
 from receiver.telemetry.redact import redact
 

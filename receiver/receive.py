@@ -17,7 +17,7 @@ from receiver.assets.guard import asset_host
 from receiver.contract import FAILED, SIGNATURE_HEADER, SIGNATURE_TOLERANCE_S
 from receiver.events import OPERATOR, OUR_TYPES, Event, Unreadable
 from receiver.signatures import verify
-from receiver.store import Duplicate, Entry, Late, NewEvent, NewQuarantine, Recorded, RecordResult
+from receiver.store.record import Duplicate, Entry, Late, NewEvent, NewQuarantine, Recorded, RecordResult
 from receiver.telemetry import metrics
 
 Status = Literal["accepted", "duplicate", "late", "quarantined"]

@@ -28,7 +28,7 @@ from receiver.events import (
     reread,
 )
 from receiver.expressions import Expression, Found, NotApplicable, compile_expression
-from receiver.store import Candidate, Route
+from receiver.store.fanout import Candidate, Route
 from receiver.telemetry import metrics
 
 _ALL_OPERATOR_TYPES: Final = OPERATOR.rstrip(".")
@@ -133,7 +133,7 @@ def check_sources(name: str, routing: Routing, sources: Collection[str]) -> None
 
 
 class Router:
-    """Decides which destinations an event goes to. See `receiver.store.Route`."""
+    """Decides which destinations an event goes to. See `receiver.store.fanout.Route`."""
 
     def __init__(self, routings: Mapping[str, Routing]) -> None:
         self._routings = routings

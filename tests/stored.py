@@ -13,17 +13,11 @@ from typing import Final
 from receiver.contract import COMPLETED
 from receiver.events import Asset, event_id
 from receiver.outcomes import FailedAttempt
-from receiver.store import (
-    Claim,
-    DeliveryConfirmed,
-    DeliveryDead,
-    DeliveryJob,
-    EventSettled,
-    NewEvent,
-    NewQuarantine,
-    Store,
-)
-from receiver.store.claim import claim_deliveries, claim_events
+from receiver.store import Store
+from receiver.store.claim import Claim, claim_deliveries, claim_events
+from receiver.store.jobs import DeliveryJob
+from receiver.store.record import NewEvent, NewQuarantine
+from receiver.store.settlements import DeliveryConfirmed, DeliveryDead, EventSettled
 
 NOW: Final = 1_700_000_000_000
 FAR: Final = 2**52

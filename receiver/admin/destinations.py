@@ -20,9 +20,9 @@ from receiver.operations.backfill import Tally, run_backfill
 from receiver.operations.status import destination_record
 from receiver.outcomes import Delivered
 from receiver.routing import narrowed
-from receiver.store import Route
 from receiver.store import destinations as stored
 from receiver.store.backfill import Past
+from receiver.store.fanout import Route
 
 _ONE: Final = "/v1/destinations/{name}"
 TEST_S: Final = 20.0

@@ -13,7 +13,8 @@ from receiver.operations.next_try import Configured
 from receiver.operations.pruning import Retention
 from receiver.operations.stages import Overview, overview
 from receiver.outcomes import Outcome
-from receiver.store import Route, Store
+from receiver.store import Store
+from receiver.store.fanout import Route
 from receiver.submissions import Submission
 from receiver.telemetry.refusals import Refusals
 

@@ -11,8 +11,9 @@ from receiver.errors import StoreUnavailable
 from receiver.operations import schemas
 from receiver.operations.backfill import Tally, backfill_record, run_backfill
 from receiver.operations.pruning import Retention, prune_all
-from receiver.store import Route, Store
+from receiver.store import Store
 from receiver.store.backfill import Past
+from receiver.store.fanout import Route
 
 _PATIENCE_S: Final = 90.0
 

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from receiver.expressions import Expression
     from receiver.operations.backfill import Tally
     from receiver.settings import Settings
-    from receiver.store import Route, Store
+    from receiver.store import Store
     from receiver.store.backfill import Past
+    from receiver.store.fanout import Route
 
 _COLUMNS: Final = "destination, since, until, events, created, existing, dry_run"
 

@@ -91,8 +91,8 @@ async def _look_apart(
     settings: "Settings", store: "Store", account: "Account", since: datetime | None, *, dry_run: bool
 ) -> "Report":
     """Reconcile without moving the workers' cursor."""
-    from receiver.store import Entry, Recorded
     from receiver.store.passes import kept_cursor
+    from receiver.store.record import Entry, Recorded
     from receiver.wiring.accounts import reconcile_rules
     from receiver.worker.cursor import Cursor
     from receiver.worker.reconcile_pass import Pass

@@ -12,10 +12,11 @@ from typing import Final
 
 from receiver import clock
 from receiver.events import event_id, normalize
-from receiver.store import NewEvent, Store
+from receiver.store import Store
 from receiver.store import operations as stored
 from receiver.store.filters import Filter
 from receiver.store.operations import Operation, Order
+from receiver.store.record import NewEvent
 from receiver.store.search import FoundEvent, find_events
 from receiver.store.window import Key, Page
 

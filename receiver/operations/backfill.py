@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from receiver import clock
 from receiver.operations import schemas, turns
 from receiver.operations.records import moment, record
-from receiver.store import Route, Store
+from receiver.store import Store
 from receiver.store.backfill import Backfilled, Past, Stretch
+from receiver.store.fanout import Route
 
 
 @dataclass(slots=True)

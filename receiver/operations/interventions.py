@@ -6,8 +6,10 @@ from typing import Final, Literal
 from receiver import clock
 from receiver.contract import COMPLETED
 from receiver.events import Asset, reread
-from receiver.store import Claim, EventSettled, Store
+from receiver.store import Store
+from receiver.store.claim import Claim
 from receiver.store.interventions import Hurried, mirror_now, take_pending
+from receiver.store.settlements import EventSettled
 from receiver.store.wake import LATE, MIRROR, SETTLE
 
 RELEASED: Final = "released"

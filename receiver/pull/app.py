@@ -22,9 +22,10 @@ from receiver.events import event_ms, utc_time
 from receiver.pull.bell import Bell
 from receiver.pull.queue import Leased, PullQueue
 from receiver.pull.wishes import Acknowledgement, Extension, Lease, Return
-from receiver.store import FORWARD, Store
+from receiver.store import Store
 from receiver.store.destinations import destination_statuses
 from receiver.store.pull import Acknowledged, Held, acknowledge, extend, give_back
+from receiver.store.wake import FORWARD
 from receiver.telemetry import logs, metrics
 
 MOST_WAITING: Final = 500

@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager, suppress
 
 from receiver import clock
 from receiver.errors import StoreUnavailable
-from receiver.store import FORWARD, Store
+from receiver.store import Store
 from receiver.store.agenda import Agenda, deliveries_to
+from receiver.store.wake import FORWARD
 
 
 class Bell:

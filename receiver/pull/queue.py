@@ -11,8 +11,10 @@ from receiver.deliver import ForwardResult, Unwanted, make_message, report
 from receiver.destinations import Message
 from receiver.outcomes import FailedAttempt, Retry
 from receiver.routing import EVERYTHING, Routing
-from receiver.store import Claim, DeliveryDead, DeliveryJob, DeliveryPostponed, DeliveryUnwanted, Store
-from receiver.store.claim import claim_deliveries
+from receiver.store import Store
+from receiver.store.claim import Claim, claim_deliveries
+from receiver.store.jobs import DeliveryJob
+from receiver.store.settlements import DeliveryDead, DeliveryPostponed, DeliveryUnwanted
 
 _BACKOFF: Final = Backoff(1.0, 3600.0)
 """Wait for messages that cannot be built, until the projection is fixed."""

@@ -13,35 +13,20 @@ from receiver import clock
 from receiver.errors import StoreUnavailable
 from receiver.store import migrations
 from receiver.store.backfill import Backfilled, Past, Stretch, backfill
-from receiver.store.claim import NOTHING_AWAY, Away, Claim, release
+from receiver.store.claim import Claim, release
 from receiver.store.committer import Committer
 from receiver.store.destinations import resume
 from receiver.store.doubts import Doubts
 from receiver.store.engine import connect, is_sqlite
-from receiver.store.fanout import Candidate, FanOut, Made, Route, everywhere
+from receiver.store.fanout import FanOut, Made, Route, everywhere
 from receiver.store.health import Trouble, check, prove, trouble
-from receiver.store.jobs import (
-    ALL_SOURCES,
-    NO_PLACES,
-    DeliveryJob,
-    EventJob,
-    EventTaker,
-    Handover,
-    Hold,
-    Keeper,
-    LateJob,
-    Places,
-    Sources,
-)
-from receiver.store.late import LateArrived, LateGivenUp, LatePostponed, LateSettlement
+from receiver.store.jobs import NO_PLACES, EventTaker, Handover, Hold, Places
+from receiver.store.late import LateArrived
 from receiver.store.operations import Operation, advance
 from receiver.store.record import (
     Arrival,
-    Duplicate,
     Entry,
-    Late,
     NewEvent,
-    NewQuarantine,
     Recorded,
     RecordResult,
     Written,
@@ -54,13 +39,7 @@ from receiver.store.settle import settle_and_claim
 from receiver.store.settlements import (
     Closed,
     Closing,
-    DeliveryConfirmed,
-    DeliveryDead,
-    DeliveryPostponed,
-    DeliveryUnwanted,
     Due,
-    EventKept,
-    EventPostponed,
     EventSettled,
     ForwardSettlement,
     Search,
@@ -68,48 +47,8 @@ from receiver.store.settlements import (
 )
 from receiver.store.sqlite_file import LOOKS_ONLY
 from receiver.store.transactions import EMBEDDED_PATIENCE_S, OPERATORS_PATIENCE_S, PATIENCE_S, Calls, describe
-from receiver.store.wake import FORWARD, LATE, MIRROR, SETTLE, Wake
+from receiver.store.wake import FORWARD, MIRROR, SETTLE, Wake
 from receiver.threads import DaemonThreads
-
-__all__ = [
-    "ALL_SOURCES",
-    "FORWARD",
-    "LATE",
-    "MIRROR",
-    "NOTHING_AWAY",
-    "SETTLE",
-    "Away",
-    "Candidate",
-    "Claim",
-    "DeliveryConfirmed",
-    "DeliveryDead",
-    "DeliveryJob",
-    "DeliveryPostponed",
-    "DeliveryUnwanted",
-    "Duplicate",
-    "Entry",
-    "EventJob",
-    "EventKept",
-    "EventPostponed",
-    "EventSettled",
-    "ForwardSettlement",
-    "Hold",
-    "Keeper",
-    "Late",
-    "LateArrived",
-    "LateGivenUp",
-    "LateJob",
-    "LatePostponed",
-    "LateSettlement",
-    "NewEvent",
-    "NewQuarantine",
-    "RecordResult",
-    "Recorded",
-    "Route",
-    "Settlement",
-    "Sources",
-    "Store",
-]
 
 _POSTGRES_THREADS = 6
 _CLOSE_S = 5.0

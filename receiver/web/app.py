@@ -12,7 +12,7 @@ import orjson
 
 from receiver.errors import SignatureError, StoreUnavailable
 from receiver.receive import Receipt, Record, Source, read_delivery, record_delivery
-from receiver.store import Entry
+from receiver.store.record import Entry
 from receiver.telemetry import logs
 from receiver.telemetry.refusals import Refusals
 from receiver.telemetry.sampling import EVERY_S, Sampler

@@ -12,9 +12,11 @@ import structlog
 
 from receiver.deliver import ForwardResult, report
 from receiver.errors import StoreUnavailable
-from receiver.store import DeliveryDead, DeliveryJob, DeliveryPostponed, Hold, Store
+from receiver.store import Store
 from receiver.store.claim import claim_deliveries
 from receiver.store.destinations import note_breaker
+from receiver.store.jobs import DeliveryJob, Hold
+from receiver.store.settlements import DeliveryDead, DeliveryPostponed
 from receiver.telemetry import metrics
 from receiver.worker.breaker import Breaker
 from receiver.worker.leases import Leases

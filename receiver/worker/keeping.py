@@ -11,7 +11,9 @@ import structlog
 from receiver import clock
 from receiver.assets.kept import KeptDownloads
 from receiver.errors import StoreUnavailable
-from receiver.store import EventJob, EventKept, Store
+from receiver.store import Store
+from receiver.store.jobs import EventJob
+from receiver.store.settlements import EventKept
 from receiver.store.spools import (
     REPORTS,
     Process,

@@ -11,8 +11,10 @@ import structlog
 
 from receiver import clock
 from receiver.errors import StoreUnavailable
-from receiver.store import Claim, ForwardSettlement, Hold, Settlement, Store
-from receiver.store.claim import release, renew
+from receiver.store import Store
+from receiver.store.claim import Claim, release, renew
+from receiver.store.jobs import Hold
+from receiver.store.settlements import ForwardSettlement, Settlement
 
 RENEWALS_PER_LEASE: Final = 3
 PAUSES_S: Final = (1.0, 2.0, 4.0, 8.0)

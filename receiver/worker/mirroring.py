@@ -14,24 +14,11 @@ from receiver.assets.kept import KeptDownloads
 from receiver.errors import StoreUnavailable
 from receiver.events import Asset
 from receiver.mirror import MirrorResult
-from receiver.store import (
-    ALL_SOURCES,
-    Away,
-    Claim,
-    EventJob,
-    EventPostponed,
-    EventSettled,
-    Hold,
-    LateArrived,
-    LateGivenUp,
-    LateJob,
-    LatePostponed,
-    LateSettlement,
-    Sources,
-    Store,
-)
-from receiver.store.claim import claim_events
-from receiver.store.late import claim_late
+from receiver.store import Store
+from receiver.store.claim import Away, Claim, claim_events
+from receiver.store.jobs import ALL_SOURCES, EventJob, Hold, LateJob, Sources
+from receiver.store.late import LateArrived, LateGivenUp, LatePostponed, LateSettlement, claim_late
+from receiver.store.settlements import EventPostponed, EventSettled
 from receiver.telemetry import logs, metrics
 from receiver.worker.gate import Gate
 from receiver.worker.host_gates import HostGates

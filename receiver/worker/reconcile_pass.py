@@ -17,8 +17,9 @@ from receiver import clock, events, tracing
 from receiver.client import ClientError, Generation, GenerationPage, NotFound
 from receiver.contract import COMPLETED, FAILED
 from receiver.receive import entry_of, trace_generation
-from receiver.store import Duplicate, Entry, NewEvent, Recorded, RecordResult, Store
+from receiver.store import Store
 from receiver.store.passes import awaited, known_endings
+from receiver.store.record import Duplicate, Entry, NewEvent, Recorded, RecordResult
 from receiver.worker.cursor import Cursor
 from receiver.worker.sweep import PAGE_SIZE, created_ms
 

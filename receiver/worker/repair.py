@@ -9,9 +9,10 @@ from receiver.assets.object_keys import beside
 from receiver.errors import BucketUnavailable
 from receiver.events import Event, normalize
 from receiver.mirror import object_metadata
-from receiver.store import LateArrived, LateGivenUp, LateJob, LatePostponed, LateSettlement, Store
+from receiver.store import Store
 from receiver.store.inventory import KnownAsset, relocate
-from receiver.store.late import take_failed
+from receiver.store.jobs import LateJob
+from receiver.store.late import LateArrived, LateGivenUp, LatePostponed, LateSettlement, take_failed
 from receiver.worker.leases import Leases
 
 Lost = Literal["missing", "wrong_size", "wrong_checksum"]

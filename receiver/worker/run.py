@@ -12,10 +12,12 @@ from receiver.assets.by_source import BucketsBySource
 from receiver.assets.kept import KeptDownloads
 from receiver.errors import StoreUnavailable
 from receiver.operations.pruning import Retention
-from receiver.store import FORWARD, LATE, MIRROR, SETTLE, Sources, Store
+from receiver.store import Store
 from receiver.store.agenda import LATE_ASSETS, WITH_ASSET, WITHOUT_ASSET, deliveries_to
 from receiver.store.backfill import count_missed
 from receiver.store.future import Present
+from receiver.store.jobs import Sources
+from receiver.store.wake import FORWARD, LATE, MIRROR, SETTLE
 from receiver.worker.bucket_gates import BucketGates
 from receiver.worker.clockwatch import ClockWatch, watch_clock
 from receiver.worker.forwarding import Forwarding, Outlet

@@ -18,7 +18,7 @@ from receiver.errors import StoreUnavailable
 from receiver.events import utc_time
 from receiver.operations.disks import rooms
 from receiver.operations.stages import state_of
-from receiver.store import MIRROR, Store
+from receiver.store import Store
 from receiver.store.notices import (
     Observed,
     Sight,
@@ -31,6 +31,7 @@ from receiver.store.notices import (
 )
 from receiver.store.outages import ASSET_HOST, BUCKET, COMMON_BUCKET, Outage
 from receiver.store.spools import gone_after_s
+from receiver.store.wake import MIRROR
 from receiver.telemetry.redact import fingerprint
 from receiver.worker.bucket_gates import BucketGates
 from receiver.worker.host_gates import HostGates

@@ -16,12 +16,12 @@ from receiver.assets.s3_upload import Upload
 from receiver.destinations import Message
 from receiver.destinations.jsonlines import JsonLinesFile
 from receiver.events import ASSET_MIRRORED
-from receiver.store import DeliveryConfirmed, EventSettled, LateArrived, Store
+from receiver.store import Store
 from receiver.store.claim import claim_events
 from receiver.store.committer import Committer
-from receiver.store.late import claim_late
+from receiver.store.late import LateArrived, claim_late
 from receiver.store.record import Arrival
-from receiver.store.settlements import Closing
+from receiver.store.settlements import Closing, DeliveryConfirmed, EventSettled
 from receiver.worker.forwarding import Forwarding
 from receiver.worker.mirroring import Mirroring
 

@@ -23,9 +23,10 @@ from receiver.contract import COMPLETED
 from receiver.listener import listen
 from receiver.sandbox import DEFAULT_WEBHOOK_SECRET, Knobs, Sandbox
 from receiver.settings import Settings
-from receiver.store import NewEvent, Store
+from receiver.store import Store
 from receiver.store.outages import note_outages
 from receiver.store.progress import progress
+from receiver.store.record import NewEvent
 from receiver.store.spools import Process, see_spool
 from receiver.telemetry.refusals import Refusals
 from receiver.wiring.admin import open_admin

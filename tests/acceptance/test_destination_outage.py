@@ -17,8 +17,9 @@ from sqlalchemy import Select, select
 
 from receiver.events import event_id
 from receiver.settings import Settings
-from receiver.store import NewEvent, Store
+from receiver.store import Store
 from receiver.store.destinations import destination_statuses, pause
+from receiver.store.record import NewEvent
 from receiver.store.tables import DELIVERY, DESTINATION_STATE
 from receiver.wiring.stores import build_store
 from receiver.wiring.worker import open_worker

@@ -12,8 +12,8 @@ import pytest
 from receiver.client import AsyncClient, Client
 from receiver.sandbox import Dialect, Knobs, Sandbox
 from receiver.sandbox.clock import SystemClock
-from receiver.store import Claim, Store
-from receiver.store.claim import claim_events
+from receiver.store import Store
+from receiver.store.claim import Claim, claim_events
 from receiver.worker.cursor import Cursor
 from receiver.worker.reconcile_pass import Account, Pass, Report
 from tests.acceptance.service import Service, service

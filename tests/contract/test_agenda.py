@@ -8,10 +8,11 @@ from sqlalchemy import delete, text, update
 from sqlalchemy.exc import InternalError
 
 from receiver.clock import now_ms
-from receiver.store import Claim, DeliveryPostponed, Store
+from receiver.store import Store
 from receiver.store.agenda import LATE_ASSETS, WITH_ASSET, WITHOUT_ASSET, Agenda, deliveries_to
-from receiver.store.claim import claim_deliveries
+from receiver.store.claim import Claim, claim_deliveries
 from receiver.store.destinations import pause
+from receiver.store.settlements import DeliveryPostponed
 from receiver.store.tables import ASSET, DELIVERY, EVENT, LATE_ASSET
 from tests.contract.test_store import an_event, leave_waiting, plans, reads_all, settled_event
 

@@ -10,20 +10,18 @@ from sqlalchemy import event as engine_events
 
 from receiver.events import Asset
 from receiver.outcomes import MAX_SAID_BYTES, FailedAttempt
-from receiver.store import (
+from receiver.store import Store
+from receiver.store.attempts import FILE, KEPT, LATE_FILE, KeptAttempt, kept_attempts
+from receiver.store.claim import claim_events
+from receiver.store.late import LateGivenUp, LatePostponed, claim_late
+from receiver.store.retention import Batch, prune
+from receiver.store.settlements import (
     DeliveryConfirmed,
     DeliveryDead,
     DeliveryPostponed,
     EventPostponed,
     EventSettled,
-    LateGivenUp,
-    LatePostponed,
-    Store,
 )
-from receiver.store.attempts import FILE, KEPT, LATE_FILE, KeptAttempt, kept_attempts
-from receiver.store.claim import claim_events
-from receiver.store.late import claim_late
-from receiver.store.retention import Batch, prune
 from receiver.store.story import story
 from tests.stored import ASSET, FAR, NOW, an_event, claim, claimed, dead, delivered, settled
 

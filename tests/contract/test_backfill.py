@@ -15,25 +15,19 @@ from sqlalchemy.event import listen
 from receiver.contract import COMPLETED, FAILED
 from receiver.events import Asset, event_id
 from receiver.routing import Router, take
-from receiver.store import (
-    Candidate,
-    Claim,
-    DeliveryConfirmed,
-    DeliveryJob,
-    DeliveryUnwanted,
-    EventSettled,
-    NewEvent,
-    Store,
-)
+from receiver.store import Store
 from receiver.store.attribution import HOLD_MS
 from receiver.store.backfill import Backfilled, Past, Stretch, count_missed
-from receiver.store.claim import claim_deliveries, claim_events
+from receiver.store.claim import Claim, claim_deliveries, claim_events
 from receiver.store.engine import connect
-from receiver.store.fanout import everywhere
+from receiver.store.fanout import Candidate, everywhere
 from receiver.store.filters import Filter
+from receiver.store.jobs import DeliveryJob
 from receiver.store.ledger import StoreLedger
 from receiver.store.progress import progress
+from receiver.store.record import NewEvent
 from receiver.store.search import find_deliveries
+from receiver.store.settlements import DeliveryConfirmed, DeliveryUnwanted, EventSettled
 from receiver.store.tables import DELIVERY
 from receiver.submissions import Submission
 from receiver.telemetry import metrics

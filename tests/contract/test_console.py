@@ -12,21 +12,14 @@ from receiver import clock, operations
 from receiver.contract import FAILED
 from receiver.events import Asset
 from receiver.operations import Cancelled, Counted
-from receiver.store import (
-    DeliveryConfirmed,
-    DeliveryDead,
-    DeliveryJob,
-    DeliveryPostponed,
-    EventSettled,
-    Store,
-    resend,
-    window,
-)
+from receiver.store import Store, resend, window
 from receiver.store.attribution import attach
 from receiver.store.claim import claim_deliveries, claim_events, renew
 from receiver.store.filters import Filter
+from receiver.store.jobs import DeliveryJob
 from receiver.store.operations import Operation, Order, find_operation, latest_operations
 from receiver.store.search import find_deliveries, find_events, find_quarantined, quarantined_body
+from receiver.store.settlements import DeliveryConfirmed, DeliveryDead, DeliveryPostponed, EventSettled
 from receiver.store.tables import DELIVERY, EVENT, QUARANTINE
 from tests.contract.test_ledger import waits
 from tests.stored import ASSET, FAR, NOW, a_body, an_event, claim, claimed, dead, delivered, settled

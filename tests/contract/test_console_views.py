@@ -8,14 +8,15 @@ import pytest
 
 from receiver.contract import COMPLETED
 from receiver.events import Asset, event_id
-from receiver.store import DeliveryPostponed, EventPostponed, EventSettled, NewEvent, Store
+from receiver.store import Store
 from receiver.store.audit import Deed, deeds, write_down
 from receiver.store.claim import claim_events
 from receiver.store.contents import LOOKED_AT, find_words
 from receiver.store.interventions import mirror_now, take_pending
 from receiver.store.late import claim_late
 from receiver.store.rates import Done, count_done
-from receiver.store.record import event_row
+from receiver.store.record import NewEvent, event_row
+from receiver.store.settlements import DeliveryPostponed, EventPostponed, EventSettled
 from receiver.store.spools import see_spool
 from receiver.store.standing import standing
 from receiver.store.story import identify, story

@@ -17,11 +17,13 @@ from receiver.assets.folder import FolderBucket
 from receiver.assets.kept import KeptDownloads
 from receiver.contract import COMPLETED, FAILED
 from receiver.operations.erasing import Erasing, Wish
-from receiver.store import Duplicate, EventSettled, Store, audit
+from receiver.store import Store, audit
 from receiver.store.audit import Deed
 from receiver.store.claim import claim_events
 from receiver.store.erasure import Generation, erase, find_traces
+from receiver.store.record import Duplicate
 from receiver.store.removals import announce, announced, end_removal
+from receiver.store.settlements import EventSettled
 from receiver.store.tables import ASSET, ATTEMPT, DELIVERY, EVENT, QUARANTINE, SUBMISSION
 from tests.stored import ASSET as AN_ASSET
 from tests.stored import FAR, NOW, an_event, claim, claimed, dead, delivered, migrated, settled

@@ -10,10 +10,12 @@ from sqlalchemy import Connection, Select, Table, select, update
 
 from receiver.contract import COMPLETED
 from receiver.events import event_id
-from receiver.store import Claim, DeliveryPostponed, EventPostponed, EventSettled, NewEvent, Store
-from receiver.store.claim import claim_deliveries, claim_events, renew
+from receiver.store import Store
+from receiver.store.claim import Claim, claim_deliveries, claim_events, renew
 from receiver.store.future import Present, put_right
 from receiver.store.passes import end_turn, take_turn
+from receiver.store.record import NewEvent
+from receiver.store.settlements import DeliveryPostponed, EventPostponed, EventSettled
 from receiver.store.spools import see_spool
 from receiver.store.tables import DELIVERY, EVENT, LATE_ASSET, OPERATION, RECONCILE, SPOOL
 

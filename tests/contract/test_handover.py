@@ -16,22 +16,14 @@ from receiver import clock
 from receiver.contract import FAILED
 from receiver.errors import StoreUnavailable
 from receiver.events import Asset
-from receiver.store import (
-    FORWARD,
-    DeliveryConfirmed,
-    DeliveryJob,
-    Duplicate,
-    EventJob,
-    EventSettled,
-    Hold,
-    Keeper,
-    NewEvent,
-    Recorded,
-    Store,
-)
+from receiver.store import Store
 from receiver.store.claim import claim_deliveries, claim_events
 from receiver.store.destinations import pause
+from receiver.store.jobs import DeliveryJob, EventJob, Hold, Keeper
+from receiver.store.record import Duplicate, NewEvent, Recorded
+from receiver.store.settlements import DeliveryConfirmed, EventSettled
 from receiver.store.tables import DELIVERY, EVENT
+from receiver.store.wake import FORWARD
 from tests.acceptance.service import completed, failed
 from tests.contract.test_store import LEASE_MS, NOW, an_event, claim, store
 from tests.stored import migrated

@@ -7,10 +7,12 @@ from sqlalchemy import select
 
 from receiver.contract import COMPLETED, FAILED
 from receiver.events import Asset, event_id
-from receiver.store import EventSettled, NewEvent, Store
+from receiver.store import Store
 from receiver.store.assets import has_assets_below
 from receiver.store.claim import claim_events
 from receiver.store.inventory import KnownAsset, Scope, count_assets, known_assets, relocate
+from receiver.store.record import NewEvent
+from receiver.store.settlements import EventSettled
 from receiver.store.tables import ASSET
 from tests.contract.test_late_assets import GIVEN_UP, MIRRORED, NOW, RETRY_MS, arrived, claim, late
 

@@ -12,30 +12,17 @@ from sqlalchemy import event as sql_event
 
 from receiver.contract import COMPLETED, FAILED
 from receiver.events import ASSET_MIRRORED, Asset, Event, event_id, follow_up, normalize
-from receiver.store import (
-    FORWARD,
-    Away,
-    Claim,
-    DeliveryConfirmed,
-    Duplicate,
-    EventJob,
-    EventPostponed,
-    EventSettled,
-    LateArrived,
-    LateGivenUp,
-    LateJob,
-    LatePostponed,
-    NewEvent,
-    Sources,
-    Store,
-)
-from receiver.store.claim import claim_deliveries, claim_events, release, renew
+from receiver.store import Store
+from receiver.store.claim import Away, Claim, claim_deliveries, claim_events, release, renew
 from receiver.store.fanout import FanOut, everywhere
-from receiver.store.late import claim_late, take_failed
+from receiver.store.jobs import EventJob, LateJob, Sources
+from receiver.store.late import LateArrived, LateGivenUp, LatePostponed, claim_late, take_failed
 from receiver.store.passes import known_endings
+from receiver.store.record import Duplicate, NewEvent
 from receiver.store.settle import settle
-from receiver.store.settlements import Closing
+from receiver.store.settlements import Closing, DeliveryConfirmed, EventPostponed, EventSettled
 from receiver.store.tables import ASSET, DELIVERY, EVENT, LATE_ASSET
+from receiver.store.wake import FORWARD
 from tests.acceptance.service import completed
 from tests.contract.test_ledger import a_submission, open_ledger, waits
 from tests.waiting.blocking import until

@@ -13,18 +13,14 @@ from sqlalchemy import text
 from receiver.contract import COMPLETED, FAILED
 from receiver.errors import GenerationClaimed, StoreUnavailable
 from receiver.events import event_id
-from receiver.store import (
-    Claim,
-    DeliveryJob,
-    DeliveryPostponed,
-    EventSettled,
-    NewEvent,
-    Store,
-)
-from receiver.store.claim import claim_deliveries, claim_events, release, renew
+from receiver.store import Store
+from receiver.store.claim import Claim, claim_deliveries, claim_events, release, renew
 from receiver.store.engine import connect
+from receiver.store.jobs import DeliveryJob
 from receiver.store.ledger import StoreLedger
 from receiver.store.passes import awaited, end_turn, kept_cursor, known_endings, save_cursor, take_turn
+from receiver.store.record import NewEvent
+from receiver.store.settlements import DeliveryPostponed, EventSettled
 from receiver.submissions import Submission
 from tests.acceptance.service import completed, failed
 from tests.contract.test_handover import Outbox

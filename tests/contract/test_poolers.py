@@ -10,9 +10,11 @@ import structlog.testing
 from sqlalchemy import event
 
 from receiver.contract import FAILED
-from receiver.store import DeliveryConfirmed, Recorded, Store
+from receiver.store import Store
 from receiver.store.engine import WAKE_CHANNEL
 from receiver.store.migrations import revisions
+from receiver.store.record import Recorded
+from receiver.store.settlements import DeliveryConfirmed
 from receiver.store.wake import SETTLE
 from tests.servers.pgbouncer import PgBouncer, pooling
 from tests.servers.postgres import PostgresServer

@@ -10,15 +10,17 @@ from sqlalchemy import Table, select, update
 from receiver import operations
 from receiver.contract import FAILED
 from receiver.operations import Counted
-from receiver.store import DeliveryConfirmed, Duplicate, EventSettled, Late, Store
+from receiver.store import Store
 from receiver.store.backfill import Past, Stretch, count_missed
 from receiver.store.claim import claim_events
 from receiver.store.fanout import everywhere
 from receiver.store.filters import Filter
 from receiver.store.ledger import StoreLedger
 from receiver.store.operations import Order
+from receiver.store.record import Duplicate, Late
 from receiver.store.retention import Batch, Pruned, What, prune
 from receiver.store.search import body_of_event, pruned_among, quarantined_body
+from receiver.store.settlements import DeliveryConfirmed, EventSettled
 from receiver.store.tables import DELIVERY, EVENT, OPERATION, QUARANTINE, RETAINED
 from tests.contract.test_ledger import a_submission, waits
 from tests.stored import ASSET, FAR, NOW, a_body, an_event, claim, claimed, dead, delivered, settled

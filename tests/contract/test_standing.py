@@ -12,13 +12,15 @@ from receiver import operations
 from receiver.contract import COMPLETED
 from receiver.events import Asset, event_id
 from receiver.operations.next_try import Configured, circumstances
-from receiver.store import DeliveryConfirmed, EventPostponed, EventSettled, NewEvent, Store, backlog, standing
+from receiver.store import Store, backlog, standing
 from receiver.store.backlog import Waiting
 from receiver.store.claim import claim_events
 from receiver.store.destinations import DestinationState, note_breaker, pause
 from receiver.store.filters import Filter
 from receiver.store.operations import Order
 from receiver.store.outages import ASSET_HOST, BUCKET, STALE_MS, note_outages
+from receiver.store.record import NewEvent
+from receiver.store.settlements import DeliveryConfirmed, EventPostponed, EventSettled
 from receiver.store.spools import Process, Spool, see_spool
 from receiver.store.standing import Allowance, Standing, WaitingEvents
 from receiver.store.submitted import CreditsRefused

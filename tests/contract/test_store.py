@@ -16,27 +16,19 @@ from sqlalchemy.event import listen, remove
 from receiver.contract import COMPLETED, FAILED
 from receiver.errors import StoreUnavailable
 from receiver.events import Asset, event_id
-from receiver.store import (
-    Away,
-    Claim,
+from receiver.store import Store
+from receiver.store.claim import Away, Claim, claim_deliveries, claim_events, release, renew
+from receiver.store.committer import Committer
+from receiver.store.jobs import DeliveryJob, EventJob, Sources
+from receiver.store.migrations import revisions
+from receiver.store.record import Duplicate, Late, NewEvent, NewQuarantine, Recorded
+from receiver.store.settlements import (
     DeliveryConfirmed,
     DeliveryDead,
-    DeliveryJob,
     DeliveryPostponed,
-    Duplicate,
-    EventJob,
     EventPostponed,
     EventSettled,
-    Late,
-    NewEvent,
-    NewQuarantine,
-    Recorded,
-    Sources,
-    Store,
 )
-from receiver.store.claim import claim_deliveries, claim_events, release, renew
-from receiver.store.committer import Committer
-from receiver.store.migrations import revisions
 from receiver.store.spools import awaiting_asset
 from receiver.store.tables import ASSET, DELIVERY, EVENT, QUARANTINE
 from receiver.store.wake import FORWARD, MIRROR, SETTLE

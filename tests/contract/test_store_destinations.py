@@ -7,15 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.event import listen, remove
 
 from receiver.events import event_id
-from receiver.store import (
-    DeliveryConfirmed,
-    DeliveryDead,
-    DeliveryPostponed,
-    EventSettled,
-    NewEvent,
-    Store,
-    backlog,
-)
+from receiver.store import Store, backlog
 from receiver.store.backlog import Waiting
 from receiver.store.claim import claim_deliveries, claim_events
 from receiver.store.destinations import (
@@ -26,6 +18,8 @@ from receiver.store.destinations import (
     pause,
 )
 from receiver.store.filters import known_sources
+from receiver.store.record import NewEvent
+from receiver.store.settlements import DeliveryConfirmed, DeliveryDead, DeliveryPostponed, EventSettled
 from receiver.store.tables import DELIVERY
 from tests import stored
 from tests.contract import test_store

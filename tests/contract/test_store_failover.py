@@ -19,21 +19,14 @@ from receiver import clock
 from receiver.contract import COMPLETED, FAILED
 from receiver.errors import StoreUnavailable
 from receiver.events import event_id
-from receiver.store import (
-    MIRROR,
-    Claim,
-    DeliveryJob,
-    Duplicate,
-    EventJob,
-    EventSettled,
-    Hold,
-    NewEvent,
-    Recorded,
-    Store,
-)
-from receiver.store.claim import claim_deliveries, claim_events, release, renew
+from receiver.store import Store
+from receiver.store.claim import Claim, claim_deliveries, claim_events, release, renew
 from receiver.store.destinations import pause
+from receiver.store.jobs import DeliveryJob, EventJob, Hold
 from receiver.store.progress import progress
+from receiver.store.record import Duplicate, NewEvent, Recorded
+from receiver.store.settlements import EventSettled
+from receiver.store.wake import MIRROR
 from tests.acceptance.service import failed
 from tests.servers.postgres import PostgresServer, following, running
 from tests.servers.switch import Switch, switched

@@ -8,19 +8,11 @@ from sqlalchemy import Connection, select, update
 
 from receiver.contract import COMPLETED
 from receiver.events import event_id
-from receiver.store import (
-    NOTHING_AWAY,
-    Away,
-    Claim,
-    EventJob,
-    EventKept,
-    EventPostponed,
-    EventSettled,
-    Keeper,
-    NewEvent,
-    Store,
-)
-from receiver.store.claim import claim_events
+from receiver.store import Store
+from receiver.store.claim import NOTHING_AWAY, Away, Claim, claim_events
+from receiver.store.jobs import EventJob, Keeper
+from receiver.store.record import NewEvent
+from receiver.store.settlements import EventKept, EventPostponed, EventSettled
 from receiver.store.spools import Process, Spool, latest_spool, recall, see_spool, sign_off
 from receiver.store.standing import standing
 from receiver.store.tables import EVENT, SPOOL

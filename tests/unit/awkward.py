@@ -6,10 +6,11 @@ from typing import Final
 from sqlalchemy import Connection, insert, update
 
 from receiver.clock import now_ms
-from receiver.store import NewQuarantine, Store
+from receiver.store import Store
 from receiver.store.audit import Deed, write_down
 from receiver.store.destinations import note_breaker, pause
 from receiver.store.outages import note_outages
+from receiver.store.record import NewQuarantine
 from receiver.store.spools import Process, see_spool
 from receiver.store.tables import ASSET, DELIVERY, EVENT, LATE_ASSET, PACE, SUBMISSION
 from tests.stored import NOW, an_event, dead, settled

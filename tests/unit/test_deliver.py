@@ -17,13 +17,8 @@ from receiver.destinations import Message
 from receiver.events import Asset
 from receiver.outcomes import Delivered, FailedAttempt, GivenUp, Judged, Outcome, Parked, Retry
 from receiver.routing import EVERYTHING, Routing, take
-from receiver.store import (
-    DeliveryConfirmed,
-    DeliveryDead,
-    DeliveryJob,
-    DeliveryPostponed,
-    DeliveryUnwanted,
-)
+from receiver.store.jobs import DeliveryJob
+from receiver.store.settlements import DeliveryConfirmed, DeliveryDead, DeliveryPostponed, DeliveryUnwanted
 from tests.unit.work import BODY, NOW, delivery_job
 
 

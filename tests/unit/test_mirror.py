@@ -24,17 +24,9 @@ from receiver.mirror import (
     Refresh,
 )
 from receiver.outcomes import FailedAttempt, Retry
-from receiver.store import (
-    EventJob,
-    EventPostponed,
-    EventSettled,
-    Keeper,
-    LateArrived,
-    LateGivenUp,
-    LateJob,
-    LatePostponed,
-    LateSettlement,
-)
+from receiver.store.jobs import EventJob, Keeper, LateJob
+from receiver.store.late import LateArrived, LateGivenUp, LatePostponed, LateSettlement
+from receiver.store.settlements import EventPostponed, EventSettled
 from receiver.telemetry import metrics
 from tests.acceptance.service import failed
 from tests.unit.work import BODY, NOW, URL, MemoryBucket, event_job, late_job

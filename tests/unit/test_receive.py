@@ -11,7 +11,7 @@ from receiver.errors import SignatureError, StoreUnavailable
 from receiver.events import OUR_TYPES, Event, Unreadable
 from receiver.receive import Receipt, Source, entry_of, read_delivery, record_delivery
 from receiver.signatures import sign
-from receiver.store import Duplicate, Entry, Late, NewEvent, NewQuarantine, Recorded, RecordResult
+from receiver.store.record import Duplicate, Entry, Late, NewEvent, NewQuarantine, Recorded, RecordResult
 from receiver.telemetry import metrics
 from tests.acceptance.service import completed, failed
 

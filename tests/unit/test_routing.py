@@ -12,8 +12,8 @@ from receiver.errors import ConfigError
 from receiver.events import Asset, Event, envelope, normalize
 from receiver.expressions import NotApplicable, compile_expression
 from receiver.routing import EVERYTHING, Router, Routing, check_sources, narrowed, take
-from receiver.store import Candidate
 from receiver.store.attribution import Attribution
+from receiver.store.fanout import Candidate
 from receiver.telemetry import metrics
 from tests.acceptance.service import completed, failed
 from tests.unit.work import BODY, NOW, event_job

@@ -28,7 +28,7 @@ from receiver.mirror import Mirror, MirrorRules
 from receiver.outcomes import Delivered, GivenUp, Judged, Outcome, Parked, Retry
 from receiver.receive import record_delivery, trace_generation
 from receiver.routing import take
-from receiver.store import Duplicate, Entry, NewEvent, NewQuarantine, Recorded, RecordResult
+from receiver.store.record import Duplicate, Entry, NewEvent, NewQuarantine, Recorded, RecordResult
 from receiver.tracing import Ended
 from tests.acceptance.service import failed
 from tests.unit.work import NOW, MemoryBucket, delivery_job, event_job

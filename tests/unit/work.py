@@ -5,7 +5,7 @@ from typing import Final
 
 from receiver.assets import Early, Fetched, Held, Stored
 from receiver.events import Asset
-from receiver.store import DeliveryJob, EventJob, LateJob
+from receiver.store.jobs import DeliveryJob, EventJob, LateJob
 from tests.acceptance.service import completed
 
 NOW: Final = 1_736_424_015_250

@@ -23,7 +23,9 @@ from receiver.pull.app import build_app
 from receiver.pull.bell import Bell
 from receiver.pull.queue import PullQueue
 from receiver.routing import EVERYTHING
-from receiver.store import DeliveryJob, NewEvent, Store
+from receiver.store import Store
+from receiver.store.jobs import DeliveryJob
+from receiver.store.record import NewEvent
 from tests.acceptance.service import failed
 from tests.answer import Answer
 from tests.contract.systems.served import Served

@@ -7,8 +7,9 @@ from starlette.responses import PlainTextResponse
 from receiver import operations
 from receiver.admin.app import beside
 from receiver.operations.pruning import Retention
-from receiver.store import DeliveryConfirmed, Store
+from receiver.store import Store
 from receiver.store.operations import Order
+from receiver.store.settlements import DeliveryConfirmed
 from tests.stored import FAR, NOW, a_body, an_event, claimed, dead, delivered, settled
 from tests.unit.admin.asking import KNOWN, Caller
 from tests.unit.admin.given import Desk

@@ -2,7 +2,8 @@
 
 from sqlalchemy import text
 
-from receiver.store import DeliveryConfirmed, Store
+from receiver.store import Store
+from receiver.store.settlements import DeliveryConfirmed
 from tests.stored import NOW, a_body, an_event, claimed, dead, settled
 from tests.unit.admin.asking import Caller
 

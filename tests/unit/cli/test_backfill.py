@@ -15,8 +15,10 @@ import pytest
 
 from receiver.contract import COMPLETED
 from receiver.events import event_id
-from receiver.store import Claim, EventSettled, NewEvent, Store
-from receiver.store.claim import claim_events
+from receiver.store import Store
+from receiver.store.claim import Claim, claim_events
+from receiver.store.record import NewEvent
+from receiver.store.settlements import EventSettled
 from tests.acceptance.service import completed
 from tests.servers import warm
 from tests.stored import migrated

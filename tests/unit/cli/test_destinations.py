@@ -11,9 +11,11 @@ import pytest
 from receiver.cli.destinations import check_name
 from receiver.clock import now_ms
 from receiver.events import event_id
-from receiver.store import Claim, DeliveryDead, EventSettled, NewEvent, Store
-from receiver.store.claim import claim_deliveries, claim_events
+from receiver.store import Store
+from receiver.store.claim import Claim, claim_deliveries, claim_events
 from receiver.store.destinations import note_breaker
+from receiver.store.record import NewEvent
+from receiver.store.settlements import DeliveryDead, EventSettled
 from tests.stored import migrated
 from tests.unit.cli.running import Run
 

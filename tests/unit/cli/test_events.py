@@ -8,7 +8,8 @@ import pytest
 
 from receiver.clock import now_ms
 from receiver.contract import COMPLETED
-from receiver.store import NewEvent, Store
+from receiver.store import Store
+from receiver.store.record import NewEvent
 from tests.stored import FAR, NOW, WHOLE_ASSET, an_event, claimed, delivered, settled
 from tests.unit.cli.command import Command
 from tests.unit.cli.running import Run

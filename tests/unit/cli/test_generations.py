@@ -8,7 +8,8 @@ import pytest
 
 from receiver.client import Client
 from receiver.sandbox import Sandbox
-from receiver.store import NewEvent, Store
+from receiver.store import Store
+from receiver.store.record import NewEvent
 from tests.contract.provider_clients import quickly
 from tests.stored import migrated
 from tests.unit.cli.running import Run, nothing_is_sent

@@ -3,8 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-from receiver.store import EventPostponed, NewEvent, Store
+from receiver.store import Store
 from receiver.store.claim import claim_events
+from receiver.store.record import NewEvent
+from receiver.store.settlements import EventPostponed
 from tests.stored import FAR, NOW, an_event, claim, delivered
 from tests.unit.cli.running import Run
 from tests.unit.cli.stored import DESTINATIONS, in_store

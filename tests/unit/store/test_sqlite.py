@@ -16,8 +16,9 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from receiver.errors import ConfigError, StoreUnavailable
-from receiver.store import Recorded, RecordResult, Store
+from receiver.store import Store
 from receiver.store.engine import connect
+from receiver.store.record import Recorded, RecordResult
 from receiver.store.sqlite_file import LOOKS_ONLY, DatabaseFile
 from receiver.store.transactions import transact
 from tests.stored import an_event, migrated

@@ -10,7 +10,7 @@ from receiver.errors import StoreUnavailable
 from receiver.listener import listen
 from receiver.receive import Source
 from receiver.signatures import sign
-from receiver.store import Entry, Recorded, RecordResult
+from receiver.store.record import Entry, Recorded, RecordResult
 from receiver.web.app import PublicApp
 from receiver.web.server import Server
 from tests.answer import Answer

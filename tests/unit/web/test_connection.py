@@ -7,7 +7,7 @@ import time
 import pytest
 import structlog.testing
 
-from receiver.store import Entry, RecordResult
+from receiver.store.record import Entry, RecordResult
 from receiver.telemetry import metrics
 from receiver.telemetry.refusals import Refusals
 from receiver.web.app import PublicApp

@@ -10,8 +10,9 @@ import structlog.testing
 
 from receiver.errors import StoreUnavailable
 from receiver.signatures import sign
-from receiver.store import Duplicate, Late, NewEvent, Store
+from receiver.store import Store
 from receiver.store.committer import Committer
+from receiver.store.record import Duplicate, Late, NewEvent
 from receiver.telemetry import metrics
 from receiver.telemetry.refusals import Refusals
 from receiver.web.app import PublicApp

@@ -8,21 +8,10 @@ from typing import Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection
 
 from receiver.errors import StoreUnavailable
-from receiver.store import (
-    ALL_SOURCES,
-    NOTHING_AWAY,
-    Away,
-    Claim,
-    DeliveryJob,
-    EventJob,
-    EventSettled,
-    ForwardSettlement,
-    LateJob,
-    Settlement,
-    Sources,
-)
+from receiver.store.claim import NOTHING_AWAY, Away, Claim
 from receiver.store.future import Present
-from receiver.store.settlements import Due
+from receiver.store.jobs import ALL_SOURCES, DeliveryJob, EventJob, LateJob, Sources
+from receiver.store.settlements import Due, EventSettled, ForwardSettlement, Settlement
 from receiver.store.spools import Process
 from receiver.store.wake import Wake
 

@@ -12,9 +12,11 @@ import pytest
 from receiver.assets import Fetched, NotFetched
 from receiver.assets.folder import FolderBucket
 from receiver.events import Asset, Event, event_id
-from receiver.store import Claim, EventSettled, NewEvent, Store
-from receiver.store.claim import claim_events
+from receiver.store import Store
+from receiver.store.claim import Claim, claim_events
 from receiver.store.inventory import KnownAsset, Scope, known_assets
+from receiver.store.record import NewEvent
+from receiver.store.settlements import EventSettled
 from tests.acceptance.service import completed
 from tests.servers.assets import PNG
 from tests.stored import migrated

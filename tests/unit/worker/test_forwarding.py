@@ -11,14 +11,9 @@ import structlog.testing
 from receiver.deliver import ForwardResult
 from receiver.errors import StoreUnavailable
 from receiver.outcomes import Delivered, Outcome, Parked, Retry
-from receiver.store import (
-    DeliveryConfirmed,
-    DeliveryDead,
-    DeliveryJob,
-    DeliveryPostponed,
-    DeliveryUnwanted,
-    Store,
-)
+from receiver.store import Store
+from receiver.store.jobs import DeliveryJob
+from receiver.store.settlements import DeliveryConfirmed, DeliveryDead, DeliveryPostponed, DeliveryUnwanted
 from receiver.telemetry import metrics
 from receiver.worker.breaker import Breaker, BreakerRules
 from receiver.worker.forwarding import Forwarding, Outlet

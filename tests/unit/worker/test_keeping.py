@@ -11,7 +11,8 @@ import structlog.testing
 
 from receiver.assets.kept import KEPT, KeptDownloads
 from receiver.errors import StoreUnavailable
-from receiver.store import EventKept, Store
+from receiver.store import Store
+from receiver.store.settlements import EventKept
 from receiver.store.spools import Process, Spool
 from receiver.worker.keeping import note_kept, seen_every_s, stay_seen, stop_being_seen, sweep_kept
 from tests.stored import NOW

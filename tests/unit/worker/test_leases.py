@@ -8,7 +8,8 @@ import pytest
 import structlog.testing
 
 from receiver.errors import StoreUnavailable
-from receiver.store import DeliveryConfirmed, EventSettled, ForwardSettlement, Store
+from receiver.store import Store
+from receiver.store.settlements import DeliveryConfirmed, EventSettled, ForwardSettlement
 from receiver.worker.leases import Leases
 from tests.unit.work import NOW, delivery_job, event_job
 from tests.unit.worker.scripted import ScriptedStore

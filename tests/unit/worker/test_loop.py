@@ -11,8 +11,11 @@ import structlog
 from receiver.errors import StoreUnavailable
 from receiver.events import Asset
 from receiver.mirror import MirrorResult
-from receiver.store import FORWARD, MIRROR, EventJob, EventSettled, Store
+from receiver.store import Store
 from receiver.store.agenda import WITH_ASSET, WITHOUT_ASSET, deliveries_to
+from receiver.store.jobs import EventJob
+from receiver.store.settlements import EventSettled
+from receiver.store.wake import FORWARD, MIRROR
 from receiver.worker import loop
 from receiver.worker.leases import Leases
 from receiver.worker.loop import Lookout, Settling, work_until

@@ -16,19 +16,11 @@ from receiver.errors import StoreUnavailable
 from receiver.events import Asset
 from receiver.mirror import MirrorResult
 from receiver.outcomes import Retry
-from receiver.store import (
-    EventJob,
-    EventPostponed,
-    EventSettled,
-    Keeper,
-    LateArrived,
-    LateGivenUp,
-    LateJob,
-    LatePostponed,
-    LateSettlement,
-    NewEvent,
-    Store,
-)
+from receiver.store import Store
+from receiver.store.jobs import EventJob, Keeper, LateJob
+from receiver.store.late import LateArrived, LateGivenUp, LatePostponed, LateSettlement
+from receiver.store.record import NewEvent
+from receiver.store.settlements import EventPostponed, EventSettled
 from receiver.telemetry import metrics
 from receiver.worker.breaker import Breaker
 from receiver.worker.bucket_gates import BucketGates

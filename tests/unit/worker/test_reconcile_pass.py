@@ -12,8 +12,9 @@ from sqlalchemy import select
 from receiver.client import Generation, ServerError
 from receiver.contract import COMPLETED, FAILED
 from receiver.events import envelope, event_id, normalize
-from receiver.store import Duplicate, Entry, NewEvent, Recorded, Store
+from receiver.store import Store
 from receiver.store.ledger import StoreLedger
+from receiver.store.record import Duplicate, Entry, NewEvent, Recorded
 from receiver.store.tables import EVENT, QUARANTINE
 from receiver.submissions import Submission
 from receiver.worker.cursor import Cursor

@@ -10,7 +10,8 @@ import structlog.testing
 from receiver import clock
 from receiver.client import Generation, GenerationPage, InvalidApiKey, ServerError
 from receiver.mirror import MirrorResult
-from receiver.store import EventJob, Store
+from receiver.store import Store
+from receiver.store.jobs import EventJob
 from receiver.worker.leases import Leases
 from receiver.worker.reconcile_pass import Account
 from receiver.worker.reconciling import ReconcileRules, Reconciling

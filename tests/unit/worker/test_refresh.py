@@ -11,7 +11,7 @@ from receiver.errors import ClientError
 from receiver.events import Asset, Event, normalize
 from receiver.mirror import Mirror, MirrorResult, MirrorRules, Refresh
 from receiver.outcomes import Retry
-from receiver.store import EventPostponed, EventSettled
+from receiver.store.settlements import EventPostponed, EventSettled
 from receiver.worker.reconcile_pass import Account
 from receiver.worker.refresh import Refresher
 from tests.acceptance.service import completed

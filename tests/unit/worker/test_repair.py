@@ -12,7 +12,7 @@ from receiver.assets.object_keys import beside
 from receiver.clock import now_ms
 from receiver.events import ASSET_MIRRORED, Asset, Event, normalize
 from receiver.mirror import Mirror, MirrorLate, MirrorRules
-from receiver.store import Claim
+from receiver.store.claim import Claim
 from receiver.store.late import take_failed
 from receiver.store.tables import DELIVERY, EVENT, LATE_ASSET
 from receiver.worker.leases import Leases

@@ -19,19 +19,13 @@ from receiver.deliver import ForwardResult
 from receiver.errors import StoreUnavailable
 from receiver.events import Asset, event_id
 from receiver.mirror import MirrorResult
-from receiver.store import (
-    MIRROR,
-    DeliveryConfirmed,
-    DeliveryJob,
-    EventJob,
-    EventSettled,
-    LateGivenUp,
-    LateJob,
-    LateSettlement,
-    NewEvent,
-    Store,
-)
+from receiver.store import Store
+from receiver.store.jobs import DeliveryJob, EventJob, LateJob
+from receiver.store.late import LateGivenUp, LateSettlement
+from receiver.store.record import NewEvent
+from receiver.store.settlements import DeliveryConfirmed, EventSettled
 from receiver.store.tables import DELIVERY, EVENT, LATE_ASSET
+from receiver.store.wake import MIRROR
 from receiver.worker.forwarding import Outlet
 from receiver.worker.run import Timing, Worker, offer_backfill
 from tests.stored import migrated
