@@ -109,25 +109,29 @@ class Worker:
         for notes in (self.telling, outages):
             if notes:
                 await notes.leave()
-        if self.kept:
-            await stop_being_seen(self.store, self.kept.spool)
+        await stop_being_seen(self.store, self.kept.spool)
         log.info("worker stopped")
 
     def _helpers(
         self, leases: Leases, lookout: Lookout, outages: OutageNotes
     ) -> list[Coroutine[Any, Any, None]]:
         """Return the tasks to cancel at the end, not to wait for: reconciling resumes where it was."""
-        reconciling = (Reconciling(self.store, leases, one, self.reconcile) for one in self.accounts)
         seen = stay_seen(self.store, self.kept.spool, every_s=seen_every_s(self.timing.lease_s))
-        keeping = [seen, sweep_kept(self.store, self.kept)]
         offering = offer_backfill(self.store, [*(outlet.name for outlet in self.outlets), *self.pulled])
-        reconciles = (each.run() for each in reconciling)
-        holding = [leases.keep(), leases.recall()]
         looking = work_until(self._stop, lookout.turn, woken=asyncio.Event(), poll_s=self.timing.poll_s)
-        pruning = keep_pruning(self.store, self.retention, self.deleting_from)
-        noting = [notes.run() for notes in (self.telling, outages) if notes]
-        finding = [looking, self.store.listen()]
-        return [*holding, *finding, *noting, offering, self._watching(), pruning, *reconciles, *keeping]
+        return [
+            leases.keep(),
+            leases.recall(),
+            looking,
+            self.store.listen(),
+            *(notes.run() for notes in (self.telling, outages) if notes),
+            offering,
+            self._watching(),
+            keep_pruning(self.store, self.retention, self.deleting_from),
+            *(Reconciling(self.store, leases, one, self.reconcile).run() for one in self.accounts),
+            seen,
+            sweep_kept(self.store, self.kept),
+        ]
 
     def _watching(self) -> Coroutine[Any, Any, None]:
         present = Present(
