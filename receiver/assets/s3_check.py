@@ -151,7 +151,7 @@ class Trial:
 
     def _require_kept(self, key: str, first: Fetched, second: Fetched) -> dict[str, Any]:
         try:
-            head = _look(self.client, self.bucket, key)
+            head = look_after_put(self.client, self.bucket, key, ChecksumMode="ENABLED")
         except ClientError as error:
             raise self.refusals.refusal_to_read(error) from error
         digest = told(head)
@@ -278,10 +278,6 @@ def look_after_put(client: "S3Client", bucket: str, key: str, **more: Any) -> di
                 raise
         time.sleep(pause_s)
     return dict(client.head_object(Bucket=bucket, Key=key, **more))
-
-
-def _look(client: "S3Client", bucket: str, key: str) -> dict[str, Any]:
-    return look_after_put(client, bucket, key, ChecksumMode="ENABLED")
 
 
 def _markers(folder: Path) -> tuple[Fetched, Fetched]:

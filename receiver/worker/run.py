@@ -147,10 +147,10 @@ class Worker:
     def _duties(self, leases: Leases, lookout: Lookout) -> list[Coroutine[Any, Any, None]]:
         settling = Settling(self.store, leases, self.mirror)
         settle = work_until(self._stop, settling.turn, woken=lookout.subscribe(SETTLE, WITHOUT_ASSET))
-        buckets = sources_by_bucket(self.with_own_bucket)
+        buckets, late = sources_by_bucket(self.with_own_bucket), self.mirror_late
         return [
             *(self._live_duty(leases, lookout, sources) for sources in buckets),
-            *self._late_duties(leases, lookout),
+            *(self._late_duty(leases, lookout, late, sources) for sources in buckets if late),
             settle,
             *(self._forwarding_duty(leases, lookout, outlet) for outlet in self.outlets),
         ]
@@ -172,24 +172,12 @@ class Worker:
     def _gates(self, sources: Sources) -> Gates:
         return Gates(self.buckets.gate(sources.only), self.hosts)
 
-    def _late_duties(self, leases: Leases, lookout: Lookout) -> list[Coroutine[Any, Any, None]]:
-        if self.mirror_late is None:
-            return []
-        return [
-            self._work_and_drain(
-                late_mirroring(
-                    self.store,
-                    leases,
-                    self.mirror_late,
-                    woken=woken,
-                    sources=sources,
-                    gates=self._gates(sources),
-                ),
-                woken,
-            )
-            for sources in sources_by_bucket(self.with_own_bucket)
-            for woken in [lookout.subscribe(LATE, LATE_ASSETS)]
-        ]
+    def _late_duty(
+        self, leases: Leases, lookout: Lookout, mirror: MirrorLate, sources: Sources
+    ) -> Coroutine[Any, Any, None]:
+        woken, gates = lookout.subscribe(LATE, LATE_ASSETS), self._gates(sources)
+        mirroring = late_mirroring(self.store, leases, mirror, woken=woken, sources=sources, gates=gates)
+        return self._work_and_drain(mirroring, woken)
 
     def _forwarding_duty(self, leases: Leases, lookout: Lookout, outlet: Outlet) -> Coroutine[Any, Any, None]:
         woken = lookout.subscribe(FORWARD, deliveries_to(outlet.name))
