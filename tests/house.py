@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 AIM_LINES, AIM_CASES, AIM_WORDS = 25_000, 6_500, 15
 LATER = {
     "attempts kept": "store/attempts store/migrations/versions/0016_attempts",
-    "audit log": "admin/deeds cli/audit operations/audit store/audit store/migrations/versions/0013_audit",
+    "audit log": "admin/deeds operations/audit store/audit store/migrations/versions/0013_audit",
     "backup": "cli/backup store/sqlite_backup",
     "chat": "destinations/chat",
     "check": "assets/s3_check cli/check wiring/usable",
@@ -36,7 +36,7 @@ LATER = {
     "disks": "operations/disks",
     "durations of sounds": "assets/audio_duration",
     "erasure": "cli/erase operations/erasing store/erasure store/removals",
-    "find": "cli/find operations/timeline store/story",
+    "find": "operations/timeline store/story",
     "init": "cli/init cli/scaffold",
     "mirror-now and release": "cli/interventions operations/interventions store/interventions",
     "notices": "store/migrations/versions/0018_notices store/notices wiring/notices worker/telling",

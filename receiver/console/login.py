@@ -8,9 +8,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from receiver.admin.parts import Parts
-from receiver.console.group import Group, get, post
 from receiver.console.guard import HOME, LOGIN
-from receiver.console.pages import Pages, log
+from receiver.console.pages import Group, Pages, get, log, post
 from receiver.console.sessions import COOKIE, LASTS_S, Sessions
 
 MOST: Final = 5

@@ -9,9 +9,8 @@ from receiver import clock
 from receiver.admin.parameters import one_of
 from receiver.admin.parts import Parts
 from receiver.console.charts import rate_chart
-from receiver.console.group import Group, get
 from receiver.console.history import SPANS, History
-from receiver.console.pages import Pages
+from receiver.console.pages import Group, Pages, get
 from receiver.operations.disks import rooms
 from receiver.operations.stages import state_of
 from receiver.store.backlog import COUNTED

@@ -10,8 +10,8 @@ from typing import Literal, assert_never
 from starlette.responses import HTMLResponse, Response
 
 from receiver.contract import ERROR_STATUS
-from receiver.sandbox.connections import CutShort, NoAnswer
 from receiver.sandbox.refusals import Refusal
+from receiver.sandbox.server import CutShort, NoAnswer
 
 FaultKind = Literal[
     "status",

@@ -14,8 +14,7 @@ from receiver.client.aio.generations import Generations
 from receiver.client.aio.submissions import Submissions
 from receiver.client.aio.webhooks import Webhooks
 from receiver.client.config import configure
-from receiver.client.ledger import Events, Ledger
-from receiver.client.memory import MemoryLedger
+from receiver.client.ledger import Events, Ledger, MemoryLedger
 from receiver.client.pacer import Priority, pacer_for
 from receiver.client.paid_calls import Asked, check_asked
 from receiver.client.parameters import INHERIT, Inherit
