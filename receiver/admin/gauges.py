@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from receiver import clock
 from receiver.errors import StoreUnavailable
-from receiver.operations.disks import Room, rooms
+from receiver.operations.status import Room, rooms
 from receiver.store import Store
 from receiver.store.outages import ASSET_HOST, BUCKET, COMMON_BUCKET
 from receiver.store.standing import Standing, WaitingEvents, standing

@@ -23,7 +23,6 @@ from receiver.wiring.admin import open_admin
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from receiver.admin.token import Token
     from receiver.settings import Settings
     from receiver.store import Store
     from receiver.telemetry.refusals import Refusals

@@ -8,9 +8,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from receiver.admin.parts import Parts
-from receiver.console.guard import HOME, LOGIN
+from receiver.console.guard import COOKIE, HOME, LASTS_S, LOGIN, Sessions
 from receiver.console.pages import Group, Pages, get, log, post
-from receiver.console.sessions import COOKIE, LASTS_S, Sessions
 
 MOST: Final = 5
 """Wrong tokens from one address within `WITHIN_S`."""

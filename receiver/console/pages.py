@@ -15,8 +15,7 @@ from starlette.routing import Route
 from receiver import clock
 from receiver.admin.deeds import note
 from receiver.admin.parts import Parts
-from receiver.console.guard import HOME
-from receiver.console.sessions import Sessions
+from receiver.console.guard import HOME, Sessions
 from receiver.operations.records import body_text, moment
 from receiver.telemetry.redact import redact
 

@@ -7,7 +7,7 @@ from prometheus_client.metrics_core import Metric
 from sqlalchemy import text
 
 from receiver.admin.gauges import Watched, disks, gauges
-from receiver.operations.disks import Room
+from receiver.operations.status import Room
 from receiver.store import DeliveryConfirmed, Store
 from receiver.store.backlog import Waiting
 from receiver.store.destinations import DestinationStatus
