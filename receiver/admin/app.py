@@ -12,11 +12,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from receiver.admin import answers
 from receiver.admin.destinations import Destinations
 from receiver.admin.endpoint import Endpoint, declared, get
-from receiver.admin.guard import Guard
-from receiver.admin.metrics import exposition
+from receiver.admin.gauges import exposition
 from receiver.admin.openapi import describe
 from receiver.admin.parts import Parts
 from receiver.admin.rows import Rows
+from receiver.admin.token import Guard
 from receiver.admin.upkeep import Upkeep
 from receiver.operations import schemas
 from receiver.telemetry.refusals import MINUTES

@@ -1,16 +1,23 @@
-"""The gauges of every stage: what waits, what is down, what runs out."""
+"""The metrics of the private API: those of this process, and gauges of what waits, is down or runs out."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import REGISTRY, Collector
+from starlette.responses import Response
 
-from receiver.operations.disks import Room
+from receiver import clock
+from receiver.errors import StoreUnavailable
+from receiver.operations.status import Room, rooms
+from receiver.store import Store
 from receiver.store.outages import ASSET_HOST, BUCKET, COMMON_BUCKET
-from receiver.store.standing import Standing, WaitingEvents
+from receiver.store.standing import Standing, WaitingEvents, standing
+from receiver.telemetry.refusals import Refusals
 
 _HOSTS_SHOWN: Final = 20
 """Senders name the hosts, so only those with the most events have a label."""
@@ -228,3 +235,44 @@ def _gauge(
     for values, number in samples if value is None else [((), value)]:
         family.add_metric(values, number)
     return family
+
+
+_ADDRESSES_SHOWN: Final = 10
+
+
+async def exposition(
+    store: Store, refusals: Refusals, *, destinations: Collection[str] = (), watched: Watched
+) -> Response:
+    """Answer in Prometheus' text format. Without the store, `receiver_store_up` is its only gauge, at 0."""
+    registry = CollectorRegistry()
+    found = [*disks(await rooms(watched.folders)), *await _gauges(store, destinations, watched)]
+    gauge = GaugeMetricFamily(
+        "receiver_most_refused_requests",
+        "Requests refused in the last ten minutes, for the addresses refused most.",
+        labels=["address"],
+    )
+    for address, count in refusals.most(_ADDRESSES_SHOWN):
+        gauge.add_metric([address], count)
+    registry.register(_Found([gauge, *found]))
+    return Response(generate_latest(REGISTRY) + generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _gauges(store: Store, destinations: Collection[str], watched: Watched) -> list[Metric]:
+    """Look up what the store knows. A further gauge goes here."""
+    up = GaugeMetricFamily("receiver_store_up", "Whether the store answers.")
+    try:
+        found = await store.transact(standing, store.destinations)
+    except StoreUnavailable:
+        up.add_metric([], 0)
+        return [up]
+    up.add_metric([], 1)
+    return [up, *gauges(found, watched, destinations, clock.now_ms())]
+
+
+class _Found(Collector):
+    def __init__(self, metrics: list[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield what was found."""
+        yield from self._metrics

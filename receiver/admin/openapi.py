@@ -8,8 +8,8 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from receiver.admin.endpoint import Endpoint
-from receiver.admin.guard import OPEN_PATHS
 from receiver.admin.parameters import Referred
+from receiver.admin.token import OPEN_PATHS
 from receiver.operations import schemas
 
 Described = dict[str, Any]

@@ -5,7 +5,6 @@ import click
 from receiver import __version__
 from receiver.cli import (
     assets,
-    audit,
     backfill,
     backup,
     check,
@@ -16,19 +15,16 @@ from receiver.cli import (
     destinations,
     erase,
     events,
-    find,
     generate,
     generations,
     init,
     interventions,
     keys,
-    migrate,
     models,
     operations,
     prune,
     quarantine,
     reconcile,
-    refusals,
     sandbox,
     serve,
     signing,
@@ -47,7 +43,7 @@ cli = SectionedGroup(
     docs/settings.md.""",
 )
 cli.add_section(
-    "Receive", [init.init, serve.serve, serve.web, serve.worker, migrate.migrate, reconcile.reconcile]
+    "Receive", [init.init, serve.serve, serve.web, serve.worker, backup.migrate, reconcile.reconcile]
 )
 destinations.destinations.add_command(backfill.backfill)
 events.events.add_command(interventions.mirror_now)
@@ -58,17 +54,17 @@ cli.add_section(
     "Operate",
     [
         status.status,
-        find.find,
+        events.find,
         events.events,
         deliveries.deliveries,
         quarantine.quarantine,
         operations.operations,
-        refusals.refusals,
+        status.refusals,
         backup.backup,
         backup.restore,
         prune.prune,
         erase.erase,
-        audit.audit,
+        operations.audit,
         status.workers,
         check.check,
         config.config,

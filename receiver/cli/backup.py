@@ -1,5 +1,6 @@
-"""`receiver backup` and `receiver restore`: copies of a SQLite database."""
+"""`receiver migrate`, and `receiver backup` and `receiver restore`: copies of a SQLite database."""
 
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from receiver.cli.connection import load_settings_and_log
-from receiver.cli.output import json_option, show_record
+from receiver.cli.output import json_option, say, show_record
 
 if TYPE_CHECKING:
     from receiver.store.sqlite_backup import Copy
@@ -58,3 +59,19 @@ def _database() -> Path:
 
 def _show(copy: "Copy", *, as_json: bool) -> None:
     show_record({**asdict(copy), "path": str(copy.path)}, as_json=as_json)
+
+
+@click.command()
+def migrate() -> None:
+    """Migrate the database schema to this release.
+
+    Run it before you start a new release on PostgreSQL (the Procfile's release phase does). `receiver serve`
+    migrates SQLite itself. It is safe to run twice, on several machines at once, and while deliveries arrive:
+    they never wait a second for it. If it waits for a lock, it says who holds it.
+    """
+    from receiver.store import Store
+
+    settings = load_settings_and_log(level="ERROR")
+    with closing(Store(settings.database_url.get_secret_value())) as store:
+        before, after = store.migrate(say)
+    click.echo(f"schema already at {after}" if before == after else f"schema {before or 'empty'} -> {after}")

@@ -202,7 +202,7 @@ def _skew(part: str, seconds: float) -> Finding:
 
 
 async def _disks(settings: "Settings") -> list[Finding]:
-    from receiver.operations.disks import rooms
+    from receiver.operations.status import rooms
     from receiver.wiring.assets import watched_folders
 
     try:

@@ -10,16 +10,28 @@ from receiver.cli.bulk import bulk, carry_out, rate_option
 from receiver.cli.console import ask, configured, events_of
 from receiver.cli.filtering import EVENT_FILTERS, filtered
 from receiver.cli.listing import listing
-from receiver.cli.output import json_option, local_time, say, show_attempts, show_json, show_record
+from receiver.cli.output import (
+    json_option,
+    local_time,
+    one_line,
+    say,
+    show_attempts,
+    show_json,
+    show_record,
+    show_rows,
+)
 from receiver.states import EVENT_STATES, PRUNED
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from receiver.cli.bulk import BulkManner
     from receiver.cli.listing import Listing
-    from receiver.operations.next_try import Configured
+    from receiver.operations.next_try import Circumstances, Configured
     from receiver.operations.schemas import FullEvent
     from receiver.store import Store
     from receiver.store.filters import Filter
+    from receiver.store.story import Story
 
 _COLUMNS: Final = (
     "id as event, received_at as received, type, kind, source, generation_id as generation, state, "
@@ -188,3 +200,36 @@ def _line(delivery: Any) -> str:
     soon = f"; next try at {local_time(at)}" if at else ""
     kept = f"; waits for {waits_for}" if waits_for else ""
     return f"{delivery['destination']} {delivery['state']} after {attempts}{error}{soon}{kept}"
+
+
+_HISTORY_COLUMNS: Final = "at, what, detail, event_id"
+
+
+@click.command()
+@click.argument("name", metavar="X")
+@json_option
+def find(*, name: str, as_json: bool) -> None:
+    """Show the history of an event or generation.
+
+    X is an event id, a generation id, a client reference, or a URL. Lists what happened and what happens
+    next, earliest first. URLs, and words of a prompt, are searched in the latest 2,000 events.
+    """
+    from receiver.client import NotFound
+    from receiver.operations.next_try import circumstances
+    from receiver.operations.timeline import history, stories
+
+    if not name.strip():
+        raise click.UsageError("X is empty.")
+    known = configured()
+
+    async def look(store: "Store") -> "tuple[Sequence[Story], Circumstances]":
+        seen = await store.transact(circumstances, known, now_ms=clock.now_ms())
+        return await store.transact(stories, name), seen
+
+    found, seen = ask(look)
+    if not found:
+        raise NotFound(f"nothing found for {name} in RECEIVER_DATABASE_URL")
+    for story in found:
+        if not as_json:
+            say(one_line(f"{story.generation_id} of {story.source}"))
+        show_rows(history(story, seen), columns=_HISTORY_COLUMNS, as_json=as_json)

@@ -1,4 +1,4 @@
-"""`receiver operations`: bulk commands, their progress, and how to cancel them."""
+"""`receiver operations`: bulk commands, their progress, how to cancel them; `receiver audit`: all deeds."""
 
 from typing import Final
 
@@ -87,3 +87,21 @@ def cancel(*, id_: str, patience_s: float, as_json: bool) -> None:
     show_record({"id": id_, "restored": ended.restored, "under_way": ended.under_way}, as_json=as_json)
     if ended.under_way:
         say("Workers still hold some of its deliveries: repeat the command to undo those that fail.")
+
+
+_DEED_COLUMNS: Final = "at, who, what, on"
+
+
+@click.command()
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Maximum number of rows."
+)
+@json_option
+def audit(*, limit: int, as_json: bool) -> None:
+    """List what operators did, latest first."""
+    from receiver.operations import schemas
+    from receiver.operations.records import record
+    from receiver.store.audit import deeds
+
+    page = ask(lambda store: store.transact(deeds, limit=limit))
+    show_rows([record(schemas.Deed, one) for one in page.rows], columns=_DEED_COLUMNS, as_json=as_json)

@@ -23,7 +23,6 @@ from receiver.wiring.admin import open_admin
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from receiver.admin.token import Token
     from receiver.settings import Settings
     from receiver.store import Store
     from receiver.telemetry.refusals import Refusals
@@ -67,7 +66,9 @@ async def running_admin(
             log.info(
                 "admin ready", url=origin(listener), **({"kept_in": str(token.path)} if token.path else {})
             )
-            _show_once(token)
+            # Shown once, and not logged: logs are kept and copied.
+            if token.is_new and sys.stderr.isatty():
+                click.echo(f"The token of the admin API, kept in {token.path}: {token.text}", err=True)
             renew = admin.renew
         yield renew
 
@@ -97,9 +98,3 @@ async def serving(server: Server, listener: socket.socket, stopped: asyncio.Even
     finally:
         server.stop()
         await serving
-
-
-def _show_once(token: "Token") -> None:
-    """Show a new token on the terminal. It is not logged, because logs are kept and copied."""
-    if token.is_new and sys.stderr.isatty():
-        click.echo(f"The token of the admin API, kept in {token.path}: {token.text}", err=True)

@@ -27,12 +27,11 @@ from receiver.telemetry.otlp import exporting
 from receiver.telemetry.refusals import Refusals
 from receiver.web.app import PublicApp
 from receiver.web.server import Server
-from receiver.wiring.notices import build_secret_use
 from receiver.wiring.renewal import check_renewed, used_by_worker
 from receiver.wiring.sources import build_sources
 from receiver.wiring.stores import build_store, reroute
 from receiver.wiring.web import build_refusals, build_web
-from receiver.wiring.worker import open_worker
+from receiver.wiring.worker import build_secret_use, open_worker
 
 _STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
 

@@ -29,8 +29,7 @@ from receiver.client.errors import (
     UnexpectedResponse,
     WaitTimeout,
 )
-from receiver.client.ledger import Events, Ledger
-from receiver.client.memory import MemoryLedger
+from receiver.client.ledger import Events, Ledger, MemoryLedger
 from receiver.client.parameters import INHERIT, OMIT
 from receiver.client.results import (
     ApiKey,

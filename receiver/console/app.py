@@ -19,7 +19,7 @@ from receiver.admin.answers import Refusal
 from receiver.admin.parts import Parts
 from receiver.console.destinations import Destinations
 from receiver.console.generations import Generations
-from receiver.console.guard import STATIC, Guard
+from receiver.console.guard import STATIC, Guard, Sessions
 from receiver.console.history import History
 from receiver.console.login import Login
 from receiver.console.media import Media
@@ -27,7 +27,6 @@ from receiver.console.overview import Overview
 from receiver.console.pages import Pages
 from receiver.console.queues import Queues
 from receiver.console.records import Records
-from receiver.console.sessions import Sessions
 from receiver.errors import StoreUnavailable
 from receiver.store import Store
 from receiver.store.rates import Done, count_done

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from receiver import clock
 from receiver.admin.destinations import MOST_COUNTED, tested
 from receiver.admin.parameters import path_text
-from receiver.console.group import Group, get, post
+from receiver.console.pages import Group, get, post
 from receiver.operations import schemas
 from receiver.operations.backfill import Tally, run_backfill
 from receiver.operations.moments import read_moment

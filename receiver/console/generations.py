@@ -13,10 +13,9 @@ from receiver import clock, operations
 from receiver.admin.answers import Refusal
 from receiver.admin.parameters import one_of, path_text, query_cursor, query_text
 from receiver.admin.parts import Parts
-from receiver.console.group import Group, get, post
 from receiver.console.guard import HOME
 from receiver.console.media import SHOWN
-from receiver.console.pages import Pages, of_generation
+from receiver.console.pages import Group, Pages, get, of_generation, post
 from receiver.deliver import trace_of
 from receiver.events import EVENT_KINDS, Event, envelope, normalize
 from receiver.operations import interventions

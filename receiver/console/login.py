@@ -8,10 +8,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from receiver.admin.parts import Parts
-from receiver.console.group import Group, get, post
-from receiver.console.guard import HOME, LOGIN
-from receiver.console.pages import Pages, log
-from receiver.console.sessions import COOKIE, LASTS_S, Sessions
+from receiver.console.guard import COOKIE, HOME, LASTS_S, LOGIN, Sessions
+from receiver.console.pages import Group, Pages, get, log, post
 
 MOST: Final = 5
 """Wrong tokens from one address within `WITHIN_S`."""

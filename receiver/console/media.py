@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from receiver.admin.parameters import path_text
 from receiver.assets import ReadableBucket
 from receiver.assets.media import HEAD_BYTES, sniff
-from receiver.console.group import Group, get
+from receiver.console.pages import Group, get
 from receiver.errors import BucketUnavailable
 from receiver.store.filters import Filter
 from receiver.store.search import find_events

@@ -1,7 +1,7 @@
-"""Renders templates: everything is escaped, and nothing from outside becomes a link."""
+"""Groups of pages, and their templates: everything is escaped, and nothing from outside becomes a link."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
 
 import orjson
@@ -10,10 +10,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
 
 from receiver import clock
-from receiver.console.guard import HOME
-from receiver.console.sessions import Sessions
+from receiver.admin.deeds import note
+from receiver.admin.parts import Parts
+from receiver.console.guard import HOME, Sessions
 from receiver.operations.records import body_text, moment
 from receiver.telemetry.redact import redact
 
@@ -148,3 +150,46 @@ def link(path: str, **query: str) -> str:
 def of_generation(source: str, generation_id: str) -> str:
     """Build the link to the page of a generation."""
     return link(f"/generations/{source}", id=generation_id)
+
+
+Handler = TypeVar("Handler", bound=Callable[..., Awaitable[Response]])
+
+
+def get(path: str) -> Callable[[Handler], Handler]:
+    """Declare a method as the handler for GET of a *path* in the console."""
+    return _declare(path, "GET")
+
+
+def post(path: str) -> Callable[[Handler], Handler]:
+    """Declare a method as the handler for POST to a *path* in the console."""
+    return _declare(path, "POST")
+
+
+def _declare(path: str, verb: str) -> Callable[[Handler], Handler]:
+    def declare(handler: Handler) -> Handler:
+        handler.route = (HOME + path, verb)  # type: ignore[attr-defined]  # read by `Group.routes`
+        return handler
+
+    return declare
+
+
+class Group:
+    """The handlers of related pages."""
+
+    def __init__(self, parts: Parts, pages: Pages) -> None:
+        self._parts = parts
+        self._store = parts.store
+        self._pages = pages
+
+    def routes(self) -> list[Route]:
+        """Return the route of every handler."""
+        declared = {name: getattr(method, "route", None) for name, method in vars(type(self)).items()}
+        return [
+            Route(route[0], getattr(self, name), methods=[route[1]])
+            for name, route in declared.items()
+            if route
+        ]
+
+    async def _note(self, request: Request, what: str, on: str = "", *, who: str | None = None) -> None:
+        """Record in the audit log that the user of *request* does *what*."""
+        await note(self._store, request, what, on, who=who or request.state.session.who)

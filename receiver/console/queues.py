@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from receiver import clock, operations
 from receiver.admin.parameters import one_of, path_text, query_cursor
-from receiver.console.group import Group, get, post
+from receiver.console.pages import Group, get, post
 from receiver.operations.audit import aim
 from receiver.operations.records import write_cursor
 from receiver.states import BODY_STATES

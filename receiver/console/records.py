@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from receiver.admin.parameters import query_cursor
-from receiver.console.group import Group, get, post
+from receiver.console.pages import Group, get, post
 from receiver.errors import ReceiverError
 from receiver.store.audit import deeds
 from receiver.store.submitted import IN_DOUBT, open_submissions, submissions_by_name

@@ -1,6 +1,10 @@
-"""The current state, as records: stages, workers and destinations."""
+"""The current state, as records: stages, workers and destinations. And the free space on disks."""
 
+import asyncio
+import shutil
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
 
 from receiver.operations import schemas
 from receiver.operations.records import moment, record
@@ -8,6 +12,7 @@ from receiver.operations.stages import Overview, Stage, state_of
 from receiver.store.backlog import Waiting
 from receiver.store.destinations import DestinationStatus
 from receiver.store.spools import Spool, State
+from receiver.threads import DaemonThreads
 
 
 def status_record(found: Overview, paces: Mapping[str, str]) -> schemas.Status:
@@ -77,3 +82,36 @@ def _stage(one: Stage, now_ms: int) -> schemas.Stage:
 
 def _oldest_s(waiting: Waiting, now_ms: int) -> int | None:
     return None if waiting.oldest_ms is None else round(waiting.oldest_s(now_ms))
+
+
+_ANSWER_S: Final = 1.0
+"""A hanging network drive must not delay anything else."""
+
+_THREADS: Final = DaemonThreads(1, name="disks")
+
+
+class Room(NamedTuple):
+    """The space on one disk, in bytes."""
+
+    free: int
+    total: int
+
+
+async def rooms(folders: Mapping[str, Path]) -> dict[str, Room]:
+    """Return the space on the disk of each of *folders*; one that does not answer in time is left out."""
+    return {use: room for use, folder in folders.items() if (room := await _room(folder))}
+
+
+async def _room(folder: Path) -> Room | None:
+    try:
+        async with asyncio.timeout(_ANSWER_S):
+            return await asyncio.get_running_loop().run_in_executor(_THREADS, _look, folder)
+    except (OSError, TimeoutError):
+        return None
+
+
+def _look(folder: Path) -> Room:
+    """Check the disk of *folder*, or of its nearest existing parent."""
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    usage = shutil.disk_usage(there)
+    return Room(usage.free, usage.total)

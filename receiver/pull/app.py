@@ -16,11 +16,10 @@ from starlette.types import ASGIApp
 
 from receiver import clock
 from receiver.admin import answers
-from receiver.admin.guard import Guard
 from receiver.admin.parameters import path_text, read_body
+from receiver.admin.token import Guard
 from receiver.events import event_ms, utc_time
-from receiver.pull.bell import Bell
-from receiver.pull.queue import Leased, PullQueue
+from receiver.pull.queue import Bell, Leased, PullQueue
 from receiver.pull.wishes import Acknowledgement, Extension, Lease, Return
 from receiver.store import Store
 from receiver.store.destinations import destination_statuses

@@ -3,10 +3,9 @@
 from receiver.sandbox.clock import Clock, ManualClock, SystemClock
 from receiver.sandbox.dialect import Dialect
 from receiver.sandbox.faults import Fault
-from receiver.sandbox.knobs import DEFAULT_WEBHOOK_SECRET, Knobs
 from receiver.sandbox.provider import OPERATION_NAMES
 from receiver.sandbox.sandbox import Sandbox
-from receiver.sandbox.state import Seen, Sent
+from receiver.sandbox.state import DEFAULT_WEBHOOK_SECRET, Knobs, Seen, Sent
 
 __all__ = [
     "DEFAULT_WEBHOOK_SECRET",

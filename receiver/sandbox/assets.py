@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
 from receiver.sandbox.clock import Clock
-from receiver.sandbox.connections import CutShort
 from receiver.sandbox.dialect import Dialect
 from receiver.sandbox.drawing import draw_image, draw_video
+from receiver.sandbox.server import CutShort
 from receiver.sandbox.state import Generation, Job, State
 
 CONTENT_TYPES: Final = {

@@ -9,9 +9,9 @@ from typing import Any, Final, get_args, get_type_hints
 from receiver.sandbox import bodies
 from receiver.sandbox.dialect import switches
 from receiver.sandbox.faults import Fault, FaultKind
-from receiver.sandbox.knobs import Knobs
 from receiver.sandbox.provider import OPERATION_NAMES
 from receiver.sandbox.refusals import Refusal
+from receiver.sandbox.state import Knobs
 
 KNOB_NAMES: Final = tuple(field.name for field in fields(Knobs))
 FAULT_KINDS: Final[tuple[FaultKind, ...]] = get_args(FaultKind)

@@ -10,8 +10,8 @@ from typing import Literal, assert_never
 from starlette.responses import HTMLResponse, Response
 
 from receiver.contract import ERROR_STATUS
-from receiver.sandbox.connections import CutShort, NoAnswer
 from receiver.sandbox.refusals import Refusal
+from receiver.sandbox.server import CutShort, NoAnswer
 
 FaultKind = Literal[
     "status",
@@ -94,24 +94,22 @@ async def misbehave(fault: Fault, act: Callable[[], Awaitable[Response]]) -> Res
     Waits use the machine's clock, because a client's timeouts do.
     """
     match fault.kind:
-        case "status" | "reset_before_read" | "html_502":
-            return _instead(fault)
+        case "reset_before_read":
+            return NoAnswer("reset")
+        case "html_502":
+            return HTMLResponse(_BAD_GATEWAY, HTTPStatus.BAD_GATEWAY)
+        case "status":
+            usual = {status: code for code, status in reversed(ERROR_STATUS.items())}
+            code = fault.code or usual.get(fault.status, "internal_error")
+            return Refusal(
+                code, f"The sandbox was told to answer {fault.status}", status=fault.status
+            ).response()
         case "latency":
             await asyncio.sleep(fault.seconds)
             return await act()
         case "commit_then_drop" | "commit_then_500" | "stall" | "cut_body" | "bad_json":
             return await _afterwards(fault, await act())
     assert_never(fault.kind)
-
-
-def _instead(fault: Fault) -> Response:
-    if fault.kind == "reset_before_read":
-        return NoAnswer("reset")
-    if fault.kind == "html_502":
-        return HTMLResponse(_BAD_GATEWAY, HTTPStatus.BAD_GATEWAY)
-    usual = {status: code for code, status in reversed(ERROR_STATUS.items())}
-    code = fault.code or usual.get(fault.status, "internal_error")
-    return Refusal(code, f"The sandbox was told to answer {fault.status}", status=fault.status).response()
 
 
 async def _afterwards(fault: Fault, answer: Response) -> Response:

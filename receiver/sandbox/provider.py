@@ -5,14 +5,13 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from receiver.sandbox.access import RateLimits
 from receiver.sandbox.assets import Assets
 from receiver.sandbox.clock import Clock
 from receiver.sandbox.courier import Courier
 from receiver.sandbox.dialect import Dialect
 from receiver.sandbox.faults import FaultQueues
-from receiver.sandbox.knobs import Knobs
-from receiver.sandbox.ratelimit import RateLimits
-from receiver.sandbox.state import ApiKey, State
+from receiver.sandbox.state import ApiKey, Knobs, State
 from receiver.sandbox.studio import Studio
 
 OPERATION_NAMES = (

@@ -12,10 +12,9 @@ from receiver.sandbox.clock import Clock, SystemClock
 from receiver.sandbox.dialect import Dialect
 from receiver.sandbox.drawing import require_libraries
 from receiver.sandbox.faults import Fault
-from receiver.sandbox.knobs import DEFAULT_WEBHOOK_SECRET, Knobs
 from receiver.sandbox.provider import Provider
 from receiver.sandbox.server import Server, listen
-from receiver.sandbox.state import ACCOUNT, Seen, Sent
+from receiver.sandbox.state import ACCOUNT, DEFAULT_WEBHOOK_SECRET, Knobs, Seen, Sent
 from receiver.sandbox.studio import DEFAULT_REASON
 from receiver.signatures import check_secrets
 

@@ -1,7 +1,7 @@
 """Counters, gauges and histograms.
 
 Labels are fixed words, and names and places from the settings, never anything a request carried; addresses
-that were refused most are the one exception, ten at a time (`receiver.admin.metrics`).
+that were refused most are the one exception, ten at a time (`receiver.admin.gauges`).
 """
 
 from typing import Final

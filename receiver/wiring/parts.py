@@ -22,9 +22,9 @@ from receiver.telemetry.redact import redact
 from receiver.telemetry.refusals import Refusals
 from receiver.wiring.accounts import pace_names
 from receiver.wiring.assets import open_bucket, own_bucket_urls, watched_folders
-from receiver.wiring.desk import LedgerDesk
 from receiver.wiring.destinations import build_destination
 from receiver.wiring.effective import effective
+from receiver.wiring.ledgers import LedgerDesk
 from receiver.wiring.retention import build_erasing, build_retention
 from receiver.wiring.stores import build_routings
 

@@ -10,8 +10,7 @@ from receiver import routing
 from receiver.destinations.pull import Options, check_token
 from receiver.errors import ConfigError, variable
 from receiver.pull.app import build_app
-from receiver.pull.bell import Bell
-from receiver.pull.queue import PullQueue
+from receiver.pull.queue import Bell, PullQueue
 from receiver.routing import Routing
 from receiver.settings import Settings
 from receiver.store import Store

@@ -7,11 +7,10 @@ from receiver import routing
 from receiver.errors import variable
 from receiver.settings import Settings, SourceSettings
 from receiver.wiring.destinations import build_destination, is_pulled
-from receiver.wiring.notices import fingerprints, is_wanted
-from receiver.wiring.outlets import open_outlet
 from receiver.wiring.pull import check_pull
 from receiver.wiring.sources import build_sources
 from receiver.wiring.stores import build_routings
+from receiver.wiring.worker import fingerprints, is_wanted, open_outlet
 
 _RENEWED: Final = ("webhook_secrets", "signature_mode", "destinations", "forward_attempts", "pull_token")
 _RENEWED_OF_SOURCES: Final = ("secrets", "signature_header")

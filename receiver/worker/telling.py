@@ -16,8 +16,8 @@ import structlog
 from receiver import clock
 from receiver.errors import StoreUnavailable
 from receiver.events import utc_time
-from receiver.operations.disks import rooms
 from receiver.operations.stages import state_of
+from receiver.operations.status import rooms
 from receiver.store import Store
 from receiver.store.notices import (
     Observed,

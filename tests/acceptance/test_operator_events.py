@@ -11,7 +11,7 @@ import pytest
 
 from receiver.assets.folder_marker import folder_id
 from receiver.sandbox import Sandbox
-from receiver.sandbox.knobs import Knobs
+from receiver.sandbox.state import Knobs
 from receiver.telemetry.redact import fingerprint
 from tests.acceptance.service import MORTAL, SECRET, Service, completed, failed, kill, service
 from tests.servers.assets import AssetHost

@@ -9,8 +9,7 @@ from sqlalchemy import select
 
 from receiver import clock
 from receiver.pull.app import build_app
-from receiver.pull.bell import Bell
-from receiver.pull.queue import PullQueue
+from receiver.pull.queue import Bell, PullQueue
 from receiver.routing import take
 from receiver.store import Store
 from receiver.store.attempts import kept_attempts

@@ -4,18 +4,17 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
+from types import TracebackType
 from typing import Any, Self, Unpack
 
 from receiver.client import requests
 from receiver.client.aio.caller import Caller
-from receiver.client.aio.connected import Connected, http_transport
 from receiver.client.aio.generate import Generate
 from receiver.client.aio.generations import Generations
 from receiver.client.aio.submissions import Submissions
 from receiver.client.aio.webhooks import Webhooks
-from receiver.client.config import configure
-from receiver.client.ledger import Events, Ledger
-from receiver.client.memory import MemoryLedger
+from receiver.client.config import NOT_CARRIED, Config, configure
+from receiver.client.ledger import Events, Ledger, MemoryLedger
 from receiver.client.pacer import Priority, pacer_for
 from receiver.client.paid_calls import Asked, check_asked
 from receiver.client.parameters import INHERIT, Inherit
@@ -24,6 +23,41 @@ from receiver.client.shared_pace import PaceStore, SharedPace, pace_name
 from receiver.client.wire import AsyncTransport, Timeout
 from receiver.contract import Kind
 from receiver.errors import ClientError
+
+
+class Connected:
+    """A client with its own connections."""
+
+    _caller: Caller
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(base_url={self._caller.config.base_url!r})"
+
+    async def close(self) -> None:
+        """Close every connection of this process and event loop.
+
+        The client may still be used; it will reconnect.
+        """
+        await self._caller.close()
+
+    def __reduce__(self) -> str:
+        raise TypeError(NOT_CARRIED)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+def http_transport(config: Config) -> AsyncTransport:
+    """Return what carries exchanges over the network."""
+    # Imported on first use: the HTTP library takes longer to import than everything else here.
+    from receiver.client.aio.transport import HttpTransport  # noqa: PLC0415
+
+    return HttpTransport(config.timeout, proxy=config.proxy)
 
 
 class Models:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from receiver.client import requests
 from receiver.client.aio.caller import Caller
-from receiver.client.aio.connected import Connected, http_transport
+from receiver.client.aio.client import Connected, http_transport
 from receiver.client.config import configure_session
 from receiver.client.parameters import OMIT, Omit
 from receiver.client.results import ApiKey, ApiKeyList

@@ -5,10 +5,10 @@ from http import HTTPStatus
 
 from receiver.client import requests
 from receiver.client.aio.caller import Caller
-from receiver.client.deliveries import Body, Headers, Secrets, unwrap
 from receiver.client.errors import ApiError, NotFound
 from receiver.client.parameters import OMIT, Omit
 from receiver.client.results import Webhook, WebhookEvent, WebhookList
+from receiver.client.webhooks import Body, Headers, Secrets, unwrap
 from receiver.contract import EventType
 
 

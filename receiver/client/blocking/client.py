@@ -4,18 +4,17 @@
 import random
 import time
 from collections.abc import Callable
+from types import TracebackType
 from typing import Any, Self, Unpack
 
 from receiver.client import requests
 from receiver.client.blocking.caller import Caller
-from receiver.client.blocking.connected import Connected, http_transport
 from receiver.client.blocking.generate import Generate
 from receiver.client.blocking.generations import Generations
 from receiver.client.blocking.submissions import Submissions
 from receiver.client.blocking.webhooks import Webhooks
-from receiver.client.config import configure
-from receiver.client.ledger import Events, Ledger
-from receiver.client.memory import MemoryLedger
+from receiver.client.config import NOT_CARRIED, Config, configure
+from receiver.client.ledger import Events, Ledger, MemoryLedger
 from receiver.client.pacer import Priority, pacer_for
 from receiver.client.paid_calls import Asked, check_asked
 from receiver.client.parameters import INHERIT, Inherit
@@ -24,6 +23,41 @@ from receiver.client.shared_pace import PaceStore, SharedPace, pace_name
 from receiver.client.wire import Timeout, Transport
 from receiver.contract import Kind
 from receiver.errors import ClientError
+
+
+class Connected:
+    """A client with its own connections."""
+
+    _caller: Caller
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(base_url={self._caller.config.base_url!r})"
+
+    def close(self) -> None:
+        """Close every connection of this process and event loop.
+
+        The client may still be used; it will reconnect.
+        """
+        self._caller.close()
+
+    def __reduce__(self) -> str:
+        raise TypeError(NOT_CARRIED)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def http_transport(config: Config) -> Transport:
+    """Return what carries exchanges over the network."""
+    # Imported on first use: the HTTP library takes longer to import than everything else here.
+    from receiver.client.blocking.transport import HttpTransport  # noqa: PLC0415
+
+    return HttpTransport(config.timeout, proxy=config.proxy)
 
 
 class Models:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from receiver.client import requests
 from receiver.client.blocking.caller import Caller
-from receiver.client.blocking.connected import Connected, http_transport
+from receiver.client.blocking.client import Connected, http_transport
 from receiver.client.config import configure_session
 from receiver.client.parameters import OMIT, Omit
 from receiver.client.results import ApiKey, ApiKeyList

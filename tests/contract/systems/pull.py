@@ -20,8 +20,7 @@ from receiver.errors import StoreUnavailable
 from receiver.events import event_ms
 from receiver.outcomes import Delivered, Outcome, Retry
 from receiver.pull.app import build_app
-from receiver.pull.bell import Bell
-from receiver.pull.queue import PullQueue
+from receiver.pull.queue import Bell, PullQueue
 from receiver.routing import EVERYTHING
 from receiver.store import Store
 from receiver.store.jobs import DeliveryJob

@@ -4,15 +4,21 @@ from dataclasses import replace
 
 import pytest
 from prometheus_client.metrics_core import Metric
+from sqlalchemy import text
 
 from receiver.admin.gauges import Watched, disks, gauges
-from receiver.operations.disks import Room
+from receiver.operations.status import Room
+from receiver.store import Store
 from receiver.store.backlog import Waiting
 from receiver.store.destinations import DestinationStatus
 from receiver.store.outages import ASSET_HOST, BUCKET, Outage
+from receiver.store.settlements import DeliveryConfirmed
 from receiver.store.spools import Spool
 from receiver.store.standing import Allowance, Standing, WaitingEvents
 from receiver.store.submitted import CreditsRefused
+from tests.stored import NOW as SETTLED_AT
+from tests.stored import a_body, an_event, claimed, dead, settled
+from tests.unit.admin.asking import Caller
 
 NOW = 1_700_000_000_000
 NOTHING = Standing([], Waiting(0), [], 0, [], [], [], 4096, None)
@@ -129,3 +135,39 @@ class TestDisks:
         """Free and whole."""
         found = _samples(disks({"spool": Room(3, 7)}))
         assert found == {"receiver_disk_free_bytes,use=spool": 3, "receiver_disk_size_bytes,use=spool": 7}
+
+
+class TestExposition:
+    async def test_gauges_come_from_the_store(self, caller: Caller, store: Store) -> None:
+        """Counters of this process, and what is in the store right now, whoever put it there."""
+        await dead(store, an_event("gen_a"), an_event("gen_b"))
+        await store.record(a_body("?"))
+        answer = await caller.get("/metrics")
+        lines = answer.body.decode().splitlines()
+        assert answer.headers["content-type"].startswith("text/plain")
+        assert 'receiver_dead_letters{destination="orders"} 2.0' in lines
+        assert "receiver_quarantined 1.0" in lines
+        assert "receiver_store_up 1.0" in lines
+        assert "# TYPE receiver_webhooks_total counter" in lines
+
+    async def test_backlog_is_told_for_each_destination(self, caller: Caller, store: Store) -> None:
+        """What waits and for how long; a destination for which nothing waits says so."""
+        await settled(store, an_event("gen_a"), an_event("gen_b"))
+        for job in await claimed(store, "orders"):
+            await store.settle(DeliveryConfirmed(job, SETTLED_AT))
+        lines = (await caller.get("/metrics")).body.decode().splitlines()
+        assert 'receiver_backlog{destination="audit"} 2.0' in lines
+        assert 'receiver_backlog{destination="orders"} 0.0' in lines
+        assert 'receiver_oldest_pending_seconds{destination="orders"} 0.0' in lines
+        (age,) = [
+            line for line in lines if line.startswith('receiver_oldest_pending_seconds{destination="audit"')
+        ]
+        assert float(age.rpartition(" ")[2]) > 1_000_000
+
+    async def test_without_the_store_the_counters_stay(self, caller: Caller, store: Store) -> None:
+        """An outage of the database is when they are looked at."""
+        await store.transact(lambda connection: connection.execute(text("DROP TABLE quarantine")))
+        lines = (await caller.get("/metrics")).body.decode().splitlines()
+        assert "receiver_store_up 0.0" in lines
+        assert "# TYPE receiver_webhooks_total counter" in lines
+        assert not [line for line in lines if line.startswith("receiver_dead_letters")]

@@ -7,7 +7,9 @@ from contextlib import closing
 from pathlib import Path
 
 from receiver.store.migrations import revisions
+from tests.servers.require import free_ports
 from tests.stored import an_event, delivered
+from tests.unit.cli.command import Command
 from tests.unit.cli.running import Run
 from tests.unit.cli.stored import in_store
 
@@ -96,3 +98,21 @@ class TestRestore:
             assert name in ended.err
             assert why in ended.err
         assert list((tmp_path / "data").glob("*receiver.db*")) == []
+
+
+class TestMigrate:
+    def test_says_what_it_did(self, command: Command) -> None:
+        """From empty to this release's revision; again, it says that there was nothing to do."""
+        newest = revisions()[0]
+        first, second = command.run("migrate"), command.run("migrate")
+        assert (first.returncode, first.stdout) == (0, f"schema empty -> {newest}\n")
+        assert (second.returncode, second.stdout) == (0, f"schema already at {newest}\n")
+
+    def test_dead_server(self, command: Command) -> None:
+        """A database that does not answer is one line and exit code 1, without the password."""
+        url = f"postgresql://u:hunter2@127.0.0.1:{free_ports(1)[0]}/d"
+        done = command.run("migrate", RECEIVER_DATABASE_URL=url)
+        assert done.returncode == 1
+        assert done.stderr.startswith("receiver: store_unavailable: ")
+        assert "Traceback" not in done.stderr
+        assert "hunter2" not in done.stderr

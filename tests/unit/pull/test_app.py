@@ -7,8 +7,7 @@ from typing import Any, Final
 import pytest
 
 from receiver.pull.app import build_app
-from receiver.pull.bell import Bell
-from receiver.pull.queue import PullQueue
+from receiver.pull.queue import Bell, PullQueue
 from receiver.store import Store
 from tests.stored import migrated
 from tests.unit.admin.asking import Caller

@@ -1,13 +1,13 @@
 """Who may ask for what."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from starlette.requests import Request
 
 from receiver.contract import SCOPES
 from receiver.sandbox import Dialect, Knobs
-from receiver.sandbox.access import authenticate, authorize, caller, session_account
+from receiver.sandbox.access import RateLimits, authenticate, authorize, caller, session_account
 from receiver.sandbox.refusals import Refusal
 from receiver.sandbox.state import ApiKey, State
 
@@ -127,3 +127,66 @@ class TestCaller:
     def test_counts_whom_it_knows(self, state: State, header: str, cookie: str, name: str) -> None:
         """Keys and sessions each by themselves; strangers together."""
         assert caller(request(header, cookie=cookie), state, Dialect()) == name
+
+
+START = 1_736_424_000.7
+
+
+class TestTake:
+    def test_sixty_and_no_more(self) -> None:
+        """The 61st request of a window is refused, and another key's first is not."""
+        limits = RateLimits(60, 60)
+        for _ in range(60):
+            limits.take("a", START)
+        with pytest.raises(Refusal, match="Too many") as refusal:
+            limits.take("a", START + 59)
+        assert refusal.value.response().status_code == 429
+        limits.take("b", START)
+
+    def test_a_window_ends_when_its_header_says(self) -> None:
+        """At the reset, to the second, there is room again."""
+        limits = RateLimits(1, 60)
+        limits.take("a", START)
+        reset = int(limits.headers("a", START)["X-RateLimit-Reset"])
+        with pytest.raises(Refusal):
+            limits.take("a", reset - 0.01)
+        limits.take("a", reset)
+
+    def test_a_refused_request_may_count(self) -> None:
+        """In that dialect it costs as much as a good one; there is nothing less than nothing left."""
+        limits = RateLimits(1, 60, Dialect(refused_requests_count=True))
+        limits.take("a", START)
+        for _ in range(3):
+            with pytest.raises(Refusal):
+                limits.take("a", START)
+        assert limits.headers("a", START)["X-RateLimit-Remaining"] == "0"
+
+    def test_windows_may_be_whole_minutes(self) -> None:
+        """The same end for every key, however late it came."""
+        limits = RateLimits(1, 60, Dialect(rate_window="whole_minutes"))
+        assert limits.ends_at("a", START + 30) == limits.ends_at("b", START) == 1736424060
+
+
+class TestHeaders:
+    def test_may_be_in_milliseconds(self) -> None:
+        """The reset, and nothing else."""
+        limits = RateLimits(60, 60, Dialect(reset_unit="milliseconds"))
+        assert limits.headers("a", START)["X-RateLimit-Reset"] == "1736424060000"
+
+    @pytest.mark.parametrize(
+        ("told", "with_key", "without"), [("never", 0, 0), ("with_key", 3, 0), ("always", 3, 3)]
+    )
+    def test_may_be_absent(self, told: Any, with_key: int, without: int) -> None:
+        """Altogether, or where there is no key."""
+        limits = RateLimits(60, 60, Dialect(rate_headers=told))
+        assert (len(limits.headers("a", START)), len(limits.headers("", START))) == (with_key, without)
+
+    def test_count_down(self) -> None:
+        """Limit, what remains, and when the window ends."""
+        limits = RateLimits(60, 60)
+        limits.take("a", START)
+        assert limits.headers("a", START) == {
+            "X-RateLimit-Limit": "60",
+            "X-RateLimit-Remaining": "59",
+            "X-RateLimit-Reset": "1736424060",
+        }

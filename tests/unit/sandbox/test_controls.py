@@ -13,8 +13,8 @@ from receiver.sandbox.controls import (
 )
 from receiver.sandbox.dialect import Dialect, switches
 from receiver.sandbox.faults import Fault
-from receiver.sandbox.knobs import Knobs
 from receiver.sandbox.refusals import Refusal
+from receiver.sandbox.state import Knobs
 
 
 class TestKnobInWords:

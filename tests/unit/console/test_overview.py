@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from receiver.console.charts import rate_chart
 from receiver.console.history import SPANS, Point
+from receiver.console.overview import rate_chart
 
 NOW = 1_796_051_760_000
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from receiver.client.deliveries import unwrap
+from receiver.client.webhooks import unwrap
 from receiver.errors import NotJson, SignatureError
 from receiver.signatures import sign
 

@@ -1,4 +1,4 @@
-"""The room on disks."""
+"""The state of everything, and the room on disks."""
 
 import asyncio
 import shutil
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from receiver.operations import disks as module
-from receiver.operations.disks import rooms
+from receiver.operations import status as module
+from receiver.operations.status import rooms
 
 
 class TestRooms:
