@@ -36,10 +36,10 @@ _Origin = tuple[str, str, int]
 class Response:
     """An answer, after its head was read."""
 
-    def __init__(self, connection: "_Connection", answer: Answer, give_back: Callable[[], None]) -> None:
+    def __init__(self, connection: "_Connection", answer: Answer, release: Callable[[], None]) -> None:
         self._connection = connection
         self._answer = answer
-        self._give_back = give_back
+        self._release = release
         self.status = answer.status
         self.headers: Headers = answer.headers
 
@@ -61,7 +61,7 @@ class Response:
     async def aclose(self) -> None:
         """Keep the connection for reuse if the whole answer was read, else close it."""
         if self._answer.may_be_followed:
-            self._give_back()
+            self._release()
         else:
             await self._connection.stream.aclose()
 

@@ -107,7 +107,7 @@ async def _warn_unless_ready(store: Store) -> None:
     try:
         await store.check()
     except StoreUnavailable as error:
-        log.warning("not ready; deliveries get 503", error=str(error))
+        log.warning("not ready", error=str(error))
 
 
 def _rerouting(store: Store) -> Renew:

@@ -84,7 +84,7 @@ async def _take_turn(settings: "Settings", store: "Store", account: "Account") -
         return await Reconciling(store, leases, account, reconcile_rules(settings)).turn(at_once=True)
     finally:
         keeping.cancel()
-        await leases.give_back()
+        await leases.release_unfinished()
 
 
 async def _look_apart(

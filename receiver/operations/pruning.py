@@ -8,7 +8,7 @@ from typing import Final
 from receiver import clock
 from receiver.store import Store
 from receiver.store import retention as kept
-from receiver.store.retention import WHAT, Batch, What, give_back
+from receiver.store.retention import WHAT, Batch, What, shrink_file
 
 _MOST: Final = 100
 """Rows per transaction: on SQLite, accepting a delivery waits for it."""
@@ -74,7 +74,7 @@ async def prune_all(
         if what in retention.keep_ms
     }
     if store.is_embedded and not dry_run:
-        while await store.transact(give_back, _PAGES):
+        while await store.transact(shrink_file, _PAGES):
             pass
     counted["bodies"] = counted.get("bodies", 0) + counted.pop("retained", 0)
     return counted

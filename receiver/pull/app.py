@@ -23,7 +23,7 @@ from receiver.pull.queue import Bell, Leased, PullQueue
 from receiver.pull.wishes import Acknowledgement, Extension, Lease, Return
 from receiver.store import Store
 from receiver.store.destinations import destination_statuses
-from receiver.store.pull import Acknowledged, Held, acknowledge, extend, give_back
+from receiver.store.pull import Acknowledged, Held, acknowledge, extend, return_messages
 from receiver.store.wake import FORWARD
 from receiver.telemetry import logs, metrics
 
@@ -45,11 +45,19 @@ class PullApi:
 
     def routes(self) -> list[Route]:
         """Return every route."""
-        deeds = {"lease": self.lease, "ack": self.ack, "extend": self.extend, "return": self.give_back}
+        actions = {
+            "lease": self.lease,
+            "ack": self.ack,
+            "extend": self.extend,
+            "return": self.return_messages,
+        }
         return [
             Route("/healthz", answers.healthz, methods=["GET"]),
             Route(_PREFIX + "{destination}", self.backlog, methods=["GET"]),
-            *(Route(f"{_PREFIX}{{destination}}/{deed}", do, methods=["POST"]) for deed, do in deeds.items()),
+            *(
+                Route(f"{_PREFIX}{{destination}}/{action}", do, methods=["POST"])
+                for action, do in actions.items()
+            ),
         ]
 
     async def backlog(self, request: Request) -> Response:
@@ -114,7 +122,7 @@ class PullApi:
         kept = await self._store.transact_promptly(extend, held, until_ms=until_ms) if held else []
         return _answer(held, extended=kept, until=utc_time(until_ms))
 
-    async def give_back(self, request: Request) -> Response:
+    async def return_messages(self, request: Request) -> Response:
         """`POST /v1/pull/{destination}/return`: return these messages for another consumer."""
         queue = self._queue(request)
         wish = await read_body(request, Return)
@@ -122,7 +130,7 @@ class PullApi:
         if held is None:
             return _answer(held, returned=[], dead=[])
         given = await self._store.transact_promptly(
-            give_back,
+            return_messages,
             held,
             due_ms=now_ms + int(wish.delay_s * 1000),
             now_ms=now_ms,

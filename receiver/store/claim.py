@@ -222,8 +222,8 @@ def release(connection: Connection, leases: Collection[str], *, now_ms: int) -> 
         (DELIVERY, _held(DELIVERY, leases)),
         (LATE_ASSET, LATE_ASSET.c.lease.in_(leases)),
     ):
-        given_back = {"due_ms": now_ms, "lease": None, "attempts": table.c.attempts - 1}
-        connection.execute(update(table).where(held).values(given_back))
+        released = {"due_ms": now_ms, "lease": None, "attempts": table.c.attempts - 1}
+        connection.execute(update(table).where(held).values(released))
     free = {"due_ms": now_ms, "lease": None}
     connection.execute(update(RECONCILE).where(RECONCILE.c.lease.in_(leases)).values(free))
     for topic in TOPICS:

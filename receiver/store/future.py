@@ -51,7 +51,7 @@ class Present:
     """Destinations whose deliveries are held for as long as consumers ask, not for a lease."""
 
 
-def put_right(connection: Connection, present: Present) -> int:
+def correct_due_times(connection: Connection, present: Present) -> int:
     """Bring due times set by an earlier clock forward to *present*'s; return how many rows changed.
 
     A lease is shortened, not ended: a living worker renews it in time.

@@ -46,7 +46,7 @@ class Acknowledged:
 
 
 @dataclass(frozen=True, slots=True)
-class GivenBack:
+class Returned:
     """A delivery that its consumer could not handle."""
 
     due: list[str]
@@ -69,9 +69,9 @@ def extend(connection: Connection, held: Held, *, until_ms: int) -> list[str]:
     return [row.event_id for row in connection.execute(longer.returning(DELIVERY.c.event_id))]
 
 
-def give_back(
+def return_messages(
     connection: Connection, held: Held, *, due_ms: int, now_ms: int, error: str, max_receives: int
-) -> GivenBack:
+) -> Returned:
     """Make what is *held* available again at *due_ms*; after *max_receives* deliveries it is dead."""
     columns = (DELIVERY.c.event_id, DELIVERY.c.attempts)
     rows = connection.execute(select(*columns).where(held.condition()).with_for_update()).all()
@@ -86,7 +86,7 @@ def give_back(
     keep_failures(connection, failed)
     if again:
         wake_others(connection, FORWARD)
-    return GivenBack(again, spent)
+    return Returned(again, spent)
 
 
 def _change(connection: Connection, held: Held, ids: Collection[str], **values: object) -> None:

@@ -120,10 +120,10 @@ def place(connection: Connection, what: str) -> str:
     return connection.execute(select(RETENTION.c.cursor).where(RETENTION.c.name == what)).scalar() or ""
 
 
-def give_back(connection: Connection, pages: int) -> bool:
+def shrink_file(connection: Connection, pages: int) -> bool:
     """Return up to *pages* free pages of SQLite to the file system; return whether there are more."""
-    free, gives_back = free_pages(connection)
-    if not gives_back:
+    free, is_incremental = free_pages(connection)
+    if not is_incremental:
         return False
     # The driver ends this statement after one page, whatever number it names.
     for _ in range(min(free, pages)):
@@ -132,7 +132,7 @@ def give_back(connection: Connection, pages: int) -> bool:
 
 
 def free_pages(connection: Connection) -> tuple[int, bool]:
-    """Return how many pages of a SQLite file are free, and whether `give_back` can return them."""
+    """Return how many pages of a SQLite file are free, and whether `shrink_file` can return them."""
     free = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()
     return int(free), connection.exec_driver_sql("PRAGMA auto_vacuum").scalar_one() == _INCREMENTAL
 

@@ -61,7 +61,7 @@ def _write(connection: Connection, setback: Setback) -> bool:
         case EventKept(job, spool):
             held = _note_kept(connection, job, spool)
         case DeliveryPostponed(job, due_ms, error, parked=parked):
-            held = _close(connection, job, PENDING, due_ms, error, given_back=int(parked))
+            held = _close(connection, job, PENDING, due_ms, error, uncounted=int(parked))
         case DeliveryDead(job, now_ms, error):
             held = _close(connection, job, DEAD, now_ms, error)
         case DeliveryUnwanted(job):
@@ -80,7 +80,7 @@ _POSTPONE_EVENT: Final = (
         due_ms=bindparam("due"),
         last_error=bindparam("error"),
         kept_by=bindparam("spool"),
-        attempts=EVENT.c.attempts - bindparam("given_back"),
+        attempts=EVENT.c.attempts - bindparam("uncounted"),
         lease=None,
     )
 )
@@ -101,7 +101,7 @@ _CLOSE_DELIVERY: Final = (
         due_ms=bindparam("due"),
         settled_ms=bindparam("settled"),
         last_error=bindparam("error"),
-        attempts=DELIVERY.c.attempts - bindparam("given_back"),
+        attempts=DELIVERY.c.attempts - bindparam("uncounted"),
         lease=None,
     )
 )
@@ -114,7 +114,7 @@ def _postpone_event(connection: Connection, postponed: EventPostponed) -> bool:
         "due": postponed.due_ms,
         "error": _clean(postponed.error),
         "spool": postponed.kept_by,
-        "given_back": int(postponed.parked),
+        "uncounted": int(postponed.parked),
     }
     return connection.execute(_POSTPONE_EVENT, values).rowcount > 0
 
@@ -134,7 +134,7 @@ def _remove(connection: Connection, job: DeliveryJob) -> bool:
 
 
 def _close(
-    connection: Connection, job: DeliveryJob, state: str, due_ms: int, error: str, *, given_back: int = 0
+    connection: Connection, job: DeliveryJob, state: str, due_ms: int, error: str, *, uncounted: int = 0
 ) -> bool:
     values = {
         "job": job.event_id,
@@ -144,7 +144,7 @@ def _close(
         "due": due_ms,
         "settled": due_ms if state == DEAD else None,
         "error": _clean(error),
-        "given_back": given_back,
+        "uncounted": uncounted,
     }
     return connection.execute(_CLOSE_DELIVERY, values).rowcount > 0
 

@@ -120,16 +120,16 @@ class DatabaseFile:
         written, shared = map(_stat, self._beside)
         found = (_identity(written), _identity(shared))
         if written is None or connection.beside != found:
-            with self._log.left_alone():
+            with self._log.without_checkpoints():
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
             raise LostLog(f"{self.path}-wal or -shm was removed or replaced; all it held is in {self.path}")
         uncopied, size_bytes = self._contents.uncopied, written.st_size
         if self._log.is_nearly_copied or uncopied > MANY_PAGES or size_bytes > LONG_BYTES:
             self._log.committed(connection, found, uncopied=uncopied, size_bytes=size_bytes)
 
-    def left_alone(self) -> AbstractContextManager[None]:
+    def without_checkpoints(self) -> AbstractContextManager[None]:
         """Keep everyone else in this process from copying the log within the block."""
-        return self._log.left_alone()
+        return self._log.without_checkpoints()
 
     def _find_beside(self) -> Beside:
         return tuple(_identity(_stat(path)) for path in self._beside)
@@ -146,7 +146,7 @@ class DatabaseFile:
         if self._saved:
             return
         self._saved = True
-        with suppress(sqlite3.Error), self._log.left_alone():
+        with suppress(sqlite3.Error), self._log.without_checkpoints():
             # Otherwise a new database at this path would get the rest of this one's log.
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
         if self._has_a_name():
@@ -186,7 +186,7 @@ class WatchedConnection(sqlite3.Connection):
 
     def close(self) -> None:
         """Close. The last connection completes the file, unless another process has it open."""
-        with self.file.left_alone() if self.file is not None else nullcontext():
+        with self.file.without_checkpoints() if self.file is not None else nullcontext():
             super().close()
 
 

@@ -99,7 +99,7 @@ class WriteAheadLog(forks.Forkable):
             self._begin(lambda: self._copy(beside))
 
     @contextmanager
-    def left_alone(self) -> Iterator[None]:
+    def without_checkpoints(self) -> Iterator[None]:
         """Keep everyone from copying within the block, unless the disk hangs."""
         is_quiet = self._copying.acquire(timeout=_QUIET_S)
         try:

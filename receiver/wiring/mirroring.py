@@ -86,7 +86,7 @@ async def _open_repairer(settings: Settings, store: Store, bucket: Bucket) -> As
         stack.push_async_callback(fetcher.aclose)
         accounts = await stack.enter_async_context(open_accounts(settings))
         leases = Leases(store, lease_s=settings.lease_s)
-        stack.push_async_callback(leases.give_back)
+        stack.push_async_callback(leases.release_unfinished)
         keeping = asyncio.create_task(leases.keep())
         stack.callback(keeping.cancel)
         refresh = Refresher(accounts) if accounts else None

@@ -11,7 +11,7 @@ import structlog
 from receiver import clock
 from receiver.errors import StoreUnavailable
 from receiver.store import Store
-from receiver.store.future import Present, put_right
+from receiver.store.future import Present, correct_due_times
 
 _LOOK_EVERY_S: Final = 1.0
 _LEAST_S: Final = 1.0
@@ -52,7 +52,7 @@ async def watch_clock(
         if back_ms or rest_s <= 0:
             try:
                 asked = replace(present, now_ms=watch.now_ms(), back_ms=back_ms, at_start=at_start)
-                rows = await store.transact_promptly(put_right, asked)
+                rows = await store.transact_promptly(correct_due_times, asked)
             except StoreUnavailable as error:
                 log.warning("due times not checked", error=str(error))
             else:

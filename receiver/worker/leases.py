@@ -20,7 +20,7 @@ RENEWALS_PER_LEASE: Final = 3
 PAUSES_S: Final = (1.0, 2.0, 4.0, 8.0)
 """Between attempts to settle. Longer in total than a failover, and shorter than a lease."""
 _RECALL_S: Final = 2.0
-_GIVE_BACK_S: Final = 5.0
+_RELEASE_S: Final = 5.0
 """A hanging database must not keep a process from exiting."""
 
 log = structlog.get_logger()
@@ -122,14 +122,14 @@ class Leases:
                 continue
             log.info("unanswered claims released")
 
-    async def give_back(self) -> None:
+    async def release_unfinished(self) -> None:
         """Make cancelled work due for other workers now, not when its lease runs out."""
         if self._unfinished:
             try:
-                async with asyncio.timeout(_GIVE_BACK_S):
+                async with asyncio.timeout(_RELEASE_S):
                     await self._store.transact_promptly(release, self._unfinished, now_ms=clock.now_ms())
             except (StoreUnavailable, TimeoutError) as error:
-                why = str(error) or f"no answer within {_GIVE_BACK_S:g} s"
+                why = str(error) or f"no answer within {_RELEASE_S:g} s"
                 log.warning("unfinished work waits for its leases to expire", error=why)
             else:
                 log.warning("unfinished work released", claims=len(self._unfinished))

@@ -15,7 +15,7 @@ from receiver.errors import BucketUnavailable, StoreUnavailable
 from receiver.operations.pruning import Retention
 from receiver.store import Store
 from receiver.store.old_assets import OldAsset, find_old_assets, note_deleted
-from receiver.store.retention import WHAT, Batch, Pruned, What, end_turn, give_back, prune
+from receiver.store.retention import WHAT, Batch, Pruned, What, end_turn, prune, shrink_file
 from receiver.telemetry import metrics
 
 EVERY_S: Final = 60.0
@@ -41,7 +41,7 @@ async def keep_pruning(
                 if what in retention.keep_ms:
                     more |= await _prune(store, retention, what)
             if store.is_embedded and retention.keep_ms:
-                more |= await store.transact(give_back, _PAGES)
+                more |= await store.transact(shrink_file, _PAGES)
             batch = retention.assets(now_ms=clock.now_ms(), rest_s=retention.rest_s)
             if buckets and batch:
                 done = await delete_old_assets(store, buckets, batch)

@@ -105,7 +105,7 @@ class Worker:
             _, unfinished = await asyncio.wait(duties, timeout=self.timing.drain_s)
             for task in (*unfinished, *helpers):
                 task.cancel()
-        await leases.give_back()
+        await leases.release_unfinished()
         for notes in (self.telling, outages):
             if notes:
                 await notes.leave()

@@ -15,7 +15,7 @@ from receiver.store import Store
 from receiver.store.attempts import kept_attempts
 from receiver.store.claim import release
 from receiver.store.destinations import pause
-from receiver.store.future import Present, put_right
+from receiver.store.future import Present, correct_due_times
 from receiver.store.tables import DELIVERY
 from tests.answer import Answer
 from tests.stored import an_event, settled
@@ -226,7 +226,7 @@ class TestExtend:
         await consumer.lease(visibility_s=3600)
         before = (await rows(store))[ids[0]].due_ms
         present = Present(now_ms=clock.now_ms(), lease_ms=60_000, pulled=["jobs"])
-        assert await store.transact(put_right, present) == 0
+        assert await store.transact(correct_due_times, present) == 0
         assert (await rows(store))[ids[0]].due_ms == before
 
 

@@ -206,7 +206,7 @@ class TestWriteAheadLog:
         monkeypatch.setattr(sqlite_log, "_QUIET_S", 0.01)
         log = sqlite_log.WriteAheadLog(str(path), lambda: None, lambda: (), Held(str(path)).sync)
         with copying(log):
-            with log.left_alone():
+            with log.without_checkpoints():
                 pass
             log.before_fork()
             log.after_fork_in_parent()

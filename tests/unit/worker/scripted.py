@@ -60,7 +60,7 @@ class ScriptedStore(Transacting):
     seen: list[tuple[str, Process]] = field(default_factory=list)
     signed_off: list[tuple[str, Process]] = field(default_factory=list)
     see_errors: list[StoreUnavailable] = field(default_factory=list)
-    put_right_for: list[Present] = field(default_factory=list)
+    corrected_for: list[Present] = field(default_factory=list)
     in_vain: set[str] = field(default_factory=set)
     """Events whose asset cannot be fetched from anywhere."""
     due_queues: list[str] = field(default_factory=list)
@@ -73,8 +73,8 @@ class ScriptedStore(Transacting):
         assert now_ms > 0
         return self.due_queues
 
-    async def put_right(self, present: Present) -> int:
-        self.put_right_for.append(present)
+    async def correct_due_times(self, present: Present) -> int:
+        self.corrected_for.append(present)
         return 0
 
     async def claim_events(

@@ -78,7 +78,7 @@ class Failing(Transacting):
         self.is_down = False
         self.failed = 0
 
-    async def put_right(self, present: Present) -> int:
+    async def correct_due_times(self, present: Present) -> int:
         if self.is_down:
             self.failed += 1
             raise StoreUnavailable("down")

@@ -146,7 +146,7 @@ class TestTurn:
         assert set(leases._held) == {scripted.claims[0].lease}
         await forwarding.abandon()
         assert not leases._held
-        await leases.give_back()
+        await leases.release_unfinished()
         assert scripted.released == [{scripted.claims[0].lease}]
 
     async def test_only_its_own_destination(
@@ -314,7 +314,7 @@ class TestHandover:
         assert hold
         await forwarding.drain()
         forwarding.take(delivery_job(lease=hold.lease))
-        await leases.give_back()
+        await leases.release_unfinished()
         assert scripted.settled == []
         assert scripted.released == [{hold.lease}]
 

@@ -39,7 +39,7 @@ class TestClaim:
                     raise error
         except (ValueError, StoreUnavailable):
             pass
-        await leases.give_back()
+        await leases.release_unfinished()
         assert scripted.released == []
 
 
@@ -86,7 +86,7 @@ class TestKeep:
         keeping.cancel()
 
 
-class TestGiveBack:
+class TestReleaseUnfinished:
     async def test_cancelled_work(self, leases: Leases, scripted: ScriptedStore) -> None:
         """Work that was cut short is due for others at once, and renewed no longer."""
         begun = asyncio.Event()
@@ -100,7 +100,7 @@ class TestGiveBack:
         await begun.wait()
         task.cancel()
         await asyncio.wait([task])
-        await leases.give_back()
+        await leases.release_unfinished()
         assert [len(released) for released in scripted.released] == [1]
         assert not leases._held
 
@@ -109,7 +109,7 @@ class TestGiveBack:
         scripted.release_error = StoreUnavailable("down")
         with pytest.raises(asyncio.CancelledError), leases.claim(1):
             raise asyncio.CancelledError
-        await leases.give_back()
+        await leases.release_unfinished()
 
     async def test_hanging_store(
         self, leases: Leases, scripted: ScriptedStore, monkeypatch: pytest.MonkeyPatch
@@ -121,11 +121,11 @@ class TestGiveBack:
             await asyncio.Event().wait()
 
         monkeypatch.setattr(scripted, "release", release)
-        monkeypatch.setattr("receiver.worker.leases._GIVE_BACK_S", 0.01)
+        monkeypatch.setattr("receiver.worker.leases._RELEASE_S", 0.01)
         with pytest.raises(asyncio.CancelledError), leases.claim(1):
             raise asyncio.CancelledError
         with structlog.testing.capture_logs() as lines:
-            await leases.give_back()
+            await leases.release_unfinished()
         assert [line["error"] for line in lines] == ["no answer within 0.01 s"]
 
 

@@ -245,7 +245,7 @@ class TestTurn:
         await until(lambda: len(mirror.begun) == 2)
         draining.cancel()
         await asyncio.wait([draining])
-        await leases.give_back()
+        await leases.release_unfinished()
         assert scripted.released == [{scripted.claims[0].lease}]
         assert scripted.settled == []
 
