@@ -1,4 +1,4 @@
-"""One of several programs that share an API key and a database: asks until told to stop, as often as it may."""
+"""One of several programs that share an API key and a database: asks as often as it may, until told."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ STOP = "stop"
 
 
 def main(key: str, base_url: str, database_url: str, priority: str, folder: str) -> None:
-    """Ask until *folder* says to stop, and print how many answers there were; a thread that had ENOUGH says so."""
+    """Ask until *folder* says to stop, where a thread that had ENOUGH says so; print how many there were."""
     shared = open_shared(Settings(database_url=SecretStr(database_url)))
     pace = None if shared is None else shared.pace
     stop = Path(folder, STOP)

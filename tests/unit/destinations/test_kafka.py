@@ -175,7 +175,7 @@ class TestSendOnTheMockCluster:
         assert "clock" in alone.error
 
     async def test_a_hung_broker_is_told_within_the_deadline(self) -> None:
-        """A port that takes connections and says nothing is named, which is known only before the deadline."""
+        """A port that takes connections and says nothing is named, which nobody could later than that."""
         with silent_url() as url:
             [outcome] = await send(url.replace("http", "kafka"), timeout_s="8")
         assert isinstance(outcome, Retry)
