@@ -33,6 +33,8 @@ class _Mock:
         address: bytes = self._library.rd_kafka_mock_cluster_bootstraps(self._cluster)
         self.own_port = int(address.rpartition(b":")[2])
         self._library.rd_kafka_mock_broker_set_host_port(self._cluster, 1, b"127.0.0.1", port)
+        # A group's first member would wait three seconds for others.
+        self._library.rd_kafka_mock_group_initial_rebalance_delay_ms(self._cluster, 0)
 
     def refuse(self) -> None:
         error, times = map(int, self._asked.read_text().split())
@@ -57,6 +59,7 @@ def _library() -> ctypes.CDLL:
         ctypes.c_char_p,
         ctypes.c_int,
     ]
+    library.rd_kafka_mock_group_initial_rebalance_delay_ms.argtypes = [ctypes.c_void_p, ctypes.c_int32]
     library.rd_kafka_mock_push_request_errors.argtypes = [ctypes.c_void_p, ctypes.c_int16, ctypes.c_size_t]
     return library
 

@@ -48,9 +48,14 @@ def told(data: bytes) -> float | None:
     return measure(io.BytesIO(data), content_type).duration_s
 
 
-WAV = sound("wav", "pcm_s16le")
-OPUS = sound("ogg", "libopus")
-UNDATED = WAV.index(b"data") + 4
+@pytest.fixture(scope="module")
+def wav() -> bytes:
+    return sound("wav", "pcm_s16le")
+
+
+@pytest.fixture(scope="module")
+def opus() -> bytes:
+    return sound("ogg", "libopus")
 
 
 class TestAudioDuration:
@@ -90,9 +95,10 @@ class TestAudioDuration:
         assert told(sound("mp3", "libmp3lame", quality=VBR, options=NO_TABLE)) is None
 
     @pytest.mark.parametrize("length", [b"\xff" * 4, b"\xff\xff\xff\x7f", bytes(4)])
-    def test_wav_that_was_streamed(self, length: bytes) -> None:
+    def test_wav_that_was_streamed(self, wav: bytes, length: bytes) -> None:
         """A program that writes to a pipe cannot know how much will come: what it claims is not believed."""
-        assert told(WAV[:UNDATED] + length + WAV[UNDATED + 4 :]) is None
+        undated = wav.index(b"data") + 4
+        assert told(wav[:undated] + length + wav[undated + 4 :]) is None
 
     def test_flac_that_was_streamed(self) -> None:
         """A stream that does not tell how many samples it has lasts for no known time."""
@@ -101,9 +107,9 @@ class TestAudioDuration:
         flac[22:26] = bytes(4)
         assert told(bytes(flac)) is None
 
-    def test_ogg_of_several_streams(self) -> None:
+    def test_ogg_of_several_streams(self, opus: bytes) -> None:
         """Two streams one after the other: the last page tells of the second alone."""
-        assert told(OPUS + sound("ogg", "flac", seconds=2)) is None
+        assert told(opus + sound("ogg", "flac", seconds=2)) is None
 
     def test_long_ogg(self) -> None:
         """Only the ends of a long file are read."""
@@ -111,10 +117,10 @@ class TestAudioDuration:
         assert len(minutes) > 384 * 1024
         assert told(minutes) == pytest.approx(120, abs=0.1)
 
-    def test_cut_and_mutated(self) -> None:
+    def test_cut_and_mutated(self, wav: bytes, opus: bytes) -> None:
         """Whatever is cut off or changed, nothing is raised."""
         chance = random.Random(7)
-        for whole in (WAV, OPUS, sound("mp3", "libmp3lame", quality=CBR), sound("flac", "flac")):
+        for whole in (wav, opus, sound("mp3", "libmp3lame", quality=CBR), sound("flac", "flac")):
             for _ in range(60):
                 data = bytearray(whole[: chance.choice((chance.randrange(600, 4000), len(whole)))])
                 for place in chance.sample(range(12, 600), 8):
@@ -122,13 +128,13 @@ class TestAudioDuration:
                 found = told(bytes(data))
                 assert found is None or 0 < found <= 7 * 24 * 3600
 
-    def test_is_quick_on_hostile_files(self, tmp_path: Path) -> None:
+    def test_is_quick_on_hostile_files(self, wav: bytes, opus: bytes, tmp_path: Path) -> None:
         """Files of 512 MB in which nothing can be found, or too much, cost a moment."""
         hostile = (
             b"ID3\x04\0\0\0\0\0\0\xff\xfb",
             b"fLaC\x04\0\0\0\0\0\0\0\xff\xff\xff\x7f",
-            WAV[:44],
-            OPUS[:100],
+            wav[:44],
+            opus[:100],
         )
         path = tmp_path / "asset"
         started = time.process_time()

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 import receiver.client
 from receiver.__main__ import main
+from receiver.cli import connection
 from receiver.sandbox import Dialect, Knobs, Sandbox
 from tests.contract.provider_clients import quickly
 
@@ -55,8 +56,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run `receiver` in an empty folder, with the given settings only, and with short waits."""
     monkeypatch.chdir(tmp_path)
     times = _Times()
-    client = functools.partial(receiver.client.Client, clock=times.now, sleep=times.sleep)
+    client = functools.partial(receiver.client.Client, clock=times.now)
     monkeypatch.setattr(receiver.client, "Client", client)
+    monkeypatch.setattr(connection, "wait_aloud", functools.partial(connection.wait_aloud, sleep=times.sleep))
     return _run
 
 
