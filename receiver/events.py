@@ -51,7 +51,7 @@ class Event:
 
     source: str
     generation_id: str
-    """`[A-Za-z0-9_.:-]{1,128}`, the only part of a body that we ever use as a key."""
+    """`[A-Za-z0-9_.:-]{1,128}`, a number as its digits; the only part of a body that we use as a key."""
     type: str
     """The provider's type, such as `generation.completed`; unknown types are kept unchanged."""
     data: dict[str, Any]
@@ -146,6 +146,8 @@ def _read(document: Any, source: str) -> Event | Unreadable:
     if not isinstance(data, dict):
         return Unreadable("no_data")
     generation_id = data.get("id")
+    if type(generation_id) is int:
+        generation_id = str(generation_id)  # as the client reads it
     if not _is_identifier(generation_id):
         return Unreadable("no_generation_id")
     if document.get("error") and _failure(data) is None:

@@ -67,7 +67,7 @@ class About(Generic[N]):
 
 def generation(payload: Any) -> Generation:
     """Read one generation, bare or wrapped."""
-    raw = _object(payload)
+    raw = _object(payload, Generation)
     return _read(Generation, raw, status=_text(raw.get("status")) or "processing", error=_failure(raw))
 
 
@@ -91,7 +91,7 @@ def generations(payload: Any) -> GenerationPage:
 
 def model(payload: Any) -> Model:
     """Read one model."""
-    return _read(Model, _object(payload))
+    return _read(Model, _object(payload, Model))
 
 
 def models(payload: Any) -> ModelList:
@@ -101,7 +101,7 @@ def models(payload: Any) -> ModelList:
 
 def webhook(payload: Any) -> Webhook:
     """Read one webhook, with its secret wherever the provider may have put it."""
-    raw = _object(payload)
+    raw = _object(payload, Webhook)
     return _read(Webhook, raw, secret=_first_text(_SECRET_KEYS, raw, payload))
 
 
@@ -118,7 +118,7 @@ def event(payload: Any) -> WebhookEvent:
     """
     if not isinstance(payload, dict) or not isinstance(payload.get("event"), str):
         raise Malformed("a delivery without an event name")
-    raw = dict(_object(payload.get("data", payload)))
+    raw = dict(_object(payload.get("data", payload), Generation))
     if _failure(raw) is None:
         raw["error"] = payload.get("error")
     return WebhookEvent(payload["event"], generation(raw), _time(payload.get("created_at")), payload)
@@ -126,7 +126,7 @@ def event(payload: Any) -> WebhookEvent:
 
 def api_key(payload: Any) -> ApiKey:
     """Read one API key, whole if it is shown."""
-    raw = _object(payload)
+    raw = _object(payload, ApiKey)
     return _read(ApiKey, raw, key=_first_text(_API_KEY_KEYS, raw, payload))
 
 
@@ -139,14 +139,16 @@ def nothing(_payload: Any) -> None:
     """Read nothing: any body will do."""
 
 
-def _object(payload: Any) -> Mapping[str, Any]:
+def _object(payload: Any, kind: type[R]) -> Mapping[str, Any]:
+    """Return the object that has most fields of *kind*: what wraps it may have an id too."""
     candidates = [payload]
     if isinstance(payload, dict):
         candidates += [payload.get(key) for key in _OBJECT_KEYS]
-    for candidate in candidates:
-        if _has_id(candidate):
-            return candidate  # type: ignore[no-any-return]  # it was just found to be an object
-    raise Malformed("no object with an id")
+    named = list(filter(_has_id, candidates))
+    if not named:
+        raise Malformed("no object with an id")
+    known = {one.name for one in fields(kind)}
+    return max(named, key=lambda candidate: len(known & candidate.keys()))
 
 
 def _has_id(candidate: Any) -> bool:

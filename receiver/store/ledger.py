@@ -12,6 +12,7 @@ from receiver.contract import COMPLETED, EVENT_TYPES
 from receiver.errors import GenerationClaimed, StoreUnavailable
 from receiver.events import Event, normalize
 from receiver.store import migrations
+from receiver.store.attempts import storable
 from receiver.store.attribution import attach
 from receiver.store.engine import insert_into, is_sqlite
 from receiver.store.tables import EVENT, SUBMISSION
@@ -90,10 +91,11 @@ class StoreLedger:
         Raises:
             GenerationClaimed: another submission has this generation.
         """
+        said = error and storable(error)
         change = (
             update(SUBMISSION)
             .where(SUBMISSION.c.client_ref == client_ref, SUBMISSION.c.state != _FINAL, _sent(sent_at))
-            .values(state=state, generation_id=generation_id, error=error)
+            .values(state=state, generation_id=generation_id, error=said)
             .returning(SUBMISSION.c.source, SUBMISSION.c.told)
         )
 

@@ -168,6 +168,14 @@ class TestSettle:
         expected = a_submission(state=state, generation_id=generation, error="why")
         assert ledger.get("order-1") == expected
 
+    def test_error_may_hold_what_no_database_does(self, ledger: StoreLedger) -> None:
+        """The provider chose its words; an order that it refused must not stay in doubt for them."""
+        ledger.begin(a_submission())
+        ledger.settle("order-1", state="refused", error="a\0b\ud800")
+        found = ledger.get("order-1")
+        assert found is not None
+        assert (found.state, found.error) == ("refused", "a\\x00b\\ud800")
+
     def test_submitted_is_final(self, ledger: StoreLedger) -> None:
         """A row that has its generation never loses it."""
         ledger.begin(a_submission())

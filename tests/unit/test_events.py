@@ -89,7 +89,8 @@ class TestNormalize:
             (b'{"event":"x"}', "no_data"),
             (b'{"event":"x","data":[]}', "no_data"),
             (b'{"event":"x","data":{}}', "no_generation_id"),
-            (b'{"event":"x","data":{"id":7}}', "no_generation_id"),
+            (b'{"event":"x","data":{"id":true}}', "no_generation_id"),
+            (b'{"event":"x","data":{"id":7.5}}', "no_generation_id"),
             (b'{"event":"x","data":{"id":""}}', "no_generation_id"),
             (b'{"event":"x","data":{"id":"a/b"}}', "no_generation_id"),
             (b'{"event":"x","data":{"id":"a\\n"}}', "no_generation_id"),
@@ -98,6 +99,14 @@ class TestNormalize:
         ]:
             with subtests.test(body=body, reason=reason):
                 assert normalize(body, source="photoverse") == Unreadable(reason)
+
+    def test_id_may_be_a_number(self, subtests: pytest.Subtests) -> None:
+        """Its digits are the id, as in the client and in what it reconciles."""
+        for number in (7, 0, 2**64 - 1):
+            with subtests.test(number=number):
+                read = normalize(b'{"event":"x","data":{"id":%d}}' % number, source="photoverse")
+                assert isinstance(read, Event)
+                assert read.generation_id == str(number)
 
     @given(st.binary() | values.map(lambda value: json.dumps(value).encode()))
     def test_never_raises(self, body: bytes) -> None:

@@ -53,6 +53,18 @@ class TestGeneration:
         assert read.id == "gen_abc123def456"
         assert read.raw == DOCUMENT_EXAMPLE
 
+    @pytest.mark.parametrize("name", ["data", "generation", "result"])
+    def test_envelope_may_have_an_id_too(self, name: str) -> None:
+        """That of the request, say: the generation is what looks like one."""
+        envelope = {"id": "req_1", "status": "success", name: DOCUMENT_EXAMPLE}
+        assert parse.generation(envelope).raw == DOCUMENT_EXAMPLE
+        assert parse.accepted(envelope).id == "gen_abc123def456"
+
+    def test_an_object_within_is_not_the_generation(self) -> None:
+        """Its model or its file may have an id as well."""
+        within = {"model": {"id": "m", "type": "image"}, "result": {"id": "file_1", "url": "https://x/y"}}
+        assert parse.generation({"id": "gen_1", "status": "processing", **within}).id == "gen_1"
+
     def test_unknown_status_is_not_an_end(self) -> None:
         """A status newer than this package means: look again later."""
         assert not parse.generation({"id": "g", "status": "queued"}).finished
