@@ -574,7 +574,8 @@ def plans(store: Store) -> Iterator[dict[str, str]]:
         for statement, parameters in statements:
             if statement.startswith(("SELECT", "UPDATE", "WITH")) and "pg_notify" not in statement:
                 plan = connection.exec_driver_sql(explain + statement, parameters).all()
-                name = "".join(re.findall(r"^(?:WITH wanted .*\) )?((?:SELECT|UPDATE) \w+)", statement)[:1])
+                text_ = statement.replace("OR FAIL ", "")
+                name = "".join(re.findall(r"^(?:WITH wanted .*\) )?((?:SELECT|UPDATE) \w+)", text_)[:1])
                 found[name] = found.get(name, "") + str(plan)
 
 
