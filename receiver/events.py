@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Literal, TypeGuard
+from typing import Any, Final, Literal, NamedTuple, TypeGuard
 
 import orjson
 
@@ -45,9 +45,11 @@ _LAST_MS: Final = 253_402_300_799_000
 AssetStatus = Literal["mirrored", "failed"]
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One verified fact about one generation, as the provider sent it."""
+class Event(NamedTuple):
+    """One verified fact about one generation, as the provider sent it.
+
+    Made for every delivery, so a named tuple: a frozen dataclass takes four times as long.
+    """
 
     source: str
     generation_id: str

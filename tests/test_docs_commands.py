@@ -5,7 +5,6 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -79,11 +78,11 @@ async def _fill(store: Store) -> None:
     await dead(
         store, an_event("gen_dead", at=now_ms - 3_600_000), error="x answered 401: check", destination="queue"
     )
-    asked = replace(an_event("gen_abc123def456", at=THAT_DAY + 1), id=SHOWN)
+    asked = an_event("gen_abc123def456", at=THAT_DAY + 1)._replace(id=SHOWN)
     [_] = await settled(store, asked)
     await store.transact(lambda connection: connection.exec_driver_sql(_DELIVERED))
     await settled(store, an_event("gen_pending_delivery", at=now_ms - 1_000))
-    await store.record(replace(an_event("gen_123", at=now_ms - 500), asset_host="cdn.example.com"))
+    await store.record(an_event("gen_123", at=now_ms - 500)._replace(asset_host="cdn.example.com"))
     await store.record(a_body('{"event": "x.y", "data": {"id": "gen_9"}}', at=now_ms - 400))
     await store.record(a_body("{", at=now_ms - 300))
 

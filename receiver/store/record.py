@@ -22,9 +22,11 @@ _QUARANTINE_KEY: Final = ("source", "sha256")
 _NOT_BEGUN: Final = {"lease": None, "kept_by": None}
 
 
-@dataclass(frozen=True, slots=True)
-class NewEvent:
-    """A verified and readable delivery, not yet known to be the first of its kind."""
+class NewEvent(NamedTuple):
+    """A verified and readable delivery, not yet known to be the first of its kind.
+
+    A named tuple for the same reason as `Event`.
+    """
 
     id: str
     source: str

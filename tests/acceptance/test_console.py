@@ -5,7 +5,7 @@ import json
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -166,7 +166,7 @@ def waiting(generation_id: str) -> NewEvent:
     url = f"http://127.0.0.1:9/{generation_id}.png"
     data = {"id": generation_id, "type": "image", "prompt": "waits for its asset", "output_url": url}
     body = json.dumps({"event": COMPLETED, "data": data}).encode()
-    return replace(an_event(generation_id, at=clock.now_ms()), asset_host="127.0.0.1", body=body)
+    return an_event(generation_id, at=clock.now_ms())._replace(asset_host="127.0.0.1", body=body)
 
 
 async def _until_mirrored(store: Store, generations: list[str]) -> None:

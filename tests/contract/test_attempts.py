@@ -104,7 +104,7 @@ class TestDeliveries:
 class TestAssets:
     async def test_of_an_asset_and_of_a_late_one(self, store: Store) -> None:
         """Each under a name of its own, since each counts its attempts anew."""
-        event = replace(an_event(), asset_host="cdn.example.com")
+        event = an_event()._replace(asset_host="cdn.example.com")
         await store.record(event)
         [job] = await store.claim(claim_events, claim(at=FAR), with_asset=True)
         failed = FailedAttempt(NOW, 3, "http_503", b"<h1>Busy</h1>")

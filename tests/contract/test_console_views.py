@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
 
@@ -37,7 +36,7 @@ async def store(either_database: str) -> AsyncIterator[Store]:
 def with_asset(generation_id: str, *, at: int = NOW, prompt: str = "A lighthouse in fog") -> NewEvent:
     """An event whose asset is to be fetched."""
     body = json.dumps({"event": COMPLETED, "data": {"id": generation_id, "type": "image", "prompt": prompt}})
-    return replace(an_event(generation_id, at=at), asset_host="cdn.example.com", body=body.encode())
+    return an_event(generation_id, at=at)._replace(asset_host="cdn.example.com", body=body.encode())
 
 
 def a_submission(ref: str, state: str, generation_id: str | None = None) -> dict[str, object]:

@@ -58,8 +58,8 @@ class TestErase:
     async def test_nothing_personal_is_left(self, store: Store) -> None:
         """Not in bodies, messages, dead letters or submissions; a repeat is still told."""
         await submitted(store)
-        event = replace(an_event(), body=BODY)
-        other = replace(an_event("gen_2", FAILED), body=BODY)
+        event = an_event()._replace(body=BODY)
+        other = an_event("gen_2", FAILED)._replace(body=BODY)
         await dead(store, event, other, error=f"HTTP 422 for {PROMPT}")
         erased = await store.transact(erase, GENERATION, DEED, with_assets=False)
         assert (erased.event_ids, erased.deliveries, erased.submissions) == ((event.id,), 2, 1)
@@ -67,7 +67,7 @@ class TestErase:
             told = [row for row in await rows(store, table) if PROMPT in row]
             assert all(other.id in row for row in told), table.name
         assert len(await rows(store, ATTEMPT)) == 1
-        assert await store.record(replace(an_event(), body=BODY)) == Duplicate(event.id)
+        assert await store.record(an_event()._replace(body=BODY)) == Duplicate(event.id)
         page = await store.transact(audit.deeds, limit=10)
         assert page.rows == [DEED]
 
@@ -209,7 +209,7 @@ class TestSqlite:
         store = Store(migrated(path), destinations=("orders", "audit"))
 
         async def working() -> None:
-            await delivered(store, replace(an_event(), body=BODY))
+            await delivered(store, an_event()._replace(body=BODY))
             await store.transact(erase, GENERATION, DEED, with_assets=False)
 
         asyncio.run(working())

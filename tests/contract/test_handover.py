@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -182,7 +182,7 @@ class TestDue:
 
     async def test_what_an_asset_is_expected_of(self, store: Store) -> None:
         """Its URL may be no URL: then it is claimed, for the mirror to say so."""
-        await store.record(new := replace(an_event(), body=completed("gen_1", None)))
+        await store.record(new := an_event()._replace(body=completed("gen_1", None)))
         due = await store.settle_due(claim(lease="ours"))
         assert due.settled == []
         assert [(job.id, job.lease, job.attempts) for job in due.claimed] == [(new.id, "ours", 1)]
@@ -368,7 +368,7 @@ def embedded(tmp_path: Path) -> Iterator[Store]:
 
 
 def without_asset(generation_id: str = "gen_1") -> NewEvent:
-    return replace(an_event(generation_id, FAILED), body=failed(generation_id), expects_asset=False)
+    return an_event(generation_id, FAILED)._replace(body=failed(generation_id), expects_asset=False)
 
 
 def execute(connection: Connection, statement: Executable) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -120,7 +119,7 @@ class TestClaimLate:
 
     async def test_of_some_sources(self, store: Store) -> None:
         """Only assets of the sources asked for are taken."""
-        ours, own = an_event(), replace(an_event(), source="acme")
+        ours, own = an_event(), an_event()._replace(source="acme")
         for event in (ours, own):
             await given_up(store, event)
         assert [job.id for job in await store.claim(claim_late, claim(), sources=Sources(only="acme"))] == [

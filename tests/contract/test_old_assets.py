@@ -56,7 +56,7 @@ class TestFindOldAssets:
     async def test_a_file_goes_with_the_last_that_tells_of_it(self, store: Store) -> None:
         """A follow-up has the completion's file."""
         event = an_event("gen_1")
-        follow_up = replace(an_event("gen_1", ASSET_MIRRORED, at=NOW + 1), via="mirror")
+        follow_up = an_event("gen_1", ASSET_MIRRORED, at=NOW + 1)._replace(via="mirror")
         await delivered(store, event, follow_up, asset=a_file("gen_1"))
         young = ASSET.update().where(ASSET.c.event_id == follow_up.id)
         await store.transact(lambda c: c.execute(young.values(settled_ms=BATCH.before_ms)))

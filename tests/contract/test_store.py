@@ -6,7 +6,6 @@ import re
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -263,7 +262,7 @@ class TestClaimEvents:
     async def test_of_some_sources(self, store: Store, sources: Sources, expected: set[str]) -> None:
         """Only events of the sources asked for are taken, whatever the others' age."""
         for source in ("acme", "other", "photoverse"):
-            await store.record(replace(an_event(host="cdn.example.com"), source=source))
+            await store.record(an_event(host="cdn.example.com")._replace(source=source))
         jobs = await store.claim(claim_events, claim(), with_asset=True, sources=sources)
         assert {job.source for job in jobs} == expected
         assert {source for source in ("acme", "other", "photoverse") if source in sources} == expected

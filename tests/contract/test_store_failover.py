@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -461,7 +460,7 @@ class TestSynchronousStandby:
         """So do events that are settled as they are found: their deliveries, and what was only claimed."""
         await store.claim(claim_events, claim_now(1_000), with_asset=False)  # what other tests left
         await store.record(an_event("gen_unreadable"))
-        readable = replace(an_event("gen_without"), type=FAILED, body=failed("gen_without"))
+        readable = an_event("gen_without")._replace(type=FAILED, body=failed("gen_without"))
         await store.record(readable)
         standby.freeze()
         with store.handover.of_deliveries("orders", Outbox()):

@@ -1,6 +1,5 @@
 """`receiver events mirror-now` and `release`, over events that wait for their assets."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from receiver.store import Store
@@ -11,7 +10,7 @@ from tests.stored import FAR, NOW, an_event, claim, delivered
 from tests.unit.cli.running import Run
 from tests.unit.cli.stored import DESTINATIONS, in_store
 
-EVENT = replace(an_event("gen_1"), asset_host="cdn.example.com")
+EVENT = an_event("gen_1")._replace(asset_host="cdn.example.com")
 
 
 async def _postponed(store: Store, event: NewEvent = EVENT) -> None:

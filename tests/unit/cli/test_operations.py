@@ -1,7 +1,6 @@
 """`receiver operations`: how far a bulk command is, and the way back."""
 
 import getpass
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -95,7 +94,7 @@ EVENT = an_event("gen_1")
 
 async def _some(store: Store) -> None:
     await dead(store, EVENT)
-    await store.record(replace(an_event("gen_2"), asset_host="cdn.example.com"))
+    await store.record(an_event("gen_2")._replace(asset_host="cdn.example.com"))
 
 
 class TestAudit:

@@ -46,7 +46,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 class TestKeepPruning:
     async def test_goes_to_the_end_and_gives_space_back(self, store: Store) -> None:
         """Batch after batch, until all bodies are gone and most of the file with them."""
-        events = (replace(an_event(f"gen_{n}", at=NOW + n), body=BODY) for n in range(EVENTS))
+        events = (an_event(f"gen_{n}", at=NOW + n)._replace(body=BODY) for n in range(EVENTS))
         await delivered(store, *events)
         before = _ask(store, _PAGES)
         pruning = asyncio.create_task(keep_pruning(store, Retention({"bodies": 1}, per_s=100_000)))
