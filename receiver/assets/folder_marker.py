@@ -3,6 +3,7 @@
 import re
 import secrets
 from contextlib import suppress
+from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,8 @@ from receiver.errors import BucketUnavailable
 
 _NAME: Final = ".receiver-bucket"
 _ID: Final = re.compile(r"[0-9a-f]{32}")
+_IDENTITY: Final = attrgetter("st_dev", "st_ino", "st_mtime_ns", "st_size")
+"""Asked twice for each asset. To read the file would take eight system calls more."""
 
 
 class Marker:
@@ -19,6 +22,8 @@ class Marker:
         self._root = root
         self._path = root / _NAME
         self._known: str | None = None
+        self._file: object = None
+        """The identity of the file that held it."""
 
     @property
     def is_known(self) -> bool:
@@ -41,7 +46,7 @@ class Marker:
             OSError: it cannot be read.
         """
         with suppress(OSError):
-            if self._path.read_text("ascii", "replace") == self._known:
+            if _IDENTITY(self._path.stat()) == self._file:
                 return
         if self.is_missing:
             raise BucketUnavailable(
@@ -61,8 +66,12 @@ class Marker:
         Raises:
             OSError: the folder cannot be read or written.
         """
+        file: object = None
+        with suppress(FileNotFoundError):
+            file = _IDENTITY(self._path.stat())
         found = folder_id(self._path)
         self._known = self._known or found
+        self._file = file if found == self._known else None
         return found
 
 

@@ -253,6 +253,25 @@ class TestBatches:
         assert (done[0], type(done[1]), done[2]) == (1, ZeroDivisionError, 0)
         assert len(set(threads)) == 1
 
+    @pytest.mark.parametrize(("short_s", "is_helped"), [(3600.0, False), (-1.0, True)])
+    async def test_another_thread_helps_if_a_batch_takes_long(
+        self, monkeypatch: pytest.MonkeyPatch, freed: threading.Event, short_s: float, *, is_helped: bool
+    ) -> None:
+        """While the first is short, the others wait to share the next."""
+        monkeypatch.setattr("receiver.threads._SHORT_S", short_s)
+        shared: Batches[Any, Any] = Batches(make_calls, most=2, threads=DaemonThreads(2, name="batches"))
+        first = asyncio.create_task(shared.submit(freed.wait))
+        await asyncio.sleep(0)
+        second = asyncio.create_task(shared.submit(freed.is_set))
+        await asyncio.sleep(0)
+        if is_helped:
+            async with asyncio.timeout(WITHIN_S):
+                assert not await second
+        freed.set()
+        async with asyncio.timeout(WITHIN_S):
+            assert await first
+            assert await second is not is_helped
+
     async def test_cancelled_call_is_made(self, freed: threading.Event) -> None:
         """Whoever comes behind it is answered all the same."""
         shared: Batches[Any, Any] = Batches(make_calls, most=1, threads=DaemonThreads(1, name="batches"))
