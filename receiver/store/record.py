@@ -219,7 +219,7 @@ def _insert_once(
     # One order for all transactions, because two with keys in common could deadlock.
     rows.sort(key=itemgetter(*key))
     inserted = insert_new(connection, table, key, rows)
-    streak.goes_on = not inserted and connection.dialect.name != "sqlite"
+    streak.goes_on = not inserted
     if inserted == len(rows):
         return results | {row["id"]: Recorded(row["id"]) for row in rows}
     keys = {row["id"]: tuple(row[name] for name in key) for row in rows}

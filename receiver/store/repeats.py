@@ -6,13 +6,13 @@ Uses SQL texts of our own, like `receiver.store.rows`: repeats must cost no more
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final
 
 from sqlalchemy import Connection, Table
 
 from receiver.store.engine import execute
-from receiver.store.rows import find
+from receiver.store.rows import OR_FAIL, find, in_values, same, with_values
 
 Key = tuple[Any, ...]
 
@@ -32,7 +32,7 @@ def count_streak(
 ) -> dict[str, str]:
     """Count the repeats among *keys* as `count_repeats` does, but only return those that were counted.
 
-    On PostgreSQL this saves a streak of repeats the attempt to insert them, which is a round trip.
+    This saves a streak of repeats the attempt to insert them.
     """
     ids, _ = _count_all(connection, table, key, Counter(keys.values()))
     return {id_: ids[values] for id_, values in keys.items() if values in ids}
@@ -48,16 +48,14 @@ def count_repeats(
     wrote waits for the standby. The row it repeats may not be there yet: its own commit may have been
     cancelled during that wait.
     """
-    wanted = sorted(set(keys.values()))
-    is_shared = connection.dialect.name != "sqlite"
-    if is_shared and not some_are_new:
-        ids, counted = _count_all(connection, table, key, Counter(keys.values()))
-        held = [values for values in wanted if values not in ids]
-        ids |= _find_ids(connection, table, key, held) if held else {}
-    else:
-        ids = _find_ids(connection, table, key, wanted)
+    if some_are_new:
+        ids = _find_ids(connection, table, key, sorted(set(keys.values())))
         counted = _count(connection, table, Counter(ids[one] for id_, one in keys.items() if ids[one] != id_))
-    if is_shared and not counted:
+    else:
+        ids, counted = _count_all(connection, table, key, Counter(keys.values()))
+        held = sorted({values for values in keys.values() if values not in ids})
+        ids |= _find_ids(connection, table, key, held) if held else {}
+    if not counted and connection.dialect.name != "sqlite":
         execute(connection, _WRITE)
     return {id_: ids[values] for id_, values in keys.items()}
 
@@ -87,14 +85,18 @@ def _count_all(
     connection: Connection, table: Table, key: tuple[str, ...], repeats: Counter[Key]
 ) -> tuple[dict[Key, str], int]:
     """Find rows that all exist and add to their repeats in one statement; skip those that others hold."""
-    arrays = (*map(list, zip(*sorted(repeats), strict=True)), [repeats[one] for one in sorted(repeats)])
-    rows = execute(connection, _count_by_key(table, key), arrays).fetchall()
+    wanted = sorted((*values, more) for values, more in repeats.items())
+    if connection.dialect.name == "sqlite":
+        rows = in_values(connection, partial(_count_by_key_in_values, table, key), wanted, ())
+    else:
+        arrays = tuple(map(list, zip(*wanted, strict=True)))
+        rows = execute(connection, _count_by_key_in_arrays(table, key), arrays).fetchall()
     return {row[1:]: row[0] for row in rows}, len(rows)
 
 
 @lru_cache(maxsize=1024)
 def _count_in_values(table: Table, count: int) -> str:
-    return f"UPDATE {table.name} SET repeats = repeats + ? WHERE id IN ({','.join('?' * count)})"  # noqa: S608
+    return f"UPDATE {OR_FAIL} {table.name} SET repeats = repeats + ? WHERE id IN ({','.join('?' * count)})"  # noqa: S608
 
 
 @lru_cache(maxsize=16)
@@ -103,8 +105,17 @@ def _count_in_array(table: Table) -> str:
     return f"UPDATE {table.name} SET repeats = repeats + %s::int WHERE id IN ({free})"  # noqa: S608
 
 
+@lru_cache(maxsize=1024)
+def _count_by_key_in_values(table: Table, key: tuple[str, ...], count: int) -> str:
+    return (
+        f"{with_values((*key, 'more'), count)} UPDATE {OR_FAIL} {table.name}"  # noqa: S608
+        f" SET repeats = repeats + wanted.more FROM wanted WHERE {same(table.name, key)}"
+        f" RETURNING id, {', '.join(f'{table.name}.{name}' for name in key)}"
+    )
+
+
 @lru_cache(maxsize=16)
-def _count_by_key(table: Table, key: tuple[str, ...]) -> str:
+def _count_by_key_in_arrays(table: Table, key: tuple[str, ...]) -> str:
     arrays = ", ".join([*["%b::text[]"] * len(key), "%b::int[]"])
     same = " AND ".join(f"found.{name} = wanted.{name}" for name in key)
     free = (

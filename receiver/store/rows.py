@@ -15,10 +15,10 @@ from sqlalchemy import Connection, Dialect, Table
 
 from receiver.store.engine import execute
 
-Keys = Sequence[tuple[str, ...]]
+Keys = Sequence[tuple[Any, ...]]
 _MOST_PARAMETERS: Final = 16_384
 """Below SQLite's limit per statement, 32,766."""
-_OR_FAIL: Final = "OR FAIL"
+OR_FAIL: Final = "OR FAIL"
 """A statement that fails half-way keeps what it did. Nobody sees that, as each failure ends the transaction.
 To undo only itself, SQLite copies every page that it changes to a temporary file: a tenth of all the work.
 https://www.sqlite.org/lang_conflict.html
@@ -63,9 +63,7 @@ def find(
     PostgreSQL, and follows the ORDER BY, which is on the last of *columns*.
     """
     if connection.dialect.name == "sqlite":
-        return _in_values(
-            connection, partial(_find_in_values, table, key, columns, where), wanted, parameters
-        )
+        return in_values(connection, partial(_find_in_values, table, key, columns, where), wanted, parameters)
     text = _find_in_arrays(table, key, columns, where, lock)
     return list(execute(connection, text, (*_arrays(wanted), *parameters)))
 
@@ -88,7 +86,7 @@ def change(
     if not wanted:
         return []
     if connection.dialect.name == "sqlite":
-        return _in_values(connection, partial(_change_in_values, table, key, changes), wanted, values)
+        return in_values(connection, partial(_change_in_values, table, key, changes), wanted, values)
     text = _change_in_arrays(table, key, changes)
     return list(execute(connection, text, (*values, *_arrays(wanted))))
 
@@ -127,7 +125,7 @@ def _insert_arrays(
 @lru_cache(maxsize=1024)
 def _insert_values(table: Table, conflict: str, columns: tuple[str, ...], count: int) -> str:
     row = f"({','.join('?' * len(columns))})"
-    return _statement(f"INSERT {_OR_FAIL}", table, conflict, columns, f"VALUES {','.join([row] * count)}")
+    return _statement(f"INSERT {OR_FAIL}", table, conflict, columns, f"VALUES {','.join([row] * count)}")
 
 
 @lru_cache(maxsize=256)
@@ -147,7 +145,7 @@ def _statement(insert: str, table: Table, conflict: str, columns: tuple[str, ...
     return f"{insert} INTO {table.name} ({', '.join(columns)}) {rows} ON CONFLICT {conflict}"
 
 
-def _in_values(
+def in_values(
     connection: Connection, text: Callable[[int], str], wanted: Keys, parameters: Sequence[Any]
 ) -> list[tuple[Any, ...]]:
     """Execute *text*, made for a number of keys, with as many of *wanted* at a time as fit."""
@@ -170,8 +168,8 @@ def _find_in_values(
 ) -> str:
     # CROSS keeps SQLite from reading the table first.
     return (
-        f"{_with_values(key, count)} SELECT {_list('found', columns)}"  # noqa: S608  our own names
-        f" FROM wanted CROSS JOIN {table.name} AS found WHERE {_same('found', key)}{_also(where)}"
+        f"{with_values(key, count)} SELECT {_list('found', columns)}"  # noqa: S608  our own names
+        f" FROM wanted CROSS JOIN {table.name} AS found WHERE {same('found', key)}{_also(where)}"
     )
 
 
@@ -182,15 +180,15 @@ def _find_in_arrays(
     ordered = f" ORDER BY found.{columns[-1]} {lock}" if lock else ""
     return (
         f"SELECT {_list('found', columns)} FROM {_unnest(key)} JOIN {table.name} AS found"  # noqa: S608  our own
-        f" ON {_same('found', key)}{_also(where.replace('?', '%s'))}{ordered}"
+        f" ON {same('found', key)}{_also(where.replace('?', '%s'))}{ordered}"
     )
 
 
 @lru_cache(maxsize=4096)
 def _change_in_values(table: Table, key: tuple[str, ...], changes: tuple[str, ...], count: int) -> str:
     return (
-        f"{_with_values(key, count)} UPDATE {_OR_FAIL} {table.name} SET {', '.join(changes)} FROM wanted"  # noqa: S608  our own
-        f" WHERE {_same(table.name, key)} RETURNING {', '.join(_primary(table))}"
+        f"{with_values(key, count)} UPDATE {OR_FAIL} {table.name} SET {', '.join(changes)} FROM wanted"  # noqa: S608  our own
+        f" WHERE {same(table.name, key)} RETURNING {', '.join(_primary(table))}"
     )
 
 
@@ -198,11 +196,12 @@ def _change_in_values(table: Table, key: tuple[str, ...], changes: tuple[str, ..
 def _change_in_arrays(table: Table, key: tuple[str, ...], changes: tuple[str, ...]) -> str:
     return (
         f"UPDATE {table.name} SET {', '.join(changes).replace('?', '%s')} FROM {_unnest(key)}"  # noqa: S608  our own names
-        f" WHERE {_same(table.name, key)} RETURNING {_list(table.name, _primary(table))}"
+        f" WHERE {same(table.name, key)} RETURNING {_list(table.name, _primary(table))}"
     )
 
 
-def _with_values(key: tuple[str, ...], count: int) -> str:
+def with_values(key: tuple[str, ...], count: int) -> str:
+    """Return the beginning of a statement for SQLite on *count* rows, called `wanted`."""
     rows = ",".join([f"({','.join('?' * len(key))})"] * count)
     return f"WITH wanted ({', '.join(key)}) AS (VALUES {rows})"
 
@@ -211,7 +210,8 @@ def _unnest(key: tuple[str, ...]) -> str:
     return f"unnest({', '.join(['%b::text[]'] * len(key))}) AS wanted ({', '.join(key)})"
 
 
-def _same(table: str, key: tuple[str, ...]) -> str:
+def same(table: str, key: tuple[str, ...]) -> str:
+    """Return the condition that a row of *table* has the key of one of `wanted`."""
     return " AND ".join(f"{table}.{name} = wanted.{name}" for name in key)
 
 
