@@ -7,12 +7,12 @@ from collections.abc import Callable
 from inspect import iscoroutinefunction
 from typing import Any
 
-from receiver.__main__ import main
 from receiver.assets.fetch import Fetcher
 from receiver.assets.folder import FolderBucket
 from receiver.assets.s3 import S3Bucket
 from receiver.assets.s3_early import EarlyUpload
 from receiver.assets.s3_upload import Upload
+from receiver.cli.main import main
 from receiver.destinations import Message
 from receiver.destinations.jsonlines import JsonLinesFile
 from receiver.events import ASSET_MIRRORED

@@ -36,7 +36,6 @@ _IMPORTED: Final = (
     "tests.acceptance.crashing",
     "uvicorn.protocols.http.httptools_impl",
 )
-_MODULE_LOADED_ANEW: Final = "receiver.__main__"
 _LONGEST: Final = 1 << 20
 _statuses: Final[list[int]] = []
 """How this fork ends, once it does."""
@@ -161,7 +160,6 @@ def _serve(control: socket.socket) -> None:
     for name in _IMPORTED:
         import_module(name)
     gc.freeze()  # what a fork's collector looked at would have to be copied
-    sys.modules.pop(_MODULE_LOADED_ANEW, None)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
         asked, files, _, _ = socket.recv_fds(control, _LONGEST, 4)

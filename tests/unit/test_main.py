@@ -26,6 +26,20 @@ finally:
 """
 
 
+_INTERRUPTED_WHILE_IT_IMPORTS = """
+import os, signal, sys
+from receiver.__main__ import main
+
+class Interruption:
+    def find_spec(self, name, *_):
+        if name == "receiver.cli":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interruption())
+main()
+"""
+
+
 _NEVER = (
     "alembic boto3 psycopg prometheus_client rich starlette structlog uvicorn httpx2 receiver.client"
     " sqlmodel sqlalchemy.orm sqlalchemy.dialects.postgresql"
@@ -39,6 +53,12 @@ def command(tmp_path: Path) -> Command:
 
 
 class TestMain:
+    def test_ctrl_c_before_anything_is_imported(self) -> None:
+        """The process ends, and does not say where it was."""
+        argv = [sys.executable, "-c", _INTERRUPTED_WHILE_IT_IMPORTS, "--help"]
+        ended = subprocess.run(argv, capture_output=True, text=True, check=False)
+        assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, "", "")
+
     def test_ctrl_c_is_130(self, command: Command) -> None:
         """With one line that says so, and no traceback."""
         with Sandbox(knobs=Knobs(image_delay_s=600, duplicate_rate=0)) as sandbox:

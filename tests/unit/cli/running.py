@@ -16,8 +16,8 @@ import pytest
 from click.testing import CliRunner
 
 import receiver.client
-from receiver.__main__ import main
 from receiver.cli import connection
+from receiver.cli.main import main
 from receiver.sandbox import Dialect, Knobs, Sandbox
 from tests.contract.provider_clients import quickly
 
