@@ -65,7 +65,9 @@ async def _run(settings: Settings, *, with_web: bool, with_worker: bool, admin: 
             worker = None
             if with_worker:
                 make = partial(running_worker, store=store, stopped=stopped)
-                worker = await stack.enter_async_context(renewable(make, settings, made_of=used_by_worker))
+                remake = partial(make, reloaded=True)
+                offered = renewable(make, settings, made_of=used_by_worker, remake=remake)
+                worker = await stack.enter_async_context(offered)
             pulling = running_pull(settings, store, stopped, wish=pull, listens=not with_worker)
             parts.append(await stack.enter_async_context(pulling))
             if web:
@@ -177,9 +179,11 @@ async def noting_secrets(settings: Settings, store: Store) -> AsyncIterator[None
 
 
 @asynccontextmanager
-async def running_worker(settings: Settings, store: Store, stopped: asyncio.Event) -> AsyncIterator[None]:
+async def running_worker(
+    settings: Settings, store: Store, stopped: asyncio.Event, *, reloaded: bool = False
+) -> AsyncIterator[None]:
     """Run the worker within the block; set *stopped* if it ends by itself."""
-    async with open_worker(settings, store) as worker:
+    async with open_worker(settings, store, reloaded=reloaded) as worker:
         working = asyncio.create_task(worker.run())
         ended = partial(_ended, stopped)
         working.add_done_callback(ended)

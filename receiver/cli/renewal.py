@@ -26,8 +26,11 @@ class Renewable(Generic[T]):
 
     current: T
 
-    def __init__(self, make: Make[T], made_of: Callable[[Settings], object] | None) -> None:
+    def __init__(
+        self, make: Make[T], made_of: Callable[[Settings], object] | None, remake: Make[T] | None
+    ) -> None:
         self._make = make
+        self._remake = remake or make
         self._made_of = made_of
         self._known: object = None
         self._stack = AsyncExitStack()
@@ -44,6 +47,7 @@ class Renewable(Generic[T]):
             await self._stack.aclose()
         stack = AsyncExitStack()
         self.current = await stack.enter_async_context(self._make(settings))
+        self._make = self._remake
         old, self._stack = self._stack, stack
         await old.aclose()
 
@@ -54,10 +58,14 @@ class Renewable(Generic[T]):
 
 @asynccontextmanager
 async def renewable(
-    make: Make[T], settings: Settings, *, made_of: Callable[[Settings], object] | None = None
+    make: Make[T],
+    settings: Settings,
+    *,
+    made_of: Callable[[Settings], object] | None = None,
+    remake: Make[T] | None = None,
 ) -> AsyncIterator[Renewable[T]]:
-    """Offer the result of *make* for *settings*, which ends with the block."""
-    offered = Renewable(make, made_of)
+    """Offer the result of *make* for *settings*, which ends with the block; *remake* makes the next ones."""
+    offered = Renewable(make, made_of, remake)
     async with contextlib.aclosing(offered):
         await offered.renew(settings)
         yield offered

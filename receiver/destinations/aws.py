@@ -4,7 +4,9 @@ Credentials come from where every AWS tool looks for them: environment, profile,
 """
 
 import asyncio
+import contextlib
 import re
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -38,7 +40,8 @@ _TEMPORARY: Final = re.compile(
 _EMPTY: Final = re.compile("EmptyBatch")
 _MISSING: Final = re.compile("NonExistent|DoesNotExist|(?<!KMS)(?<!Kms)NotFound")
 _REFUSED_CREDENTIALS: Final = re.compile(
-    "AccessDenied|Authoriz|Token|Signature|Credential|AccessKey|InvalidSecurity|AuthFailure|^40[13]$"
+    "AccessDenied|Authoriz|Token|Signature|Credential|AccessKey|InvalidSecurity|AuthFailure|"
+    "UnrecognizedClient|^40[13]$"
 )
 _NO_AWS_ANSWER: Final = (ResponseParserError, KeyError, AttributeError, TypeError)
 """Errors from a 200 that is not from AWS, such as a proxy's page."""
@@ -74,8 +77,10 @@ class Service(ABC):
     """The kind of thing that the URL names: `queue`."""
     limits: Limits
     """Its size limits."""
+    open: Callable[[], Any]
+    """Opens a boto3 client, with the credentials that there are now."""
     client: Any
-    """The boto3 client; its `close` is all that is called."""
+    """The client in use; its `close` is all that is called."""
     ordered: bool = False
     """Whether requests must be sent one after another, to keep the order."""
     blaming: frozenset[str] = frozenset()
@@ -141,6 +146,8 @@ class AwsDestination:
         self._lanes = 1 if service.ordered else options.concurrency
         self._turns = asyncio.Semaphore(self._lanes)
         self._threads = DaemonThreads(self._lanes, name=f"{service.title}-{name}")
+        self._renewing = threading.Lock()
+        self._is_refused = False
 
     @property
     def concurrency(self) -> int:
@@ -211,6 +218,7 @@ class AwsDestination:
 
     def _request(self, chunk: Sequence[Message]) -> Sequence[Outcome]:
         """Return the outcomes; none if the service rejects one of several messages."""
+        self._renew_credentials()
         entries = self._service.entries(chunk)
         try:
             outcomes = self._service.put(entries)
@@ -218,15 +226,26 @@ class AwsDestination:
             refusal = error.response.get("Error", {})
             code = refusal.get("Code", "unknown error")
             if not self._service.blames_a_message(code.rpartition(".")[2], refusal.get("Message", "")):
+                self._is_refused = self._is_refused or bool(_REFUSED_CREDENTIALS.search(code))
                 return [Retry(self._explain(code))] * len(chunk)
             if len(chunk) > 1:
                 return []
             return [self._detailed(chunk[0], GivenUp(f"{self._service.title} refused the event: {code}"))]
         except BotoCoreError as error:
+            self._is_refused = self._is_refused or isinstance(error, _NO_CREDENTIALS)
             return [Retry(self._unreachable(error))] * len(chunk)
         except _NO_AWS_ANSWER as error:
             return [Retry(self._unreadable(error))] * len(chunk)
         return [self._detailed(*each) for each in zip(chunk, outcomes, strict=True)]
+
+    def _renew_credentials(self) -> None:
+        """After a refusal, open another client: boto3 reads credentials files only once."""
+        with self._renewing, contextlib.suppress(ConfigError):
+            if self._is_refused:
+                renewed = self._service.open()
+                self._is_refused = False
+                self._service.client.close()
+                self._service.client = renewed
 
     def _detailed(self, message: Message, outcome: Outcome) -> Outcome:
         """Add the setting to change, or the limit if that is the likely reason."""

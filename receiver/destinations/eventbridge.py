@@ -4,8 +4,9 @@ URL: `eventbridge:` in front of the bus's ARN or name. See docs/destinations/eve
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from receiver.destinations import Message, aws
@@ -48,8 +49,8 @@ def connect(name: str, url: str, options: Mapping[str, str]) -> AwsDestination:
             "eventbridge:arn:aws:events:eu-west-1:123456789012:event-bus/events, eventbridge:default"
         )
     settings = read_options(Options, name, options)
-    client = open_client("events", name, settings, region=parts[1], url=None)
-    return AwsDestination(name, EventBus(client, bus, settings.source), settings)
+    opening = partial(open_client, "events", name, settings, region=parts[1], url=None)
+    return AwsDestination(name, EventBus(opening, bus, settings.source), settings)
 
 
 class EventBus(Service):
@@ -60,8 +61,9 @@ class EventBus(Service):
     limits = Limits(request=_MAX_BYTES, message=_MAX_BYTES)
     blaming = frozenset({"ValidationException", "RequestEntityTooLargeException"})
 
-    def __init__(self, client: "EventBridgeClient", bus: str, source: str) -> None:
-        self.client = client
+    def __init__(self, opening: "Callable[[], EventBridgeClient]", bus: str, source: str) -> None:
+        self.open = opening
+        self.client = opening()
         self._bus = bus
         self._source = source
 

@@ -20,7 +20,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from receiver.destinations import Message
 from receiver.destinations.options import flag, option, read_options, setting
-from receiver.destinations.postgresql_table import Table, blames_a_row, is_wrong_table, summary
+from receiver.destinations.postgresql_table import Table, blames_a_row, is_full_queue, is_wrong_table, summary
 from receiver.destinations.tls import TlsOptions, check_certificate
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
@@ -248,6 +248,10 @@ class PostgresTable:
             case _ if is_wrong_table(error):
                 return (
                     f"the table {self._table} in {table} does not fit ({summary(error)}), unlike: {statement}"
+                )
+            case _ if is_full_queue(error):
+                return (
+                    f"PostgreSQL's queue of notifications is full: end the transaction of a listener ({url})"
                 )
             case OperationalError(sqlstate=None):
                 found = _WHY.search(str(error))

@@ -74,7 +74,7 @@ class Table:
 
 def blames_a_row(error: Error) -> bool:
     """Whether *error* is about the values of one row."""
-    if isinstance(error, _WRONG_TABLE):
+    if isinstance(error, _WRONG_TABLE) or is_full_queue(error):
         return False
     return isinstance(error, _REFUSED_ROW) or _is_raised(error.sqlstate or "")
 
@@ -82,6 +82,11 @@ def blames_a_row(error: Error) -> bool:
 def _is_raised(code: str) -> bool:
     """Whether the error is not PostgreSQL's own: `RAISE` in a trigger may use any code."""
     return bool(_OWN_CODE.fullmatch(code)) and code[:2] not in _OF_POSTGRESQL
+
+
+def is_full_queue(error: Error) -> bool:
+    """Whether PostgreSQL's queue of notifications is full: it has the same code as a row that is too large."""
+    return isinstance(error, errors.ProgramLimitExceeded) and error.diag.source_file == "async.c"
 
 
 def is_wrong_table(error: Error) -> bool:

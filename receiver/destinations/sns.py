@@ -5,7 +5,8 @@ See docs/destinations/sns.md.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from receiver.destinations import Message
@@ -34,8 +35,8 @@ def connect(name: str, url: str, options: Mapping[str, str]) -> AwsDestination:
             "sns:arn:aws:sns:eu-west-1:123456789012:events"
         )
     settings = read_options(Options, name, options)
-    client = open_client("sns", name, settings, region=parts[1], url=None)
-    return AwsDestination(name, SnsTopic(client, arn), settings)
+    opening = partial(open_client, "sns", name, settings, region=parts[1], url=None)
+    return AwsDestination(name, SnsTopic(opening, arn), settings)
 
 
 class SnsTopic(Service):
@@ -48,8 +49,9 @@ class SnsTopic(Service):
         {"BatchRequestTooLong", "InvalidParameter", "InvalidParameterValue", "ParameterValueInvalid"}
     )
 
-    def __init__(self, client: "SNSClient", arn: str) -> None:
-        self.client = client
+    def __init__(self, opening: "Callable[[], SNSClient]", arn: str) -> None:
+        self.open = opening
+        self.client = opening()
         self.ordered = arn.endswith(".fifo")
         self._arn = arn
 

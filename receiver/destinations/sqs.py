@@ -6,7 +6,8 @@ time, to keep the order. See docs/destinations/sqs.md.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -33,8 +34,10 @@ def connect(name: str, url: str, options: Mapping[str, str]) -> AwsDestination:
     parts = urlsplit(queue_url)
     in_host = _REGION_IN_HOST.search(parts.hostname or "")
     region = (in_host and (in_host[1] or in_host[2])) or None
-    client = open_client("sqs", name, settings, region=region, url=f"{parts.scheme}://{parts.netloc}")
-    return AwsDestination(name, SqsQueue(client, queue_url), settings)
+    opening = partial(
+        open_client, "sqs", name, settings, region=region, url=f"{parts.scheme}://{parts.netloc}"
+    )
+    return AwsDestination(name, SqsQueue(opening, queue_url), settings)
 
 
 def _queue_url(name: str, url: str) -> str:
@@ -64,8 +67,9 @@ class SqsQueue(Service):
         {"BatchRequestTooLong", "InvalidMessageContents", "InvalidParameterValue", "InvalidAttributeValue"}
     )
 
-    def __init__(self, client: "SQSClient", queue_url: str) -> None:
-        self.client = client
+    def __init__(self, opening: "Callable[[], SQSClient]", queue_url: str) -> None:
+        self.open = opening
+        self.client = opening()
         self.queue_url = queue_url
         self.ordered = queue_url.endswith(".fifo")
 

@@ -61,9 +61,12 @@ def context(options: TlsOptions) -> ssl.SSLContext:
 
 
 def renew(tls: ssl.SSLContext, options: TlsOptions) -> None:
-    """Reload our certificate for future connections; keep the old one if that fails."""
+    """Reload our certificate and authorities for new connections; keep the old ones if that fails."""
     with contextlib.suppress(OSError, ValueError):
         _load_certificate(tls, options)
+    if options.ca_file:
+        with contextlib.suppress(OSError, ValueError):
+            tls.load_verify_locations(options.ca_file)
 
 
 def _load_certificate(tls: ssl.SSLContext, options: TlsOptions) -> None:

@@ -18,7 +18,7 @@ from receiver.backoff import Backoff
 from receiver.deliver import Forward, ForwardRules
 from receiver.destinations import Destination, system
 from receiver.destinations.policy import DeliveryPolicy, batch_size
-from receiver.errors import BucketUnavailable
+from receiver.errors import BucketUnavailable, ConfigError
 from receiver.routing import Routing
 from receiver.settings import Settings
 from receiver.store import Store
@@ -132,19 +132,22 @@ log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def open_worker(settings: Settings, store: Store) -> AsyncIterator[Worker]:
+async def open_worker(settings: Settings, store: Store, *, reloaded: bool = False) -> AsyncIterator[Worker]:
     """Build the worker. The bucket is tested first, and destinations are closed at the end.
+
+    If settings were *reloaded*, a process is running that must not end because of its bucket.
 
     Raises:
         ConfigError: the bucket cannot be written, or a destination is misconfigured.
     """
+    temporary: tuple[type[Exception], ...] = (BucketUnavailable, TimeoutError, *[ConfigError] * reloaded)
     async with AsyncExitStack() as stack:
         bucket = open_bucket(settings, store)
         stack.push_async_callback(bucket.aclose)
         try:
             async with asyncio.timeout(_TRIAL_S):
                 await bucket.check()
-        except (BucketUnavailable, TimeoutError) as error:
+        except temporary as error:
             why = str(error) or f"no answer within {_TRIAL_S:g} s"
             log.warning("bucket does not answer; assets wait", error=why)
         fetcher = build_fetcher(settings)

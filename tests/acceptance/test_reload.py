@@ -89,6 +89,20 @@ class TestTakenAnew:
         until(lambda: running.forwarded(fourth))
         assert [one["id"] for one in running.messages("late")] == [second]
 
+    def test_a_broken_bucket_stops_nothing(self, running: Service) -> None:
+        """At start it would be a mistake; now webhooks are answered, and what has no asset is sent."""
+        process = running.start()
+        until(lambda: running.logged("worker started"))
+        assets = running.folder / "assets"
+        assets.rename(running.folder / "unmounted")
+        assets.touch()
+        configure(running, secrets=[OLD], extra=destination(running, "late"))
+        reload(running, process)
+        id_ = deliver(running, "gen_1", OLD).json["event_id"]
+        until(lambda: running.forwarded(id_, "late"))
+        [said] = running.logged("bucket does not answer; assets wait")
+        assert str(assets) in said["error"]
+
     def test_web_and_worker_apart(self, running: Service) -> None:
         """Each takes its part: web the secrets, worker the destinations."""
         web, worker = running.start("web"), running.start("worker")

@@ -1,7 +1,9 @@
 """What the AWS destinations share: options, the client, and what an answer means."""
 
+import re
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
 from tests.messages import message
 from tests.processes import ends
 from tests.servers.http_sink import Answer, http_sink
+from tests.unit.destinations.sending import opened
 
 HANGING_REQUEST = """
 import asyncio, threading
@@ -219,3 +222,44 @@ class TestListed:
         throttled = {"Id": "2", "Code": "Throttled", "SenderFault": True}
         answer = {"Successful": [{"Id": "1", "MessageId": "m"}], "Failed": [throttled, failed]}
         assert [type(each) for each in listed("SNS", answer, 4)] == [GivenUp, Delivered, Retry, Retry]
+
+
+class TestRenewal:
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "sqs:https://sqs.eu-west-1.amazonaws.com/123456789012/events",
+            "sns:arn:aws:sns:eu-west-1:123456789012:events",
+            "eventbridge:events",
+        ],
+    )
+    async def test_credentials_that_were_replaced_count_after_a_refusal(
+        self, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """boto3 reads a credentials file once. Missing, half written and replaced ones need no restart."""
+        file = tmp_path / "credentials"
+        monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+        monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+        steps = (None, _credentials("OLD"), "[default", _credentials("NEW"), _credentials("NEW"))
+        async with http_sink() as sink:
+            sink.answer = lambda _: _REFUSED_AS_XML if url.startswith("sns:") else _REFUSED
+            async with opened(url, endpoint_url=sink.url) as destination:
+                for step in steps:
+                    if step:
+                        file.write_text(step)
+                    [outcome] = await destination.send([message(1)])
+                    assert isinstance(outcome, Retry)
+                    assert "credentials" in outcome.error
+        keys = [re.findall("Credential=([A-Z]+)/", each.headers["authorization"]) for each in sink.received]
+        assert keys == [["OLD"], ["OLD"], ["NEW"], ["NEW"]]
+
+
+_REFUSED = Answer(403, body=b'{"__type": "UnrecognizedClientException"}')
+_REFUSED_AS_XML = Answer(
+    403, body=b"<ErrorResponse><Error><Code>InvalidClientTokenId</Code></Error></ErrorResponse>"
+)
+
+
+def _credentials(key: str) -> str:
+    return f"[default]\naws_access_key_id = {key}\naws_secret_access_key = secret\n"

@@ -289,6 +289,20 @@ class TestTls:
         assert "if it wants TLS, begin RECEIVER_DESTINATIONS__" in in_the_clear.error
         assert isinstance(refused, Retry)
 
+    async def test_authorities_are_renewed(
+        self, tls_sink: HttpSink, authority: trustme.CA, tmp_path: Path
+    ) -> None:
+        """An authority added to `ca_file` counts after a refusal; an unreadable file changes nothing."""
+        ca_file = tmp_path / "ca.pem"
+        trustme.CA().cert_pem.write_to_path(ca_file)
+        async with _open(tls_sink.url, ca_file=str(ca_file)) as destination:
+            assert isinstance((await destination.send([message(1)]))[0], Retry)
+            ca_file.write_text("half a fi")
+            assert isinstance((await destination.send([message(1)]))[0], Retry)
+            authority.cert_pem.write_to_path(ca_file)
+            await destination.send([message(1)])
+            assert await destination.send([message(1)]) == [Delivered()]
+
 
 class TestConnect:
     def test_a_bad_option_is_refused(self, subtests: pytest.Subtests) -> None:

@@ -18,7 +18,7 @@ from receiver.destinations.postgresql import PostgresTable
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
 from tests.messages import message
-from tests.servers.postgres import PostgresServer
+from tests.servers.postgres import PostgresServer, running
 from tests.servers.relay import asking, client_files, relayed
 
 _REFUSE_7: LiteralString = (
@@ -212,6 +212,27 @@ class TestSend:
         assert told == [message(1).id, message(2).id]
         assert await _rows(database, "SELECT count(*) FROM receiver_events") == [(2,)]
         assert [notify async for notify in database.notifies(timeout=0)] == []
+
+    async def test_a_full_queue_of_notifications_costs_no_event(self) -> None:
+        """A listener that stays in a transaction fills it; its code is that of a row that is too large."""
+        with running(durable=False) as server:
+            with psycopg.connect(server.url, autocommit=True) as admin:
+                admin.execute("ALTER SYSTEM SET max_notify_queue_pages = 64")
+            server.stop()
+            server.start()
+            with psycopg.connect(server.url, autocommit=True) as filling:
+                with psycopg.connect(server.url, autocommit=True) as listening:
+                    listening.execute("LISTEN events")
+                    listening.execute("BEGIN")
+                    with pytest.raises(psycopg.errors.ProgramLimitExceeded):
+                        for number in range(1000):
+                            filling.execute("SELECT pg_notify('events', rpad(%s, 7999))", [str(number)])
+                    refused = await _send(server.url, message(1), message(2), create="true", notify="events")
+                filling.execute("SELECT pg_notification_queue_usage()")  # drops what nobody waits for
+                again = await _send(server.url, message(1), message(2), notify="events")
+        assert [type(outcome) for outcome in refused] == [Retry, Retry]
+        assert "notifications" in repr(refused[0])
+        assert again == [Delivered(), Delivered()]
 
 
 class TestRefusals:
