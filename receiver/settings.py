@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from tomllib import TOMLDecodeError
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
@@ -265,11 +266,18 @@ class Settings(BaseSettings):
             raise ConfigError(f"{CONFIG_FILE} or a nested variable cannot be read: {error}") from None
 
 
+def variable_that_sets(*path: str) -> str:
+    """Return the environment variable of a field: the platform's, if that is set and ours is not."""
+    name = variable(*path)
+    platform = name.removeprefix(PREFIX)
+    is_platforms = platform in _PLATFORMS & os.environ.keys()
+    return name if not is_platforms or {name, name + _IN_A_FILE} & os.environ.keys() else platform
+
+
 def origin(settings: Settings, *path: str) -> str:
     """Return where a field of *settings* comes from: `ENVIRONMENT`, `CONFIG_FILE` or `DEFAULT`."""
-    name = variable(*path)
-    platform = path[0].upper()
-    if {name, name + _IN_A_FILE, *({platform} & _PLATFORMS)} & os.environ.keys():
+    name = variable_that_sets(*path)
+    if {name, name + _IN_A_FILE} & os.environ.keys():
         return ENVIRONMENT
     field = getattr(settings, path[0])
     is_set = path[0] in settings.model_fields_set
@@ -309,7 +317,12 @@ class _File(TomlConfigSettingsSource):
     def _read_file(self, file_path: Any) -> dict[str, Any]:
         if Path(file_path).read_bytes().startswith(codecs.BOM_UTF8):
             raise ConfigError(f"{CONFIG_FILE} begins with a byte order mark: save it as UTF-8 without one")
-        return _with_contents(super()._read_file(file_path))
+        try:
+            return _with_contents(super()._read_file(file_path))
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{CONFIG_FILE} is not UTF-8: {error.reason} at byte {error.start}") from None
+        except TOMLDecodeError as error:
+            raise ConfigError(f"{CONFIG_FILE} is not TOML: {error}") from None
 
 
 def _with_contents(table: Mapping[str, Any], *path: str) -> dict[str, Any]:
@@ -439,10 +452,9 @@ def _is_in_quotes(text: str) -> bool:
 
 def _line(problem: Any) -> str:
     path = [str(part) for part in problem["loc"] if part != "[key]"]
-    name = path[0] if path[0].isupper() else variable(*path)
+    field = [path[0].removeprefix(PREFIX).lower()] if path[0].isupper() else path
+    name = variable_that_sets(*field)
     if problem["type"] != "extra_forbidden":
-        platform = name.removeprefix(PREFIX)
-        is_platforms = platform in _PLATFORMS & os.environ.keys() and name not in os.environ
-        return f"{platform if is_platforms else name}: {problem['msg'].removeprefix('Value error, ')}"
+        return f"{name}: {problem['msg'].removeprefix('Value error, ')}"
     known = SourceSettings.model_fields if len(path) > 1 else Settings.model_fields
     return f"{name} is not a setting.{_suggestion(path[-1], known, *path[:-1])}"

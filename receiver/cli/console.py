@@ -116,7 +116,7 @@ def use_store(settings: "Settings", work: "Callable[[Store], Awaitable[T]]", *, 
         store = open_store(settings)
 
     if missing:
-        say(f"{missing} is new: there was no such file. If yours is elsewhere, set RECEIVER_DATABASE_URL.")
+        say(f"{missing} is new: there was no such file. If yours is elsewhere, set {_variable()}.")
 
     async def using() -> T:
         await store.check()
@@ -125,10 +125,16 @@ def use_store(settings: "Settings", work: "Callable[[Store], Awaitable[T]]", *, 
     try:
         return asyncio.run(using())
     except StoreUnavailable as error:
-        error.add_note("RECEIVER_DATABASE_URL says which database that is.")
+        error.add_note(f"{_variable()} says which database that is.")
         raise
     finally:
         store.close()
+
+
+def _variable() -> str:
+    from receiver.settings import variable_that_sets
+
+    return variable_that_sets("database_url")
 
 
 def _missing_file(settings: "Settings") -> "Path | None":

@@ -2,7 +2,6 @@
 
 import gc
 import sys
-from typing import Final
 
 import click
 
@@ -11,9 +10,6 @@ from receiver.cli.exit_codes import ExitCode, exit_code
 from receiver.cli.output import say
 from receiver.cli.streams import is_about_output, open_closed, unwritten
 from receiver.errors import ConfigError, ReceiverError
-
-_WITHOUT_CODE: Final = (ConfigError,)
-"""Their messages name the setting, which is more helpful than a code."""
 
 
 def main() -> None:
@@ -62,8 +58,15 @@ def _is_text(argument: str) -> bool:
 
 
 def _message(error: ReceiverError) -> str:
-    said = str(error) if isinstance(error, _WITHOUT_CODE) else f"{error.code}: {error}"
+    said = _of_a_setting(error) if isinstance(error, ConfigError) else f"{error.code}: {error}"
     request_id = getattr(error, "request_id", None)
     if request_id:
         said += f" (request {request_id})"
     return "\n".join([said, *getattr(error, "__notes__", ())])
+
+
+def _of_a_setting(error: ConfigError) -> str:
+    """Return its message, which names what the user set; that is more helpful than a code."""
+    from receiver.settings import variable_that_sets
+
+    return f"{variable_that_sets(*error.setting)}: {error.problem}" if error.setting else str(error)

@@ -85,7 +85,7 @@ def _is_raised(code: str) -> bool:
 
 
 def is_full_queue(error: Error) -> bool:
-    """Whether PostgreSQL's queue of notifications is full: it has the same code as a row that is too large."""
+    """Whether PostgreSQL's queue of notifications is full. The code is also that of a row that is too large."""
     return isinstance(error, errors.ProgramLimitExceeded) and error.diag.source_file == "async.c"
 
 

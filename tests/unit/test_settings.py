@@ -181,8 +181,8 @@ class TestLoad:
     @pytest.mark.parametrize(
         ("file", "names"),
         [
-            (b"port = ", "receiver.toml"),
-            (b"\xff\xfe", "receiver.toml"),
+            (b"port = ", "receiver.toml is not TOML: Invalid value (at end of document)"),
+            (b"port = 1 # \xff", "receiver.toml is not UTF-8: invalid start byte at byte 11"),
             (b"prot = 1", "RECEIVER_PROT"),
             (b'port = "hunter2hunter2"', "RECEIVER_PORT"),
             (b'sources = "hunter2hunter2"', "RECEIVER_SOURCES"),

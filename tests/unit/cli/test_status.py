@@ -48,10 +48,12 @@ class TestStatus:
         assert "is new" not in second.err
 
     def test_names_the_setting_of_a_database_that_is_down(self, run: Run) -> None:
-        """The driver says only where it tried to connect."""
-        ended = run("status", RECEIVER_DATABASE_URL="postgresql://user@127.0.0.1:1/receiver")
-        assert ended.status == 1
-        assert ended.err.endswith("RECEIVER_DATABASE_URL says which database that is.\n")
+        """The driver says only where it tried to connect. The name is the one that was set."""
+        for name in ("RECEIVER_DATABASE_URL", "DATABASE_URL"):
+            ended = run("status", **{name: "postgresql://user@127.0.0.1:1/receiver"})
+            assert ended.status == 1
+            assert ended.err.endswith(f"\n{name} says which database that is.\n")
+        assert run("status", DATABASE_URL="mysql://x").err.startswith("receiver: DATABASE_URL: 'mysql' is")
 
     def test_as_an_object(self, run: Run, tmp_path: Path) -> None:
         """Each stage with what waits in it and since when; dead letters, quarantine and workers."""
