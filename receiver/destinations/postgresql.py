@@ -20,7 +20,14 @@ from psycopg.conninfo import conninfo_to_dict
 
 from receiver.destinations import Message
 from receiver.destinations.options import flag, option, read_options, setting
-from receiver.destinations.postgresql_table import Table, blames_a_row, is_full_queue, is_wrong_table, summary
+from receiver.destinations.postgresql_table import (
+    Table,
+    blames_a_row,
+    is_full_queue,
+    is_wrong_table,
+    lacks_partition,
+    summary,
+)
 from receiver.destinations.tls import TlsOptions, check_certificate
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
@@ -213,11 +220,16 @@ class PostgresTable:
             if not blames_a_row(error):
                 raise
             if len(batch) == 1:
-                return [GivenUp(f"PostgreSQL refused the event: {summary(error)}")]
+                return [self._refused(error)]
             middle = len(batch) // 2
             first = await self._insert_apart(connection, batch[:middle])
             return [*first, *await self._insert_apart(connection, batch[middle:])]
         return await self._confirm(connection, batch, new_rows=done.rowcount)
+
+    def _refused(self, error: Error) -> Outcome:
+        if lacks_partition(error):
+            return Retry(f"{self._table} has no partition for the event ({setting(self._name, 'table')})")
+        return GivenUp(f"PostgreSQL refused the event: {summary(error)}")
 
     async def _confirm(
         self, connection: _Connection, batch: Sequence[Message], *, new_rows: int

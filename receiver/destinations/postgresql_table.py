@@ -85,8 +85,13 @@ def _is_raised(code: str) -> bool:
 
 
 def is_full_queue(error: Error) -> bool:
-    """Whether PostgreSQL's queue of notifications is full. The code is also that of a row that is too large."""
+    """Whether PostgreSQL's queue of notifications is full: its code is that of a row that is too large."""
     return isinstance(error, errors.ProgramLimitExceeded) and error.diag.source_file == "async.c"
+
+
+def lacks_partition(error: Error) -> bool:
+    """Whether the table has no partition for a row: it has the same code as a row that violates a check."""
+    return isinstance(error, errors.CheckViolation) and error.diag.source_file == "execPartition.c"
 
 
 def is_wrong_table(error: Error) -> bool:

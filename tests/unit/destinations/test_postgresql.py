@@ -5,6 +5,7 @@ import contextlib
 import re
 import time
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -12,9 +13,11 @@ import orjson
 import psycopg
 import pytest
 import trustme
+from psycopg.sql import SQL
 
 from receiver.destinations import Message, open_destination
 from receiver.destinations.postgresql import PostgresTable
+from receiver.destinations.postgresql_table import Table
 from receiver.errors import ConfigError
 from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
 from tests.messages import message
@@ -224,9 +227,11 @@ class TestSend:
                 with psycopg.connect(server.url, autocommit=True) as listening:
                     listening.execute("LISTEN events")
                     listening.execute("BEGIN")
+                    fill = (
+                        "SELECT pg_notify('events', rpad(n::text, 7999)) FROM generate_series(1, 1000) AS n"
+                    )
                     with pytest.raises(psycopg.errors.ProgramLimitExceeded):
-                        for number in range(1000):
-                            filling.execute("SELECT pg_notify('events', rpad(%s, 7999))", [str(number)])
+                        filling.execute(fill)
                     refused = await _send(server.url, message(1), message(2), create="true", notify="events")
                 filling.execute("SELECT pg_notification_queue_usage()")  # drops what nobody waits for
                 again = await _send(server.url, message(1), message(2), notify="events")
@@ -236,6 +241,23 @@ class TestSend:
 
 
 class TestRefusals:
+    async def test_a_missing_partition_is_waited_for(
+        self, postgres_database: str, database: Database
+    ) -> None:
+        """Creating partitions is the operator's task: a late one costs no event, and holds up no other."""
+        early, late = message(1), replace(message(2), id="ffffffff-ffff-7fff-bfff-ffffffffffff")
+        create = Table(("receiver_events",)).create()
+        await database.execute(create + SQL(" PARTITION BY RANGE (id)"))
+        await database.execute(
+            "CREATE TABLE early PARTITION OF receiver_events"
+            " FOR VALUES FROM (MINVALUE) TO ('f0000000-0000-0000-0000-000000000000')"
+        )
+        outcomes = await _send(postgres_database, late, early)
+        await database.execute("CREATE TABLE late PARTITION OF receiver_events DEFAULT")
+        assert await _send(postgres_database, late) == [Delivered()]
+        assert [type(outcome) for outcome in outcomes] == [Retry, Delivered]
+        assert "partition" in repr(outcomes[0])
+
     async def test_text_takes_what_jsonb_refuses(self, postgres_database: str, database: Database) -> None:
         """U+0000 in a prompt is an escape in the envelope, and arrives; in a jsonb column it is refused."""
         odd = message(2, prompt="a\0b")
