@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Gin 1.12.0 for Go and Django REST framework 3.18.3 answer with JSON to a client whose `Accept` refuses it by a weight of 0.
 #
-# RFC 9110, section 12.4.2: of two media types the one with the higher weight is preferred, and a weight of 0 means that it is not
-# acceptable; section 12.5.1 has this for `Accept`. Gin takes the first type of the header that it has, Django REST framework
-# the first of its own that is named at all, as its page on content negotiation says. A client that prefers NDJSON or CloudEvents
-# and takes JSON if need be gets JSON. Werkzeug 3.1.9, which is Flask's, and Express 5.3.0 follow the RFC.
+# RFC 9110, section 12.4.2: of two media types the one with the higher weight is preferred, and a weight of 0 means that it is
+# not acceptable; section 12.5.1 has this for `Accept`. Gin takes the first type of the header that it has, Django REST
+# framework the first of its own that is named at all, as its page on content negotiation says. A client that prefers NDJSON
+# or CloudEvents and takes JSON if need be can get JSON. Werkzeug 3.1.9, which is Flask's, and Express 5.3.0 follow the RFC.
 #
 # Output seen 2026-12-01, of a server that has both:
 #   application/json;q=0, application/xml: gin json, drf json, werkzeug xml, express xml

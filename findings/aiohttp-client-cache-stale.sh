@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # aiohttp-client-cache 0.15.0, told to follow Cache-Control, answers a request for XML with JSON, and reuses what is `no-cache`.
 #
-# RFC 9111, section 4.1: an answer with `Vary` is reused only for a request with the same values of those headers. Section 5.2.2.4:
-# after `no-cache` each use asks the server first. Section 5.2: names of directives may have capitals. Section 5.3: an `Expires`
-# that is no date, such as 0, is in the past. The package heeds none of these, though `cache_control=True` is set. A poller sees
-# old events until they expire. requests-cache 1.3.3 and CacheControl 0.14.4 heed them. But none of the three counts the `Age`
-# with which an answer arrives (section 4.2.3).
+# RFC 9111, section 4.1: an answer with `Vary` is reused only for a request with the same values of those headers. Section
+# 5.2.2.4: after `no-cache` each use asks the server first. Section 5.2: names of directives may have capitals. Section 5.3:
+# an `Expires` that is no date, such as 0, is in the past. The package heeds none of these, though `cache_control=True` is
+# set. A poller sees old events until they expire. requests-cache 1.3.3 and CacheControl 0.14.4 heed them. But none of the
+# three counts the `Age` with which an answer arrives (section 4.2.3).
 #
 # Output seen 2026-12-01, where the second answer comes from:
 #   Vary: Accept, another Accept: requests-cache server, CacheControl server, aiohttp-client-cache cache

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# file-type 21.3.4 and magic-bytes.js 1.13.1 for Node and mimetype 1.4.16 for Go take an AVIF image of a general major brand for HEIF.
+# file-type 21.3.4 and magic-bytes.js 1.13.1 for Node and mimetype 1.4.16 for Go take some AVIF images for HEIF.
 #
-# "AV1 Image File Format" 1.1.0, "General constraints": such a file lists `avif` or `avis` among its compatible brands. Its major
-# brand may be another: ISO/IEC 14496-12, section 4.3, makes that only the best use. These packages look at the major brand
-# alone. The image is then stored under a name and a type that most browsers do not show. filetype 1.2.0 and Pillow 13.0.0 for
-# Python look at all brands.
+# "AV1 Image File Format" 1.1.0, "General constraints": such a file lists `avif` or `avis` among its compatible brands. Its
+# major brand may be another: ISO/IEC 14496-12, section 4.3, makes that only the best use. These packages look at the major
+# brand alone. The image is then stored under a name and a type that most browsers do not show. filetype 1.2.0 and Pillow
+# 13.0.0 for Python look at all brands.
 #
 # Output seen 2026-12-01, by the major brand of one image with the compatible brands avif, mif1, miaf:
 #   avif: Pillow image/avif, filetype image/avif

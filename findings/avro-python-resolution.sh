@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Apache's avro 1.12.2 for Python reads neither aliases nor the default of an enum, and gives a schema another fingerprint.
 #
-# The specification of Avro 1.12.0: a reader's schema may have an alias for the writer's name ("Aliases"); an unknown symbol becomes
-# the enum's default ("Schema Resolution"). Both let a schema change while old events are in the queue; here each of these
-# raises. "Parsing Canonical Form", [PRIMITIVES]: {"type":"long"} becomes "long". avro keeps the object that a logical type had. A registry
-# or a single-object header that names schemas by fingerprint then has two for one. fastavro 1.13.1, and avsc 5.7.9 for
-# Node in the canonical form, follow the specification.
+# The specification of Avro 1.12.0: a reader's schema may have an alias for the writer's name ("Aliases"); an unknown symbol
+# becomes the enum's default ("Schema Resolution"). Both let a schema change while old events are in the queue; here each of
+# these raises. "Parsing Canonical Form", [PRIMITIVES]: {"type":"long"} becomes "long". avro keeps the object that a logical
+# type had. A registry or a single-object header that names schemas by fingerprint then has two for one. fastavro 1.13.1, and
+# avsc 5.7.9 for Node in the canonical form, follow the specification.
 #
 # Output seen 2026-11-30:
 #   alias: avro SchemaResolutionException, fastavro {'new': 7}

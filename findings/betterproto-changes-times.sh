@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # betterproto 1.2.5 for Python writes 12:00+02:00 as 12:00Z in JSON, and a duration of -0.5 s arrives as 0.5 s.
 #
-# Protocol Buffers' guide "ProtoJSON Format", in its table of types: a Timestamp is in UTC or has its offset, a
-# Duration is a decimal number and "s", and infinity is in quotes. betterproto replaces the offset by "Z", writes a microsecond
-# as "1e-06s", and infinity bare, which is no JSON. In its bytes, the nanoseconds of what is negative have the wrong sign or
-# the wrong second: duration.proto wants the sign of the seconds, timestamp.proto counts forward from them. Google's protobuf
-# 7.36.2 reads these bytes, and writes the JSON that is expected.
+# Protocol Buffers' guide "ProtoJSON Format", in its table of types: a Timestamp is in UTC or has its offset, a Duration is a
+# decimal number and "s", and infinity is in quotes. betterproto replaces the offset by "Z", writes a microsecond as "1e-06s",
+# and infinity bare, which is no JSON. In its bytes, the nanoseconds of what is negative have the wrong sign or the wrong
+# second: duration.proto wants the sign of the seconds, timestamp.proto counts forward from them. Google's protobuf 7.36.2
+# reads these bytes, and writes the JSON that is expected.
 #
 # Output seen 2026-12-01:
 #   JSON of 2026-12-01T12:00:00+02:00: betterproto {"time": "2026-12-01T12:00:00Z"}, protobuf "2026-12-01T10:00:00Z"

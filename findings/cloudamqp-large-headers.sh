@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # @cloudamqp/amqp-client 4.1.1 for Node sends a header of 3000000000 as -1294967296, and one of 1e300 as 0.
 #
-# RabbitMQ's page "AMQP 0-9-1 Errata", section 3: in a table, `I` is a signed integer of 32 bits, `l` one of 64, `d` a double, and the
-# number before a decimal is signed. The package writes `I` up to 2^32 - 1, so a size of 2 GiB and more turns negative. It writes each
-# number without a fraction as an integer, whatever its size. It reads a decimal as unsigned. pamqp 4.0.1, the codec of aio-pika, and
-# py-amqp 5.4.2, Celery's, agree on what it sent. amqplib 2.3.1 for Node writes `l` and `d`.
+# RabbitMQ's page "AMQP 0-9-1 Errata", section 3: in a table, `I` is a signed integer of 32 bits, `l` one of 64, `d` a double,
+# and the number before a decimal is signed. The package writes `I` up to 2^32 - 1, so a size of 2 GiB and more turns
+# negative. It writes each number without a fraction as an integer, whatever its size. It reads a decimal as unsigned. pamqp
+# 4.0.1, the codec of aio-pika, and py-amqp 5.4.2, Celery's, agree on what it sent. amqplib 2.3.1 for Node writes `l` and `d`.
 #
 # Output seen 2026-11-30:
 #   3000000000 from @cloudamqp/amqp-client: pamqp -1294967296, py-amqp -1294967296

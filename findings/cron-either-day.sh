@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Celery 5.7.0 and APScheduler 3.11.3 run `0 0 13 * 5` on days that match both 13 and 5; cron does on days that match either.
 #
-# POSIX, crontab, "Input Files": if both the day of the month and the day of the week are restricted, a day that matches either
-# counts. Celery's `crontab.from_string` and APScheduler's `CronTrigger.from_crontab`, which refers to Wikipedia's page on cron for
-# its format, want both. A job meant for every week then runs once or twice a year. APScheduler also counts the weekdays from Monday as 0, of
-# which its page warns: its 5 is a Saturday, and `fri` is what it should say. croniter 7.0.0, cron-parser 5.10.6 for Node
-# and robfig/cron 3.0.1 for Go do as cron does.
+# POSIX, crontab, "Input Files": if both the day of the month and the day of the week are restricted, a day that matches
+# either counts. Celery's `crontab.from_string` and APScheduler's `CronTrigger.from_crontab`, which refers to Wikipedia's page
+# on cron for its format, want both. A job meant for every week then runs once or twice a year. APScheduler also counts the
+# weekdays from Monday as 0, of which its page warns: its 5 is a Saturday, and `fri` is what it should say. croniter 7.0.0,
+# cron-parser 5.10.6 for Node and robfig/cron 3.0.1 for Go do as cron does.
 #
 # Output seen 2026-11-30, the first three days of `0 0 13 * 5` after 1 August 2027:
 #   Celery Fri 2027-08-13, Fri 2028-10-13, Fri 2029-04-13

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # msgpackr 2.1.4 and cbor-x 1.6.9 for Node write the milliseconds of a time, and each integer of 2^32 or more, as a float.
 #
-# The specification of MessagePack ("Serialization: type to format conversion") has integers for integers, and so has
-# RFC 8949, section 3.1, for CBOR. JavaScript has one type of number, and these packages write its integers as integers
-# only up to 32 bits. For Python's msgpack 1.2.4 and cbor2 6.3.0 the time is then a float, so its text and each id or
-# signature made of it end in ".0". Go's msgpack 5.4.1 refuses to read it into an int64. Numbers below 2^32 arrive as integers, so
-# tests with small ones pass. @msgpack/msgpack 3.1.3 and cbor 10.0.12 for Node write integers; a BigInt helps too.
+# The specification of MessagePack ("Serialization: type to format conversion") has integers for integers, and so has RFC
+# 8949, section 3.1, for CBOR. JavaScript has one type of number, and these packages write its integers as integers only up to
+# 32 bits. For Python's msgpack 1.2.4 and cbor2 6.3.0 the time is then a float, so its text and each id or signature made of
+# it end in ".0". Go's msgpack 5.4.1 refuses to read it into an int64. Numbers below 2^32 arrive as integers, so tests with
+# small ones pass. @msgpack/msgpack 3.1.3 and cbor 10.0.12 for Node write integers; a BigInt helps too.
 #
 # Output seen 2026-11-30, of 1764540000000:
 #   msgpackr cb4279ad6c7a700000: Python 1764540000000.0, Go msgpack: invalid code=cb decoding int64

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Ajv 8.20.0 for Node and jsonschema 4.26.0 for Python find that 19.99 is no multiple of 0.01.
 #
-# JSON Schema 2020-12, Validation, section 6.2.1: a number is valid if dividing it by `multipleOf` gives an integer. 19.99 by 0.01 is
-# 1999. Both divide binary fractions and get 1998.9999999999998. An event with that price is refused, the next one with 19.98 is
-# not. jsonschema 1.5.0 for Node and gojsonschema 1.2.0 for Go count the decimal digits. Ajv has `multipleOfPrecision` for
-# it, which is off unless set; Python's needs the document read with `parse_float=Decimal`, and the schema too.
+# JSON Schema 2020-12, Validation, section 6.2.1: a number is valid if dividing it by `multipleOf` gives an integer. 19.99 by
+# 0.01 is 1999. Both divide binary fractions and get 1998.9999999999998. An event with that price is refused, the next one
+# with 19.98 is not. jsonschema 1.5.0 for Node and gojsonschema 1.2.0 for Go count the decimal digits. Ajv has
+# `multipleOfPrecision` for it, which is off unless set; Python's needs the document read with `parse_float=Decimal`, and the
+# schema too.
 #
 # Output seen 2026-11-30, what each makes of prices against {"type":"number","multipleOf":0.01}:
 #   19.98: Ajv valid, jsonschema for Python valid, jsonschema for Node valid, gojsonschema valid

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # To gojsonschema 1.2.0 for Go, "2026-12-01" is a date-time, and so is "10:00:00Z". Other validators disagree about more.
 #
-# JSON Schema 2020-12, Validation, section 7.3.1: the format `date-time` is that of RFC 3339, section 5.6. There it is a date, a
-# "T" and a time with an offset such as +01:00; the letters may be small, and a leap second is 60. Drafts 4 to 7 say the same.
-# gojsonschema takes a date or a time alone for enough, and refuses small letters. ajv-formats 3.0.1 for Node knows an offset
-# without a colon, and rfc3339-validator 0.1.4, which Python's jsonschema 4.26.0 uses, knows no leap second. So an event that
-# its producer has checked is refused by a consumer with the same schema. santhosh-tekuri's jsonschema 6.0.3 for Go is right.
+# JSON Schema 2020-12, Validation, section 7.3.1: the format `date-time` is that of RFC 3339, section 5.6. There it is a date,
+# a "T" and a time with an offset such as +01:00; the letters may be small, and a leap second is 60. Drafts 4 to 7 say the
+# same. gojsonschema takes a date or a time alone for enough, and refuses small letters. ajv-formats 3.0.1 for Node knows an
+# offset without a colon, and rfc3339-validator 0.1.4, which Python's jsonschema 4.26.0 uses, knows no leap second. So an
+# event that its producer has checked is refused by a consumer with the same schema. santhosh-tekuri's jsonschema 6.0.3 for Go
+# is right.
 #
 # Output seen 2026-12-01, whether each accepts it as {"type":"string","format":"date-time"}:
 #   2026-12-01T10:00:00Z: gojsonschema true, santhosh-tekuri true, ajv-formats true, rfc3339-validator true

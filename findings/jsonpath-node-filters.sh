@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # jsonpath-plus 10.4.0 and jsonpath 1.3.0 for Node find nothing at `$[-1]`, and filter with JavaScript's `==`.
 #
-# RFC 9535, section 2.3.3: a negative index counts from the end. Section 2.3.5.2.2: values of different types are not equal. Section 2.3.5:
-# parentheses around a filter are optional. The packages look for a member named "-1". Their `==` is JavaScript's, for which true and
-# "1" equal 1. jsonpath-plus finds nothing with a filter without parentheses, and reports no error; jsonpath refuses it.
-# A rule that was tested with python-jsonpath 2.2.2 selects other events here.
+# RFC 9535, section 2.3.3: a negative index counts from the end. Section 2.3.5.2.2: values of different types are not equal.
+# Section 2.3.5: parentheses around a filter are optional. The packages look for a member named "-1". Their `==` is
+# JavaScript's, for which true and "1" equal 1. jsonpath-plus finds nothing with a filter without parentheses, and reports no
+# error; jsonpath refuses it. A rule that was tested with python-jsonpath 2.2.2 selects other events here.
 #
 # Output seen 2026-11-30, the ids found in [{"id":"a","n":1},{"id":"b","n":true},{"id":"c","n":"1"}]:
 #   $[-1].id: python-jsonpath ["c"], jsonpath-plus [], jsonpath []

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # The mock cluster of librdkafka, in confluent-kafka 2.16.1, drops records after 5 MB and finds none by their time.
 #
-# The setting `test.mock.num.brokers` (librdkafka's CONFIGURATION.md) starts it, for tests. It keeps the last 5 MB of a partition
-# and confirms more: a test that sends 12 large records reads 5, without an error. Kafka's documentation of KafkaConsumer,
-# `offsetsForTimes`: the offset of the first record at or after a time. The mock answers that there is none, whatever is asked. A program
-# that reads again from a moment on begins at the end, and its test sees nothing to do.
+# The setting `test.mock.num.brokers` (librdkafka's CONFIGURATION.md) starts it, for tests. It keeps the last 5 MB of a
+# partition and confirms more: a test that sends 12 large records reads 5, without an error. Kafka's documentation of
+# KafkaConsumer, `offsetsForTimes`: the offset of the first record at or after a time. The mock answers that there is none,
+# whatever is asked. A program that reads again from a moment on begins at the end, and its test sees nothing to do.
 #
 # Output seen 2026-11-30:
 #   12 records of 900 kB, all confirmed: offsets 7 to 11 are left

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # mock-aws-s3 4.0.2 for Node ignores `Range`, and lists keys in another order than S3, with prefixes that nobody asked for.
 #
-# S3's API reference, GetObject: `Range` downloads that part of the object. ListObjectsV2: keys come in lexicographical order, by the
-# bytes of their names (general purpose buckets), and `CommonPrefixes` only with a delimiter. The mock returns the whole object, and
-# lists folder by folder: "a-b" comes after "a/1" though "-" is before "/". Code that continues after the last key, or that merges two
-# listings, passes its tests and skips objects in S3, or the reverse. moto 5.2.5 does all three as S3 does.
+# S3's API reference, GetObject: `Range` downloads that part of the object. ListObjectsV2: keys come in lexicographical order,
+# by the bytes of their names (general purpose buckets), and `CommonPrefixes` only with a delimiter. The mock returns the
+# whole object, and lists folder by folder: "a-b" comes after "a/1" though "-" is before "/". Code that continues after the
+# last key, or that merges two listings, passes its tests and skips objects in S3, or the reverse. moto 5.2.5 does all three
+# as S3 does.
 #
 # Output seen 2026-11-30:
 #   mock-aws-s3: bytes=0-3 of 0123456789 is 0123456789, keys a/1 a/c/d a-b, prefixes a/ a/c/ /

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # requests-toolbelt 1.0.0 for Python and parse-multipart-data 1.5.0 for Node cannot read some valid multipart bodies.
 #
-# RFC 2046, section 5.1.1: text may stand before the first part, and is ignored. The decoder of requests-toolbelt takes it for a part
-# without headers and raises. RFC 9110, section 5.6.4, and RFC 2183: a quoted file name may hold ";". parse-multipart-data cuts
-# it there and raises a SyntaxError about JSON. Python's `email` reads all of them.
+# RFC 2046, section 5.1.1: text may stand before the first part, and is ignored. The decoder of requests-toolbelt takes it for
+# a part without headers and raises. RFC 9110, section 5.6.4, and RFC 2183: a quoted file name may hold ";".
+# parse-multipart-data cuts it there and raises a SyntaxError about JSON. Python's `email` reads all of them.
 #
 # Output seen 2026-11-30:
 #   plain: email b'hello', requests-toolbelt b'hello', parse-multipart-data hello

@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
 # Google's proto3-json-serializer 3.0.6 for Node writes a duration of -1.5 s as "-1s", and reads the integer "1e3" as 1.
 #
-# Protocol Buffers' guide "ProtoJSON Format", in its table of types: a Duration has its fraction and its sign; an
-# int64 may have an exponent, in quotes or not; the paths of a FieldMask change between lowerCamelCase in JSON and snake_case.
-# The package drops the fraction of a negative duration and refuses to read one, reads an integer up to its "e", and leaves
-# paths as they are, so a field mask from Node names no field of a Python program. Python's protobuf 7.36.2 does all as
-# specified.
+# Protocol Buffers' guide "ProtoJSON Format", in its table of types: a Duration has its fraction and its sign; an int64 may
+# have an exponent, in quotes or not; the paths of a FieldMask change between lowerCamelCase in JSON and snake_case. The
+# package drops the fraction of a negative duration and refuses to read one, reads an integer up to its "e", and leaves paths
+# as they are, so a field mask from Node names no field of a Python program. Python's protobuf 7.36.2 does all as specified.
 #
 # Output seen 2026-12-01:
 #   write Duration -1 s -500000000 ns: Node "-1s", Python "-1.500s"

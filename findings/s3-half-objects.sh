@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # s3fs 2026.9.0 and cloudpathlib 0.26.0 store what was written so far if the writing program fails within its `with` block.
 #
-# In Amazon's guide "Uploading and copying objects using multipart upload", an object exists once all of it was sent and the upload
-# is completed; one that is aborted leaves none. Closing the file completes it, and `with` closes it after an exception as well. So the
-# first half of a video replaces the whole one, with a valid checksum. smart_open 9.0.2 aborts the upload instead. With s3fs, write
-# within `fs.transaction`, which discards the files of a failed block; with cloudpathlib, use `upload_from` with a finished file.
+# In Amazon's guide "Uploading and copying objects using multipart upload", an object exists once all of it was sent and the
+# upload is completed; one that is aborted leaves none. Closing the file completes it, and `with` closes it after an exception
+# as well. So the first half of a video replaces the whole one, with a valid checksum. smart_open 9.0.2 aborts the upload
+# instead. With s3fs, write within `fs.transaction`, which discards the files of a failed block; with cloudpathlib, use
+# `upload_from` with a finished file.
 #
 # Output seen 2026-11-30, an object of 10 bytes after a program failed that had written 4 of its next 10:
 #   smart_open b'0123456789'
