@@ -8,6 +8,48 @@ from receiver.errors import ConfigError, variable
 from receiver.settings import CONFIG_FILE, DEFAULT, Settings, origin
 
 LEAK = "hunter2hunter2"
+_BAD_VALUES = [
+    ("RECEIVER_HOST", ""),
+    ("RECEIVER_ADMIN_HOST", " "),
+    ("RECEIVER_PULL_HOST", ""),
+    ("RECEIVER_PORT", LEAK),
+    ("RECEIVER_PORT", "65536"),
+    ("RECEIVER_PORT", "-1"),
+    ("RECEIVER_PORT", ""),
+    ("RECEIVER_LEASE_S", "0"),
+    ("RECEIVER_LEASE_S", "nan"),
+    ("RECEIVER_LEASE_S", "inf"),
+    ("RECEIVER_DRAIN_S", "-1"),
+    ("RECEIVER_ASSET_MAX_BYTES", "0"),
+    ("RECEIVER_FORWARD_ATTEMPTS", "0"),
+    ("RECEIVER_S3_ADDRESSING_STYLE", LEAK),
+    ("RECEIVER_S3_SSE", LEAK),
+    ("RECEIVER_SPOOL_MAX_BYTES", "-1"),
+    ("RECEIVER_SIGNATURE_MODE", LEAK),
+    ("RECEIVER_LOG_LEVEL", LEAK),
+    ("RECEIVER_SOURCES__ACME__SECRETT", LEAK),
+    ("RECEIVER_SOURCES__ACME", LEAK),
+    ("RECEIVER_DESTINATIONS__ORDERS", LEAK),
+    ("RECEIVER_DESTINATIONS__ORDERS__A__B", LEAK),
+]
+_QUOTED = [
+    ("RECEIVER_WEBHOOK_SECRETS", '"{}"'),
+    ("RECEIVER_WEBHOOK_SECRETS", "'{}'"),
+    ("RECEIVER_WEBHOOK_SECRETS", "\u201c{}\u201d"),
+    ("RECEIVER_WEBHOOK_SECRETS", "\u2018{}\u2019"),
+    ("RECEIVER_WEBHOOK_SECRETS", '"{}"\r'),
+    ("RECEIVER_WEBHOOK_SECRETS", '"{}", "b"'),
+    ("RECEIVER_WEBHOOK_SECRETS", 'b,"{}"'),
+    ("RECEIVER_SOURCES__ACME__SECRETS", '"{}"'),
+    ("RECEIVER_API_KEY", '"{}"'),
+    ("RECEIVER_ADMIN_TOKEN", "'{}'"),
+    ("RECEIVER_DATABASE_URL", '"{}"'),
+    ("DATABASE_URL", '"{}"'),
+    ("PORT", '"{}"\r'),
+    ("RECEIVER_S3_REGION", '"{}"'),
+    ("RECEIVER_DESTINATIONS__ORDERS__URL", '"{}"'),
+    ("RECEIVER_DESTINATIONS__ORDERS__BEARER_TOKEN", "'{}'"),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -127,39 +169,14 @@ class TestLoad:
         monkeypatch.setenv("RECEIVER_SOURCES__ACME__SIGNATURE_HEADER", value)
         assert "RECEIVER_SOURCES__ACME__SIGNATURE_HEADER" in refusal()
 
-    @pytest.mark.parametrize(
-        ("name", "value"),
-        [
-            ("RECEIVER_HOST", ""),
-            ("RECEIVER_ADMIN_HOST", " "),
-            ("RECEIVER_PULL_HOST", ""),
-            ("RECEIVER_PORT", LEAK),
-            ("RECEIVER_PORT", "65536"),
-            ("RECEIVER_PORT", "-1"),
-            ("RECEIVER_PORT", ""),
-            ("RECEIVER_LEASE_S", "0"),
-            ("RECEIVER_LEASE_S", "nan"),
-            ("RECEIVER_LEASE_S", "inf"),
-            ("RECEIVER_DRAIN_S", "-1"),
-            ("RECEIVER_ASSET_MAX_BYTES", "0"),
-            ("RECEIVER_FORWARD_ATTEMPTS", "0"),
-            ("RECEIVER_S3_ADDRESSING_STYLE", LEAK),
-            ("RECEIVER_S3_SSE", LEAK),
-            ("RECEIVER_SPOOL_MAX_BYTES", "-1"),
-            ("RECEIVER_SIGNATURE_MODE", LEAK),
-            ("RECEIVER_LOG_LEVEL", LEAK),
-            ("RECEIVER_SOURCES__ACME__SECRETT", LEAK),
-            ("RECEIVER_SOURCES__ACME", LEAK),
-            ("RECEIVER_DESTINATIONS__ORDERS", LEAK),
-            ("RECEIVER_DESTINATIONS__ORDERS__A__B", LEAK),
-        ],
-    )
-    def test_bad_value(self, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    def test_bad_value(self, monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests) -> None:
         """A wrong value is refused by the name of its variable and never repeated."""
-        monkeypatch.setenv(name, value)
-        message = refusal()
-        assert name.removesuffix("__B") in message
-        assert LEAK not in message
+        for name, value in _BAD_VALUES:
+            with subtests.test(f"{name}={value}"), monkeypatch.context() as patched:
+                patched.setenv(name, value)
+                message = refusal()
+                assert name.removesuffix("__B") in message
+                assert LEAK not in message
 
     def test_every_mistake_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Each line names one mistake, so that one start finds them all."""
@@ -275,35 +292,16 @@ class TestLoad:
         monkeypatch.setenv("RECEIVER_DESTINATIONS__MY_SERVICE_PORT__URL", "stdout:")
         assert Settings.load().destinations == {"my_service_port": {"url": "stdout:"}}
 
-    @pytest.mark.parametrize(
-        ("name", "quoted"),
-        [
-            ("RECEIVER_WEBHOOK_SECRETS", '"{}"'),
-            ("RECEIVER_WEBHOOK_SECRETS", "'{}'"),
-            ("RECEIVER_WEBHOOK_SECRETS", "\u201c{}\u201d"),
-            ("RECEIVER_WEBHOOK_SECRETS", "\u2018{}\u2019"),
-            ("RECEIVER_WEBHOOK_SECRETS", '"{}"\r'),
-            ("RECEIVER_WEBHOOK_SECRETS", '"{}", "b"'),
-            ("RECEIVER_WEBHOOK_SECRETS", 'b,"{}"'),
-            ("RECEIVER_SOURCES__ACME__SECRETS", '"{}"'),
-            ("RECEIVER_API_KEY", '"{}"'),
-            ("RECEIVER_ADMIN_TOKEN", "'{}'"),
-            ("RECEIVER_DATABASE_URL", '"{}"'),
-            ("DATABASE_URL", '"{}"'),
-            ("PORT", '"{}"\r'),
-            ("RECEIVER_S3_REGION", '"{}"'),
-            ("RECEIVER_DESTINATIONS__ORDERS__URL", '"{}"'),
-            ("RECEIVER_DESTINATIONS__ORDERS__BEARER_TOKEN", "'{}'"),
-        ],
-    )
     def test_quotes_that_an_env_file_kept(
-        self, monkeypatch: pytest.MonkeyPatch, name: str, quoted: str
+        self, monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
     ) -> None:
         """They would be part of the secret; the refusal names the variable, not its value."""
-        monkeypatch.setenv(name, quoted.format(LEAK))
-        message = refusal()
-        assert message.startswith(f"{name}: the value is in quotes")
-        assert LEAK not in message
+        for name, quoted in _QUOTED:
+            with subtests.test(f"{name}={quoted}"), monkeypatch.context() as patched:
+                patched.setenv(name, quoted.format(LEAK))
+                message = refusal()
+                assert message.startswith(f"{name}: the value is in quotes")
+                assert LEAK not in message
 
     @pytest.mark.parametrize(
         "name",

@@ -9,10 +9,11 @@ METRICS = [metric for metric in vars(metrics).values() if isinstance(metric, Cou
 
 
 class TestMetrics:
-    @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric._name)
-    def test_named_and_explained(self, metric: Counter | Gauge | Histogram) -> None:
+    def test_named_and_explained(self, subtests: pytest.Subtests) -> None:
         """Each metric has our prefix, a sentence, and no label that a caller could fill."""
-        assert metric._name.startswith("receiver_")
-        assert metric._documentation.endswith(".")
         labels = {"source", "outcome", "via", "secret", "reason", "destination", "option", "kind"}
-        assert set(metric._labelnames) <= labels
+        for metric in METRICS:
+            with subtests.test(metric._name):
+                assert metric._name.startswith("receiver_")
+                assert metric._documentation.endswith(".")
+                assert set(metric._labelnames) <= labels
