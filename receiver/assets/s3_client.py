@@ -1,11 +1,15 @@
 """boto3's client for one bucket's store: its credentials, whom it trusts, and how long it waits."""
 
 import os
-from typing import TYPE_CHECKING, Final, Literal
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import boto3
 import botocore.session
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, InvalidRegionError
 from botocore.httpsession import get_cert_path
 
@@ -22,6 +26,13 @@ READ_TIMEOUT_S: Final = 20
 """A completion may take longer; the next attempt finds its result."""
 _ATTEMPTS: Final = 2
 """Uploads are retried soon anyway, and a hanging bucket blocks a slot for this many timeouts."""
+
+_WRITING: Final = ("PutObject", "CreateMultipartUpload", "UploadPart")
+_REFUSED: Final = {
+    *("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "InvalidClientTokenId"),
+    *("AccessDenied", "XAdminUserNotFound"),
+}
+"""Of credentials, in the words of Amazon S3, of Garage and of versitygw."""
 
 
 def open_session(region: str | None) -> boto3.Session:
@@ -78,7 +89,7 @@ def open_client(
         response_checksum_validation="when_required",
     )
     try:
-        return session.client("s3", endpoint_url=endpoint_url, config=config, verify=verify)
+        client = session.client("s3", endpoint_url=endpoint_url, config=config, verify=verify)
     except InvalidRegionError as error:
         instead = "if it is not set, AWS_DEFAULT_REGION or the AWS profile names one"
         raise ConfigError(f"write the name of a region, such as eu-west-1; {instead}", "s3_region") from error
@@ -86,6 +97,19 @@ def open_client(
         raise _not_a_url() from error
     except BotoCoreError as error:
         raise _unusable(error) from error
+    for name in _WRITING:
+        client.meta.events.register(f"after-call.s3.{name}", partial(_renew_refused, session))
+    return client
+
+
+def _renew_refused(session: boto3.Session, parsed: Mapping[str, Any], **_: object) -> None:
+    """Read the credentials again after a refusal: boto3 reads files and variables only once."""
+    held = session.get_credentials()
+    if parsed.get("Error", {}).get("Code") in _REFUSED and type(held) is Credentials:
+        with suppress(BotoCoreError):  # a file that is being written
+            if found := botocore.session.get_session().get_credentials():
+                keys: Any = found.get_frozen_credentials()
+                held.access_key, held.secret_key, held.token = keys.access_key, keys.secret_key, keys.token
 
 
 def secrets(session: boto3.Session) -> list[str]:

@@ -574,6 +574,38 @@ class TestPut:
             await open_bucket().put(KEY, asset(), metadata={})
         assert str(refusal.value) == "S3 PutObject: SignatureDoesNotMatch"
 
+    @pytest.mark.parametrize("wrong", ["AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID"])
+    async def test_credentials_that_were_replaced_count_after_a_refusal(
+        self,
+        open_bucket: Open,
+        s3_server: S3Server,
+        asset: MakeAsset,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        wrong: str,
+    ) -> None:
+        """boto3 reads a credentials file once. A rotated key needs no restart, half written or not."""
+        file = tmp_path / "credentials"
+        right = {"AWS_ACCESS_KEY_ID": s3_server.access_key, "AWS_SECRET_ACCESS_KEY": s3_server.secret_key}
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+        for name in right:
+            monkeypatch.delenv(name)
+
+        def write(**keys: str) -> None:
+            file.write_text(
+                "\n".join(["[default]", *(f"{name.lower()} = {key}" for name, key in keys.items())])
+            )
+
+        write(**right | {wrong: "another"})
+        bucket = open_bucket()
+        for replaced in ("[default", None):
+            with pytest.raises(BucketUnavailable):
+                await bucket.put(KEY, asset(), metadata={})
+            file.write_text(replaced) if replaced else write(**right)
+        with pytest.raises(BucketUnavailable):
+            await bucket.put(KEY, asset(), metadata={})
+        assert await bucket.put(KEY, asset(), metadata={}) == Stored(f"s3://{bucket.bucket}/pre/fix/{KEY}")
+
     async def test_unknown_storage_class(self, open_bucket: Open, asset: MakeAsset) -> None:
         """A class that the store does not know is its own word in the reason."""
         bucket = open_bucket(options=ObjectOptions.parse(storage_class="NONSENSE"))
