@@ -5,7 +5,7 @@ UV_VERSION := 0.13.9
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 COVERAGE_ARGS ?=
-TEST_PROCESSES ?= 4
+TEST_PROCESSES ?= 6
 PYTHONS ?= python3.11 python3.12 python3.13 python3.14
 
 # What is covered whole, and the tests that do it: those of contract/ that have the store in front of them.

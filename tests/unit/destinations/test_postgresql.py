@@ -23,6 +23,7 @@ from receiver.outcomes import Delivered, GivenUp, Outcome, Retry
 from tests.messages import message
 from tests.servers.postgres import PostgresServer, running
 from tests.servers.relay import asking, client_files, relayed
+from tests.waiting.blocking import until
 
 _REFUSE_7: LiteralString = (
     "CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
@@ -233,7 +234,10 @@ class TestSend:
                     with pytest.raises(psycopg.errors.ProgramLimitExceeded):
                         filling.execute(fill)
                     refused = await _send(server.url, message(1), message(2), create="true", notify="events")
-                filling.execute("SELECT pg_notification_queue_usage()")  # drops what nobody waits for
+                # It drops what nobody waits for, once the listener's process has ended.
+                until(
+                    lambda: filling.execute("SELECT pg_notification_queue_usage() = 0").fetchone() == (True,)
+                )
                 again = await _send(server.url, message(1), message(2), notify="events")
         assert [type(outcome) for outcome in refused] == [Retry, Retry]
         assert "notifications" in repr(refused[0])
