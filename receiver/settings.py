@@ -262,8 +262,8 @@ class Settings(BaseSettings):
             return cls()
         except ValidationError as error:
             raise ConfigError("\n".join(_line(problem) for problem in error.errors())) from None
-        except (ValueError, OSError) as error:
-            raise ConfigError(f"{CONFIG_FILE} or a nested variable cannot be read: {error}") from None
+        except ValueError as error:
+            raise ConfigError(f"a nested variable cannot be read: {error}") from None
 
 
 def variable_that_sets(*path: str) -> str:
@@ -315,10 +315,16 @@ class _File(TomlConfigSettingsSource):
     """`receiver.toml`, and the files that it names for secrets: `webhook_secrets_file = "path"`."""
 
     def _read_file(self, file_path: Any) -> dict[str, Any]:
-        if Path(file_path).read_bytes().startswith(codecs.BOM_UTF8):
-            raise ConfigError(f"{CONFIG_FILE} begins with a byte order mark: save it as UTF-8 without one")
         try:
+            if Path(file_path).read_bytes().startswith(codecs.BOM_UTF8):
+                raise ConfigError(
+                    f"{CONFIG_FILE} begins with a byte order mark: save it as UTF-8 without one"
+                )
             return _with_contents(super()._read_file(file_path))
+        except OSError as error:
+            raise ConfigError(
+                f"{CONFIG_FILE} cannot be read ({error.strerror}): let the user that runs receiver read it"
+            ) from None
         except UnicodeDecodeError as error:
             raise ConfigError(f"{CONFIG_FILE} is not UTF-8: {error.reason} at byte {error.start}") from None
         except TOMLDecodeError as error:

@@ -803,7 +803,7 @@ class TestResources:
         server = await serve(stream, tls=False)
         tracemalloc.start()
         try:
-            asset = await make_fetcher(total_timeout_s=50).fetch(server.url(scheme="http"))
+            asset = await make_fetcher(total_timeout_s=600).fetch(server.url(scheme="http"))
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
