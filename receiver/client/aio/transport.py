@@ -79,7 +79,7 @@ class HttpTransport(forks.Forkable):
             if writing.started:
                 raise
             return Unsent("the URL cannot be read")
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, ssl.SSLError) as error:  # httpx2 passes on an SSLError while reading
             if isinstance(error, _NEVER_CONNECTED) and not writing.started:
                 return Unsent(_describe(error))
             return Lost(_describe(error))
@@ -132,7 +132,7 @@ def _tls() -> ssl.SSLContext:
     return httpx2.create_ssl_context(trust_env=False)
 
 
-def _describe(error: httpx2.HTTPError) -> str:
+def _describe(error: Exception) -> str:
     words = str(error).strip()
     name = type(error).__name__
     return f"{name}: {words}" if words else name

@@ -2,12 +2,17 @@
 
 import asyncio
 import gc
+import os
+import socket
+import ssl
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import pytest
+import trustme
 
+from receiver.client.aio import transport
 from receiver.client.aio.transport import HttpTransport
 from receiver.client.wire import Answer, Lost, Outgoing, Reply, Timeout, Unsent
 from tests.servers.require import free_ports
@@ -41,6 +46,21 @@ class TestSend:
         """However the answer fails to come, the request was there once."""
         with raw_server.raw_server(behaviour) as server:
             assert isinstance(await send(server.url), Lost)
+            assert len(server.requests) == 1
+
+    async def test_lost_when_tls_breaks(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A proxy that answers in plain text, in the middle of the encrypted conversation."""
+        authority = trustme.CA()
+        theirs, ours = (ssl.SSLContext(side) for side in (ssl.PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLS_CLIENT))
+        authority.issue_cert("127.0.0.1").configure_cert(theirs)
+        authority.configure_trust(ours)
+        monkeypatch.setattr(transport, "_tls", lambda: ours)
+
+        def in_plain_text(connection: socket.socket) -> None:
+            os.write(connection.fileno(), b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
+
+        with raw_server.raw_server(in_plain_text, tls=theirs) as server:
+            assert isinstance(await send(server.url.replace("http", "https")), Lost)
             assert len(server.requests) == 1
 
     async def test_unsent(self) -> None:
