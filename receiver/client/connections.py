@@ -1,6 +1,6 @@
-"""Connections whose exchanges end in time, however slowly the other side sends.
+"""Connections whose exchanges end in time, however slow the other side is.
 
-httpx2 limits only the wait for the next bytes: single bytes could keep it waiting forever.
+httpx2 limits only the wait for the next bytes, each way: single bytes could keep it waiting forever.
 """
 
 import math
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 _ends_at: Final[ContextVar[float]] = ContextVar("ends_at", default=math.inf)
 """The deadline of this thread's exchange, on the monotonic clock."""
-
+_PIECE: Final = 16 * 1024
+"""Bytes written at once."""
 
 Home = tuple[int, "AbstractEventLoop | None"]
 """A process, and one of its event loops."""
@@ -133,8 +134,10 @@ class _Stream(httpcore2.NetworkStream):
         return self._stream.read(max_bytes, _left_of(timeout, httpcore2.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Write all of it."""
-        self._stream.write(buffer, _left_of(timeout, httpcore2.WriteTimeout))
+        """Write all of it. Each piece has only the time left: the other side may read slowly."""
+        for start in range(0, len(buffer), _PIECE):
+            piece = buffer[start : start + _PIECE]
+            self._stream.write(piece, _left_of(timeout, httpcore2.WriteTimeout))
 
     def close(self) -> None:
         """Close."""

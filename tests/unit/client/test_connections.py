@@ -1,6 +1,8 @@
 """Exchanges that end in time, over TLS and for those who block and those who await."""
 
+import socket
 import ssl
+import threading
 from collections.abc import Iterator
 
 import httpx2
@@ -59,6 +61,23 @@ class TestWithin:
             with pytest.raises(OutOfTime, match="no complete answer within 0 s"):
                 async with connections.within(0.4):
                     await connections.handle_async_request(request(server))
+
+    def test_ends_what_is_taken_slowly(self, trusting: ssl.SSLContext) -> None:
+        """Each piece of a long prompt is taken soon enough, the last one is not."""
+        long, taken, over = bytes(30_000_000), list[int](), threading.Event()
+
+        def take_slowly(connection: socket.socket) -> None:
+            answer(201)(connection)
+            while not over.wait(0.02) and (piece := connection.recv(100_000)):
+                taken.append(len(piece))
+
+        with raw_server(take_slowly) as server, Connections(verify=trusting, proxy=None) as connections:
+            connections.handle_request(httpx2.Request("GET", server.url)).read()
+            order = httpx2.Request("POST", server.url, content=long)
+            with pytest.raises(OutOfTime), connections.within(0.4):
+                connections.handle_request(order)
+            over.set()
+        assert 0 < sum(taken) < len(long) / 2
 
     def test_nothing_begins_when_the_time_is_up(self, trusting: ssl.SSLContext) -> None:
         """Not even a connection."""
