@@ -141,8 +141,8 @@ class LedgerDesk:
 
     def _abandon(self, client_ref: str) -> Submission:
         with closing(build_ledger(self.settings)) as ledger:
-            _in_doubt(ledger, client_ref)
-            ledger.settle(client_ref, state="refused", error="abandoned")
+            sent_at = _in_doubt(ledger, client_ref).sent_at
+            ledger.settle(client_ref, state="refused", error="abandoned", sent_at=sent_at)
             return _known(ledger, client_ref)
 
     def _client(self, ledger: Ledger) -> Client:

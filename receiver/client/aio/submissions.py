@@ -76,17 +76,20 @@ class Submissions:
 
     async def adopt(self, client_ref: str, generation_id: str) -> Generation:
         """Record that the submission of that name became this generation."""
-        await self.unsettled(client_ref)
+        doubt = await self.unsettled(client_ref)
         made = await self._caller.call(requests.get_generation(generation_id))
-        await asyncio.to_thread(
-            self._ledger.settle, client_ref, state="submitted", generation_id=generation_id
-        )
+        await self._settle(client_ref, doubt, state="submitted", generation_id=generation_id)
         return made
 
     async def abandon(self, client_ref: str) -> None:
         """Record that the submission of that name was not accepted."""
-        await self.unsettled(client_ref)
-        await asyncio.to_thread(self._ledger.settle, client_ref, state="refused", error="abandoned")
+        doubt = await self.unsettled(client_ref)
+        await self._settle(client_ref, doubt, state="refused", error="abandoned")
+
+    async def _settle(self, client_ref: str, doubt: OutcomeUnknown, **outcome: Any) -> None:
+        """Record the outcome of the order in *doubt*, not of one that has had its name since."""
+        sent_at = doubt.sent_at or None
+        await asyncio.to_thread(self._ledger.settle, client_ref, sent_at=sent_at, **outcome)
 
     async def _submit(self, call: PaidCall) -> Generation:
         submission = call.submission(self._caller.clock())

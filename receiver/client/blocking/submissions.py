@@ -76,15 +76,20 @@ class Submissions:
 
     def adopt(self, client_ref: str, generation_id: str) -> Generation:
         """Record that the submission of that name became this generation."""
-        self.unsettled(client_ref)
+        doubt = self.unsettled(client_ref)
         made = self._caller.call(requests.get_generation(generation_id))
-        self._ledger.settle(client_ref, state="submitted", generation_id=generation_id)
+        self._settle(client_ref, doubt, state="submitted", generation_id=generation_id)
         return made
 
     def abandon(self, client_ref: str) -> None:
         """Record that the submission of that name was not accepted."""
-        self.unsettled(client_ref)
-        self._ledger.settle(client_ref, state="refused", error="abandoned")
+        doubt = self.unsettled(client_ref)
+        self._settle(client_ref, doubt, state="refused", error="abandoned")
+
+    def _settle(self, client_ref: str, doubt: OutcomeUnknown, **outcome: Any) -> None:
+        """Record the outcome of the order in *doubt*, not of one that has had its name since."""
+        sent_at = doubt.sent_at or None
+        self._ledger.settle(client_ref, sent_at=sent_at, **outcome)
 
     def _submit(self, call: PaidCall) -> Generation:
         submission = call.submission(self._caller.clock())

@@ -1,6 +1,7 @@
 """What programs on one database write down for each other."""
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from receiver.client import Client, InvalidParameter, Ledger, PaceStore, Submission
 from receiver.errors import ConfigError
 from receiver.sandbox import Knobs, Sandbox
+from receiver.store.ledger import StoreLedger
 from receiver.wiring.ledgers import LedgerDesk, build_ledger, open_ledger, open_pace
 from tests.stored import migrated
 from tests.unit.wiring.configured import settings
@@ -66,3 +68,25 @@ class TestAdopt:
                 await desk.adopt("order-1", made.id)
             settled = await desk.adopt("order-1", made.id, force=True)
             assert (settled.state, settled.generation_id) == ("submitted", made.id)
+
+
+class TestAbandon:
+    async def test_a_name_that_was_used_again_is_left_alone(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Another program freed it, and sent another order, just after we had read the first."""
+        desk = LedgerDesk(settings(database_url=migrated(tmp_path / "receiver.db")))
+        read = StoreLedger.get
+
+        def used_again(ledger: StoreLedger, client_ref: str) -> Submission | None:
+            found = read(ledger, client_ref)
+            if found is not None and found.state == "unknown":
+                ledger.settle(client_ref, state="refused")
+                ledger.begin(replace(found, state="sending", sent_at=2.0))
+            return found
+
+        monkeypatch.setattr(StoreLedger, "get", used_again)
+        with closing(build_ledger(desk.settings)) as ledger:
+            ledger.begin(Submission("order-1", "image", {"prompt": "a fox"}, "unknown", sent_at=1.0))
+        left = await desk.abandon("order-1")
+        assert (left.state, left.sent_at) == ("sending", 2.0)

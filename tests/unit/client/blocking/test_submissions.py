@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -385,6 +386,30 @@ class TestUnsettled:
         with pytest.raises(InvalidParameter, match="it became gen_1"):
             settle(client.generate)
         assert script.asked == ["POST /generate/image"]
+
+    @pytest.mark.parametrize("settle", [lambda g: g.adopt("r", "gen_b"), lambda g: g.abandon("r")])
+    def test_a_name_that_was_used_again_is_left_alone(self, settle: Callable[[Any], object]) -> None:
+        """A decision about the first order must not free the second, or it would be charged twice."""
+        ledger = UsedAgain()
+        client, _ = scripted(LOST, ok(row("gen_b")), ledger=ledger)
+        with pytest.raises(OutcomeUnknown):
+            client.generate.image("a fox", client_ref="r")
+        settle(client.generate)
+        again = ledger.get("r")
+        assert again is not None
+        assert (again.state, again.sent_at) == ("sending", NOW + 1000)
+
+
+class UsedAgain(MemoryLedger):
+    """Another program frees the name of a row in doubt once it was read, and sends another order."""
+
+    def get(self, client_ref: str) -> Submission | None:
+        """Return the row as it was."""
+        found = super().get(client_ref)
+        if found is not None and found.state == "unknown":
+            self.settle(client_ref, state="refused")
+            self.begin(replace(found, state="sending", sent_at=NOW + 1000))
+        return found
 
 
 class TestAdopt:
