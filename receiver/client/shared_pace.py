@@ -17,7 +17,6 @@ from receiver.client.pacer import Pacer, Priority, kept_free, whole_window
 from receiver.client.rate_headers import LONGEST_WAIT_S, read_window, wait_after_429
 from receiver.client.wire import Answer
 from receiver.contract import REQUESTS_PER_MINUTE
-from receiver.errors import StoreUnavailable
 from receiver.pace import KeyPace
 
 _log = logging.getLogger("receiver.client")
@@ -124,7 +123,7 @@ class SharedPace:
             return None
         try:
             return self._store.change(self._name, change)
-        except StoreUnavailable as error:
+        except Exception as error:  # noqa: BLE001  a store may be anybody's, and an order may have been paid
             self._silent_until = now + _SILENCE_S
-            _log.warning("the rate limit is not shared: %s", error)
+            _log.warning("the rate limit is not shared: %s", repr(error))
             return None

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from receiver.client import KeyPace
+from receiver.client import KeyPace, MemoryLedger
 from receiver.client.config import Config, configure
 from receiver.client.shared_pace import learn, pace_name, take
 from receiver.client.wire import Answer
 from receiver.errors import StoreUnavailable
-from tests.unit.client.script import NOW, ok, scripted
+from tests.unit.client.script import NOW, ok, row, scripted
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ class Memory:
 
     def __init__(self, pace: KeyPace | None = None) -> None:
         self.pace = KeyPace() if pace is None else pace
-        self.failure: StoreUnavailable | None = None
+        self.failure: Exception | None = None
         self.asked = 0
 
     def change(self, name: str, change: Callable[[KeyPace], tuple[KeyPace, T]]) -> T:
@@ -174,6 +174,18 @@ class TestSharedPace:
         store.failure = None
         client.models.list()
         assert store.asked == 3
+
+    def test_an_order_that_was_answered_is_not_lost_with_it(self) -> None:
+        """Whatever a store raises: it is somebody else's, and was asked after the money was spent."""
+        store, ledger = Memory(), MemoryLedger()
+
+        def answer(_: object) -> Answer:
+            store.failure = RuntimeError("can't start new thread")
+            return ok(row())
+
+        client, _ = scripted(answer, pace=store, ledger=ledger)
+        assert client.generate.image("a fox", client_ref="r").id == "gen_1"
+        assert [entry.state for entry in ledger.list()] == ["submitted"]
 
     def test_a_clock_that_is_set_back_silences_no_store(self) -> None:
         """The half minute is not made an hour."""
