@@ -199,13 +199,12 @@ class _Row:
         Raises:
             NotSent: another has.
         """
-        now = self._caller.clock()
-        if 0 <= now - self._sent_at <= _FRESH_S:
-            return
-        moved = await asyncio.to_thread(self._ledger.renew, self._client_ref, was=self._sent_at, sent_at=now)
-        if not moved:
-            raise NotSent(f"{self._client_ref} was settled by another call; nothing was sent")
-        self._sent_at = now
+        # Renewing may wait long too, for a thread and the database.
+        while not 0 <= (now := self._caller.clock()) - self._sent_at <= _FRESH_S:
+            was = self._sent_at
+            if not await asyncio.to_thread(self._ledger.renew, self._client_ref, was=was, sent_at=now):
+                raise NotSent(f"{self._client_ref} was settled by another call; nothing was sent")
+            self._sent_at = now
 
     async def settle(self, **outcome: Any) -> None:
         """Record the outcome.

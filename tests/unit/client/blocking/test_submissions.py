@@ -17,7 +17,7 @@ from receiver.client import (
     OutcomeUnknown,
     Submission,
 )
-from receiver.client.wire import Lost, Unsent
+from receiver.client.wire import Answer, Lost, Unsent
 from receiver.errors import StoreUnavailable
 from tests.unit.client.memory_ledger import Crash, CrashingLedger
 from tests.unit.client.script import NOW, ok, page, refused, row, scripted
@@ -163,6 +163,24 @@ class TestSubmit:
         sent = ledger.get("r")
         assert sent is not None
         assert sent.sent_at == NOW
+
+    def test_what_waited_for_its_ledger_is_noted_anew(self) -> None:
+        """While it queued for a thread and a database, its time to settle ran out."""
+        sent_at: list[float | None] = []
+
+        class Slow(MemoryLedger):
+            def renew(self, client_ref: str, *, was: float, sent_at: float) -> bool:
+                script.now += 1000 if was == NOW else 1
+                return super().renew(client_ref, was=was, sent_at=sent_at)
+
+        def answer(_: object) -> Answer:
+            sent_at.extend(found.sent_at for found in ledger.list())
+            return ok(row())
+
+        ledger = Slow()
+        client, script = scripted(refused(429, "rate_limited"), answer, ledger=ledger)
+        client.generate.image("a fox", client_ref="r")
+        assert sent_at == [pytest.approx(script.now, abs=10)]
 
     def test_is_not_sent_once_another_settled_it(self) -> None:
         """While this call slept, recovery freed its name: what it would send now nobody expects any more."""
