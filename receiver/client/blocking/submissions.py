@@ -131,13 +131,12 @@ class Submissions:
             sent_at = unknown.sent_at if row is None or row.sent_at is None else row.sent_at
             doubt = InDoubt(kind, unknown.request.body or {}, sent_at)
             verdict = judge(doubt, unknown.client_ref, self._search(doubt))
-            if row is not None:
-                self._write_down(row, verdict)
+            return verdict if row is None else self._write_down(row, verdict)
         except (ClientError, StoreUnavailable) as error:
             raise unknown from error
-        return verdict
 
-    def _write_down(self, row: Submission, verdict: Verdict) -> None:
+    def _write_down(self, row: Submission, verdict: Verdict) -> Verdict:
+        """Record *verdict* and return it, unless the order was sent or settled while the list was read."""
         match verdict:
             case Became(generation):
                 outcome = {"state": "submitted", "generation_id": generation.id}
@@ -147,8 +146,11 @@ class Submissions:
                     "error": "not accepted: it never appeared in the provider's list",
                 }
             case StillOpen():
-                return
+                return verdict
         self._ledger.settle(row.client_ref, sent_at=row.sent_at, **outcome)
+        left = self._ledger.get(row.client_ref)
+        expected = outcome["state"], outcome.get("generation_id")
+        return verdict if left and (left.state, left.generation_id) == expected else StillOpen(())
 
     def _search(self, doubt: InDoubt) -> Evidence:
         now = self._caller.clock()

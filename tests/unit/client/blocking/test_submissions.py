@@ -1,7 +1,7 @@
 """Paid calls: written down, sent once, found again."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -333,6 +333,21 @@ class TestRecover:
         with pytest.raises(NotCharged):
             client.generate.recover("two")
         assert client.generate.recover("one").id == "gen_1"
+
+    def test_what_leaves_after_all_was_not_refused(self) -> None:
+        """The call that waited for its turn renewed the row while the list was read."""
+
+        class Leaves(MemoryLedger):
+            def claimed(self, generation_ids: Collection[str]) -> set[str]:
+                self.renew("r", was=NOW, sent_at=NOW + 2000)
+                return super().claimed(generation_ids)
+
+        ledger = Leaves()
+        ledger.begin(Submission("r", "image", {"prompt": "a fox"}, "sending", sent_at=NOW))
+        client, script = scripted(*[EMPTY] * 4, ledger=ledger)
+        script.now += 2000
+        with pytest.raises(OutcomeUnknown):
+            client.generate.recover("r")
 
     def test_a_crash_is_recovered_by_name(self) -> None:
         """`recover` takes the name alone, and a call with `recover` finds it too."""
