@@ -272,8 +272,9 @@ class FolderBucket:
                 _link(temporary, probe)
                 probe.unlink()
             for path in (self.root / _INCOMING).iterdir():
-                if path.stat().st_mtime < time.time() - STALE_AFTER_S:
-                    path.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):  # deleted by another process
+                    if path.stat().st_mtime < time.time() - STALE_AFTER_S:
+                        path.unlink()
         except OSError as error:
             raise ConfigError(f"cannot write to {self.root}: {error.strerror}", "assets_url") from error
 

@@ -46,10 +46,13 @@ class Connection(asyncio.Protocol):
         self._answer, self._size_bytes = asyncio.get_running_loop().create_future(), 0
         self._transport.writelines((head, body))
         left = self._transport.get_write_buffer_size()
-        while not (await asyncio.wait((self._answer,), timeout=patience_s))[0]:
-            before, left = left, self._transport.get_write_buffer_size()
-            if left >= before:
-                raise TimeoutError
+        try:
+            while not (await asyncio.wait((self._answer,), timeout=patience_s))[0]:
+                before, left = left, self._transport.get_write_buffer_size()
+                if left >= before:
+                    raise TimeoutError
+        finally:
+            self._answer.cancel()  # if there is none, asyncio would log that nobody took its error
         if self._transport.get_write_buffer_size():  # refused before it was read
             self.close()
         return self._answer.result()

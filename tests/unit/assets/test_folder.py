@@ -323,6 +323,11 @@ class TestCheck:
         await bucket.check()
         assert files(root / ".incoming") == ["new"]
 
+    async def test_while_another_process_stores(self, bucket: ReadableBucket, root: Path) -> None:
+        """A temporary file may be gone between the list of the folder and the look at the file."""
+        (root / ".incoming" / "gone").symlink_to(root / "nowhere")
+        await bucket.check()
+
     async def test_cannot_be_written(self, tmp_path: Path) -> None:
         """A folder that cannot be made is refused with the setting's name."""
         (tmp_path / "file").touch()

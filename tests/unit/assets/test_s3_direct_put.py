@@ -1,6 +1,7 @@
 """Uploads without boto3, against a real store, and against one that answers as it is told."""
 
 import asyncio
+import gc
 import re
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -235,14 +236,19 @@ class TestDirectPut:
         store: Store,
         asset: MakeAsset,
         monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
-        """A store that says nothing keeps its place for one timeout."""
+        """A store that says nothing keeps its place for one timeout, and asyncio logs nothing about it."""
         bucket, by_boto3 = told
         store.answer = b""
         monkeypatch.setattr(s3_direct_put, "READ_TIMEOUT_S", 0.2)
         with pytest.raises(BucketUnavailable, match="ReadTimeoutError"):
             await bucket.put("1.png", asset(), metadata={})
+        store.answer = None
+        await bucket.put("2.png", asset(), metadata={})
+        gc.collect()
         assert not by_boto3
+        assert not caplog.records
 
     async def test_fresh_credentials(
         self, told: tuple[S3Bucket, list[str]], store: Store, asset: MakeAsset
