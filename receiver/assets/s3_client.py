@@ -27,12 +27,11 @@ READ_TIMEOUT_S: Final = 20
 _ATTEMPTS: Final = 2
 """Uploads are retried soon anyway, and a hanging bucket blocks a slot for this many timeouts."""
 
-_WRITING: Final = ("PutObject", "CreateMultipartUpload", "UploadPart")
 _REFUSED: Final = {
     *("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "InvalidClientTokenId"),
-    *("AccessDenied", "XAdminUserNotFound"),
+    *("AccessDenied", "XAdminUserNotFound", "403"),
 }
-"""Of credentials, in the words of Amazon S3, of Garage and of versitygw."""
+"""Of credentials, in the words of Amazon S3, of Garage and of versitygw; the answer to a HEAD has none."""
 
 
 def open_session(region: str | None) -> boto3.Session:
@@ -97,8 +96,7 @@ def open_client(
         raise _not_a_url() from error
     except BotoCoreError as error:
         raise _unusable(error) from error
-    for name in _WRITING:
-        client.meta.events.register(f"after-call.s3.{name}", partial(_renew_refused, session))
+    client.meta.events.register("after-call.s3", partial(_renew_refused, session))
     return client
 
 

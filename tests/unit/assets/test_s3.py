@@ -606,6 +606,30 @@ class TestPut:
             await bucket.put(KEY, asset(), metadata={})
         assert await bucket.put(KEY, asset(), metadata={}) == Stored(f"s3://{bucket.bucket}/pre/fix/{KEY}")
 
+    @pytest.mark.parametrize("use", ["look", "read", "remove"])
+    async def test_replaced_credentials_count_where_nothing_is_uploaded(
+        self,
+        open_bucket: Open,
+        s3_server: S3Server,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        use: str,
+    ) -> None:
+        """A process that only reads and deletes, as the admin API's does, needs no restart either."""
+        file = tmp_path / "credentials"
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.delenv(name)
+        keys_ = f"[default]\naws_access_key_id = {s3_server.access_key}\naws_secret_access_key = "
+        file.write_text(f"{keys_}another")
+        bucket = open_bucket()
+        with pytest.raises(BucketUnavailable):
+            await getattr(bucket, use)(KEY)
+        file.write_text(f"{keys_}{s3_server.secret_key}")
+        with pytest.raises(BucketUnavailable):
+            await getattr(bucket, use)(KEY)
+        assert await getattr(bucket, use)(KEY) is None
+
     async def test_unknown_storage_class(self, open_bucket: Open, asset: MakeAsset) -> None:
         """A class that the store does not know is its own word in the reason."""
         bucket = open_bucket(options=ObjectOptions.parse(storage_class="NONSENSE"))
