@@ -198,7 +198,7 @@ def _event_id(path: Path) -> str:
 
 
 def _listed(folder: Path) -> list[Path]:
-    with suppress(FileNotFoundError):
+    with suppress(FileNotFoundError, NotADirectoryError):
         return list(folder.iterdir())
     return []
 

@@ -177,6 +177,13 @@ class TestHold:
             ("download not kept", "event-10", "RECEIVER_SPOOL_MAX_BYTES")
         ]
 
+    async def test_a_file_of_nobody(self, kept: KeptDownloads, downloads: Downloads, tmp_path: Path) -> None:
+        """One among the folders, as file browsers leave them, hinders nothing."""
+        await fetched(kept, "event-1", downloads)
+        (tmp_path / KEPT / ".DS_Store").touch()
+        await kept.hold("event-1")
+        assert await kept.event_ids() == ["event-1"]
+
     async def test_says_that_it_is_full(self, kept: KeptDownloads, downloads: Downloads) -> None:
         """Whoever would download more knows that there is no room, until one has left."""
         for number in range(11):
