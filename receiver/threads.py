@@ -40,11 +40,19 @@ class Batches(Generic[Item, Result]):
 
     async def submit(self, item: Item) -> Result:
         """Return the result for *item*. If cancelled, it is processed anyway."""
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
         self._waiting.append((future, item))
-        if self._idle == self._most or (self._idle and future.get_loop().time() > self._is_short_until):
+        if self._idle == self._most or (self._idle and loop.time() > self._is_short_until):
             self._begin()
+        elif len(self._waiting) == 1:
+            loop.call_at(self._is_short_until, self._help, self._waiting)
         return await future
+
+    def _help(self, waiting: list[tuple[asyncio.Future[Result], Item]]) -> None:
+        """Begin what is still *waiting* for a batch that takes long; no other item may come."""
+        if self._idle and waiting is self._waiting:
+            self._begin()
 
     def _begin(self) -> None:
         batch, self._waiting = self._waiting, []

@@ -253,7 +253,7 @@ class TestBatches:
         assert (done[0], type(done[1]), done[2]) == (1, ZeroDivisionError, 0)
         assert len(set(threads)) == 1
 
-    @pytest.mark.parametrize(("short_s", "is_helped"), [(3600.0, False), (-1.0, True)])
+    @pytest.mark.parametrize(("short_s", "is_helped"), [(3600.0, False), (-1.0, True), (0.02, True)])
     async def test_another_thread_helps_if_a_batch_takes_long(
         self, monkeypatch: pytest.MonkeyPatch, freed: threading.Event, short_s: float, *, is_helped: bool
     ) -> None:
