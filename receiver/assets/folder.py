@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import re
+import stat
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -112,16 +113,16 @@ class FolderBucket:
 
     async def look(self, key: str) -> Held | None:
         """Tell the size of the file; a folder keeps no checksums."""
-        return await self._at(key, lambda path: Held(path.stat().st_size, None) if path.is_file() else None)
+        return await self._at(key, lambda path: Held(path.stat().st_size, None) if _is_file(path) else None)
 
     async def part(self, key: str, start: int, size: int) -> bytes | None:
         """Return some bytes of the file."""
-        return await self._at(key, lambda path: _part(path, start, size) if path.is_file() else None)
+        return await self._at(key, lambda path: _part(path, start, size) if _is_file(path) else None)
 
     async def read(self, key: str) -> Held | None:
         """Tell the size and the checksum of the file."""
         return await self._at(
-            key, lambda path: Held(path.stat().st_size, _sha256(path)) if path.is_file() else None
+            key, lambda path: Held(path.stat().st_size, _sha256(path)) if _is_file(path) else None
         )
 
     async def remove(self, key: str) -> None:
@@ -323,6 +324,14 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is a file. Unlike `Path.is_file` since Python 3.14, raise if the disk does not say."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _part(path: Path, start: int, size: int) -> bytes:

@@ -34,9 +34,12 @@ class Marker:
     def is_missing(self) -> bool:
         """Whether the folder was never used, or is not the one that was; false if that is unknown."""
         try:
-            return not self._path.exists()
+            self._path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return True
         except OSError:
             return False
+        return False
 
     def require(self) -> None:
         """Refuse a folder without a marker, or with a different one from before.

@@ -273,6 +273,14 @@ class TestLook:
         assert await bucket.look(KEY) is None
         assert await bucket.read(KEY) is None
 
+    async def test_a_disk_that_does_not_say(self, bucket: ReadableBucket, root: Path) -> None:
+        """An asset is missing only if the system says that it is not there."""
+        (root / KEY).parent.mkdir(parents=True)
+        (root / KEY).symlink_to(root / KEY)
+        for look in (bucket.look, bucket.read):
+            with pytest.raises(BucketUnavailable):
+                await look(KEY)
+
     async def test_unsafe_key(self, bucket: ReadableBucket) -> None:
         """No key leads out of the folder."""
         for look in (bucket.look, bucket.read):
