@@ -50,8 +50,9 @@ class TestOneTrace:
                 receiver.start("worker")
                 ask(receiver)
                 (message,) = until(receiver.messages)
-                until(lambda: len(spans.spans) >= 5)
-                told = {one.name: one for one in spans.spans}
+                until(lambda: len({one.name for one in spans.spans}) == 5)
+                # The first of each: on a busy machine the provider may repeat the webhook.
+                told = {one.name: one for one in reversed(spans.spans)}
         trace_id, root_id = parents(message)
         assert {one.trace_id for one in told.values()} == {trace_id}
         root = told.pop("generate image")

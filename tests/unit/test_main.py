@@ -30,6 +30,8 @@ _INTERRUPTED_WHILE_IT_IMPORTS = """
 import os, signal, sys
 from receiver.__main__ import main
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored where tests run in the background
+
 class Interruption:
     def find_spec(self, name, *_):
         if name == "receiver.cli":
