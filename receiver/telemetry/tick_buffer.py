@@ -27,8 +27,6 @@ class TickBuffer:
         """Keep *text* until the loop turns."""
         with self._lock:
             self._lines.append(text)
-        if self._promised_by is not None and self._promised_by.is_running():
-            return
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
