@@ -33,7 +33,7 @@ from pydantic_settings import (
 
 from receiver.assets.object_keys import DEFAULT_KEY
 from receiver.contract import BASE_URL, SIGNATURE_HEADER
-from receiver.errors import ConfigError, variable
+from receiver.errors import ConfigError, ReceiverError, variable
 
 PREFIX: Final = variable()
 CONFIG_FILE: Final = "receiver.toml"
@@ -272,6 +272,13 @@ def variable_that_sets(*path: str) -> str:
     platform = name.removeprefix(PREFIX)
     is_platforms = platform in _PLATFORMS & os.environ.keys()
     return name if not is_platforms or {name, name + _IN_A_FILE} & os.environ.keys() else platform
+
+
+def explain(error: ReceiverError) -> str:
+    """Return the message of *error*; that of a wrong setting begins with the variable that the user set."""
+    if isinstance(error, ConfigError) and error.setting:
+        return f"{variable_that_sets(*error.setting)}: {error.problem}"
+    return str(error)
 
 
 def origin(settings: Settings, *path: str) -> str:

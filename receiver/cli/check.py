@@ -33,8 +33,10 @@ class Finding:
     is_well: bool = True
 
 
-def _wrong(part: str, detail: str) -> Finding:
-    return Finding(part, detail, is_well=False)
+def _wrong(part: str, detail: str | ReceiverError) -> Finding:
+    from receiver.settings import explain
+
+    return Finding(part, detail if isinstance(detail, str) else explain(detail), is_well=False)
 
 
 @click.command()
@@ -62,7 +64,7 @@ async def _check() -> list[Finding]:
     try:
         settings = load_settings()
     except ConfigError as error:
-        return [_wrong("settings", str(error))]
+        return [_wrong("settings", error)]
     load_settings_and_log(level="ERROR")
     found = list(_settings(settings))
     found += [one async for one in _store(settings)]
@@ -80,7 +82,7 @@ def _settings(settings: "Settings") -> Iterator[Finding]:
     from receiver.wiring.usable import find_faults
 
     if faults := find_faults(settings):
-        yield from (_wrong("settings", str(fault)) for fault in faults)
+        yield from (_wrong("settings", fault) for fault in faults)
     else:
         yield Finding("settings", f"sources: {', '.join(sorted(build_sources(settings)))}")
 
@@ -91,7 +93,7 @@ async def _store(settings: "Settings") -> AsyncIterator[Finding]:
     try:
         store = open_store(settings)
     except ReceiverError as error:
-        yield _wrong("store", str(error))
+        yield _wrong("store", error)
         return
     try:
         await store.check()
@@ -100,7 +102,7 @@ async def _store(settings: "Settings") -> AsyncIterator[Finding]:
         async for one in _beside(settings, store):
             yield one
     except ReceiverError as error:
-        yield _wrong("store", str(error))
+        yield _wrong("store", error)
     finally:
         store.close()
 
@@ -134,7 +136,7 @@ async def _destination(name: str, options: dict[str, str]) -> Finding:
         async with aclosing(build_destination(name, routing.take(name, options)[1])) as destination:
             found = await destination.check()
     except ConfigError as error:
-        return _wrong(name, str(error))
+        return _wrong(name, error)
     if isinstance(found, Delivered):
         return Finding(name, found.receipt)
     return _wrong(name, found.error)
@@ -175,7 +177,7 @@ async def _bucket(settings: "Settings") -> Finding:
             async with aclosing(open_bucket(settings, store)) as bucket:
                 await bucket.check()
     except ReceiverError as error:
-        return _wrong("bucket", str(error))
+        return _wrong("bucket", error)
     return Finding("bucket", "an object was written and read")
 
 

@@ -58,15 +58,12 @@ def _is_text(argument: str) -> bool:
 
 
 def _message(error: ReceiverError) -> str:
-    said = _of_a_setting(error) if isinstance(error, ConfigError) else f"{error.code}: {error}"
+    said = f"{error.code}: {error}"
+    if isinstance(error, ConfigError):
+        from receiver.settings import explain
+
+        said = explain(error)  # the setting's name is more helpful than a code
     request_id = getattr(error, "request_id", None)
     if request_id:
         said += f" (request {request_id})"
     return "\n".join([said, *getattr(error, "__notes__", ())])
-
-
-def _of_a_setting(error: ConfigError) -> str:
-    """Return its message, which names what the user set; that is more helpful than a code."""
-    from receiver.settings import variable_that_sets
-
-    return f"{variable_that_sets(*error.setting)}: {error.problem}" if error.setting else str(error)

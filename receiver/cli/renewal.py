@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 import structlog
 
 from receiver.errors import ConfigError
-from receiver.settings import Settings
+from receiver.settings import Settings, explain
 from receiver.wiring.renewal import changed, renewed
 
 T = TypeVar("T")
@@ -118,7 +118,7 @@ async def _read(settings: Settings, check: Callable[[Settings], Awaitable[None]]
         wanted = renewed(settings, new)
         await check(wanted)
     except ConfigError as error:
-        log.error("reload refused", error=str(error))  # noqa: TRY400  no bug of ours
+        log.error("reload refused", error=explain(error))  # noqa: TRY400  no bug of ours
         return None
     except Exception:
         log.exception("reload crashed")
