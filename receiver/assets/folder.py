@@ -113,17 +113,15 @@ class FolderBucket:
 
     async def look(self, key: str) -> Held | None:
         """Tell the size of the file; a folder keeps no checksums."""
-        return await self._at(key, lambda path: Held(path.stat().st_size, None) if _is_file(path) else None)
+        return await self._of_file(key, lambda path: Held(path.stat().st_size, None))
 
     async def part(self, key: str, start: int, size: int) -> bytes | None:
         """Return some bytes of the file."""
-        return await self._at(key, lambda path: _part(path, start, size) if _is_file(path) else None)
+        return await self._of_file(key, lambda path: _part(path, start, size))
 
     async def read(self, key: str) -> Held | None:
         """Tell the size and the checksum of the file."""
-        return await self._at(
-            key, lambda path: Held(path.stat().st_size, _sha256(path)) if _is_file(path) else None
-        )
+        return await self._of_file(key, lambda path: Held(path.stat().st_size, _sha256(path)))
 
     async def remove(self, key: str) -> None:
         """Delete the file."""
@@ -166,6 +164,10 @@ class FolderBucket:
                 return call(self._path(key))
 
         return await self._in_thread(run)
+
+    async def _of_file(self, key: str, call: Callable[[Path], Result]) -> Result | None:
+        """Run *call* in a thread, if there is a file at *key*."""
+        return await self._at(key, lambda path: call(path) if _is_file(path) else None)
 
     def _is_new(self) -> bool:
         # A folder from a release before the marker has one of these.

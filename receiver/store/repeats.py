@@ -34,7 +34,7 @@ def count_streak(
 
     This saves a streak of repeats the attempt to insert them.
     """
-    ids, _ = _count_all(connection, table, key, Counter(keys.values()))
+    ids, _ = _count(connection, table, key, Counter(keys.values()))
     return {id_: ids[values] for id_, values in keys.items() if values in ids}
 
 
@@ -50,9 +50,11 @@ def count_repeats(
     """
     if some_are_new:
         ids = _find_ids(connection, table, key, sorted(set(keys.values())))
-        counted = _count(connection, table, Counter(ids[one] for id_, one in keys.items() if ids[one] != id_))
+        repeats = Counter(values for id_, values in keys.items() if ids[values] != id_)
+        # There are none if what is not new was recorded under the same id, by a commit whose answer was lost.
+        _, counted = _count(connection, table, key, repeats) if repeats else ({}, 0)
     else:
-        ids, counted = _count_all(connection, table, key, Counter(keys.values()))
+        ids, counted = _count(connection, table, key, Counter(keys.values()))
         held = sorted({values for values in keys.values() if values not in ids})
         ids |= _find_ids(connection, table, key, held) if held else {}
     if not counted and connection.dialect.name != "sqlite":
@@ -67,46 +69,21 @@ def _find_ids(
     return {row[1:]: row[0] for row in rows}
 
 
-def _count(connection: Connection, table: Table, repeats: Counter[str]) -> int:
-    """Add to the repeats of the rows with these ids; return how many there were."""
-    counted = 0
-    by_count: dict[int, list[str]] = {}
-    for id_, more in repeats.items():
-        by_count.setdefault(more, []).append(id_)
-    for more, ids in by_count.items():
-        if connection.dialect.name == "sqlite":
-            counted += execute(connection, _count_in_values(table, len(ids)), (more, *ids)).rowcount
-        else:
-            counted += execute(connection, _count_in_array(table), (more, ids)).rowcount
-    return counted
-
-
-def _count_all(
+def _count(
     connection: Connection, table: Table, key: tuple[str, ...], repeats: Counter[Key]
 ) -> tuple[dict[Key, str], int]:
     """Find rows that all exist and add to their repeats in one statement; skip those that others hold."""
     wanted = sorted((*values, more) for values, more in repeats.items())
     if connection.dialect.name == "sqlite":
-        rows = in_values(connection, partial(_count_by_key_in_values, table, key), wanted, ())
+        rows = in_values(connection, partial(_count_in_values, table, key), wanted, ())
     else:
         arrays = tuple(map(list, zip(*wanted, strict=True)))
-        rows = execute(connection, _count_by_key_in_arrays(table, key), arrays).fetchall()
+        rows = execute(connection, _count_in_arrays(table, key), arrays).fetchall()
     return {row[1:]: row[0] for row in rows}, len(rows)
 
 
 @lru_cache(maxsize=1024)
-def _count_in_values(table: Table, count: int) -> str:
-    return f"UPDATE {OR_FAIL} {table.name} SET repeats = repeats + ? WHERE id IN ({','.join('?' * count)})"  # noqa: S608
-
-
-@lru_cache(maxsize=16)
-def _count_in_array(table: Table) -> str:
-    free = f"SELECT id FROM {table.name} WHERE id = ANY(%b::text[]) FOR NO KEY UPDATE SKIP LOCKED"  # noqa: S608
-    return f"UPDATE {table.name} SET repeats = repeats + %s::int WHERE id IN ({free})"  # noqa: S608
-
-
-@lru_cache(maxsize=1024)
-def _count_by_key_in_values(table: Table, key: tuple[str, ...], count: int) -> str:
+def _count_in_values(table: Table, key: tuple[str, ...], count: int) -> str:
     return (
         f"{with_values((*key, 'more'), count)} UPDATE {OR_FAIL} {table.name}"  # noqa: S608
         f" SET repeats = repeats + wanted.more FROM wanted WHERE {same(table.name, key)}"
@@ -115,7 +92,7 @@ def _count_by_key_in_values(table: Table, key: tuple[str, ...], count: int) -> s
 
 
 @lru_cache(maxsize=16)
-def _count_by_key_in_arrays(table: Table, key: tuple[str, ...]) -> str:
+def _count_in_arrays(table: Table, key: tuple[str, ...]) -> str:
     arrays = ", ".join([*["%b::text[]"] * len(key), "%b::int[]"])
     same = " AND ".join(f"found.{name} = wanted.{name}" for name in key)
     free = (

@@ -106,6 +106,17 @@ class TestRecord:
             found = connection.execute(select(EVENT.c.generation_id, EVENT.c.repeats)).all()
         assert {row.generation_id: row.repeats for row in found} == {"gen_a": 2, "gen_b": 6, "gen_new": 1}
 
+    async def test_again_beside_a_new_one(self, store: Store) -> None:
+        """What was recorded by a commit whose answer was lost is no repeat of itself."""
+        event, new = an_event("gen_a"), an_event("gen_b")
+        assert await store.record(event) == Recorded(event.id)
+        assert await asyncio.gather(store.record(event), store.record(new)) == [
+            Recorded(event.id),
+            Recorded(new.id),
+        ]
+        with store.engine.begin() as connection:
+            assert connection.scalars(select(EVENT.c.repeats)).all() == [0, 0]
+
     async def test_streak_of_repeats(self, store: Store) -> None:
         """After a batch of repeats, the next one is inserted only as far as it holds no repeats."""
 
